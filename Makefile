@@ -1,0 +1,41 @@
+# The two commands to begin with: make demo, make test. Everything else is for whoever changes the code.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FAST := $(BIN)/python -m pytest -m "not slow"
+
+.PHONY: help ready demo test test-all check docs bench
+
+help:
+	@echo "make demo       a study through one hub and three hospitals on this machine"
+	@echo "make test       the fast tests"
+	@echo "make test-all   the same, then the slow ones"
+	@echo "make check      style, types, layers, shape, generated pages"
+	@echo "make docs       write the generated pages again"
+	@echo "make bench      every figure; NAME=round_small for one"
+
+ready:
+	@$(PYTHON) bootstrap.py
+
+demo: ready
+	@$(BIN)/rapha demo
+
+test: ready
+	$(FAST)
+
+test-all: test
+	$(BIN)/python -m pytest -m slow
+
+check: ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python checks/shape.py
+	$(BIN)/python checks/pages.py --check
+
+docs: ready
+	$(BIN)/python checks/pages.py
+
+bench: ready
+	@$(BIN)/python bench/run.py $(NAME)

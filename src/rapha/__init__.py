@@ -1,0 +1,27 @@
+"""Rapha: compute moves to the data, the data stays.
+
+The public face of the package, loaded on first use so that `import rapha` stays cheap:
+
+* `rapha.Study`: a study, described in Python or read from a file;
+* `rapha.connect(hub, token)`: a client of a hub;
+* `rapha.load(folder)`: a trained model from a delivered folder, after its receipts are verified.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Study", "__version__", "connect", "load"]
+
+if TYPE_CHECKING:
+    from rapha.records.study import Study
+    from rapha.sdk.client import connect
+    from rapha.sdk.load import load
+
+_HOMES = {"Study": "rapha.records.study", "connect": "rapha.sdk.client", "load": "rapha.sdk.load"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rapha' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

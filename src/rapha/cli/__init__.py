@@ -1,0 +1,1 @@
+"""One file per noun: study, node, hub, receipt, demo, doctor."""

@@ -1,0 +1,60 @@
+"""What this demonstration alone can do, because its data is public: train on the pooled rows, and compare.
+
+No real study ever pools a row. The frozen rows are read from the demonstration's own hospitals.
+"""
+
+from pathlib import Path
+
+from rapha.errors import RaphaError
+from rapha.records.metrics import Score
+from rapha.records.outputs import RawEvaluation
+from rapha.records.study import Study
+from rapha.sdk.report.comparison import Comparison
+
+HEADLINE = {"binary": "auroc", "time-to-event": "c_index"}
+
+
+def frozen_rows(hospitals: Path, study: Study) -> dict[str, Path]:
+    """The frozen rows of a study, by the hospital that took part; of several runs the last.
+
+    Raises:
+        RaphaError: no hospital has any.
+    """
+    found = {}
+    for folder in sorted(hospitals.glob("*/runs/*/input"), key=lambda place: place.stat().st_mtime_ns):
+        file = folder / "study.json"
+        if file.is_file() and file.read_bytes() == study.as_bytes():
+            found[folder.parents[2].name] = folder / "rows.arrow"
+    if not found:
+        raise RaphaError(f"no hospital under {hospitals} holds frozen rows of {study.study}")
+    return found
+
+
+def compare(hospitals: Path, study: Study, model: Path) -> tuple[Score, Comparison]:
+    """The federated model's score on everybody's held-out patients, and a model of the pooled rows on the same."""
+    from safetensors.numpy import load_file
+
+    from rapha.training.dataset import pool, read_dataset
+    from rapha.training.numerics import pin
+    from rapha.training.pooled import evaluate_on, train_alone
+
+    pin()
+    datasets = {site: read_dataset(study, rows) for site, rows in frozen_rows(hospitals, study).items()}
+    together = pool(tuple(datasets.values()))
+    federated = evaluate_on(study, load_file(model / "model.safetensors"), together.test)
+    weights, pooled = train_alone(study, tuple(datasets.values()))
+    by_site = {site: evaluate_on(study, weights, dataset.test, "local") for site, dataset in datasets.items()}
+    name = HEADLINE[study.outcome.kind]
+    comparison = Comparison(
+        name="pooled rows",
+        note="Trained on all rows in one place: possible here only because this data is public.",
+        overall=(_score(pooled, name),),
+        sites={site: (_score(evaluation, name),) for site, evaluation in by_site.items()},
+    )
+    return _score(federated, name), comparison
+
+
+def _score(evaluation: RawEvaluation, name: str) -> Score:
+    figure = next(figure for figure in evaluation.figures if figure.name == name)
+    low, high = (None if bound is None else round(bound, 3) for bound in (figure.low, figure.high))
+    return Score(name=figure.name, value=round(figure.value, 3), low=low, high=high)

@@ -1,0 +1,135 @@
+"""`rapha hub`: the control plane."""
+
+import fcntl
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
+Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")]
+
+
+@app.command()
+def init(
+    home: Folder,
+    name: Annotated[str, typer.Option(help="short name; nodes sign their tokens for it")] = "hub",
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on; 0 takes any free one")] = 8400,
+) -> None:
+    """Make a hub's home: settings, a signing key, an empty store.
+
+    Example: rapha hub init /srv/hub --name trial-hub --port 8400
+    """
+    from rapha.hub.configuration import HubSettings, initialise
+
+    made = initialise(home, HubSettings(name=name, host=host, port=port))
+    typer.echo(f"{made.settings.name} lives in {made.home}; start it with `rapha hub run {home}`")
+
+
+@app.command()
+def run(home: Folder) -> None:
+    """Run the hub. Stops cleanly on Ctrl-C or SIGTERM.
+
+    Example: rapha hub run /srv/hub
+    """
+    import uvicorn
+
+    from rapha.cli.hub_server import Announcing
+    from rapha.cli.log import log_to_stderr
+    from rapha.hub.app import create_app
+    from rapha.hub.configuration import load
+
+    log_to_stderr()
+    configuration = load(home)
+    lock = _lock(configuration.lock)
+    listener = _listen(configuration.settings.host, configuration.settings.port)
+    try:
+        application = create_app(configuration)
+        url = f"http://{configuration.settings.host}:{listener.getsockname()[1]}"
+        server = Announcing(uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1), home, url)
+        signal.signal(signal.SIGTERM, server.handle_exit)
+        server.run(sockets=[listener])
+    finally:
+        configuration.url_file.unlink(missing_ok=True)
+        listener.close()
+        lock.close()
+
+
+@app.command()
+def enrol(home: Folder, site: Annotated[str, typer.Argument(metavar="SITE", help="the site's short name")]) -> None:
+    """Print a one-time code with which a hospital's node enrols. Good for a day.
+
+    Example: rapha hub enrol /srv/hub st-anna
+    """
+    from rapha.hub.enrolment import new_code
+
+    with _store(home) as store, store.changing() as change:
+        typer.echo(new_code(change, site))
+
+
+@app.command()
+def token(
+    home: Folder,
+    researcher: Annotated[str, typer.Argument(metavar="RESEARCHER", help="the researcher's name")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="study:write, study:read, sites:read; all by default")] = None,
+    revoke: Annotated[str, typer.Option(help="end the token with this id")] = "",
+    show: Annotated[bool, typer.Option("--list", help="list all tokens, without their secrets")] = False,
+) -> None:
+    """Make, list or revoke researchers' tokens. A token is shown once.
+
+    Example: rapha hub token /srv/hub "Ada Lovelace"
+    """
+    from rapha.errors import ConfigurationError
+    from rapha.hub import tokens
+
+    with _store(home) as store:
+        if show:
+            with store.reading() as session:
+                for row in tokens.tokens(session):
+                    state = "revoked" if row.revoked_at else "good"
+                    typer.echo(f"{row.id}  {state:8} {row.researcher}  {row.scopes}")
+        elif revoke:
+            with store.changing() as change:
+                tokens.revoke(change, revoke)
+            typer.echo(f"{revoke} is revoked")
+        elif researcher:
+            with store.changing() as change:
+                typer.echo(tokens.new_token(change, researcher, scope or tokens.SCOPES))
+        else:
+            raise ConfigurationError("name a researcher, or say --list or --revoke ID")
+
+
+def _store(home: Path):  # type: ignore[no-untyped-def]
+    from contextlib import closing
+
+    from rapha.clock import utc_now
+    from rapha.hub.configuration import load
+    from rapha.hub.notify import Bell
+    from rapha.hub.store.database import open_store
+
+    return closing(open_store(load(home).database, Bell(), utc_now))
+
+
+def _lock(path: Path) -> IO[str]:
+    from rapha.errors import ConfigurationError
+
+    file = path.open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigurationError(f"another hub already runs on {path.parent}: stop it first") from error
+    return file
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from rapha.errors import ConfigurationError
+
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error

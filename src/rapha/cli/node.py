@@ -1,0 +1,216 @@
+"""`rapha node`: a hospital's side."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rapha.node.configuration import Home
+    from rapha.node.hub_line import HubLine
+    from rapha.node.journey import Journey
+    from rapha.node.register import Register
+
+app = typer.Typer(
+    help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
+)
+Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
+DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
+StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]
+UglyOption = Annotated[
+    bool,
+    typer.Option(
+        "--i-accept-that-code-can-reach-this-machine",
+        help="run workloads without isolation, where the rules say the same words; receipts will say so",
+    ),
+]
+
+
+@app.command()
+def init(
+    home: Folder,
+    hub: Annotated[str, typer.Option(help="the hub's URL")],
+    code: Annotated[str, typer.Option(help="the one-time code from `rapha hub enrol`")],
+    site: Annotated[str, typer.Option(help="short name: lower-case letters, digits, hyphens")],
+    name: Annotated[str, typer.Option(help="full name, as researchers see it")] = "",
+    ca: Annotated[str | None, typer.Option(help="PEM file of the hub's own certificate authority")] = None,
+    ugly: UglyOption = False,
+) -> None:
+    """Make a home, with keys and default rules, and enrol it at a hub.
+
+    Example: rapha node init /srv/rapha --hub https://hub.example --code 7K2M-... --site st-anna --name "St Anna"
+    """
+    from rapha.node.enrolment import make_home
+
+    made = make_home(home, site=site, name=name or site, hub_url=hub, code=code, ca=ca, isolate=not ugly)
+    typer.echo(
+        f"{made.site} is enrolled at {made.hub}. Read {home / 'rules.yaml'}, then `rapha node ingest {home} ...`"
+    )
+
+
+@app.command()
+def ingest(
+    home: Folder,
+    mapping: Annotated[Path, typer.Argument(help="the mapping file (YAML); docs/tables.md explains it")],
+    data: Annotated[Path, typer.Argument(help="the folder with the CSV or Parquet files")],
+) -> None:
+    """Fill the timeline from tables. Safe to run twice; bad rows are set aside, with file and line.
+
+    Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
+    """
+    from rich.progress import Progress, TaskID
+
+    from rapha.node.configuration import Home
+    from rapha.sources.tables import ingest as ingest_tables
+
+    opened = Home(home)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        lines: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            line = lines.setdefault(what, bar.add_task(what, total=max(total, 1)))
+            bar.update(line, completed=done, total=max(total, 1))
+
+        report = ingest_tables(mapping, data, opened.timeline, opened.secret, show)
+    typer.echo(report.in_words())
+
+
+@app.command()
+def profile(
+    home: Folder,
+    send: Annotated[bool, typer.Option("--send", help="send it to the hub as well")] = False,
+) -> None:
+    """Show what this site says it has, suppressed and rounded, as the hub would see it.
+
+    Example: rapha node profile /srv/rapha --send
+    """
+    from rapha.node.configuration import Home
+    from rapha.node.profile import measure_profile
+    from rapha.policy.rules_file import read_rules
+
+    opened = Home(home)
+    shown = _journey(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
+    table = Table("system", "code", "patients", title=f"{shown.name}: patients {shown.patients}")
+    for line in shown.coverage:
+        table.add_row(line.system, line.code, str(line.patients))
+    Console().print(table)
+
+
+@app.command()
+def run(home: Folder) -> None:
+    """Run the agent: poll the hub, decide, train, release. Stops cleanly on Ctrl-C or SIGTERM.
+
+    Example: rapha node run /srv/rapha
+    """
+    from rapha.cli.log import log_to_stderr
+    from rapha.node.agent import Agent, lock_home
+    from rapha.node.configuration import Home
+
+    opened = Home(home)
+    lock = lock_home(opened.folder)
+    log_to_stderr(site=opened.configuration.site)
+    signal.signal(signal.SIGTERM, _interrupt)
+    journey, line = _journey_and_line(opened)
+    typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
+    try:
+        journey.introduce()
+        Agent(line, journey, opened.folder / "errors.log").run()
+    except KeyboardInterrupt:
+        typer.echo(f"{opened.configuration.site}: agent has stopped")
+    finally:
+        lock.close()
+
+
+@app.command()
+def pending(home: Folder) -> None:
+    """List the studies that wait for a person, in words.
+
+    Example: rapha node pending /srv/rapha
+    """
+    from rapha.node.configuration import Home
+
+    entries = _register(Home(home)).entries("pending")
+    table = Table()
+    table.add_column("dispatch", no_wrap=True, min_width=20)
+    for heading in ("study", "researcher", "purpose", "model", "digest"):
+        table.add_column(heading)
+    for entry in entries:
+        study = entry.study
+        table.add_row(
+            entry.dispatch.id,
+            study.study,
+            entry.dispatch.researcher,
+            f"{study.purpose.sentence} ({', '.join(study.purpose.data_use)})",
+            study.model.architecture,
+            study.digest[:19],
+        )
+    Console().print(table if entries else "nothing waits for a person")
+
+
+@app.command()
+def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption) -> None:
+    """Approve a study that waits, in the name of a steward.
+
+    Example: rapha node approve /srv/rapha d-4f2a --steward maria-lopez
+    """
+    from rapha.node.configuration import Home
+
+    approval = _journey(Home(home)).sign(dispatch, steward)
+    typer.echo(f"approved {approval.study_digest} by {approval.decided_by}, cohort {approval.feasible}")
+
+
+@app.command()
+def deny(home: Folder, dispatch: DispatchArgument) -> None:
+    """Deny a study that waits. The researcher learns that a steward said no, and nothing else.
+
+    Example: rapha node deny /srv/rapha d-4f2a
+    """
+    from rapha.node.configuration import Home
+
+    denial = _journey(Home(home)).refuse(dispatch)
+    typer.echo(f"denied {denial.study_digest}")
+
+
+@app.command()
+def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")] = 50) -> None:
+    """Show the audit log: what was asked, decided, done and sent.
+
+    Example: rapha node log /srv/rapha --last 20
+    """
+    from rapha.node.configuration import Home
+
+    for at, event, dispatch, facts in _register(Home(home)).events(last):
+        words = " ".join(f"{key}={value}" for key, value in facts.items())
+        typer.echo(f"{at}  {event:22} {dispatch or '-':12} {words}")
+
+
+def _register(home: "Home") -> "Register":
+    from rapha.clock import utc_now
+    from rapha.node.register import Register
+
+    return Register(home.database, utc_now)
+
+
+def _journey(home: "Home") -> "Journey":
+    return _journey_and_line(home)[0]
+
+
+def _journey_and_line(home: "Home") -> "tuple[Journey, HubLine]":
+    from rapha.clock import utc_now
+    from rapha.node.hub_line import HubLine
+    from rapha.node.journey import Journey
+    from rapha.node.keys import load_key
+    from rapha.node.sandbox.choose import choose_backend
+
+    settings = home.configuration
+    line = HubLine(settings.hub_url, settings.hub, settings.site, load_key(home.key), utc_now, settings.ca)
+    backend = choose_backend(settings.sandbox)
+    backend.check()
+    return Journey(home, line, _register(home), backend, utc_now), line
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

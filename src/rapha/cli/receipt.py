@@ -1,0 +1,146 @@
+"""`rapha receipt verify` and `rapha receipt show`. No hub, no network."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rapha.proof.claim import AggregationClaim, SiteClaim
+    from rapha.records.receipt import Verdict
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Verify a model folder's receipts, or show one. Works offline."
+)
+
+Folder = Annotated[Path, typer.Argument(help="The model folder, as `rapha study fetch` wrote it.", show_default=False)]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option("--keys", help="Keys you had from hub and hospitals themselves (a keys.json): the only ones trusted."),
+]
+ReceiptFile = Annotated[Path, typer.Argument(help="One receipt, e.g. receipts/north.json.", show_default=False)]
+
+
+@app.command()
+def verify(folder: Folder, keys: KeysFile = None) -> None:
+    """Check every receipt of a model folder, step by step. Ends with 0 when all of them hold, with 11 otherwise.
+
+    Examples:
+
+      rapha receipt verify diabetes-within-5-years/
+
+      rapha receipt verify diabetes-within-5-years/ --keys keys-read-to-me-over-the-phone.json
+    """
+    from rapha.errors import Unproven
+    from rapha.proof.verify import judge
+    from rapha.sdk.folder import read_folder, read_keys
+
+    verdicts = judge(read_folder(folder, pinned=read_keys(keys) if keys else None))
+    for verdict in verdicts:
+        _say_verdict(verdict)
+    _say_not_shown(verdicts)
+    wrong = [verdict.subject for verdict in verdicts if not verdict.ok]
+    if wrong:
+        _say(f"\nNOT VERIFIED: {', '.join(wrong)}. Do not rely on this folder.", "bold red")
+        raise typer.Exit(Unproven.exit_code)
+    _say(f"\nVERIFIED: all {len(verdicts)} receipts hold.", "bold green")
+
+
+@app.command()
+def show(file: ReceiptFile) -> None:
+    """Read one receipt in plain words. Checks no signature: `verify` does.
+
+    Example:
+
+      rapha receipt show diabetes-within-5-years/receipts/north.json
+    """
+    from rapha.proof.claim import SiteClaim
+    from rapha.proof.envelope import read_receipt, unverified_payload
+    from rapha.proof.statement import parse_statement
+    from rapha.sdk.folder import read_receipt_file
+
+    receipt = read_receipt(read_receipt_file(file))
+    claim = parse_statement(unverified_payload(receipt))
+    _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
+    _say_facts(_site_facts(claim) if isinstance(claim, SiteClaim) else _hub_facts(claim))
+    _say_facts(
+        [
+            ("files", "\n".join(f"{path}  {digest}" for path, digest in claim.files.items())),
+            ("signed at", f"{claim.at:%Y-%m-%d %H:%M:%S} UTC, by the signer's clock"),
+            ("key", receipt.signatures[0].keyid),
+            ("nonce", claim.nonce),
+            ("tier", claim.tier),
+            ("not shown", "\n".join(claim.not_shown)),
+        ]
+    )
+
+
+def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
+    release = claim.release
+    walls = "isolated" if release.sandbox.isolated else "NOT ISOLATED"
+    return [
+        ("hospital", release.site),
+        ("study", f"{release.study}  {release.study_digest}"),
+        ("approval", f"{release.decided_by}, {release.approval}"),
+        ("policy", release.policy),
+        ("cohort", f"{release.cohort.patients} patients, {release.cohort.train_rows} training rows"),
+        ("commitment", release.cohort.commitment),
+        ("architecture", release.architecture),
+        ("rounds", _range([trace.round for trace in release.rounds])),
+        ("sandbox", f"{release.sandbox.backend}, {walls}: {release.sandbox.held} of {release.sandbox.attempts} held"),
+        ("numerics", f"torch {release.numerics.torch}, {release.numerics.cpu_capability}"),
+        ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
+        ("privacy", release.privacy),
+        ("code", release.code),
+    ]
+
+
+def _hub_facts(claim: "AggregationClaim") -> list[tuple[str, str]]:
+    aggregation = claim.aggregation
+    members = sorted({site for members in aggregation.rounds for site in members.updates})
+    return [
+        ("hub", aggregation.hub),
+        ("study", f"{aggregation.study}  {aggregation.study_digest}"),
+        ("method", aggregation.method),
+        ("approvals", "\n".join(f"{site}  {digest}" for site, digest in sorted(aggregation.approvals.items()))),
+        ("denials", "\n".join(f"{site}  {reason}" for site, reason in sorted(aggregation.denials.items())) or "none"),
+        ("took part", ", ".join(members)),
+        ("rounds", _range([members.round for members in aggregation.rounds])),
+        ("code", aggregation.code),
+    ]
+
+
+def _range(numbers: list[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
+
+
+def _say_verdict(verdict: "Verdict") -> None:
+    _say(f"\n{verdict.subject}", "bold")
+    for step in verdict.steps:
+        mark, style = ("ok", "green") if step.passed else ("NO", "bold red")
+        _say(f"  {step.number:>2} {mark}  {step.check}", style)
+        _say(f"         {step.detail}", "" if step.passed else "red")
+    outcome = f"holds (tier {verdict.tier})" if verdict.ok else "does not hold; what comes after was not looked at"
+    _say(f"  = {verdict.subject} {outcome}", "bold green" if verdict.ok else "bold red")
+
+
+def _say_not_shown(verdicts: Iterable["Verdict"]) -> None:
+    _say("\nWhat this does not show", "bold")
+    for remark in dict.fromkeys(remark for verdict in verdicts for remark in verdict.not_shown):
+        _say(f"  - {remark}")
+
+
+def _say_facts(facts: Iterable[tuple[str, str]]) -> None:
+    for name, value in facts:
+        for at, line in enumerate(value.split("\n")):
+            _say(f"{name if at == 0 else '':>12}  {line}")
+
+
+def _say(line: str, style: str = "") -> None:
+    """One line, as it is: what a receipt brings with it is neither markup nor a terminal's control sequence."""
+    from rich.console import Console
+    from rich.text import Text
+
+    plain = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in line)
+    Console(highlight=False, soft_wrap=True).print(Text(plain, style=style))

@@ -1,0 +1,74 @@
+"""Who is in. Makes `cohort`: the rows of `entered` for which every `include` holds and no `exclude` does.
+
+A criterion holds where it is known to hold: a patient of unknown age meets no criterion of age, so is neither included
+nor excluded by one.
+"""
+
+from typing import assert_never
+
+from rapha.cohort.parameters import Parameters, inside
+from rapha.cohort.plan import Plan
+from rapha.records.cohort_spec import AgeCriterion, Criterion, EventCriterion, ObservedCriterion, SexCriterion
+
+
+def cohort(plan: Plan, bound: Parameters) -> list[str]:
+    """The tables `history` (one column for each criterion over events) and `cohort`."""
+    columns: list[str] = []
+    include = [_holds(criterion, columns, plan, bound) for criterion in plan.cohort.include]
+    exclude = [_holds(criterion, columns, plan, bound) for criterion in plan.cohort.exclude]
+    rules = [*include, *(f"NOT {rule}" for rule in exclude)]
+    listed = "".join(f",\n         {column} AS c{number}" for number, column in enumerate(columns))
+    return [
+        f"""
+history AS (
+  SELECT entered.subject_key{listed}
+  FROM entered
+  JOIN happening AS e ON e.subject_key = entered.subject_key
+  GROUP BY entered.subject_key
+)""",
+        f"""
+cohort AS MATERIALIZED (
+  SELECT entered.*
+  FROM entered
+  JOIN history ON history.subject_key = entered.subject_key
+  WHERE {" AND ".join(rules) or "true"}
+)""",
+    ]
+
+
+def _holds(criterion: Criterion, columns: list[str], plan: Plan, bound: Parameters) -> str:
+    match criterion:
+        case EventCriterion():
+            columns.append(_events(criterion, plan, bound))
+            return f"c{len(columns) - 1}"
+        case AgeCriterion():
+            return f"coalesce({_age(criterion, bound)}, false)"
+        case SexCriterion():
+            return f"coalesce(sex = {bound.bind(criterion.sex, 'VARCHAR')}, false)"
+        case ObservedCriterion():
+            return f"(observed_from <= index_at - {bound.interval(criterion.before)})"
+        case _:
+            assert_never(criterion)
+
+
+def _age(criterion: AgeCriterion, bound: Parameters) -> str:
+    """Completed years: the birthday that begins the first is past, the one that ends the last is not."""
+    youngest = f"birth + to_years({bound.bind(criterion.at_least, 'INTEGER')}) <= index_at"
+    oldest = f"index_at < birth + to_years({bound.bind(criterion.at_most + 1, 'INTEGER')})"
+    return f"({youngest} AND {oldest})"
+
+
+def _events(criterion: EventCriterion, plan: Plan, bound: Parameters) -> str:
+    """One boolean for each patient, over that patient's events in the window."""
+    concepts = plan.numbers(criterion.of)
+    listed = bound.bind(concepts, "INTEGER[]")
+    there = f"list_contains({listed}, e.concept) AND {inside(criterion.during, bound, 'entered.index_at')}"
+    match criterion.match:
+        case "any":
+            least = bound.bind(criterion.at_least, "INTEGER")
+            return f"count(DISTINCT e.place) FILTER (WHERE {there}) >= {least}"
+        case "all":
+            every = bound.bind(len(concepts), "INTEGER")
+            return f"count(DISTINCT e.concept) FILTER (WHERE {there}) = {every}"
+        case "none":
+            return f"count(*) FILTER (WHERE {there}) = 0"

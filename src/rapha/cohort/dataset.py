@@ -1,0 +1,90 @@
+"""The frozen rows as a file: same rows, same bytes. Arrow IPC, uncompressed, no identifiers.
+
+Columns: `split` int8; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
+value: float64, days: float32>> where asked; then `label` int8, or `time` float64 (days) and `event` int8.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from rapha.canonical import digest_file
+from rapha.records.feature import Feature, SequenceFeature
+from rapha.timeline.writer import space_watched, write_beside
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = "rows.arrow"
+BATCH_ROWS = 65_536
+
+
+def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence[str]) -> "pa.Table":
+    """The dataset's table from the kept rows of a cohort statement.
+
+    Every buffer is made anew, with zeros where a value is missing: what lies under a null would else be chance, and
+    the bytes would differ from run to run.
+    """
+    import pyarrow as pa
+
+    columns = {"split": _integers(answer["split"])}
+    for number, feature in enumerate(features):
+        if not isinstance(feature, SequenceFeature):
+            columns[feature.name] = _reals(answer[f"f{number}"], pa.float64())
+    for number, feature in enumerate(features):
+        if isinstance(feature, SequenceFeature):
+            columns[feature.name] = _sequences(answer[f"f{number}"])
+    for label in labels:
+        columns[label] = _reals(answer[label], pa.float64()) if label == "time" else _integers(answer[label])
+    return pa.table(columns)
+
+
+def write_dataset(table: "pa.Table", folder: Path) -> str:
+    """Write `rows.arrow` into `folder`; returns its digest. Atomic: a reader sees all of it or none.
+
+    Raises:
+        DiskFull: no space left in `folder`.
+    """
+    import pyarrow as pa
+
+    def write(file: BinaryIO) -> None:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=BATCH_ROWS)
+
+    with space_watched(folder):
+        write_beside(folder / ROWS, write)
+    return digest_file(folder / ROWS)
+
+
+def _integers(column: "pa.ChunkedArray") -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.array(column.to_numpy(), type=pa.int8())
+
+
+def _reals(column: "pa.ChunkedArray | pa.Array", kind: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = pc.fill_null(pc.cast(column, kind), 0.0).to_numpy(zero_copy_only=False)
+    missing = pc.is_null(column).to_numpy(zero_copy_only=False)
+    return pa.array(values, type=kind, mask=missing) if missing.any() else pa.array(values, type=kind)
+
+
+def _sequences(column: "pa.ChunkedArray") -> "pa.Array":
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lists = column.combine_chunks()
+    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+    offsets = np.zeros(len(lists) + 1, dtype=np.int32)
+    np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False), out=offsets[1:])
+    events = lists.flatten()
+    fields = {
+        "concept": pa.array(events.field("concept").to_numpy(zero_copy_only=False), type=pa.int16()),
+        "value": _reals(events.field("value"), pa.float64()),
+        "days": _reals(events.field("days"), pa.float32()),
+    }
+    structs = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    return pa.ListArray.from_arrays(pa.array(offsets), structs)

@@ -1,0 +1,126 @@
+"""Ask a timeline: how many patients a study would have here, and freeze their rows; or refuse, with the reason.
+
+A refusal names no number: how far below a threshold a cohort lies is itself a count.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rapha.cohort.dataset import dataset_of, write_dataset
+from rapha.cohort.outcome import label_columns
+from rapha.cohort.plan import Plan, plan_of
+from rapha.cohort.split import TEST, TRAIN, VALIDATION
+from rapha.cohort.statement import cohort_statement, presence_statement
+from rapha.errors import CohortRefused
+from rapha.records.record import Digest, Record
+from rapha.records.study import DEATH, Study
+from rapha.timeline.reader import LockedConnection, Timeline
+from rapha.timeline.writer import space_watched
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MIN_TRAINING_EVENTS = 10
+"""Cases, and controls, that the training split must hold: of fewer, a model remembers persons."""
+
+SetApart = Literal["competing", "unobserved"]
+
+
+class FrozenCohort(Record):
+    """The frozen rows, in exact numbers: for the node alone; what leaves of them passes `rapha.egress`."""
+
+    patients: int
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    positives: int
+    set_apart: dict[SetApart, int]
+    dataset_digest: Digest
+
+
+def count(timeline: Timeline, study: Study, key: bytes) -> int:
+    """How many rows `freeze` would keep: patients of the cohort whose outcome is known. Exact.
+
+    Raises:
+        CohortRefused: as `freeze`.
+    """
+    return len(_kept(_ask(timeline, study, key), study))
+
+
+def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> FrozenCohort:
+    """Write the study's rows to `folder/rows.arrow`. Same study, timeline and key: same bytes. Done twice is once.
+
+    `key` is the site's secret, at least 16 bytes: it deals patients to train, validation and test, and orders the rows.
+
+    Raises:
+        CohortRefused: `unknown-concept`, `cohort-empty`, `cohort-too-small` or `too-few-events`.
+        DiskFull: no space left in `folder`, or for what is spilled beside the timeline.
+    """
+    answer = _ask(timeline, study, key)
+    kept = _kept(answer, study)
+    plan = plan_of(study)
+    table = dataset_of(kept, plan.features, label_columns(plan))
+    fates, splits = answer["fate"].to_pylist(), kept["split"].to_pylist()
+    return FrozenCohort(
+        patients=len(kept),
+        train_rows=splits.count(TRAIN),
+        validation_rows=splits.count(VALIDATION),
+        test_rows=splits.count(TEST),
+        positives=sum(_events(kept, plan)),
+        set_apart={"competing": fates.count("competing"), "unobserved": fates.count("unobserved")},
+        dataset_digest=write_dataset(table, folder),
+    )
+
+
+def _ask(timeline: Timeline, study: Study, key: bytes) -> "pa.Table":
+    """The answer to the study's statement: every patient of the cohort, those set apart too."""
+    if len(key) < 16:
+        raise ValueError("the site's secret has at least 16 bytes")
+    plan = plan_of(study)
+    with space_watched(timeline.folder), timeline.connect() as connection:
+        _check_concepts(connection, plan)
+        statement = cohort_statement(plan, key)
+        return connection.table(statement.text, statement.parameters)
+
+
+def _check_concepts(connection: LockedConnection, plan: Plan) -> None:
+    """A concept of which nobody here has an event is more likely coded otherwise than absent, so we do not guess."""
+    statement = presence_statement(plan)
+    present = {number for (number,) in connection.execute(statement.text, statement.parameters).fetchall()}
+    absent = [name for number, name in enumerate(plan.concepts) if number not in present and name != DEATH]
+    if absent:
+        names = ", ".join(f"`{name}`" for name in absent)
+        raise CohortRefused(
+            f"nobody here has an event of {names}: check the system and codes under `concepts` of the study, "
+            "or the mapping this hospital's data was read with",
+            "unknown-concept",
+        )
+
+
+def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
+    """The rows with a known outcome, if they are enough to learn from."""
+    import pyarrow.compute as pc
+
+    kept = answer.filter(pc.equal(answer["fate"], "kept"))
+    if len(answer) == 0:
+        raise CohortRefused("no patient here meets the study's criteria", "cohort-empty")
+    smallest = study.privacy.min_cohort
+    training = kept.filter(pc.equal(kept["split"], TRAIN))
+    if len(training) < smallest:
+        raise CohortRefused(f"fewer than {smallest} patients to train on have a known outcome", "cohort-too-small")
+    _check_events(_events(training, plan_of(study)), plan_of(study))
+    return kept
+
+
+def _check_events(events: Sequence[int], plan: Plan) -> None:
+    """Enough cases; and enough controls, where the outcome is binary (in survival a censored row is no control)."""
+    cases = sum(events)
+    controls = len(events) - cases
+    if cases < MIN_TRAINING_EVENTS or (plan.outcome.kind == "binary" and controls < MIN_TRAINING_EVENTS):
+        raise CohortRefused(f"fewer than {MIN_TRAINING_EVENTS} cases or controls to train on", "too-few-events")
+
+
+def _events(rows: "pa.Table", plan: Plan) -> list[int]:
+    events: list[int] = rows[label_columns(plan)[-1]].to_pylist()
+    return events

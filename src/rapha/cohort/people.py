@@ -1,0 +1,126 @@
+"""Who there is: patients, what happened to them, when they were under observation, and their index.
+
+Tables made here:
+
+    wanted     concept, system, code                                    the study's codes
+    person     subject_key, birth, sex, died, ended                     who has not opted out
+    happening  subject_key, concept, happened, known, value, place      events that count, of wanted codes; and deaths
+    period     subject_key, observed_from, observed_to                  under observation, gaps closed, ended by death
+    entered    subject_key, index_at, birth, sex, observed_from, observed_to
+
+`died` is the moment of death as the source gave it; `ended` the last moment of the day, month or year it was given to.
+A death given to the day at midnight must not undo what happened that afternoon.
+"""
+
+from rapha.cohort.parameters import Parameters
+from rapha.cohort.plan import Plan
+from rapha.records.study import DEATH
+from rapha.timeline.schema import USABLE_STATUSES
+
+_PERSON = """
+person AS MATERIALIZED (
+  SELECT subject_key, min(birth) AS birth, CASE WHEN count(DISTINCT sex) = 1 THEN min(sex) END AS sex,
+         min(died) AS died, min(ended) AS ended
+  FROM (
+    SELECT subject_key, opted_out, sex, timezone('UTC', birth) AS birth, timezone('UTC', death) AS died,
+           CASE death_precision
+             WHEN 'day' THEN timezone('UTC', death) + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND
+             WHEN 'month' THEN timezone('UTC', death) + INTERVAL 1 MONTH - INTERVAL 1 MICROSECOND
+             WHEN 'year' THEN timezone('UTC', death) + INTERVAL 1 YEAR - INTERVAL 1 MICROSECOND
+             ELSE timezone('UTC', death)
+           END AS ended
+    FROM subjects
+  )
+  GROUP BY subject_key
+  HAVING NOT bool_or(opted_out)
+)"""
+
+_PERIOD = """
+period AS (
+  SELECT joined.subject_key, min(starts) AS observed_from, least(max(ends), any_value(person.ended)) AS observed_to
+  FROM (
+    SELECT *, sum(CASE WHEN starts <= reached THEN 0 ELSE 1 END)
+                OVER (PARTITION BY subject_key ORDER BY starts, ends ROWS UNBOUNDED PRECEDING) AS stretch
+    FROM (
+      SELECT *, max(ends) OVER (PARTITION BY subject_key ORDER BY starts, ends
+                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+      FROM (
+        SELECT subject_key, timezone('UTC', t_start) AS starts, timezone('UTC', t_end) AS ends
+        FROM observation_periods
+        WHERE t_start <= t_end
+      )
+    )
+  ) AS joined
+  JOIN person ON person.subject_key = joined.subject_key
+  GROUP BY joined.subject_key, stretch
+)"""
+
+
+def people(plan: Plan, bound: Parameters) -> list[str]:
+    """The tables `wanted`, `person` and `happening`: enough to ask which concepts anybody has."""
+    return [_wanted(plan, bound), _PERSON, _happening(plan, bound)]
+
+
+def entered(plan: Plan, bound: Parameters) -> list[str]:
+    """The tables `period` and `entered`. A patient enters once: at the first, or last, event of the index concepts
+    that lies in a period of observation."""
+    pick = {"first": "min", "last": "max"}[plan.cohort.index.pick]
+    concepts = bound.bind(plan.numbers(plan.cohort.index.of), "INTEGER[]")
+    return [
+        _PERIOD,
+        f"""
+entry AS (
+  SELECT e.subject_key, {pick}(e.happened) AS index_at
+  FROM happening AS e
+  JOIN period ON period.subject_key = e.subject_key AND e.happened BETWEEN observed_from AND observed_to
+  WHERE list_contains({concepts}, e.concept)
+  GROUP BY e.subject_key
+)""",
+        """
+entered AS MATERIALIZED (
+  SELECT entry.subject_key, index_at, birth, sex, observed_from, observed_to
+  FROM entry
+  JOIN person ON person.subject_key = entry.subject_key
+  JOIN period ON period.subject_key = entry.subject_key AND index_at BETWEEN observed_from AND observed_to
+)""",
+    ]
+
+
+def _wanted(plan: Plan, bound: Parameters) -> str:
+    concepts = bound.bind([entry.concept for entry in plan.codes], "INTEGER[]")
+    systems = bound.bind([entry.system for entry in plan.codes], "VARCHAR[]")
+    codes = bound.bind([entry.code for entry in plan.codes], "VARCHAR[]")
+    return f"""
+wanted AS (
+  SELECT unnest({concepts}) AS concept, unnest({systems}) AS system, unnest({codes}) AS code
+)"""
+
+
+def _happening(plan: Plan, bound: Parameters) -> str:
+    """`place` numbers a patient's events in time: by when they happened, then by when they were known, then by id."""
+    usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
+    return f"""
+happening AS MATERIALIZED (
+  SELECT subject_key, concept, happened, known, value,
+         dense_rank() OVER (PARTITION BY subject_key ORDER BY happened, known, event_id) AS place
+  FROM (
+    SELECT events.subject_key, wanted.concept, events.event_id, timezone('UTC', t_start) AS happened,
+           timezone('UTC', greatest(t_start, coalesce(t_available, t_start))) AS known,
+           CASE WHEN isfinite(coalesce(num_canonical, num)) THEN coalesce(num_canonical, num) END AS value
+    FROM events
+    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
+    JOIN person ON person.subject_key = events.subject_key
+    WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND t_start IS NOT NULL
+      AND (person.ended IS NULL OR timezone('UTC', t_start) <= person.ended){_deaths(plan, bound)}
+  )
+)"""
+
+
+def _deaths(plan: Plan, bound: Parameters) -> str:
+    if DEATH not in plan.concepts:
+        return ""
+    return f"""
+    UNION ALL
+    SELECT subject_key, {bound.bind(plan.number(DEATH), "INTEGER")}, '', died, died, CAST(NULL AS DOUBLE)
+    FROM person
+    WHERE died IS NOT NULL"""

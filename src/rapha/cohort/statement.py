@@ -1,0 +1,61 @@
+"""A study's cohort as one SELECT: the rows of the frozen dataset, and those set apart."""
+
+from dataclasses import dataclass
+
+from rapha.cohort.criteria import cohort
+from rapha.cohort.features import seen
+from rapha.cohort.outcome import answered, label_columns
+from rapha.cohort.parameters import Parameters
+from rapha.cohort.people import entered, people
+from rapha.cohort.plan import Plan, plan_of
+from rapha.cohort.split import order_column, split_column
+from rapha.records.study import Study
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Text of our own words, and the study's values beside it."""
+
+    text: str
+    parameters: dict[str, object]
+
+
+def cohort_statement(plan: Plan, key: bytes) -> Statement:
+    """Columns: `fate` (kept, competing, unobserved), `split`, f0, f1, ... in study order, then the label's columns.
+
+    One row for each patient of the cohort, in the order of the dataset. `key` is the site's secret.
+    """
+    bound = Parameters()
+    tables = [*people(plan, bound), *entered(plan, bound), *cohort(plan, bound), *answered(plan, bound)]
+    tables += seen(plan, bound)
+    columns = ["fate", f"{split_column(plan, key, bound)} AS split"]
+    columns += [f"f{number}" for number in range(len(plan.features))]
+    columns += label_columns(plan)
+    text = f"""WITH{",".join(tables)}
+SELECT {", ".join(columns)}
+FROM answered
+JOIN seen ON seen.subject_key = answered.subject_key
+ORDER BY {order_column(plan, key, bound)}
+"""
+    return Statement(text, bound.values)
+
+
+def presence_statement(plan: Plan) -> Statement:
+    """Column `concept`: the numbers of the concepts of which anybody here has an event that counts."""
+    bound = Parameters()
+    text = f"WITH{','.join(people(plan, bound))}\nSELECT DISTINCT concept FROM happening ORDER BY concept\n"
+    return Statement(text, bound.values)
+
+
+def statement_text(study: Study) -> str:
+    """The statement that a study runs, for a steward to read: the text as it runs, then each value it is given.
+
+    Values made from the site's secret are not shown.
+    """
+    statement = cohort_statement(plan_of(study), b"")
+    values = (f"--   ${name} = {_shown(value)}" for name, value in statement.parameters.items())
+    return "\n".join([statement.text, "-- values, bound and never part of the text:", *values, ""])
+
+
+def _shown(value: object) -> str:
+    return "(made from this site's secret)" if isinstance(value, bytes) else repr(value)

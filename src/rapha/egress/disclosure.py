@@ -1,0 +1,83 @@
+"""Small numbers suppressed, the others rounded. See `docs/disclosure.md` for what this does not stop.
+
+Rounding comes before anything that is derived, so that nothing can be divided back to an exact number. What it leaves
+open is the difference of two answers whose cohorts differ by one patient: a rounded number steps by 5 at one place in
+five. Each study is decided by a hospital; nobody can ask by themselves, and often.
+"""
+
+from collections.abc import Iterable
+
+from rapha.records.metrics import Count, MetricName
+from rapha.records.site import ConceptCoverage
+from rapha.timeline.coverage import CodeCount
+
+ROUND_TO = 5
+FIGURE_DECIMALS: dict[MetricName, int] = {
+    "loss": 3, "auroc": 3, "auprc": 3, "brier": 3, "c_index": 3, "calibration_slope": 2, "calibration_intercept": 2,
+}  # fmt: skip
+"""A hospital of a thousand held-out patients knows its AUROC to about +-0.02: a third decimal compares two models on
+the same patients, a fourth would only carry information about the patients."""
+
+MAX_COVERAGE = 20_000
+
+
+def suppress(n: int, threshold: int, base: int = ROUND_TO) -> Count:
+    """`below` the threshold, or `about` n to the nearest multiple of `base` (halves up) that is not below it.
+
+    Zero is below: that there is nobody is also a fact about people. Were 12 of at least 12 rounded to 10, it would
+    be known exactly; it is 15.
+
+    Raises:
+        ValueError: a negative number, or a threshold or base below 1.
+    """
+    if n < 0 or threshold < 1 or base < 1:
+        raise ValueError("a count is not negative; threshold and base are at least 1")
+    if n < threshold:
+        return Count(below=threshold)
+    least = -(-threshold // base) * base
+    return Count(about=max((n + base // 2) // base * base, least))
+
+
+def suppress_pair(rows: int, events: int, threshold: int) -> tuple[Count, Count]:
+    """Rows, and those with the event among them, so that neither group shows when it is small.
+
+    The third number, rows - events, is shown by whoever can subtract. So:
+
+    1. fewer rows than the threshold: both `below`;
+    2. fewer events than the threshold: `events` is `below`, which says no more of the others than `rows` does;
+    3. fewer others than the threshold: `events` reads as `rows`. It says that the others are below the threshold, and
+       not how many: to name the events would name them. It errs by less than the threshold.
+    4. enough of both: each by itself.
+
+    Raises:
+        ValueError: more events than rows, or a negative number.
+    """
+    if events > rows:
+        raise ValueError("more events than rows")
+    shown = suppress(rows, threshold)
+    if rows - events < threshold <= events:
+        return shown, shown
+    return shown, suppress(events, threshold)
+
+
+def suppress_coverage(counts: Iterable[CodeCount], threshold: int) -> tuple[ConceptCoverage, ...]:
+    """What a site profile says of its codes. Codes of fewer patients than the threshold are not listed.
+
+    By system and code; of more than 20,000, those of most patients.
+    """
+    enough = [one for one in counts if one.patients >= threshold]
+    most = sorted(enough, key=lambda one: (-one.patients, one.system, one.code))[:MAX_COVERAGE]
+    return tuple(
+        ConceptCoverage(system=one.system, code=one.code, patients=suppress(one.patients, threshold))
+        for one in sorted(most, key=lambda one: (one.system, one.code))
+    )
+
+
+def round_figure(name: MetricName, value: float) -> float:
+    """The figure to the decimals of its name; never a negative zero."""
+    return round(value, FIGURE_DECIMALS[name]) + 0.0
+
+
+def round_significant(value: float, digits: int) -> float:
+    """To that many significant digits, the same for any unit of measurement; never a negative zero."""
+    return float(f"{value:.{digits - 1}e}") + 0.0

@@ -1,0 +1,79 @@
+"""The gate: the four doors the node calls. What comes out of them is all of a workload that ever leaves a hospital.
+
+Each opens fixed names in the workload's output folder, believes nothing it reads, and returns what may leave or raises.
+No message holds anything the workload wrote.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rapha.egress.collect import collect
+from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
+from rapha.egress.statistics import canonical_statistics
+from rapha.egress.weights import canonical_weights, limit_bytes
+from rapha.records.metrics import Score, SiteMetrics
+from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
+from rapha.records.tensors import TensorSpec
+
+FIGURES_LIMIT_BYTES = 64 * 1024
+
+RULES: tuple[str, ...] = (
+    "fixed-names-only",
+    "regular-file-with-one-name",
+    "size-within-declared",
+    "no-metadata",
+    "declared-tensors-exactly",
+    "finite-and-bounded",
+    "canonical-bytes",
+    "statistics-of-enough-patients-rounded",
+    "closed-set-of-metrics",
+    "figures-of-ten-in-each-class",
+    "detail-of-min-cohort-in-each-class",
+    "calibration-of-ten-in-each-class",
+    "counts-suppressed-and-rounded",
+)
+"""What every output that left has passed, by name, for the receipt's `EgressVerdict.rules`. See docs/disclosure.md."""
+
+
+def pass_weights(folder: Path, declared: Mapping[str, TensorSpec]) -> bytes:
+    """The weights after a round, as canonical safetensors.
+
+    Raises:
+        EgressRefused: weights-unreadable, missing-tensor, extra-tensor, wrong-shape, wrong-dtype, not-finite,
+            output-too-large, output-malformed.
+    """
+    return canonical_weights(collect(folder, WEIGHTS, limit_bytes(declared)), declared)
+
+
+def pass_statistics(folder: Path, declared: Mapping[str, TensorSpec], min_cohort: int) -> bytes:
+    """The feature statistics after `prepare`, suppressed and rounded, as canonical safetensors.
+
+    Raises:
+        EgressRefused: as `pass_weights`.
+    """
+    return canonical_statistics(collect(folder, WEIGHTS, limit_bytes(declared)), declared, min_cohort)
+
+
+def pass_scores(folder: Path, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
+    """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
+
+    Raises:
+        EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
+    """
+    data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
+    return release_scores(read_output(data, Figures, FIGURES), min_cohort)
+
+
+def pass_evaluation(
+    folder: Path, site: str, train_rows: int, set_apart: SetApart, min_cohort: int, patients: int
+) -> SiteMetrics:
+    """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
+    cohort) are the node's own exact counts.
+
+    Raises:
+        EgressRefused: metric-not-allowed, output-malformed, output-too-large.
+    """
+    data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
+    return release_metrics(
+        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients
+    )

@@ -1,0 +1,184 @@
+"""Figures, ROC and calibration: a closed set, and only where enough patients of each class stand behind them.
+
+1. A figure is a function of a few patients when there are few: it needs ten of each class.
+2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
+   the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more.
+3. A figure outside the range of its name does not leave: large numbers carry messages.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+
+from rapha.egress.disclosure import round_figure, suppress, suppress_pair
+from rapha.egress.strict_json import NotStrict, strict_json
+from rapha.errors import EgressRefused
+from rapha.records.metrics import CalibrationBin, Evaluation, MetricName, RocPoint, Score, SiteMetrics
+from rapha.records.outputs import Figure, Figures, RawBin, RawEvaluation, RawEvaluations
+from rapha.records.record import Record
+
+CLASS_FOR_FIGURES = 10
+CLASS_FOR_BIN = 10
+CLASS_FOR_DETAIL = 25
+MOST_BINS = 16
+MOST_ROWS = 100_000_000
+RANGES: dict[MetricName, tuple[float, float]] = {
+    "loss": (-1000.0, 1000.0),
+    "auroc": (0.0, 1.0),
+    "auprc": (0.0, 1.0),
+    "brier": (0.0, 1.0),
+    "calibration_slope": (-100.0, 100.0),
+    "calibration_intercept": (-100.0, 100.0),
+    "c_index": (0.0, 1.0),
+}
+SetApart = Mapping[Literal["competing", "unobserved"], int]
+Output = TypeVar("Output", bound=Record)
+
+
+def read_output(data: bytes, kind: type[Output], name: str) -> Output:
+    """The record an output file stands for. Nothing of the file is in the error.
+
+    Raises:
+        EgressRefused: `metric-not-allowed` for a figure without a name of the closed set, else `output-malformed`.
+    """
+    try:
+        return kind.model_validate(strict_json(data))
+    except ValidationError as error:
+        unknown_metric = any(
+            e["type"] == "literal_error" and "figures" in e["loc"] and e["loc"][-1] == "name"
+            for e in error.errors(include_input=False, include_url=False)
+        )
+    except NotStrict:
+        unknown_metric = False
+    if unknown_metric:
+        raise EgressRefused(f"output {name}: a figure that is not of the closed set", "metric-not-allowed")
+    raise EgressRefused(f"output {name}: not of the form that is read", "output-malformed")
+
+
+def release_scores(raw: Figures, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
+    """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
+
+    The weight is the number of training rows, rounded as every count.
+
+    Raises:
+        EgressRefused: `cohort-too-small`; `output-malformed` for a figure given twice or an absurd number of rows.
+    """
+    if raw.rows < min_cohort:
+        raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
+    _check(raw.rows <= MOST_ROWS, "an absurd number of rows")
+    weight = suppress(raw.rows, min_cohort).about
+    enough = _enough(raw.positives, raw.negatives, CLASS_FOR_FIGURES)
+    detail = _enough(raw.positives, raw.negatives, max(CLASS_FOR_DETAIL, min_cohort))
+    _check_once(figure.name for figure in raw.figures)
+    return weight or min_cohort, _scores((f for f in raw.figures if enough or f.name == "loss"), detail)
+
+
+def release_metrics(
+    raw: RawEvaluations, site: str, train_rows: int, set_apart: SetApart, min_cohort: int, patients: int
+) -> SiteMetrics:
+    """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
+    a workload cannot have held out more than they leave.
+
+    Raises:
+        EgressRefused: `output-malformed`.
+    """
+    _check_once(evaluation.model for evaluation in raw.evaluations)
+    for one in raw.evaluations:
+        held_out = one.positives + one.negatives
+        _check(min(one.positives, one.negatives) >= 0 and held_out <= patients - train_rows, "impossible row counts")
+    return SiteMetrics(
+        site=site,
+        train_rows=suppress(train_rows, min_cohort),
+        set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
+        evaluations=tuple(_evaluation(evaluation, min_cohort) for evaluation in raw.evaluations),
+    )
+
+
+def _evaluation(raw: RawEvaluation, min_cohort: int) -> Evaluation:
+    _check_once(figure.name for figure in raw.figures)
+    rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
+    enough = _enough(raw.positives, raw.negatives, CLASS_FOR_FIGURES)
+    detail = _enough(raw.positives, raw.negatives, max(CLASS_FOR_DETAIL, min_cohort))
+    return Evaluation(
+        model=raw.model,
+        rows=rows,
+        events=events,
+        scores=_scores(raw.figures, detail) if enough else (),
+        roc=_roc(raw.roc) if detail else (),
+        calibration=_calibration(raw.bins, min_cohort) if detail else (),
+    )
+
+
+def _scores(figures: Iterable[Figure], intervals: bool) -> tuple[Score, ...]:
+    return tuple(_score(figure, intervals) for figure in figures if _in_range(figure))
+
+
+def _in_range(figure: Figure) -> bool:
+    low, high = RANGES[figure.name]
+    return low <= figure.value <= high
+
+
+def _score(figure: Figure, interval: bool) -> Score:
+    """Rounded. An interval that passes the range of its name is cut to it; one that misses the value is left out."""
+    value = round_figure(figure.name, figure.value)
+    if not interval or figure.low is None or figure.high is None or not figure.low <= figure.value <= figure.high:
+        return Score(name=figure.name, value=value)
+    least, most = RANGES[figure.name]
+    low, high = (round_figure(figure.name, bound) for bound in (max(figure.low, least), min(figure.high, most)))
+    return Score(name=figure.name, value=value, low=low, high=high)
+
+
+def _roc(points: Iterable[tuple[float, float]]) -> tuple[RocPoint, ...]:
+    """On the grid of 0.05, rising, to 2 decimals."""
+    released = []
+    for false_positive_rate, true_positive_rate in points:
+        step = round(min(max(false_positive_rate, 0.0), 1.0) * 20)
+        _check(abs(false_positive_rate - step / 20) < 1e-9, "a point off the grid of the ROC curve")
+        _check(0.0 <= true_positive_rate <= 1.0, "a rate outside 0 to 1")
+        released.append(RocPoint(false_positive_rate=step / 20, true_positive_rate=round(true_positive_rate, 2) + 0.0))
+    for before, after in pairwise(released):
+        rising = before.true_positive_rate <= after.true_positive_rate
+        _check(before.false_positive_rate < after.false_positive_rate and rising, "a ROC curve that does not rise")
+    return tuple(released)
+
+
+def _calibration(bins: Iterable[RawBin], min_cohort: int) -> tuple[CalibrationBin, ...]:
+    """Neighbours joined, from the lowest risk, until each group has ten cases and ten controls; the last takes the
+    rest. Predicted and observed risk to 2 decimals."""
+    groups: list[list[RawBin]] = []
+    waiting: list[RawBin] = []
+    for one in sorted(bins, key=lambda b: b.predicted):
+        _check(0.0 <= one.predicted <= 1.0 and 0 <= one.cases <= one.rows <= MOST_ROWS, "an impossible group")
+        waiting.append(one)
+        cases = sum(b.cases for b in waiting)
+        if len(groups) < MOST_BINS and _enough(cases, sum(b.rows for b in waiting) - cases, CLASS_FOR_BIN):
+            groups.append(waiting)
+            waiting = []
+    if groups:
+        groups[-1].extend(waiting)
+    return tuple(_bin(group, min_cohort) for group in groups)
+
+
+def _bin(group: list[RawBin], min_cohort: int) -> CalibrationBin:
+    rows = sum(b.rows for b in group)
+    predicted = sum(b.predicted * b.rows for b in group) / rows
+    observed = sum(b.cases for b in group) / rows
+    return CalibrationBin(
+        predicted=round(min(predicted, 1.0), 2) + 0.0, observed=round(observed, 2), rows=suppress(rows, min_cohort)
+    )
+
+
+def _enough(positives: int, negatives: int, least: int) -> bool:
+    return min(positives, negatives) >= least
+
+
+def _check_once(names: Iterable[str]) -> None:
+    seen = list(names)
+    _check(len(seen) == len(set(seen)), "the same name twice")
+
+
+def _check(holds: bool, what: str) -> None:
+    if not holds:
+        raise EgressRefused(f"the workload's figures: {what}", "output-malformed")

@@ -1,0 +1,18 @@
+"""The control plane: studies, routing, rounds, weights, receipts. It sees no row and dials into no hospital.
+
+The way of a study through this room:
+
+configuration.py   the home folder and its settings, parsed once
+app.py             everything wired together: create_app(configuration)
+api/               the doors: node.py, researcher.py, public.py, errors.py
+identity.py        who is asking: a node's signed token, a researcher's bearer token (tokens.py), a one-time code (enrolment.py)
+routing.py         rule: which sites a study goes to, and why not to the others
+dispatches.py      offers out, feasibility, approvals and denials in
+progress.py        rule: what happens next to a study, given where it stands
+rounds.py          carries out what progress.py decides; conductor.py says when
+tasks.py           updates and failures in
+releases.py        a site's parcel, verified at the door
+tensors.py         is this blob what the study declared; aggregation.py averages such blobs
+delivery.py        metrics, the signed aggregation, the list of files
+blobs.py           content-addressed bytes; store/ the tables; audit.py the log; notify.py wakes who waits
+"""

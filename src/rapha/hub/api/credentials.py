@@ -1,0 +1,63 @@
+"""Who asks, as a parameter of a route."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from rapha.errors import NotPermitted
+from rapha.hub.api.errors import NotIdentified
+from rapha.hub.tokens import PREFIX, Researcher, Scope
+from rapha.hub.wired import Hub
+from rapha.records.record import SiteId
+
+_NODE = HTTPBearer(auto_error=False, scheme_name="node", description="A JWS (ES256) signed for this one request")
+_RESEARCHER = HTTPBearer(auto_error=False, scheme_name="researcher", description="rapha_<id>_<secret>")
+_Credentials = HTTPAuthorizationCredentials | None
+
+
+def the_hub(request: Request) -> Hub:
+    """The hub that this application is."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+TheHub = Annotated[Hub, Depends(the_hub)]
+
+
+def node(request: Request, credentials: Annotated[_Credentials, Depends(_NODE)]) -> SiteId:
+    """The site whose node asks. 401 where it is not known."""
+    try:
+        return the_hub(request).doorkeeper.node(_token(credentials), request.method, request.url.path)
+    except NotPermitted as refusal:
+        raise NotIdentified(str(refusal)) from None
+
+
+class ResearcherWith:
+    """A researcher whose token has the scope. 401 where the token is not good, 403 where the scope is missing."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope: Scope = scope
+
+    def __call__(self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]) -> Researcher:
+        try:
+            researcher = the_hub(request).doorkeeper.researcher(_token(credentials))
+        except NotPermitted as refusal:
+            raise NotIdentified(str(refusal)) from None
+        researcher.check_scope(self._scope)
+        return researcher
+
+
+def node_or_researcher(
+    request: Request, node_: Annotated[_Credentials, Depends(_NODE)], _: Annotated[_Credentials, Depends(_RESEARCHER)]
+) -> SiteId | Researcher:
+    """Whoever may fetch blobs: told apart by the form of the token."""
+    if _token(node_).startswith(PREFIX):
+        return ResearcherWith("study:read")(request, node_)
+    return node(request, node_)
+
+
+def _token(credentials: _Credentials) -> str:
+    if credentials is None:
+        raise NotIdentified("this needs a token")
+    return credentials.credentials

@@ -1,0 +1,121 @@
+"""What a hospital's node may ask of the hub. It always dials in: the hub has no way to call it."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.concurrency import run_in_threadpool
+
+from rapha.errors import Conflict
+from rapha.hub import dispatches, enrolment, releases, tasks
+from rapha.hub.api.credentials import TheHub, node
+from rapha.hub.api.errors import PROBLEMS
+from rapha.hub.assignments import acknowledge_stops, next_assignment
+from rapha.proof import keys
+from rapha.records.record import SiteId
+from rapha.records.site import Approval, Denial, SiteProfile
+from rapha.records.task import TaskFailure, Update
+from rapha.records.wire import Assignment, Enrolled, Enrolment, Feasible, Pending, Poll, ReleaseParcel
+
+router = APIRouter(prefix="/node", tags=["node"], responses=PROBLEMS)
+Site = Annotated[SiteId, Depends(node)]
+
+
+@router.post("/enrol")
+def enrol(hub: TheHub, enrolment_: Enrolment) -> Enrolled:
+    """Join, with a one-time code. The same code with the same key may be sent again."""
+    with hub.store.changing() as change:
+        enrolment.enrol(change, enrolment_)
+    public = keys.public_to_pem(hub.signer.key.public_key())
+    return Enrolled(site=SiteId(enrolment_.site), hub=hub.signer.name, hub_key=public)
+
+
+@router.put("/profile", status_code=204)
+def profile(hub: TheHub, site: Site, profile_: SiteProfile) -> None:
+    """Say what this site has."""
+    with hub.store.changing() as change:
+        dispatches.keep_profile(change, site, profile_)
+
+
+@router.post("/work", response_model=Assignment, responses={204: {"description": "Nothing within wait_seconds"}})
+async def work(hub: TheHub, site: Site, poll: Poll) -> Assignment | Response:
+    """Wait for something to do, at most `wait_seconds`."""
+    if poll.stopped:
+        await run_in_threadpool(_acknowledge, hub, site, poll)
+    until = time.monotonic() + poll.wait_seconds
+    with hub.bell.listening(f"site:{site}") as listener:
+        while True:
+            if found := await run_in_threadpool(next_assignment, hub.store, site, poll):
+                return found
+            left = until - time.monotonic()
+            if left <= 0 or hub.bell.closed:
+                return Response(status_code=204)
+            await listener.wait(left)
+
+
+@router.post("/dispatches/{dispatch}/feasible", status_code=204)
+def feasible(hub: TheHub, site: Site, dispatch: str, answer: Feasible) -> None:
+    """The suppressed size of the cohort."""
+    _check_same(dispatch, answer.dispatch)
+    with hub.store.changing() as change:
+        dispatches.feasible(change, site, answer)
+
+
+@router.post("/dispatches/{dispatch}/pending", status_code=204)
+def pending(hub: TheHub, site: Site, dispatch: str, answer: Pending) -> None:
+    """A person has to decide."""
+    _check_same(dispatch, answer.dispatch)
+    with hub.store.changing() as change:
+        dispatches.pending(change, site, answer)
+
+
+@router.post("/dispatches/{dispatch}/approval", status_code=204)
+def approval(hub: TheHub, site: Site, dispatch: str, answer: Approval) -> None:
+    """Yes."""
+    _check_same(dispatch, answer.dispatch)
+    with hub.store.changing() as change:
+        study = dispatches.approve(change, site, answer)
+    hub.conductor.nudge(study)
+
+
+@router.post("/dispatches/{dispatch}/denial", status_code=204)
+def denial(hub: TheHub, site: Site, dispatch: str, answer: Denial) -> None:
+    """No."""
+    _check_same(dispatch, answer.dispatch)
+    with hub.store.changing() as change:
+        study = dispatches.deny(change, site, answer)
+    hub.conductor.nudge(study)
+
+
+@router.post("/tasks/{task}/update", status_code=204)
+def update(hub: TheHub, site: Site, task: str, answer: Update) -> None:
+    """Hand in a round; its blob is uploaded first. An update that is not as declared fails the task: 422."""
+    _check_same(task, answer.task)
+    with hub.driven_after(task):
+        tasks.receive_update(hub.store, hub.blobs, site, answer)
+
+
+@router.post("/tasks/{task}/failure", status_code=204)
+def failure(hub: TheHub, site: Site, task: str, answer: TaskFailure) -> None:
+    """It could not be done."""
+    _check_same(task, answer.task)
+    with hub.driven_after(task), hub.store.changing() as change:
+        tasks.receive_failure(change, site, answer)
+
+
+@router.post("/tasks/{task}/release", status_code=204)
+def release(hub: TheHub, site: Site, task: str, answer: ReleaseParcel) -> None:
+    """Hand in the release; its metrics file is uploaded first. A parcel that does not verify fails the task: 422."""
+    _check_same(task, answer.task)
+    with hub.driven_after(task):
+        releases.receive_release(hub.store, hub.blobs, site, answer)
+
+
+def _acknowledge(hub: TheHub, site: SiteId, poll: Poll) -> None:
+    with hub.store.changing() as change:
+        acknowledge_stops(change, site, poll)
+
+
+def _check_same(path: str, body: str) -> None:
+    if path != body:
+        raise Conflict(f"the address says {path[:64]}, the body another: send each answer to its own address")

@@ -1,0 +1,99 @@
+"""What a node that asks for work is given: first what to stop, then what to do, then what to decide on."""
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from rapha.hub.dispatches import own_dispatch
+from rapha.hub.store.changes import Change
+from rapha.hub.store.database import Store
+from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
+from rapha.records.lifecycle import FINAL
+from rapha.records.record import DispatchId, SiteId, StudyId
+from rapha.records.site import Dispatch
+from rapha.records.study import Study
+from rapha.records.task import Task
+from rapha.records.wire import Assignment, Offer, Poll, Stop, Work
+
+
+def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
+    """The node carried these out: they are not repeated.
+
+    Raises:
+        NotPermitted: one of them is not this site's.
+    """
+    for dispatch in poll.stopped:
+        own_dispatch(change.session, site, dispatch).stopped = True
+
+
+def next_assignment(store: Store, site: SiteId, poll: Poll) -> Assignment | None:
+    """The next thing for this site, or None. Asking again without having heard gives the same again."""
+    with store.reading() as session:
+        found = _stop(session, site) or _task(session, site, poll) or _offer(session, site, poll)
+    if not isinstance(found, Work):
+        return found
+    with store.changing() as change:
+        return found if _lease(change, found.task, site) else None
+
+
+def _stop(session: Session, site: SiteId) -> Stop | None:
+    over = StudyRow.state.in_(FINAL["study"])
+    row = session.execute(
+        select(DispatchRow, StudyRow)
+        .join(StudyRow)
+        .where(DispatchRow.site == site, DispatchRow.stopped.is_(False))
+        .where(or_(DispatchRow.state == "failed", (DispatchRow.state.in_(("released", "withdrawn"))) & over))
+        .order_by(StudyRow.created_at)
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    dispatch, study = row
+    state = study.state if study.state in FINAL["study"] else "failed"
+    return Stop(dispatch=dispatch.id, study_id=study.id, state=state)
+
+
+def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
+    """A task that waits, or that was given out and is not in the node's hands."""
+    row = session.scalars(
+        select(TaskRow)
+        .join(StudyRow, StudyRow.id == TaskRow.study_id)
+        .where(TaskRow.site == site, TaskRow.state.in_(("queued", "leased")), TaskRow.id.not_in(poll.holding))
+        .order_by(StudyRow.created_at)
+        .limit(1)
+    ).first()
+    return Work(task=Task.from_bytes(row.task)) if row else None
+
+
+def _lease(change: Change, task: Task, site: SiteId) -> bool:
+    """Hand the task out, again where it was handed out and lost. False where it ended in the meantime."""
+    row = change.session.get_one(TaskRow, task.id)
+    if row.state == "leased":
+        change.move(row, "queued", "hub")
+    if row.state != "queued":
+        return False
+    change.move(row, "leased", f"node:{site}")
+    change.topics.discard(f"site:{site}")  # the one who asked has it: no need to wake it
+    return True
+
+
+def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
+    row = session.execute(
+        select(DispatchRow, StudyRow)
+        .join(StudyRow)
+        .where(DispatchRow.site == site, DispatchRow.state == "offered", DispatchRow.id.not_in(poll.considering))
+        .order_by(StudyRow.created_at)
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    dispatch, study = row
+    return Offer(
+        dispatch=Dispatch(
+            id=DispatchId(dispatch.id),
+            study_id=StudyId(study.id),
+            study_digest=study.digest,
+            site=site,
+            researcher=study.researcher,
+        ),
+        study=Study.from_bytes(study.study),
+    )

@@ -1,0 +1,216 @@
+"""Bytes by their digest: weights, updates, files of a delivery. The port, a folder, and a memory for tests.
+
+A draft shows nothing. `settle` makes sure of the bytes (digest, disk), `keep` makes them visible, whole, in one step;
+keeping the same bytes twice is the same as once. A draft that is left without `keep`, or whose process dies, leaves no
+blob. May raise Conflict (other bytes than announced) and DiskFull.
+"""
+
+import errno
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, Self
+
+from rapha.errors import Conflict, DiskFull
+
+Block = bytes | bytearray | memoryview
+
+
+class Draft(Protocol):
+    """A blob being written. A context manager: leaving the block without `keep` drops it."""
+
+    def write(self, block: Block) -> None:
+        """Append. Raises DiskFull."""
+
+    def settle(self, expected: str | None = None) -> str:
+        """No more is written; the digest. Raises Conflict where it is not `expected`, DiskFull."""
+
+    def keep(self) -> None:
+        """Make it visible, after `settle`. Quick."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Blobs(Protocol):
+    """See the page's head."""
+
+    def draft(self) -> Draft:
+        """Begin a blob. Raises DiskFull."""
+
+    def size_bytes(self, digest: str) -> int | None:
+        """Its size, or None where there is no such blob."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """Its bytes, to read and seek in. Raises Conflict where there is no such blob."""
+
+    def drop(self, digest: str) -> None:
+        """Forget it; no error where it is not there."""
+
+    def digests(self) -> list[str]:
+        """All that are kept."""
+
+
+def put(blobs: Blobs, data: bytes) -> str:
+    """Keep these bytes; their digest."""
+    with blobs.draft() as draft:
+        draft.write(data)
+        digest = draft.settle()
+        draft.keep()
+    return digest
+
+
+def read(blobs: Blobs, digest: str) -> bytes:
+    """The whole of a small blob."""
+    with blobs.open(digest) as file:
+        return file.read()
+
+
+class BlobFolder:
+    """<folder>/<hex of the digest>, drafts in <folder>/drafts; written, synced, then renamed into place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._drafts = folder / "drafts"
+        self._drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self._drafts.iterdir():
+            left.unlink()
+
+    def draft(self) -> "FileDraft":
+        return FileDraft(self._drafts / secrets.token_hex(16), self._folder)
+
+    def size_bytes(self, digest: str) -> int | None:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, digest: str) -> BinaryIO:
+        try:
+            return self._path(digest).open("rb")
+        except FileNotFoundError:
+            raise absent(digest) from None
+
+    def drop(self, digest: str) -> None:
+        self._path(digest).unlink(missing_ok=True)
+
+    def digests(self) -> list[str]:
+        return ["sha256:" + path.name for path in self._folder.iterdir() if path != self._drafts]
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest.removeprefix("sha256:")
+
+
+class FileDraft:
+    """A draft in a file of its own."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path, self._folder = path, folder
+        self._hash = hashlib.sha256()
+        with _disk(folder):
+            self._file = path.open("xb", buffering=0)
+
+    def write(self, block: Block) -> None:
+        self._hash.update(block)
+        rest = memoryview(block).cast("B")
+        with _disk(self._folder):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def settle(self, expected: str | None = None) -> str:
+        digest = _agreed(self._hash.hexdigest(), expected)
+        with _disk(self._folder):
+            os.fsync(self._file.fileno())
+        return digest
+
+    def keep(self) -> None:
+        with _disk(self._folder):
+            self._path.replace(self._folder / self._hash.hexdigest())
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class BlobMemory:
+    """The same in memory: for tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def draft(self) -> "MemoryDraft":
+        return MemoryDraft(self._kept)
+
+    def size_bytes(self, digest: str) -> int | None:
+        return len(self._kept[digest]) if digest in self._kept else None
+
+    def open(self, digest: str) -> BinaryIO:
+        if digest not in self._kept:
+            raise absent(digest)
+        return io.BytesIO(self._kept[digest])
+
+    def drop(self, digest: str) -> None:
+        self._kept.pop(digest, None)
+
+    def digests(self) -> list[str]:
+        return list(self._kept)
+
+
+class MemoryDraft:
+    """A draft in memory."""
+
+    def __init__(self, kept: dict[str, bytes]) -> None:
+        self._kept, self._data = kept, bytearray()
+
+    def write(self, block: Block) -> None:
+        self._data += block
+
+    def settle(self, expected: str | None = None) -> str:
+        return _agreed(hashlib.sha256(self._data).hexdigest(), expected)
+
+    def keep(self) -> None:
+        self._kept[self.settle()] = bytes(self._data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._data = bytearray()
+
+
+def absent(digest: str) -> Conflict:
+    """The error for a blob that is not there."""
+    return Conflict(f"there is no blob {digest} here: upload it first")
+
+
+def _agreed(found: str, expected: str | None) -> str:
+    digest = "sha256:" + found
+    if expected is not None and digest != expected:
+        raise Conflict(
+            f"the upload is not what it was announced to be: expected {expected}, got {digest}; send it again"
+        )
+    return digest
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    """Translate a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no space left in {folder}: make room there and try again") from None
+        raise

@@ -1,0 +1,121 @@
+"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem. Read once, frozen from then on."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from rapha.canonical import canonical_bytes
+from rapha.errors import ConfigurationError, DiskFull
+from rapha.proof import keys
+from rapha.records.record import Record, Slug
+
+MIB = 1 << 20
+
+
+class HubSettings(Record):
+    """The file `hub.json`. `name` is what nodes sign their tokens for: changing it locks out every node.
+
+    `public_url` is the address that people and nodes use, where it is not http://host:port. Port 0: any free port.
+    """
+
+    name: Slug = "hub"
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8400
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
+    blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
+    body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class HubConfiguration(Record):
+    """Where the hub lives, and its settings."""
+
+    home: Path
+    settings: HubSettings
+
+    @property
+    def database(self) -> Path:
+        return self.home / "hub.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.home / "blobs"
+
+    @property
+    def key(self) -> Path:
+        return self.home / "key.pem"
+
+    @property
+    def lock(self) -> Path:
+        return self.home / "hub.lock"
+
+    @property
+    def url_file(self) -> Path:
+        """Where the address is written while the hub listens."""
+        return self.home / "hub.url"
+
+    @property
+    def blob_limit_bytes(self) -> int:
+        return self.settings.blob_limit_mib * MIB
+
+    @property
+    def body_limit_bytes(self) -> int:
+        return self.settings.body_limit_mib * MIB
+
+
+def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
+    """Make a home: folder 0700, settings, a fresh signing key 0600.
+
+    Raises:
+        ConfigurationError: there is a hub here already, or the folder cannot be made.
+        DiskFull: no space for it.
+    """
+    found = HubConfiguration(home=home.absolute(), settings=settings)
+    file = found.home / "hub.json"
+    if file.exists():
+        raise ConfigurationError(f"{found.home} is already the home of a hub: start it with `rapha hub run {home}`")
+    try:
+        found.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found.home.chmod(0o700)
+        if not found.key.exists():
+            write_private(found.key, keys.private_to_pem(keys.generate()))
+        write_private(file, canonical_bytes(settings.as_json()) + b"\n")
+    except OSError as error:
+        if error.errno == 28:
+            raise DiskFull(f"no space left for a hub's home in {found.home}") from error
+        raise ConfigurationError(f"cannot make a hub's home in {found.home}: {error.strerror}") from error
+    return found
+
+
+def load(home: Path) -> HubConfiguration:
+    """Read a home.
+
+    Raises:
+        ConfigurationError: no hub lives here, or hub.json is wrong.
+    """
+    file = home / "hub.json"
+    try:
+        settings = HubSettings.from_bytes(file.read_bytes())
+    except FileNotFoundError:
+        raise ConfigurationError(f"no hub lives in {home}: make one with `rapha hub init {home}`") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {file}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigurationError(f"{file}: {place}: {first['msg']}") from error
+    return HubConfiguration(home=home.absolute(), settings=settings)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner alone. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""The end of a study: the metrics of all sites, the aggregation signed by the hub, the list of files to fetch."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from rapha.clock import Clock
+from rapha.hub.aggregation import METHOD
+from rapha.hub.blobs import Blobs, put, read
+from rapha.hub.pooling import pooled_scores, round_scores
+from rapha.hub.provenance import code_digest, packages
+from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
+from rapha.proof import keys
+from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
+from rapha.proof.envelope import seal
+from rapha.proof.statement import aggregation_statement
+from rapha.records.metrics import SiteMetrics, StudyMetrics
+from rapha.records.receipt import Aggregation, Receipt, RoundMembers
+from rapha.records.record import Digest, StudyId
+from rapha.records.site import Approval
+from rapha.records.study import Study
+from rapha.records.task import Update
+from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKey, TrustedKeys
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The hub as the one who signs the aggregation."""
+
+    name: str
+    key: keys.PrivateKey
+    clock: Clock
+
+    @property
+    def trusted(self) -> TrustedKey:
+        """Its public key, as others keep it."""
+        public = self.key.public_key()
+        return TrustedKey(owner=self.name, role="hub", keyid=keys.keyid(public), public_key=keys.public_to_pem(public))
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out)."""
+
+    study_id: str
+    study: Study
+    rounds: Mapping[int, tuple[Mapping[str, Update], Digest]]
+    releases: Mapping[str, ReleaseParcel]
+    approvals: Mapping[str, Approval]
+    denials: Mapping[str, str]
+    keys: tuple[TrustedKey, ...]
+
+    @property
+    def weights(self) -> Digest:
+        """The final model."""
+        return self.rounds[max(self.rounds)][1]
+
+
+def account_of(session: Session, row: StudyRow) -> Account:
+    """Gather it, once the evaluation is closed. Denials hold every site that did not stay, with its reason."""
+    rounds: dict[int, tuple[dict[str, Update], Digest]] = {}
+    closed = select(RoundRow).where(RoundRow.study_id == row.id, RoundRow.weights_out.is_not(None))
+    for round_ in session.scalars(closed.order_by(RoundRow.number)):
+        rounds[round_.number] = (updates_of(session, row.id, round_.number), round_.weights_out or "")
+    parcels = session.scalars(_done(row.id).where(TaskRow.do == "evaluate"))
+    dispatches = session.scalars(
+        select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
+    ).all()
+    took_part = [d for d in dispatches if d.decision and d.state != "denied"]
+    return Account(
+        study_id=row.id,
+        study=Study.from_bytes(row.study),
+        rounds=rounds,
+        releases={task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels},
+        approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
+        denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
+        keys=tuple(_trusted(session.get_one(SiteRow, d.site)) for d in took_part),
+    )
+
+
+def updates_of(session: Session, study_id: str, number: int) -> dict[str, Update]:
+    """The updates that were taken in a round, by site, in order of their names."""
+    rows = session.scalars(
+        _done(study_id).where(TaskRow.number == number, TaskRow.do != "evaluate").order_by(TaskRow.site)
+    )
+    return {row.site: Update.from_bytes(row.result or b"") for row in rows}
+
+
+def make_delivery(blobs: Blobs, account: Account, signer: Signer) -> Delivery:
+    """Write metrics, receipts and keys as blobs, sign, and list the files: only of what the study asked back."""
+    sites = {site: read(blobs, parcel.release.metrics) for site, parcel in account.releases.items()}
+    metrics = put(blobs, _study_metrics(account, sites).as_bytes())
+    found = {
+        "study.json": put(blobs, account.study.as_bytes()),
+        "receipts/keys.json": put(blobs, TrustedKeys(keys=(signer.trusted, *account.keys)).as_bytes()),
+        "receipts/aggregation.json": put(blobs, _signed_aggregation(account, metrics, signer).as_bytes()),
+    }
+    found |= {f"receipts/{site}.json": put(blobs, p.receipt.as_bytes()) for site, p in account.releases.items()}
+    if "weights" in account.study.release:
+        found[WEIGHTS_FILE] = account.weights
+    if "metrics" in account.study.release:
+        found[POOLED_METRICS_FILE] = metrics
+        found |= {f"metrics/{site}.json": parcel.release.metrics for site, parcel in account.releases.items()}
+    files = (
+        DeliveredFile(path=path, blob=blob, size_bytes=blobs.size_bytes(blob) or 0)
+        for path, blob in sorted(found.items())
+    )
+    return Delivery(study_id=StudyId(account.study_id), study=account.study, files=tuple(files))
+
+
+def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics:
+    figures = tuple(SiteMetrics.from_bytes(sites[site]) for site in sorted(sites))
+    return StudyMetrics(
+        study=account.study.study,
+        study_digest=account.study.digest,
+        pooled=pooled_scores(figures),
+        sites=figures,
+        history=tuple(round_scores(number, updates) for number, (updates, _) in account.rounds.items() if number > 0),
+    )
+
+
+def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Receipt:
+    aggregation = Aggregation(
+        study_digest=account.study.digest,
+        study=account.study.study,
+        hub=signer.name,
+        method=METHOD,
+        approvals={site: approval.digest for site, approval in account.approvals.items()},
+        denials=dict(account.denials),
+        rounds=tuple(
+            RoundMembers(
+                round=number,
+                updates={site: update.weights_out for site, update in updates.items()},
+                weights_of_sites={site: update.weight for site, update in updates.items()},
+                weights_out=weights_out,
+            )
+            for number, (updates, weights_out) in account.rounds.items()
+        ),
+        weights=account.weights,
+        metrics=metrics,
+        code=code_digest(),
+        packages=packages(),
+    )
+    files = {WEIGHTS_FILE: account.weights, POOLED_METRICS_FILE: metrics}
+    return seal(aggregation_statement(aggregation, files, secrets.token_hex(16), signer.clock()), signer.key)
+
+
+def _done(study_id: str) -> Select[TaskRow]:
+    return select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.state == "done")
+
+
+def _trusted(site: SiteRow) -> TrustedKey:
+    return TrustedKey(owner=site.id, role="node", keyid=site.keyid, public_key=site.public_key)
+
+
+def trusted_keys(session: Session, signer: Signer) -> TrustedKeys:
+    """The public keys of this hub and of every site enrolled here."""
+    sites = session.scalars(select(SiteRow).order_by(SiteRow.id))
+    return TrustedKeys(keys=(signer.trusted, *(_trusted(site) for site in sites)))

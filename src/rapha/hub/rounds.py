@@ -1,0 +1,191 @@
+"""Carries out what progress.py decides. Every step is one transaction, or a computation that can be done again before
+one: killed at any moment and started again, the hub goes on from what the store says and ends in the same bits."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import select
+
+from rapha.hub import retention
+from rapha.hub.aggregation import Part, federated_average, merged_statistics
+from rapha.hub.blobs import Blobs
+from rapha.hub.delivery import Signer, account_of, make_delivery, updates_of
+from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.pooling import mean_scores
+from rapha.hub.progress import OPEN, CloseRound, Complete, End, OpenRound, Wait, next_step
+from rapha.hub.standing import standing_of
+from rapha.hub.store.changes import Change
+from rapha.hub.store.database import Store
+from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow, TaskRow
+from rapha.hub.tasks import score_facts
+from rapha.records.lifecycle import FINAL
+from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
+from rapha.records.study import Study
+from rapha.records.task import Task
+from rapha.records.tensors import declared_start, declared_weights
+
+_STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
+
+
+class Rounds:
+    """Drives studies. `drive` may be called at any time, for one study by one thread at a time."""
+
+    def __init__(self, store: Store, blobs: Blobs, signer: Signer) -> None:
+        self._store, self._blobs, self._signer = store, blobs, signer
+
+    def drive(self, study_id: str) -> datetime | None:
+        """Do all that can be done now; the deadline to come back at, if there is one."""
+        while True:
+            with self._store.reading() as session:
+                row = session.get_one(StudyRow, study_id)
+                action = next_step(standing_of(session, row, self._signer.clock()))
+            if isinstance(action, Wait):
+                return action.until
+            self._carry_out(study_id, action)
+
+    def cancel(self, study_id: str, researcher: str) -> None:
+        """The researcher ends it; no error where it is cancelled already. Raises Conflict where it is over otherwise."""
+        with self._store.changing() as change:
+            row = change.session.get_one(StudyRow, study_id)
+            if row.state != "cancelled":
+                _end(change, row, "cancelled", "cancelled", f"researcher:{researcher}")
+        self._sweep(study_id)
+
+    def unfinished(self) -> list[str]:
+        """The studies to drive when the hub starts."""
+        with self._store.reading() as session:
+            return list(session.scalars(select(StudyRow.id).where(StudyRow.state.not_in(FINAL["study"]))))
+
+    def _carry_out(self, study_id: str, action: OpenRound | CloseRound | Complete | End) -> None:
+        match action:
+            case OpenRound():
+                with self._store.changing() as change:
+                    superseded = _open_round(change, study_id, action)
+                retention.sweep(self._store, self._blobs, superseded)
+            case CloseRound():
+                self._close_round(study_id, action.number)
+            case Complete():
+                self._complete(study_id)
+            case End():
+                with self._store.changing() as change:
+                    row = change.session.get_one(StudyRow, study_id)
+                    if row.state not in FINAL["study"]:
+                        _end(change, row, action.state, action.reason, "hub")
+                self._sweep(study_id)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _close_round(self, study_id: str, number: int) -> None:
+        """First nothing more is taken, then the average is made, then the round is closed with it."""
+        with self._store.changing() as change:
+            _miss_open_tasks(change, study_id, number)
+        weights_out = self._aggregate(study_id, number)
+        with self._store.changing() as change:
+            round_ = change.session.get_one(RoundRow, (study_id, number))
+            if change.session.get_one(StudyRow, study_id).state in FINAL["study"]:
+                return  # cancelled meanwhile
+            round_.weights_out, round_.closed_at = weights_out, change.at
+            updates = updates_of(change.session, study_id, number)
+            facts = {"sites": " ".join(updates), **score_facts(mean_scores(updates))}
+            change.tell("round.closed", "hub", study_id=study_id, round=number, facts=facts)
+            let_go = retention.forget_updates(change, study_id, number) if round_.do != "evaluate" else set()
+        retention.sweep(self._store, self._blobs, let_go)
+
+    def _aggregate(self, study_id: str, number: int) -> str | None:
+        """The blob that comes out of the round; None for the evaluation."""
+        with self._store.reading() as session:
+            study = Study.from_bytes(session.get_one(StudyRow, study_id).study)
+            do = session.get_one(RoundRow, (study_id, number)).do
+            updates = updates_of(session, study_id, number)
+        parts = [Part(site, update.weights_out, update.weight) for site, update in updates.items()]
+        if do == "evaluate":
+            return None
+        if do == "prepare":
+            return merged_statistics(self._blobs, parts, declared_start(study))
+        return federated_average(self._blobs, parts, declared_weights(study))
+
+    def _complete(self, study_id: str) -> None:
+        with self._store.reading() as session:
+            account = account_of(session, session.get_one(StudyRow, study_id))
+        delivery = make_delivery(self._blobs, account, self._signer)
+        with self._store.changing() as change:
+            row = change.session.get_one(StudyRow, study_id)
+            if row.state in FINAL["study"]:
+                return  # cancelled meanwhile
+            row.delivery = delivery.as_bytes()
+            for digest in {file.blob for file in delivery.files}:
+                change.session.add(DeliveredRow(digest=digest, study_id=study_id))
+            _end(change, row, "completed", None, "hub")
+            for site, parcel in account.releases.items():
+                retention.forget_upload(change, site, parcel.release.metrics)
+        self._sweep(study_id)
+
+    def _sweep(self, study_id: str) -> None:
+        with self._store.reading() as session:
+            used = retention.blobs_of_study(session, study_id)
+        retention.sweep(self._store, self._blobs, used)
+
+
+def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
+    """A task for every approved site, and the state of the study that goes with the work; the blobs now superseded."""
+    row = change.session.get_one(StudyRow, study_id)
+    if row.state in FINAL["study"]:
+        return []  # cancelled meanwhile
+    before = change.session.get(RoundRow, (study_id, action.number - 1))
+    weights = before.weights_out if before else None
+    deadline = change.at + timedelta(minutes=Study.from_bytes(row.study).training.deadline_minutes)
+    if row.state != _STATE_OF[action.do]:
+        change.move(row, _STATE_OF[action.do], "hub")
+    change.session.add(
+        RoundRow(study_id=study_id, number=action.number, do=action.do, weights_in=weights, deadline=deadline)
+    )
+    change.session.flush()
+    approved = select(DispatchRow).where(DispatchRow.study_id == study_id, DispatchRow.state == "approved")
+    for dispatch in change.session.scalars(approved.order_by(DispatchRow.site)):
+        task = Task(
+            id=TaskId(f"t-{secrets.token_hex(8)}"),
+            study_id=StudyId(study_id),
+            study_digest=row.digest,
+            dispatch=DispatchId(dispatch.id),
+            site=SiteId(dispatch.site),
+            round=action.number,
+            do=action.do,
+            weights=weights,
+        )
+        change.session.add(_task_row(task))
+        change.topics.add(f"site:{dispatch.site}")
+    change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
+    return [before.weights_in] if before and before.weights_in else []
+
+
+def _task_row(task: Task) -> TaskRow:
+    return TaskRow(
+        id=task.id,
+        study_id=task.study_id,
+        dispatch_id=task.dispatch,
+        site=task.site,
+        number=task.round,
+        do=task.do,
+        task=task.as_bytes(),
+        state="queued",
+    )
+
+
+def _miss_open_tasks(change: Change, study_id: str, number: int) -> None:
+    open_ = select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.number == number, TaskRow.state.in_(OPEN))
+    for task in change.session.scalars(open_):
+        task.reason = "deadline"
+        change.move(task, "missed", "hub", {"reason": "deadline"})
+
+
+def _end(change: Change, row: StudyRow, state: str, reason: str | None, actor: str) -> None:
+    """The study is over: nothing of it stays open, and every node that has it is told."""
+    facts = {"reason": reason} if reason else {}
+    row.reason = reason
+    change.move(row, state, actor, facts)
+    for dispatch in change.session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id)):
+        withdraw_tasks(change, dispatch)
+        change.topics.add(f"site:{dispatch.site}")
+        if dispatch.state in ("offered", "pending", "approved"):
+            change.move(dispatch, "withdrawn", "hub")

@@ -1,0 +1,59 @@
+"""Which sites a study goes to. A rule: profiles in, sites and reasons out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rapha.records.record import SiteId
+from rapha.records.release import ReasonCode
+from rapha.records.site import SiteProfile
+from rapha.records.study import Concept, Study
+
+
+@dataclass(frozen=True)
+class Route:
+    """`sites` get the study. `left_out`: the others, and why. `refusal`: set when the study cannot run at all."""
+
+    sites: tuple[SiteId, ...]
+    left_out: dict[str, ReasonCode]
+    refusal: ReasonCode | None = None
+    detail: str = ""
+
+
+def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]) -> Route:
+    """The sites that `sites.only` and the modalities admit, in order of their names.
+
+    A site without a profile yet is asked: it decides itself. A concept that no profile lists is not worth asking for,
+    so the study is refused; but only when every admitted site has a profile, for what is not known may be there.
+    """
+    named = study.sites.only or tuple(enrolled)
+    by_site = {profile.site: profile for profile in profiles}
+    sites: list[SiteId] = []
+    left_out: dict[str, ReasonCode] = {}
+    for site in sorted(set(named) & set(enrolled)):
+        profile = by_site.get(site)
+        if profile and not set(study.data.modalities) <= set(profile.modalities):
+            left_out[site] = "modality-not-offered"
+        else:
+            sites.append(SiteId(site))
+    known = [by_site[site] for site in sites if site in by_site]
+    absent = _concepts_of_nobody(study, known) if known and len(known) == len(sites) else []
+    if absent:
+        return Route((), left_out, "unknown-concept", f"no site has any patient with the concept {absent[0]}")
+    if len(sites) < study.sites.at_least:
+        detail = f"{study.sites.at_least} sites are asked for, {len(sites)} of this hub can be asked"
+        return Route((), left_out, _commonest(left_out), detail)
+    return Route(tuple(sites), left_out)
+
+
+def _concepts_of_nobody(study: Study, profiles: Sequence[SiteProfile]) -> list[str]:
+    covered = {(line.system, line.code) for profile in profiles for line in profile.coverage}
+    return [name for name, concept in study.concepts.items() if not _codes(concept) & covered]
+
+
+def _codes(concept: Concept) -> set[tuple[str, str]]:
+    return {(concept.system, code) for code in concept.codes}
+
+
+def _commonest(left_out: dict[str, ReasonCode]) -> ReasonCode:
+    reasons = sorted(left_out.values())
+    return max(reasons, key=reasons.count) if reasons else "not-approved"

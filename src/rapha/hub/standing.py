@@ -1,0 +1,62 @@
+"""Reads from the store where a study stands: the snapshot that progress.py decides on."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rapha.hub.progress import RoundStanding, SiteStanding, Standing, TaskStanding
+from rapha.hub.store.tables import DispatchRow, RoundRow, StudyRow, TaskRow
+from rapha.records.record import StudyId
+from rapha.records.study import Study
+from rapha.records.wire import DispatchStatus, Feasible, StudyStatus
+
+
+def standing_of(session: Session, row: StudyRow, now: datetime) -> Standing:
+    """Where the study stands, as `next_step` reads it."""
+    study = Study.from_bytes(row.study)
+    dispatches = session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site))
+    newest = session.scalars(
+        select(RoundRow).where(RoundRow.study_id == row.id).order_by(RoundRow.number.desc()).limit(1)
+    ).first()
+    return Standing(
+        state=row.state,
+        at_least=study.sites.at_least,
+        rounds=study.training.rounds,
+        sites=[SiteStanding(d.site, d.state, d.reason) for d in dispatches],
+        newest=_round_standing(session, newest) if newest else None,
+        now=now,
+    )
+
+
+def _round_standing(session: Session, row: RoundRow) -> RoundStanding:
+    tasks = session.scalars(
+        select(TaskRow).where(TaskRow.study_id == row.study_id, TaskRow.number == row.number).order_by(TaskRow.site)
+    )
+    standings = [TaskStanding(task.site, task.state, task.reason) for task in tasks]
+    return RoundStanding(row.number, row.do, row.deadline, row.closed_at is not None, standings)  # type: ignore[arg-type]
+
+
+def status_of(session: Session, row: StudyRow) -> StudyStatus:
+    """Where the study stands, as its researcher sees it."""
+    study = Study.from_bytes(row.study)
+    newest = session.scalar(select(func.max(RoundRow.number)).where(RoundRow.study_id == row.id)) or 0
+    dispatches = session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site))
+    return StudyStatus(
+        study_id=StudyId(row.id),
+        study=row.name,
+        study_digest=row.digest,
+        researcher=row.researcher,
+        state=row.state,
+        reason=row.reason,
+        round=min(newest, study.training.rounds),
+        rounds=study.training.rounds,
+        dispatches=tuple(_dispatch_status(dispatch) for dispatch in dispatches),
+    )
+
+
+def _dispatch_status(row: DispatchRow) -> DispatchStatus:
+    feasible = Feasible.from_bytes(row.feasible).patients if row.feasible else None
+    return DispatchStatus.model_validate(
+        {"site": row.site, "state": row.state, "feasible": feasible, "reason": row.reason}
+    )

@@ -1,0 +1,56 @@
+"""How anything changes: a row's state and its audit event in one call, in one transaction."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from rapha.hub.store.audit import event_row
+from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
+from rapha.records.lifecycle import check_move
+
+
+@dataclass
+class Change:
+    """An open transaction: its session, its moment, and whom to wake when it is kept."""
+
+    session: Session
+    at: datetime
+    topics: set[str] = field(default_factory=set)
+
+    def move(
+        self, row: StudyRow | DispatchRow | TaskRow, target: str, actor: str, facts: dict[str, str] | None = None
+    ) -> None:
+        """Give the row its next state and write the event of that move. The only place where a state is assigned.
+
+        Raises:
+            Conflict: the lifecycle has no such move.
+        """
+        match row:
+            case StudyRow():
+                step = check_move("study", row.state, target)
+                self.tell(step.event, actor, study_id=row.id, facts=facts)
+            case DispatchRow():
+                step = check_move("dispatch", row.state, target)
+                self.tell(step.event, actor, study_id=row.study_id, site=row.site, facts=facts)
+            case TaskRow():
+                step = check_move("task", row.state, target)
+                self.tell(step.event, actor, study_id=row.study_id, site=row.site, round=row.number, facts=facts)
+        row.state = target
+
+    def tell(
+        self,
+        event: str,
+        actor: str,
+        *,
+        study_id: str | None = None,
+        site: str | None = None,
+        round: int | None = None,
+        facts: dict[str, str] | None = None,
+    ) -> None:
+        """Write an audit event; whoever waits for this study or this site is woken after the commit."""
+        self.session.add(event_row(self.at, event, actor, study_id=study_id, site=site, round=round, facts=facts or {}))
+        if study_id:
+            self.topics.add(f"study:{study_id}")
+        if site:
+            self.topics.add(f"site:{site}")

@@ -1,0 +1,150 @@
+"""The tables. Records are kept as the exact JSON bytes that came or left; columns beside them are for finding them."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import DateTime, TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: SQLite forgets the zone, this puts it back."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value else None
+
+
+class Table(DeclarativeBase):
+    type_annotation_map = {datetime: Moment, bytes: LargeBinary, str: String}  # noqa: RUF012
+
+
+class SiteRow(Table):
+    """An enrolled hospital. `profile` is its SiteProfile, once it has sent one."""
+
+    __tablename__ = "sites"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    public_key: Mapped[str]
+    keyid: Mapped[str]
+    profile: Mapped[bytes | None]
+    enrolled_at: Mapped[datetime]
+
+
+class CodeRow(Table):
+    """A one-time enrolment code, as its SHA-256. `used_by` is the keyid that used it."""
+
+    __tablename__ = "enrolment_codes"
+    code_hash: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    expires_at: Mapped[datetime]
+    used_by: Mapped[str | None]
+
+
+class TokenRow(Table):
+    """A researcher's token, as the SHA-256 of its secret. `scopes` in words, separated by spaces."""
+
+    __tablename__ = "researcher_tokens"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    secret_hash: Mapped[str]
+    researcher: Mapped[str]
+    scopes: Mapped[str]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class StudyRow(Table):
+    """`study` is the canonical bytes whose digest everyone approves. `delivery` the Delivery, once completed."""
+
+    __tablename__ = "studies"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    name: Mapped[str]
+    study: Mapped[bytes]
+    researcher: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    delivery: Mapped[bytes | None]
+
+
+class DispatchRow(Table):
+    """One study at one site. `stopped`: the node has said that it carried out the Stop."""
+
+    __tablename__ = "dispatches"
+    __table_args__ = (UniqueConstraint("study_id", "site"), Index("dispatches_of_site", "site", "stopped"))
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"))
+    site: Mapped[str] = mapped_column(ForeignKey("sites.id"))
+    state: Mapped[str]
+    feasible: Mapped[bytes | None]
+    decision: Mapped[bytes | None]
+    reason: Mapped[str | None]
+    stopped: Mapped[bool]
+
+
+class RoundRow(Table):
+    """One round: 0 prepares, 1 to R train, R + 1 evaluates. `closed_at` None while it is open."""
+
+    __tablename__ = "rounds"
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    do: Mapped[str]
+    weights_in: Mapped[str | None]
+    weights_out: Mapped[str | None]
+    deadline: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class TaskRow(Table):
+    """One site's work in one round. `result` is the Update or the ReleaseParcel that settled it, `blob` what it names."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (UniqueConstraint("study_id", "number", "site"), Index("tasks_of_site", "site", "state"))
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"))
+    dispatch_id: Mapped[str] = mapped_column(ForeignKey("dispatches.id"))
+    site: Mapped[str] = mapped_column(ForeignKey("sites.id"))
+    number: Mapped[int]
+    do: Mapped[str]
+    task: Mapped[bytes]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    result: Mapped[bytes | None]
+    blob: Mapped[str | None] = mapped_column(index=True)
+
+
+class UploadRow(Table):
+    """Which site put which blob here: a site may only answer with what it uploaded itself."""
+
+    __tablename__ = "uploads"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.id"), primary_key=True)
+
+
+class DeliveredRow(Table):
+    """Which blobs the delivery of a study names: its researcher may fetch them, and they stay."""
+
+    __tablename__ = "delivered"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
+
+
+class AuditRow(Table):
+    """One line of the log. Written once, in the transaction of what it tells; never changed."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_of_study", "study_id", "number"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    event: Mapped[str]
+    actor: Mapped[str]
+    study_id: Mapped[str | None]
+    site: Mapped[str | None]
+    round: Mapped[int | None]
+    facts: Mapped[bytes]

@@ -1,0 +1,141 @@
+"""What comes back from a task: an update, checked before it counts, or a failure. See releases.py for the last one."""
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from rapha.errors import Conflict, NotPermitted, TrainingFailed
+from rapha.hub import retention
+from rapha.hub.blobs import Blobs, absent
+from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.store.changes import Change
+from rapha.hub.store.database import Store
+from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow, UploadRow
+from rapha.hub.tensors import check_declared, read_tensors
+from rapha.records.metrics import Score
+from rapha.records.record import Record, SiteId
+from rapha.records.study import Study
+from rapha.records.task import Task, TaskFailure, Update
+from rapha.records.tensors import declared_statistics, declared_weights
+
+
+def receive_update(store: Store, blobs: Blobs, site: SiteId, update: Update) -> str:
+    """Check an update and take it; the study's id. The same twice is the same as once.
+
+    1. The task is this site's, open, and the update answers it: round, work, study, the weights it started from.
+    2. The blob is here and this site uploaded it.
+    3. It holds exactly the declared tensors, all finite (and statistics no negative count or variance).
+
+    Raises:
+        NotPermitted: not this site's task.
+        Conflict: another answer was taken, the round is over, or the update answers something else.
+        TrainingFailed: point 3; the task has failed with that reason, and the site is out of the study.
+    """
+    with store.reading() as session:
+        row = own_task(session, site, update.task)
+        if settled(row, update):
+            return row.study_id
+        _check_answers(Task.from_bytes(row.task), update)
+        check_uploaded(session, site, update.weights_out)
+        study = Study.from_bytes(session.get_one(StudyRow, row.study_id).study)
+    try:
+        _check_content(blobs, update, study)
+    except TrainingFailed as refusal:
+        with store.changing() as change:
+            fail(change, own_task(change.session, site, update.task), refusal.reason)
+            retention.forget_upload(change, site, update.weights_out)
+        retention.sweep(store, blobs, [update.weights_out])
+        raise
+    with store.changing() as change:
+        row = own_task(change.session, site, update.task)
+        if not settled(row, update):
+            facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
+            finish(change, row, update, update.weights_out, facts)
+    return row.study_id
+
+
+def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:
+    """The site could not do it; the study's id. Twice is the same as once.
+
+    Raises:
+        NotPermitted: not this site's task.
+        Conflict: the task is done, or the round is over.
+    """
+    row = own_task(change.session, site, failure.task)
+    if row.state != "failed":
+        fail(change, row, failure.reason)
+    return row.study_id
+
+
+def own_task(session: Session, site: SiteId, task: str) -> TaskRow:
+    """A task of this site.
+
+    Raises:
+        NotPermitted: there is none of that id, or it is another site's; it is not said which.
+    """
+    row = session.get(TaskRow, task)
+    if row is None or row.site != site:
+        raise NotPermitted(f"{site} has no task {task}")
+    return row
+
+
+def settled(row: TaskRow, answer: Record) -> bool:
+    """Whether exactly this answer was taken already.
+
+    Raises:
+        Conflict: another one was, or the task is over.
+    """
+    if row.state == "done" and row.result == answer.as_bytes():
+        return True
+    if row.state not in ("queued", "leased"):
+        ended = {"done": "was answered otherwise", "missed": "closed before the answer came"}
+        raise Conflict(f"task {row.id} {ended.get(row.state, row.state)}: nothing more is taken for it")
+    return False
+
+
+def check_uploaded(session: Session, site: SiteId, digest: str) -> None:
+    """Return if this site uploaded that blob. Raises Conflict."""
+    if session.get(UploadRow, (digest, site)) is None:
+        raise absent(digest)
+
+
+def finish(change: Change, row: TaskRow, answer: Record, blob: str, facts: dict[str, str]) -> None:
+    """The task is done with this answer. Raises Conflict where it is over."""
+    if row.state == "queued":  # given out before, lost from the lease, answered all the same
+        change.move(row, "leased", f"node:{row.site}")
+    row.result, row.blob = answer.as_bytes(), blob
+    change.move(row, "done", f"node:{row.site}", facts)
+
+
+def fail(change: Change, row: TaskRow, reason: str) -> None:
+    """The task failed, and its site is out of the study from here on. Raises Conflict where the task is over."""
+    if row.state == "queued":
+        change.move(row, "leased", f"node:{row.site}")
+    row.reason = reason
+    change.move(row, "failed", f"node:{row.site}", {"reason": reason})
+    dispatch = change.session.get_one(DispatchRow, row.dispatch_id)
+    dispatch.reason = reason
+    change.move(dispatch, "failed", f"node:{row.site}", {"reason": reason})
+    withdraw_tasks(change, dispatch)
+
+
+def score_facts(scores: tuple[Score, ...]) -> dict[str, str]:
+    """{"loss": "0.2131", "auroc": "0.72"}."""
+    return {score.name: f"{score.value:.6g}" for score in scores}
+
+
+def _check_answers(task: Task, update: Update) -> None:
+    for field in ("study_digest", "site", "round", "do"):
+        if getattr(task, field) != getattr(update, field):
+            raise Conflict(f"the update answers another task: {field} is not that of {task.id}")
+    if task.weights != update.weights_in:
+        raise Conflict(f"the update did not start from the weights of {task.id}: expected {task.weights}")
+
+
+def _check_content(blobs: Blobs, update: Update, study: Study) -> None:
+    if update.do == "train":
+        check_declared(blobs, update.weights_out, declared_weights(study))
+        return
+    check_declared(blobs, update.weights_out, declared_statistics(study))
+    for name, values in read_tensors(blobs, update.weights_out).items():
+        if name.endswith((".count", ".variance")) and np.any(values < 0):
+            raise TrainingFailed(f"output-malformed: {name} is negative", "output-malformed")

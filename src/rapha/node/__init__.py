@@ -1,0 +1,1 @@
+"""The hospital: agent, journey, sandbox, outbox, keys. It dials out only."""

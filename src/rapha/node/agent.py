@@ -1,0 +1,184 @@
+"""The poll loop: ask the hub for work, hand it to the journey, ask again.
+
+One thread asks, always; each dispatch has one thread of its own that works. What is in hand is said at each poll: the
+hub renews those leases, and gives again what was lost with a crash.
+"""
+
+import fcntl
+import os
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from rapha.errors import (
+    CohortRefused,
+    ConfigurationError,
+    Conflict,
+    DiskFull,
+    EgressRefused,
+    NotPermitted,
+    RaphaError,
+    SandboxError,
+    TrainingFailed,
+    Unreachable,
+)
+from rapha.node.hub_line import HubLine, back_off
+from rapha.node.journey import Journey
+from rapha.records.record import DispatchId, TaskId
+from rapha.records.release import ReasonCode
+from rapha.records.task import Task
+from rapha.records.wire import Offer, Poll, Stop, Work
+
+LOG = structlog.get_logger("rapha.node")
+
+
+class Agent:
+    """`error_log` keeps tracebacks for the steward; none leaves."""
+
+    def __init__(self, line: HubLine, journey: Journey, error_log: Path, wait_seconds: float = 25.0) -> None:
+        self._line, self._journey, self._errors, self._wait = line, journey, error_log, wait_seconds
+        self._lock = threading.Lock()
+        self._threads: dict[DispatchId, ThreadPoolExecutor] = {}
+        self._holding: set[TaskId] = set()
+        self._considering: set[DispatchId] = set()
+        self._stopped: set[DispatchId] = set()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until the process is told to stop (KeyboardInterrupt). A hub that is away is waited for; a token that it
+        refuses is tried again, and said. At the end no sandbox is alive."""
+        try:
+            while True:
+                if (assignment := self._ask()) is not None:
+                    self._hand_out(assignment)
+        finally:
+            self._stopping.set()
+            self._journey.close()
+            self._line.close()
+
+    def _ask(self) -> Offer | Work | Stop | None:
+        attempt = 0
+        while True:
+            try:
+                acknowledged = frozenset(self._stopped)
+                assignment = self._line.poll(self._poll())
+            except (Unreachable, NotPermitted, Conflict) as error:
+                attempt += 1
+                LOG.warning("hub.away", reason=str(error), attempt=attempt)
+                self._stopping.wait(back_off(attempt))
+            else:
+                self._stopped -= acknowledged
+                return assignment
+
+    def _poll(self) -> Poll:
+        with self._lock:
+            return Poll(
+                holding=tuple(sorted(self._holding)),
+                considering=tuple(sorted(self._considering)),
+                stopped=tuple(sorted(self._stopped)),
+                wait_seconds=self._wait,
+            )
+
+    def _hand_out(self, assignment: Offer | Work | Stop) -> None:
+        match assignment:
+            case Offer():
+                with self._lock:
+                    self._considering.add(assignment.dispatch.id)
+                self._thread(assignment.dispatch.id).submit(self._consider, assignment)
+            case Work():
+                with self._lock:
+                    self._holding.add(assignment.task.id)
+                self._thread(assignment.task.dispatch).submit(self._work, assignment.task)
+            case Stop():
+                self._end(assignment)
+
+    def _consider(self, offer: Offer) -> None:
+        dispatch = offer.dispatch.id
+        LOG.info("study.offered", study=offer.study.study, dispatch=dispatch)
+        try:
+            self._journey.consider(offer)
+        except Exception as error:
+            self._note(error)
+        finally:
+            with self._lock:
+                self._considering.discard(dispatch)
+
+    def _work(self, task: Task) -> None:
+        LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
+        try:
+            self._journey.work(task)
+            LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
+        except Exception as error:
+            if not self._stopping.is_set():
+                self._note(error)
+                if (reason := reason_of(error)) != "cancelled":
+                    self._fail(task, reason)
+        finally:
+            with self._lock:
+                self._holding.discard(task.id)
+
+    def _fail(self, task: Task, reason: ReasonCode) -> None:
+        LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)
+        try:
+            self._journey.fail(task, reason)
+        except RaphaError as error:
+            self._note(error)
+
+    def _end(self, stop: Stop) -> None:
+        """Sandbox first, so that a run in the middle of a command ends at once; then the thread."""
+        LOG.info("study.over", state=stop.state, dispatch=stop.dispatch)
+        self._journey.stop(stop.dispatch, stop.state)
+        if thread := self._threads.pop(stop.dispatch, None):
+            thread.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._stopped.add(stop.dispatch)
+
+    def _thread(self, dispatch: DispatchId) -> ThreadPoolExecutor:
+        if dispatch not in self._threads:
+            self._threads[dispatch] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=str(dispatch))
+        return self._threads[dispatch]
+
+    def _note(self, error: Exception) -> None:
+        """For the steward alone: an unexpected error may quote data, so it goes to a file, never to the hub."""
+        if not isinstance(error, RaphaError):
+            with self._errors.open("a", encoding="utf-8") as file:
+                traceback.print_exception(error, file=file)
+            self._errors.chmod(0o600)
+        words = str(error) if isinstance(error, RaphaError) else f"unexpected; see {self._errors.name}"
+        LOG.warning("run.trouble", kind=type(error).__name__, words=words)
+
+
+def reason_of(error: Exception) -> ReasonCode:
+    """The code that may be told for an error."""
+    match error:
+        case EgressRefused() | CohortRefused() | TrainingFailed():
+            return error.reason  # type: ignore[return-value]
+        case SandboxError():
+            return "sandbox-died"
+        case DiskFull():
+            return "disk-full"
+        case Unreachable():
+            return "hub-unreachable"
+        case _:
+            return "internal"
+
+
+def lock_home(folder: Path) -> IO[str]:
+    """Hold the home: a second agent on it is refused for as long as the file is open.
+
+    Raises:
+        ConfigurationError: another agent runs on this home.
+    """
+    file = (folder / "agent.lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigurationError(f"another agent already runs on {folder}: stop it first") from error
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -1,0 +1,115 @@
+"""A node's home folder and its one frozen configuration.
+
+HOME/
+  node.yaml      this configuration
+  rules.yaml     the site's rules
+  key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
+  timeline/      the patients' events: never leaves
+  node.db        what was asked, decided and done, with its audit events
+  runs/          one folder per dispatch: frozen rows, weights, the sandbox's output
+  outbox/        a copy of every byte that left, for the steward to look at
+"""
+
+import io
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from rapha.errors import ConfigurationError
+from rapha.records.record import Record, SiteId, Slug
+
+UGLY = "i-accept-that-code-can-reach-this-machine"
+
+
+class SandboxLimits(Record):
+    """Of one run. `memory_mb` bounds the address space, `file_mb` each file it writes."""
+
+    memory_mb: Annotated[int, Field(ge=512, le=1_000_000)] = 8192
+    file_mb: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    processes: Annotated[int, Field(ge=8, le=4096)] = 64
+    open_files: Annotated[int, Field(ge=32, le=65_536)] = 256
+
+
+class NodeConfiguration(Record):
+    """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private."""
+
+    site: Slug
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    hub_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)]
+    hub: str
+    hub_key: str
+    ca: str | None = None
+    sandbox: Literal["bubblewrap", "i-accept-that-code-can-reach-this-machine"] = "bubblewrap"
+    limits: SandboxLimits = SandboxLimits()
+
+    @property
+    def site_id(self) -> SiteId:
+        return SiteId(self.site)
+
+
+class Home:
+    """The paths of one node. Opening it checks that it is one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        if not (self.folder / "node.yaml").is_file():
+            raise ConfigurationError(f"{folder} is not a node's home: run `rapha node init {folder} ...` first")
+        self.configuration = read_configuration(self.folder / "node.yaml")
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "key.pem"
+
+    @property
+    def secret(self) -> bytes:
+        """32 bytes; keys every pseudonym of this site."""
+        return (self.folder / "secret").read_bytes()
+
+    @property
+    def rules(self) -> Path:
+        return self.folder / "rules.yaml"
+
+    @property
+    def timeline(self) -> Path:
+        return self.folder / "timeline"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "node.db"
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / "outbox"
+
+    def run(self, dispatch: str) -> Path:
+        """The folder of one dispatch. The id comes from the hub: only a plain word becomes a path."""
+        if not dispatch or not all(c.isalnum() or c in "-_" for c in dispatch):
+            raise ConfigurationError("a dispatch id holds letters, digits, - and _ only")
+        return self.folder / "runs" / dispatch
+
+
+def read_configuration(path: Path) -> NodeConfiguration:
+    """Parse `node.yaml`.
+
+    Raises:
+        ConfigurationError: not YAML, an unknown key, a wrong value; says which.
+    """
+    try:
+        return NodeConfiguration.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    except YAMLError as error:
+        raise ConfigurationError(f"{path}: not readable as YAML") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+
+
+def write_configuration(path: Path, configuration: NodeConfiguration) -> None:
+    """Write `node.yaml`, readable by its owner alone."""
+    text = io.StringIO()
+    YAML(typ="safe").dump(configuration.as_json(), text)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    path.chmod(0o600)

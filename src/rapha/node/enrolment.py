@@ -1,0 +1,63 @@
+"""A new home: secrets, rules, and the introduction to the hub with its one-time code."""
+
+import shutil
+import ssl
+from importlib.resources import files
+from pathlib import Path
+
+import httpx2
+from pydantic import ValidationError
+
+from rapha.errors import ConfigurationError, NotPermitted, Unreachable
+from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
+from rapha.node.hub_line import API
+from rapha.node.keys import make_secrets
+from rapha.proof import keys
+from rapha.records.wire import Enrolled, Enrolment, Problem
+
+
+def make_home(
+    folder: Path, *, site: str, name: str, hub_url: str, code: str, ca: str | None = None, isolate: bool = True
+) -> NodeConfiguration:
+    """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it.
+
+    Raises:
+        ConfigurationError: the folder is a home already.
+        Unreachable: the hub does not answer. Secrets that were made are kept and used at the next try.
+        NotPermitted: the code is wrong, spent or expired, or is another site's.
+    """
+    if (folder / "node.yaml").exists():
+        raise ConfigurationError(f"{folder} is a node's home already: choose another folder, or keep using it")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = make_secrets(folder)
+    public = keys.public_to_pem(key.public_key())
+    enrolled = _enrol(hub_url, Enrolment(code=code, site=site, name=name, public_key=public), ca)
+    if not (folder / "rules.yaml").exists():
+        shutil.copyfile(str(files("rapha.node") / "default-rules.yaml"), folder / "rules.yaml")
+    configuration = NodeConfiguration(
+        site=site,
+        name=name,
+        hub_url=hub_url,
+        hub=enrolled.hub,
+        hub_key=enrolled.hub_key,
+        ca=ca,
+        sandbox="bubblewrap" if isolate else UGLY,
+    )
+    write_configuration(folder / "node.yaml", configuration)
+    return configuration
+
+
+def _enrol(url: str, enrolment: Enrolment, ca: str | None) -> Enrolled:
+    verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca else True
+    headers = {"content-type": "application/json"}
+    try:
+        with httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=30) as client:
+            response = client.post(f"{API}/node/enrol", content=enrolment.as_bytes(), headers=headers)
+    except httpx2.HTTPError as error:
+        raise Unreachable(f"no hub answers at {url} ({type(error).__name__}): is it running?") from error
+    try:
+        if response.is_success:
+            return Enrolled.model_validate_json(response.content)
+        raise NotPermitted(Problem.model_validate_json(response.content).message)
+    except ValidationError as error:
+        raise Unreachable(f"{url} answered something that is no Rapha hub's answer") from error

@@ -1,0 +1,207 @@
+"""The whole way of a study through this hospital, on one page.
+
+3  feasibility   consider()   how many patients would it have here? a suppressed count leaves
+4  approve       consider()   the rules decide, or a steward signs; asked again before every task
+5  freeze        work()       the cohort's rows are written once; a commitment leaves
+6  train         work()       in the sandbox, round after round; the gate lets declared tensors out
+7  release       finish()     figures of the closed set leave, rounded and suppressed
+8  receipt       finish()     all of it is bound by a signature
+"""
+
+import secrets
+
+from rapha.canonical import digest
+from rapha.clock import Clock
+from rapha.cohort.engine import count
+from rapha.egress import gate
+from rapha.egress.disclosure import suppress
+from rapha.errors import CohortRefused
+from rapha.node.approvals import Approvals
+from rapha.node.configuration import Home
+from rapha.node.hub_line import HubLine
+from rapha.node.keys import load_key
+from rapha.node.outbox import Outbox
+from rapha.node.profile import measure_profile
+from rapha.node.provenance import code_digest, packages
+from rapha.node.register import Entry, Register
+from rapha.node.runs import Run, Runs
+from rapha.node.sandbox.port import Backend
+from rapha.policy.decide import Allowed, Refused
+from rapha.proof.envelope import seal
+from rapha.proof.statement import site_statement
+from rapha.records.cohort import Cohort
+from rapha.records.lifecycle import can_move
+from rapha.records.metrics import Count
+from rapha.records.record import DispatchId
+from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
+from rapha.records.site import Approval, Denial, Dispatch, SiteProfile
+from rapha.records.study import Study
+from rapha.records.task import Task, TaskFailure, Update
+from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel
+from rapha.timeline.reader import open_timeline
+
+
+class Journey:
+    """Every stage, and nothing but stages: each line is one room's work. Stages of one dispatch run in one thread."""
+
+    def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend, clock: Clock) -> None:
+        self._home, self._register, self._clock = home, register, clock
+        self._site = home.configuration.site_id
+        self._key = load_key(home.key)
+        self._outbox = Outbox(home.outbox, line, register)
+        self._approvals = Approvals(home.rules, self._site, backend.isolated, clock)
+        self._runs = Runs(home, line, register, backend)
+
+    def introduce(self) -> SiteProfile:
+        """Tell the hub what this site has, suppressed and rounded."""
+        profile = measure_profile(self._home, self._approvals.rules())
+        self._outbox.profile(profile)
+        return profile
+
+    def consider(self, offer: Offer) -> None:
+        """Stages 3 and 4. An offer that was answered before gets the same answer again."""
+        dispatch, study = offer.dispatch, offer.study
+        self._register.add(dispatch, study)
+        entry = self._register.entry(dispatch.id)
+        assert entry is not None
+        if entry.state != "offered":
+            self._outbox.answer(entry.answer or Pending(dispatch=dispatch.id))
+            return
+        if study.digest != dispatch.study_digest or entry.study != study:
+            self._deny(dispatch, "study-changed")
+            return
+        decision = self._approvals.decide(dispatch, study)
+        if isinstance(decision, Refused):
+            self._deny(dispatch, decision.reason)
+            return
+        try:
+            feasible = self._feasible(study)
+        except CohortRefused as refusal:
+            self._deny(dispatch, refusal.reason)  # type: ignore[arg-type]
+            return
+        self._outbox.answer(Feasible(dispatch=dispatch.id, patients=feasible))
+        if isinstance(decision, Allowed):
+            self._approve(dispatch, f"rule:{decision.rule}", feasible)
+        else:
+            self._register.move(dispatch.id, "pending")
+            self._outbox.answer(Pending(dispatch=dispatch.id))
+
+    def sign(self, dispatch_id: str, steward: str) -> Approval:
+        """Stage 4, a steward's yes."""
+        entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
+        return self._approve(entry.dispatch, f"steward:{steward}", self._feasible(entry.study))
+
+    def refuse(self, dispatch_id: str) -> Denial:
+        """Stage 4, a steward's no."""
+        entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
+        return self._deny(entry.dispatch, "steward-denied")
+
+    def work(self, task: Task) -> None:
+        """Stages 5 to 8, one task of them. Done again, it gives the same bits."""
+        entry = self._register.entry(task.dispatch)
+        approval = self._approvals.check_task(entry, task)
+        assert entry is not None
+        run = self._runs.open(entry)
+        self._runs.fetch_weights(run, task)
+        run.do(task)
+        if task.do == "evaluate":
+            self._finish(entry, approval, run, task)
+        else:
+            self._hand_in(entry.study, run, task)
+
+    def fail(self, task: Task, reason: ReasonCode) -> None:
+        """Say that a task could not be done."""
+        self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason))
+
+    def stop(self, dispatch: DispatchId, state: str) -> None:
+        """The study is over: end its run."""
+        self._runs.close(dispatch)
+        entry = self._register.entry(dispatch)
+        if entry is not None and can_move("dispatch", entry.state, "withdrawn"):
+            self._register.move(dispatch, "withdrawn", study=state)
+
+    def close(self) -> None:
+        """End every sandbox."""
+        self._runs.close_all()
+
+    def _hand_in(self, study: Study, run: Run, task: Task) -> None:
+        """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
+        smallest = self._smallest_count(study)
+        if task.do == "prepare":
+            content = gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)
+        else:
+            content = gate.pass_weights(run.folder.output, declared_weights(study))
+        weight, scores = gate.pass_scores(run.folder.output, smallest)
+        update = Update(
+            task=task.id,
+            study_digest=task.study_digest,
+            site=self._site,
+            round=task.round,
+            do="prepare" if task.do == "prepare" else "train",
+            weights_in=task.weights,
+            weights_out=digest(content),
+            weight=weight,
+            scores=scores,
+        )
+        trace = RoundTrace(round=task.round, weights_in=task.weights, weights_out=update.weights_out)
+        self._register.keep_trace(task.dispatch, trace)
+        self._outbox.update(task.dispatch, update, content)
+
+    def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
+        """Stages 7 and 8."""
+        cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
+        metrics = gate.pass_evaluation(
+            run.folder.output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.patients
+        )
+        release = Release(
+            study_digest=task.study_digest,
+            study=entry.study.study,
+            site=self._site,
+            approval=approval.digest,
+            policy=approval.policy_digest,
+            decided_by=approval.decided_by,
+            cohort=Cohort(
+                study_digest=task.study_digest,
+                site=self._site,
+                commitment=run.frozen.commitment,
+                patients=suppress(cohort.patients, smallest),
+                train_rows=metrics.train_rows,
+            ),
+            architecture=entry.study.model.architecture,
+            rounds=self._register.traces(task.dispatch),
+            weights=task.weights or "",
+            metrics=metrics.digest,
+            code=code_digest(),
+            packages=packages(),
+            numerics=run.sandbox.numerics,
+            sandbox=run.sandbox.report,
+            egress=EgressVerdict(rules=gate.RULES, files=len(self._register.traces(task.dispatch)) + 1),
+        )
+        files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
+        statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self._clock())
+        parcel = ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self._key))
+        self._outbox.release(task.dispatch, parcel, metrics)
+        if entry.state == "approved":
+            self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
+
+    def _feasible(self, study: Study) -> Count:
+        return suppress(
+            count(open_timeline(self._home.timeline), study, self._home.secret), self._smallest_count(study)
+        )
+
+    def _smallest_count(self, study: Study) -> int:
+        """The stricter of what the study and the site demand."""
+        return max(study.privacy.min_cohort, self._approvals.rules().minimum_cohort)
+
+    def _approve(self, dispatch: Dispatch, decided_by: str, feasible: Count) -> Approval:
+        approval = self._approvals.approve(dispatch, decided_by, feasible)
+        self._register.move(dispatch.id, "approved", approval, by=decided_by)
+        self._outbox.answer(approval)
+        return approval
+
+    def _deny(self, dispatch: Dispatch, reason: ReasonCode) -> Denial:
+        denial = self._approvals.deny(dispatch, reason)
+        self._register.move(dispatch.id, "denied", denial, reason=reason)
+        self._outbox.answer(denial)
+        return denial

@@ -1,0 +1,40 @@
+"""The node's secrets: made once, readable by their owner alone, never handed to the sandbox."""
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from rapha.errors import ConfigurationError
+from rapha.proof import keys
+
+
+def make_secrets(home: Path) -> EllipticCurvePrivateKey:
+    """Write `key.pem` and `secret`; an existing one is kept, never overwritten."""
+    if not (home / "secret").exists():
+        _write_private(home / "secret", secrets.token_bytes(32))
+    if not (home / "key.pem").exists():
+        _write_private(home / "key.pem", keys.private_to_pem(keys.generate()))
+    return load_key(home / "key.pem")
+
+
+def load_key(path: Path) -> EllipticCurvePrivateKey:
+    """The signing key.
+
+    Raises:
+        ConfigurationError: missing, not a P-256 key, or readable by others than its owner.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: the signing key is missing; restore it from a backup or enrol anew")
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{path}: others can read the signing key; run `chmod 600 {path}`")
+    return keys.private_from_pem(path.read_bytes())
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

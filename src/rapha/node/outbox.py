@@ -1,0 +1,74 @@
+"""The only door for content. What is not one of these methods has no way out of the hospital.
+
+Each takes a record of a closed form, or bytes that the egress gate wrote anew. A copy of every byte that leaves stays
+in `outbox/`, with its audit event, so that a steward can look at what left, and an auditor can compare.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from rapha.errors import DiskFull
+from rapha.node.hub_line import HubLine, persist
+from rapha.node.register import Register
+from rapha.records.metrics import SiteMetrics
+from rapha.records.record import DispatchId
+from rapha.records.site import Approval, Denial, SiteProfile
+from rapha.records.task import TaskFailure, Update
+from rapha.records.wire import Feasible, Pending, ReleaseParcel
+
+
+class Outbox:
+    """See the page's first lines. Every method is idempotent, and waits out a hub that is away."""
+
+    def __init__(self, folder: Path, line: HubLine, register: Register) -> None:
+        self._folder, self._line, self._register = folder, line, register
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def profile(self, profile: SiteProfile) -> None:
+        """What the site says it has; suppressed."""
+        persist(lambda: self._line.put("/node/profile", profile))
+        self._register.note("profile.sent", None, digest=profile.digest)
+
+    def answer(self, answer: Feasible | Pending | Approval | Denial) -> None:
+        """The site's answer to an offer."""
+        word = {Feasible: "feasible", Pending: "pending", Approval: "approval", Denial: "denial"}[type(answer)]
+        persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer))
+        self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
+
+    def update(self, dispatch: DispatchId, update: Update, weights: bytes) -> None:
+        """One round's declared tensors, as the gate wrote them, and the round's figures."""
+        blob = self._keep(dispatch, f"round-{update.round:04d}.safetensors", weights)
+        persist(lambda: self._line.upload(update.weights_out, blob))
+        persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", update))
+        self._register.note("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
+
+    def release(self, dispatch: DispatchId, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
+        """The end of a study: metrics, the release and its signed receipt."""
+        blob = self._keep(dispatch, "metrics.json", metrics.as_bytes())
+        self._keep(dispatch, "receipt.json", parcel.receipt.as_bytes())
+        persist(lambda: self._line.upload(parcel.release.metrics, blob))
+        persist(lambda: self._line.post(f"/node/tasks/{parcel.task}/release", parcel))
+        self._register.note("release.sent", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
+
+    def failure(self, dispatch: DispatchId, failure: TaskFailure) -> None:
+        """A task that could not be done: a code, never a text."""
+        persist(lambda: self._line.post(f"/node/tasks/{failure.task}/failure", failure))
+        self._register.note("failure.sent", dispatch, reason=failure.reason)
+
+    def _keep(self, dispatch: DispatchId, name: str, content: bytes) -> Path:
+        """Write the copy first, whole or not at all: what is sent is read back from it."""
+        folder = self._folder / dispatch
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            part = folder / (name + ".part")
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(folder / name)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(f"no space left in {folder}: free some; the round is done again") from error
+            raise
+        return folder / name

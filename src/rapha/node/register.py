@@ -1,0 +1,155 @@
+"""What this node was asked, decided and did: one SQLite file, every change beside its audit event, in one transaction.
+
+Survives a crash: a transaction is there whole or not at all (WAL, synchronous=FULL).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rapha.clock import Clock, stamp
+from rapha.errors import Conflict, DiskFull
+from rapha.records.lifecycle import check_move
+from rapha.records.record import DispatchId
+from rapha.records.release import RoundTrace
+from rapha.records.site import Approval, Denial, Dispatch
+from rapha.records.study import Study
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS dispatch (
+  id TEXT PRIMARY KEY, dispatch TEXT NOT NULL, study BLOB NOT NULL, state TEXT NOT NULL,
+  answer TEXT, cohort TEXT);
+CREATE TABLE IF NOT EXISTS trace (
+  dispatch TEXT NOT NULL REFERENCES dispatch(id), round INTEGER NOT NULL, weights_in TEXT, weights_out TEXT NOT NULL,
+  PRIMARY KEY (dispatch, round));
+CREATE TABLE IF NOT EXISTS event (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, dispatch TEXT, facts TEXT NOT NULL);
+"""
+
+
+def _answer(text: str) -> Approval | Denial:
+    record: type[Approval] | type[Denial] = Denial if '"reason"' in text else Approval
+    return record.from_bytes(text.encode())
+
+
+class Entry(NamedTuple):
+    """One dispatch as the node remembers it. `study` is what was offered, byte for byte, not what the hub says now."""
+
+    dispatch: Dispatch
+    study: Study
+    state: str
+    answer: Approval | Denial | None
+    cohort: str | None
+
+
+class Register:
+    """One connection per call: the agent's threads and the steward's commands share the file, not an object."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        with self._transaction() as db:
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+
+    def add(self, dispatch: Dispatch, study: Study) -> None:
+        """Remember an offer. The same offer again changes nothing."""
+        with self._transaction() as db:
+            known = db.execute("SELECT 1 FROM dispatch WHERE id = ?", (dispatch.id,)).fetchone()
+            if not known:
+                row = (dispatch.id, dispatch.as_bytes().decode(), study.as_bytes(), "offered")
+                db.execute("INSERT INTO dispatch (id, dispatch, study, state) VALUES (?, ?, ?, ?)", row)
+                self._event(db, "dispatch.offered", dispatch.id, {"study": study.study})
+
+    def entry(self, dispatch: DispatchId | str) -> Entry | None:
+        """What is known of a dispatch, or None."""
+        return next(self._entries("WHERE id = ?", (dispatch,)), None)
+
+    def entries(self, state: str) -> list[Entry]:
+        """Every dispatch in that state, oldest first."""
+        return list(self._entries("WHERE state = ? ORDER BY rowid", (state,)))
+
+    def move(
+        self, dispatch: DispatchId | str, target: str, answer: Approval | Denial | None = None, **facts: str
+    ) -> None:
+        """Change the state, with its audit event.
+
+        Raises:
+            Conflict: the table of lifecycle.py has no such move, or the dispatch is unknown.
+        """
+        with self._transaction() as db:
+            row = db.execute("SELECT state FROM dispatch WHERE id = ?", (dispatch,)).fetchone()
+            if row is None:
+                raise Conflict(f"no dispatch {dispatch} here; `rapha node pending` lists those that wait")
+            step = check_move("dispatch", row[0], target)
+            db.execute("UPDATE dispatch SET state = ? WHERE id = ?", (target, dispatch))
+            if answer is not None:
+                db.execute("UPDATE dispatch SET answer = ? WHERE id = ?", (answer.as_bytes().decode(), dispatch))
+            self._event(db, step.event, dispatch, facts)
+
+    def keep_cohort(self, dispatch: DispatchId, cohort: str) -> None:
+        """Keep the frozen cohort's private facts (salt, digest, counts), as JSON."""
+        with self._transaction() as db:
+            db.execute("UPDATE dispatch SET cohort = ? WHERE id = ?", (cohort, dispatch))
+            self._event(db, "cohort.frozen", dispatch, {})
+
+    def keep_trace(self, dispatch: DispatchId, trace: RoundTrace) -> None:
+        """Remember which weights went in and came out of a round; a round done again replaces its line."""
+        with self._transaction() as db:
+            row = (dispatch, trace.round, trace.weights_in, trace.weights_out)
+            db.execute("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", row)
+            self._event(db, "round.done", dispatch, {"round": str(trace.round)})
+
+    def traces(self, dispatch: DispatchId) -> tuple[RoundTrace, ...]:
+        """The rounds of a dispatch, in order."""
+        query = "SELECT round, weights_in, weights_out FROM trace WHERE dispatch = ? ORDER BY round"
+        with self._transaction() as db:
+            rows = db.execute(query, (dispatch,)).fetchall()
+        return tuple(RoundTrace(round=r[0], weights_in=r[1], weights_out=r[2]) for r in rows)
+
+    def note(self, event: str, dispatch: DispatchId | None = None, **facts: str) -> None:
+        """An audit event that changes no state."""
+        with self._transaction() as db:
+            self._event(db, event, dispatch, facts)
+
+    def events(self, limit: int = 200) -> list[tuple[str, str, str | None, dict[str, str]]]:
+        """The last `limit` audit events, oldest first: time, event, dispatch, facts."""
+        query = "SELECT at, event, dispatch, facts FROM event ORDER BY number DESC LIMIT ?"
+        with self._transaction() as db:
+            rows = db.execute(query, (limit,)).fetchall()
+        return [(at, event, dispatch, json.loads(facts)) for at, event, dispatch, facts in reversed(rows)]
+
+    def _entries(self, where: str, values: tuple[str, ...]) -> Iterator[Entry]:
+        with self._transaction() as db:
+            rows = db.execute(f"SELECT dispatch, study, state, answer, cohort FROM dispatch {where}", values)
+            found = rows.fetchall()
+        for dispatch, study, state, answer, cohort in found:
+            yield Entry(
+                Dispatch.from_bytes(dispatch.encode()),
+                Study.from_bytes(study),
+                state,
+                _answer(answer) if answer else None,
+                cohort,
+            )
+
+    def _event(self, db: sqlite3.Connection, event: str, dispatch: str | None, facts: dict[str, str]) -> None:
+        row = (stamp(self._clock()), event, dispatch, json.dumps(facts, sort_keys=True))
+        db.execute("INSERT INTO event (at, event, dispatch, facts) VALUES (?, ?, ?, ?)", row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise DiskFull(f"no space left in {self._path.parent}: free some, nothing was lost") from error
+            raise
+        finally:
+            db.close()

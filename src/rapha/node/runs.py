@@ -1,0 +1,154 @@
+"""The runs of this node: frozen rows, a warm sandbox, weights in, outputs out. One `Run` per dispatch."""
+
+import secrets
+import shutil
+from pathlib import Path
+
+from rapha.canonical import digest, digest_file
+from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.errors import SandboxError, TrainingFailed
+from rapha.node.configuration import Home
+from rapha.node.hub_line import HubLine
+from rapha.node.register import Entry, Register
+from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.records.outputs import Command
+from rapha.records.record import Digest, DispatchId, Record
+from rapha.records.task import Task
+from rapha.timeline.reader import open_timeline
+
+TRIES = 2
+"""A workload that died is started again once; the same inputs give the same bits."""
+
+
+class FrozenRun(Record):
+    """What the node remembers of a frozen cohort; never leaves. `salt` is 64 hex digits."""
+
+    salt: str
+    cohort: FrozenCohort
+
+    @property
+    def commitment(self) -> Digest:
+        """SHA-256 over the salt and the dataset's digest."""
+        return digest(bytes.fromhex(self.salt) + self.cohort.dataset_digest.encode())
+
+
+class Run:
+    """One dispatch's frozen rows and its sandbox."""
+
+    def __init__(self, folder: RunFolder, frozen: FrozenRun, runs: "Runs", deadline_seconds: float) -> None:
+        self.folder, self.frozen = folder, frozen
+        self._runs, self._deadline = runs, deadline_seconds
+        self._sandbox: Sandbox | None = None
+        self._ended = False
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The warm sandbox; started at the first use, and again after it died; never after the run has ended."""
+        if self._ended:
+            raise TrainingFailed("the run has ended", "cancelled")
+        if self._sandbox is None:
+            self._sandbox = self._runs.start(self.folder)
+        return self._sandbox
+
+    def do(self, task: Task) -> None:
+        """Let the workload do a task; its outputs are then in `folder.output`.
+
+        Raises:
+            SandboxError: it died twice.
+            TrainingFailed: it answered with a reason code.
+        """
+        weights = f"{task.weights.removeprefix('sha256:')}.safetensors" if task.weights else None
+        command = Command(do=task.do, round=task.round, weights=weights)
+        for attempt in range(1, TRIES + 1):
+            _empty(self.folder.output)
+            try:
+                reply = self.sandbox.run(command, self._deadline)
+                break
+            except SandboxError:
+                self._close()
+                if attempt == TRIES:
+                    raise
+        if not reply.ok:
+            raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
+
+    def end(self) -> None:
+        """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
+        self._ended = True
+        self._close()
+
+    def _close(self) -> None:
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is not None:
+            sandbox.close()
+
+
+class Runs:
+    """Every open run of the node."""
+
+    def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend) -> None:
+        self._home, self._line, self._register, self._backend = home, line, register, backend
+        self._open: dict[DispatchId, Run] = {}
+
+    def open(self, entry: Entry) -> Run:
+        """The run of an approved dispatch: rows frozen once, and found again after a restart.
+
+        Raises:
+            CohortRefused: empty, too small, too few events, or a concept nobody has.
+            TrainingFailed: the frozen rows on disk are not those that were committed to.
+        """
+        dispatch = entry.dispatch.id
+        if dispatch not in self._open:
+            folder = RunFolder.under(self._home.run(dispatch))
+            frozen = self._frozen(entry, folder)
+            deadline = entry.study.training.deadline_minutes * 60.0
+            self._open[dispatch] = Run(folder, frozen, self, deadline)
+        return self._open[dispatch]
+
+    def fetch_weights(self, run: Run, task: Task) -> None:
+        """Put the task's starting weights where the sandbox reads them; earlier ones go."""
+        if task.weights is None:
+            return
+        target = run.folder.weights / f"{task.weights.removeprefix('sha256:')}.safetensors"
+        self._line.download(task.weights, target)
+        for old in run.folder.weights.iterdir():
+            if old != target:
+                old.unlink()
+
+    def start(self, folder: RunFolder) -> Sandbox:
+        """A sandbox over a run folder."""
+        _empty(folder.output)
+        return self._backend.start(folder, self._home.configuration.limits)
+
+    def close(self, dispatch: DispatchId) -> None:
+        """End a run: sandbox, weights and outputs go. The frozen rows stay, for they are what the commitment binds."""
+        if run := self._open.pop(dispatch, None):
+            run.end()
+        for place in ("weights", "output"):
+            shutil.rmtree(self._home.run(dispatch) / place, ignore_errors=True)
+
+    def close_all(self) -> None:
+        """End every sandbox; the agent is stopping."""
+        for run in self._open.values():
+            run.end()
+
+    def _frozen(self, entry: Entry, folder: RunFolder) -> FrozenRun:
+        rows = folder.input / "rows.arrow"
+        if entry.cohort is not None:
+            known = FrozenRun.from_bytes(entry.cohort.encode())
+            if rows.is_file() and digest_file(rows) == known.cohort.dataset_digest:
+                return known
+            raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
+        cohort = freeze(open_timeline(self._home.timeline), entry.study, self._home.secret, folder.input)
+        (folder.input / "study.json").write_bytes(entry.study.as_bytes())
+        frozen = FrozenRun(salt=secrets.token_hex(32), cohort=cohort)
+        self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
+        return frozen
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier command left, without following anything it may have planted."""
+    for item in folder.iterdir():
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink()

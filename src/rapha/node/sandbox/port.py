@@ -1,0 +1,68 @@
+"""The sandbox port: what every backend promises.
+
+Start state: a `RunFolder` whose `input/` and `weights/` the node filled. `start` returns only after the self-test ran
+inside and the workload said it is ready. End state after `close`: no process of the run is alive; `output/` stays.
+`close` may be called twice. A sandbox serves one dispatch and is never shared.
+"""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from rapha.node.configuration import SandboxLimits
+from rapha.records.outputs import Command, Reply
+from rapha.records.release import Numerics, SandboxReport
+
+
+class RunFolder(NamedTuple):
+    """The only three places of the host that a run can see. `input` and `weights` are read-only inside."""
+
+    input: Path
+    weights: Path
+    output: Path
+    log: Path
+
+    @classmethod
+    def under(cls, folder: Path) -> "RunFolder":
+        """The folder of one dispatch; what is missing is made."""
+        run = cls(folder / "input", folder / "weights", folder / "output", folder / "workload.log")
+        for place in run[:3]:
+            place.mkdir(parents=True, exist_ok=True)
+        return run
+
+
+class Sandbox(Protocol):
+    """One run's workload, isolated, warm between commands."""
+
+    report: SandboxReport
+    numerics: Numerics
+
+    def run(self, command: Command, deadline_seconds: float) -> Reply:
+        """Do one command; the outputs are in the run's `output/` when the reply comes.
+
+        Raises:
+            SandboxError: the workload died, broke the protocol, or passed the deadline. The sandbox is then closed.
+        """
+
+    def close(self) -> None:
+        """End every process of the run."""
+
+
+class Backend(Protocol):
+    """`isolated` is False for the one backend that does not isolate."""
+
+    name: str
+    isolated: bool
+
+    def check(self) -> None:
+        """Try to isolate nothing at all.
+
+        Raises:
+            SandboxError: this machine cannot; says what to install or allow.
+        """
+
+    def start(self, run: RunFolder, limits: SandboxLimits) -> Sandbox:
+        """Start the workload and test its walls.
+
+        Raises:
+            SandboxError: it could not start, or an attempt of the self-test got through.
+        """

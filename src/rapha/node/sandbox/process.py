@@ -1,0 +1,110 @@
+"""One isolated process: commands in, bounded replies out.
+
+Everything that comes from inside is untrusted: a reply longer than 64 KiB, a late one, or one that is no `Reply` ends
+the process. Standard error is kept for the steward, the first 256 KiB of it, and read by no program.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import IO, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rapha.errors import SandboxError
+from rapha.records.outputs import Command, Reply
+from rapha.records.release import Numerics, SandboxReport
+
+R = TypeVar("R", bound=BaseModel)
+
+MAX_LINE_BYTES = 64 * 1024
+MAX_LOG_BYTES = 256 * 1024
+START_SECONDS = 120.0
+
+
+class Workload:
+    """A started process that speaks the line protocol. Implements `Sandbox` once `report` and `numerics` are set."""
+
+    report: SandboxReport
+    numerics: Numerics
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            close_fds=True,
+            start_new_session=True,
+        )
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._buffer = b""
+        self._log = threading.Thread(target=_keep_log, args=(self._process.stderr, log), daemon=True)
+        self._log.start()
+
+    def run(self, command: Command, deadline_seconds: float) -> Reply:
+        """See `port.Sandbox.run`."""
+        try:
+            self._stdin.write(command.as_bytes() + b"\n")
+            self._stdin.flush()
+        except (OSError, ValueError) as error:  # a broken pipe, or one that was closed
+            self.close()
+            raise SandboxError("the workload is gone; it is started again for the next try") from error
+        return self.read(Reply, deadline_seconds)
+
+    def read(self, record: type[R], deadline_seconds: float) -> R:
+        """The next line as a record; see `run` for what may go wrong."""
+        try:
+            return record.model_validate_json(self._line(time.monotonic() + deadline_seconds))
+        except ValidationError as error:
+            self.close()
+            raise SandboxError("the workload answered something that is no reply") from error
+        except SandboxError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Kill the whole process group; with a pid namespace that is every process of the run."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._stdin, self._stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._log.join(timeout=5)
+
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def _line(self, deadline: float) -> bytes:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdout, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                if len(self._buffer) > MAX_LINE_BYTES:
+                    raise SandboxError("the workload's reply is longer than 64 KiB")
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise SandboxError("the workload did not answer before the deadline")
+                block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                if not block:
+                    raise SandboxError("the workload died; its own words are in workload.log, for the steward only")
+                self._buffer += block
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return line
+
+
+def _keep_log(pipe: IO[bytes], log: Path) -> None:
+    """Drain standard error so that nobody blocks on it; keep its beginning."""
+    kept = 0
+    with pipe, log.open("ab") as file:
+        while block := pipe.read1(MAX_LINE_BYTES):  # type: ignore[attr-defined]
+            file.write(block[: max(0, MAX_LOG_BYTES - kept)])
+            kept += len(block)

@@ -1,0 +1,47 @@
+"""The backend with the ugly name, for machines that cannot isolate: the workload runs as an ordinary process.
+
+It can reach the network and every file of this user. Node rules refuse it unless they say the ugly name too, and every
+receipt made with it says `isolated: false`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import rapha
+from rapha.node.configuration import UGLY, SandboxLimits
+from rapha.node.sandbox.port import RunFolder
+from rapha.node.sandbox.process import Workload
+from rapha.node.sandbox.started import start_workload
+from rapha.training.profile import ENVIRONMENT
+
+
+class Unisolated:
+    """See `port.Backend`; limits and an almost empty environment are all it gives."""
+
+    name = UGLY
+    isolated = False
+
+    def check(self) -> None:
+        """Nothing to check: nothing is promised."""
+
+    def start(self, run: RunFolder, limits: SandboxLimits) -> Workload:
+        """See `port.Backend.start`."""
+        package = Path(rapha.__file__).parent
+        places = ("--input", str(run.input), "--weights", str(run.weights), "--output", str(run.output))
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(package.parent),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **ENVIRONMENT,
+        }
+        return start_workload(
+            [sys.executable, "-s", "-P", str(package / "node" / "sandbox" / "inside.py")],
+            run,
+            limits,
+            backend=self.name,
+            layers=("rlimits",),
+            isolated=False,
+            arguments=places,
+            environment=environment,
+        )

@@ -1,0 +1,63 @@
+"""A reason code, for a person: what happened, what to do. Codes travel; the sentence is made where it is read."""
+
+from rapha.records.release import ReasonCode
+
+SENTENCES: dict[ReasonCode, str] = {
+    "modality-not-offered": "The hospital does not offer this kind of data. Ask for data it offers, or name other "
+    "sites.",
+    "purpose-not-allowed": "The hospital's rules do not permit this purpose. Check `purpose.data_use`, or ask the "
+    "steward whether the purpose may be added to the rules.",
+    "researcher-not-allowed": "The hospital's rules do not name this researcher. Ask the steward to add the name "
+    "exactly as the hub writes it.",
+    "architecture-not-allowed": "The hospital's rules do not permit this model. Choose a permitted one, or ask the "
+    "steward.",
+    "minimum-cohort-too-low": "The study would work with smaller groups than the hospital permits. Raise "
+    "`privacy.min_cohort`.",
+    "unknown-concept": "A concept of the study has no codes in this hospital's records. Check `concepts` against the "
+    "site's profile.",
+    "cohort-empty": "No patient of this hospital fits the cohort. Loosen the criteria, or leave the site out.",
+    "cohort-too-small": "Too few patients of this hospital fit the cohort. Loosen the criteria, or leave the site out.",
+    "too-few-events": "Too few patients of the cohort have, or have not, the outcome. Widen its window or concepts.",
+    "steward-denied": "A steward of the hospital said no. Ask the hospital; the reason stays there.",
+    "policy-changed": "The hospital's rules changed after it approved. Submit the study again.",
+    "study-changed": "The study is not the one the hospital approved. Submit it again, unaltered.",
+    "not-approved": "Nobody entitled to has approved the study at this hospital. Wait for the steward, or submit it "
+    "again.",
+    "not-yet-possible": "The site's version of the software cannot do what the study asks. Update the site, or ask for "
+    "less.",
+    "sandbox-unavailable": "The hospital's machine cannot isolate the workload, so nothing ran. Run `rapha doctor` "
+    "there: it says what is missing.",
+    "sandbox-died": "The workload's sandbox ended before it answered. Look at its log on the node; memory and time "
+    "limits are the usual cause.",
+    "training-failed": "The training could not be done. Try a smaller learning rate or a simpler model; the details "
+    "are in the node's log.",
+    "weights-unreadable": "The weights are not a well-formed safetensors file. Nothing was accepted; submit the study "
+    "again, and report it if it recurs.",
+    "not-finite": "The output holds a value that is infinite, not a number, or far beyond any sensible weight. Lower "
+    "the learning rate.",
+    "wrong-shape": "A tensor has another shape than the study declares. The workload and the node may be of different "
+    "versions: run `rapha doctor`.",
+    "wrong-dtype": "A tensor has another number type than the study declares. The workload and the node may be of "
+    "different versions: run `rapha doctor`.",
+    "missing-tensor": "A tensor that the study declares is not there. The workload and the node may be of different "
+    "versions: run `rapha doctor`.",
+    "extra-tensor": "The output holds a tensor, or a text, that the study does not declare. Nothing of it left; treat "
+    "the workload with suspicion.",
+    "output-malformed": "The workload's output is not the plain file that was expected. Nothing of it left; look at "
+    "the node's log.",
+    "output-too-large": "The workload's output is larger than the study declares. Nothing of it left; look at "
+    "the node's log.",
+    "metric-not-allowed": "The workload gave a figure that is not of the closed set. Nothing of it left; use the "
+    "built-in metrics.",
+    "disk-full": "The disk is full. Free some space in the folder named in the log; the work goes on by itself.",
+    "hub-unreachable": "The hub did not answer. The node tries again by itself; check the network if it lasts.",
+    "deadline": "The site did not answer before the round's deadline. Raise `training.deadline_minutes`, or look "
+    "whether the node runs.",
+    "cancelled": "The researcher withdrew the study. Nothing is left to do.",
+    "internal": "Something broke that should not have, and the safe answer is no. Look at the log and report it.",
+}
+
+
+def explain(reason: ReasonCode) -> str:
+    """One plain sentence, and what to do."""
+    return SENTENCES[reason]

@@ -1,0 +1,98 @@
+"""SiteRules: what a hospital permits, as data. What is not named here is refused.
+
+People write it as YAML (see `docs/rules.md`); the digest of the record, not of the file, goes into every approval,
+so that a comment may be edited without asking every steward again.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from rapha.records.record import Record, Slug
+from rapha.records.study import DataUse
+
+ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
+
+Architecture = Literal["logistic", "mlp", "cox", "deep-survival", "gru"]
+Modality = Literal["ehr"]
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+def _any_or_list(value: Any) -> Any:
+    listed = isinstance(value, list | tuple) and "any" not in value and all(isinstance(name, str) for name in value)
+    if value == "any" or listed:
+        return value
+    raise PydanticCustomError("researchers", "write `researchers: any`, or a list of names: `[Ada Lovelace]`")
+
+
+Researchers = Annotated[Literal["any"] | tuple[Name, ...], BeforeValidator(_any_or_list)]
+"""`any`, or names exactly as the hub writes them in a dispatch."""
+
+
+class AutomaticRule(Record):
+    """A study that meets all four conditions, and the site's permit, needs no person. All four are named."""
+
+    rule: Slug
+    researchers: Researchers
+    purposes: Annotated[tuple[DataUse, ...], Field(min_length=1, max_length=20)]
+    architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)]
+    modalities: Annotated[tuple[Modality, ...], Field(min_length=1)]
+
+
+class Unisolated(Record):
+    """The ugly name: code of strangers may run without walls."""
+
+    unisolated_allowed: Literal["i-accept-that-code-can-reach-this-machine"]
+
+
+def _sandbox(value: Any) -> Any:
+    if isinstance(value, Unisolated) or value in ("required", {"unisolated_allowed": ACCEPTED_RISK}):
+        return value
+    raise PydanticCustomError(
+        "sandbox",
+        f"write `sandbox: required`; `{{unisolated_allowed: {ACCEPTED_RISK}}}` is for machines of trial data",
+    )
+
+
+def _approve(value: Any) -> Any:
+    if value == {"by": "steward"}:
+        return ()
+    if isinstance(value, dict) or not isinstance(value, list | tuple):
+        raise PydanticCustomError("approve", "write `approve: {by: steward}`, or a list of named rules")
+    if isinstance(value, list) and not value:
+        raise PydanticCustomError("approve", "an empty list approves nothing: write `approve: {by: steward}`")
+    return value
+
+
+def _named_once(rules: tuple[AutomaticRule, ...]) -> tuple[AutomaticRule, ...]:
+    names = [rule.rule for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PydanticCustomError("twice", "two rules are called `{name}`", {"name": twice[0]})
+    return rules
+
+
+class SiteRules(Record):
+    """A study is permitted when every line below holds of it; it runs without a person only under a rule of `approve`.
+
+    `purposes` are GA4GH Data Use Ontology codes, compared letter by letter: a broad code does not imply a narrow one.
+    `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
+    """
+
+    modalities: tuple[Modality, ...]
+    purposes: tuple[DataUse, ...]
+    researchers: Researchers
+    architectures: tuple[Architecture, ...]
+    minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
+    sandbox: Annotated[Literal["required"] | Unisolated, BeforeValidator(_sandbox)]
+    approve: Annotated[
+        tuple[AutomaticRule, ...],
+        BeforeValidator(_approve),
+        AfterValidator(_named_once),
+        PlainSerializer(lambda rules: [r.as_json() for r in rules] or {"by": "steward"}, when_used="json"),
+    ]
+
+    @property
+    def isolation_required(self) -> bool:
+        """Whether a workload may only run behind the sandbox's walls."""
+        return self.sandbox == "required"

@@ -1,0 +1,1 @@
+"""WHY BELIEVE IT. Pure, offline; the standard library and `cryptography` only."""

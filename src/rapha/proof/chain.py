@@ -1,0 +1,94 @@
+"""The hub's account of the rounds, held against what the hospitals signed themselves.
+
+Round 0 gathers feature statistics and gives the start weights; round n starts from what round n - 1 gave. A hospital
+that answered after its round had closed has signed an update that was not counted: that is no lie, and is said.
+"""
+
+from collections.abc import Sequence
+
+from rapha.errors import Unproven
+from rapha.proof.claim import SiteClaim
+from rapha.records.receipt import Aggregation
+
+
+def check_rounds(aggregation: Aggregation) -> str:
+    """Rounds are numbered 0, 1, 2 ... without a gap, each has an update, and the last one's weights are delivered."""
+    numbers = [members.round for members in aggregation.rounds]
+    if not numbers or numbers != list(range(len(numbers))):
+        raise Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved")
+    if empty := [members.round for members in aggregation.rounds if not members.updates]:
+        raise Unproven(f"round {empty[0]} took in no update at all")
+    if aggregation.rounds[-1].weights_out != aggregation.weights:
+        raise Unproven("the weights delivered are not those that came out of the last round")
+    return f"rounds 0 to {numbers[-1]}"
+
+
+def check_approvals(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
+    """Whoever took part is listed as approving, under the approval that its own receipt names; one receipt at least
+    stands."""
+    if not sites:
+        raise Unproven("no hospital's own receipt stands behind this: the hub's word is all there is")
+    if strangers := sorted(set(_contributors(aggregation)) - set(aggregation.approvals)):
+        raise Unproven(f"{strangers[0]} took part without an approval")
+    for site in sites:
+        release = site.release
+        if release.site not in aggregation.approvals:
+            raise Unproven(f"{release.site} signed a receipt, but the hub names no approval of it")
+        if aggregation.approvals[release.site] != release.approval:
+            raise Unproven(f"the approval that {release.site} signed is not the one that the hub names")
+    return ", ".join(site.release.site for site in sites)
+
+
+def check_updates(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
+    """Each update that the hub says it took from a hospital is the one that the hospital signed for that round."""
+    compared = 0
+    for site in sites:
+        signed = {trace.round: trace.weights_out for trace in site.release.rounds}
+        for members in aggregation.rounds:
+            taken = members.updates.get(site.release.site)
+            if taken is not None and taken != signed.get(members.round):
+                raise Unproven(f"round {members.round}: what went in for {site.release.site} is not what it signed")
+            compared += taken is not None
+    return f"{compared} updates compared"
+
+
+def check_starts(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
+    """Round 0 starts from nothing; each later one, at each hospital, from the weights of the round before."""
+    given = {members.round + 1: members.weights_out for members in aggregation.rounds}
+    compared = 0
+    for site in sites:
+        for trace in site.release.rounds:
+            if trace.round > aggregation.rounds[-1].round:
+                raise Unproven(f"{site.release.site} signed a round {trace.round}, which the hub does not know of")
+            if trace.weights_in != given.get(trace.round):
+                raise Unproven(f"round {trace.round}: {site.release.site} did not start from the weights before it")
+            compared += 1
+    return f"{compared} starts compared"
+
+
+def gaps(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> list[str]:
+    """What the comparison could not cover, in plain words."""
+    signed = {site.release.site: site.release for site in sites}
+    found = [
+        f"What {name} signed: it took part in {_rounds(rounds)}, and no valid receipt of it is in this folder."
+        for name, rounds in sorted(_contributors(aggregation).items())
+        if name not in signed
+    ]
+    for name, release in sorted(signed.items()):
+        counted = _contributors(aggregation).get(name, [])
+        if late := [trace.round for trace in release.rounds if trace.round not in counted]:
+            found.append(f"Why the update of {name} was not counted in {_rounds(late)}, though {name} signed one.")
+    return found
+
+
+def _contributors(aggregation: Aggregation) -> dict[str, list[int]]:
+    """Site -> the rounds that its update went into."""
+    found: dict[str, list[int]] = {}
+    for members in aggregation.rounds:
+        for site in members.updates:
+            found.setdefault(site, []).append(members.round)
+    return found
+
+
+def _rounds(numbers: list[int]) -> str:
+    return f"round {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} rounds ({numbers[0]} to {numbers[-1]})"

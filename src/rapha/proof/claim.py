@@ -1,0 +1,167 @@
+"""What a signer claims, and the JSON it is stated in. Reading it back: statement.py; field by field: docs/receipt.md.
+
+    subject                  the files this vouches for
+    externalParameters       what the researcher asked for
+    internalParameters       what the signer decided, and how the run was made; the tier; what is not shown
+    resolvedDependencies     what went in: the code, and the weights (a site) or the updates (the hub), round by round
+    runDetails.byproducts    what came out, round by round
+    runDetails.builder       who signs, and the packages it ran with
+
+Every field of a Release or an Aggregation has exactly one place.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from rapha.clock import stamp
+from rapha.records.receipt import Aggregation, Tier
+from rapha.records.record import Digest
+from rapha.records.release import Release
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+SITE_BUILD = "https://rapha.dev/build/site-release/v1"
+AGGREGATION_BUILD = "https://rapha.dev/build/aggregation/v1"
+NODE_URI = "https://rapha.dev/node/"
+HUB_URI = "https://rapha.dev/hub/"
+WEIGHTS_FILE = "model.safetensors"
+POOLED_METRICS_FILE = "metrics.json"
+
+T0_NOT_SHOWN = (
+    "That the training was done as stated: nobody else ran it again (tier T0).",
+    "That this code, and no other, ran on the signer's machine: there is no hardware evidence.",
+    "That the patients' records are true or complete, or that everyone in them agreed.",
+    "That it was signed at the time it names: the signer's own clock says so, and no public log.",
+)
+MERGE_NOT_SHOWN = (
+    "That the weights are the weighted mean of the updates: the updates themselves are not in this folder.",
+    "That metrics.json follows from the hospitals' own figures: the hub computed it.",
+)
+NO_PRIVACY_NOT_SHOWN = "That the weights tell nothing of any one patient: no differential privacy was applied."
+NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
+
+Json = dict[str, Any]
+
+_SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True)
+class SiteClaim:
+    """What one hospital signs. `nonce`: 32 hex digits. `at`: when, by its own clock."""
+
+    release: Release
+    nonce: str
+    at: datetime
+    not_shown: tuple[str, ...]
+    tier: Tier = "T0"
+
+    @property
+    def files(self) -> dict[str, Digest]:
+        """The files it vouches for, by path in the model folder."""
+        return {WEIGHTS_FILE: self.release.weights, f"metrics/{self.release.site}.json": self.release.metrics}
+
+
+@dataclass(frozen=True)
+class AggregationClaim:
+    """What the hub signs. `nonce`: 32 hex digits. `at`: when, by its own clock."""
+
+    aggregation: Aggregation
+    nonce: str
+    at: datetime
+    not_shown: tuple[str, ...]
+    tier: Tier = "T0"
+
+    @property
+    def files(self) -> dict[str, Digest]:
+        """The files it vouches for, by path in the model folder."""
+        return {WEIGHTS_FILE: self.aggregation.weights, POOLED_METRICS_FILE: self.aggregation.metrics}
+
+
+def claim_json(claim: SiteClaim | AggregationClaim) -> Json:
+    """The statement as a JSON value.
+
+    Raises:
+        ValueError: a round is there twice, a round does not weigh what went in, or a site has no proper name.
+    """
+    return _site_json(claim) if isinstance(claim, SiteClaim) else _aggregation_json(claim)
+
+
+def _site_json(claim: SiteClaim) -> Json:
+    release = claim.release
+    rounds = {trace.round: trace for trace in release.rounds}
+    if len(rounds) != len(release.rounds) or not _SITE.fullmatch(release.site):
+        raise ValueError("a round is there twice, or the site has no proper name")
+    stated = release.as_json()
+    inside = ("site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy")
+    went_in = {f"round/{n}/weights-in": trace.weights_in for n, trace in rounds.items() if trace.weights_in}
+    return _statement(
+        claim,
+        build_type=SITE_BUILD,
+        builder={"id": NODE_URI + release.site, "version": release.packages},
+        external={name: stated[name] for name in ("study", "study_digest", "architecture")},
+        internal={name: stated[name] for name in inside},
+        went_in=[_file("code", release.code), *(_file(name, item) for name, item in went_in.items())],
+        came_out=[_file(f"round/{n}/update", trace.weights_out) for n, trace in rounds.items()],
+    )
+
+
+def _aggregation_json(claim: AggregationClaim) -> Json:
+    aggregation = claim.aggregation
+    rounds = {members.round: members for members in aggregation.rounds}
+    if len(rounds) != len(aggregation.rounds):
+        raise ValueError("a round is there twice")
+    if any(set(members.updates) != set(members.weights_of_sites) for members in rounds.values()):
+        raise ValueError("a round does not weigh exactly the updates that went in")
+    stated = aggregation.as_json()
+    updates = [
+        {**_file(f"round/{n}/update/{site}", members.updates[site]), "annotations": {"weight": weight}}
+        for n, members in rounds.items()
+        for site, weight in sorted(members.weights_of_sites.items())
+    ]
+    return _statement(
+        claim,
+        build_type=AGGREGATION_BUILD,
+        builder={"id": HUB_URI + quote(aggregation.hub, safe=""), "version": aggregation.packages},
+        external={name: stated[name] for name in ("study", "study_digest")},
+        internal={name: stated[name] for name in ("hub", "method", "approvals", "denials")},
+        went_in=[_file("code", aggregation.code), *updates],
+        came_out=[_file(f"round/{n}/weights", members.weights_out) for n, members in rounds.items()],
+    )
+
+
+def _statement(
+    claim: SiteClaim | AggregationClaim,
+    *,
+    build_type: str,
+    builder: Json,
+    external: Json,
+    internal: Json,
+    went_in: list[Json],
+    came_out: list[Json],
+) -> Json:
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [_file(path, claim.files[path]) for path in sorted(claim.files)],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": build_type,
+                "externalParameters": external,
+                "internalParameters": {**internal, "tier": claim.tier, "not_shown": list(claim.not_shown)},
+                "resolvedDependencies": went_in,
+            },
+            "runDetails": {
+                "builder": builder,
+                "metadata": {"invocationId": claim.nonce, "finishedOn": stamp(claim.at)},
+                "byproducts": came_out,
+            },
+        },
+    }
+
+
+def _file(name: str, digest: Digest) -> Json:
+    """An in-toto ResourceDescriptor."""
+    return {"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}

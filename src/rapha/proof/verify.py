@@ -1,0 +1,227 @@
+"""The judgement of a model folder, receipt by receipt: the numbered list an auditor can tick off.
+
+    every receipt       1 envelope   2 key known   3 key may sign this   4 signature   5 canonical bytes   6 types
+                        7 nonce   8 fields   9 signer speaks for itself   10 study   11 files
+    the aggregation     12 rounds   13 approvals   14 what went in   15 what each round started from   (chain.py)
+
+Pure and offline: digests and receipts in, verdicts out. After the first step that fails nothing more is claimed of that
+receipt. One hospital's receipt is judged by itself; the hub's is also held against those of the hospitals that stand.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rapha.canonical import digest
+from rapha.errors import Unproven
+from rapha.proof import chain, keys
+from rapha.proof.checklist import Checklist, Stopped
+from rapha.proof.claim import AGGREGATION_BUILD, SITE_BUILD, T0_NOT_SHOWN, WEIGHTS_FILE, AggregationClaim, SiteClaim
+from rapha.proof.envelope import open_envelope, read_receipt
+from rapha.proof.statement import check_nonce, check_types, parse_statement, read_canonical
+from rapha.records.receipt import Aggregation, Verdict
+from rapha.records.record import Digest
+from rapha.records.study import Study
+from rapha.records.wire import TrustedKey, TrustedKeys
+
+AGGREGATION_RECEIPT = "receipts/aggregation.json"
+KEYS_FILE = "receipts/keys.json"
+STUDY_FILE = "study.json"
+
+KEYS_FROM_FOLDER = (
+    "Who holds the keys: they came with this folder, so the signatures show that nothing was changed, not who signed. "
+    "Give the keys that you had from hub and hospitals themselves to be shown that too."
+)
+
+_RECEIPT = re.compile(r"receipts/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder as its verifier sees it. `digests`: every file, by path. `receipts`: the bytes of each receipt, by path.
+    `study`: the bytes of study.json, None where it is missing. `keys`: those that came with the folder. `pinned`: those
+    the reader had beforehand; None where there are none."""
+
+    digests: Mapping[str, Digest]
+    receipts: Mapping[str, bytes]
+    study: bytes | None
+    keys: TrustedKeys
+    pinned: TrustedKeys | None
+
+
+def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
+    """One verdict per receipt: hospitals by name, then the aggregation, whose absence is a failure too."""
+    judged = [_judge_site(folder, path) for path in sorted(folder.receipts) if path != AGGREGATION_RECEIPT]
+    standing = [claim for _, claim in judged if claim is not None]
+    return (*(verdict for verdict, _ in judged), _judge_aggregation(folder, standing))
+
+
+def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, SiteClaim | None]:
+    found = Checklist(path)
+    claim: SiteClaim | AggregationClaim | None = None
+    with suppress(Stopped):
+        claim = _claim_of(folder, path, found)
+    return _verdict(folder, found, claim), claim if isinstance(claim, SiteClaim) else None
+
+
+def _judge_aggregation(folder: ModelFolder, sites: list[SiteClaim]) -> Verdict:
+    found = Checklist(AGGREGATION_RECEIPT)
+    try:
+        claim = _claim_of(folder, AGGREGATION_RECEIPT, found)
+        assert isinstance(claim, AggregationClaim)  # by step 6
+        _check_chain(claim.aggregation, sites, found)
+    except Stopped:
+        return _verdict(folder, found, None)
+    gaps = [*chain.gaps(claim.aggregation, sites), *_uncovered(folder, [claim, *sites])]
+    return _verdict(folder, found, claim, gaps)
+
+
+def _verdict(
+    folder: ModelFolder, found: Checklist, claim: SiteClaim | AggregationClaim | None, gaps: Iterable[str] = ()
+) -> Verdict:
+    """What the signer itself says is not shown comes with the claim; what no receipt of this tier shows, always."""
+    unpinned = () if folder.pinned is not None else (KEYS_FROM_FOLDER,)
+    claimed = claim.not_shown if claim else ()
+    not_shown = tuple(dict.fromkeys((*T0_NOT_SHOWN, *claimed, *gaps, *unpinned)))
+    ok = claim is not None and all(step.passed for step in found.steps)
+    return Verdict(subject=found.subject, ok=ok, tier="T0", steps=tuple(found.steps), not_shown=not_shown)
+
+
+def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], found: Checklist) -> None:
+    """Steps 12 to 15. Raises Stopped at the first that fails."""
+    # 12. Rounds follow on each other and end in these weights.
+    with found.step("Every round leads to the next, and the last to these weights") as say:
+        say(chain.check_rounds(aggregation))
+    # 13. The hospitals that took part said yes, to this study, in the very words that they signed.
+    with found.step("Every hospital that took part had approved, as it says itself") as say:
+        say(chain.check_approvals(aggregation, sites))
+    # 14. What a hospital signed as handed in is what the hub says went in.
+    with found.step("What went into each round is what the hospitals signed") as say:
+        say(chain.check_updates(aggregation, sites))
+    # 15. What came out of a round is what the hospitals say they started the next one from.
+    with found.step("Each hospital started each round from what the round before gave") as say:
+        say(chain.check_starts(aggregation, sites))
+
+
+def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> SiteClaim | AggregationClaim:
+    """Steps 1 to 11. Raises Stopped at the first that fails."""
+    payload, key = _signed_bytes(folder, path, found)
+    # 5. One way to write it, so that everybody reads the same.
+    with found.step("The statement is in canonical form") as say:
+        value = read_canonical(payload)
+        say("RFC 8785, byte for byte")
+    # 6. It is the kind of statement that this place holds.
+    with found.step("The statement is of the right type") as say:
+        kind = check_types(value, (AGGREGATION_BUILD if path == AGGREGATION_RECEIPT else SITE_BUILD,))
+        say(f"in-toto Statement v1, SLSA provenance v1, {kind}")
+    # 7. It cannot be guessed from its hash.
+    with found.step("The nonce has 128 bits") as say:
+        say(check_nonce(value))
+    # 8. All of it is understood.
+    with found.step("Every field is there, and none besides") as say:
+        claim = parse_statement(payload)
+        say("the whole statement is understood")
+    # 9. Nobody signs for another.
+    with found.step("The signer speaks for itself") as say:
+        speaker = claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
+        if speaker != key.owner:
+            raise Unproven(f"the statement is about {speaker}, but the key is of {key.owner}")
+        say(f"key and statement are both of {speaker}")
+    # 10. It is about this study.
+    with found.step("The study is the one in this folder") as say:
+        study = _study_of(folder, claim)
+        say(f"{study.study}, {study.digest}")
+    # 11. The files are here, unchanged; only what the study did not ask back may be absent.
+    with found.step("The files it vouches for are here, unchanged") as say:
+        say(_check_files(folder, claim, study))
+    return claim
+
+
+def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[bytes, TrustedKey]:
+    # 1. An envelope, and nothing else.
+    with found.step("The envelope is well formed") as say:
+        if path not in folder.receipts:
+            raise Unproven(f"{path} is missing: ask the hub for the folder again")
+        receipt = read_receipt(folder.receipts[path])
+        say("DSSE, one signature, strict base64")
+    # 2. A key that is known; where it is known from makes all the difference, so it is said.
+    with found.step("The signing key is known") as say:
+        key = _known_key(folder, receipt.signatures[0].keyid)
+        public = keys.public_from_pem(key.public_key)
+        origin = "from the folder itself: shows integrity, not identity"
+        say(f"{key.keyid[:16]} of {key.owner}, {origin if folder.pinned is None else 'one that you pinned'}")
+    # 3. A key of the right role: the hub may not sign for a hospital, nor one hospital for another.
+    with found.step("This key may sign this receipt") as say:
+        say(_check_role(path, key))
+    # 4. The signature covers the exact bytes and their type.
+    with found.step("The signature fits the exact bytes") as say:
+        payload = open_envelope(receipt, public)
+        say(f"ECDSA P-256 over {len(payload)} bytes")
+    return payload, key
+
+
+def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
+    pinned = folder.pinned is not None
+    known = folder.keys if folder.pinned is None else folder.pinned
+    named = [key for key in known.keys if key.keyid == keyid]
+    if not named:
+        where = "not among the keys you pinned: do not rely on it" if pinned else f"not in {KEYS_FILE}"
+        raise Unproven(f"the key {keyid[:16]} is {where}")
+    if len(named) > 1:
+        raise Unproven(f"the key {keyid[:16]} is listed for more than one owner")
+    if keys.keyid(keys.public_from_pem(named[0].public_key)) != keyid:
+        raise Unproven(f"the key listed as {keyid[:16]} is another one: its SHA-256 differs")
+    return named[0]
+
+
+def _check_role(path: str, key: TrustedKey) -> str:
+    named = _RECEIPT.fullmatch(path)
+    if named is None:
+        raise Unproven(f"{path} has not the name of a receipt")
+    role = "hub" if path == AGGREGATION_RECEIPT else "node"
+    if key.role != role:
+        raise Unproven(f"{path} has to be signed by a {role}'s key; this is a {key.role}'s, of {key.owner}")
+    if role == "node" and key.owner != named["name"]:
+        raise Unproven(f"{path} has to be signed by {named['name']}; this key is of {key.owner}")
+    return f"a {role}'s key, of {key.owner}"
+
+
+def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study:
+    stated = claim.release if isinstance(claim, SiteClaim) else claim.aggregation
+    if folder.study is None:
+        raise Unproven(f"{STUDY_FILE} is not in this folder")
+    if digest(folder.study) != stated.study_digest:
+        raise Unproven(f"{STUDY_FILE} is {digest(folder.study)}, signed was {stated.study_digest}")
+    if isinstance(claim, SiteClaim):
+        cohort = claim.release.cohort
+        if (cohort.study_digest, cohort.site) != (stated.study_digest, claim.release.site):
+            raise Unproven("the cohort was frozen for another study, or by another hospital")
+    try:
+        study = Study.from_bytes(folder.study)
+    except ValueError:
+        raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
+    if study.study != stated.study:
+        raise Unproven(f"the receipt calls the study {stated.study}, the study itself {study.study}")
+    if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
+        raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
+    return study
+
+
+def _check_files(folder: ModelFolder, claim: SiteClaim | AggregationClaim, study: Study) -> str:
+    said = []
+    for path, signed in claim.files.items():
+        found = folder.digests.get(path)
+        asked = ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
+        if found is None and asked:
+            raise Unproven(f"{path} is not in this folder")
+        if found is not None and found != signed:
+            raise Unproven(f"{path} is not the file that was signed: it is {found}, signed was {signed}")
+        said.append(path if found else f"{path} is not here, since the study did not ask for it")
+    return ", ".join(said)
+
+
+def _uncovered(folder: ModelFolder, claims: list[SiteClaim | AggregationClaim]) -> list[str]:
+    covered = {KEYS_FILE, STUDY_FILE, *folder.receipts, *(path for claim in claims for path in claim.files)}
+    rest = sorted(set(folder.digests) - covered)
+    return [f"Anything about {', '.join(rest)}: no receipt covers them."] if rest else []

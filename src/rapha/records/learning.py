@@ -1,0 +1,111 @@
+"""How the model learns: architecture, training, privacy terms."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rapha.records.cohort_spec import not_yet
+from rapha.records.record import Real, Record
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
+
+
+class Logistic(Record):
+    """One linear layer, binary outcome."""
+
+    architecture: Literal["logistic"] = "logistic"
+
+
+class Mlp(Record):
+    """Linear layers with ReLU, binary outcome."""
+
+    architecture: Literal["mlp"] = "mlp"
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (64, 32)
+    dropout: Fraction = 0.0
+
+
+class Cox(Record):
+    """Linear risk, Cox partial likelihood (Breslow ties), time-to-event outcome."""
+
+    architecture: Literal["cox"] = "cox"
+
+
+class DeepSurvival(Record):
+    """An mlp risk under the Cox partial likelihood (DeepSurv), time-to-event outcome."""
+
+    architecture: Literal["deep-survival"] = "deep-survival"
+    hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (64, 32)
+    dropout: Fraction = 0.0
+
+
+class Gru(Record):
+    """A GRU over the `sequence` feature, its last state joined with the other features; binary outcome."""
+
+    architecture: Literal["gru"] = "gru"
+    hidden: Width = 64
+    embedding: Width = 16
+
+
+_LATER = (
+    "transformer", "image-classifier", "segmenter", "text-classifier", "lora", "polygenic", "wearable", "exported",
+)  # fmt: skip
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("architecture") in _LATER:
+        raise not_yet(f"the architecture `{value['architecture']}`")
+    if isinstance(value, dict) and "script" in value:
+        raise not_yet("a training script of one's own")
+    return value
+
+
+ArchitectureSpec = Annotated[
+    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru, Field(discriminator="architecture")],
+    BeforeValidator(_known),
+]
+SURVIVAL = ("cox", "deep-survival")
+
+
+class TrainingSpec(Record):
+    """`rounds` of `local_epochs` at each site; `deadline_minutes` closes a round with those who answered."""
+
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 20
+    local_epochs: Annotated[int, Field(ge=1, le=100)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Annotated[Real, Field(gt=0, le=10)] = 0.001
+    weight_decay: Annotated[Real, Field(ge=0, le=1)] = 0.0
+    aggregation: Literal["fedavg"] = "fedavg"
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    deadline_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        later = ("fedprox", "fedavgm", "fedadam", "fedyogi", "scaffold", "median", "trimmed-mean", "krum")
+        if isinstance(value, dict) and value.get("aggregation") in later:
+            raise not_yet(f"the aggregation `{value['aggregation']}`")
+        return value
+
+
+class SplitSpec(Record):
+    """By patient, by a keyed hash: the same patient is on the same side in every round."""
+
+    test_percent: Annotated[int, Field(ge=5, le=50)] = 25
+    validation_percent: Annotated[int, Field(ge=5, le=40)] = 10
+
+
+class PrivacyTerms(Record):
+    """`min_cohort`: no site trains on, and no count is shown of, fewer patients than this."""
+
+    min_cohort: Annotated[int, Field(ge=10, le=1_000_000)] = 25
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for word in ("differential_privacy", "secure_aggregation"):
+                if word in value:
+                    raise not_yet(word.replace("_", " "))
+        return value

@@ -1,0 +1,112 @@
+"""The closed set of figures that may leave a hospital. A figure without a name here has no way out."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rapha.records.record import Digest, Real, Record
+
+MetricName = Literal["loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index"]
+METRICS: tuple[str, ...] = (
+    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index",
+)  # fmt: skip
+
+
+class Count(Record):
+    """A number of people after disclosure control: `about` a rounded number, or `below` the threshold.
+
+    Built by `rapha.egress.disclosure` alone; exactly one of the two is set.
+    """
+
+    about: Annotated[int, Field(ge=0)] | None = None
+    below: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.about is None) == (self.below is None):
+            raise ValueError("a count has exactly one of `about` and `below`")
+        return self
+
+    def __str__(self) -> str:
+        return f"about {self.about}" if self.about is not None else f"below {self.below}"
+
+
+class Score(Record):
+    """One figure, rounded; `low` and `high` bound its 95 % interval where one is given."""
+
+    name: MetricName
+    value: Real
+    low: Real | None = None
+    high: Real | None = None
+
+
+class RocPoint(Record):
+    """True-positive rate at a fixed false-positive rate of the grid 0.00, 0.05 ... 1.00."""
+
+    false_positive_rate: Annotated[Real, Field(ge=0, le=1)]
+    true_positive_rate: Annotated[Real, Field(ge=0, le=1)]
+
+
+class CalibrationBin(Record):
+    """Mean predicted and observed risk of a group with enough cases and enough controls."""
+
+    predicted: Annotated[Real, Field(ge=0, le=1)]
+    observed: Annotated[Real, Field(ge=0, le=1)]
+    rows: Count
+
+
+class Evaluation(Record):
+    """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone."""
+
+    model: Literal["federated", "local"]
+    rows: Count
+    events: Count
+    scores: Annotated[tuple[Score, ...], Field(max_length=16)]
+    roc: Annotated[tuple[RocPoint, ...], Field(max_length=32)] = ()
+    calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=16)] = ()
+
+    def score(self, name: str) -> Score | None:
+        """The score of that name, or None."""
+        return next((score for score in self.scores if score.name == name), None)
+
+
+class SiteMetrics(Record):
+    """What one hospital lets out at the end of a study: the file `metrics/<site>.json`."""
+
+    site: str
+    train_rows: Count
+    set_apart: dict[Literal["competing", "unobserved"], Count]
+    evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=4)]
+
+
+class PooledScore(Record):
+    """One figure of the federated model over all sites.
+
+    inverse-variance: fixed-effect meta-analysis of the sites' figures, their variances read from their 95 % intervals.
+    row-weighted: mean of the sites' figures weighted by held-out rows, where a site gave no interval.
+    """
+
+    name: MetricName
+    value: Real
+    low: Real | None = None
+    high: Real | None = None
+    method: Literal["inverse-variance", "row-weighted"]
+    sites: Annotated[int, Field(ge=1)]
+
+
+class RoundScores(Record):
+    """What the sites said of one round of training: each site's scores, and their mean weighted by training rows."""
+
+    round: int
+    mean: Annotated[tuple[Score, ...], Field(max_length=8)]
+    sites: dict[str, tuple[Score, ...]]
+
+
+class StudyMetrics(Record):
+    """The file `metrics.json` of a delivered study."""
+
+    study: str
+    study_digest: Digest
+    pooled: tuple[PooledScore, ...]
+    sites: tuple[SiteMetrics, ...]
+    history: tuple[RoundScores, ...]

@@ -1,0 +1,77 @@
+"""What the workload writes into its output folder: raw, exact, and therefore never let out as it is.
+
+The node reads these with limits; `rapha.egress` turns them into what may leave. Only fixed names are ever opened:
+
+    weights.safetensors   tensors, after `prepare` and `train`
+    figures.json          Figures, after `prepare` and `train`
+    evaluation.json       RawEvaluations, after `evaluate`
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rapha.records.metrics import MetricName
+from rapha.records.record import Real, Record
+from rapha.records.release import Numerics, ReasonCode
+from rapha.records.task import Work
+
+WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
+
+
+class Figure(Record):
+    """An exact figure, with its 95 % interval where one was computed."""
+
+    name: MetricName
+    value: Real
+    low: Real | None = None
+    high: Real | None = None
+
+
+class Figures(Record):
+    """`rows`: training rows, exact. The figures are of the validation patients (and `loss` of the training ones).
+    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown."""
+
+    rows: Annotated[int, Field(ge=0)]
+    positives: Annotated[int, Field(ge=0)]
+    negatives: Annotated[int, Field(ge=0)]
+    figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
+
+
+class RawBin(Record):
+    """One group of a calibration plot: mean predicted risk, rows, cases among them; all exact."""
+
+    predicted: Real
+    rows: int
+    cases: int
+
+
+class RawEvaluation(Record):
+    """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05."""
+
+    model: Literal["federated", "local"]
+    positives: int
+    negatives: int
+    figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
+    roc: Annotated[tuple[tuple[Real, Real], ...], Field(max_length=32)] = ()
+    bins: Annotated[tuple[RawBin, ...], Field(max_length=32)] = ()
+
+
+class RawEvaluations(Record):
+    evaluations: Annotated[tuple[RawEvaluation, ...], Field(max_length=4)]
+
+
+class Command(Record):
+    """A line from the node to the workload's standard input. `weights` is a file name under /weights."""
+
+    do: Work
+    round: int
+    weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
+
+
+class Reply(Record):
+    """The one line the workload writes to standard output for each command (and one, `ready`, at the start)."""
+
+    ok: bool
+    reason: ReasonCode | None = None
+    numerics: Numerics | None = None

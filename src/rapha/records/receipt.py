@@ -1,0 +1,66 @@
+"""Receipt: signed evidence. Verdict: its judgement, step by step."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rapha.records.record import Digest, Record
+
+Tier = Literal["T0", "T1", "T2"]
+
+
+class RoundMembers(Record):
+    """One round of the aggregation: which signed updates went in, which weights came out."""
+
+    round: int
+    updates: dict[str, Digest]
+    weights_of_sites: dict[str, int]
+    weights_out: Digest
+
+
+class Aggregation(Record):
+    """What the hub signs at the end of a study."""
+
+    study_digest: Digest
+    study: str
+    hub: str
+    method: str
+    approvals: dict[str, Digest]
+    denials: dict[str, str]
+    rounds: tuple[RoundMembers, ...]
+    weights: Digest
+    metrics: Digest
+    code: Digest
+    packages: dict[str, str]
+
+
+class Signature(Record):
+    keyid: str
+    sig: str
+
+
+class Receipt(Record):
+    """A DSSE envelope around an in-toto Statement v1. The payload is kept as the exact bytes, in base64."""
+
+    payloadType: Literal["application/vnd.in-toto+json"]
+    payload: str
+    signatures: Annotated[tuple[Signature, ...], Field(min_length=1, max_length=8)]
+
+
+class Step(Record):
+    """One numbered check. `detail` says what was compared, and on failure what to do."""
+
+    number: int
+    check: str
+    passed: bool
+    detail: str
+
+
+class Verdict(Record):
+    """`ok` only when every step passed. `not_shown` says, in plain words, what this evidence cannot show."""
+
+    subject: str
+    ok: bool
+    tier: Tier
+    steps: tuple[Step, ...]
+    not_shown: tuple[str, ...]

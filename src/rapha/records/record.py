@@ -1,0 +1,53 @@
+"""What every record shares."""
+
+from typing import Annotated, Any, NewType, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from rapha.canonical import canonical_bytes, digest
+
+SiteId = NewType("SiteId", str)
+StudyId = NewType("StudyId", str)
+DispatchId = NewType("DispatchId", str)
+TaskId = NewType("TaskId", str)
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""A short name: lower-case letters, digits, hyphens; at most 63."""
+
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+"""A concept or tensor name: letters, digits, `_`, `.`, `-`; at most 63."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+Sentence = Annotated[str, StringConstraints(min_length=3, max_length=500, strip_whitespace=True)]
+
+Real = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    PlainSerializer(lambda x: repr(float(x)), return_type=str, when_used="json"),
+]
+"""A finite float64, written as a string (shortest that reads back the same), read from a number or a string."""
+
+
+class Record(BaseModel):
+    """Frozen; unknown keys refused; equal by value; one canonical form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", hide_input_in_errors=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as a JSON value; reals as strings."""
+        return self.model_dump(mode="json")
+
+    def as_bytes(self) -> bytes:
+        """RFC 8785 bytes."""
+        return canonical_bytes(self.as_json())
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` of the canonical bytes."""
+        return digest(self.as_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read back what `as_bytes` wrote. Raises pydantic.ValidationError."""
+        return cls.model_validate_json(data)

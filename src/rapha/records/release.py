@@ -1,0 +1,82 @@
+"""What the gate said: a Release with all that the receipt will bind, or a Refusal with a code."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rapha.records.cohort import Cohort
+from rapha.records.record import Digest, Record, SiteId
+
+ReasonCode = Literal[
+    "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
+    "minimum-cohort-too-low", "unknown-concept", "cohort-empty", "cohort-too-small", "too-few-events",
+    "steward-denied", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
+    "sandbox-unavailable", "sandbox-died", "training-failed", "weights-unreadable",
+    "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
+    "output-too-large", "metric-not-allowed", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
+]  # fmt: skip
+"""Why something did not happen. Stable words; `rapha.policy.explain` has a sentence for each."""
+
+
+class Numerics(Record):
+    """The pinned numerics profile: same profile, same inputs, same bits."""
+
+    torch: str
+    python: str
+    threads: int
+    cpu_capability: str
+    deterministic: bool
+
+
+class SandboxReport(Record):
+    """Which backend ran the workload, which layers it gave, what its self-test tried and what held."""
+
+    backend: str
+    isolated: bool
+    layers: tuple[str, ...]
+    self_test: Digest
+    attempts: Annotated[int, Field(ge=0)]
+    held: Annotated[int, Field(ge=0)]
+
+
+class RoundTrace(Record):
+    round: int
+    weights_in: Digest | None
+    weights_out: Digest
+
+
+class EgressVerdict(Record):
+    """The rules that every output of the run passed, by name."""
+
+    rules: tuple[str, ...]
+    files: Annotated[int, Field(ge=0)]
+
+
+class Release(Record):
+    """All that one site lets out at the end of a study, and how it came about. The receipt is made of this."""
+
+    study_digest: Digest
+    study: str
+    site: SiteId
+    approval: Digest
+    policy: Digest
+    decided_by: str
+    cohort: Cohort
+    architecture: str
+    rounds: tuple[RoundTrace, ...]
+    weights: Digest
+    metrics: Digest
+    code: Digest
+    packages: dict[str, str]
+    numerics: Numerics
+    sandbox: SandboxReport
+    egress: EgressVerdict
+    privacy: Literal["none"] = "none"
+
+
+class Refusal(Record):
+    """The gate's no."""
+
+    study_digest: Digest
+    site: SiteId
+    reason: ReasonCode

@@ -1,0 +1,119 @@
+"""Study: what the researcher asks for. Its digest is what everyone approves, runs and signs."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, OutcomeSpec, not_yet
+from rapha.records.feature import AggregateFeature, Feature, SequenceFeature
+from rapha.records.learning import SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
+from rapha.records.record import Record, Sentence, Slug, Word
+
+DEATH = "death"
+"""The one concept that need not be declared: it is of the patient, not of a code system."""
+
+DataUse = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
+
+
+class Purpose(Record):
+    """One plain sentence, and GA4GH Data Use Ontology terms."""
+
+    sentence: Sentence
+    data_use: Annotated[tuple[DataUse, ...], Field(min_length=1, max_length=20)]
+
+
+def _modality(value: Any) -> Any:
+    if value in ("imaging", "text", "genomics", "wearable"):
+        raise not_yet(f"the modality `{value}`")
+    return value
+
+
+class DataNeeds(Record):
+    modalities: Annotated[
+        tuple[Annotated[Literal["ehr"], BeforeValidator(_modality)], ...], Field(min_length=1, max_length=8)
+    ]
+
+
+class Concept(Record):
+    """Codes of one system that mean the same thing. `local` is the site's own naming, agreed beforehand."""
+
+    system: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    codes: Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(min_length=1)]
+
+
+class SiteSelector(Record):
+    """`at_least` sites must take part, in every round; `only` names them where it matters which."""
+
+    at_least: Annotated[int, Field(ge=1, le=10_000)] = 1
+    only: tuple[Slug, ...] = ()
+
+
+class Study(Record):
+    """See the fields' own pages. Refused when written: undeclared concepts, an outcome the model cannot learn,
+    a sequence without an architecture that reads it, features that share a name."""
+
+    study: Slug
+    purpose: Purpose
+    data: DataNeeds
+    concepts: Annotated[dict[Word, Concept], Field(min_length=1, max_length=500)]
+    cohort: CohortSpec
+    outcome: OutcomeSpec
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=2000)]
+    model: ArchitectureSpec
+    training: TrainingSpec = TrainingSpec()
+    split: SplitSpec = SplitSpec()
+    privacy: PrivacyTerms = PrivacyTerms()
+    sites: SiteSelector = SiteSelector()
+    release: Annotated[tuple[Literal["weights", "metrics"], ...], Field(min_length=1)] = ("weights", "metrics")
+
+    @model_validator(mode="after")
+    def _declared(self) -> "Study":
+        if DEATH in self.concepts:
+            raise PydanticCustomError("death", "`death` is built in: it cannot be declared as a concept")
+        for place, name in self._mentions():
+            if name != DEATH and name not in self.concepts:
+                raise PydanticCustomError(
+                    "undeclared",
+                    "{place}: the concept `{name}` is not declared under concepts",
+                    {"place": place, "name": name, "known": [*self.concepts, DEATH]},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _learnable(self) -> "Study":
+        survival = self.model.architecture in SURVIVAL
+        if survival != (self.outcome.kind == "time-to-event"):
+            wanted = "time-to-event" if survival else "binary"
+            raise PydanticCustomError(
+                "learnable",
+                "model: `{architecture}` learns a {wanted} outcome; the outcome is {kind}",
+                {"architecture": self.model.architecture, "wanted": wanted, "kind": self.outcome.kind},
+            )
+        sequences = sum(isinstance(f, SequenceFeature) for f in self.features)
+        if sequences != (1 if self.model.architecture == "gru" else 0):
+            raise PydanticCustomError("learnable", "features: gru reads exactly one `sequence`, the others none")
+        names = [f.name for f in self.features]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
+        return self
+
+    def _mentions(self) -> Iterator[tuple[str, str]]:
+        yield from (("cohort.index", name) for name in self.cohort.index.of)
+        yield from _in_criteria("cohort.include", self.cohort.include)
+        yield from _in_criteria("cohort.exclude", self.cohort.exclude)
+        yield "outcome.event", self.outcome.event
+        if self.outcome.competing:
+            yield "outcome.competing", self.outcome.competing
+        for place, feature in enumerate(self.features):
+            if isinstance(feature, AggregateFeature):
+                yield f"features.{place}", feature.of
+            elif isinstance(feature, SequenceFeature):
+                yield from ((f"features.{place}", name) for name in feature.of)
+
+
+def _in_criteria(place: str, criteria: tuple[Criterion, ...]) -> Iterator[tuple[str, str]]:
+    for at, criterion in enumerate(criteria):
+        if isinstance(criterion, EventCriterion):
+            yield from ((f"{place}.{at}", name) for name in criterion.of)

@@ -1,0 +1,145 @@
+"""The tensors a study declares: what travels, name by name, shape by shape. From the study alone, without torch.
+
+Whoever reads tensors from somebody else (hub, gate, workload) compares them with these tables first.
+
+    statistics  prepare, one site -> hub    features.count/mean/variance [F] F64, for a sequence also sequence.* [C]
+    start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
+    weights     every round after           the start, and the layers; all F32
+
+F is the number of features that are not a sequence, in the order of the study; C the number of concepts of the
+sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple, assert_never
+
+from pydantic import Field
+
+from rapha.records.feature import SequenceFeature
+from rapha.records.learning import Cox, DeepSurvival, Gru, Logistic, Mlp
+from rapha.records.record import Record
+from rapha.records.release import ReasonCode
+from rapha.records.study import Study
+
+STEP_INPUTS = 3
+"""What a step of a sequence gives beside its concept: standardised value, 1 where it has none, log of days."""
+
+_BYTES = {"F32": 4, "F64": 8}
+
+
+class TensorSpec(Record):
+    """Shape and element type of one tensor, in the words of safetensors."""
+
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    dtype: Literal["F32", "F64"]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the elements."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count * _BYTES[self.dtype]
+
+
+Declared = dict[str, TensorSpec]
+
+
+class Mismatch(NamedTuple):
+    """The first tensor that is not as declared: why, which, and what was expected."""
+
+    reason: ReasonCode
+    tensor: str
+    detail: str
+
+
+def feature_names(study: Study) -> tuple[str, ...]:
+    """Names of the features that are not a sequence, in the order of the study."""
+    return tuple(f.name for f in study.features if not isinstance(f, SequenceFeature))
+
+
+def sequence_of(study: Study) -> SequenceFeature | None:
+    """The sequence the study asks for, if it does."""
+    return next((f for f in study.features if isinstance(f, SequenceFeature)), None)
+
+
+def declared_statistics(study: Study) -> Declared:
+    """What `prepare` gives: count, mean and population variance of what is not missing among the training rows."""
+    return _per_input(study, ("count", "mean", "variance"), "F64")
+
+
+def declared_start(study: Study) -> Declared:
+    """What the hub makes of the statistics, and round 1 starts from."""
+    return _per_input(study, ("mean", "scale"), "F32")
+
+
+def declared_weights(study: Study) -> Declared:
+    """What a round of training gives, and every round but the first starts from."""
+    layers = {name: TensorSpec(shape=shape, dtype="F32") for name, shape in _layers(study).items()}
+    return {**declared_start(study), **layers}
+
+
+def mismatch(found: Mapping[str, TensorSpec], declared: Declared) -> Mismatch | None:
+    """The first difference between the tensors found and those declared, or None where there is none.
+
+    Of found and declared names, the declared ones are looked at first, in their order.
+    """
+    for name, want in declared.items():
+        have = found.get(name)
+        if have is None:
+            return Mismatch("missing-tensor", name, f"expected {name} {list(want.shape)} {want.dtype}")
+        if have.shape != want.shape:
+            return Mismatch("wrong-shape", name, f"expected {list(want.shape)}, got {list(have.shape)}")
+        if have.dtype != want.dtype:
+            return Mismatch("wrong-dtype", name, f"expected {want.dtype}, got {have.dtype}")
+    if extra := sorted(set(found) - set(declared)):
+        return Mismatch("extra-tensor", extra[0], f"{len(extra)} more than the {len(declared)} declared")
+    return None
+
+
+def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F64"]) -> Declared:
+    widths = {"features": len(feature_names(study))}
+    if sequence := sequence_of(study):
+        widths["sequence"] = len(sequence.of)
+    return {
+        f"{group}.{figure}": TensorSpec(shape=(width,), dtype=dtype)
+        for group, width in widths.items()
+        for figure in figures
+    }
+
+
+def _layers(study: Study) -> dict[str, tuple[int, ...]]:
+    model, width = study.model, 2 * len(feature_names(study))
+    match model:
+        case Logistic():
+            return {"linear.weight": (1, width), "linear.bias": (1,)}
+        case Cox():
+            return {"linear.weight": (1, width)}
+        case Mlp():
+            return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1]), "output.bias": (1,)}
+        case DeepSurvival():
+            return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
+        case Gru():
+            return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _hidden(width: int, hidden: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for place, (given, taken) in enumerate(zip((width, *hidden), hidden, strict=False)):
+        shapes |= {f"layers.{place}.weight": (taken, given), f"layers.{place}.bias": (taken,)}
+    return shapes
+
+
+def _recurrent(model: Gru, width: int, concepts: int) -> dict[str, tuple[int, ...]]:
+    gates = 3 * model.hidden
+    return {
+        "embedding.weight": (concepts, model.embedding),
+        "gru.weight_ih_l0": (gates, model.embedding + STEP_INPUTS),
+        "gru.weight_hh_l0": (gates, model.hidden),
+        "gru.bias_ih_l0": (gates,),
+        "gru.bias_hh_l0": (gates,),
+        "output.weight": (1, model.hidden + width),
+        "output.bias": (1,),
+    }

@@ -1,0 +1,170 @@
+"""What hub and node, hub and researcher say to each other. Every body on the wire is one of these or another record."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rapha.records.metrics import Count
+from rapha.records.receipt import Receipt
+from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId
+from rapha.records.release import ReasonCode, Release
+from rapha.records.site import Dispatch
+from rapha.records.study import Study
+from rapha.records.task import Task
+
+Pem = Annotated[str, Field(min_length=50, max_length=2000)]
+
+
+class Enrolment(Record):
+    """A node introduces itself with the one-time code its hub gave it, and its public key (P-256, PEM)."""
+
+    code: Annotated[str, Field(min_length=8, max_length=100)]
+    site: Slug
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    public_key: Pem
+
+
+class Enrolled(Record):
+    site: SiteId
+    hub: str
+    hub_key: Pem
+
+
+class Poll(Record):
+    """A node asks for work and says which tasks it has in hand: that renews their leases; a task leased to it that it
+    does not name is given again.
+
+    `considering`: offers it has and has not answered: they are not offered again meanwhile. `stopped`: stops it has
+    carried out: until a dispatch is named here its Stop is repeated, so that a lost response loses nothing.
+    """
+
+    holding: Annotated[tuple[TaskId, ...], Field(max_length=1000)] = ()
+    considering: Annotated[tuple[DispatchId, ...], Field(max_length=1000)] = ()
+    stopped: Annotated[tuple[DispatchId, ...], Field(max_length=1000)] = ()
+    wait_seconds: Annotated[Real, Field(ge=0, le=60)] = 25.0
+
+
+class Offer(Record):
+    """A study for the node to decide on."""
+
+    kind: Literal["offer"] = "offer"
+    dispatch: Dispatch
+    study: Study
+
+
+class Work(Record):
+    """A task to do."""
+
+    kind: Literal["task"] = "task"
+    task: Task
+
+
+class Stop(Record):
+    """The study is over for this site: end its sandbox, drop its working files."""
+
+    kind: Literal["stop"] = "stop"
+    dispatch: DispatchId
+    study_id: StudyId
+    state: Literal["completed", "failed", "cancelled", "refused"]
+
+
+Assignment = Annotated[Offer | Work | Stop, Field(discriminator="kind")]
+
+
+class Feasible(Record):
+    """The suppressed size of the cohort this study would have here."""
+
+    dispatch: DispatchId
+    patients: Count
+
+
+class Pending(Record):
+    """A person has to decide; this says so, and nothing else."""
+
+    dispatch: DispatchId
+
+
+class Submitted(Record):
+    study_id: StudyId
+    study_digest: Digest
+
+
+class DispatchStatus(Record):
+    site: SiteId
+    state: str
+    feasible: Count | None = None
+    reason: ReasonCode | None = None
+
+
+class StudyStatus(Record):
+    study_id: StudyId
+    study: str
+    study_digest: Digest
+    researcher: str
+    state: str
+    reason: str | None = None
+    round: int
+    rounds: int
+    dispatches: tuple[DispatchStatus, ...]
+
+
+class Event(Record):
+    """One line of the audit log, as the researcher of the study may see it.
+
+    `facts` holds short words and rounded figures, e.g. {"loss": "0.213", "auroc": "0.72"}.
+    """
+
+    number: int
+    at: datetime
+    event: str
+    site: str | None = None
+    round: int | None = None
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+class ReleaseParcel(Record):
+    """What a site hands in at the end: the release, the receipt that signs it; the metrics file travels as a blob."""
+
+    task: TaskId
+    release: Release
+    receipt: Receipt
+
+
+class DeliveredFile(Record):
+    """A file of the model folder, and the blob that holds it."""
+
+    path: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*){0,3}$", max_length=200)]
+    blob: Digest
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class Delivery(Record):
+    """What a completed study gives back, and the public keys that its receipts were signed with."""
+
+    study_id: StudyId
+    study: Study
+    files: tuple[DeliveredFile, ...]
+
+
+class TrustedKey(Record):
+    """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex."""
+
+    owner: str
+    role: Literal["hub", "node"]
+    keyid: str
+    public_key: Pem
+
+
+class TrustedKeys(Record):
+    """The file `receipts/keys.json`, and the form in which keys are pinned beforehand."""
+
+    keys: tuple[TrustedKey, ...]
+
+
+class Problem(Record):
+    """Every refusal of the hub: a stable code, a sentence, what to do."""
+
+    code: str
+    message: str
+    hint: str | None = None

@@ -1,0 +1,85 @@
+"""What a model folder says of itself: config.json for programs, README.md (a model card) for people, report.html."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rapha import __version__
+from rapha.records.metrics import StudyMetrics
+from rapha.records.study import Study
+from rapha.records.tensors import declared_weights, feature_names, sequence_of
+from rapha.records.wire import TrustedKeys
+from rapha.sdk.report.findings import Findings, read_findings
+from rapha.sdk.report.headline import LABELS, MODELS, count
+from rapha.sdk.report.page import REPORT_FILE, render
+from rapha.sdk.words import in_words, outcome_in_words
+
+CONFIG_FILE, CARD_FILE = "config.json", "README.md"
+_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression"}
+
+
+def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
+    """Write config, card and report into a folder that holds what the hub delivered; what was found in it.
+
+    Raises:
+        Unproven: the folder is not one.
+    """
+    found = read_findings(folder, pinned)
+    (folder / CONFIG_FILE).write_text(json.dumps(config_of(found.study), indent=2) + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(model_card(found.study, found.metrics), encoding="utf-8")
+    (folder / REPORT_FILE).write_text(render(found), encoding="utf-8")
+    return found
+
+
+def config_of(study: Study) -> dict[str, Any]:
+    """What a program needs to use the weights without us: which model, which inputs in which order, which tensors."""
+    stated = study.as_json()
+    sequence = sequence_of(study)
+    return {
+        "format": "rapha-model/1",
+        "rapha": __version__,
+        "study": study.study,
+        "study_digest": study.digest,
+        "model": stated["model"],
+        "outcome": stated["outcome"],
+        "features": list(feature_names(study)),
+        "sequence": list(sequence.of) if sequence else None,
+        "input": "for each feature (value - mean) / scale, 0 where missing; then for each 1 where missing, else 0",
+        "tensors": {name: spec.model_dump(mode="json") for name, spec in sorted(declared_weights(study).items())},
+    }
+
+
+def model_card(study: Study, metrics: StudyMetrics) -> str:
+    """A Hugging Face model card, written from the study and its figures alone."""
+    cards = Environment(  # noqa: S701
+        loader=PackageLoader("rapha.sdk", "."),
+        finalize=_plain,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    sections = {section.title: section.sentences for section in in_words(study)}
+    return cards.get_template("card.md.j2").render(
+        study=study,
+        sections=sections,
+        metrics=metrics,
+        labels=LABELS,
+        models=MODELS,
+        count=count,
+        task=_TASKS[study.outcome.kind],
+        outcome=outcome_in_words(study.outcome),
+        features=feature_names(study),
+        sequence=sequence_of(study),
+        version=__version__,
+    )
+
+
+def _plain(value: object) -> object:
+    """Words that can neither end a table's cell or a quoted YAML string nor be markup, wherever the card puts them."""
+    if not isinstance(value, str):
+        return value
+    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in value).split(" "))
+    return flat.translate({ord("|"): "&#124;", ord('"'): "&quot;", ord("<"): "&lt;", ord(">"): "&gt;"})

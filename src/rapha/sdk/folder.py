@@ -1,0 +1,107 @@
+"""Read a model folder from disk for its verifier: digests of all files, bytes of the receipts, keys."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from rapha.canonical import digest_stream
+from rapha.errors import Unproven
+from rapha.proof.envelope import MAX_RECEIPT_BYTES
+from rapha.proof.verify import KEYS_FILE, STUDY_FILE, ModelFolder
+from rapha.records.record import Digest
+from rapha.records.wire import TrustedKeys
+
+MAX_FILES = 20_000
+MAX_KEYS_BYTES = 1 << 20
+MAX_STUDY_BYTES = 8 << 20
+BLOCK_BYTES = 1 << 20
+
+
+def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
+    """The folder as `rapha.proof.verify.judge` takes it.
+
+    Raises:
+        Unproven: no such folder, a link or device in it, too many files, a receipt or keys file that is too large,
+            or a keys file that cannot be read.
+    """
+    if not path.is_dir():
+        raise Unproven(f"{path} is not a folder: name the folder that `rapha study fetch` wrote")
+    digests: dict[str, Digest] = {}
+    receipts: dict[str, bytes] = {}
+    keys, study = TrustedKeys(keys=()), None
+    for name in _files(path):
+        if name == KEYS_FILE:
+            keys = read_keys(path / name)
+        elif name == STUDY_FILE:
+            study = _small_file(path / name, MAX_STUDY_BYTES)
+        elif name.startswith("receipts/") and name.endswith(".json"):
+            receipts[name] = read_receipt_file(path / name)
+        digests[name] = _digest(path / name)
+    return ModelFolder(digests=digests, receipts=receipts, study=study, keys=keys, pinned=pinned)
+
+
+def read_keys(path: Path) -> TrustedKeys:
+    """A keys file: `receipts/keys.json`, or one of pinned keys.
+
+    Raises:
+        Unproven: it is missing, too large, or not a keys file.
+    """
+    try:
+        return TrustedKeys.from_bytes(_small_file(path, MAX_KEYS_BYTES))
+    except ValueError:
+        raise Unproven(f"{path} is not a keys file: it should look like a folder's {KEYS_FILE}") from None
+
+
+def read_receipt_file(path: Path) -> bytes:
+    """The bytes of one receipt.
+
+    Raises:
+        Unproven: it is missing or larger than any receipt.
+    """
+    return _small_file(path, MAX_RECEIPT_BYTES)
+
+
+def _files(root: Path) -> list[str]:
+    """Paths of all plain files below `root`, with forward slashes, sorted."""
+    found: list[str] = []
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        for name in [*folders, *names]:
+            entry = Path(folder) / name
+            mode = entry.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise Unproven(f"{entry} is a link or a device: a model folder holds plain files alone")
+            if stat.S_ISREG(mode):
+                found.append(entry.relative_to(root).as_posix())
+        if len(found) > MAX_FILES:
+            raise Unproven(f"{root} holds more than {MAX_FILES} files: it is not a model folder")
+    return sorted(found)
+
+
+def _small_file(path: Path, limit_bytes: int) -> bytes:
+    with _opened(path) as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise Unproven(f"{path} is larger than {limit_bytes} bytes: no file of this kind is")
+    return data
+
+
+def _digest(path: Path) -> Digest:
+    with _opened(path) as file:
+        return digest_stream(iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open without following a link that took the file's place meanwhile."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            yield file
+    except OSError as problem:
+        raise Unproven(f"{path} cannot be read: {problem.strerror}") from None
+
+
+def _unreadable(problem: OSError) -> None:
+    raise Unproven(f"{problem.filename} cannot be read: {problem.strerror}")

@@ -1,0 +1,49 @@
+"""A ready model from a delivered folder, once its receipts are verified."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rapha.errors import ConfigurationError, Unproven
+from rapha.proof.claim import WEIGHTS_FILE
+from rapha.proof.verify import judge
+from rapha.records.receipt import Verdict
+from rapha.records.wire import TrustedKeys
+from rapha.sdk.folder import read_folder, read_keys
+from rapha.sdk.report.findings import read_study_of
+
+if TYPE_CHECKING:
+    from rapha.training.predict import Model
+
+
+def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "Model":
+    """The model of a folder that `rapha study fetch` wrote, with `predict`.
+
+    `keys` are public keys of hub and hospitals known beforehand, or a file of them. Without, the folder's own are used,
+    which shows that nothing was changed since it was signed, and not by whom.
+
+    Raises:
+        Unproven: a receipt, or a file it vouches for, does not verify; nothing is loaded.
+        ConfigurationError: torch is not installed.
+    """
+    folder = Path(folder)
+    pinned = keys if keys is None or isinstance(keys, TrustedKeys) else read_keys(Path(keys))
+    check_verdicts(judge(read_folder(folder, pinned)), folder)
+    study = read_study_of(folder)
+    try:
+        from safetensors.numpy import load_file
+
+        from rapha.training.predict import load_model
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"a model needs {error.name}, which is not installed: pip install 'rapha[train]'"
+        ) from None
+    return load_model(study, load_file(folder / WEIGHTS_FILE))
+
+
+def check_verdicts(verdicts: tuple[Verdict, ...], folder: Path) -> None:
+    """Raises Unproven at the first receipt that does not verify."""
+    for verdict in verdicts:
+        if not verdict.ok:
+            failed = next((step for step in verdict.steps if not step.passed), None)
+            why = f"step {failed.number}, {failed.check.lower()}: {failed.detail}" if failed else "no step was taken"
+            raise Unproven(f"{folder}: {verdict.subject} does not verify ({why}); fetch the folder again")

@@ -1,0 +1,155 @@
+"""The few numbers and sentences a reader takes home, and the tables under the figures."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rapha.policy.explain import SENTENCES
+from rapha.records.metrics import METRICS, Count, Evaluation, SiteMetrics, StudyMetrics
+from rapha.records.study import Study
+from rapha.sdk.report.findings import Findings
+from rapha.sdk.report.forest import ALL, Row
+
+LABELS = {
+    "loss": "Loss",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "c_index": "C-index",
+}
+MODELS = {"federated": "Federated", "local": "Own model"}
+
+
+class SiteRow(NamedTuple):
+    """One hospital's line in the table of who took part. Counts are words: `about 1,240`, `below 25`."""
+
+    site: str
+    decision: str
+    decided_by: str
+    patients: str
+    train_rows: str
+    set_apart: str
+    test_rows: str
+    isolation: str
+    why: str
+
+
+def main_metric(study: Study) -> str:
+    """The figure a study of this kind is judged by."""
+    return "c_index" if study.outcome.kind == "time-to-event" else "auroc"
+
+
+def count(number: Count | None) -> str:
+    """`about 1,240`, `below 25`, with a space that does not break; a dash where nothing was let out."""
+    if number is None:
+        return "–"
+    return f"about\u00a0{number.about:,}" if number.about is not None else f"below\u00a0{number.below}"
+
+
+def all_patients(findings: Findings) -> str:
+    """The sum of the rounded sizes of the cohorts, as far as it can be said."""
+    sizes = [release.cohort.patients for release in findings.releases.values()]
+    known = [size.about for size in sizes if size.about is not None]
+    if not known:
+        return "–"
+    return f"{sum(known):,}" + ("" if len(known) == len(sizes) else " or more")
+
+
+def take_home(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the forest plot says, in sentences."""
+    by_group: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_group.setdefault(row.group, {})[row.kind] = row
+    sites = {group: kinds for group, kinds in by_group.items() if group != ALL}
+    said = _against_own(
+        {
+            g: kinds["federated"].value - kinds["local"].value
+            for g, kinds in sites.items()
+            if {"federated", "local"} <= set(kinds)
+        }
+    )
+    overall = by_group.get(ALL, {})
+    if "federated" in overall and "comparison" in overall:
+        other = overall["comparison"]
+        gap = overall["federated"].value - other.value
+        said.append(
+            f"Over all hospitals it reaches {overall['federated'].value:.3f}; "
+            f"“{other.model}” reaches {other.value:.3f}: a difference of {_signed(gap)}."
+        )
+    return tuple(said)
+
+
+def _against_own(gains: dict[str, float]) -> list[str]:
+    if not gains:
+        return []
+    better = sum(gain > 0 for gain in gains.values())
+    best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
+    said = f"The federated model scores higher than the hospital's own at {better} of {len(gains)}"
+    if len(gains) == 1:
+        return [f"{said} ({_signed(gains[best])})."]
+    return [f"{said}, from {_signed(gains[worst])} at {worst} to {_signed(gains[best])} at {best}."]
+
+
+def site_rows(findings: Findings) -> list[SiteRow]:
+    """Everybody who was asked: those who took part, then those who said no."""
+    rows = [_took_part(findings, site) for site in findings.metrics.sites]
+    denials = findings.aggregation.denials if findings.aggregation else {}
+    return rows + [
+        SiteRow(site, "Declined", "–", "–", "–", "–", "–", "–", f"{SENTENCES.get(code, 'No reason known.')} ({code})")  # type: ignore[call-overload]
+        for site, code in sorted(denials.items())
+    ]
+
+
+def _took_part(findings: Findings, site: SiteMetrics) -> SiteRow:
+    release = findings.releases.get(site.site)
+    federated = next((each for each in site.evaluations if each.model == "federated"), None)
+    apart = "; ".join(f"{count(number)} {kind}" for kind, number in sorted(site.set_apart.items()))
+    return SiteRow(
+        site=site.site,
+        decision="Took part",
+        decided_by=_decider(release.decided_by) if release else "–",
+        patients=count(release.cohort.patients if release else None),
+        train_rows=count(site.train_rows),
+        set_apart=apart or "–",
+        test_rows=_test_rows(federated),
+        isolation=_isolation(findings, site.site),
+        why="",
+    )
+
+
+def _test_rows(evaluation: Evaluation | None) -> str:
+    return f"{count(evaluation.rows)}, {count(evaluation.events)} with the outcome" if evaluation else "–"
+
+
+def _decider(decided_by: str) -> str:
+    kind, _, name = decided_by.partition(":")
+    return f"Steward {name}" if kind == "steward" else f"Rule “{name}”"
+
+
+def _isolation(findings: Findings, site: str) -> str:
+    release = findings.releases.get(site)
+    if release is None:
+        return "–"
+    sandbox = release.sandbox
+    held = f"{sandbox.held} of {sandbox.attempts} escape attempts held"
+    return f"{sandbox.backend}: {held}" if sandbox.isolated else f"None ({sandbox.backend})"
+
+
+def all_figures(metrics: StudyMetrics) -> tuple[list[str], list[list[str]]]:
+    """Every score that was let out, as a table: its head, and a row for each hospital and model."""
+    found = {score.name for site in metrics.sites for each in site.evaluations for score in each.scores}
+    found |= {score.name for score in metrics.pooled}
+    names = [name for name in METRICS if name in found]
+    rows = []
+    for site in metrics.sites:
+        for each in site.evaluations:
+            scores = [each.score(name) for name in names]
+            rows.append([site.site, MODELS[each.model], *(f"{s.value:.3f}" if s else "–" for s in scores)])
+    pooled = {score.name: score.value for score in metrics.pooled}
+    rows.append([ALL, MODELS["federated"], *(f"{pooled[n]:.3f}" if n in pooled else "–" for n in names)])
+    return ["Hospital", "Model", *(LABELS[name] for name in names)], rows
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")

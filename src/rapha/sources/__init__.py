@@ -1,0 +1,1 @@
+"""READ HOSPITAL DATA into the timeline. Sources do not know one another."""

@@ -1,0 +1,208 @@
+"""The way from a mapping and a folder of tables to one batch in the timeline."""
+
+import csv
+import hashlib
+import hmac
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from rapha.canonical import canonical_bytes, digest_file
+from rapha.errors import ConfigurationError
+from rapha.records.record import Record
+from rapha.sources.tables.data_files import find
+from rapha.sources.tables.event_rows import StagedBlock, write_events
+from rapha.sources.tables.mapping import Mapping, columns_of
+from rapha.sources.tables.mapping_file import read_mapping
+from rapha.sources.tables.people import stage_people, write_people, write_periods
+from rapha.sources.tables.staging import Staging
+from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+
+READING = 1
+"""Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
+
+SHORTEST_SECRET_BYTES = 16
+Progress = Callable[[str, int, int], None]
+"""Told the file in hand, the steps done and all steps."""
+
+
+class FileReport(Record):
+    """What became of one file: rows read, events made, rows set aside by reason."""
+
+    file: str
+    rows: int
+    events: int
+    set_aside: dict[str, int]
+
+
+class IngestReport(Record):
+    """What became of a data folder. When `unchanged`, nothing was read again and `files` is empty.
+
+    `set_aside_file` lists the rows set aside by file, line and reason, relative to the timeline folder.
+    """
+
+    source: str
+    batch: str
+    unchanged: bool
+    patients: int
+    events: int
+    observation_periods: int
+    files: tuple[FileReport, ...]
+    set_aside_file: str
+
+    @property
+    def set_aside(self) -> int:
+        """Rows set aside in all files."""
+        return sum(count for file in self.files for count in file.set_aside.values())
+
+    def in_words(self) -> str:
+        """For the one who ran it: what is in the timeline now, and what was set aside and why."""
+        now = f"{self.source}: {self.patients:,} patients, {self.events:,} events"
+        if self.unchanged:
+            return f"{now}; nothing has changed since they were read"
+        if not self.set_aside:
+            return f"{now}; every row was read"
+        reasons = [f"  {f.file}: {n:,} x {reason}" for f in self.files for reason, n in f.set_aside.items()]
+        return "\n".join(
+            [
+                f"{now}; {self.set_aside:,} {'row' if self.set_aside == 1 else 'rows'} set aside, listed in {self.set_aside_file}:",
+                *reasons,
+            ]
+        )
+
+
+def ingest(
+    mapping_path: Path, data_dir: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
+) -> IngestReport:
+    """Read the files that a mapping names and put them in the timeline, in the place of what the same source wrote
+    before. The same files and mapping again change nothing. A row that cannot be read is set aside and told.
+
+    Raises:
+        ConfigurationError: the mapping is wrong.
+        SourceError: a file is missing, is no table, or lacks a column.
+        DiskFull, Conflict: see `write_batch`; the timeline is as it was.
+    """
+    if len(site_secret) < SHORTEST_SECRET_BYTES:
+        raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
+    mapping = read_mapping(mapping_path)
+    paths = {name: find(data_dir, name) for name in mapping.files()}
+    versions = {name: digest_file(path) for name, path in paths.items()}
+    batch = _batch_id(mapping, versions, site_secret)
+    if live := is_written(timeline_dir, mapping.source, batch):
+        return _report(mapping, batch, dict(live.rows), (), unchanged=True)
+    timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
+        staging = Staging(Path(spill))
+        _check_zones(staging, mapping, mapping_path.name)
+        files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or _silent)
+        write_beside(timeline_dir / _set_aside_file(mapping), lambda file: file.write(_set_aside_csv(staging)))
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
+        staging.connection.close()
+    return _report(mapping, batch, dict(written.rows), files, unchanged=False)
+
+
+def _fill(
+    staging: Staging,
+    mapping: Mapping,
+    paths: dict[str, Path],
+    versions: dict[str, str],
+    batch: str,
+    secret: bytes,
+    progress: Progress,
+) -> tuple[FileReport, ...]:
+    """Stage and read every file; the three tables of the timeline stand in `staging` afterwards."""
+    steps = len(paths) + len(mapping.events) + 1
+    tables, rows, columns = {}, {}, {}
+    for done, (name, path) in enumerate(paths.items()):
+        progress(name, done, steps)
+        tables[name], wanted = f"file{done}", _wanted(mapping, name)
+        rows[name] = staging.load(path, tables[name], wanted)
+        columns[name] = {column: f"c{at}" for at, column in enumerate(wanted)}
+    people = mapping.subjects.file
+    stage_people(staging, mapping, tables[people], columns[people])
+    staging.key_patients(secret, mapping.source)
+    write_people(staging, batch)
+    events: Counter[str] = Counter()
+    places: Counter[str] = Counter()
+    for done, block in enumerate(mapping.events, len(paths)):
+        name = block.file
+        progress(name, done, steps)
+        staged = StagedBlock(block, tables[name], columns[name], places[name], versions[name], batch)
+        events[name] += write_events(staging, mapping, staged)
+        places[name] += 1
+    write_periods(staging, mapping, columns[people], batch)
+    progress(people, steps, steps)
+    return tuple(FileReport(file=n, rows=rows[n], events=events[n], set_aside=_reasons(staging, n)) for n in paths)
+
+
+def _wanted(mapping: Mapping, file: str) -> list[str]:
+    parts: list[Record] = [block for block in mapping.events if block.file == file]
+    if file == mapping.subjects.file:
+        parts = [mapping.subjects, mapping.observation, *parts]
+    return list(dict.fromkeys(column for part in parts for column in columns_of(part)))
+
+
+def _batch_id(mapping: Mapping, versions: dict[str, str], secret: bytes) -> str:
+    """32 hex digits of an HMAC over the reading, the mapping and the files: equal exactly when all of them are."""
+    content = canonical_bytes({"reading": READING, "mapping": mapping.digest, "files": versions})
+    return hmac.new(secret, b"rapha batch\0" + content, hashlib.sha256).hexdigest()[:32]
+
+
+def _check_zones(staging: Staging, mapping: Mapping, name: str) -> None:
+    known = [row[0] for row in staging.execute("SELECT name FROM pg_timezone_names()")]
+    for zone in _zones(mapping.model_dump()):
+        if zone not in known:
+            near = get_close_matches(zone, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigurationError(f"{name}: the zone {zone!r} is not known{meant}")
+
+
+def _zones(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("zone"), str) and "column" in value:
+            yield value["zone"]
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _zones(item)
+
+
+def _reasons(staging: Staging, file: str) -> dict[str, int]:
+    statement = "SELECT reason, count(*) FROM set_aside WHERE file = $file GROUP BY reason ORDER BY reason"
+    return dict(staging.execute(statement, {"file": file}))
+
+
+def _set_aside_file(mapping: Mapping) -> str:
+    return f"set-aside/{mapping.source}.csv"
+
+
+def _set_aside_csv(staging: Staging) -> bytes:
+    """File, line, reason; no cell of any row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "line", "reason"))
+    writer.writerows(staging.execute("SELECT file, line, reason FROM set_aside ORDER BY file, line, reason"))
+    return text.getvalue().encode()
+
+
+def _report(
+    mapping: Mapping, batch: str, rows: dict[Any, int], files: tuple[FileReport, ...], unchanged: bool
+) -> IngestReport:
+    return IngestReport(
+        source=mapping.source,
+        batch=batch,
+        unchanged=unchanged,
+        patients=rows["subjects"],
+        events=rows["events"],
+        observation_periods=rows["observation_periods"],
+        files=files,
+        set_aside_file=_set_aside_file(mapping),
+    )
+
+
+def _silent(file: str, done: int, steps: int) -> None:
+    """No one wants to know."""

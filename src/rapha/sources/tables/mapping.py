@@ -1,0 +1,273 @@
+"""What the columns of a hospital's tables mean.
+
+Where a key may hold a constant or a column, a column is written `{column: name}`. Where it can hold nothing but a
+column, the name alone is enough.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from rapha.records.record import Record, Slug
+from rapha.timeline.schema import KINDS, POLARITIES, STATUSES
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Column = Text
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
+"""A file of the data folder itself: no folders, nothing hidden. Its ending is checked where it is read."""
+
+
+Cell = Text
+"""What stands in a cell, exactly, blanks around it left out."""
+
+
+def _one_of(*words: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in words:
+            raise PydanticCustomError("word", "expected one of: {words}", {"words": ", ".join(words)})
+        return value
+
+    return AfterValidator(check)
+
+
+Kind = Annotated[str, _one_of(*KINDS)]
+Sex = Annotated[str, _one_of("female", "male", "other")]
+StatusWord = Annotated[str, _one_of(*STATUSES)]
+PolarityWord = Annotated[str, _one_of(*POLARITIES)]
+
+
+class ColumnTime(Record):
+    """A date or time as text: `2020`, `2020-05`, `2020-05-01`, `2020-05-01 10:30`, `2020-05-01T10:30:00.5+02:00`.
+
+    `zone`: where the clock hung, for times that name no offset themselves; without it they are UTC.
+    """
+
+    column: Column
+    zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")] | None = None
+
+
+class DaysTime(Record):
+    """A whole number of days after the mapping's `origin`."""
+
+    days: Column
+
+
+class FixedDay(Record):
+    """The same day for every row: `day` days after the mapping's `origin`."""
+
+    day: Annotated[int, Field(ge=-50_000, le=50_000)]
+
+
+def _form_of_time(value: Any) -> str | None:
+    given = value.model_fields_set if isinstance(value, Record) else value if isinstance(value, dict) else ()
+    return next((f"({word})" for word in ("column", "days", "day") if word in given), None)
+
+
+Time = Annotated[
+    Annotated[ColumnTime, Tag("(column)")] | Annotated[DaysTime, Tag("(days)")] | Annotated[FixedDay, Tag("(day)")],
+    Discriminator(
+        _form_of_time,
+        custom_error_type="time",
+        custom_error_message="a time reads like {column: taken_at}, {days: days} or {day: 0}",
+    ),
+]
+
+
+class CodeColumn(Record):
+    """A text that differs from row to row."""
+
+    column: Column
+
+
+def _constant_or_column(value: Any) -> str:
+    return "(column)" if isinstance(value, dict | Record) else "(constant)"
+
+
+Wording = Annotated[
+    Annotated[Cell, Tag("(constant)")] | Annotated[CodeColumn, Tag("(column)")], Discriminator(_constant_or_column)
+]
+
+
+class StatusColumn(Record):
+    column: Column
+    values: Annotated[dict[Cell, StatusWord], Field(min_length=1)]
+
+
+class PolarityColumn(Record):
+    column: Column
+    values: Annotated[dict[Cell, PolarityWord], Field(min_length=1)]
+
+
+class SexColumn(Record):
+    """An empty cell is an unknown sex; any other that `values` does not name is a mistake of the row."""
+
+    column: Column
+    values: Annotated[dict[Cell, Sex], Field(min_length=1)]
+
+
+Status = Annotated[
+    Annotated[StatusWord, Tag("(constant)")] | Annotated[StatusColumn, Tag("(column)")],
+    Discriminator(_constant_or_column),
+]
+Polarity = Annotated[
+    Annotated[PolarityWord, Tag("(constant)")] | Annotated[PolarityColumn, Tag("(column)")],
+    Discriminator(_constant_or_column),
+]
+
+
+class AgeBirth(Record):
+    """Birth as the day `at` less an age in years (0 to 130): known to the year."""
+
+    age: Column
+    at: Time
+
+
+def _form_of_birth(value: Any) -> str:
+    return "(age)" if isinstance(value, AgeBirth) or (isinstance(value, dict) and "age" in value) else "(time)"
+
+
+Birth = Annotated[Annotated[AgeBirth, Tag("(age)")] | Annotated[Time, Tag("(time)")], Discriminator(_form_of_birth)]
+
+
+class Where(Record):
+    """Rows whose cell is one of these."""
+
+    column: Column
+    values: Annotated[tuple[Cell, ...], Field(min_length=1)]
+
+
+class Death(Record):
+    """The moment of death. Without `where`, whose cell is empty lives; with it, only the rows it names are dead."""
+
+    at: Time
+    where: Where | None = None
+
+
+class Subjects(Record):
+    """One row per patient. `id` is the patient's identifier in this source; it does not enter the timeline.
+
+    `opted_out` names the patients who enter no cohort.
+    """
+
+    file: FileName
+    id: Column
+    birth: Birth | None = None
+    sex: SexColumn | None = None
+    death: Death | None = None
+    opted_out: Where | None = None
+
+
+FirstEvent = Literal["first event"]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+StartMoment = Annotated[
+    Annotated[FirstEvent, Tag("(first event)")] | Annotated[Time, Tag("(time)")],
+    Discriminator(lambda value: "(first event)" if isinstance(value, str) else "(time)"),
+]
+
+
+class Observation(Record):
+    """From when to when the hospital would have seen what happened, from columns of the subjects' file.
+
+    `start` is a time, the words `first event`, or a list of these: then the earliest counts.
+    """
+
+    start: Annotated[tuple[StartMoment, ...], Field(min_length=1), BeforeValidator(_as_list)]
+    end: Time
+
+
+class WideColumn(Record):
+    """One column of a wide table: one event for each row where it is not empty."""
+
+    column: Column
+    code: Cell
+    unit: Cell | None = None
+
+
+AvailableTime = Annotated[
+    Annotated[Literal["same"], Tag("(same)")] | Annotated[Time, Tag("(time)")],
+    Discriminator(lambda value: "(same)" if isinstance(value, str) else "(time)"),
+]
+
+
+class Events(Record):
+    """One event for each row of a file; with `wide`, one for each row and column.
+
+    `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
+    """
+
+    file: FileName
+    id: Column
+    kind: Kind
+    time: Time
+    end: Time | None = None
+    available: AvailableTime
+    system: Wording
+    code: Wording | None = None
+    value: Column | None = None
+    unit: Wording | None = None
+    status: Status = "final"
+    polarity: Polarity = "affirmed"
+    encounter: Column | None = None
+    wide: tuple[WideColumn, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> "Events":
+        if bool(self.wide) == (self.code is not None):
+            raise PydanticCustomError("shape", "events have either `code` or `wide`")
+        if self.wide and (self.value or self.unit):
+            raise PydanticCustomError("shape", "with `wide`, value and unit stand in its rows")
+        return self
+
+
+class Mapping(Record):
+    """The whole file. `origin` is day 0 of every `days` and `day`."""
+
+    source: Slug
+    origin: date | None = None
+    subjects: Subjects
+    observation: Observation
+    events: Annotated[tuple[Events, ...], Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _origin_given(self) -> "Mapping":
+        if self.origin is None and _counts_days(self.model_dump()):
+            raise PydanticCustomError("origin", "a time counts days, so `origin: 2000-01-01` must say what day 0 is")
+        return self
+
+    def files(self) -> tuple[str, ...]:
+        """Every file it names, once, in the order it names them."""
+        return tuple(dict.fromkeys([self.subjects.file, *(block.file for block in self.events)]))
+
+
+def _counts_days(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "days" in value or "day" in value or any(_counts_days(v) for k, v in value.items() if k != "values")
+    return isinstance(value, list | tuple) and any(map(_counts_days, value))
+
+
+_HOLD_COLUMNS = ("column", "days", "age", "id", "value", "encounter")
+
+
+def columns_of(part: Record) -> tuple[str, ...]:
+    """Every column that a part of the mapping names, once, in the order of its keys."""
+    return tuple(dict.fromkeys(_columns(part.model_dump())))
+
+
+def _columns(value: Any) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _columns(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in _HOLD_COLUMNS and isinstance(item, str):
+                yield item
+            elif key != "values":
+                yield from _columns(item)

@@ -1,0 +1,188 @@
+"""What a column means: SQL that reads a text as a time, a number, a word of a list, and says why it could not.
+
+Nothing of a mapping is ever pasted into a statement: columns are known by number (`c0`, `c1` ...), and every word of
+the mapping, and the reasons with column names in them too, is bound as a parameter.
+"""
+
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from rapha.sources.tables.mapping import (
+    AgeBirth,
+    CodeColumn,
+    ColumnTime,
+    DaysTime,
+    FixedDay,
+    PolarityColumn,
+    SexColumn,
+    StatusColumn,
+    Time,
+    Where,
+)
+
+_ZONE = r"(Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?"
+_TIME = rf"^(\d{{4}})(?:-(\d{{2}})(?:-(\d{{2}})(?:[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:\.\d+)?)? ?{_ZONE})?)?)?$"
+_NUMBER = r"^(<=|>=|<|>|≤|≥)? *([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)$"
+
+MACROS = (
+    f"CREATE TEMP MACRO time_parts(v) AS regexp_extract(v, '{_TIME}', ['y', 'm', 'd', 'clock', 'seconds', 'zone'])",
+    """CREATE TEMP MACRO precision_of(parts) AS CASE WHEN parts.y = '' THEN NULL WHEN parts.m = '' THEN 'year'
+        WHEN parts.d = '' THEN 'month' WHEN parts.clock = '' THEN 'day' WHEN parts.seconds = '' THEN 'minute'
+        ELSE 'second' END""",
+    """CREATE TEMP MACRO sane(moment) AS
+        CASE WHEN moment >= TIMESTAMP '1800-01-01' AND moment < TIMESTAMP '2300-01-01' THEN moment END""",
+    """CREATE TEMP MACRO clock_of(parts) AS TRY_CAST(
+        parts.y || '-' || if(parts.m = '', '01', parts.m) || '-' || if(parts.d = '', '01', parts.d)
+        || ' ' || if(parts.clock = '', '00:00', parts.clock) || if(parts.seconds = '', ':00', parts.seconds)
+        AS TIMESTAMP)""",
+    """CREATE TEMP MACRO offset_of(parts) AS CASE WHEN parts.zone = '' THEN NULL WHEN parts.zone = 'Z' THEN 0
+        ELSE if(parts.zone[1] = '-', -1, 1) * (CAST(parts.zone[2:3] AS INTEGER) * 60
+            + if(length(parts.zone) > 3, CAST(right(parts.zone, 2) AS INTEGER), 0)) END""",
+    "CREATE TEMP MACRO utc_in(clock, zone) AS make_timestamp(epoch_us(timezone(zone, clock)))",
+    r"""CREATE TEMP MACRO days_of(v) AS
+        CAST(TRY_CAST(CASE WHEN regexp_full_match(v, '[+-]?\d{1,6}(\.0*)?') THEN v END AS DOUBLE) AS INTEGER)""",
+    f"CREATE TEMP MACRO number_parts(v) AS regexp_extract(v, '{_NUMBER}', ['comparator', 'number'])",
+    """CREATE TEMP MACRO finite(number) AS CASE WHEN isfinite(number) THEN number END""",
+    """CREATE TEMP MACRO comparator_of(parts) AS CASE parts.comparator
+        WHEN '' THEN NULL WHEN '≤' THEN '<=' WHEN '≥' THEN '>=' ELSE parts.comparator END""",
+)
+"""Defined once on the connection of an ingest. All take a trimmed text, or what another gives; none raises: what cannot
+be read is NULL."""
+
+WORST_AGE = 130
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where the SQL `condition` holds, the row is set aside; `reason` is SQL too, a placeholder."""
+
+    condition: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """SQL of a TIMESTAMP (UTC), of its precision, and of the offset in minutes that the source gave."""
+
+    at: str = "CAST(NULL AS TIMESTAMP)"
+    precision: str = "CAST(NULL AS VARCHAR)"
+    offset: str = "CAST(NULL AS SMALLINT)"
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Word:
+    """SQL of a text, and what can be wrong with it."""
+
+    sql: str
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass
+class Meaning:
+    """Builds the SQL of one statement over one staged file. `columns` gives the SQL of a column by its name in the
+    file; `parameters` go with the statement; `source` is what it reads from.
+
+    Each cell is read once, in two steps that are subqueries of `source`: its parts, and what they mean.
+    """
+
+    origin: date | None
+    columns: MappingOf[str, str]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    _steps: tuple[dict[str, str], dict[str, str]] = field(default_factory=lambda: ({}, {}))
+
+    def source(self, table: str) -> str:
+        """SQL: the rows of a staged table, with everything that was read from their cells so far."""
+        for step in self._steps:
+            table = f"(SELECT *{''.join(f', {sql} AS {name}' for sql, name in step.items())} FROM {table})"
+        return table
+
+    def bind(self, value: Any) -> str:
+        """The placeholder of a value."""
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"${name}"
+
+    def fault(self, condition: str, column: str, wrong: str) -> Fault:
+        """`wrong` is said of the column: "is empty"."""
+        return Fault(condition, self.bind(f"`{column}` {wrong}"))
+
+    def empty(self, column: str) -> Fault:
+        """The cell has nothing in it."""
+        return self.fault(f"{self.columns[column]} IS NULL", column, "is empty")
+
+    def time(self, time: Time, needed: bool = True) -> Moment:
+        """A moment; where it is `needed`, an empty cell is a fault."""
+        match time:
+            case FixedDay():
+                return Moment(f"({self._origin()} + to_days(CAST({self.bind(time.day)} AS INTEGER)))", "'day'")
+            case DaysTime():
+                days = self._part(f"days_of({self.columns[time.days]})")
+                at = self._value(f"sane({self._origin()} + to_days({days}))")
+                return Moment(at, "'day'", faults=self._unread(at, time.days, "is not a whole number of days", needed))
+            case ColumnTime():
+                return self._clock(time, needed)
+
+    def birth(self, birth: Time | AgeBirth | None) -> Moment:
+        """The moment of birth, or none."""
+        if birth is None:
+            return Moment()
+        if not isinstance(birth, AgeBirth):
+            return self.time(birth, needed=False)
+        at = self.time(birth.at)
+        years, _ = self.number(birth.age)
+        plausible = f"CASE WHEN {years} BETWEEN 0 AND {WORST_AGE} THEN {years} END"
+        wrong = self._unread(plausible, birth.age, f"is not an age between 0 and {WORST_AGE}", needed=False)
+        born = f"({at.at} - to_months(CAST(round({plausible} * 12) AS INTEGER)))"
+        return Moment(born, "'year'", faults=(*at.faults, *wrong))
+
+    def number(self, column: str) -> tuple[str, str]:
+        """SQL of a finite number, and of the comparator before it."""
+        parts = self._part(f"number_parts({self.columns[column]})")
+        return self._value(f"finite(TRY_CAST({parts}.number AS DOUBLE))"), self._value(f"comparator_of({parts})")
+
+    def wording(self, wording: str | CodeColumn | None, needed: bool = True) -> Word:
+        """A constant, or the cell of a column; where it is `needed`, an empty one is a fault."""
+        if isinstance(wording, CodeColumn):
+            return Word(self.columns[wording.column], (self.empty(wording.column),) if needed else ())
+        return Word(f"CAST({self.bind(wording)} AS VARCHAR)")
+
+    def choice(self, choice: str | StatusColumn | PolarityColumn | SexColumn, needed: bool = True) -> Word:
+        """A constant, or the word that `values` gives for the cell of a column."""
+        if isinstance(choice, str):
+            return Word(self.bind(choice))
+        keys, words = self.bind(list(choice.values)), self.bind(list(choice.values.values()))
+        word = self._value(f"({words})[list_position({keys}, {self.columns[choice.column]})]")
+        return Word(word, self._unread(word, choice.column, "is not one of the mapping's values", needed))
+
+    def holds(self, where: Where) -> str:
+        """SQL condition: the cell is one of the values."""
+        cell = self.columns[where.column]
+        return self._value(f"coalesce(list_contains({self.bind(list(where.values))}, {cell}), false)")
+
+    def _part(self, sql: str) -> str:
+        return self._steps[0].setdefault(sql, f"m{len(self._steps[0])}")
+
+    def _value(self, sql: str) -> str:
+        return self._steps[1].setdefault(sql, f"v{len(self._steps[1])}")
+
+    def _origin(self) -> str:
+        return f"CAST({self.bind(self.origin)} AS TIMESTAMP)"
+
+    def _unread(self, read: str, column: str, wrong: str, needed: bool) -> tuple[Fault, ...]:
+        cell = self.columns[column]
+        unread = self.fault(f"{cell} IS NOT NULL AND {read} IS NULL", column, wrong)
+        return (self.empty(column), unread) if needed else (unread,)
+
+    def _clock(self, time: ColumnTime, needed: bool) -> Moment:
+        parts = self._part(f"time_parts({self.columns[time.column]})")
+        clock = f"sane(clock_of({parts}))"
+        there, offset = clock, f"offset_of({parts})"
+        if time.zone is not None:
+            there = f"utc_in({clock}, {self.bind(time.zone)})"
+            offset = f"coalesce({offset}, CAST((epoch_us({clock}) - epoch_us({there})) // 60000000 AS INTEGER))"
+        at = self._value(f"coalesce({clock} - to_minutes(offset_of({parts})), {there})")
+        faults = self._unread(at, time.column, "is not a date or time", needed)
+        return Moment(at, f"precision_of({parts})", self._value(f"CAST({offset} AS SMALLINT)"), faults)

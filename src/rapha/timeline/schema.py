@@ -1,0 +1,70 @@
+"""The tables of a timeline, column by column. One folder each, of zstd Parquet files: events/, subjects/,
+observation_periods/.
+
+Times are UTC microseconds; the offset that the source gave is kept beside them. `t_available` is when the hospital
+*knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
+"""
+
+import pyarrow as pa
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+EVENTS = pa.schema(
+    [
+        pa.field("subject_key", pa.int64(), nullable=False),  # keyed hash of the patient's identifier, site secret
+        pa.field("event_id", pa.string(), nullable=False),  # 32 hex digits: source id, version, component
+        pa.field("kind", pa.string(), nullable=False),  # one of KINDS
+        pa.field("t_start", _TIME),
+        pa.field("t_end", _TIME),
+        pa.field("t_available", _TIME),
+        pa.field("precision", pa.string()),  # one of PRECISIONS: of t_start, as the source gave it
+        pa.field("utc_offset_minutes", pa.int16()),  # null where the source gave none
+        pa.field("system", pa.string()),
+        pa.field("code", pa.string()),
+        pa.field("concept", pa.string()),  # the site's vocabulary, null where unmapped
+        pa.field("num", pa.float64()),  # as given
+        pa.field("comparator", pa.string()),  # <, <=, >, >= or null
+        pa.field("unit", pa.string()),  # as given
+        pa.field("unit_ucum", pa.string()),
+        pa.field("num_canonical", pa.float64()),  # in unit_ucum; null where the unit is not known
+        pa.field("value_code", pa.string()),
+        pa.field("text_ref", pa.string()),
+        pa.field("status", pa.string(), nullable=False),  # one of STATUSES
+        pa.field("polarity", pa.string(), nullable=False),  # one of POLARITIES
+        pa.field("encounter", pa.string()),
+        pa.field("parent_event", pa.string()),
+        pa.field("asset", pa.string()),
+        pa.field("source_ref", pa.string(), nullable=False),  # table and row, e.g. labs.csv#17
+        pa.field("source_version", pa.string(), nullable=False),
+        pa.field("ingest_batch", pa.string(), nullable=False),
+        pa.field("deleted", pa.bool_(), nullable=False),
+    ]
+)
+SUBJECTS = pa.schema(
+    [
+        pa.field("subject_key", pa.int64(), nullable=False),
+        pa.field("birth", _TIME),
+        pa.field("birth_precision", pa.string()),
+        pa.field("sex", pa.string()),  # female, male, other or null
+        pa.field("death", _TIME),
+        pa.field("death_precision", pa.string()),
+        pa.field("opted_out", pa.bool_(), nullable=False),
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
+OBSERVATION_PERIODS = pa.schema(
+    [
+        pa.field("subject_key", pa.int64(), nullable=False),
+        pa.field("t_start", _TIME, nullable=False),
+        pa.field("t_end", _TIME, nullable=False),
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
+TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVATION_PERIODS}
+
+KINDS = ("measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device")
+PRECISIONS = ("year", "month", "day", "minute", "second")
+STATUSES = ("final", "preliminary", "amended", "cancelled", "entered-in-error")
+POLARITIES = ("affirmed", "negated", "excluded", "unknown")
+USABLE_STATUSES = ("final", "preliminary", "amended")
+"""An event counts for a cohort when its status is usable, it is affirmed, and it is not deleted."""

@@ -1,0 +1,157 @@
+"""Rows in, Parquet out: atomic, idempotent, the same bytes for the same rows.
+
+1. Each table of a batch is sorted and written to a file of its own, named after source and batch, and synced.
+2. `timeline.json` is replaced by one that lists the new files instead of the source's former ones. This rename is the
+   moment of change: a crash before it leaves the old timeline, a crash after it the new one.
+3. Files that `timeline.json` does not list are removed.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rapha.errors import Conflict, DiskFull
+from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
+from rapha.timeline.schema import TABLES
+
+ROW_GROUP_ROWS = 1 << 19
+BATCH_ROWS = 1 << 16
+_ORDER: dict[Table, str] = {
+    "events": "subject_key, t_start NULLS FIRST, event_id",
+    "subjects": "subject_key",
+    "observation_periods": "subject_key, t_start, t_end",
+}
+_UNIQUE = ("event_id", "source_ref")
+"""Columns whose values hardly repeat: a dictionary of them would only cost."""
+
+
+def is_written(timeline: Path, source: str, batch: str) -> Batch | None:
+    """The batch as it stands, if it is the live one of its source and all of its files are there."""
+    live = read_manifest(timeline).of(source)
+    if live is None or live.batch != batch:
+        return None
+    return live if all((timeline / path).is_file() for paths in live.files.values() for path in paths) else None
+
+
+def write_batch(
+    timeline: Path, source: str, batch: str, mapping: str, tables: Mapping[Table, duckdb.DuckDBPyRelation]
+) -> Batch:
+    """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, columns by name, in any
+    order of rows; times may be zoneless, then they are UTC.
+
+    Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.
+    Written again: the same files, byte for byte.
+
+    Raises:
+        DiskFull: the folder has no space left; the former batch is still live.
+        Conflict: another process is writing this timeline.
+        ValueError: a table does not fit its schema; the former batch is still live.
+    """
+    with _only_writer(timeline), space_watched(timeline):
+        files: dict[Table, tuple[str, ...]] = {}
+        rows: dict[Table, int] = {}
+        for table in _ORDER:
+            path = f"{table}/{source}.{batch}.parquet"
+            rows[table] = _write_table(timeline / path, table, tables[table])
+            files[table] = (path,)
+        written = Batch(source=source, batch=batch, mapping=mapping, files=files, rows=rows)
+        manifest = read_manifest(timeline).replacing(written)
+        write_beside(timeline / NAME, lambda file: file.write(manifest.as_bytes() + b"\n"))
+        _sweep(timeline, manifest)
+    return written
+
+
+def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Fill a file beside `path`, sync it, and rename it: `path` has the old content or the new, never a part."""
+    beside = path.with_name(path.name + ".part")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def space_watched(folder: Path) -> Iterator[None]:
+    """A full disk, met in this block, is said as `DiskFull` with the folder."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) if isinstance(error, OSError) else "No space" in str(error)
+        if not full:
+            raise
+        raise DiskFull(f"no space left in {folder}: free some and do it again; nothing was changed") from None
+
+
+def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation) -> int:
+    schema = TABLES[table]
+    columns = ", ".join(schema.names)
+    batches = relation.order(_ORDER[table]).project(columns).to_arrow_reader(BATCH_ROWS)
+    encoded = [field.name for field in schema if field.type == pa.string() and field.name not in _UNIQUE]
+    rows = 0
+
+    def write(file: BinaryIO) -> None:
+        nonlocal rows
+        with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=encoded) as writer:
+            for group in _groups(batches, schema):
+                rows += group.num_rows
+                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+
+    write_beside(path, write)
+    return rows
+
+
+def _groups(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Tables of `ROW_GROUP_ROWS` rows, the last one smaller: where they are cut depends on the rows alone."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= ROW_GROUP_ROWS:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, ROW_GROUP_ROWS).cast(schema)
+            waiting = table.slice(ROW_GROUP_ROWS).to_batches()
+    if waiting:
+        yield pa.Table.from_batches(waiting).cast(schema)
+
+
+@contextmanager
+def _only_writer(timeline: Path) -> Iterator[None]:
+    timeline.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(timeline, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Conflict(f"another process is writing {timeline}: wait until it is done") from None
+    finally:
+        os.close(folder)
+
+
+def _sweep(timeline: Path, manifest: Manifest) -> None:
+    live = manifest.live()
+    for table in _ORDER:
+        for path in (timeline / table).iterdir():
+            if f"{table}/{path.name}" not in live:
+                path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,18 @@
+"""LEARN. Features to tensors, architectures, the loop, metrics. Runs inside the sandbox.
+
+profile.py        what must be set before torch starts; free of torch
+numerics.py       what is pinned after, and chance by purpose
+dataset.py        rows.arrow -> Dataset: rows by split
+inputs.py         rows -> tensors, standardised
+statistics.py     prepare: mean and variance of each feature
+architectures/    the table of what can be trained
+optimizers.py     AdamW and SGD
+loop.py           one round
+metrics.py        the figures: discrimination.py, calibration.py, concordance.py
+pooled.py         train and measure without a federation
+evaluate.py       the federated model and the site's own, on held-out patients
+weights.py        tensors from and to files
+learner.py        one site's work, command by command
+worker.py         the process: commands in, replies out
+predict.py        a ready model
+"""

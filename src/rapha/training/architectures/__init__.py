@@ -1,0 +1,47 @@
+"""The table of what can be trained. An architecture that is not in it is refused, never replaced by another.
+
+Every entry takes `Inputs` and the places [b] of the rows to read, and gives one number a row [b]: the logit of the risk
+for a binary outcome, the logarithm of the relative hazard for a time-to-event outcome. Its tensors are exactly those
+of `rapha.records.tensors.declared_weights`.
+
+    name            reads                  gives
+    logistic        features               logit
+    mlp             features               logit
+    cox             features               log hazard
+    deep-survival   features               log hazard
+    gru             features, sequence     logit
+"""
+
+from collections.abc import Callable
+
+from rapha.errors import TrainingFailed
+from rapha.records.study import Study
+from rapha.training.architectures.linear import build_cox, build_logistic
+from rapha.training.architectures.network import Network
+from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
+from rapha.training.architectures.recurrent import build_gru
+from rapha.training.numerics import generator
+
+TABLE: dict[str, Callable[[Study], Network]] = {
+    "logistic": build_logistic,
+    "mlp": build_mlp,
+    "cox": build_cox,
+    "deep-survival": build_deep_survival,
+    "gru": build_gru,
+}
+
+
+def build(study: Study) -> Network:
+    """The study's model, with the first weights that its seed gives: the same at every site.
+
+    Raises:
+        TrainingFailed: the table has no such architecture.
+    """
+    name = study.model.architecture
+    if name not in TABLE:
+        raise TrainingFailed(
+            f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"
+        )
+    network = TABLE[name](study)
+    network.reset(generator(study.training.seed, "weights"))
+    return network

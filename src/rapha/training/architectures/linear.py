@@ -1,0 +1,34 @@
+"""One linear layer: logistic regression, and Cox's model."""
+
+import torch
+from torch import Tensor, nn
+
+from rapha.records.study import Study
+from rapha.records.tensors import feature_names
+from rapha.training.architectures.network import Network
+from rapha.training.inputs import Inputs
+
+
+class Linear(Network):
+    """weight · features (+ bias). Starts at zero: its loss is convex, so the start is of no matter."""
+
+    def __init__(self, features: int, bias: bool) -> None:
+        super().__init__(features)
+        self.linear = nn.Linear(2 * features, 1, bias=bias)
+
+    def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        score: Tensor = self.linear(inputs.features[rows])
+        return score.squeeze(1)
+
+    def reset(self, chance: torch.Generator) -> None:
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+def build_logistic(study: Study) -> Linear:
+    return Linear(len(feature_names(study)), bias=True)
+
+
+def build_cox(study: Study) -> Linear:
+    """Without a bias: the baseline hazard takes it up."""
+    return Linear(len(feature_names(study)), bias=False)

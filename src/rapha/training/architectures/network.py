@@ -1,0 +1,41 @@
+"""What all networks share: the standards of their inputs, and how first weights are drawn."""
+
+import torch
+from torch import Tensor, nn
+
+from rapha.training.inputs import Inputs
+
+
+class Standards(nn.Module):
+    """Mean and scale [width] of the inputs, as all sites agreed. Kept with the weights, not learnt; `Inputs` are
+    standardised with them beforehand, in float64."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+
+class Network(nn.Module):
+    """A model over `Inputs`. `noise` is where dropout takes its chance from; the loop seeds it for every epoch."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = Standards(features)
+        self.noise = torch.Generator()
+
+    def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        """One number [b] for each of the rows [b] of the inputs."""
+        raise NotImplementedError
+
+    def reset(self, chance: torch.Generator) -> None:
+        """Draw all parameters anew: uniform in +-1/sqrt(fan in), a bias like its layer's weight."""
+        bound = 1.0
+        with torch.no_grad():
+            for parameter in self.parameters():
+                if parameter.dim() > 1:
+                    bound = max(parameter.shape[1], 1) ** -0.5
+                parameter.uniform_(-bound, bound, generator=chance)

@@ -1,0 +1,182 @@
+"""The frozen rows of one site: `rows.arrow`, checked column by column against the study, as arrays by split.
+
+The file comes from the node; still nothing in it is taken on trust but its numbers. Null, NaN and infinite values of a
+feature are missing values.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rapha.errors import TrainingFailed
+from rapha.records.study import Study
+from rapha.records.tensors import feature_names, sequence_of
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SPLITS = ("train", "validation", "test")
+_STEP = {"concept": pa.int16(), "value": pa.float64(), "days": pa.float32()}
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """One list of steps per row, laid end to end: row i has steps offsets[i] to offsets[i + 1].
+
+    concept [S] in 0..C-1; value [S], NaN where there is none; days [S] before the index; offsets [n + 1].
+    """
+
+    concept: Ints
+    value: Floats
+    days: Floats
+    offsets: Ints
+
+    def take(self, rows: Ints) -> "Sequences":
+        """The sequences of these rows, in this order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        steps = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Sequences(self.concept[steps], self.value[steps], self.days[steps], offsets)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days,
+    None for a binary outcome."""
+
+    features: Floats
+    event: Ints
+    time: Floats | None
+    sequences: Sequences | None
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    @property
+    def positives(self) -> int:
+        """Cases, or observed events."""
+        return int(self.event.sum())
+
+    def take(self, rows: Ints) -> "Rows":
+        """These rows, in this order."""
+        return Rows(
+            self.features[rows],
+            self.event[rows],
+            None if self.time is None else self.time[rows],
+            None if self.sequences is None else self.sequences.take(rows),
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The rows of one site, or of several pooled, by split. Any of the three may be empty."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def read_dataset(study: Study, path: Path) -> Dataset:
+    """Read `rows.arrow`.
+
+    Raises:
+        TrainingFailed: not an Arrow file, or not with the columns, types and ranges that the study asks for.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TrainingFailed(f"{path.name} is not a readable Arrow file; freeze the cohort again") from error
+    _check_columns(study, table)
+    split = _whole(table, "split", highest=2)
+    rows = _rows(study, table)
+    return Dataset(*(rows.take(np.flatnonzero(split == place)) for place in range(len(SPLITS))))
+
+
+def pool(datasets: Sequence[Dataset]) -> Dataset:
+    """The rows of several sites as if they were one, split by split, in the order given."""
+    return Dataset(*(_concatenate([getattr(dataset, split) for dataset in datasets]) for split in SPLITS))
+
+
+def _concatenate(parts: Sequence[Rows]) -> Rows:
+    times = [part.time for part in parts if part.time is not None]
+    sequences = [part.sequences for part in parts if part.sequences is not None]
+    return Rows(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.event for part in parts]),
+        np.concatenate(times) if times else None,
+        _join(sequences) if sequences else None,
+    )
+
+
+def _join(parts: Sequence[Sequences]) -> Sequences:
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return Sequences(
+        np.concatenate([part.concept for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.days for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+def _check_columns(study: Study, table: pa.Table) -> None:
+    expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
+    survival = study.outcome.kind == "time-to-event"
+    expected += ["time", "event"] if survival else ["label"]
+    if table.column_names != expected:
+        wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
+        raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
+    types = {name: pa.float64() for name in (*feature_names(study), "time")}
+    types |= {name: pa.int8() for name in ("split", "label", "event")}
+    for field in table.schema:
+        good = _is_steps(field.type) if field.name == "sequence" else field.type == types[field.name]
+        if not good:
+            raise TrainingFailed(f"rows.arrow: the column {field.name} is of type {field.type}")
+
+
+def _is_steps(found: pa.DataType) -> bool:
+    if not pa.types.is_list(found) or not pa.types.is_struct(found.value_type):
+        return False
+    return {field.name: field.type for field in found.value_type} == _STEP
+
+
+def _rows(study: Study, table: pa.Table) -> Rows:
+    names, sequence = feature_names(study), sequence_of(study)
+    features = np.empty((table.num_rows, len(names)), dtype=np.float64)
+    for place, name in enumerate(names):
+        features[:, place] = table[name].to_numpy()
+    features[~np.isfinite(features)] = np.nan
+    sequences = _sequences(table, len(sequence.of)) if sequence else None
+    if study.outcome.kind == "binary":
+        return Rows(features, _whole(table, "label", highest=1), None, sequences)
+    time = table["time"].to_numpy()
+    if not (np.isfinite(time) & (time > 0)).all():
+        raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")
+    return Rows(features, _whole(table, "event", highest=1), time, sequences)
+
+
+def _whole(table: pa.Table, name: str, highest: int) -> Ints:
+    column = table[name]
+    if column.null_count:
+        raise TrainingFailed(f"rows.arrow: the column {name} has nulls")
+    values: Ints = column.to_numpy().astype(np.int64)
+    if len(values) and not (values.min() >= 0 and values.max() <= highest):
+        raise TrainingFailed(f"rows.arrow: the column {name} holds other numbers than 0 to {highest}")
+    return values
+
+
+def _sequences(table: pa.Table, concepts: int) -> Sequences:
+    lists = table["sequence"].combine_chunks()
+    steps = pa.Table.from_arrays(lists.flatten().flatten(), names=[f.name for f in lists.type.value_type])
+    lengths = lists.value_lengths().fill_null(0).to_numpy()
+    days = steps["days"].to_numpy().astype(np.float64)
+    if not (np.isfinite(days) & (days >= 0)).all():
+        raise TrainingFailed("rows.arrow: sequence.days holds what is not a number of days before the index")
+    value = steps["value"].to_numpy().copy()
+    value[~np.isfinite(value)] = np.nan
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Sequences(_whole(steps, "concept", highest=concepts - 1), value, days, offsets)

@@ -1,0 +1,25 @@
+"""The federated model on this site's held-out patients, and beside it the site's own."""
+
+from rapha.errors import TrainingFailed
+from rapha.records.outputs import RawEvaluation, RawEvaluations
+from rapha.records.study import Study
+from rapha.training.dataset import Dataset
+from rapha.training.inputs import Weights
+from rapha.training.pooled import evaluate_on, train_alone
+
+
+def evaluate_site(study: Study, weights: Weights, dataset: Dataset) -> RawEvaluations:
+    """Both models on the same test rows; the own model had the same architecture, seed and number of epochs.
+
+    Raises:
+        TrainingFailed: the federated model gives what is not a number (`not-finite`).
+    """
+    return RawEvaluations(evaluations=(evaluate_on(study, weights, dataset.test), *_own(study, dataset)))
+
+
+def _own(study: Study, dataset: Dataset) -> tuple[RawEvaluation, ...]:
+    try:
+        return (train_alone(study, [dataset])[1],)
+    except TrainingFailed:
+        # A site too small to learn alone has no model of its own to compare with; the federated one stands.
+        return ()

@@ -1,0 +1,86 @@
+"""One site's work, command by command, with rows and network kept warm between rounds."""
+
+from pathlib import Path
+
+from rapha.errors import TrainingFailed
+from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure, Figures
+from rapha.records.study import Study
+from rapha.records.tensors import Declared, declared_start, declared_weights
+from rapha.training.architectures import build
+from rapha.training.dataset import Dataset
+from rapha.training.evaluate import evaluate_site
+from rapha.training.inputs import Inputs, Weights, make_inputs
+from rapha.training.loop import train_round
+from rapha.training.metrics import figures
+from rapha.training.pooled import score
+from rapha.training.statistics import feature_statistics
+from rapha.training.weights import load_into, read_weights, weights_of, write_bytes, write_tensors
+
+
+class Learner:
+    """Does what a `Command` says and leaves the outcome in `output`, under the names of `rapha.records.outputs`.
+
+    What a command gives depends on the command, the weights and the rows alone, not on the commands before it.
+    """
+
+    def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path) -> None:
+        self._study, self._dataset = study, dataset
+        self._weights, self._output = weights, output
+        self._network = build(study)
+        self._standards: dict[str, bytes] = {}
+        self._inputs: tuple[Inputs, Inputs] | None = None
+
+    def do(self, command: Command) -> None:
+        """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
+        match command.do:
+            case "prepare":
+                self._prepare()
+            case "train":
+                self._train(command)
+            case "evaluate":
+                self._evaluate(command)
+
+    def _prepare(self) -> None:
+        if not len(self._dataset.train):
+            raise TrainingFailed("there are no training rows: widen the cohort", "cohort-empty")
+        write_tensors(self._output / WEIGHTS, feature_statistics(self._study, self._dataset.train))
+        self._write_figures(())
+
+    def _train(self, command: Command) -> None:
+        first = command.round == 1
+        start = self._read(command, declared_start(self._study) if first else declared_weights(self._study))
+        if first:
+            self._network = build(self._study)
+        load_into(self._network, start)
+        train, validation = self._standardised(start)
+        loss = train_round(self._study, self._network, train, command.round)
+        write_tensors(self._output / WEIGHTS, weights_of(self._network))
+        held_out = figures(score(self._network, validation), self._dataset.validation)
+        self._write_figures((Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss")))
+
+    def _evaluate(self, command: Command) -> None:
+        weights = self._read(command, declared_weights(self._study))
+        write_bytes(self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset).as_bytes())
+
+    def _read(self, command: Command, declared: Declared) -> Weights:
+        if command.weights is None:
+            raise TrainingFailed(f"{command.do} needs weights to start from", "weights-unreadable")
+        return read_weights(self._weights / command.weights, declared)
+
+    def _standardised(self, weights: Weights) -> tuple[Inputs, Inputs]:
+        """Training and validation rows as tensors; made once, as long as the sites' standards stay the same."""
+        standards = {name: weights[name].tobytes() for name in declared_start(self._study)}
+        if self._inputs is None or standards != self._standards:
+            self._inputs = (make_inputs(self._dataset.train, weights), make_inputs(self._dataset.validation, weights))
+            self._standards = standards
+        return self._inputs
+
+    def _write_figures(self, found: tuple[Figure, ...]) -> None:
+        validation = self._dataset.validation
+        record = Figures(
+            rows=len(self._dataset.train),
+            positives=validation.positives,
+            negatives=len(validation) - validation.positives,
+            figures=found,
+        )
+        write_bytes(self._output / FIGURES, record.as_bytes())

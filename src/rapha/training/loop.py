@@ -1,0 +1,93 @@
+"""Train one round: from the weights given, over this site's rows, in an order that the study's seed alone decides.
+
+A binary outcome is learnt from batches of rows. A time-to-event outcome is learnt from batches of rows *against whole
+risk sets*: a patient's event is compared with everybody of the same stratum who was still under observation, not
+only with the few of its batch, so that batch size changes the number of steps and not what is estimated. The rows of
+an epoch are one stratum up to `STRATUM_ROWS`, and are dealt at random to equal strata beyond that.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from rapha.errors import TrainingFailed
+from rapha.records.study import Study
+from rapha.training.architectures.network import Network
+from rapha.training.dataset import Floats
+from rapha.training.inputs import Inputs
+from rapha.training.numerics import generator
+from rapha.training.optimizers import make_optimizer
+
+STRATUM_ROWS = 16_384
+
+
+def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> float:
+    """Train the network in place for `local_epochs`; returns the mean loss over the last epoch.
+
+    The mean is over rows, and over events for a time-to-event outcome.
+
+    Raises:
+        TrainingFailed: no rows (`cohort-empty`), no events to learn a hazard from (`too-few-events`), or a loss or
+            weight that is no number (`not-finite`).
+    """
+    if not len(inputs):
+        raise TrainingFailed("there are no training rows: widen the cohort", "cohort-empty")
+    if inputs.time is not None and not inputs.event.any():
+        raise TrainingFailed("no training row has the event: nothing to learn a hazard from", "too-few-events")
+    spec = study.training
+    optimizer = make_optimizer(spec, network.parameters())
+    network.train()
+    loss = math.nan
+    for epoch in range(spec.local_epochs):
+        order = torch.randperm(len(inputs), generator=generator(spec.seed, "order", number, epoch))
+        network.noise = generator(spec.seed, "noise", number, epoch)
+        total, weight = 0.0, 0
+        for mean, terms in _losses(network, inputs, order, spec.batch_size):
+            torch.autograd.backward(mean)
+            optimizer.step()
+            total, weight = total + _finite(mean.item()) * terms, weight + terms
+        loss = total / weight
+    network.eval()
+    for parameter in network.parameters():
+        _finite(float(parameter.detach().abs().max()))
+    return loss
+
+
+def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int]]:
+    """The mean loss of each step, and over how many rows or events it is the mean."""
+    if inputs.time is None:
+        for rows in torch.split(order, batch_size):
+            yield binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows]), len(rows)
+        return
+    for stratum in order.chunk(math.ceil(len(order) / STRATUM_ROWS)):
+        yield from _hazard_losses(network, inputs, inputs.time, stratum, batch_size)
+
+
+def _hazard_losses(
+    network: Network, inputs: Inputs, time: Floats, stratum: Tensor, batch_size: int
+) -> Iterator[tuple[Tensor, int]]:
+    """Breslow's partial likelihood (Biometrics 1974; 30:89) of the events of each batch within the stratum."""
+    days = time[stratum.numpy()]
+    by_time = np.argsort(-days, kind="stable")
+    # The risk set of a patient ends with the last one of the same time: ties are at risk together.
+    last = np.searchsorted(-days[by_time], -days, side="right") - 1
+    place = np.empty_like(by_time)
+    place[by_time] = np.arange(len(by_time))
+    sorted_rows, ends, places = stratum[torch.from_numpy(by_time)], torch.from_numpy(last), torch.from_numpy(place)
+    for batch in torch.split(torch.arange(len(stratum)), batch_size):
+        cases = batch[inputs.event[stratum[batch]] > 0]
+        if len(cases):
+            scores = network(inputs, sorted_rows).double()
+            highest = scores.detach().max()
+            log_risk = (scores - highest).exp().cumsum(0).log() + highest
+            yield (log_risk[ends[cases]] - scores[places[cases]]).mean(), len(cases)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise TrainingFailed("the loss or a weight is no longer a number: lower the learning rate", "not-finite")
+    return value

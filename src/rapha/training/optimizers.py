@@ -1,0 +1,72 @@
+"""One step down the gradient: AdamW and SGD, in the few lines they take.
+
+The same arithmetic, in the same order, as `torch.optim` (a test compares the bits). Not `torch.optim` itself: to
+construct one of its optimisers imports the compiler, which costs a process two seconds before its first step and
+needs a directory that it may write to.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rapha.records.learning import TrainingSpec
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+class Optimizer(Protocol):
+    def step(self) -> None:
+        """Move every parameter along its gradient, and clear the gradients."""
+
+
+class Sgd:
+    """Plain gradient descent; weight decay is added to the gradient."""
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float, weight_decay: float) -> None:
+        self._parameters = list(parameters)
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for parameter, gradient in _with_gradients(self._parameters):
+            if self._weight_decay:
+                gradient = gradient.add(parameter, alpha=self._weight_decay)
+            parameter.add_(gradient, alpha=-self._learning_rate)
+            parameter.grad = None
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019)."""
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float, weight_decay: float) -> None:
+        self._parameters = list(parameters)
+        self._learning_rate, self._weight_decay = learning_rate, weight_decay
+        self._mean = {id(p): torch.zeros_like(p) for p in self._parameters}
+        self._square = {id(p): torch.zeros_like(p) for p in self._parameters}
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self) -> None:
+        self._steps += 1
+        size = self._learning_rate / (1 - BETAS[0] ** self._steps)
+        correction = (1 - BETAS[1] ** self._steps) ** 0.5
+        for parameter, gradient in _with_gradients(self._parameters):
+            mean, square = self._mean[id(parameter)], self._square[id(parameter)]
+            parameter.mul_(1 - self._learning_rate * self._weight_decay)
+            mean.lerp_(gradient, 1 - BETAS[0])
+            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            parameter.addcdiv_(mean, (square.sqrt() / correction).add_(EPSILON), value=-size)
+            parameter.grad = None
+
+
+def make_optimizer(spec: TrainingSpec, parameters: Iterable[Tensor]) -> Optimizer:
+    """The study's optimiser with empty state: every round begins anew, so that a round depends on nothing but the
+    weights it was given."""
+    make = AdamW if spec.optimizer == "adamw" else Sgd
+    return make(parameters, spec.learning_rate, spec.weight_decay)
+
+
+def _with_gradients(parameters: list[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
+    return ((p, p.grad) for p in parameters if p.grad is not None)

@@ -1,0 +1,72 @@
+"""Without a federation: train on rows at hand, measure any weights on rows at hand.
+
+What each hospital's own model is made with, and the model of the pooled rows where a demonstration may have them.
+For the bits of a sandbox, call `rapha.training.numerics.pin` first.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rapha.errors import TrainingFailed
+from rapha.records.outputs import RawEvaluation
+from rapha.records.study import Study
+from rapha.training.architectures import build
+from rapha.training.architectures.network import Network
+from rapha.training.dataset import Dataset, Floats, Rows, pool
+from rapha.training.inputs import Inputs, Weights, make_inputs
+from rapha.training.loop import train_round
+from rapha.training.metrics import evaluation
+from rapha.training.statistics import feature_statistics, start_of
+from rapha.training.weights import load_into, weights_of
+
+_ROWS_AT_ONCE = 8192
+
+
+def train_alone(study: Study, datasets: Sequence[Dataset]) -> tuple[Weights, RawEvaluation]:
+    """Train as a federation of one would: own statistics, all rounds, on the training rows of all datasets together.
+
+    Returns the weights, and their evaluation on the test rows of all datasets together, named `local`.
+
+    Raises:
+        TrainingFailed: as `train_round`.
+    """
+    together = pool(datasets)
+    start = start_of(feature_statistics(study, together.train))
+    network = build(study)
+    load_into(network, start)
+    inputs = make_inputs(together.train, start)
+    for number in range(1, study.training.rounds + 1):
+        train_round(study, network, inputs, number)
+    weights = weights_of(network)
+    return weights, evaluate_on(study, weights, together.test, "local")
+
+
+def evaluate_on(
+    study: Study,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    rows: Rows,
+    model: Literal["federated", "local"] = "federated",
+) -> RawEvaluation:
+    """Measure weights of the study's model on these rows. Raises TrainingFailed."""
+    network = build(study)
+    load_into(network, weights)
+    return evaluation(score(network, make_inputs(rows, weights)), rows, model)
+
+
+def score(network: Network, inputs: Inputs) -> Floats:
+    """What the network gives for each row [n]: logits or log hazards, float64.
+
+    Raises:
+        TrainingFailed: a score is not a number (`not-finite`).
+    """
+    network.eval()
+    with torch.inference_mode():
+        blocks = [network(inputs, rows) for rows in torch.split(torch.arange(len(inputs)), _ROWS_AT_ONCE)]
+    scores = torch.cat(blocks).double().numpy()
+    if not np.isfinite(scores).all():
+        raise TrainingFailed("the model gives what is not a number: lower the learning rate", "not-finite")
+    return scores

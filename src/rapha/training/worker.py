@@ -1,0 +1,99 @@
+"""The workload's process: `python -m rapha.training.worker`, in a sandbox, warm from the first round to the last.
+
+    /in/study.json, /in/rows.arrow      what it works on
+    /weights/<hex>.safetensors          what it starts from
+    /out                                what it leaves (names in rapha.records.outputs)
+    standard input                      one Command a line, at most LINE_BYTES; end of input ends it
+    standard output                     one Reply a line: when torch and rows are there, then one for each Command
+
+A failure leaves as a reason code and nothing else: texts quote data. Traces go to standard error, for the steward.
+"""
+
+import argparse
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, cast, get_args
+
+from pydantic import ValidationError
+
+from rapha.errors import TrainingFailed
+from rapha.records.outputs import Command, Reply
+from rapha.records.release import ReasonCode
+from rapha.records.study import Study
+from rapha.training.dataset import read_dataset
+from rapha.training.learner import Learner
+from rapha.training.numerics import pin
+
+LINE_BYTES = 4096
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve commands until the input ends. Returns 0, or 1 where it could not start or was not spoken to properly."""
+    parser = argparse.ArgumentParser(prog="rapha.training.worker")
+    for name, default in (("input", "/in"), ("weights", "/weights"), ("output", "/out")):
+        parser.add_argument(f"--{name}", type=Path, default=Path(default))
+    folders = parser.parse_args(arguments)
+    replies = _claim_output()
+    try:
+        numerics = pin()
+        study = Study.from_bytes((folders.input / "study.json").read_bytes())
+        dataset = read_dataset(study, folders.input / "rows.arrow")
+        learner = Learner(study, dataset, folders.weights, folders.output)
+    except Exception as error:
+        traceback.print_exc()
+        _send(replies, Reply(ok=False, reason=_reason(error)))
+        return 1
+    _send(replies, Reply(ok=True, numerics=numerics))
+    return _serve(learner, sys.stdin.buffer, replies)
+
+
+def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO) -> int:
+    while line := commands.readline(LINE_BYTES + 1):
+        if len(line) > LINE_BYTES:
+            # Where the next line starts is no longer known: whoever writes such a line is not our node.
+            _send(replies, Reply(ok=False, reason="internal"))
+            return 1
+        _send(replies, _answer(learner, line))
+    return 0
+
+
+def _answer(learner: Learner, line: bytes) -> Reply:
+    try:
+        learner.do(Command.from_bytes(line))
+    except Exception as error:
+        traceback.print_exc()
+        return Reply(ok=False, reason=_reason(error))
+    return Reply(ok=True)
+
+
+def _reason(error: Exception) -> ReasonCode:
+    match error:
+        case TrainingFailed() if error.reason in get_args(ReasonCode):
+            return cast(ReasonCode, error.reason)
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return "disk-full"
+        case ValidationError() | OSError():
+            return "internal"
+        case _:
+            return "training-failed"
+
+
+def _claim_output() -> BinaryIO:
+    """Keep standard output for replies alone: whatever a library prints goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(kept, "wb")
+
+
+def _send(replies: BinaryIO, reply: Reply) -> None:
+    replies.write(reply.as_bytes() + b"\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""One suite for every backend of the sandbox port."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rapha.errors import SandboxError
+from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox.bubblewrap import Bubblewrap
+from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.sandbox.unisolated import Unisolated
+from rapha.records.outputs import FIGURES, WEIGHTS, Command, Figures
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+from small_run import make_run
+
+LIMITS = SandboxLimits()
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module", params=[Bubblewrap, Unisolated], ids=["bubblewrap", "unisolated"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    if request.param is Bubblewrap and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed: see `rapha doctor`")
+    return request.param()
+
+
+@pytest.fixture(scope="module")
+def run(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return make_run(tmp_path_factory.mktemp("run"))[0]
+
+
+@pytest.fixture(scope="module")
+def sandbox(backend: Backend, run: RunFolder) -> Iterator[Sandbox]:
+    """One warm sandbox for the whole suite, as a study has one for all its rounds."""
+    started = backend.start(run, LIMITS)
+    yield started
+    started.close()
+
+
+def test_a_started_sandbox_reports_what_it_is(backend: Backend, sandbox: Sandbox) -> None:
+    assert (sandbox.report.backend, sandbox.report.isolated) == (backend.name, backend.isolated)
+    assert sandbox.report.attempts > 10
+    assert sandbox.numerics.threads == 1
+
+
+def test_every_wall_of_an_isolating_backend_held_and_the_other_one_tells_that_its_own_did_not(sandbox: Sandbox) -> None:
+    report = sandbox.report
+    assert (report.held == report.attempts) == report.isolated
+
+
+def test_a_command_leaves_its_outputs_and_a_second_one_finds_the_workload_warm(
+    sandbox: Sandbox, run: RunFolder
+) -> None:
+    pid = sandbox._process.pid
+    for _ in range(2):
+        assert sandbox.run(Command(do="prepare", round=0), SECONDS).ok
+        assert (run.output / WEIGHTS).is_file()
+        assert Figures.from_bytes((run.output / FIGURES).read_bytes()).rows == 100
+    assert sandbox._process.pid == pid
+
+
+def test_a_command_it_cannot_do_is_answered_with_a_code(sandbox: Sandbox) -> None:
+    reply = sandbox.run(Command(do="train", round=1, weights="0" * 64 + ".safetensors"), SECONDS)
+    assert not reply.ok and reply.reason is not None
+
+
+def test_a_late_answer_ends_the_sandbox_and_closing_twice_is_once(backend: Backend, run: RunFolder) -> None:
+    started = backend.start(run, LIMITS)
+    with pytest.raises(SandboxError, match="deadline"):
+        started.run(Command(do="prepare", round=0), 0.0)
+    started.close()
+    started.close()
+    with pytest.raises(SandboxError):
+        started.run(Command(do="prepare", round=0), SECONDS)
+
+
+def test_a_killed_workload_is_noticed_at_once_and_nothing_of_it_stays(backend: Backend, run: RunFolder) -> None:
+    started = backend.start(run, LIMITS)
+    os.kill(started._process.pid, signal.SIGKILL)
+    with pytest.raises(SandboxError):
+        started.run(Command(do="prepare", round=0), SECONDS)
+    started.close()
+    found = subprocess.run(["pgrep", "-g", str(started._process.pid)], capture_output=True, check=False)
+    assert found.stdout == b""
+
+
+def test_an_input_it_cannot_read_is_said_without_its_words(backend: Backend, tmp_path: Path) -> None:
+    run, _ = make_run(tmp_path)
+    (run.input / "rows.arrow").write_bytes(b"patient 4711")
+    with pytest.raises(SandboxError) as refusal:
+        backend.start(run, LIMITS)
+    assert "4711" not in str(refusal.value)

@@ -1,0 +1,77 @@
+"""A study from file to verdict, through a real hub and real nodes; then the bad days."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up_people import write_study
+
+from rapha.cli.demo.town import Town
+from rapha.proof.verify import judge
+from rapha.records.wire import Event
+from rapha.sdk.client import Client
+from rapha.sdk.folder import read_folder
+
+pytestmark = pytest.mark.slow
+SECONDS = 120.0
+
+
+def rapha(*words: str) -> "subprocess.CompletedProcess[str]":
+    """The command line, as a user types it."""
+    return subprocess.run([sys.executable, "-m", "rapha.cli.main", *words], capture_output=True, text=True, check=False)
+
+
+def follow(client: Client, study_id: str, town: Town, *, decide: str = "approve") -> Iterator[Event]:
+    """The events of a study; where a hospital waits for a person, one decides."""
+    for event in client.watch(study_id):
+        yield event
+        if event.event == "dispatch.pending":
+            assert event.site
+            decided(town, event.site, decide)
+
+
+def decided(town: Town, site: str, decide: str) -> None:
+    """A steward looks at what waits, and decides."""
+    home = str(town.hospital(site))
+    listed = rapha("node", "pending", home)
+    dispatch = next(word for word in listed.stdout.replace("│", " ").split() if word.startswith("d-"))
+    signed = ["--steward", "eve"] if decide == "approve" else []
+    answer = rapha("node", decide, home, dispatch, *signed)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture(scope="module")
+def town(founded: Town) -> Town:
+    founded.start_agents()
+    return founded
+
+
+def test_a_study_goes_from_file_to_verdict(town: Town, client: Client, tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study.yaml", at_least=3)
+    submitted = client.submit(study)
+    events = list(follow(client, submitted.study_id, town))
+    assert events[-1].event == "study.completed", events[-1]
+    assert [e.round for e in events if e.event == "round.closed"] == [0, 1, 2, 3, 4]
+
+    model = client.fetch(submitted.study_id, tmp_path / "model")
+    names = {str(path.relative_to(model)) for path in model.rglob("*") if path.is_file()}
+    assert {"config.json", "model.safetensors", "README.md", "metrics.json", "report.html"} <= names
+    assert {f"receipts/{name}.json" for name in (*town.sites, "aggregation")} <= names
+    verdicts = judge(read_folder(model, None))
+    assert len(verdicts) == 4 and all(verdict.ok for verdict in verdicts)
+
+    shown = rapha("receipt", "verify", str(model))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    weights = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    assert rapha("receipt", "verify", str(model)).returncode == 11
+
+
+def test_nothing_is_left_running(town: Town) -> None:
+    town.stop()
+    deadline = time.monotonic() + SECONDS
+    while subprocess.run(["pgrep", "-f", str(town.home)], capture_output=True, check=False).returncode == 0:
+        assert time.monotonic() < deadline, "a process of the town outlived it"

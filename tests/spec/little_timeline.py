@@ -1,0 +1,111 @@
+"""A timeline small enough to read: people and events as plain values, written as a real timeline folder.
+
+Times are written as a hospital would: "2010", "2010-05-03" or "2010-05-03 08:00", all UTC.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rapha.timeline.manifest import NAME, Batch, Manifest
+from rapha.timeline.reader import Timeline, open_timeline
+from rapha.timeline.schema import TABLES
+
+
+def when(text: str | None) -> datetime | None:
+    """The moment that a text names."""
+    if text is None:
+        return None
+    return datetime.fromisoformat(f"{text}-01-01" if len(text) == 4 else text).replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A patient; `observed` holds periods of observation as (from, to)."""
+
+    key: int = 1
+    birth: str | None = "1960-01-01"
+    sex: str | None = "female"
+    death: str | None = None
+    death_precision: str | None = "second"
+    opted_out: bool = False
+    observed: tuple[tuple[str, str], ...] = (("2000-01-01", "2030-01-01"),)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a patient; `known` None: the source does not say when it was known."""
+
+    code: str
+    at: str | None
+    value: float | None = None
+    known: str | None = None
+    patient: int = 1
+    id: str = ""
+    canonical: float | None = None
+    comparator: str | None = None
+    status: str = "final"
+    polarity: str = "affirmed"
+    deleted: bool = False
+    system: str = "local"
+
+
+def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Event]) -> Timeline:
+    """Write the folder and open it."""
+    people = list(people)
+    rows = {
+        "events": [_event_row(event, number) for number, event in enumerate(events)],
+        "subjects": [_subject_row(person) for person in people],
+        "observation_periods": [
+            {"subject_key": person.key, "t_start": when(start), "t_end": when(end), "ingest_batch": "b"}
+            for person in people
+            for start, end in person.observed
+        ],
+    }
+    for name, schema in TABLES.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows[name], schema=schema), folder / name / "b.parquet")
+    files = {name: (f"{name}/b.parquet",) for name in TABLES}
+    counts = {name: len(listed) for name, listed in rows.items()}
+    batch = Batch(source="spec", batch="0" * 32, mapping="sha256:" + "0" * 64, files=files, rows=counts)
+    (folder / NAME).write_bytes(Manifest(batches=(batch,)).as_bytes())
+    return open_timeline(folder)
+
+
+def _event_row(event: Event, number: int) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(TABLES["events"].names)
+    return row | {
+        "subject_key": event.patient,
+        "event_id": event.id or format(number, "032x"),
+        "kind": "measurement",
+        "t_start": when(event.at),
+        "t_available": when(event.known),
+        "system": event.system,
+        "code": event.code,
+        "num": event.value,
+        "num_canonical": event.canonical,
+        "comparator": event.comparator,
+        "status": event.status,
+        "polarity": event.polarity,
+        "source_ref": f"t.csv#{number}",
+        "source_version": "1",
+        "ingest_batch": "b",
+        "deleted": event.deleted,
+    }
+
+
+def _subject_row(person: Person) -> dict[str, object]:
+    return {
+        "subject_key": person.key,
+        "birth": when(person.birth),
+        "birth_precision": "day",
+        "sex": person.sex,
+        "death": when(person.death),
+        "death_precision": person.death_precision,
+        "opted_out": person.opted_out,
+        "ingest_batch": "b",
+    }

@@ -1,0 +1,217 @@
+"""Figures: a closed set, rounded, and only where enough patients of each class stand behind them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rapha.egress.metrics import read_output, release_metrics, release_scores
+from rapha.errors import EgressRefused
+from rapha.records.metrics import Count, Evaluation, RocPoint, Score
+from rapha.records.outputs import FIGURES, Figures, RawEvaluations
+
+GRID = tuple((step / 20, min(1.0, step / 10)) for step in range(21))
+AUROC = {"name": "auroc", "value": 0.73456, "low": 0.61234, "high": 0.85678}
+
+
+def figures(rows: int = 1003, positives: int = 60, negatives: int = 200, *given_: dict[str, Any]) -> Figures:
+    return Figures.model_validate(
+        {"rows": rows, "positives": positives, "negatives": negatives, "figures": given_ or (AUROC,)}
+    )
+
+
+def evaluation(positives: int = 60, negatives: int = 140, **changes: Any) -> dict[str, Any]:
+    bins = tuple(
+        {"predicted": i / 10, "rows": (positives + negatives) // 10, "cases": positives // 10} for i in range(10)
+    )
+    raw = {
+        "model": "federated",
+        "positives": positives,
+        "negatives": negatives,
+        "figures": (AUROC,),
+        "roc": GRID,
+        "bins": bins,
+    }
+    return {**raw, **changes}
+
+
+def release(*raw: dict[str, Any], min_cohort: int = 25) -> tuple[Evaluation, ...]:
+    record = RawEvaluations.model_validate({"evaluations": raw})
+    return release_metrics(record, "north", 1003, {"competing": 40, "unobserved": 3}, min_cohort, 5000).evaluations
+
+
+def refused(*raw: dict[str, Any]) -> str:
+    with pytest.raises(EgressRefused) as caught:
+        release(*raw)
+    return caught.value.reason
+
+
+def test_scores_are_rounded_and_the_weight_is_a_count() -> None:
+    weight, scores = release_scores(figures(), 25)
+    assert weight == 1005
+    assert scores == (Score(name="auroc", value=0.735, low=0.612, high=0.857),)
+
+
+def test_too_few_training_rows_are_refused() -> None:
+    with pytest.raises(EgressRefused) as caught:
+        release_scores(figures(24), 25)
+    assert caught.value.reason == "cohort-too-small"
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(9, 200), (200, 9), (0, 0)])
+def test_with_few_of_a_class_only_the_training_loss_leaves(positives: int, negatives: int) -> None:
+    loss = {"name": "loss", "value": 0.54321}
+    _, scores = release_scores(figures(1000, positives, negatives, AUROC, loss), 25)
+    assert scores == (Score(name="loss", value=0.543),)
+    assert release(evaluation(positives, negatives, figures=(AUROC, loss)))[0].scores == ()
+
+
+@pytest.mark.parametrize(
+    ("positives", "min_cohort", "detail"),
+    [(10, 25, False), (24, 25, False), (25, 25, True), (49, 50, False), (25, 10, True), (24, 10, False)],
+)
+def test_intervals_curve_and_groups_need_as_many_as_a_count(positives: int, min_cohort: int, detail: bool) -> None:
+    (found,) = release(evaluation(positives, 140), min_cohort=min_cohort)
+    assert found.scores[0].value == 0.735
+    assert (found.scores[0].low is not None) is detail
+    assert bool(found.roc) is detail and bool(found.calibration) is detail
+
+
+def test_a_release_of_a_hospital() -> None:
+    raw = RawEvaluations.model_validate({"evaluations": [evaluation(), evaluation(model="local")]})
+    found = release_metrics(raw, "north", 1003, {"competing": 40, "unobserved": 3}, 25, 5000)
+    assert found.site == "north" and found.train_rows == Count(about=1005)
+    assert found.set_apart == {"competing": Count(about=40), "unobserved": Count(below=25)}
+    federated, local = found.evaluations
+    assert (federated.rows, federated.events) == (Count(about=200), Count(about=60))
+    assert federated.roc[1] == RocPoint(false_positive_rate=0.05, true_positive_rate=0.1)
+    assert (local.model, len(local.roc)) == ("local", 21)
+
+
+def test_few_controls_do_not_show_by_subtraction() -> None:
+    (found,) = release(evaluation(190, 10))
+    assert (found.rows, found.events) == (Count(about=200), Count(about=200))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 60), st.integers(0, 60)), max_size=20))
+def test_groups_are_merged_until_ten_of_each(groups: list[tuple[float, int, int]]) -> None:
+    bins = [{"predicted": p, "rows": cases + controls, "cases": cases} for p, cases, controls in groups]
+    cases, controls = sum(g[1] for g in groups), sum(g[2] for g in groups)
+    (found,) = release(evaluation(cases, controls, bins=bins))
+    if min(cases, controls) < 25:
+        assert found.calibration == ()
+        return
+    assert 1 <= len(found.calibration) <= 16
+    for group in found.calibration:
+        assert 0 < group.observed < 1 and round(group.observed, 2) == group.observed
+    assert len(found.calibration) <= min(cases, controls) // 10
+
+
+def test_merged_groups_are_weighted_means() -> None:
+    bins = [
+        {"predicted": 0.8, "rows": 40, "cases": 30},
+        {"predicted": 0.1, "rows": 100, "cases": 5},
+        {"predicted": 0.2, "rows": 60, "cases": 25},
+    ]
+    (found,) = release(evaluation(60, 140, bins=bins))
+    assert [(g.predicted, g.observed, g.rows) for g in found.calibration] == [
+        (0.14, 0.19, Count(about=160)),
+        (0.8, 0.75, Count(about=40)),
+    ]
+
+
+def test_the_last_group_takes_the_rest() -> None:
+    bins = [{"predicted": 0.2, "rows": 100, "cases": 40}, {"predicted": 0.9, "rows": 50, "cases": 45}]
+    (found,) = release(evaluation(85, 65, bins=bins))
+    assert [(g.predicted, g.observed, g.rows) for g in found.calibration] == [(0.43, 0.57, Count(about=150))]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        {"name": "loss", "value": 1e9},
+        {"name": "auroc", "value": 1.5},
+        {"name": "brier", "value": -0.1},
+        {"name": "calibration_slope", "value": -1e4},
+    ],
+)
+def test_a_figure_out_of_its_range_does_not_leave(figure: dict[str, Any]) -> None:
+    assert release(evaluation(figures=(figure,)))[0].scores == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (0.6, 1.2, (0.6, 1.0)),
+        (-0.5, 0.8, (0.0, 0.8)),
+        (0.8, 0.9, (None, None)),
+        (0.9, 0.6, (None, None)),
+        (0.6, None, (None, None)),
+    ],
+)
+def test_an_interval_is_cut_to_the_range_and_holds_the_value(
+    low: float, high: float | None, shown: tuple[Any, Any]
+) -> None:
+    (score,) = release(evaluation(figures=({"name": "auroc", "value": 0.7, "low": low, "high": high},)))[0].scores
+    assert (score.low, score.high) == shown
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        evaluation(figures=(AUROC, AUROC)),
+        evaluation(-1, 300),
+        evaluation(4000, 1000),
+        evaluation(roc=((0.0, 0.0), (0.051, 0.5))),
+        evaluation(roc=((0.0, 0.0), (7.0, 0.5))),
+        evaluation(roc=((0.0, 0.0), (0.0, 0.5))),
+        evaluation(roc=((0.05, 0.6), (0.1, 0.5))),
+        evaluation(roc=((0.05, 1.6),)),
+        evaluation(bins=[{"predicted": 1.2, "rows": 100, "cases": 50}]),
+        evaluation(bins=[{"predicted": 0.2, "rows": 10, "cases": 50}]),
+        evaluation(bins=[{"predicted": 0.2, "rows": 10, "cases": -5}]),
+    ],
+)
+def test_impossible_figures_are_refused(raw: dict[str, Any]) -> None:
+    assert refused(raw) == "output-malformed"
+
+
+def test_a_model_is_judged_once_and_rows_are_not_absurd() -> None:
+    assert refused(evaluation(), evaluation()) == "output-malformed"
+    for raw in (figures(10**12), figures(100, 60, 200, AUROC, AUROC)):
+        with pytest.raises(EgressRefused) as caught:
+            release_scores(raw, 25)
+        assert caught.value.reason == "output-malformed"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[{"name":"patient","value":1}]}', "metric-not-allowed"),
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[{"name":7,"value":1}]}', "metric-not-allowed"),
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[{"name":"loss"}]}', "output-malformed"),
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[{"name":"loss","value":NaN}]}', "output-malformed"),
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[{"name":"loss","value":"inf"}]}', "output-malformed"),
+        ('{"rows":1,"positives":1,"negatives":1,"figures":[],"note":"x"}', "output-malformed"),
+        ('{"rows":1,"rows":1,"positives":1,"negatives":1,"figures":[]}', "output-malformed"),
+        ('{"rows":1,"positives":1,"negatives":1}', "output-malformed"),
+        ("[]", "output-malformed"),
+        ("[" * 60_000, "output-malformed"),
+        ("", "output-malformed"),
+    ],
+)
+def test_what_is_no_figures_file_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(EgressRefused) as caught:
+        read_output(text.encode(), Figures, FIGURES)
+    assert caught.value.reason == reason
+
+
+def test_what_the_workload_writes_is_read() -> None:
+    assert read_output(figures().as_bytes(), Figures, FIGURES) == figures()
+
+
+@given(st.binary(max_size=100))
+def test_garbage_is_refused(data: bytes) -> None:
+    with pytest.raises(EgressRefused):
+        read_output(data, Figures, FIGURES)

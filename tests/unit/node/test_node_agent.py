@@ -1,0 +1,155 @@
+"""The poll loop: says what is in hand, survives a hub that is away, tells codes and never words."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rapha.errors import (
+    CohortRefused,
+    ConfigurationError,
+    DiskFull,
+    EgressRefused,
+    RaphaError,
+    SandboxError,
+    TrainingFailed,
+    Unreachable,
+)
+from rapha.node.agent import Agent, lock_home, reason_of
+from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
+from rapha.records.task import Task
+from rapha.records.wire import Poll, Stop, Work
+
+SECONDS = 10.0
+
+
+class FakeLine:
+    """Answers polls from a list; when it is empty, ends the loop as a stop signal would."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers, self.polls = list(answers), []
+
+    def poll(self, poll: Poll) -> object:
+        self.polls.append(poll)
+        if not self.answers:
+            raise KeyboardInterrupt
+        answer = self.answers.pop(0)
+        if isinstance(answer, Callable):
+            answer = answer()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+class FakeJourney:
+    """Works as told, and remembers."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.failures, self.stopped, self.closed = error, [], [], False
+        self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
+
+    def work(self, task: Task) -> None:
+        self.started.set()
+        assert self.go_on.wait(SECONDS)
+        if self.error:
+            raise self.error
+
+    def fail(self, task: Task, reason: str) -> None:
+        self.failures.append(reason)
+        self.failed.set()
+
+    def stop(self, dispatch: str, state: str) -> None:
+        self.stopped.append((dispatch, state))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def work() -> Work:
+    task = Task(
+        id=TaskId("t-1"),
+        study_id=StudyId("s-1"),
+        study_digest="sha256:" + "0" * 64,
+        dispatch=DispatchId("d-1"),
+        site=SiteId("a"),
+        round=1,
+        do="train",
+        weights="sha256:" + "1" * 64,
+    )
+    return Work(task=task)
+
+
+def run(line: FakeLine, journey: FakeJourney, folder: Path) -> None:
+    agent = Agent(line, journey, folder / "errors.log", wait_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        agent.run()
+    for thread in agent._threads.values():
+        thread.shutdown(wait=True)
+
+
+def test_what_is_in_hand_is_said_at_each_poll_until_it_is_done(tmp_path: Path) -> None:
+    journey = FakeJourney()
+
+    def release_the_worker() -> None:
+        assert journey.started.wait(SECONDS)
+        journey.go_on.set()
+
+    line = FakeLine(work(), release_the_worker)
+    run(line, journey, tmp_path)
+    assert [poll.holding for poll in line.polls[:2]] == [(), ("t-1",)]
+    assert journey.closed
+
+
+def test_a_hub_that_is_away_is_asked_again(tmp_path: Path) -> None:
+    line = FakeLine(Unreachable("away"), Unreachable("away"), None)
+    run(line, FakeJourney(), tmp_path)
+    assert len(line.polls) == 4
+
+
+def test_a_stop_is_acknowledged_until_the_hub_has_heard_it(tmp_path: Path) -> None:
+    stop = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+    journey = FakeJourney()
+    line = FakeLine(stop, Unreachable("the answer was lost"), None, None)
+    run(line, journey, tmp_path)
+    assert journey.stopped == [("d-1", "cancelled")]
+    assert [poll.stopped for poll in line.polls] == [(), ("d-1",), ("d-1",), (), ()]
+
+
+def test_an_unexpected_error_leaves_as_a_code_and_its_words_stay_with_the_steward(tmp_path: Path) -> None:
+    journey = FakeJourney(ValueError("patient 4711 has no creatinine"))
+    journey.go_on.set()
+
+    def wait_for_the_failure() -> None:
+        assert journey.failed.wait(SECONDS)
+
+    run(FakeLine(work(), wait_for_the_failure), journey, tmp_path)
+    assert journey.failures == ["internal"]
+    assert "4711" in (tmp_path / "errors.log").read_text()
+    assert (tmp_path / "errors.log").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (EgressRefused("x", "not-finite"), "not-finite"),
+        (CohortRefused("x", "cohort-empty"), "cohort-empty"),
+        (TrainingFailed("x"), "training-failed"),
+        (SandboxError("x"), "sandbox-died"),
+        (DiskFull("x"), "disk-full"),
+        (Unreachable("x"), "hub-unreachable"),
+        (RaphaError("x"), "internal"),
+        (ZeroDivisionError(), "internal"),
+    ],
+)
+def test_every_error_has_a_code_that_may_be_told(error: Exception, reason: str) -> None:
+    assert reason_of(error) == reason
+
+
+def test_a_second_agent_on_one_home_is_refused(tmp_path: Path) -> None:
+    with lock_home(tmp_path), pytest.raises(ConfigurationError, match="another agent"):
+        lock_home(tmp_path)
+    lock_home(tmp_path).close()

@@ -1,0 +1,59 @@
+"""docs/study.md: its examples run, and it names every key there is."""
+
+import re
+import typing
+from collections.abc import Iterator
+
+import delivered_sample as sample
+import pytest
+
+from rapha.records.feature import AGGREGATES
+from rapha.records.learning import PrivacyTerms, SplitSpec, TrainingSpec
+from rapha.records.study import SiteSelector, Study
+from rapha.sdk.study_file import parse_study
+from rapha.sdk.vocabulary import CRITERIA, tags_at
+
+PAGE = (sample.CHECKOUT / "docs/study.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_every_yaml_example_is_a_study(text: str) -> None:
+    parse_study(text)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_python_example_runs(code: str) -> None:
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert isinstance(names["study"], Study)
+
+
+def test_the_feature_of_the_last_example_has_the_name_it_is_given() -> None:
+    names: dict[str, typing.Any] = {}
+    exec(blocks("python")[0], names)
+    assert all(f'"{feature.name}"' in blocks("py")[0] for feature in names["study"].features)
+
+
+def keys() -> Iterator[str]:
+    yield from Study.model_fields
+    parts = {"training": TrainingSpec, "split": SplitSpec, "privacy": PrivacyTerms, "sites": SiteSelector}
+    for name, part in parts.items():
+        yield from (f"{name}.{field}" for field in part.model_fields)
+    yield from tags_at(("model",))
+
+
+@pytest.mark.parametrize("key", [*keys(), *AGGREGATES, *CRITERIA])
+def test_every_key_is_on_the_page(key: str) -> None:
+    assert re.search(rf"`\{{?{re.escape(key)}\b|^### .*\b{key}\b", PAGE, re.MULTILINE), key
+
+
+def test_every_default_on_the_page_is_the_default() -> None:
+    for name, part in (("training", TrainingSpec()), ("split", SplitSpec())):
+        for field, value in part:
+            row = re.search(rf"^\| `{name}\.{field}` \| `?([^|`]+?)`? \|", PAGE, re.MULTILINE)
+            assert row, field
+            assert type(value)(row[1]) == value

@@ -1,0 +1,57 @@
+"""The harness of the figures: their form, and that a claim which breaks is not passed over."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def bench(checkout: Path, tmp_path: Path) -> Path:
+    for name in ("run.py", "figure.py"):
+        shutil.copy(checkout / "bench" / name, tmp_path)
+    return tmp_path
+
+
+def run(bench: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(bench / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def claim(bench: Path, name: str, body: str) -> None:
+    (bench / f"{name}.py").write_text(f"from figure import Peer, figure_line\n{body}\n")
+
+
+def test_a_figure_is_the_median_and_says_whether_it_suffices(bench: Path) -> None:
+    claim(bench, "quick", "print('warming'); print(figure_line('quick', [9, 1, 2, 3, 0.5], 2, Peer('aces', 8), 0.25))")
+    done = run(bench, "quick")
+    assert done.returncode == 0
+    words = done.stdout.splitlines()[-1].split()
+    assert words[:12] == ["figure", "quick", "2", "s", "target", "2", "ok", "peer", "aces", "8", "ratio", "0.25"]
+    assert words[12] == "peak_mb" and int(words[13]) > 0
+    assert words[14:] == ["floor", "0.25"]
+
+
+def test_short_is_said_and_is_no_failure(bench: Path) -> None:
+    claim(bench, "slow", "print(figure_line('slow', [3] * 5, 2))")
+    done = run(bench)
+    assert (done.returncode, "target 2 short" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["raise SystemExit(3)", "print('done')", "print(figure_line('other', [1] * 5, 2))", "figure_line('a', [1], 2)"],
+)
+def test_a_claim_without_its_figure_fails(bench: Path, body: str) -> None:
+    claim(bench, "a", body)
+    done = run(bench)
+    assert done.returncode == 1
+    assert "error: a gave no figure" in done.stderr
+
+
+def test_an_unknown_claim_is_named(bench: Path) -> None:
+    claim(bench, "quick", "")
+    done = run(bench, "quik")
+    assert (done.returncode, done.stderr) == (2, "error: no claim is called quik; there are: quick\n")

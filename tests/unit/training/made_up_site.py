@@ -1,0 +1,81 @@
+"""A made-up hospital whose outcome can be learnt: rows.arrow and a study for every architecture."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from rapha.records.study import Study
+from rapha.training.dataset import Dataset, read_dataset
+
+ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru")
+KEYS = ("concept", "value", "days")
+STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
+
+
+def make_study(architecture: str, model: dict | None = None, **training) -> Study:
+    survival = architecture in ("cox", "deep-survival")
+    widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
+    window = {"until": "index", "for": "2 years"}
+    sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
+    return Study.model_validate(
+        {
+            "study": "made-up",
+            "purpose": {"sentence": "Nothing but a test.", "data_use": ["DUO:0000006"]},
+            "data": {"modalities": ["ehr"]},
+            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill")},
+            "cohort": {"index": {"first": ["hdl"]}},
+            "outcome": {
+                "kind": "time-to-event" if survival else "binary",
+                "event": "ill",
+                "during": {"from": "index", "for": "5 years"},
+                "unobserved": "censor" if survival else "exclude",
+            },
+            "features": [{"last": "hdl", "during": window}, *sequence, {"demographic": "age"}, {"demographic": "sex"}],
+            "model": {"architecture": architecture, **widths.get(architecture, {}), **(model or {})},
+            "training": {"rounds": 3, "batch_size": 64, "learning_rate": 0.02, **training},
+            "privacy": {"min_cohort": 10},
+        }
+    )
+
+
+def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = True) -> pa.Table:
+    """Risk rises with age, falls with hdl, and for a gru rises with the sum of what the sequence reads."""
+    chance = np.random.default_rng(seed)
+    hdl, age, sex = chance.normal(50, 12, rows), chance.normal(60, 10, rows), chance.integers(0, 2, rows)
+    risk = 0.12 * (age - 60) - 0.06 * (hdl - 50) - 0.5
+    hdl[chance.random(rows) < 0.1] = np.nan
+    share = [0.6, 0.15, 0.25] if validation else [0.7, 0.0, 0.3]
+    columns = {
+        "split": pa.array(chance.choice(3, rows, p=share), pa.int8()),
+        "last_hdl_until_2years": pa.array(hdl, pa.float64(), from_pandas=True),
+        "age": pa.array(age, pa.float64()),
+        "sex": pa.array(sex, pa.float64()),
+    }
+    if study.model.architecture == "gru":
+        steps = [
+            [(int(c), float(v), float(d)) for c, v, d in zip(cs, vs, sorted(ds, reverse=True), strict=True)]
+            for cs, vs, ds in (
+                (chance.integers(0, 2, n), chance.normal(0, 1, n), chance.uniform(0, 700, n))
+                for n in chance.integers(0, 8, rows)
+            )
+        ]
+        risk += np.array([sum(v for _, v, _ in row) for row in steps])
+        columns["sequence"] = pa.array([[dict(zip(KEYS, s, strict=True)) for s in row] for row in steps], STEPS)
+    if study.outcome.kind == "binary":
+        columns["label"] = pa.array((chance.random(rows) < 1 / (1 + np.exp(-risk))).astype(int), pa.int8())
+    else:
+        time, censored = chance.exponential(1000 * np.exp(-risk)), chance.exponential(1500, rows)
+        columns["time"] = pa.array(np.ceil(np.minimum(time, censored)), pa.float64())
+        columns["event"] = pa.array((time <= censored).astype(int), pa.int8())
+    return pa.table(columns)
+
+
+def write_rows(path: Path, table: pa.Table) -> Path:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def make_dataset(study: Study, folder: Path, **made) -> Dataset:
+    return read_dataset(study, write_rows(folder / "rows.arrow", make_table(study, **made)))

@@ -1,0 +1,45 @@
+"""Write the golden files: `python tests/vectors/make.py`. Do so when a format changes on purpose, and read the diff."""
+
+import json
+import shutil
+from pathlib import Path
+
+import receipt_samples
+import record_samples
+
+HERE = Path(__file__).resolve().parent
+
+
+def expected() -> dict[str, bytes]:
+    """Path below this folder -> bytes of every golden file."""
+    files: dict[str, bytes] = {}
+    digests = {}
+    for name, record in record_samples.samples().items():
+        files[f"records/{name}.json"] = record.as_bytes()
+        digests[name] = record.digest
+    files["records/digests.json"] = _readable(digests)
+    folders = {"good": receipt_samples.folder()}
+    folders |= {name: receipt_samples.folder(fault) for name, fault in receipt_samples.FAULTS.items()}
+    for name, folder in folders.items():
+        files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}
+    files["receipts/expected.json"] = _readable(
+        {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in receipt_samples.FAULTS.items()}
+    )
+    files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
+    return files
+
+
+def _readable(value: dict[str, object]) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def main() -> None:
+    for name in ("records", "receipts"):
+        shutil.rmtree(HERE / name, ignore_errors=True)
+    for path, data in expected().items():
+        (HERE / path).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / path).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Every way in which a receipt can be wrong is caught, at the step that is there for it, and at none before."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rapha.proof.verify import judge
+from rapha.records.receipt import Verdict
+from rapha.sdk.folder import read_folder, read_keys
+
+FOLDERS = Path(__file__).resolve().parent / "receipts"
+EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
+SITE_STEPS, AGGREGATION_STEPS = 11, 15
+
+
+def verdicts_on(folder: Path) -> dict[str, Verdict]:
+    return {verdict.subject: verdict for verdict in judge(read_folder(folder))}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_wrong_receipt_fails_at_its_step(name: str) -> None:
+    verdict = verdicts_on(FOLDERS / name)[EXPECTED[name]["receipt"]]
+    assert not verdict.ok
+    assert [step.number for step in verdict.steps if not step.passed] == [EXPECTED[name]["step"]]
+    assert verdict.steps[-1].number == EXPECTED[name]["step"], "something was claimed after the step that failed"
+    assert verdict.steps[-1].detail
+
+
+def test_every_step_has_a_vector() -> None:
+    assert {fault["step"] for fault in EXPECTED.values()} == set(range(1, AGGREGATION_STEPS + 1))
+
+
+def test_the_good_folder_holds_throughout() -> None:
+    verdicts = verdicts_on(FOLDERS / "good")
+    assert {name: (v.ok, len(v.steps)) for name, v in verdicts.items()} == {
+        "receipts/north.json": (True, SITE_STEPS),
+        "receipts/south.json": (True, SITE_STEPS),
+        "receipts/aggregation.json": (True, AGGREGATION_STEPS),
+    }
+    assert all(step.passed for verdict in verdicts.values() for step in verdict.steps)
+
+
+def test_what_no_receipt_covers_is_said() -> None:
+    remarks = " ".join(verdicts_on(FOLDERS / "good")["receipts/aggregation.json"].not_shown)
+    assert "README.md" in remarks
+    assert "model.safetensors" not in remarks
+
+
+def test_keys_of_the_folder_show_no_identity_and_pinned_ones_do() -> None:
+    pinned = read_keys(FOLDERS / "pinned.json")
+    alone, with_pins = judge(read_folder(FOLDERS / "good")), judge(read_folder(FOLDERS / "good", pinned))
+    assert all(any("who signed" in remark for remark in verdict.not_shown) for verdict in alone)
+    assert all(verdict.ok for verdict in with_pins)
+    assert not any("who signed" in remark for verdict in with_pins for remark in verdict.not_shown)
+
+
+def test_a_key_that_is_not_pinned_is_refused_whatever_the_folder_says() -> None:
+    pinned = read_keys(FOLDERS / "pinned.json")
+    without_north = pinned.model_copy(update={"keys": tuple(key for key in pinned.keys if key.owner != "north")})
+    verdicts = {verdict.subject: verdict for verdict in judge(read_folder(FOLDERS / "good", without_north))}
+    assert verdicts["receipts/north.json"].steps[-1].number == 2
+    assert verdicts["receipts/south.json"].ok
+
+
+def test_a_missing_site_receipt_is_a_stated_gap(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDERS / "good", tmp_path / "folder")
+    (folder / "receipts" / "north.json").unlink()
+    verdict = verdicts_on(folder)["receipts/aggregation.json"]
+    assert verdict.ok
+    assert any("north" in remark and "no valid receipt" in remark for remark in verdict.not_shown)
+
+
+def test_a_folder_without_receipts_fails(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDERS / "good", tmp_path / "folder")
+    shutil.rmtree(folder / "receipts")
+    assert [verdict.ok for verdict in judge(read_folder(folder))] == [False]
