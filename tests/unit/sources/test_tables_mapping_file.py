@@ -3,7 +3,9 @@
 import pytest
 
 from rapha.errors import ConfigurationError
-from rapha.sources.tables.mapping_file import parse_mapping, read_mapping
+from rapha.sources import source_of
+from rapha.sources.tables import Mapping, ingest
+from rapha.timeline.mapping_file import parse_mapping, read_mapping
 
 MAPPING = """\
 source: ward
@@ -58,23 +60,26 @@ events:
 def test_mistakes(right, wrong, message):
     assert right in MAPPING
     with pytest.raises(ConfigurationError) as refused:
-        parse_mapping(MAPPING.replace(right, wrong, 1), "m.yaml")
+        parse_mapping(MAPPING.replace(right, wrong, 1), "m.yaml", Mapping)
     assert message in str(refused.value)
 
 
 def test_every_mistake_is_told_at_once():
     wrong = MAPPING.replace("kind: measurement", "kind: x").replace("source: ward", "source: W")
     with pytest.raises(ConfigurationError) as refused:
-        parse_mapping(wrong, "m.yaml")
+        parse_mapping(wrong, "m.yaml", Mapping)
     assert [line.split(":")[1] for line in str(refused.value).splitlines()] == ["1", "14"]
 
 
 def test_numbers_and_words_of_cells_are_taken_as_written():
-    assert parse_mapping(MAPPING, "m.yaml").subjects.sex.values == {"1": "male", "0": "female"}
+    assert parse_mapping(MAPPING, "m.yaml", Mapping).subjects.sex.values == {"1": "male", "0": "female"}
     odd = MAPPING.replace("1: male, 0: female", "01: male, no: female, 1.0: other")
-    assert parse_mapping(odd, "m.yaml").subjects.sex.values == {"01": "male", "no": "female", "1.0": "other"}
+    assert parse_mapping(odd, "m.yaml", Mapping).subjects.sex.values == {"01": "male", "no": "female", "1.0": "other"}
     yes = MAPPING.replace("code: {column: test}", "code: 007").replace("system: local", "system: true")
-    assert (parse_mapping(yes, "m.yaml").events[0].code, parse_mapping(yes, "m.yaml").events[0].system) == (
+    assert (
+        parse_mapping(yes, "m.yaml", Mapping).events[0].code,
+        parse_mapping(yes, "m.yaml", Mapping).events[0].system,
+    ) == (
         "007",
         "true",
     )
@@ -85,7 +90,7 @@ def test_numbers_and_words_of_cells_are_taken_as_written():
 )
 def test_what_is_no_mapping(text):
     with pytest.raises(ConfigurationError, match=r"m\.yaml"):
-        parse_mapping(text, "m.yaml")
+        parse_mapping(text, "m.yaml", Mapping)
 
 
 def test_a_file_that_would_grow_when_it_is_read():
@@ -93,18 +98,31 @@ def test_a_file_that_would_grow_when_it_is_read():
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
     )
     with pytest.raises(ConfigurationError, match="more than 20000 values"):
-        parse_mapping(bomb, "m.yaml")
+        parse_mapping(bomb, "m.yaml", Mapping)
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        read_mapping(tmp_path / "none.yaml")
+        read_mapping(tmp_path / "none.yaml", Mapping)
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
-        read_mapping(tmp_path / "bytes.yaml")
+        read_mapping(tmp_path / "bytes.yaml", Mapping)
 
 
 def test_a_zone_that_is_none(hospital):
     hospital.mapping = hospital.mapping.replace("{column: taken}", "{column: taken, zone: Europe/Berln}")
     with pytest.raises(ConfigurationError, match="'Europe/Berln' is not known; did you mean Europe/Berlin"):
         hospital.ingest()
+
+
+@pytest.mark.parametrize("line", ["", "format: tables\n"])
+def test_the_format_names_the_source(tmp_path, line):
+    (tmp_path / "m.yaml").write_text(line + MAPPING)
+    assert source_of(tmp_path / "m.yaml") is ingest
+
+
+@pytest.mark.parametrize(("word", "said"), [("tabels", "did you mean `tables`"), ("[a]", "one of tables")])
+def test_a_format_nobody_reads_is_refused(tmp_path, word, said):
+    (tmp_path / "m.yaml").write_text(f"format: {word}\n{MAPPING}")
+    with pytest.raises(ConfigurationError, match=said):
+        source_of(tmp_path / "m.yaml")

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rapha.sources.tables.staging import subject_key
+from rapha.timeline.pseudonym import subject_key
 
 SECRET = b"a secret of this site: 32 bytes."
 P1, P2 = (subject_key(SECRET, "ward", each) for each in ("p1", "p2"))

@@ -6,7 +6,7 @@ import hmac
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,62 +17,14 @@ from rapha.records.record import Record
 from rapha.sources.tables.data_files import find
 from rapha.sources.tables.event_rows import StagedBlock, write_events
 from rapha.sources.tables.mapping import Mapping, columns_of
-from rapha.sources.tables.mapping_file import read_mapping
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.sources.tables.staging import Staging
+from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 1
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
-
-SHORTEST_SECRET_BYTES = 16
-Progress = Callable[[str, int, int], None]
-"""Told the file in hand, the steps done and all steps."""
-
-
-class FileReport(Record):
-    """What became of one file: rows read, events made, rows set aside by reason."""
-
-    file: str
-    rows: int
-    events: int
-    set_aside: dict[str, int]
-
-
-class IngestReport(Record):
-    """What became of a data folder. When `unchanged`, nothing was read again and `files` is empty.
-
-    `set_aside_file` lists the rows set aside by file, line and reason, relative to the timeline folder.
-    """
-
-    source: str
-    batch: str
-    unchanged: bool
-    patients: int
-    events: int
-    observation_periods: int
-    files: tuple[FileReport, ...]
-    set_aside_file: str
-
-    @property
-    def set_aside(self) -> int:
-        """Rows set aside in all files."""
-        return sum(count for file in self.files for count in file.set_aside.values())
-
-    def in_words(self) -> str:
-        """For the one who ran it: what is in the timeline now, and what was set aside and why."""
-        now = f"{self.source}: {self.patients:,} patients, {self.events:,} events"
-        if self.unchanged:
-            return f"{now}; nothing has changed since they were read"
-        if not self.set_aside:
-            return f"{now}; every row was read"
-        reasons = [f"  {f.file}: {n:,} x {reason}" for f in self.files for reason, n in f.set_aside.items()]
-        return "\n".join(
-            [
-                f"{now}; {self.set_aside:,} {'row' if self.set_aside == 1 else 'rows'} set aside, listed in {self.set_aside_file}:",
-                *reasons,
-            ]
-        )
 
 
 def ingest(
@@ -88,7 +40,7 @@ def ingest(
     """
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
-    mapping = read_mapping(mapping_path)
+    mapping = read_mapping(mapping_path, Mapping)
     paths = {name: find(data_dir, name) for name in mapping.files()}
     versions = {name: digest_file(path) for name, path in paths.items()}
     batch = _batch_id(mapping, versions, site_secret)
@@ -98,8 +50,8 @@ def ingest(
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill))
         _check_zones(staging, mapping, mapping_path.name)
-        files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or _silent)
-        write_beside(timeline_dir / _set_aside_file(mapping), lambda file: file.write(_set_aside_csv(staging)))
+        files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or silent)
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
         staging.connection.close()
     return _report(mapping, batch, dict(written.rows), files, unchanged=False)
@@ -176,10 +128,6 @@ def _reasons(staging: Staging, file: str) -> dict[str, int]:
     return dict(staging.execute(statement, {"file": file}))
 
 
-def _set_aside_file(mapping: Mapping) -> str:
-    return f"set-aside/{mapping.source}.csv"
-
-
 def _set_aside_csv(staging: Staging) -> bytes:
     """File, line, reason; no cell of any row."""
     text = io.StringIO()
@@ -200,9 +148,5 @@ def _report(
         events=rows["events"],
         observation_periods=rows["observation_periods"],
         files=files,
-        set_aside_file=_set_aside_file(mapping),
+        set_aside_file=set_aside_file(mapping.source),
     )
-
-
-def _silent(file: str, done: int, steps: int) -> None:
-    """No one wants to know."""

@@ -231,6 +231,7 @@ class Mapping(Record):
     """The whole file. `origin` is day 0 of every `days` and `day`."""
 
     source: Slug
+    format: Literal["tables"] = "tables"
     origin: date | None = None
     subjects: Subjects
     observation: Observation

@@ -1,7 +1,5 @@
 """The tables of one ingest, in a DuckDB of its own: files as texts, patients, events; and what is set aside."""
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pyarrow as pa
 from rapha.sources.tables import data_files
 from rapha.sources.tables.meaning import MACROS, Fault
 from rapha.timeline.manifest import Table
+from rapha.timeline.pseudonym import subject_key
 from rapha.timeline.schema import TABLES
 
 _BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
@@ -81,12 +80,6 @@ class Staging:
             self.connection.register("broken", table)
             self.set_aside(file, "FROM broken")
             self.connection.unregister("broken")
-
-
-def subject_key(secret: bytes, source: str, identifier: str) -> int:
-    """A patient's key in the timeline: a signed 64-bit number that nobody without the secret can tie to the patient."""
-    message = b"rapha subject\0" + source.encode() + b"\0" + identifier.encode()
-    return int.from_bytes(hmac.new(secret, message, hashlib.sha256).digest()[:8], "big", signed=True)
 
 
 def first_reason(faults: Iterable[Fault]) -> str:

@@ -1,32 +1,45 @@
-"""A mapping file -> Mapping. A mistake is told by file, line and key, with the nearest word where there is one."""
+"""A source's mapping file -> its record. A mistake is told by file, line and key, with the nearest word where there is one.
+
+Every mapping has `source:` (the name under which the batch stands in the timeline) and `format:` (which source reads the
+data; `tables` where it is left out).
+"""
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from rapha.errors import ConfigurationError
-from rapha.sources.tables import mapping as language
-from rapha.sources.tables.mapping import Mapping
+from rapha.records.record import Record
 
 LIMIT_BYTES = 1 << 20
 LIMIT_VALUES, LIMIT_DEPTH = 20_000, 20
 Place = tuple[str | int, ...]
-_RECORDS = [each for each in vars(language).values() if isinstance(each, type) and issubclass(each, BaseModel)]
-_KEYS = sorted({key for record in _RECORDS for key in record.model_fields})
+DEFAULT_FORMAT = "tables"
+Read = TypeVar("Read", bound=Record)
 
 
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path, language: type[Read]) -> Read:
     """The mapping in a file.
 
     Raises:
         ConfigurationError: it cannot be read or is wrong; one line for each mistake.
     """
+    return parse_mapping(_text(path), path.name, language)
+
+
+def read_format(path: Path) -> str:
+    """The word under `format:`. Raises as `read_mapping`, for what is no mapping at all."""
+    found = _plain(_compose(_text(path), path.name), (), {}, path.name).get("format", DEFAULT_FORMAT)
+    return found if isinstance(found, str) else ""
+
+
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)
@@ -37,17 +50,18 @@ def read_mapping(path: Path) -> Mapping:
         raise ConfigurationError(f"{path}: not UTF-8 text") from None
     if len(data) > LIMIT_BYTES:
         raise ConfigurationError(f"{path}: larger than 1 MiB; a mapping is a page or two")
-    return parse_mapping(text, path.name)
+    return text
 
 
-def parse_mapping(text: str, name: str) -> Mapping:
+def parse_mapping(text: str, name: str, language: type[Read]) -> Read:
     """The mapping in a text; `name` is what messages call the file. Raises as `read_mapping`."""
     lines: dict[Place, int] = {}
     try:
         value = _plain(_compose(text, name), (), lines, name)
-        return Mapping.model_validate(value)
+        return language.model_validate(value)
     except ValidationError as error:
-        told = [_sentence(mistake, lines, name) for mistake in _apart(error.errors(include_url=False))]
+        keys = sorted(_keys(language))
+        told = [_sentence(mistake, lines, name, keys) for mistake in _apart(error.errors(include_url=False))]
     raise ConfigurationError("\n".join(dict.fromkeys(told)))
 
 
@@ -96,7 +110,7 @@ def _apart(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
     ]
 
 
-def _sentence(mistake: ErrorDetails, lines: dict[Place, int], name: str) -> str:
+def _sentence(mistake: ErrorDetails, lines: dict[Place, int], name: str, keys: list[str]) -> str:
     """`mapping.yaml:12: events.0.kind: ...`. The tags of unions, `(column)`, are left out of the place."""
     place: Place = ()
     for part in mistake["loc"]:
@@ -108,9 +122,17 @@ def _sentence(mistake: ErrorDetails, lines: dict[Place, int], name: str) -> str:
     if kind == "missing":
         message = f"`{key}` is missing"
     elif kind == "extra_forbidden":
-        near = get_close_matches(key, _KEYS, n=1)
+        near = get_close_matches(key, keys, n=1)
         message = "no such key" + (f"; did you mean `{near[0]}`?" if near else "")
     elif kind == "literal_error":
         message = f"expected {expected}"
     written = ".".join(map(str, place))
     return f"{name}:{lines[place]}: {written + ': ' if written else ''}{message}"
+
+
+def _keys(language: Any) -> set[str]:
+    """Every key that a mapping of this language may have, at any depth."""
+    if isinstance(language, type) and issubclass(language, Record):
+        below = (_keys(field.annotation) for field in language.model_fields.values())
+        return set(language.model_fields).union(*below)
+    return set().union(*(_keys(part) for part in get_args(language)))

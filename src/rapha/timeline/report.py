@@ -1,0 +1,75 @@
+"""What every source says when it has filled a timeline, and what it is told on its way."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rapha.records.record import Record
+
+SHORTEST_SECRET_BYTES = 16
+Progress = Callable[[str, int, int], None]
+"""Told the file in hand, the steps done and all steps."""
+
+
+class FileReport(Record):
+    """What became of one file: rows read, events made, rows set aside by reason."""
+
+    file: str
+    rows: int
+    events: int
+    set_aside: dict[str, int]
+
+
+class IngestReport(Record):
+    """What became of a data folder. When `unchanged`, nothing was read again and `files` is empty.
+
+    `set_aside_file` lists the rows set aside by file, line and reason, relative to the timeline folder.
+    """
+
+    source: str
+    batch: str
+    unchanged: bool
+    patients: int
+    events: int
+    observation_periods: int
+    files: tuple[FileReport, ...]
+    set_aside_file: str
+
+    @property
+    def set_aside(self) -> int:
+        """Rows set aside in all files."""
+        return sum(count for file in self.files for count in file.set_aside.values())
+
+    def in_words(self) -> str:
+        """For the one who ran it: what is in the timeline now, and what was set aside and why."""
+        now = f"{self.source}: {self.patients:,} patients, {self.events:,} events"
+        if self.unchanged:
+            return f"{now}; nothing has changed since they were read"
+        if not self.set_aside:
+            return f"{now}; every row was read"
+        reasons = [f"  {f.file}: {n:,} x {reason}" for f in self.files for reason, n in f.set_aside.items()]
+        return "\n".join(
+            [
+                f"{now}; {self.set_aside:,} {'row' if self.set_aside == 1 else 'rows'} set aside, listed in {self.set_aside_file}:",
+                *reasons,
+            ]
+        )
+
+
+Ingest = Callable[[Path, Path, Path, bytes, Progress | None], IngestReport]
+"""A source: (mapping file, data, timeline folder, site secret, progress) -> report. The same files and mapping again
+change nothing. What cannot be read is set aside and told, never lost and never fatal.
+
+Raises:
+    ConfigurationError: the mapping is wrong.
+    SourceError: the data cannot be read at all.
+    DiskFull, Conflict: see `write_batch`; the timeline is as it was.
+"""
+
+
+def set_aside_file(source: str) -> str:
+    """Where the rows that a source set aside are listed, relative to the timeline folder."""
+    return f"set-aside/{source}.csv"
+
+
+def silent(file: str, done: int, steps: int) -> None:
+    """No one wants to know."""
