@@ -1,5 +1,6 @@
 """`rapha node`: a hospital's side."""
 
+import math
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,7 +117,7 @@ def run(home: Folder) -> None:
     journey, line = _journey_and_line(opened)
     typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
     try:
-        journey.introduce()
+        journey.introduce(math.inf)
         Agent(line, journey, opened.folder / "errors.log").run()
     except KeyboardInterrupt:
         typer.echo(f"{opened.configuration.site}: agent has stopped")

@@ -149,6 +149,7 @@ def _quorum_lost(standing: Standing) -> str:
         for s in standing.sites
         if s.state in ("denied", "failed")
     ]
-    tasks = standing.newest.tasks if standing.newest and not standing.newest.closed else ()
+    newest = standing.newest
+    tasks = newest.tasks if newest and not newest.closed and standing.now >= newest.deadline else ()
     said += [f"{task.site} did not answer in time (deadline)" for task in tasks if task.state in OPEN]
     return f"{standing.at_least} sites needed: {', '.join(said) or 'too few answered'}"

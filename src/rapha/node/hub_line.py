@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +23,7 @@ from rapha.records.wire import Assignment, Poll, Problem
 
 API = "/api/v1"
 BLOCK_BYTES = 1 << 20
+LOG = structlog.get_logger("rapha.node")
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
 
@@ -136,7 +138,7 @@ def back_off(attempt: int, longest_seconds: float = 5.0) -> float:
 
 
 def persist(action: Callable[[], None], give_up_after_seconds: float = 600.0) -> None:
-    """Do it again while the hub is out of reach, with back-off; any other error is raised at once.
+    """Do it again while the hub is out of reach, with back-off, and say so; any other error is raised at once.
 
     Raises:
         Unreachable: the hub stayed away for `give_up_after_seconds`.
@@ -145,8 +147,9 @@ def persist(action: Callable[[], None], give_up_after_seconds: float = 600.0) ->
     while True:
         try:
             return action()
-        except Unreachable:
+        except Unreachable as error:
             if time.monotonic() - start > give_up_after_seconds:
                 raise
+            LOG.warning("hub.away", reason=str(error), attempt=attempt + 1)
             time.sleep(back_off(attempt))
             attempt += 1

@@ -53,10 +53,10 @@ class Journey:
         self._approvals = Approvals(home.rules, self._site, backend.isolated, clock)
         self._runs = Runs(home, line, register, backend)
 
-    def introduce(self) -> SiteProfile:
-        """Tell the hub what this site has, suppressed and rounded."""
+    def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:
+        """Tell the hub what this site has, suppressed and rounded. Raises Unreachable: it stayed away for so long."""
         profile = measure_profile(self._home, self._approvals.rules())
-        self._outbox.profile(profile)
+        self._outbox.profile(profile, patience_seconds)
         return profile
 
     def consider(self, offer: Offer) -> None:

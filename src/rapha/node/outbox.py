@@ -25,9 +25,9 @@ class Outbox:
         self._folder, self._line, self._register = folder, line, register
         folder.mkdir(parents=True, exist_ok=True)
 
-    def profile(self, profile: SiteProfile) -> None:
-        """What the site says it has; suppressed."""
-        persist(lambda: self._line.put("/node/profile", profile))
+    def profile(self, profile: SiteProfile, patience_seconds: float) -> None:
+        """What the site says it has; suppressed. A hub that is away longer than `patience_seconds` is an error."""
+        persist(lambda: self._line.put("/node/profile", profile), patience_seconds)
         self._register.note("profile.sent", None, digest=profile.digest)
 
     def answer(self, answer: Feasible | Pending | Approval | Denial) -> None:

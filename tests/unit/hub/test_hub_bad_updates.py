@@ -1,0 +1,132 @@
+"""What a hospital, or somebody in its name, may send that must not get into a model."""
+
+import numpy as np
+import pytest
+from fake_site import FakeSite
+from hub_at_hand import HubAtHand, bearer
+from safetensors.numpy import save
+from test_hub_life import recruit, run_round, task_of
+
+from rapha.canonical import digest
+from rapha.hub.app import API
+from rapha.records.task import TaskFailure
+from rapha.records.wire import Work
+
+
+@pytest.fixture
+def study_id(hub: HubAtHand, token: str, sites: list[FakeSite], study_of) -> str:
+    """A study in its first round of training, which goes on as long as two of three are left."""
+    made = recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    run_round(sites)
+    return made
+
+
+def poison(value):
+    def bend(tensors):
+        tensors["linear.bias"][0] = value
+
+    return bend
+
+
+def put(name, value):
+    def bend(tensors):
+        tensors[name] = value
+
+    return bend
+
+
+BAD = {
+    "nan": (poison(np.nan), "not-finite"),
+    "infinity": (poison(np.inf), "not-finite"),
+    "wrong-shape": (put("linear.bias", np.zeros(2, np.float32)), "wrong-shape"),
+    "wrong-dtype": (put("linear.bias", np.zeros(1, np.float64)), "wrong-dtype"),
+    "an-integer-tensor": (put("linear.bias", np.zeros(1, np.int32)), "wrong-dtype"),
+    "extra-tensor": (put("rows", np.zeros(8, np.float32)), "extra-tensor"),
+    "missing-tensor": (lambda tensors: tensors.pop("linear.bias"), "missing-tensor"),
+}
+
+
+@pytest.mark.parametrize(("bend", "reason"), BAD.values(), ids=BAD)
+def test_a_bad_update_costs_its_site_the_study_and_not_the_others(hub, token, sites, study_id, bend, reason):
+    answer = sites[0].answer(task_of(sites[0]).task, bend)
+    assert answer.status_code == 422 and answer.json()["code"] == reason
+    run_round(sites[1:])
+    run_round(sites[1:])
+    status = hub.wait_for(study_id, token, "completed")
+    north = next(dispatch for dispatch in status.dispatches if dispatch.site == "north")
+    assert (north.state, north.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", b"\xff" * 64, save({})[:-1]], ids=["empty", "text", "noise", "cut"]
+)
+def test_what_is_no_safetensors_is_refused_as_unreadable(sites, study_id, content):
+    answer = sites[0].hand_in(task_of(sites[0]).task, content)
+    assert answer.status_code == 422 and answer.json()["code"] == "weights-unreadable"
+
+
+def test_statistics_of_less_than_nobody_are_refused(hub, token, sites, study_of):
+    recruit(hub, study_of(), token, sites)
+    answer = sites[0].answer(task_of(sites[0]).task, lambda tensors: tensors["features.count"].__imul__(-1))
+    assert answer.status_code == 422 and "features.count is negative" in answer.text
+
+
+def test_a_truncated_upload_is_not_kept_and_can_be_sent_again(hub, sites, study_id):
+    task = task_of(sites[0]).task
+    content = save(sites[0].tensors(task))
+    cut = sites[0].upload(content[:-9], name=digest(content))
+    assert cut.status_code == 409 and "send it again" in cut.text
+    assert hub.hub.blobs.size_bytes(digest(content)) is None
+    early = sites[0].send("POST", f"/node/tasks/{task.id}/update", sites[0].update(task, content))
+    assert early.status_code == 409 and "upload it first" in early.text
+    assert sites[0].hand_in(task, content).status_code == 204
+
+
+def test_nobody_answers_with_what_another_uploaded(sites, study_id):
+    north, south = sites[:2]
+    task = task_of(north).task
+    content = save(north.tensors(task))
+    south.upload(content)
+    answer = north.send("POST", f"/node/tasks/{task.id}/update", north.update(task, content))
+    assert answer.status_code == 409
+
+
+def test_nobody_answers_anothers_task(sites, study_id):
+    north, south = sites[:2]
+    task = task_of(north).task
+    content = save(south.tensors(task))
+    south.upload(content)
+    stolen = south.send("POST", f"/node/tasks/{task.id}/update", south.update(task, content))
+    absent = south.send("POST", "/node/tasks/t-none/failure", TaskFailure(task="t-none", reason="internal"))
+    assert (stolen.status_code, absent.status_code) == (403, 403)
+    assert stolen.json()["message"].replace(task.id, "X") == absent.json()["message"].replace("t-none", "X")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"round": 7}, {"do": "prepare"}, {"site": "south"}, {"study_digest": digest(b"x")}, {"weights_in": digest(b"x")}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_update_that_answers_something_else_is_not_taken(sites, study_id, changes):
+    task = task_of(sites[0]).task
+    assert sites[0].answer(task, **changes).status_code == 409
+    assert sites[0].answer(task).status_code == 204
+
+
+def test_a_node_fetches_the_weights_of_its_own_rounds_and_nothing_else(hub, token, sites, study_id):
+    stranger = FakeSite(hub, "stranger").join()
+    work = task_of(sites[0])
+    assert isinstance(work, Work) and work.task.weights
+    path = f"{API}/blobs/{work.task.weights}"
+    assert hub.http.get(path, headers=sites[0].headers("GET", path)).status_code == 200
+    refused = hub.http.get(path, headers=stranger.headers("GET", path))
+    nowhere = f"{API}/blobs/{digest(b'nowhere')}"
+    absent = hub.http.get(nowhere, headers=stranger.headers("GET", nowhere))
+    assert (refused.status_code, absent.status_code) == (403, 403)
+    assert hub.http.get(path, headers=bearer(token)).status_code == 403
+
+
+def test_too_much_is_refused_before_it_is_read(hub, sites, study_id, token):
+    big = b"x" * ((1 << 20) + 1)
+    assert sites[0].upload(big).status_code == 413
+    assert hub.http.post(f"{API}/studies", content=big, headers=bearer(token)).status_code == 413

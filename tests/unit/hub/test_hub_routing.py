@@ -1,0 +1,47 @@
+"""Which hospitals are asked."""
+
+import pytest
+
+from rapha.hub.routing import route
+from rapha.records.metrics import Count
+from rapha.records.site import ConceptCoverage, SiteProfile
+
+ALL = ("chol", "hdl", "diabetes")
+
+
+def profile(site, codes=ALL, modalities=("ehr",)):
+    coverage = tuple(ConceptCoverage(system="local", code=code, patients=Count(about=99)) for code in codes)
+    return SiteProfile(
+        site=site, name=site, modalities=modalities, patients=Count(about=99), coverage=coverage, version="1"
+    )
+
+
+def test_everyone_enrolled_is_asked_in_order_of_names(study_of):
+    routed = route(study_of(), ["west", "north"], [profile("north"), profile("west")])
+    assert routed.sites == ("north", "west") and routed.refusal is None
+
+
+def test_only_those_named_are_asked(study_of):
+    study = study_of(**{"sites: {at_least: 2}": "sites: {at_least: 1, only: [west, nowhere]}"})
+    assert route(study, ["west", "north"], []).sites == ("west",)
+
+
+def test_a_site_without_the_modality_is_left_out_with_the_reason(study_of):
+    routed = route(study_of(at_least=1), ["north", "west"], [profile("north"), profile("west", modalities=())])
+    assert (routed.sites, routed.left_out) == (("north",), {"west": "modality-not-offered"})
+
+
+def test_a_site_that_has_not_said_what_it_has_is_asked(study_of):
+    assert route(study_of(), ["north", "west"], [profile("north", codes=())]).sites == ("north", "west")
+
+
+def test_a_concept_that_nobody_has_is_a_refusal(study_of):
+    routed = route(study_of(), ["north", "west"], [profile(site, codes=("chol", "hdl")) for site in ("north", "west")])
+    assert (routed.sites, routed.refusal) == ((), "unknown-concept")
+    assert routed.detail == "no site has any patient with the concept diabetes"
+
+
+@pytest.mark.parametrize("enrolled", [[], ["north"]])
+def test_too_few_hospitals_are_a_refusal_that_says_how_many(study_of, enrolled):
+    routed = route(study_of(at_least=2), enrolled, [])
+    assert routed.refusal and routed.detail == f"2 sites are asked for, {len(enrolled)} of this hub can be asked"

@@ -1,0 +1,80 @@
+"""The only door: what left is kept, byte for byte; a hub that is away is waited for; a full disk is said as such."""
+
+import pytest
+
+from rapha.canonical import digest
+from rapha.clock import utc_now
+from rapha.errors import DiskFull, Unreachable
+from rapha.node.agent import reason_of
+from rapha.node.hub_line import persist
+from rapha.node.outbox import Outbox
+from rapha.node.register import Register
+from rapha.records.record import DispatchId, SiteId, TaskId
+from rapha.records.task import Update
+
+DISPATCH = DispatchId("d-1")
+WEIGHTS = b"what the gate wrote"
+UPDATE = Update(
+    task=TaskId("t-1"), study_digest=digest(b"study"), site=SiteId("north"), round=1, do="train", weights_in=None,
+    weights_out=digest(WEIGHTS), weight=100,
+)  # fmt: skip
+
+
+class FakeLine:
+    """A hub that is away for so many requests, and remembers what reaches it."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away, self.heard = away, []
+
+    def upload(self, blob, file):
+        self._hear(("upload", blob, file.read_bytes()))
+
+    def post(self, path, record):
+        self._hear(("post", path, record))
+
+    def _hear(self, what):
+        if self.away:
+            self.away -= 1
+            raise Unreachable("the hub does not answer")
+        self.heard.append(what)
+
+
+@pytest.fixture
+def line():
+    return FakeLine()
+
+
+@pytest.fixture
+def outbox(tmp_path, line):
+    return Outbox(tmp_path / "outbox", line, Register(tmp_path / "node.db", utc_now))
+
+
+def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):
+    outbox.update(DISPATCH, UPDATE, WEIGHTS)
+    assert (tmp_path / "outbox" / "d-1" / "round-0001.safetensors").read_bytes() == WEIGHTS
+    assert line.heard == [("upload", digest(WEIGHTS), WEIGHTS), ("post", "/node/tasks/t-1/update", UPDATE)]
+
+
+def test_a_hub_that_is_away_is_waited_for_and_heard_of(outbox, line, capsys):
+    line.away = 2
+    outbox.update(DISPATCH, UPDATE, WEIGHTS)
+    assert [kind for kind, *_ in line.heard] == ["upload", "post"]
+    assert capsys.readouterr().out.count("hub.away") == 2
+
+
+def test_patience_ends():
+    def away():
+        raise Unreachable("the hub does not answer")
+
+    with pytest.raises(Unreachable):
+        persist(away, give_up_after_seconds=0)
+
+
+def test_a_full_disk_is_told_by_its_code_and_nothing_has_left(outbox, line, tmp_path):
+    part = tmp_path / "outbox" / "d-1" / "round-0001.safetensors.part"
+    part.parent.mkdir()
+    part.symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match="free some; the round is done again") as caught:
+        outbox.update(DISPATCH, UPDATE, WEIGHTS)
+    assert reason_of(caught.value) == "disk-full"
+    assert line.heard == []
