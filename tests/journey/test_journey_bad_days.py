@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def town(founded: Town) -> Town:
     founded.kill("hub")
     founded.start_agents()
     for site in founded.sites:
-        until(lambda site=site: "hub.away" in log_of(founded, site))
+        until(lambda site=site: "hub.away" in log_of(founded, site), seconds=SECONDS, every=0.05)
     founded.start_hub()
     return founded
 
@@ -171,10 +170,3 @@ def rapha(*words: str) -> "subprocess.CompletedProcess[str]":
 
 def log_of(town: Town, site: str) -> str:
     return (town.home / "logs" / f"{site}.log").read_text(encoding="utf-8")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -1,12 +1,12 @@
 """A hub in this process, with a clock that stands until it is set, behind Starlette's test client: real routes, store,
 blobs and rounds; no socket. It can be closed and opened again on the same home, as after a crash."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from patience import until
 from starlette.testclient import TestClient
 
 from rapha.hub.app import API, create_app
@@ -16,8 +16,6 @@ from rapha.hub.tokens import new_token, revoke
 from rapha.hub.wired import Hub
 from rapha.records.study import Study
 from rapha.records.wire import Delivery, Event, StudyStatus, Submitted
-
-PATIENCE_SECONDS = 20.0
 
 
 class Clock:
@@ -99,11 +97,3 @@ def running(home: Path, clock: Clock) -> Iterator[HubAtHand]:
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}", "content-type": "application/json"}
-
-
-def until(holds: Callable[[], bool], instead: Callable[[], object] = lambda: "") -> None:
-    """Wait for a condition, with a deadline. The hub drives its studies in threads of its own."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, instead()
-        time.sleep(0.005)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_site import FakeSite
-from hub_at_hand import Clock, HubAtHand, bearer, running, until
+from hub_at_hand import Clock, HubAtHand, bearer, running
+from patience import until
 from safetensors.numpy import load
 
 from rapha.hub.app import API
