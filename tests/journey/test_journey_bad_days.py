@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from made_up_people import write_study
+from patience import until
 
 from rapha.cli.demo.town import Town
 from rapha.records.wire import StudyStatus
