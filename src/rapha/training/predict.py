@@ -27,6 +27,10 @@ class Model:
         self._network = build(study)
         load_into(self._network, self._weights)
 
+    def __repr__(self) -> str:
+        asked = [*self.features, *(["sequence"] if sequence_of(self.study) else [])]
+        return f"<{self.study.model.architecture} of {self.study.study}; predict takes {', '.join(asked)}>"
+
     def predict(self, rows: Mapping[str, Any]) -> Floats:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
         (1 is the hazard of the patient whose score is zero).

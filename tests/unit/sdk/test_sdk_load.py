@@ -25,6 +25,7 @@ def test_a_loaded_model_predicts(folder: Path) -> None:
     model = rapha.load(folder)
     risks = model.predict({name: [1.0, None] for name in model.features})
     assert risks.shape == (2,)
+    assert repr(model).startswith("<mlp of diabetes-within-5-years; predict takes ")
     assert all(0 < risk < 1 for risk in risks)
 
 

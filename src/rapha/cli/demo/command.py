@@ -119,9 +119,9 @@ def _compare(town, study, model: Path, console: Console) -> None:  # type: ignor
     from rapha.cli.demo.pooled import compare
     from rapha.sdk.report.page import write_report
 
-    federated, comparison = compare(town.home / "hospitals", study, model)
+    comparison = compare(town.home / "hospitals", study, model)
     write_report(model, comparison)
-    pooled = comparison.overall[0]
+    federated, pooled = comparison.federated[0], comparison.together[0]
     console.print(
         f"{pooled.name.upper().replace('_', '-')} on everybody's held-out patients: "
         f"federated [bold]{federated.value:.3f}[/], pooled rows {pooled.value:.3f}, "

@@ -30,8 +30,8 @@ def frozen_rows(hospitals: Path, study: Study) -> dict[str, Path]:
     return found
 
 
-def compare(hospitals: Path, study: Study, model: Path) -> tuple[Score, Comparison]:
-    """The federated model's score on everybody's held-out patients, and a model of the pooled rows on the same."""
+def compare(hospitals: Path, study: Study, model: Path) -> Comparison:
+    """The federated model and one of the pooled rows, on everybody's held-out patients."""
     from safetensors.numpy import load_file
 
     from rapha.training.dataset import pool, read_dataset
@@ -45,13 +45,13 @@ def compare(hospitals: Path, study: Study, model: Path) -> tuple[Score, Comparis
     weights, pooled = train_alone(study, tuple(datasets.values()))
     by_site = {site: evaluate_on(study, weights, dataset.test, "local") for site, dataset in datasets.items()}
     name = HEADLINE[study.outcome.kind]
-    comparison = Comparison(
+    return Comparison(
         name="pooled rows",
         note="Trained on all rows in one place: possible here only because this data is public.",
-        overall=(_score(pooled, name),),
+        together=(_score(pooled, name),),
+        federated=(_score(federated, name),),
         sites={site: (_score(evaluation, name),) for site, evaluation in by_site.items()},
     )
-    return _score(federated, name), comparison
 
 
 def _score(evaluation: RawEvaluation, name: str) -> Score:

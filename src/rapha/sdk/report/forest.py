@@ -33,10 +33,13 @@ class Row(NamedTuple):
 
 
 ALL = "All hospitals"
+"""The mean over hospitals."""
+TOGETHER = "In one pot"
+"""All held-out patients as one group: can be measured only where their rows are public."""
 
 
 def forest_rows(metrics: StudyMetrics, name: str, comparison: Comparison | None) -> list[Row]:
-    """The rows of a figure, hospital by hospital and then all together; those that were let out."""
+    """The rows of a figure, hospital by hospital, then over all; those that were let out."""
     rows: list[Row] = []
     for site in metrics.sites:
         scores = {each.model: each.score(name) for each in site.evaluations}
@@ -46,7 +49,8 @@ def forest_rows(metrics: StudyMetrics, name: str, comparison: Comparison | None)
             rows += _rows(site.site, comparison.name, "comparison", _named(comparison.sites.get(site.site, ()), name))
     rows += _rows(ALL, "Federated", "federated", _named(metrics.pooled, name))
     if comparison:
-        rows += _rows(ALL, comparison.name, "comparison", _named(comparison.overall, name))
+        rows += _rows(TOGETHER, "Federated", "federated", _named(comparison.federated, name))
+        rows += _rows(TOGETHER, comparison.name, "comparison", _named(comparison.together, name))
     return rows
 
 

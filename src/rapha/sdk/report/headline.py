@@ -7,7 +7,7 @@ from rapha.policy.explain import SENTENCES
 from rapha.records.metrics import METRICS, Count, Evaluation, SiteMetrics, StudyMetrics
 from rapha.records.study import Study
 from rapha.sdk.report.findings import Findings
-from rapha.sdk.report.forest import ALL, Row
+from rapha.sdk.report.forest import ALL, TOGETHER, Row
 
 LABELS = {
     "loss": "Loss",
@@ -61,7 +61,7 @@ def take_home(rows: Sequence[Row]) -> tuple[str, ...]:
     by_group: dict[str, dict[str, Row]] = {}
     for row in rows:
         by_group.setdefault(row.group, {})[row.kind] = row
-    sites = {group: kinds for group, kinds in by_group.items() if group != ALL}
+    sites = {group: kinds for group, kinds in by_group.items() if group not in (ALL, TOGETHER)}
     said = _against_own(
         {
             g: kinds["federated"].value - kinds["local"].value
@@ -69,12 +69,12 @@ def take_home(rows: Sequence[Row]) -> tuple[str, ...]:
             if {"federated", "local"} <= set(kinds)
         }
     )
-    overall = by_group.get(ALL, {})
-    if "federated" in overall and "comparison" in overall:
-        other = overall["comparison"]
-        gap = overall["federated"].value - other.value
+    pot = by_group.get(TOGETHER, {})
+    if "federated" in pot and "comparison" in pot:
+        other = pot["comparison"]
+        gap = pot["federated"].value - other.value
         said.append(
-            f"Over all hospitals it reaches {overall['federated'].value:.3f}; "
+            f"On all held-out patients in one pot it reaches {pot['federated'].value:.3f}; "
             f"“{other.model}” reaches {other.value:.3f}: a difference of {_signed(gap)}."
         )
     return tuple(said)
