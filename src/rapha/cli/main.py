@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from rapha import __version__
+from rapha import __version__, faults
 from rapha.errors import ConfigurationError, DiskFull, RaphaError
 
 COMMANDS = {
@@ -88,6 +88,7 @@ def command_tree() -> TyperGroup:
 def run() -> None:
     """The console script. Never returns: ends the process with an exit code of `rapha.errors`, 2 for a command line
     that cannot be read, 130 when interrupted, 70 for a defect of ours."""
+    faults.arm(os.environ)
     try:
         command_tree().main(prog_name="rapha")
     except KeyboardInterrupt:

@@ -140,6 +140,28 @@ def cancel(study_id: StudyName, hub: Hub, token: Token, ca: Authority = None) ->
     typer.echo(f"{study_id} is cancelled.")
 
 
+@app.command()
+def pause(study_id: StudyName, hub: Hub, token: Token, ca: Authority = None) -> None:
+    """Give hospitals no more work of a study until it is resumed; what they have in hand is still taken.
+
+    Example: rapha study pause s-0123456789abcdef
+    """
+    with _client(hub, token, ca) as client:
+        client.pause(study_id)
+    typer.echo(f"{study_id} is paused; `rapha study resume {study_id}` goes on with it.")
+
+
+@app.command()
+def resume(study_id: StudyName, hub: Hub, token: Token, ca: Authority = None) -> None:
+    """Go on with a paused study.
+
+    Example: rapha study resume s-0123456789abcdef
+    """
+    with _client(hub, token, ca) as client:
+        client.resume(study_id)
+    typer.echo(f"{study_id} goes on.")
+
+
 @app.command("list")
 def list_(hub: Hub, token: Token, ca: Authority = None) -> None:
     """Your studies on this hub.

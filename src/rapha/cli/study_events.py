@@ -12,6 +12,8 @@ _STUDY = {
     "study.trained": "Training is done; every hospital tests the final model.",
     "study.completed": "Completed: fetch the model folder.",
     "study.cancelled": "Cancelled.",
+    "study.paused": "Paused: no hospital is given more work.",
+    "study.resumed": "It goes on.",
 }
 _SITE = {
     "dispatch.offered": "is asked",
@@ -25,7 +27,7 @@ _STATES = {move.event: move.target for move in STUDY}
 
 def state_after(event: Event) -> str | None:
     """The state of the study once this event has happened; None where it changes none."""
-    return _STATES.get(event.event)
+    return event.facts.get("state") or _STATES.get(event.event)
 
 
 def sentence(event: Event) -> str | None:

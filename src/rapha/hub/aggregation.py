@@ -1,21 +1,23 @@
-"""Averages what the sites send: always in site order, block by block, in float64. Same inputs, same bits.
+"""Makes one model of what the sites send: always in site order, block by block, in float64. Same inputs, same bits.
 
-FedAvg: McMahan et al. 2017, https://arxiv.org/abs/1602.05629, algorithm 1. Pooled variance: within plus between.
+The rule on a block is averaging.py's. FedAvg: McMahan et al. 2017, https://arxiv.org/abs/1602.05629, algorithm 1. Pooled
+variance: within plus between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rapha.hub.averaging import Block, combine, kept_between_rounds, shortening
 from rapha.hub.blobs import Blobs, Draft
+from rapha.hub.likeness import SITES_AT_LEAST, unlike_others
 from rapha.hub.tensors import DTYPES, Layout, blocks_of, read_layout, read_tensors, stored_order, write_header
+from rapha.records.averaging import AggregationSpec, Median, NormClip, TrimmedMean
 from rapha.records.tensors import Declared
-
-METHOD = "fedavg"
 
 
 @dataclass(frozen=True)
@@ -27,36 +29,116 @@ class Part:
     rows: int
 
 
-def federated_average(blobs: Blobs, parts: Sequence[Part], declared: Declared) -> str:
-    """Digest of the new blob: for each element the mean over sites, weighted by rows.
+@dataclass(frozen=True)
+class Combined:
+    """What comes out of a round: the new weights; what the way keeps for the next round, a blob for each of
+    `kept_between_rounds`; the sites whose update is unlike all others."""
 
-    Every part has passed `check_declared` with the same `declared`. Memory: a few blocks, whatever the model and the
-    number of sites. The order of `parts` does not matter.
+    weights: str
+    kept: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+
+def federated_average(blobs: Blobs, parts: Sequence[Part], declared: Declared) -> str:
+    """Digest of the new blob: for each element the mean over sites, weighted by rows."""
+    return combined(blobs, parts, declared, "fedavg").weights
+
+
+def combined(
+    blobs: Blobs,
+    parts: Sequence[Part],
+    declared: Declared,
+    method: AggregationSpec,
+    before: str | None = None,
+    kept: Sequence[str] = (),
+) -> Combined:
+    """One model of the sites' updates, in the study's way.
+
+    `before`: the weights that the round began with, None in the first training round; `kept`: what this gave after the
+    last round. Every part has passed `check_declared` with the same `declared`. Memory: a few blocks for each site,
+    whatever the model. The order of `parts` does not matter.
     """
     ordered = sorted(parts, key=lambda part: part.site)
-    total = float(sum(part.rows for part in ordered))
-    with ExitStack() as opened, blobs.draft() as draft:
-        sources: list[tuple[BinaryIO, Layout, float]] = []
-        for part in ordered:
-            file = opened.enter_context(blobs.open(part.weights))
-            sources.append((file, read_layout(file, blobs.size_bytes(part.weights) or 0), float(part.rows)))
-        write_header(draft, declared)
+    with ExitStack() as opened:
+        sites = [_opened(opened, blobs, part.weights) for part in ordered]
+        start = _opened(opened, blobs, before) if before else None
+        state = [_opened(opened, blobs, each) for each in kept]
+        shorten, unlike = _compared(sites, start, declared, method, [part.site for part in ordered])
+        streams = _Streams(sites, [float(part.rows) for part in ordered], start, state, shorten)
+        weights, *kept_now = _written(blobs, streams, declared, method)
+    return Combined(weights, tuple(kept_now), tuple(unlike))
+
+
+Source = tuple[BinaryIO, Layout]
+
+
+def _opened(opened: ExitStack, blobs: Blobs, digest: str) -> Source:
+    file = opened.enter_context(blobs.open(digest))
+    return file, read_layout(file, blobs.size_bytes(digest) or 0)
+
+
+@dataclass(frozen=True)
+class _Streams:
+    """Everything that is read, block by block."""
+
+    sites: list[Source]
+    rows: list[float]
+    before: Source | None
+    state: list[Source]
+    shorten: Sequence[float]
+
+    def blocks(self, name: str, kept: Sequence[str]) -> Iterator[Block]:
+        """The blocks of one tensor."""
+        sources = [*self.sites, *self.state, *([self.before] if self.before else [])]
+        for found in zip(*(blocks_of(file, layout, name) for file, layout in sources), strict=True):
+            wide = [block.astype(np.float64) for block in found]
+            sites, rest = wide[: len(self.sites)], wide[len(self.sites) :]
+            state = dict(zip(kept, rest, strict=False)) if self.state else {}
+            yield Block(sites, self.rows, rest[-1] if self.before else None, state, self.shorten)
+
+
+def _written(blobs: Blobs, streams: _Streams, declared: Declared, method: AggregationSpec) -> list[str]:
+    """The blob of the new weights, then one for each thing that the way keeps."""
+    kept = kept_between_rounds(method)
+    with ExitStack() as opened:
+        drafts = [opened.enter_context(blobs.draft()) for _ in range(1 + len(kept))]
+        for draft in drafts:
+            write_header(draft, declared)
         for name in stored_order(declared):
-            _average_tensor(draft, sources, name, total, DTYPES[declared[name].dtype])
-        digest = draft.settle()
-        draft.keep()
+            dtype = DTYPES[declared[name].dtype]
+            for block in streams.blocks(name, kept):
+                result, state = combine(method, block)
+                for draft, values in zip(drafts, (result, *(state[each] for each in kept)), strict=True):
+                    draft.write(values.astype(dtype).tobytes())
+        return [_kept(draft) for draft in drafts]
+
+
+def _kept(draft: Draft) -> str:
+    digest = draft.settle()
+    draft.keep()
     return digest
 
 
-def _average_tensor(
-    draft: Draft, sources: list[tuple[BinaryIO, Layout, float]], name: str, total: float, dtype: np.dtype[Any]
-) -> None:
-    for blocks in zip(*(blocks_of(file, layout, name) for file, layout, _ in sources), strict=True):
-        average = np.zeros(blocks[0].size, np.float64)
-        for block, (_, _, rows) in zip(blocks, sources, strict=True):
-            average += block.astype(np.float64) * rows
-        average /= total
-        draft.write(average.astype(dtype).tobytes())
+def _compared(
+    sites: list[Source], start: Source | None, declared: Declared, method: AggregationSpec, names: Sequence[str]
+) -> tuple[list[float], list[str]]:
+    """For the robust ways, a pass over everything before the one that counts: how much each site's change is shortened,
+    and whose update is unlike all others."""
+    clips = isinstance(method, NormClip) and start is not None
+    if not clips and not (isinstance(method, Median | TrimmedMean | NormClip) and len(sites) >= SITES_AT_LEAST):
+        return [], []
+    squares, distances = np.zeros(len(sites)), np.zeros((len(sites), len(sites)))
+    streams = _Streams(sites, [], start, [], [])
+    for name in stored_order(declared):
+        for block in streams.blocks(name, ()):
+            for one, values in enumerate(block.sites):
+                if block.before is not None:
+                    squares[one] += np.sum((values - block.before) ** 2)
+                for other in range(one):
+                    distances[one, other] += np.sum((values - block.sites[other]) ** 2)
+    lengths = [float(length) for length in np.sqrt(squares)]
+    at_most = method.at_most if isinstance(method, NormClip) else None
+    return shortening(lengths, at_most) if clips else [], unlike_others(names, distances + distances.T)
 
 
 def merged_statistics(blobs: Blobs, parts: Sequence[Part], start: Declared) -> str:

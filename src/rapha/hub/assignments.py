@@ -58,6 +58,7 @@ def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
         select(TaskRow)
         .join(StudyRow, StudyRow.id == TaskRow.study_id)
         .where(TaskRow.site == site, TaskRow.state.in_(("queued", "leased")), TaskRow.id.not_in(poll.holding))
+        .where(StudyRow.state != "paused")
         .order_by(StudyRow.created_at)
         .limit(1)
     ).first()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
+from rapha import faults
 from rapha.errors import Conflict, DiskFull
 
 Block = bytes | bytearray | memoryview
@@ -130,7 +131,9 @@ class FileDraft:
 
     def keep(self) -> None:
         with _disk(self._folder):
+            faults.point("hub.to-rename:blob")
             self._path.replace(self._folder / self._hash.hexdigest())
+            faults.point("hub.renamed:blob")
             folder = os.open(self._folder, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -4,19 +4,20 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.clock import Clock
-from rapha.hub.aggregation import METHOD
 from rapha.hub.blobs import Blobs, put, read
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
 from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.statement import aggregation_statement
+from rapha.records.averaging import kind_of
 from rapha.records.metrics import SiteMetrics, StudyMetrics
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers
 from rapha.records.record import Digest, StudyId
@@ -65,7 +66,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
     closed = select(RoundRow).where(RoundRow.study_id == row.id, RoundRow.weights_out.is_not(None))
     for round_ in session.scalars(closed.order_by(RoundRow.number)):
         rounds[round_.number] = (updates_of(session, row.id, round_.number), round_.weights_out or "")
-    parcels = session.scalars(_done(row.id).where(TaskRow.do == "evaluate"))
+    parcels = session.scalars(done_tasks(row.id).where(TaskRow.do == "evaluate"))
     dispatches = session.scalars(
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
@@ -79,14 +80,6 @@ def account_of(session: Session, row: StudyRow) -> Account:
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         keys=tuple(_trusted(session.get_one(SiteRow, d.site)) for d in took_part),
     )
-
-
-def updates_of(session: Session, study_id: str, number: int) -> dict[str, Update]:
-    """The updates that were taken in a round, by site, in order of their names."""
-    rows = session.scalars(
-        _done(study_id).where(TaskRow.number == number, TaskRow.do != "evaluate").order_by(TaskRow.site)
-    )
-    return {row.site: Update.from_bytes(row.result or b"") for row in rows}
 
 
 def make_delivery(blobs: Blobs, account: Account, signer: Signer) -> Delivery:
@@ -127,7 +120,7 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
         study_digest=account.study.digest,
         study=account.study.study,
         hub=signer.name,
-        method=METHOD,
+        method=kind_of(account.study.training.aggregation) or "",
         approvals={site: approval.digest for site, approval in account.approvals.items()},
         denials=dict(account.denials),
         rounds=tuple(
@@ -146,10 +139,6 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
     )
     files = {WEIGHTS_FILE: account.weights, POOLED_METRICS_FILE: metrics}
     return seal(aggregation_statement(aggregation, files, secrets.token_hex(16), signer.clock()), signer.key)
-
-
-def _done(study_id: str) -> Select[TaskRow]:
-    return select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.state == "done")
 
 
 def _trusted(site: SiteRow) -> TrustedKey:

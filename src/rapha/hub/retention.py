@@ -30,7 +30,8 @@ def blobs_of_study(session: Session, study_id: str) -> set[str]:
     """Every blob that a study ever used: to `sweep` at its end."""
     rounds = session.scalars(select(RoundRow).where(RoundRow.study_id == study_id))
     tasks = session.scalars(select(TaskRow.blob).where(TaskRow.study_id == study_id))
-    used = {digest for row in rounds for digest in (row.weights_in, row.weights_out)} | set(tasks)
+    used = {digest for row in rounds for digest in (row.weights_in, row.weights_out, *(row.kept or "").split())}
+    used |= set(tasks)
     return {digest for digest in used if digest}
 
 
@@ -60,11 +61,13 @@ def _needed(digest: str) -> ColumnElement[bool]:
     live = StudyRow.state.not_in(FINAL["study"])
     newer = RoundRow.__table__.alias()
     superseded = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number)
+    long_past = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number + 1)
     return or_(
         exists().where(UploadRow.digest == digest),
         exists().where(TaskRow.blob == digest, _same_round(), RoundRow.closed_at.is_(None), _of_study(), live),
         exists().where(RoundRow.weights_in == digest, ~superseded, _of_study(), live),
         exists().where(RoundRow.weights_out == digest, ~superseded, _of_study(), live),
+        exists().where(RoundRow.kept.contains(digest), ~long_past, _of_study(), live),
         exists().where(DeliveredRow.digest == digest),
     )
 

@@ -7,10 +7,11 @@ from typing import assert_never
 
 from sqlalchemy import select
 
+from rapha.errors import Conflict
 from rapha.hub import retention
-from rapha.hub.aggregation import Part, federated_average, merged_statistics
+from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
 from rapha.hub.blobs import Blobs
-from rapha.hub.delivery import Signer, account_of, make_delivery, updates_of
+from rapha.hub.delivery import Signer, account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import OPEN, CloseRound, Complete, End, OpenRound, Wait, next_step
@@ -19,6 +20,7 @@ from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow, TaskRow
 from rapha.hub.tasks import score_facts
+from rapha.hub.updates import updates_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.study import Study
@@ -52,6 +54,36 @@ class Rounds:
                 _end(change, row, "cancelled", "cancelled", f"researcher:{researcher}")
         self._sweep(study_id)
 
+    def pause(self, study_id: str, researcher: str) -> None:
+        """Give out no more work of it until `resume`; what is in hand may still be handed in. Twice is the same as once.
+
+        Raises Conflict where it is not at work.
+        """
+        with self._store.changing() as change:
+            row = change.session.get_one(StudyRow, study_id)
+            if row.state != "paused":
+                state = row.state
+                change.move(row, "paused", f"researcher:{researcher}")
+                row.paused_from = state
+
+    def resume(self, study_id: str, researcher: str) -> None:
+        """Go on where it was paused; an open round gets its whole time again. Twice is the same as once.
+
+        Raises Conflict where it was never paused, or is over.
+        """
+        with self._store.changing() as change:
+            row = change.session.get_one(StudyRow, study_id)
+            if row.paused_from is None or row.state in FINAL["study"]:
+                raise Conflict(f"study {study_id} is {row.state}: it is not paused")
+            if row.state == "paused":
+                change.move(row, row.paused_from, f"researcher:{researcher}", {"state": row.paused_from})
+                deadline = change.at + timedelta(minutes=Study.from_bytes(row.study).training.deadline_minutes)
+                open_ = select(RoundRow).where(RoundRow.study_id == study_id, RoundRow.closed_at.is_(None))
+                for round_ in change.session.scalars(open_):
+                    round_.deadline = deadline
+                sites = select(DispatchRow.site).where(DispatchRow.study_id == study_id)
+                change.topics |= {f"site:{site}" for site in change.session.scalars(sites)}
+
     def unfinished(self) -> list[str]:
         """The studies to drive when the hub starts."""
         with self._store.reading() as session:
@@ -70,7 +102,7 @@ class Rounds:
             case End():
                 with self._store.changing() as change:
                     row = change.session.get_one(StudyRow, study_id)
-                    if row.state not in FINAL["study"]:
+                    if row.state not in FINAL["study"] and row.state != "paused":
                         _end(change, row, action.state, action.reason, "hub")
                 self._sweep(study_id)
             case _ as unreachable:
@@ -80,30 +112,39 @@ class Rounds:
         """First nothing more is taken, then the average is made, then the round is closed with it."""
         with self._store.changing() as change:
             _miss_open_tasks(change, study_id, number)
-        weights_out = self._aggregate(study_id, number)
+        made = self._aggregate(study_id, number)
         with self._store.changing() as change:
             round_ = change.session.get_one(RoundRow, (study_id, number))
             if change.session.get_one(StudyRow, study_id).state in FINAL["study"]:
                 return  # cancelled meanwhile
-            round_.weights_out, round_.closed_at = weights_out, change.at
+            if made and not all(self._blobs.size_bytes(each) is not None for each in (made.weights, *made.kept)):
+                return  # another study with the same bits let go of them in between: made again
+            round_.closed_at = change.at
+            if made:
+                round_.weights_out, round_.kept = made.weights, " ".join(made.kept) or None
             updates = updates_of(change.session, study_id, number)
             facts = {"sites": " ".join(updates), **score_facts(mean_scores(updates))}
+            if made and made.unlike:
+                facts["unlike_others"] = " ".join(made.unlike)
             change.tell("round.closed", "hub", study_id=study_id, round=number, facts=facts)
             let_go = retention.forget_updates(change, study_id, number) if round_.do != "evaluate" else set()
         retention.sweep(self._store, self._blobs, let_go)
 
-    def _aggregate(self, study_id: str, number: int) -> str | None:
-        """The blob that comes out of the round; None for the evaluation."""
+    def _aggregate(self, study_id: str, number: int) -> Combined | None:
+        """What comes out of the round; None for the evaluation."""
         with self._store.reading() as session:
             study = Study.from_bytes(session.get_one(StudyRow, study_id).study)
-            do = session.get_one(RoundRow, (study_id, number)).do
+            round_ = session.get_one(RoundRow, (study_id, number))
+            before = session.get(RoundRow, (study_id, number - 1))
             updates = updates_of(session, study_id, number)
         parts = [Part(site, update.weights_out, update.weight) for site, update in updates.items()]
-        if do == "evaluate":
+        if round_.do == "evaluate":
             return None
-        if do == "prepare":
-            return merged_statistics(self._blobs, parts, declared_start(study))
-        return federated_average(self._blobs, parts, declared_weights(study))
+        if round_.do == "prepare":
+            return Combined(merged_statistics(self._blobs, parts, declared_start(study)))
+        start = round_.weights_in if number > 1 else None  # the first one starts from statistics and the study's seed
+        kept = before.kept.split() if before and before.kept else []
+        return combined(self._blobs, parts, declared_weights(study), study.training.aggregation, start, kept)
 
     def _complete(self, study_id: str) -> None:
         with self._store.reading() as session:
@@ -111,8 +152,8 @@ class Rounds:
         delivery = make_delivery(self._blobs, account, self._signer)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)
-            if row.state in FINAL["study"]:
-                return  # cancelled meanwhile
+            if row.state != "releasing":
+                return  # cancelled or paused meanwhile
             row.delivery = delivery.as_bytes()
             for digest in {file.blob for file in delivery.files}:
                 change.session.add(DeliveredRow(digest=digest, study_id=study_id))
@@ -130,8 +171,8 @@ class Rounds:
 def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
     """A task for every approved site, and the state of the study that goes with the work; the blobs now superseded."""
     row = change.session.get_one(StudyRow, study_id)
-    if row.state in FINAL["study"]:
-        return []  # cancelled meanwhile
+    if row.state in FINAL["study"] or row.state == "paused":
+        return []  # meanwhile
     before = change.session.get(RoundRow, (study_id, action.number - 1))
     weights = before.weights_out if before else None
     deadline = change.at + timedelta(minutes=Study.from_bytes(row.study).training.deadline_minutes)
@@ -156,7 +197,15 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
         change.session.add(_task_row(task))
         change.topics.add(f"site:{dispatch.site}")
     change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
-    return [before.weights_in] if before and before.weights_in else []
+    return _superseded(change, study_id, action.number - 1) if before else []
+
+
+def _superseded(change: Change, study_id: str, number: int) -> list[str]:
+    """What round `number` began with, and what the round before it kept: the next round needs neither."""
+    rounds = [change.session.get(RoundRow, (study_id, each)) for each in (number, number - 1)]
+    found = [rounds[0].weights_in if rounds[0] else None]
+    found += rounds[1].kept.split() if rounds[1] and rounds[1].kept else []
+    return [digest for digest in found if digest]
 
 
 def _task_row(task: Task) -> TaskRow:

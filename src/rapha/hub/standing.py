@@ -5,10 +5,13 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from rapha.hub.early_stopping import rounds_to_train
 from rapha.hub.progress import RoundStanding, SiteStanding, Standing, TaskStanding
 from rapha.hub.store.tables import DispatchRow, RoundRow, StudyRow, TaskRow
+from rapha.hub.updates import updates_of
 from rapha.records.record import StudyId
 from rapha.records.study import Study
+from rapha.records.task import Update
 from rapha.records.wire import DispatchStatus, Feasible, StudyStatus
 
 
@@ -22,11 +25,20 @@ def standing_of(session: Session, row: StudyRow, now: datetime) -> Standing:
     return Standing(
         state=row.state,
         at_least=study.sites.at_least,
-        rounds=study.training.rounds,
+        rounds=rounds_to_train(study.training.rounds, study.training.early_stopping, _trained(session, row, study)),
         sites=[SiteStanding(d.site, d.state, d.reason) for d in dispatches],
         newest=_round_standing(session, newest) if newest else None,
         now=now,
     )
+
+
+def _trained(session: Session, row: StudyRow, study: Study) -> list[dict[str, Update]]:
+    """The updates of each closed training round; read only where the study may stop early."""
+    if study.training.early_stopping is None:
+        return []
+    closed = select(RoundRow.number).where(RoundRow.study_id == row.id, RoundRow.do == "train")
+    closed = closed.where(RoundRow.closed_at.is_not(None)).order_by(RoundRow.number)
+    return [updates_of(session, row.id, number) for number in session.scalars(closed)]
 
 
 def _round_standing(session: Session, row: RoundRow) -> RoundStanding:

@@ -14,6 +14,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
+from rapha import faults
 from rapha.canonical import digest_file
 from rapha.clock import Clock
 from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
@@ -87,7 +88,9 @@ class HubLine:
         if digest_file(part) != blob:
             part.unlink()
             raise Unreachable(f"the hub at {self.url} sent other bytes than the blob it named")
+        faults.point("node.to-rename:weights")
         part.replace(target)
+        faults.point("node.renamed:weights")
 
     def close(self) -> None:
         """Drop the connections."""

@@ -181,9 +181,9 @@ class Journey:
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self._clock())
         parcel = ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self._key))
-        self._outbox.release(task.dispatch, parcel, metrics)
-        if entry.state == "approved":
+        if entry.state == "approved":  # said before it leaves: the log must not be short of a release that left
             self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
+        self._outbox.release(task.dispatch, parcel, metrics)
 
     def _feasible(self, study: Study) -> Count:
         return suppress(

@@ -5,11 +5,14 @@ Survives a crash: a transaction is there whole or not at all (WAL, synchronous=F
 
 import json
 import sqlite3
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rapha import faults
 from rapha.clock import Clock, stamp
 from rapha.errors import Conflict, DiskFull
 from rapha.records.lifecycle import check_move
@@ -35,6 +38,14 @@ def _answer(text: str) -> Approval | Denial:
     return record.from_bytes(text.encode())
 
 
+class _Connection(sqlite3.Connection):
+    """Knows which events the open transaction tells."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.told: list[str] = []
+
+
 class Entry(NamedTuple):
     """One dispatch as the node remembers it. `study` is what was offered, byte for byte, not what the hub says now."""
 
@@ -46,10 +57,13 @@ class Entry(NamedTuple):
 
 
 class Register:
-    """One connection per call: the agent's threads and the steward's commands share the file, not an object."""
+    """One connection, one transaction at a time; the agent and the steward's commands share the file, not an object."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
+        self._one_at_a_time = threading.RLock()
+        self._db = _open(path)
+        weakref.finalize(self, self._db.close)
         with self._transaction() as db:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
@@ -134,22 +148,36 @@ class Register:
                 cohort,
             )
 
-    def _event(self, db: sqlite3.Connection, event: str, dispatch: str | None, facts: dict[str, str]) -> None:
+    def _event(self, db: _Connection, event: str, dispatch: str | None, facts: dict[str, str]) -> None:
         row = (stamp(self._clock()), event, dispatch, json.dumps(facts, sort_keys=True))
         db.execute("INSERT INTO event (at, event, dispatch, facts) VALUES (?, ?, ?, ?)", row)
+        db.told.append(f"{event}:{facts['round']}" if "round" in facts else event)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                raise DiskFull(f"no space left in {self._path.parent}: free some, nothing was lost") from error
-            raise
-        finally:
-            db.close()
+    def _transaction(self) -> Iterator[_Connection]:
+        with self._one_at_a_time:
+            db = self._db
+            db.told.clear()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                if db.told:
+                    faults.point(f"node.to-commit:{'+'.join(db.told)}")
+                db.execute("COMMIT")
+                if db.told:
+                    faults.point(f"node.committed:{'+'.join(db.told)}")
+            except sqlite3.OperationalError as error:
+                if "full" in str(error):
+                    raise DiskFull(f"no space left in {self._path.parent}: free some, nothing was lost") from error
+                raise
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+
+def _open(path: Path) -> _Connection:
+    """Kept open for as long as the register lives: closing the last connection would write the log back each time."""
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    return db

@@ -4,6 +4,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from rapha import faults
 from rapha.canonical import digest, digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.errors import SandboxError, TrainingFailed
@@ -138,7 +139,9 @@ class Runs:
             if rows.is_file() and digest_file(rows) == known.cohort.dataset_digest:
                 return known
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
+        faults.point("node.to-freeze")
         cohort = freeze(open_timeline(self._home.timeline), entry.study, self._home.secret, folder.input)
+        faults.point("node.frozen")
         (folder.input / "study.json").write_bytes(entry.study.as_bytes())
         frozen = FrozenRun(salt=secrets.token_hex(32), cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from rapha.records.averaging import AggregationSpec
 from rapha.records.cohort_spec import not_yet
 from rapha.records.record import Real, Record
 
@@ -67,6 +68,17 @@ ArchitectureSpec = Annotated[
 SURVIVAL = ("cox", "deep-survival")
 
 
+class EarlyStopping(Record):
+    """End training before `rounds`, once `metric` was no better than its best for `patience` rounds.
+
+    The metric is that of the validation patients, the sites' figures averaged by training rows; each site scores what it
+    trained in that round. A round in which too few patients allow no figure counts as none.
+    """
+
+    metric: Literal["auroc", "auprc", "c_index", "brier"]
+    patience: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
 class TrainingSpec(Record):
     """`rounds` of `local_epochs` at each site; `deadline_minutes` closes a round with those who answered."""
 
@@ -76,14 +88,21 @@ class TrainingSpec(Record):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Annotated[Real, Field(gt=0, le=10)] = 0.001
     weight_decay: Annotated[Real, Field(ge=0, le=1)] = 0.0
-    aggregation: Literal["fedavg"] = "fedavg"
+    aggregation: AggregationSpec = "fedavg"
+    early_stopping: EarlyStopping | None = None
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     deadline_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not asked for is not written: a study keeps its digest when a new term becomes possible."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "early_stopping" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        later = ("fedprox", "fedavgm", "fedadam", "fedyogi", "scaffold", "median", "trimmed-mean", "krum")
+        later = ("scaffold", "krum")
         if isinstance(value, dict) and value.get("aggregation") in later:
             raise not_yet(f"the aggregation `{value['aggregation']}`")
         return value

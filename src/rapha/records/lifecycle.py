@@ -34,6 +34,13 @@ STUDY: tuple[Move, ...] = (
     Move("preparing", "cancelled", "researcher", "study.cancelled"),
     Move("training", "cancelled", "researcher", "study.cancelled"),
     Move("releasing", "cancelled", "researcher", "study.cancelled"),
+    Move("preparing", "paused", "researcher", "study.paused"),
+    Move("training", "paused", "researcher", "study.paused"),
+    Move("releasing", "paused", "researcher", "study.paused"),
+    Move("paused", "preparing", "researcher", "study.resumed"),
+    Move("paused", "training", "researcher", "study.resumed"),
+    Move("paused", "releasing", "researcher", "study.resumed"),
+    Move("paused", "cancelled", "researcher", "study.cancelled"),
 )
 DISPATCH: tuple[Move, ...] = (
     Move("offered", "pending", "node", "dispatch.pending"),

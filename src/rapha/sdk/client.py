@@ -106,6 +106,14 @@ class Client:
         """End a study. Raises Conflict where it has ended already."""
         self._ask("POST", f"/studies/{_part(study_id)}/cancel")
 
+    def pause(self, study_id: str) -> None:
+        """Give hospitals no more work of it until `resume`. Raises Conflict where it is not at work."""
+        self._ask("POST", f"/studies/{_part(study_id)}/pause")
+
+    def resume(self, study_id: str) -> None:
+        """Go on with a paused study. Raises Conflict where it was not paused."""
+        self._ask("POST", f"/studies/{_part(study_id)}/resume")
+
     def events(self, study_id: str, *, after: int = 0, wait_seconds: int = 0) -> tuple[Event, ...]:
         """Events of a study with a number above `after`, oldest first; waits up to `wait_seconds` for one."""
         params = {"after": after, "wait_seconds": wait_seconds}

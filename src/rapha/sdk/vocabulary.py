@@ -80,7 +80,8 @@ def _bare(kind: Any) -> Any:
 
 def _members(kind: Any) -> tuple[type[Record], ...]:
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return tuple(m for m in typing.get_args(kind) if isinstance(m, type) and issubclass(m, Record))
+        members = (_bare(member) for member in typing.get_args(kind))
+        return tuple(m for m in members if isinstance(m, type) and issubclass(m, Record))
     return ()
 
 

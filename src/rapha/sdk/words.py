@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, assert_never
 
+from rapha.records.averaging import kind_of
 from rapha.records.cohort_spec import (
     AgeCriterion,
     Criterion,
@@ -151,8 +152,30 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
     epochs = "one pass" if training.local_epochs == 1 else f"{training.local_epochs} passes"
     return (
         f"{training.rounds} rounds: in each, every hospital makes {epochs} over its own patients, and the results are "
-        "averaged by number of training patients (federated averaging).",
+        f"{_WAYS[kind_of(training.aggregation) or '']}.",
+        *_stopping(training),
     )
+
+
+def _stopping(training: TrainingSpec) -> tuple[str, ...]:
+    if not (terms := training.early_stopping):
+        return ()
+    return (
+        f"Training ends early once the {terms.metric} of the patients it is followed on was no better for "
+        f"{terms.patience} {'round' if terms.patience == 1 else 'rounds'}.",
+    )
+
+
+_WAYS = {
+    "fedavg": "averaged by number of training patients (federated averaging)",
+    "fedprox": "averaged by number of training patients, each hospital being held near to where the round began (FedProx)",
+    "fedavgm": "averaged by number of training patients, and the model moved by that change with momentum (FedAvgM)",
+    "fedadam": "averaged by number of training patients, and the model moved by that change as Adam would (FedAdam)",
+    "fedyogi": "averaged by number of training patients, and the model moved by that change as Yogi would (FedYogi)",
+    "median": "merged by the median of each number, every hospital counting alike",
+    "trimmed-mean": "averaged without the highest and lowest of each number, every hospital counting alike",
+    "norm-clip": "averaged by number of training patients, a change that is too long being shortened first",
+}
 
 
 def _split(study: Study) -> str:

@@ -20,7 +20,7 @@ from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
 from rapha.training.numerics import generator
-from rapha.training.optimizers import make_optimizer
+from rapha.training.optimizers import Pull, make_optimizer
 
 STRATUM_ROWS = 16_384
 
@@ -40,6 +40,7 @@ def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> 
         raise TrainingFailed("no training row has the event: nothing to learn a hazard from", "too-few-events")
     spec = study.training
     optimizer = make_optimizer(spec, network.parameters())
+    pull = Pull(spec, network.parameters())
     network.train()
     loss = math.nan
     for epoch in range(spec.local_epochs):
@@ -48,6 +49,7 @@ def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> 
         total, weight = 0.0, 0
         for mean, terms in _losses(network, inputs, order, spec.batch_size):
             torch.autograd.backward(mean)
+            pull.add_gradients()
             optimizer.step()
             total, weight = total + _finite(mean.item()) * terms, weight + terms
         loss = total / weight

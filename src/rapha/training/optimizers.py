@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rapha.records.averaging import FedProx
 from rapha.records.learning import TrainingSpec
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -59,6 +60,22 @@ class AdamW:
             square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
             parameter.addcdiv_(mean, (square.sqrt() / correction).add_(EPSILON), value=-size)
             parameter.grad = None
+
+
+class Pull:
+    """FedProx's proximal term: the gradient of mu / 2 times the squared distance to where the round began. Li et al.
+    2020, https://arxiv.org/abs/1812.06127, equation 2. Of any other aggregation: nothing."""
+
+    def __init__(self, spec: TrainingSpec, parameters: Iterable[Tensor]) -> None:
+        self._mu = spec.aggregation.mu if isinstance(spec.aggregation, FedProx) else 0.0
+        self._start = [(p, p.detach().clone()) for p in parameters] if self._mu else []
+
+    @torch.no_grad()
+    def add_gradients(self) -> None:
+        """After the loss's own gradients, before the step."""
+        for parameter, start in self._start:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter - start, alpha=self._mu)
 
 
 def make_optimizer(spec: TrainingSpec, parameters: Iterable[Tensor]) -> Optimizer:

@@ -11,6 +11,7 @@ import safetensors
 import torch
 from safetensors.numpy import save
 
+from rapha import faults
 from rapha.errors import TrainingFailed
 from rapha.records.tensors import Declared, TensorSpec, mismatch
 from rapha.training.architectures.network import Network
@@ -59,10 +60,12 @@ def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file and see it on the disk before returning."""
+    faults.point(f"sandbox.to-write:{path.name}")
     with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    faults.point(f"sandbox.wrote:{path.name}")
 
 
 def load_into(network: Network, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:

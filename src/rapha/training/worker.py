@@ -20,6 +20,7 @@ from typing import BinaryIO, cast, get_args
 
 from pydantic import ValidationError
 
+from rapha import faults
 from rapha.errors import TrainingFailed
 from rapha.records.outputs import Command, Reply
 from rapha.records.release import ReasonCode
@@ -36,7 +37,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="rapha.training.worker")
     for name, default in (("input", "/in"), ("weights", "/weights"), ("output", "/out")):
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
+    parser.add_argument("--die-at-fault-point", default="", help=argparse.SUPPRESS)
     folders = parser.parse_args(arguments)
+    if folders.die_at_fault_point:
+        faults.arm_workload(folders.die_at_fault_point)
     replies = _claim_output()
     try:
         numerics = pin()
@@ -47,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         traceback.print_exc()
         _send(replies, Reply(ok=False, reason=_reason(error)))
         return 1
+    faults.point("sandbox.to-say-ready")
     _send(replies, Reply(ok=True, numerics=numerics))
     return _serve(learner, sys.stdin.buffer, replies)
 
@@ -63,7 +68,10 @@ def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO) -> int:
 
 def _answer(learner: Learner, line: bytes) -> Reply:
     try:
-        learner.do(Command.from_bytes(line))
+        command = Command.from_bytes(line)
+        faults.point(f"sandbox.to-do:{command.do}:{command.round}")
+        learner.do(command)
+        faults.point(f"sandbox.did:{command.do}:{command.round}")
     except Exception as error:
         traceback.print_exc()
         return Reply(ok=False, reason=_reason(error))

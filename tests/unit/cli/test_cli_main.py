@@ -66,6 +66,7 @@ def test_help_imports_no_command_and_no_heavy_library() -> None:
         "rapha.cli",
         "rapha.cli.main",
         "rapha.errors",
+        "rapha.faults",
     }
     assert not loaded & {"torch", "duckdb", "pyarrow", "fastapi", "sqlalchemy", "pydantic", "httpx2", "numpy"}
 

@@ -44,6 +44,7 @@ def keys() -> Iterator[str]:
     for name, part in parts.items():
         yield from (f"{name}.{field}" for field in part.model_fields)
     yield from tags_at(("model",))
+    yield from tags_at(("training", "aggregation"))
 
 
 @pytest.mark.parametrize("key", [*keys(), *AGGREGATES, *CRITERIA])
@@ -56,4 +57,4 @@ def test_every_default_on_the_page_is_the_default() -> None:
         for field, value in part:
             row = re.search(rf"^\| `{name}\.{field}` \| `?([^|`]+?)`? \|", PAGE, re.MULTILINE)
             assert row, field
-            assert type(value)(row[1]) == value
+            assert row[1] == "none" if value is None else type(value)(row[1]) == value

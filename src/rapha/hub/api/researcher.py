@@ -79,6 +79,23 @@ def cancel(hub: TheHub, researcher: Writer, study_id: str) -> None:
     hub.rounds.cancel(study_id, researcher.name)
 
 
+@router.post("/studies/{study_id}/pause", status_code=204)
+def pause(hub: TheHub, researcher: Writer, study_id: str) -> None:
+    """Give out no more work of it until it is resumed. Twice is the same as once."""
+    with hub.store.reading() as session:
+        _own(session, researcher, study_id)
+    hub.rounds.pause(study_id, researcher.name)
+
+
+@router.post("/studies/{study_id}/resume", status_code=204)
+def resume(hub: TheHub, researcher: Writer, study_id: str) -> None:
+    """Go on where it was paused. Twice is the same as once."""
+    with hub.store.reading() as session:
+        _own(session, researcher, study_id)
+    hub.rounds.resume(study_id, researcher.name)
+    hub.conductor.nudge(study_id)
+
+
 @router.get("/studies/{study_id}/delivery")
 def delivery(hub: TheHub, researcher: Reader, study_id: str) -> Delivery:
     """The files of a completed study, each a blob to fetch."""

@@ -12,11 +12,12 @@ from rapha.records.lifecycle import check_move
 
 @dataclass
 class Change:
-    """An open transaction: its session, its moment, and whom to wake when it is kept."""
+    """An open transaction: its session, its moment, whom to wake when it is kept, and which events it tells."""
 
     session: Session
     at: datetime
     topics: set[str] = field(default_factory=set)
+    told: list[str] = field(default_factory=list)
 
     def move(
         self, row: StudyRow | DispatchRow | TaskRow, target: str, actor: str, facts: dict[str, str] | None = None
@@ -50,6 +51,7 @@ class Change:
     ) -> None:
         """Write an audit event; whoever waits for this study or this site is woken after the commit."""
         self.session.add(event_row(self.at, event, actor, study_id=study_id, site=site, round=round, facts=facts or {}))
+        self.told.append(f"{event}@{site or 'hub'}" + (f":{round}" if round is not None else ""))
         if study_id:
             self.topics.add(f"study:{study_id}")
         if site:

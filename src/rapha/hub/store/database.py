@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from rapha import faults
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, DiskFull
 from rapha.hub.notify import Bell
@@ -53,7 +54,9 @@ class Store:
             change = Change(session, self._clock())
             try:
                 yield change
+                faults.point(f"hub.to-commit:{'+'.join(change.told)}")
                 session.commit()
+                faults.point(f"hub.committed:{'+'.join(change.told)}")
             except DBAPIError as error:
                 session.rollback()
                 if "full" in str(error.orig):

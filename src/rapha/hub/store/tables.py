@@ -59,7 +59,8 @@ class TokenRow(Table):
 
 
 class StudyRow(Table):
-    """`study` is the canonical bytes whose digest everyone approves. `delivery` the Delivery, once completed."""
+    """`study` is the canonical bytes whose digest everyone approves. `delivery` the Delivery, once completed.
+    `paused_from`: the state to which a paused study returns."""
 
     __tablename__ = "studies"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -69,6 +70,7 @@ class StudyRow(Table):
     researcher: Mapped[str]
     state: Mapped[str]
     reason: Mapped[str | None]
+    paused_from: Mapped[str | None]
     created_at: Mapped[datetime]
     delivery: Mapped[bytes | None]
 
@@ -89,7 +91,8 @@ class DispatchRow(Table):
 
 
 class RoundRow(Table):
-    """One round: 0 prepares, 1 to R train, R + 1 evaluates. `closed_at` None while it is open."""
+    """One round: 0 prepares, 1 to R train, R + 1 evaluates. `closed_at` None while it is open. `kept`: the digests of what
+    the way of averaging keeps for the next round, separated by spaces."""
 
     __tablename__ = "rounds"
     study_id: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
@@ -97,6 +100,7 @@ class RoundRow(Table):
     do: Mapped[str]
     weights_in: Mapped[str | None]
     weights_out: Mapped[str | None]
+    kept: Mapped[str | None]
     deadline: Mapped[datetime]
     closed_at: Mapped[datetime | None]
 

@@ -10,6 +10,7 @@ import socket
 
 from pydantic import Field
 
+from rapha import faults
 from rapha.canonical import digest
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
@@ -51,7 +52,8 @@ def start_workload(
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         plan = json.dumps({"limits": limits.as_json(), "listener": listener.getsockname()[1]})
-        workload = Workload([*command, plan, WORKLOAD, *arguments], run.log, environment or {})
+        words = [*command, plan, WORKLOAD, *arguments, *faults.workload_arguments()]
+        workload = Workload(words, run.log, environment or {})
         test = workload.read(SelfTest, START_SECONDS)
     fell = [attempt.attempt for attempt in test.attempts if not attempt.held]
     if isolated and fell:

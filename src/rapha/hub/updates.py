@@ -1,0 +1,20 @@
+"""What the sites handed in, read back."""
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from rapha.hub.store.tables import TaskRow
+from rapha.records.task import Update
+
+
+def updates_of(session: Session, study_id: str, number: int) -> dict[str, Update]:
+    """The updates that were taken in a round, by site, in order of their names."""
+    rows = session.scalars(
+        done_tasks(study_id).where(TaskRow.number == number, TaskRow.do != "evaluate").order_by(TaskRow.site)
+    )
+    return {row.site: Update.from_bytes(row.result or b"") for row in rows}
+
+
+def done_tasks(study_id: str) -> Select[TaskRow]:
+    """The tasks of a study that are done."""
+    return select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.state == "done")

@@ -1,0 +1,120 @@
+"""Hub, agent and sandbox die by SIGKILL at every recorded step of a study, and are started again: the same bits, the
+same rounds, the same claims in the receipts as of the study that nobody disturbed."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mortal_town import NEVER, MortalTown, labels, mortal_town, outcome
+
+from rapha.cli.demo.town import SITES
+
+pytestmark = pytest.mark.slow
+FIRST = ".*#1"
+AT_START = {(f"hub.{when}", f"site.profiled@{site}") for when in ("to-commit", "committed") for site in SITES}
+"""An agent that starts says what its hospital has; the agents that nobody disturbs do not start again."""
+Undisturbed = tuple[dict[str, object], dict[str, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalTown]:
+    if not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed: see `rapha doctor`")
+    with mortal_town(tmp_path_factory.mktemp("mortal") / "home") as town:
+        yield town
+
+
+@pytest.fixture(scope="module")
+def undisturbed(town: MortalTown, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """What comes of the study, and the points that the hub and the first hospital's agent pass."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    records = {name: folder / name for name in ("hub", town.sites[0])}
+    for name, record in records.items():
+        town.again(name, NEVER, record)
+    result = outcome(town, folder)
+    passed = {name: labels(record) for name, record in records.items()}
+    for name, record in records.items():
+        town.again(name, None, record)
+    return result, passed
+
+
+@pytest.fixture
+def dies(
+    town: MortalTown, undisturbed: Undisturbed, tmp_path: Path
+) -> Iterator[Callable[[str, str], tuple[dict[str, object], int, list[str]]]]:
+    """Run the study while a process dies where the pattern says: outcome, deaths, points passed."""
+    disturbed: list[str] = []
+
+    def run(name: str, pattern: str) -> tuple[dict[str, object], int, list[str]]:
+        before, folder = town.deaths[name], tmp_path / str(len(disturbed))
+        folder.mkdir()
+        disturbed.append(name)
+        town.again(name, pattern, folder / "record")
+        return outcome(town, folder), town.deaths[name] - before, labels(folder / "record")
+
+    yield run
+    for name in set(disturbed):
+        town.again(name, None, tmp_path)
+
+
+def events(passed: list[str]) -> set[tuple[str, str]]:
+    """Before or after, and what; a transaction that tells several events counts for each."""
+    found = set()
+    for label in passed:
+        when, _, told = label.rpartition("#")[0].partition(":")
+        found |= {(when, event) for event in told.split("+")}
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_dies_at_every_recorded_step_of_one_study(
+    town: MortalTown,
+    undisturbed: Undisturbed,
+    dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
+    number: int,
+) -> None:
+    name = ("hub", town.sites[0])[number]
+    expected, passed = undisturbed
+    found, deaths, points = dies(name, FIRST)
+    assert found == expected
+    missing = events(passed[name]) - AT_START - events(points)
+    assert not {(when, event) for when, event in missing if not event.endswith(".sent")}
+    assert all(("node.committed", event.replace(".sent", ".leaving")) in events(points) for _, event in missing)
+    assert deaths == len({label.rpartition("#")[0] for label in points}) > 20
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_dies_at_each_file_rename(
+    town: MortalTown,
+    undisturbed: Undisturbed,
+    dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
+    number: int,
+) -> None:
+    name = ("hub", town.sites[0])[number]
+    expected, passed = undisturbed
+    renames = [label for label in passed[name] if "rename" in label and not label.endswith("#1")]
+    assert len(renames) > 3
+    for label in renames:
+        found, deaths, _ = dies(name, re.escape(label))
+        assert (label, found == expected, deaths) == (label, True, 1)
+
+
+def steps_of_the_sandbox() -> list[str]:
+    work = ["prepare:0", "train:1", "train:2", "evaluate:3"]
+    commands = [f"sandbox.{when}:{each}#1" for each in work for when in ("to-do", "did")]
+    written = [("weights.safetensors", 3), ("figures.json", 3), ("evaluation.json", 1)]
+    files = [
+        f"sandbox.{when}:{f}#{n}" for f, times in written for n in range(1, times + 1) for when in ("to-write", "wrote")
+    ]
+    return ["sandbox.to-say-ready#1", *commands, *files]
+
+
+def test_the_sandbox_dies_at_every_step(
+    town: MortalTown, undisturbed: Undisturbed, dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]]
+) -> None:
+    for label in steps_of_the_sandbox():
+        found, deaths, points = dies(town.sites[0], re.escape(label).replace("sandbox\\.", "sandbox.", 1))
+        assert (label, found == undisturbed[0], deaths) == (label, True, 0)
+        assert "sandbox-armed#1" in points
