@@ -21,7 +21,7 @@ from rapha.proof.claim import SiteClaim
 from rapha.proof.envelope import open_envelope
 from rapha.proof.keys import public_from_pem
 from rapha.proof.statement import parse_statement
-from rapha.records.receipt import Receipt
+from rapha.records.bundle import Bundle
 from rapha.records.wire import TrustedKeys
 from rapha.sdk.client import Client, connect
 
@@ -136,7 +136,7 @@ def _claims(model: Path) -> dict[str, object]:
     owners["aggregation"] = next(key for key in keys.values() if key.role == "hub")
     claims: dict[str, object] = {}
     for name, key in owners.items():
-        receipt = Receipt.from_bytes((model / "receipts" / f"{name}.json").read_bytes())
+        receipt = Bundle.from_bytes((model / "receipts" / f"{name}.json").read_bytes()).dsseEnvelope
         claim = parse_statement(open_envelope(receipt, public_from_pem(key.public_key)))
         if isinstance(claim, SiteClaim):
             said = claim.release.as_json()

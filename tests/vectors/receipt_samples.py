@@ -10,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import log_samples
 import record_samples as made_up
+import small_log
 
 from rapha.canonical import canonical_bytes, digest
 from rapha.proof import envelope, keys
 from rapha.proof.statement import aggregation_statement, site_statement
+from rapha.records.bundle import Bundle
 from rapha.records.metrics import Count
-from rapha.records.receipt import Aggregation, Receipt
+from rapha.records.receipt import Aggregation
 from rapha.records.record import SiteId
 from rapha.records.release import Release, RoundTrace
 from rapha.records.wire import TrustedKeys
@@ -88,15 +91,17 @@ def folder(fault: Fault | None = None) -> Files:
 
 
 def pinned() -> TrustedKeys:
-    return TrustedKeys(keys=(made_up.trusted(HUB, "hub"), *(made_up.trusted(site) for site in SITES)))
+    owners = (made_up.trusted(HUB, "hub"), *(made_up.trusted(site) for site in SITES))
+    return TrustedKeys(keys=(*owners, small_log.trusted_log(), small_log.trusted_witness()))
 
 
 def sealed(payload: bytes, owner: str) -> bytes:
-    return envelope.seal(payload, made_up.private_key(owner)).as_bytes()
+    """A receipt file: signed by its owner, and logged."""
+    return small_log.signed_and_logged(payload, made_up.private_key(owner))
 
 
 def payload_of(files: Files, path: str) -> bytes:
-    return envelope.unverified_payload(Receipt.from_bytes(files[path]))
+    return envelope.unverified_payload(Bundle.from_bytes(files[path]).dsseEnvelope)
 
 
 def restated(path: str, owner: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
@@ -124,7 +129,18 @@ def rewrapped(path: str, change: Callable[[dict[str, Any]], None]) -> Callable[[
 
     def after(files: Files) -> None:
         value = json.loads(files[path])
-        change(value)
+        change(value["dsseEnvelope"])
+        files[path] = json.dumps(value).encode()
+
+    return after
+
+
+def relogged(path: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
+    """Change what the bundle says of the log, and leave the envelope as it is."""
+
+    def after(files: Files) -> None:
+        value = json.loads(files[path])
+        change(value["verificationMaterial"])
         files[path] = json.dumps(value).encode()
 
     return after
@@ -283,35 +299,57 @@ FAULTS: dict[str, Fault] = {
     "missing-study": Fault(AGGREGATION, 10, after=lambda files: _drop(files, "study.json")),
     "other-architecture": Fault(NORTH, 10, before=release_with("north", architecture="gru")),
     "study-by-another-name": Fault(NORTH, 10, before=release_with("north", study="a-nicer-name")),
-    # 12. rounds
+    # 12. the log's entry
+    "entry-of-another-receipt": Fault(NORTH, 12, after=relogged(NORTH, log_samples.other_entry)),
+    "entry-edited": Fault(NORTH, 12, after=relogged(NORTH, log_samples.edited_entry)),
+    "hint-of-another-key": Fault(NORTH, 12, after=relogged(NORTH, log_samples.other_hint)),
+    # 13. in the log
+    "hash-of-proof-swapped": Fault(NORTH, 13, after=relogged(NORTH, log_samples.swapped_hash)),
+    "proof-cut-short": Fault(NORTH, 13, after=relogged(NORTH, log_samples.cut_proof)),
+    "proof-too-long": Fault(NORTH, 13, after=relogged(NORTH, log_samples.long_proof)),
+    "other-index": Fault(NORTH, 13, after=relogged(NORTH, log_samples.other_index)),
+    "two-indices": Fault(NORTH, 13, after=relogged(NORTH, log_samples.two_indices)),
+    "other-tree-size": Fault(NORTH, 13, after=relogged(NORTH, log_samples.other_size)),
+    "other-root-hash": Fault(NORTH, 13, after=relogged(NORTH, log_samples.other_root)),
+    "checkpoint-malformed": Fault(NORTH, 13, after=relogged(NORTH, log_samples.malformed_checkpoint)),
+    "checkpoint-of-another-tree": Fault(NORTH, 13, after=relogged(NORTH, log_samples.other_tree)),
+    # 14. the log's signature
+    "checkpoint-edited": Fault(NORTH, 14, after=relogged(NORTH, log_samples.edited_signature)),
+    "unknown-log": Fault(NORTH, 14, after=relogged(NORTH, log_samples.unknown_log)),
+    "log-id-of-another-log": Fault(NORTH, 14, after=relogged(NORTH, log_samples.other_log_id)),
+    "log-signature-missing": Fault(NORTH, 14, after=relogged(NORTH, log_samples.unsigned)),
+    # 15. witnesses
+    "cosignature-does-not-fit": Fault(NORTH, 15, after=relogged(NORTH, log_samples.false_witness)),
+    "cosignature-time-edited": Fault(NORTH, 15, after=relogged(NORTH, log_samples.edited_time)),
+    # 16. rounds
     "missing-round": Fault(
-        AGGREGATION, 12,
+        AGGREGATION, 16,
         before=lambda parts: aggregation_with(
             rounds=tuple(m for m in parts.aggregation.rounds if m.round != 1)
         )(parts),
     ),
-    "last-round-gave-other-weights": Fault(AGGREGATION, 12, before=members(3, weights_out=made_up.blob("other"))),
-    "empty-round": Fault(AGGREGATION, 12, before=members(2, updates={}, weights_of_sites={})),
-    # 13. approvals
-    "other-approval": Fault(AGGREGATION, 13, before=release_with("north", approval=made_up.blob("another approval"))),
+    "last-round-gave-other-weights": Fault(AGGREGATION, 16, before=members(3, weights_out=made_up.blob("other"))),
+    "empty-round": Fault(AGGREGATION, 16, before=members(2, updates={}, weights_of_sites={})),
+    # 17. approvals
+    "other-approval": Fault(AGGREGATION, 17, before=release_with("north", approval=made_up.blob("another approval"))),
     "unapproved-site": Fault(
-        AGGREGATION, 13,
+        AGGREGATION, 17,
         before=lambda parts: aggregation_with(approvals={"north": parts.aggregation.approvals["north"]})(parts),
     ),
     "no-site-receipts": Fault(
-        AGGREGATION, 13, after=lambda files: _drop(files, *(f"receipts/{site}.json" for site in SITES))
+        AGGREGATION, 17, after=lambda files: _drop(files, *(f"receipts/{site}.json" for site in SITES))
     ),
-    # 14. what went in
-    "swapped-update": Fault(AGGREGATION, 14, before=traces("north", 2, weights_out=made_up.blob("another update"))),
+    # 18. what went in
+    "swapped-update": Fault(AGGREGATION, 18, before=traces("north", 2, weights_out=made_up.blob("another update"))),
     "unsigned-round": Fault(
-        AGGREGATION, 14,
+        AGGREGATION, 18,
         before=lambda parts: release_with("north", rounds=parts.releases["north"].rounds[:-1])(parts),
     ),
-    # 15. what each round started from
-    "broken-chain": Fault(AGGREGATION, 15, before=traces("north", 2, weights_in=made_up.blob("other weights"))),
-    "head-start": Fault(AGGREGATION, 15, before=traces("north", 0, weights_in=made_up.blob("weights from before"))),
+    # 19. what each round started from
+    "broken-chain": Fault(AGGREGATION, 19, before=traces("north", 2, weights_in=made_up.blob("other weights"))),
+    "head-start": Fault(AGGREGATION, 19, before=traces("north", 0, weights_in=made_up.blob("weights from before"))),
     "extra-round": Fault(
-        AGGREGATION, 15,
+        AGGREGATION, 19,
         before=lambda parts: release_with(
             "north",
             rounds=(

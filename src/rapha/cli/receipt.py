@@ -55,12 +55,14 @@ def show(file: ReceiptFile) -> None:
 
       rapha receipt show diabetes-within-5-years/receipts/north.json
     """
+    from rapha.proof.bundle import read_bundle
     from rapha.proof.claim import SiteClaim
-    from rapha.proof.envelope import read_receipt, unverified_payload
+    from rapha.proof.envelope import unverified_payload
     from rapha.proof.statement import parse_statement
     from rapha.sdk.folder import read_receipt_file
 
-    receipt = read_receipt(read_receipt_file(file))
+    bundle = read_bundle(read_receipt_file(file))
+    receipt = bundle.dsseEnvelope
     claim = parse_statement(unverified_payload(receipt))
     _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
     _say_facts(_site_facts(claim) if isinstance(claim, SiteClaim) else _hub_facts(claim))

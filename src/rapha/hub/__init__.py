@@ -13,6 +13,7 @@ rounds.py          carries out what progress.py decides; conductor.py says when
 tasks.py           updates and failures in
 releases.py        a site's parcel, verified at the door
 tensors.py         is this blob what the study declared; aggregation.py averages such blobs
+log_keeper.py      the public log, static files; receipts.py puts receipts into it
 delivery.py        metrics, the signed aggregation, the list of files
 blobs.py           content-addressed bytes; store/ the tables; audit.py the log; notify.py wakes who waits
 """

@@ -1,4 +1,4 @@
-"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem. Read once, frozen from then on."""
+"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem. Read once, frozen from then on."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,9 @@ MIB = 1 << 20
 
 
 class HubSettings(Record):
-    """The file `hub.json`. `name` is what nodes sign their tokens for: changing it locks out every node.
+    """The file `hub.json`. `log_origin` is the public log's name, for ever; `rapha.dev/log/NAME` where it is not given.
+
+    `name` is what nodes sign their tokens for: changing it locks out every node.
 
     `public_url` is the address that people and nodes use, where it is not http://host:port. Port 0: any free port.
     """
@@ -24,6 +26,7 @@ class HubSettings(Record):
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8400
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
@@ -45,6 +48,19 @@ class HubConfiguration(Record):
     @property
     def key(self) -> Path:
         return self.home / "key.pem"
+
+    @property
+    def log(self) -> Path:
+        """The public log: static files."""
+        return self.home / "log"
+
+    @property
+    def log_key(self) -> Path:
+        return self.home / "log-key.pem"
+
+    @property
+    def log_origin(self) -> str:
+        return self.settings.log_origin or f"rapha.dev/log/{self.settings.name}"
 
     @property
     def lock(self) -> Path:

@@ -13,6 +13,7 @@ from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
 from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import Signer, account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import OPEN, CloseRound, Complete, End, OpenRound, Wait, next_step
 from rapha.hub.standing import standing_of
@@ -33,8 +34,8 @@ _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing
 class Rounds:
     """Drives studies. `drive` may be called at any time, for one study by one thread at a time."""
 
-    def __init__(self, store: Store, blobs: Blobs, signer: Signer) -> None:
-        self._store, self._blobs, self._signer = store, blobs, signer
+    def __init__(self, store: Store, blobs: Blobs, signer: Signer, log: LogKeeper) -> None:
+        self._store, self._blobs, self._signer, self._log = store, blobs, signer, log
 
     def drive(self, study_id: str) -> datetime | None:
         """Do all that can be done now; the deadline to come back at, if there is one."""
@@ -149,7 +150,7 @@ class Rounds:
     def _complete(self, study_id: str) -> None:
         with self._store.reading() as session:
             account = account_of(session, session.get_one(StudyRow, study_id))
-        delivery = make_delivery(self._blobs, account, self._signer)
+        delivery = make_delivery(self._blobs, account, self._signer, self._log)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)
             if row.state != "releasing":

@@ -4,17 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from rapha.clock import Clock, utc_now
+from rapha.errors import ConfigurationError
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.conductor import Conductor
-from rapha.hub.configuration import HubConfiguration
+from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.delivery import Signer
 from rapha.hub.identity import Doorkeeper
+from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.notify import Bell
 from rapha.hub.rounds import Rounds
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.tables import TaskRow
-from rapha.proof import keys
+from rapha.proof import checkpoint, keys
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Hub:
     rounds: Rounds
     conductor: Conductor
     signer: Signer
+    log: LogKeeper
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -47,13 +52,28 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     """Open the home folder. Nothing runs yet.
 
     Raises:
-        ConfigurationError: the key or the database cannot be read.
+        ConfigurationError: a key, the database or the log cannot be read.
     """
     key = keys.private_from_pem(configuration.key.read_bytes())
     signer = Signer(configuration.settings.name, key, clock)
     bell = Bell()
     store = open_store(configuration.database, bell, clock)
     blobs = BlobFolder(configuration.blobs)
-    rounds = Rounds(store, blobs, signer)
+    log = open_log(configuration)
+    rounds = Rounds(store, blobs, signer, log)
     doorkeeper = Doorkeeper(store, configuration.settings.name, clock)
-    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, Conductor(rounds.drive, clock), signer)
+    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, Conductor(rounds.drive, clock), signer, log)
+
+
+def open_log(configuration: HubConfiguration) -> LogKeeper:
+    """The hub's log, with its own key; both are made where neither is there yet.
+
+    Raises:
+        ConfigurationError: one is there without the other, or they do not belong together.
+    """
+    path = configuration.log_key
+    if not path.exists():
+        if configuration.log.exists():
+            raise ConfigurationError(f"{configuration.log} is here, but its key {path} is not: restore it from a copy")
+        write_private(path, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
+    return LogKeeper(configuration.log, configuration.log_origin, checkpoint.private_from_pem(path.read_bytes()))

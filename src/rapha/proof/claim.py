@@ -34,7 +34,7 @@ T0_NOT_SHOWN = (
     "That the training was done as stated: nobody else ran it again (tier T0).",
     "That this code, and no other, ran on the signer's machine: there is no hardware evidence.",
     "That the patients' records are true or complete, or that everyone in them agreed.",
-    "That it was signed at the time it names: the signer's own clock says so, and no public log.",
+    "That it was signed at the time it names: the signer's own clock says so.",
 )
 MERGE_NOT_SHOWN = (
     "That the weights are the weighted mean of the updates: the updates themselves are not in this folder.",

@@ -2,7 +2,8 @@
 
     every receipt       1 envelope   2 key known   3 key may sign this   4 signature   5 canonical bytes   6 types
                         7 nonce   8 fields   9 signer speaks for itself   10 study   11 files
-    the aggregation     12 rounds   13 approvals   14 what went in   15 what each round started from   (chain.py)
+                        12 log entry   13 in the log   14 the log's signature   15 witnesses   (logged.py)
+    the aggregation     16 rounds   17 approvals   18 what went in   19 what each round started from   (chain.py)
 
 Pure and offline: digests and receipts in, verdicts out. After the first step that fails nothing more is claimed of that
 receipt. One hospital's receipt is judged by itself; the hub's is also held against those of the hospitals that stand.
@@ -15,11 +16,14 @@ from dataclasses import dataclass
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
-from rapha.proof import chain, keys
+from rapha.proof import chain, keys, logged
+from rapha.proof.bundle import check_entry, check_inclusion, index_of, read_bundle
 from rapha.proof.checklist import Checklist, Stopped
 from rapha.proof.claim import AGGREGATION_BUILD, SITE_BUILD, T0_NOT_SHOWN, WEIGHTS_FILE, AggregationClaim, SiteClaim
-from rapha.proof.envelope import open_envelope, read_receipt
+from rapha.proof.entry import log_entry
+from rapha.proof.envelope import open_envelope
 from rapha.proof.statement import check_nonce, check_types, parse_statement, read_canonical
+from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
 from rapha.records.study import Study
@@ -60,20 +64,21 @@ def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
 def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, SiteClaim | None]:
     found = Checklist(path)
     claim: SiteClaim | AggregationClaim | None = None
+    gaps: tuple[str, ...] = ()
     with suppress(Stopped):
-        claim = _claim_of(folder, path, found)
-    return _verdict(folder, found, claim), claim if isinstance(claim, SiteClaim) else None
+        claim, gaps = _claim_of(folder, path, found)
+    return _verdict(folder, found, claim, gaps), claim if isinstance(claim, SiteClaim) else None
 
 
 def _judge_aggregation(folder: ModelFolder, sites: list[SiteClaim]) -> Verdict:
     found = Checklist(AGGREGATION_RECEIPT)
     try:
-        claim = _claim_of(folder, AGGREGATION_RECEIPT, found)
+        claim, unseen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
         _check_chain(claim.aggregation, sites, found)
     except Stopped:
         return _verdict(folder, found, None)
-    gaps = [*chain.gaps(claim.aggregation, sites), *_uncovered(folder, [claim, *sites])]
+    gaps = [*unseen, *chain.gaps(claim.aggregation, sites), *_uncovered(folder, [claim, *sites])]
     return _verdict(folder, found, claim, gaps)
 
 
@@ -89,24 +94,24 @@ def _verdict(
 
 
 def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], found: Checklist) -> None:
-    """Steps 12 to 15. Raises Stopped at the first that fails."""
-    # 12. Rounds follow on each other and end in these weights.
+    """Steps 16 to 19. Raises Stopped at the first that fails."""
+    # 16. Rounds follow on each other and end in these weights.
     with found.step("Every round leads to the next, and the last to these weights") as say:
         say(chain.check_rounds(aggregation))
-    # 13. The hospitals that took part said yes, to this study, in the very words that they signed.
+    # 17. The hospitals that took part said yes, to this study, in the very words that they signed.
     with found.step("Every hospital that took part had approved, as it says itself") as say:
         say(chain.check_approvals(aggregation, sites))
-    # 14. What a hospital signed as handed in is what the hub says went in.
+    # 18. What a hospital signed as handed in is what the hub says went in.
     with found.step("What went into each round is what the hospitals signed") as say:
         say(chain.check_updates(aggregation, sites))
-    # 15. What came out of a round is what the hospitals say they started the next one from.
+    # 19. What came out of a round is what the hospitals say they started the next one from.
     with found.step("Each hospital started each round from what the round before gave") as say:
         say(chain.check_starts(aggregation, sites))
 
 
-def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> SiteClaim | AggregationClaim:
-    """Steps 1 to 11. Raises Stopped at the first that fails."""
-    payload, key = _signed_bytes(folder, path, found)
+def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteClaim | AggregationClaim, tuple[str, ...]]:
+    """Steps 1 to 15: the claim, and what of the log is not shown. Raises Stopped at the first that fails."""
+    bundle, payload, key = _signed_bytes(folder, path, found)
     # 5. One way to write it, so that everybody reads the same.
     with found.step("The statement is in canonical form") as say:
         value = read_canonical(payload)
@@ -135,16 +140,38 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> SiteClaim | A
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))
-    return claim
+    return claim, _check_log(folder, bundle, key, found)
 
 
-def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[bytes, TrustedKey]:
-    # 1. An envelope, and nothing else.
-    with found.step("The envelope is well formed") as say:
+def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> tuple[str, ...]:
+    """Steps 12 to 15: what is not shown of the log. Raises Stopped at the first that fails."""
+    known = folder.keys if folder.pinned is None else folder.pinned
+    # 12. What the log holds is this very signature.
+    with found.step("The log's entry is of this receipt") as say:
+        say(check_entry(bundle, log_entry(bundle.dsseEnvelope, keys.public_from_pem(key.public_key))))
+    # 13. It is in the tree that the checkpoint is of.
+    with found.step("The entry is in the log") as say:
+        checkpoint = check_inclusion(bundle)
+        say(f"entry {index_of(bundle)} of {checkpoint.size}")
+    # 14. A log that is known stands by that tree.
+    with found.step("The log's checkpoint is signed by a known log") as say:
+        where = f"in {KEYS_FILE}" if folder.pinned is None else "among the keys you pinned"
+        say(logged.check_signed_by_log(bundle, checkpoint, known, where))
+    # 15. Others have seen that tree, and none before it that contradicts it.
+    with found.step("As many witnesses as asked for have seen the log") as say:
+        seen = logged.check_witnesses(checkpoint, known)
+        say(f"seen by {', '.join(seen)}" if seen else "no witness, and none asked for")
+    return () if seen else (logged.NO_WITNESS,)
+
+
+def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:
+    # 1. A bundle with an envelope, and nothing else.
+    with found.step("The bundle and its envelope are well formed") as say:
         if path not in folder.receipts:
             raise Unproven(f"{path} is missing: ask the hub for the folder again")
-        receipt = read_receipt(folder.receipts[path])
-        say("DSSE, one signature, strict base64")
+        bundle = read_bundle(folder.receipts[path])
+        receipt = bundle.dsseEnvelope
+        say("Sigstore bundle v0.3, DSSE, one signature, one log entry, strict base64")
     # 2. A key that is known; where it is known from makes all the difference, so it is said.
     with found.step("The signing key is known") as say:
         key = _known_key(folder, receipt.signatures[0].keyid)
@@ -158,7 +185,7 @@ def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[byt
     with found.step("The signature fits the exact bytes") as say:
         payload = open_envelope(receipt, public)
         say(f"ECDSA P-256 over {len(payload)} bytes")
-    return payload, key
+    return bundle, payload, key
 
 
 def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:

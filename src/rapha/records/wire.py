@@ -148,18 +148,25 @@ class Delivery(Record):
 
 
 class TrustedKey(Record):
-    """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex."""
+    """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
+
+    P-256 of hubs and nodes, Ed25519 of logs and witnesses. A log's owner is its origin, as in its checkpoints.
+    """
 
     owner: str
-    role: Literal["hub", "node"]
+    role: Literal["hub", "node", "log", "witness"]
     keyid: str
     public_key: Pem
 
 
 class TrustedKeys(Record):
-    """The file `receipts/keys.json`, and the form in which keys are pinned beforehand."""
+    """The file `receipts/keys.json`, and the form in which keys are pinned beforehand.
+
+    `witnesses_at_least`: how many of the witnesses among the keys have to have seen a receipt's checkpoint.
+    """
 
     keys: tuple[TrustedKey, ...]
+    witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
 
 
 class Problem(Record):

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_log import signed_and_logged
 from typer.testing import CliRunner
 
 from rapha.cli.receipt import app
 from rapha.proof import keys
-from rapha.proof.envelope import seal, unverified_payload
-from rapha.records.receipt import Receipt
+from rapha.proof.envelope import unverified_payload
+from rapha.records.bundle import Bundle
 
 FOLDERS = Path(__file__).resolve().parents[2] / "vectors" / "receipts"
 
@@ -27,7 +28,7 @@ def test_a_good_folder_is_verified() -> None:
     code, output = said("verify", FOLDERS / "good")
     assert code == 0
     assert "VERIFIED: all 3 receipts hold." in output
-    assert "15 ok" in output
+    assert "19 ok" in output
     assert "What this does not show" in output
     assert "integrity, not identity" in output
 
@@ -55,10 +56,10 @@ def test_a_receipt_is_shown_in_words_and_called_unchecked(file: str, words: str)
 
 
 def test_a_receipt_cannot_write_to_the_terminal(tmp_path: Path) -> None:
-    receipt = Receipt.from_bytes((FOLDERS / "good" / "receipts" / "north.json").read_bytes())
-    payload = unverified_payload(receipt).replace(b'"mlp"', b'"\\u001b[2J[red]mlp"')
+    bundle = Bundle.from_bytes((FOLDERS / "good" / "receipts" / "north.json").read_bytes())
+    payload = unverified_payload(bundle.dsseEnvelope).replace(b'"mlp"', b'"\\u001b[2J[red]mlp"')
     file = tmp_path / "hostile.json"
-    file.write_bytes(seal(payload, keys.generate()).as_bytes())
+    file.write_bytes(signed_and_logged(payload, keys.generate()))
     code, output = said("show", file)
     assert code == 0
     assert "\x1b" not in output

@@ -1,5 +1,6 @@
 """The life of a study as hospitals and researcher see it, through the hub's own doors."""
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from patience import until
 from safetensors.numpy import load
 
 from rapha.hub.app import API
+from rapha.proof.bundle import index_of, read_bundle
+from rapha.proof.checkpoint import read_checkpoint
+from rapha.proof.tiles import TileReader, check_whole
 from rapha.proof.verify import judge
 from rapha.records.study import Study
 from rapha.records.wire import Offer, Stop, Work
@@ -82,6 +86,27 @@ def test_what_is_delivered_verifies_and_says_who_denied(hub, token, sites, study
     verdicts = {verdict.subject: verdict for verdict in judge(read_folder(tmp_path / "model"))}
     assert set(verdicts) == {"receipts/north.json", "receipts/south.json", "receipts/aggregation.json"}
     assert all(verdict.ok for verdict in verdicts.values()), verdicts
+    in_the_public_log(hub, tmp_path / "model")
+
+
+def in_the_public_log(hub, model: Path) -> None:
+    """What is delivered as logged is what the hub's log shows to anybody who asks over HTTP."""
+
+    def fetch(path: str) -> bytes:
+        answer = hub.http.get(f"/log/{path}")
+        assert answer.status_code == 200, path
+        return answer.content
+
+    checkpoint = read_checkpoint(fetch("checkpoint"))
+    assert checkpoint.size == 3
+    check_whole(fetch, checkpoint.size, checkpoint.root)
+    reader = TileReader(fetch, checkpoint.size)
+    for file in ("aggregation", "north", "south"):
+        bundle = read_bundle((model / "receipts" / f"{file}.json").read_bytes())
+        logged = bundle.verificationMaterial.tlogEntries[0]
+        assert base64.b64encode(reader.entry(index_of(bundle))).decode() == logged.canonicalizedBody
+    for missing in ("tile/0/000", "tile/0/../../log-key.pem", "tile/0/%2e%2e/%2e%2e/log-key.pem", ".writer", ""):
+        assert hub.http.get(f"/log/{missing}").status_code == 404, missing
 
 
 def test_the_order_of_arrival_does_not_show_in_the_bits(tmp_path, study_of):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from small_log import signed_and_logged, trusted_log
 
 from rapha.canonical import digest
 from rapha.proof import keys
-from rapha.proof.envelope import seal
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.proof.verify import ModelFolder, judge
 from rapha.records.receipt import Aggregation
@@ -25,14 +25,17 @@ SIGNERS = {"north": keys.generate(), "example-hub": keys.generate()}
 def trusted() -> TrustedKeys:
     public = {owner: key.public_key() for owner, key in SIGNERS.items()}
     return TrustedKeys(
-        keys=tuple(
-            TrustedKey(
-                owner=owner,
-                role="hub" if owner == "example-hub" else "node",
-                keyid=keys.keyid(key),
-                public_key=keys.public_to_pem(key),
-            )
-            for owner, key in public.items()
+        keys=(
+            trusted_log(),
+            *(
+                TrustedKey(
+                    owner=owner,
+                    role="hub" if owner == "example-hub" else "node",
+                    keyid=keys.keyid(key),
+                    public_key=keys.public_to_pem(key),
+                )
+                for owner, key in public.items()
+            ),
         )
     )
 
@@ -45,14 +48,14 @@ def folder_of(study: Study, release: Release, aggregation: Aggregation) -> Model
     of_site = {"model.safetensors": release.weights, "metrics/north.json": release.metrics}
     of_hub = {"model.safetensors": aggregation.weights, "metrics.json": aggregation.metrics}
     receipts = {
-        "receipts/north.json": seal(site_statement(release, of_site, "0" * 32, AT), SIGNERS["north"]),
-        "receipts/aggregation.json": seal(
+        "receipts/north.json": signed_and_logged(site_statement(release, of_site, "0" * 32, AT), SIGNERS["north"]),
+        "receipts/aggregation.json": signed_and_logged(
             aggregation_statement(aggregation, of_hub, "1" * 32, AT), SIGNERS["example-hub"]
         ),
     }
     return ModelFolder(
         digests={"study.json": study.digest, **of_site, **of_hub},
-        receipts={path: receipt.as_bytes() for path, receipt in receipts.items()},
+        receipts=receipts,
         study=study.as_bytes(),
         keys=trusted(),
         pinned=trusted(),

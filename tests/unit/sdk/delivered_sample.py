@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from small_log import signed_and_logged, trusted_log
+
 from rapha.canonical import digest
 from rapha.proof import keys
-from rapha.proof.envelope import seal
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.metrics import (
     CalibrationBin,
@@ -142,16 +143,16 @@ def files(study: Study, sites: tuple[str, ...] = SITES) -> dict[str, bytes]:
     for site in sites:
         release = _release(study, site, weights, digest(made[f"metrics/{site}.json"]))
         vouched = {"model.safetensors": weights, f"metrics/{site}.json": release.metrics}
-        made[f"receipts/{site}.json"] = seal(
+        made[f"receipts/{site}.json"] = signed_and_logged(
             site_statement(release, vouched, "0" * 31 + "1", AT), private[site]
-        ).as_bytes()
+        )
     whole = _aggregation(study, sites, weights, digest(made["metrics.json"]))
     vouched = {"model.safetensors": weights, "metrics.json": whole.metrics}
-    made["receipts/aggregation.json"] = seal(
+    made["receipts/aggregation.json"] = signed_and_logged(
         aggregation_statement(whole, vouched, "0" * 31 + "2", AT), private[HUB]
-    ).as_bytes()
+    )
     made["receipts/keys.json"] = TrustedKeys(
-        keys=tuple(_trusted(owner, private[owner].public_key()) for owner in private)
+        keys=(trusted_log(), *(_trusted(owner, private[owner].public_key()) for owner in private))
     ).as_bytes()
     return made
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_log import ORIGIN, WITNESS
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
@@ -37,7 +38,7 @@ def test_every_file_has_its_digest_and_receipts_their_bytes(folder: Path) -> Non
     assert found.digests == {path.relative_to(folder).as_posix(): digest(path.read_bytes()) for path in paths}
     assert sorted(found.receipts) == ["receipts/aggregation.json", "receipts/north.json", "receipts/south.json"]
     assert found.study == (folder / "study.json").read_bytes()
-    assert {key.owner for key in found.keys.keys} == {"example-hub", "north", "south"}
+    assert {key.owner for key in found.keys.keys} == {"example-hub", "north", "south", ORIGIN, WITNESS}
 
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {

@@ -20,9 +20,9 @@ class Health(Record):
 
 @router.get("/keys")
 def keys(hub: TheHub) -> TrustedKeys:
-    """The public keys of this hub and its sites, to pin beforehand."""
+    """The public keys of this hub, its log and its sites, to pin beforehand."""
     with hub.store.reading() as session:
-        return trusted_keys(session, hub.signer)
+        return trusted_keys(session, hub.signer, hub.log)
 
 
 @router.get("/health")

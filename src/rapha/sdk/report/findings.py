@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rapha.errors import Unproven
+from rapha.proof.bundle import read_bundle
 from rapha.proof.claim import AggregationClaim, SiteClaim
-from rapha.proof.envelope import read_receipt, unverified_payload
+from rapha.proof.envelope import unverified_payload
 from rapha.proof.statement import parse_statement
 from rapha.proof.verify import STUDY_FILE, ModelFolder, judge
 from rapha.records.metrics import StudyMetrics
@@ -88,5 +89,5 @@ def _read(path: Path, parse: Callable[[bytes], T]) -> T:
 def _claim(whole: ModelFolder, path: str) -> SiteClaim | AggregationClaim | None:
     """What a receipt says whose signature `judge` has checked over these very bytes."""
     with suppress(Unproven, KeyError):
-        return parse_statement(unverified_payload(read_receipt(whole.receipts[path])))
+        return parse_statement(unverified_payload(read_bundle(whole.receipts[path]).dsseEnvelope))
     return None

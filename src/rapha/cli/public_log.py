@@ -1,0 +1,91 @@
+"""`rapha log fsck` and `rapha log show`: a public log's folder, read as any stranger could. No hub, no network."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rapha.proof.checkpoint import Checkpoint
+    from rapha.records.wire import TrustedKeys
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Check a public log's folder, or show what it holds."
+)
+
+Folder = Annotated[Path, typer.Argument(help="The log's folder: HOME/log of a hub, or a copy.", show_default=False)]
+
+
+@app.command()
+def fsck(
+    folder: Folder,
+    keys: Annotated[Path | None, typer.Option("--keys", help="Keys you had beforehand (a keys.json).")] = None,
+) -> None:
+    """Work out every hash of a log again from its entries, up to the checkpoint. Ends with 11 where one differs.
+
+    Example: rapha log fsck /srv/hub/log --keys keys.json
+    """
+    from rapha.hub.log_keeper import read_log_file
+    from rapha.proof.tiles import check_whole
+    from rapha.sdk.folder import read_keys
+
+    checkpoint = _checkpoint(folder)
+    check_whole(lambda path: read_log_file(folder, path), checkpoint.size, checkpoint.root)
+    typer.echo(f"{checkpoint.origin}: {checkpoint.size} entries, and every hash follows from them")
+    typer.echo(_signed_by(checkpoint, read_keys(keys)) if keys else "signature not checked: no key was given (--keys)")
+
+
+@app.command()
+def show(
+    folder: Folder, last: Annotated[int, typer.Option(min=0, max=10_000, help="How many of the newest entries.")] = 10
+) -> None:
+    """Show a log's checkpoint, and its newest entries. Checks that each is the one that was hashed, and no signature.
+
+    Example: rapha log show /srv/hub/log --last 3
+    """
+    from rapha.hub.log_keeper import read_log_file
+    from rapha.proof.tiles import TileReader
+
+    checkpoint = _checkpoint(folder)
+    typer.echo(f"{checkpoint.origin}: {checkpoint.size} entries, root {checkpoint.root.hex()}")
+    for name, _ in checkpoint.signatures:
+        typer.echo(f"  signature line of {_plain(name)}")
+    reader = TileReader(lambda path: read_log_file(folder, path), checkpoint.size)
+    for index in range(max(0, checkpoint.size - last), checkpoint.size):
+        typer.echo(f"{index:>8}  {_line_of(reader.entry(index))}")
+
+
+def _checkpoint(folder: Path) -> "Checkpoint":
+    from rapha.hub.log_keeper import read_log_file
+    from rapha.proof.checkpoint import read_checkpoint
+
+    return read_checkpoint(read_log_file(folder, "checkpoint"))
+
+
+def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> str:
+    from rapha.errors import Unproven
+    from rapha.proof.checkpoint import check_log, public_from_pem
+
+    mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
+    if not mine:
+        raise Unproven(f"the keys file names no log {checkpoint.origin}")
+    check_log(checkpoint, public_from_pem(mine[0].public_key))
+    return f"signed by the key {mine[0].keyid[:16]} that you gave"
+
+
+def _line_of(entry: bytes) -> str:
+    """Key and digest of a receipt's entry; of anything else its length alone."""
+    try:
+        body = json.loads(entry)["spec"]["hashedRekordV002"]
+        signed = base64.b64decode(body["data"]["digest"], validate=True).hex()
+        key = base64.b64decode(body["signature"]["verifier"]["publicKey"]["rawBytes"], validate=True)
+    except (ValueError, KeyError, TypeError):
+        return f"{len(entry)} bytes of another kind"
+    return f"receipt {signed}  signed with {hashlib.sha256(key).hexdigest()[:16]}"
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,206 @@
+"""Keeps the public log: a folder of static files (proof/tiles.py) that any web server can serve, and its key.
+
+The order of writing is the whole of crash safety. Everything is written under another name, flushed, and renamed; a
+batch's tiles come first and its checkpoint last. Whoever dies in between leaves the old checkpoint, and tiles beyond it
+that nobody was told of and that the next batch writes anew. An append returns once its checkpoint is on disk: from then
+on its entries are there for good. A checkpoint that was signed and never published is gone with its draft.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from rapha import faults
+from rapha.errors import ConfigurationError, DiskFull, Unproven
+from rapha.proof.checkpoint import Checkpoint, check_log, note_key_hash, read_checkpoint, signed
+from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof
+from rapha.proof.tiles import CHECKPOINT, PATH, Edge, TileReader, edge_of, grow
+
+NO_SPACE = 28
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Where an entry is, and the proof of it under that checkpoint."""
+
+    index: int
+    proof: tuple[bytes, ...]
+    checkpoint: Checkpoint
+
+
+class LogKeeper:
+    """The one writer of a log's folder. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, origin: str, private: Ed25519PrivateKey) -> None:
+        """Open the log, or begin it.
+
+        Raises:
+            ConfigurationError: another process writes here, or the folder holds another log than this key's, or one
+                whose tiles do not fit its checkpoint.
+        """
+        self.folder, self.origin, self._private = folder, origin, private
+        self._lock = threading.Lock()
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._held = _hold(folder)
+        try:
+            self.checkpoint, self._edge = self._opened()
+        except BaseException as problem:
+            self._held.close()
+            if not isinstance(problem, Unproven):
+                raise
+            raise ConfigurationError(f"{folder}: {problem}. Restore the folder from a copy; never edit a log") from None
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        return self._private.public_key()
+
+    @property
+    def log_id(self) -> bytes:
+        """signed-note's hash of the log's name and key."""
+        return note_key_hash(self.origin, self.public)
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Append a batch; the index of its first entry. When this returns they are on disk, under a checkpoint.
+
+        Raises:
+            ValueError: an entry is longer than the format can hold.
+            DiskFull: no space; the log is as it was.
+        """
+        with self._lock:
+            first = self._edge.size
+            if entries:
+                grown = grow(self._edge, entries)
+                self._write_all(grown.files)
+                self._publish(signed(self.origin, grown.edge.size, grown.edge.root, self._private), grown.edge)
+            return first
+
+    def add(self, entries: Sequence[bytes]) -> list[Logged]:
+        """Append a batch, and prove each of its entries, all under one checkpoint. Raises as `append`."""
+        first = self.append(entries)
+        checkpoint = self.checkpoint
+        return self.prove(range(first, first + len(entries)), checkpoint)
+
+    def prove(self, indices: Iterable[int], checkpoint: Checkpoint) -> list[Logged]:
+        """The proofs of these entries under a checkpoint of this log. Raises ValueError where it has no such entry."""
+        reader = TileReader(self.read, checkpoint.size)
+        return [Logged(at, inclusion_proof(at, checkpoint.size, reader.node), checkpoint) for at in indices]
+
+    def cosign(self, checkpoint: Checkpoint) -> None:
+        """Publish the newest checkpoint with the cosignatures that `checkpoint` has; nothing where it is older."""
+        with self._lock:
+            if checkpoint.text == self.checkpoint.text:
+                self._publish(self.checkpoint.with_signatures(*checkpoint.signatures), self._edge)
+
+    def read(self, path: str) -> bytes:
+        """A file of the log, as a web server would give it.
+
+        Raises:
+            Unproven: it has no such file.
+        """
+        return read_log_file(self.folder, path)
+
+    def close(self) -> None:
+        """Let another process write here."""
+        self._held.close()
+
+    def _publish(self, checkpoint: Checkpoint, edge: Edge) -> None:
+        """The last thing of a batch. Where it fails, the disk says what holds: never sign twice for one size."""
+        try:
+            self._write_all({CHECKPOINT: checkpoint.as_bytes()})
+        except BaseException:
+            self.checkpoint, self._edge = self._opened()
+            raise
+        self.checkpoint, self._edge = checkpoint, edge
+
+    def _opened(self) -> tuple[Checkpoint, Edge]:
+        if not (self.folder / CHECKPOINT).exists():
+            if (self.folder / "tile").exists():
+                raise Unproven("tiles are here, but their checkpoint is gone")
+            first = signed(self.origin, 0, EMPTY_ROOT, self._private)
+            self._write_all({CHECKPOINT: first.as_bytes()})
+            return first, Edge(0)
+        checkpoint = read_checkpoint(self.read(CHECKPOINT))
+        if checkpoint.origin != self.origin:
+            raise Unproven(f"this is the log {checkpoint.origin}, not {self.origin}")
+        check_log(checkpoint, self.public)
+        edge = edge_of(self.read, checkpoint.size)
+        if edge.root != checkpoint.root:
+            raise Unproven("the tiles do not lead to the checkpoint's root")
+        return checkpoint, edge
+
+    def _write_all(self, files: dict[str, bytes]) -> None:
+        """Each file whole or not at all; all of them on disk when this returns."""
+        folders: set[Path] = set()
+        try:
+            for name, data in files.items():
+                folders |= self._write(self.folder / name, data)
+            for folder in sorted(folders):
+                _flush_folder(folder)
+        except OSError as error:
+            if error.errno == NO_SPACE:
+                raise DiskFull(f"no space left for the log in {self.folder}: nothing was appended") from error
+            raise
+
+    def _write(self, path: Path, data: bytes) -> set[Path]:
+        """Write one file; the folders whose own entries have changed."""
+        touched = {path.parent}
+        parent = path.parent
+        while not parent.exists():
+            touched.add(parent.parent)
+            parent = parent.parent
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.draft")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            name = "checkpoint" if path.name == CHECKPOINT else "tile"
+            faults.point(f"hub.to-rename:log/{name}")
+            self._rename(draft, path)
+            faults.point(f"hub.renamed:log/{name}")
+        finally:
+            draft.unlink(missing_ok=True)
+        return touched
+
+    def _rename(self, draft: Path, path: Path) -> None:
+        draft.replace(path)
+
+
+def read_log_file(folder: Path, path: str) -> bytes:
+    """A file of a log's folder, by one of the paths that a log may have.
+
+    Raises:
+        Unproven: that is no such path, or there is no such file.
+    """
+    if not PATH.fullmatch(path):
+        raise Unproven(f"{path[:100]!r} is not a path in a log")
+    try:
+        return (folder / path).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise Unproven(f"the log has no file {path}") from None
+
+
+def _hold(folder: Path) -> IO[bytes]:
+    file = (folder / ".writer").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ConfigurationError(f"another process writes the log in {folder}: stop it first") from None
+    return file
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

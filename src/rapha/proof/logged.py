@@ -1,0 +1,55 @@
+"""Is it in the public log, and who has seen that log? Steps 12 to 15 of a receipt's judgement. Pure."""
+
+from rapha.errors import Unproven
+from rapha.proof.bundle import log_id_of
+from rapha.proof.checkpoint import (
+    Checkpoint,
+    check_log,
+    cosignature_time,
+    keyid,
+    note_key_hash,
+    public_from_pem,
+)
+from rapha.records.bundle import Bundle
+from rapha.records.wire import TrustedKeys
+
+NO_WITNESS = (
+    "That everybody is shown the same log: no witness has seen this checkpoint, so whoever runs the log could keep one "
+    "log for you and another for somebody else."
+)
+
+
+def check_signed_by_log(bundle: Bundle, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str) -> str:
+    """A log that is known by name and key signed the checkpoint. Raises Unproven."""
+    mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
+    if not mine:
+        raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
+    for key in mine:
+        public = public_from_pem(key.public_key)
+        if note_key_hash(checkpoint.origin, public) == log_id_of(bundle):
+            if keyid(public) != key.keyid:
+                raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
+            check_log(checkpoint, public)
+            return f"{checkpoint.origin}, {checkpoint.size} entries"
+    raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
+
+
+def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
+    """The witnesses that have seen this checkpoint, each with the time: at least as many as the keys file asks for.
+
+    Raises:
+        Unproven: too few have, or the cosignature of one that is known does not fit.
+    """
+    witnesses = [key for key in known.keys if key.role == "witness"]
+    seen = {}
+    for key in witnesses:
+        public = public_from_pem(key.public_key)
+        at = cosignature_time(checkpoint, key.owner, public)
+        if at is not None:
+            seen[keyid(public)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
+    if len(seen) < known.witnesses_at_least:
+        raise Unproven(
+            f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
+            f"{known.witnesses_at_least} are asked for: fetch the folder again later, or ask the hub for more"
+        )
+    return list(seen.values())

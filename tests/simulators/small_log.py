@@ -1,0 +1,61 @@
+"""A small made-up log that receipts are in, and a witness that has seen it."""
+
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from rapha.canonical import digest
+from rapha.proof import checkpoint as notes
+from rapha.proof import keys
+from rapha.proof.bundle import bundled
+from rapha.proof.entry import log_entry
+from rapha.proof.envelope import seal
+from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash
+from rapha.records.bundle import Bundle
+from rapha.records.receipt import Receipt
+from rapha.records.wire import TrustedKey
+
+AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+ORIGIN, WITNESS = "rapha.dev/log/example-hub", "witness.example/east"
+OTHERS = tuple(b"entry %d of somebody else" % n for n in range(6))
+PLACE = 4
+
+
+def private_key(name: str) -> Ed25519PrivateKey:
+    """TEST ONLY: a key that anybody can make again."""
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(digest(b"test only " + name.encode())[7:]))
+
+
+def logged(receipt: Receipt, public: keys.PublicKey) -> Bundle:
+    """The receipt as entry 4 of 7, under a checkpoint that one witness has seen."""
+    entry = log_entry(receipt, public)
+    leaves = [leaf_hash(other) for other in (*OTHERS[:PLACE], entry, *OTHERS[PLACE:])]
+
+    def node(level: int, index: int) -> bytes:
+        return leaves[index] if level == 0 else node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1))
+
+    root = node_hash(node(2, 0), node_hash(node(1, 2), node(0, 6)))
+    signed = notes.signed(ORIGIN, len(leaves), root, private_key(ORIGIN))
+    seen = signed.with_signatures(notes.cosigned(signed, WITNESS, private_key(WITNESS), AT))
+    log_id = notes.note_key_hash(ORIGIN, private_key(ORIGIN).public_key())
+    return bundled(receipt, entry, PLACE, inclusion_proof(PLACE, len(leaves), node), seen, log_id)
+
+
+def signed_and_logged(payload: bytes, private: keys.PrivateKey) -> bytes:
+    """A receipt file."""
+    return logged(seal(payload, private), private.public_key()).as_bytes()
+
+
+def trusted_log() -> TrustedKey:
+    return _trusted(ORIGIN, "log")
+
+
+def trusted_witness() -> TrustedKey:
+    return _trusted(WITNESS, "witness")
+
+
+def _trusted(owner: str, role: str) -> TrustedKey:
+    public = private_key(owner).public_key()
+    return TrustedKey.model_validate(
+        {"owner": owner, "role": role, "keyid": notes.keyid(public), "public_key": notes.public_to_pem(public)}
+    )
