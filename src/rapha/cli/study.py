@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.study_rehearse import rehearse
+
 if TYPE_CHECKING:
     from rapha.records.wire import StudyStatus
     from rapha.sdk.client import Client
@@ -61,6 +63,9 @@ def check(file: StudyFile) -> None:
         for sentence in section.sentences:
             typer.echo(f"  {sentence}")
     typer.echo(f"\n{file} is a valid study.\n{study.digest}")
+
+
+app.command()(rehearse)
 
 
 @app.command()

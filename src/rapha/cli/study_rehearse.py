@@ -1,0 +1,97 @@
+"""`rapha study rehearse`: what a study would meet in hospitals, before any is asked."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rapha.records.site import SiteProfile
+    from rapha.records.study import Study
+    from rapha.sdk.rehearsal import SiteRehearsal
+
+HubOption = Annotated[
+    str | None, typer.Option("--hub", envvar="RAPHA_HUB", help="Take the profiles of this hub's sites.")
+]
+TokenOption = Annotated[str | None, typer.Option("--token", envvar="RAPHA_TOKEN", help="Your token for that hub.")]
+KeepOption = Annotated[
+    Path | None, typer.Option("--keep", help="Leave the made-up timelines and frozen rows in this folder.")
+]
+
+
+def rehearse(
+    file: Annotated[Path, typer.Argument(help="The study, a YAML file.", show_default=False)],
+    hub: HubOption = None,
+    token: TokenOption = None,
+    ca: Annotated[Path | None, typer.Option("--ca", help="Certificate authority of the hub (PEM).")] = None,
+    keep: KeepOption = None,
+) -> None:
+    """Try a study on made-up people, on this machine: the cohort engine, trainer and gate that hospitals run.
+
+    With a hub, as many people with such codes as each site's profile tells; without, hospitals that have all it names.
+    Finds a study that nobody could run. Its figures mean nothing: nobody is behind them.
+
+    Example: rapha study rehearse stroke-within-1-year.yaml
+    """
+    from rapha.sdk.study_file import read_study
+
+    study = read_study(file)
+    profiles = _profiles(study, hub, token, ca)
+    if keep is not None:
+        done = _with_progress(study, profiles, keep)
+    else:
+        with tempfile.TemporaryDirectory(prefix="rapha-rehearsal-") as folder:
+            done = _with_progress(study, profiles, Path(folder))
+    _tell(done)
+    _judge(study, done)
+
+
+def _profiles(study: "Study", hub: str | None, token: str | None, ca: Path | None) -> "tuple[SiteProfile, ...]":
+    from rapha.errors import ConfigurationError
+    from rapha.sdk.client import connect
+    from rapha.sdk.rehearsal import profiles_for
+
+    if hub is None:
+        return profiles_for(study)
+    if token is None:
+        raise ConfigurationError("a hub's profiles need a token: --token, or RAPHA_TOKEN")
+    with connect(hub, token, ca=ca) as client:
+        known = client.sites()
+    return tuple(profile for profile in known if not study.sites.only or profile.site in study.sites.only)
+
+
+def _with_progress(study: "Study", profiles: "tuple[SiteProfile, ...]", folder: Path) -> "tuple[SiteRehearsal, ...]":
+    from rapha.sdk.rehearsal import rehearse as run
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("rehearsing", total=len(profiles))
+        return run(
+            study, profiles, folder, lambda site, done, _: bar.update(line, completed=done, description=site or "done")
+        )
+
+
+def _tell(done: "tuple[SiteRehearsal, ...]") -> None:
+    table = Table("site", "made-up people", "in the cohort", "to train on", "events", "would")
+    for site in done:
+        cohort = site.cohort
+        numbers = [str(cohort.patients), str(cohort.train_rows), str(cohort.positives)] if cohort else ["-", "-", "-"]
+        table.add_row(site.site, str(site.people), *numbers, "run" if site.ok else f"refuse: {site.reason}")
+    Console().print(table)
+    for words in dict.fromkeys(site.words for site in done if site.words):
+        typer.echo(f"  {words}")
+
+
+def _judge(study: "Study", done: "tuple[SiteRehearsal, ...]") -> None:
+    from rapha.errors import CohortRefused
+
+    able = sum(site.ok for site in done)
+    if able < study.sites.at_least:
+        raise CohortRefused(
+            f"{able} of {len(done)} rehearsed sites could run {study.study}; it asks for {study.sites.at_least}",
+            "not-approved",
+        )
+    typer.echo(f"{study.study} would run at {able} of {len(done)} sites. Next: rapha study submit")

@@ -1,0 +1,108 @@
+"""A study on made-up timelines, site by site, through the rooms a hospital would take it through.
+
+freeze      the cohort engine: the same statement, the same refusals
+train       the trainer, in this process and without a sandbox: there is nobody to protect
+gate        every output passes the gate that a hospital's passes
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rapha.canonical import digest_file
+from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.egress import gate
+from rapha.errors import CohortRefused, EgressRefused, TrainingFailed
+from rapha.records.metrics import SiteMetrics
+from rapha.records.outputs import WEIGHTS, Command
+from rapha.records.record import Record
+from rapha.records.site import SiteProfile
+from rapha.records.study import Study
+from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.sdk.rehearsal.made_up import write_timeline
+from rapha.timeline.reader import open_timeline
+
+KEY = b"a rehearsal has no secret"
+MOST_ROUNDS = 3
+Progress = Callable[[str, int, int], None]
+"""Told the site in hand, the steps done and all steps."""
+
+
+class SiteRehearsal(Record):
+    """What became of the study at one made-up site. Exact numbers: nobody is behind them.
+
+    Either `metrics` is there, or `reason` and `words` say why the study could not be done.
+    """
+
+    site: str
+    people: int
+    cohort: FrozenCohort | None = None
+    metrics: SiteMetrics | None = None
+    reason: str | None = None
+    words: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the study would have run here to its end."""
+        return self.metrics is not None
+
+
+def rehearse(
+    study: Study, profiles: Sequence[SiteProfile], folder: Path, progress: Progress = lambda site, done, steps: None
+) -> tuple[SiteRehearsal, ...]:
+    """Rehearse at every site; timelines, frozen rows and weights are left in `folder`, one folder a site."""
+    done = []
+    for number, profile in enumerate(profiles):
+        progress(profile.site, number, len(profiles))
+        done.append(_at(study, profile, folder / profile.site))
+    progress("", len(profiles), len(profiles))
+    return tuple(done)
+
+
+def _at(study: Study, profile: SiteProfile, folder: Path) -> SiteRehearsal:
+    people = write_timeline(folder / "timeline", profile, study)
+    cohort = None
+    try:
+        frozen = folder / "input"
+        frozen.mkdir(parents=True, exist_ok=True)
+        cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen)
+        metrics = _train(study, cohort, profile.site, folder)
+    except (CohortRefused, TrainingFailed, EgressRefused) as refusal:
+        return SiteRehearsal(site=profile.site, people=people, cohort=cohort, reason=refusal.reason, words=str(refusal))
+    return SiteRehearsal(site=profile.site, people=people, cohort=cohort, metrics=metrics)
+
+
+def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteMetrics:
+    """A federation of one, a few rounds long."""
+    from rapha.training.dataset import read_dataset
+    from rapha.training.learner import Learner
+    from rapha.training.numerics import pin
+    from rapha.training.statistics import feature_statistics, start_of
+    from rapha.training.weights import write_tensors
+
+    pin()
+    output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
+    for place in (output, weights):
+        place.mkdir(exist_ok=True)
+    dataset = read_dataset(study, folder / "input" / "rows.arrow")
+    learner = Learner(study, dataset, weights, output)
+    learner.do(Command(do="prepare", round=0))
+    gate.pass_statistics(output, declared_statistics(study), few)
+    write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
+    for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
+        learner.do(Command(do="train", round=number, weights=_named(weights)))
+        passed = gate.pass_weights(output, declared_weights(study))
+        gate.pass_scores(output, few)
+        (weights / WEIGHTS).write_bytes(passed)
+    learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.patients)
+
+
+def _named(weights: Path) -> str:
+    """The present weights under the name a command knows them by."""
+    file = weights / WEIGHTS
+    name = f"{digest_file(file).removeprefix('sha256:')}.safetensors"
+    for old in weights.glob("*.safetensors"):
+        if old.name not in (WEIGHTS, name):
+            old.unlink()
+    (weights / name).write_bytes(file.read_bytes())
+    return name
