@@ -17,14 +17,14 @@ from rapha.sdk.client import Client, connect
 
 
 @contextmanager
-def little_town(hospitals: int = 3) -> Iterator[Town]:
+def little_town(hospitals: int = 3, people: int = 600) -> Iterator[Town]:
     """The town, running; every hospital approves by a rule."""
     with tempfile.TemporaryDirectory() as folder:
         town = Town(Path(folder) / "home", hospitals, isolate=True)
         with standing(town):
             codes = town.found()
             for seed, site in enumerate(town.sites):
-                deal_people(town.data(site), seed)
+                deal_people(town.data(site), seed, people)
             town.start_hub()
             for site in town.sites:
                 town.settle(site, codes[site])
@@ -34,11 +34,11 @@ def little_town(hospitals: int = 3) -> Iterator[Town]:
             yield town
 
 
-def run_study(town: Town, rounds: int) -> tuple[datetime, list[tuple[str, int | None, datetime]]]:
+def run_study(town: Town, rounds: int, **changes: str) -> tuple[datetime, list[tuple[str, int | None, datetime]]]:
     """When the study was submitted, and its events: name, round, time of the hub."""
     from rapha.clock import utc_now
 
-    path = write_study(town.home / "study.yaml", rounds=rounds, at_least=len(town.sites))
+    path = write_study(town.home / "study.yaml", rounds=rounds, at_least=len(town.sites), **changes)
     with connect(town.hub_url, town.token) as client:
         at = utc_now()
         study_id: StudyId = client.submit(path).study_id

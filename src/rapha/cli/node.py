@@ -207,7 +207,16 @@ def _journey_and_line(home: "Home") -> "tuple[Journey, HubLine]":
     from rapha.node.sandbox.choose import choose_backend
 
     settings = home.configuration
-    line = HubLine(settings.hub_url, settings.hub, settings.site, load_key(home.key), utc_now, settings.ca)
+    line = HubLine(
+        settings.hub_url,
+        settings.hub,
+        settings.site,
+        load_key(home.key),
+        utc_now,
+        settings.ca,
+        proxy=settings.proxy,
+        limit_mbit_per_second=settings.limit_mbit_per_second,
+    )
     backend = choose_backend(settings.sandbox)
     backend.check()
     return Journey(home, line, _register(home), backend, utc_now), line

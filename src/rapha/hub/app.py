@@ -50,4 +50,5 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         hub.bell.close()
         hub.conductor.close()
         hub.log.close()
+        hub.uploads.close()
         hub.store.close()

@@ -1,18 +1,30 @@
 """What a node that asks for work is given: first what to stop, then what to do, then what to decide on."""
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.dispatches import own_dispatch
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
+from rapha.hub.studies import study_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId
 from rapha.records.site import Dispatch
-from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.wire import Assignment, Offer, Poll, Stop, Work
+
+_ANYTHING = (
+    select(literal(1))
+    .where(
+        or_(
+            exists().where(DispatchRow.site == bindparam("site"), DispatchRow.stopped.is_(False)),
+            exists().where(TaskRow.site == bindparam("site"), TaskRow.state.in_(("queued", "leased"))),
+        )
+    )
+    .limit(1)
+)
+"""Cheap, for the many polls that find nothing: whether this site has any dispatch that is not over, or any open task."""
 
 
 def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
@@ -28,6 +40,8 @@ def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
 def next_assignment(store: Store, site: SiteId, poll: Poll) -> Assignment | None:
     """The next thing for this site, or None. Asking again without having heard gives the same again."""
     with store.reading() as session:
+        if session.scalar(_ANYTHING, {"site": site}) is None:
+            return None
         found = _stop(session, site) or _task(session, site, poll) or _offer(session, site, poll)
     if not isinstance(found, Work):
         return found
@@ -73,7 +87,6 @@ def _lease(change: Change, task: Task, site: SiteId) -> bool:
     if row.state != "queued":
         return False
     change.move(row, "leased", f"node:{site}")
-    change.topics.discard(f"site:{site}")  # the one who asked has it: no need to wake it
     return True
 
 
@@ -96,5 +109,5 @@ def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
             site=site,
             researcher=study.researcher,
         ),
-        study=Study.from_bytes(study.study),
+        study=study_of(study.study),
     )

@@ -50,6 +50,9 @@ class Blobs(Protocol):
     def open(self, digest: str) -> BinaryIO:
         """Its bytes, to read and seek in. Raises Conflict where there is no such blob."""
 
+    def adopt(self, file: Path, digest: str) -> None:
+        """Make a whole, verified and synced file of the same disk a blob; it is gone from its place."""
+
     def drop(self, digest: str) -> None:
         """Forget it; no error where it is not there."""
 
@@ -97,6 +100,10 @@ class BlobFolder:
         except FileNotFoundError:
             raise absent(digest) from None
 
+    def adopt(self, file: Path, digest: str) -> None:
+        with disk(self._folder):
+            _rename(file, self._path(digest))
+
     def drop(self, digest: str) -> None:
         self._path(digest).unlink(missing_ok=True)
 
@@ -113,32 +120,25 @@ class FileDraft:
     def __init__(self, path: Path, folder: Path) -> None:
         self._path, self._folder = path, folder
         self._hash = hashlib.sha256()
-        with _disk(folder):
+        with disk(folder):
             self._file = path.open("xb", buffering=0)
 
     def write(self, block: Block) -> None:
         self._hash.update(block)
         rest = memoryview(block).cast("B")
-        with _disk(self._folder):
+        with disk(self._folder):
             while rest:
                 rest = rest[self._file.write(rest) :]
 
     def settle(self, expected: str | None = None) -> str:
         digest = _agreed(self._hash.hexdigest(), expected)
-        with _disk(self._folder):
+        with disk(self._folder):
             os.fsync(self._file.fileno())
         return digest
 
     def keep(self) -> None:
-        with _disk(self._folder):
-            faults.point("hub.to-rename:blob")
-            self._path.replace(self._folder / self._hash.hexdigest())
-            faults.point("hub.renamed:blob")
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        with disk(self._folder):
+            _rename(self._path, self._folder / self._hash.hexdigest())
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +164,10 @@ class BlobMemory:
         if digest not in self._kept:
             raise absent(digest)
         return io.BytesIO(self._kept[digest])
+
+    def adopt(self, file: Path, digest: str) -> None:
+        self._kept[digest] = file.read_bytes()
+        file.unlink()
 
     def drop(self, digest: str) -> None:
         self._kept.pop(digest, None)
@@ -194,6 +198,17 @@ class MemoryDraft:
         self._data = bytearray()
 
 
+def _rename(draft: Path, blob: Path) -> None:
+    faults.point("hub.to-rename:blob")
+    draft.replace(blob)
+    faults.point("hub.renamed:blob")
+    folder = os.open(blob.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def absent(digest: str) -> Conflict:
     """The error for a blob that is not there."""
     return Conflict(f"there is no blob {digest} here: upload it first")
@@ -209,7 +224,7 @@ def _agreed(found: str, expected: str | None) -> str:
 
 
 @contextmanager
-def _disk(folder: Path) -> Iterator[None]:
+def disk(folder: Path) -> Iterator[None]:
     """Translate a full disk."""
     try:
         yield

@@ -46,6 +46,11 @@ class HubConfiguration(Record):
         return self.home / "blobs"
 
     @property
+    def uploads(self) -> Path:
+        """Large uploads under way."""
+        return self.home / "uploads"
+
+    @property
     def key(self) -> Path:
         return self.home / "key.pem"
 

@@ -14,6 +14,7 @@ from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import logged_receipts, trusted_log
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
 from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
@@ -75,7 +76,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
     took_part = [d for d in dispatches if d.decision and d.state != "denied"]
     return Account(
         study_id=row.id,
-        study=Study.from_bytes(row.study),
+        study=study_of(row.study),
         rounds=rounds,
         releases={task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels},
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},

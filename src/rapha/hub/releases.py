@@ -10,6 +10,7 @@ from rapha.hub.blobs import Blobs, read
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.studies import study_of
 from rapha.hub.tasks import check_uploaded, fail, finish, own_task, score_facts, settled
 from rapha.proof import keys
 from rapha.proof.claim import SiteClaim
@@ -19,7 +20,6 @@ from rapha.records.metrics import SiteMetrics
 from rapha.records.record import SiteId
 from rapha.records.release import Release
 from rapha.records.site import Approval
-from rapha.records.study import Study
 from rapha.records.task import Task, Update
 from rapha.records.wire import ReleaseParcel
 
@@ -80,7 +80,7 @@ def _verified(session: Session, blobs: Blobs, row: TaskRow, parcel: ReleaseParce
 
 def _check_release(session: Session, row: TaskRow, release: Release) -> None:
     stored = session.get_one(StudyRow, row.study_id)
-    study = Study.from_bytes(stored.study)
+    study = study_of(stored.study)
     decision = session.get_one(DispatchRow, row.dispatch_id).decision
     approval = Approval.from_bytes(decision) if decision else None
     expected = {

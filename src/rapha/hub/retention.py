@@ -37,6 +37,8 @@ def blobs_of_study(session: Session, study_id: str) -> set[str]:
 
 def sweep(store: Store, blobs: Blobs, digests: Iterable[str]) -> None:
     """Drop those that nothing needs. Holds the write lock, so that no upload of the same bytes slips in between."""
+    if not (digests := list(digests)):
+        return
     with store.changing() as change:
         for digest in digests:
             if not change.session.scalar(select(_needed(digest))):

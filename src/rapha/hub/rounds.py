@@ -2,6 +2,7 @@
 one: killed at any moment and started again, the hub goes on from what the store says and ends in the same bits."""
 
 import secrets
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -20,11 +21,11 @@ from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow, TaskRow
+from rapha.hub.studies import study_of
 from rapha.hub.tasks import score_facts
 from rapha.hub.updates import updates_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
-from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import declared_start, declared_weights
 
@@ -36,6 +37,8 @@ class Rounds:
 
     def __init__(self, store: Store, blobs: Blobs, signer: Signer, log: LogKeeper) -> None:
         self._store, self._blobs, self._signer, self._log = store, blobs, signer, log
+        self._let_go: defaultdict[str, set[str]] = defaultdict(set)
+        """By study: blobs to sweep once the sites have their work; those a crash leaves are swept at the next start."""
 
     def drive(self, study_id: str) -> datetime | None:
         """Do all that can be done now; the deadline to come back at, if there is one."""
@@ -44,6 +47,7 @@ class Rounds:
                 row = session.get_one(StudyRow, study_id)
                 action = next_step(standing_of(session, row, self._signer.clock()))
             if isinstance(action, Wait):
+                retention.sweep(self._store, self._blobs, self._let_go.pop(study_id, set()))
                 return action.until
             self._carry_out(study_id, action)
 
@@ -78,7 +82,7 @@ class Rounds:
                 raise Conflict(f"study {study_id} is {row.state}: it is not paused")
             if row.state == "paused":
                 change.move(row, row.paused_from, f"researcher:{researcher}", {"state": row.paused_from})
-                deadline = change.at + timedelta(minutes=Study.from_bytes(row.study).training.deadline_minutes)
+                deadline = change.at + timedelta(minutes=study_of(row.study).training.deadline_minutes)
                 open_ = select(RoundRow).where(RoundRow.study_id == study_id, RoundRow.closed_at.is_(None))
                 for round_ in change.session.scalars(open_):
                     round_.deadline = deadline
@@ -94,8 +98,7 @@ class Rounds:
         match action:
             case OpenRound():
                 with self._store.changing() as change:
-                    superseded = _open_round(change, study_id, action)
-                retention.sweep(self._store, self._blobs, superseded)
+                    self._let_go[study_id] |= set(_open_round(change, study_id, action))
             case CloseRound():
                 self._close_round(study_id, action.number)
             case Complete():
@@ -129,12 +132,12 @@ class Rounds:
                 facts["unlike_others"] = " ".join(made.unlike)
             change.tell("round.closed", "hub", study_id=study_id, round=number, facts=facts)
             let_go = retention.forget_updates(change, study_id, number) if round_.do != "evaluate" else set()
-        retention.sweep(self._store, self._blobs, let_go)
+        self._let_go[study_id] |= let_go
 
     def _aggregate(self, study_id: str, number: int) -> Combined | None:
         """What comes out of the round; None for the evaluation."""
         with self._store.reading() as session:
-            study = Study.from_bytes(session.get_one(StudyRow, study_id).study)
+            study = study_of(session.get_one(StudyRow, study_id).study)
             round_ = session.get_one(RoundRow, (study_id, number))
             before = session.get(RoundRow, (study_id, number - 1))
             updates = updates_of(session, study_id, number)
@@ -176,7 +179,7 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
         return []  # meanwhile
     before = change.session.get(RoundRow, (study_id, action.number - 1))
     weights = before.weights_out if before else None
-    deadline = change.at + timedelta(minutes=Study.from_bytes(row.study).training.deadline_minutes)
+    deadline = change.at + timedelta(minutes=study_of(row.study).training.deadline_minutes)
     if row.state != _STATE_OF[action.do]:
         change.move(row, _STATE_OF[action.do], "hub")
     change.session.add(

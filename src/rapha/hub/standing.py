@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from rapha.hub.early_stopping import rounds_to_train
 from rapha.hub.progress import RoundStanding, SiteStanding, Standing, TaskStanding
 from rapha.hub.store.tables import DispatchRow, RoundRow, StudyRow, TaskRow
+from rapha.hub.studies import study_of
 from rapha.hub.updates import updates_of
 from rapha.records.record import StudyId
 from rapha.records.study import Study
@@ -17,7 +18,7 @@ from rapha.records.wire import DispatchStatus, Feasible, StudyStatus
 
 def standing_of(session: Session, row: StudyRow, now: datetime) -> Standing:
     """Where the study stands, as `next_step` reads it."""
-    study = Study.from_bytes(row.study)
+    study = study_of(row.study)
     dispatches = session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site))
     newest = session.scalars(
         select(RoundRow).where(RoundRow.study_id == row.id).order_by(RoundRow.number.desc()).limit(1)
@@ -51,7 +52,7 @@ def _round_standing(session: Session, row: RoundRow) -> RoundStanding:
 
 def status_of(session: Session, row: StudyRow) -> StudyStatus:
     """Where the study stands, as its researcher sees it."""
-    study = Study.from_bytes(row.study)
+    study = study_of(row.study)
     newest = session.scalar(select(func.max(RoundRow.number)).where(RoundRow.study_id == row.id)) or 0
     dispatches = session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site))
     return StudyStatus(

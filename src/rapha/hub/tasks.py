@@ -10,6 +10,7 @@ from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow, UploadRow
+from rapha.hub.studies import study_of
 from rapha.hub.tensors import check_declared, read_tensors
 from rapha.records.metrics import Score
 from rapha.records.record import Record, SiteId
@@ -36,7 +37,7 @@ def receive_update(store: Store, blobs: Blobs, site: SiteId, update: Update) -> 
             return row.study_id
         _check_answers(Task.from_bytes(row.task), update)
         check_uploaded(session, site, update.weights_out)
-        study = Study.from_bytes(session.get_one(StudyRow, row.study_id).study)
+        study = study_of(session.get_one(StudyRow, row.study_id).study)
     try:
         _check_content(blobs, update, study)
     except TrainingFailed as refusal:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError
 from rapha.hub.blobs import BlobFolder, Blobs
+from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.delivery import Signer
@@ -18,6 +19,7 @@ from rapha.hub.notify import Bell
 from rapha.hub.rounds import Rounds
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.tables import TaskRow
+from rapha.hub.uploads import Uploads
 from rapha.proof import checkpoint, keys
 
 
@@ -32,6 +34,8 @@ class Hub:
     doorkeeper: Doorkeeper
     rounds: Rounds
     conductor: Conductor
+    uploads: Uploads
+    chunked: Chunked
     signer: Signer
     log: LogKeeper
 
@@ -62,7 +66,8 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     log = open_log(configuration)
     rounds = Rounds(store, blobs, signer, log)
     doorkeeper = Doorkeeper(store, configuration.settings.name, clock)
-    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, Conductor(rounds.drive, clock), signer, log)
+    conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)
+    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, conductor, uploads, Chunked(blobs), signer, log)
 
 
 def open_log(configuration: HubConfiguration) -> LogKeeper:

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rapha.errors import ConfigurationError
-from rapha.records.record import Record, SiteId, Slug
+from rapha.records.record import Real, Record, SiteId, Slug
 
 UGLY = "i-accept-that-code-can-reach-this-machine"
 
@@ -34,7 +34,8 @@ class SandboxLimits(Record):
 
 
 class NodeConfiguration(Record):
-    """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private."""
+    """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private. `proxy`: the
+    way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -42,6 +43,8 @@ class NodeConfiguration(Record):
     hub: str
     hub_key: str
     ca: str | None = None
+    proxy: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
+    limit_mbit_per_second: Annotated[Real, Field(gt=0, le=1_000_000)] | None = None
     sandbox: Literal["bubblewrap", "i-accept-that-code-can-reach-this-machine"] = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
 

@@ -7,23 +7,26 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
-from rapha import faults
-from rapha.canonical import digest_file
 from rapha.clock import Clock
 from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
+from rapha.node import transfer
 from rapha.proof import token
+from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem
 
 API = "/api/v1"
-BLOCK_BYTES = 1 << 20
+_BYTES = {"content-type": "application/octet-stream"}
+R = TypeVar("R", bound=Record)
 LOG = structlog.get_logger("rapha.node")
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
@@ -32,12 +35,24 @@ class HubLine:
     """Thread-safe: the poll loop and the runs share it."""
 
     def __init__(
-        self, url: str, hub: str, site: str, key: EllipticCurvePrivateKey, clock: Clock, ca: str | None = None
+        self,
+        url: str,
+        hub: str,
+        site: str,
+        key: EllipticCurvePrivateKey,
+        clock: Clock,
+        ca: str | None = None,
+        *,
+        proxy: str | None = None,
+        limit_mbit_per_second: float | None = None,
     ) -> None:
+        """`ca`: a PEM file of the hub's own authority. `proxy`: the way out, http://host:port. The limit is on blobs, both
+        ways together."""
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
         verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca else True
-        timeout = httpx2.Timeout(30.0, read=90.0)
-        self._client = httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=timeout)
+        timeout = httpx2.Timeout(30.0, read=90.0)  # of silence, not of the whole
+        self._client = httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=timeout, proxy=proxy)
+        self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
         self.url = url
 
     def poll(self, poll: Poll) -> Assignment | None:
@@ -59,38 +74,44 @@ class HubLine:
         self._send("PUT", path, record)
 
     def upload(self, blob: str, file: Path) -> None:
-        """Stream a file to the hub under its digest."""
-
-        def blocks() -> Iterator[bytes]:
-            with file.open("rb") as source:
-                while block := source.read(BLOCK_BYTES):
-                    yield block
-
-        headers = {"content-length": str(file.stat().st_size), "content-type": "application/octet-stream"}
-        self._request("PUT", f"/blobs/{blob}", content=blocks(), headers=headers)
+        """Bring a file to the hub under its digest."""
+        transfer.upload(self, blob, file)
 
     def download(self, blob: str, target: Path) -> None:
-        """Stream a blob into `target`; it appears there only whole and verified. A file that is there is kept."""
-        if target.is_file() and digest_file(target) == blob:
-            return
-        part = target.with_suffix(".part")
-        path = f"{API}/blobs/{blob}"
-        try:
-            with self._client.stream("GET", path, headers=self._headers("GET", path)) as response:
-                if response.status_code != httpx2.codes.OK:
-                    response.read()
-                    raise _problem(response)
-                with part.open("wb") as file:
-                    for block in response.iter_bytes(BLOCK_BYTES):
-                        file.write(block)
-        except httpx2.TransportError as error:
-            raise Unreachable(f"the hub at {self.url} cut a download: {type(error).__name__}") from error
-        if digest_file(part) != blob:
-            part.unlink()
-            raise Unreachable(f"the hub at {self.url} sent other bytes than the blob it named")
-        faults.point("node.to-rename:weights")
-        part.replace(target)
-        faults.point("node.renamed:weights")
+        """Bring a blob to `target`; it appears there only whole and verified. A file that is there is kept."""
+        transfer.download(self, blob, target)
+
+    def beginning(self, blob: str) -> tuple[bytes, int]:
+        """See `transfer.Carrier`."""
+        with self._getting(f"/blobs/{blob}", {"range": f"bytes=0-{CHUNK_BYTES - 1}"}) as response:
+            data = b"".join(self._paced(response))
+            return data, int(response.headers.get("content-range", f"/{len(data)}").rpartition("/")[2])
+
+    def chunks_of(self, blob: str) -> Chunks:
+        """See `transfer.Carrier`."""
+        with self._getting(f"/blobs/{blob}/chunks", {}) as response:
+            return self._read(Chunks, response.read())
+
+    def fetch(self, blob: str, begin: int, end: int) -> Iterator[bytes]:
+        """See `transfer.Carrier`."""
+        with self._getting(f"/blobs/{blob}", {"range": f"bytes={begin}-{end - 1}"}) as response:
+            yield from self._paced(response)
+
+    def begin_upload(self, chunks: Chunks) -> Upload:
+        """See `transfer.Carrier`."""
+        return self._read(Upload, self._send("POST", f"/blobs/{chunks.blob}/upload", chunks).content)
+
+    def send_chunk(self, blob: str, number: int, data: bytes) -> Upload:
+        """See `transfer.Carrier`."""
+        self._pace.take(len(data))
+        return self._read(
+            Upload, self._request("PUT", f"/blobs/{blob}/chunks/{number}", content=data, headers=_BYTES).content
+        )
+
+    def send_whole(self, blob: str, data: bytes) -> None:
+        """See `transfer.Carrier`."""
+        self._pace.take(len(data))
+        self._request("PUT", f"/blobs/{blob}", content=data, headers=_BYTES)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -99,9 +120,7 @@ class HubLine:
     def _send(self, method: str, path: str, record: Record) -> httpx2.Response:
         return self._request(method, path, content=record.as_bytes(), headers={"content-type": "application/json"})
 
-    def _request(
-        self, method: str, path: str, *, content: bytes | Iterator[bytes], headers: dict[str, str]
-    ) -> httpx2.Response:
+    def _request(self, method: str, path: str, *, content: bytes, headers: dict[str, str]) -> httpx2.Response:
         path = API + path
         try:
             response = self._client.request(
@@ -112,6 +131,31 @@ class HubLine:
         if response.is_success:
             return response
         raise _problem(response)
+
+    @contextmanager
+    def _getting(self, path: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+        path = API + path
+        try:
+            with self._client.stream("GET", path, headers={**headers, **self._headers("GET", path)}) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _problem(response)
+                yield response
+        except httpx2.TransportError as error:
+            raise Unreachable(f"the hub at {self.url} cut a download: {type(error).__name__}") from error
+
+    def _paced(self, response: httpx2.Response) -> Iterator[bytes]:
+        for block in response.iter_raw():
+            self._pace.take(len(block))
+            yield block
+
+    def _read(self, record: type[R], data: bytes) -> R:
+        try:
+            return record.from_bytes(data)
+        except ValidationError as error:
+            raise Unreachable(
+                f"{self.url} answered something of another form: is it a Rapha hub of this version?"
+            ) from error
 
     def _headers(self, method: str, path: str) -> dict[str, str]:
         signed = token.issue(
@@ -144,13 +188,15 @@ def persist(action: Callable[[], None], give_up_after_seconds: float = 600.0) ->
     """Do it again while the hub is out of reach, with back-off, and say so; any other error is raised at once.
 
     Raises:
-        Unreachable: the hub stayed away for `give_up_after_seconds`.
+        Unreachable: the hub stayed away for `give_up_after_seconds`, and nothing came through in that time.
     """
     start, attempt = time.monotonic(), 0
     while True:
         try:
             return action()
         except Unreachable as error:
+            if isinstance(error, transfer.CutShort):
+                start, attempt = time.monotonic(), 0
             if time.monotonic() - start > give_up_after_seconds:
                 raise
             LOG.warning("hub.away", reason=str(error), attempt=attempt + 1)

@@ -9,7 +9,7 @@ from rapha.canonical import digest, digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
-from rapha.node.hub_line import HubLine
+from rapha.node.hub_line import HubLine, persist
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.records.outputs import Command
@@ -107,12 +107,12 @@ class Runs:
 
     def fetch_weights(self, run: Run, task: Task) -> None:
         """Put the task's starting weights where the sandbox reads them; earlier ones go."""
-        if task.weights is None:
+        if (blob := task.weights) is None:
             return
-        target = run.folder.weights / f"{task.weights.removeprefix('sha256:')}.safetensors"
-        self._line.download(task.weights, target)
+        target = run.folder.weights / f"{blob.removeprefix('sha256:')}.safetensors"
+        persist(lambda: self._line.download(blob, target))
         for old in run.folder.weights.iterdir():
-            if old != target:
+            if old.stem != target.stem:
                 old.unlink()
 
     def start(self, folder: RunFolder) -> Sandbox:

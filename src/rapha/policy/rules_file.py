@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def read_rules(source: Path | str) -> SiteRules:
     return parse_rules(_text_of(source), str(source)) if isinstance(source, Path) else parse_rules(source, "rules.yaml")
 
 
+@lru_cache(maxsize=16)
 def parse_rules(text: str, name: str) -> SiteRules:
     """The rules in `text`; `name` is what messages call the file.
 

@@ -69,6 +69,11 @@ class Town:
         """The hospital where a person has to sign; the others have a rule."""
         return self.sites[-1]
 
+    @property
+    def processes(self) -> dict[str, int]:
+        """Who runs, by name, and the number of the process."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def hospital(self, site: str) -> Path:
         return self.home / "hospitals" / site
 

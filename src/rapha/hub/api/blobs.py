@@ -1,22 +1,24 @@
 """Blobs in and out, streamed: a model of any size passes through a few blocks of memory."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
-from rapha.errors import NotPermitted
+from rapha.errors import Conflict, NotPermitted
 from rapha.hub.api.credentials import TheHub, node, node_or_researcher
 from rapha.hub.api.errors import PROBLEMS, TooLarge
 from rapha.hub.blobs import Draft, absent
 from rapha.hub.configuration import MIB
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
 from rapha.hub.tokens import Researcher
+from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
 from rapha.records.record import SiteId
 
 router = APIRouter(prefix="/blobs", tags=["blobs"], responses=PROBLEMS)
@@ -26,32 +28,84 @@ _RAW = {"application/octet-stream": {"schema": {"type": "string", "format": "bin
 
 @router.put("/{digest}", status_code=204, openapi_extra={"requestBody": {"content": _RAW, "required": True}})
 async def upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: BlobDigest, request: Request) -> None:
-    """Stream a blob in. It is kept whole, under its digest, or not at all; the same again is the same as once."""
+    """Stream a blob in. It is kept whole, under its digest, or not at all; the same again is the same as once.
+
+    A large one better goes in chunks: what came through a bad line stays.
+    """
     draft = await run_in_threadpool(hub.blobs.draft)
     with draft:
         await _receive(request, draft, hub.configuration.blob_limit_bytes)
-        await run_in_threadpool(draft.settle, digest)
-
-        def keep() -> None:
-            with hub.store.changing() as change:  # together, so that no sweep comes between
-                draft.keep()
-                change.session.merge(UploadRow(digest=digest, site=site))
-
-        await run_in_threadpool(keep)
+        await run_in_threadpool(_keep, hub, site, draft, digest)
 
 
-@router.get("/{digest}", response_class=StreamingResponse, responses={200: {"content": _RAW}})
-def download(
+@router.post("/{digest}/upload")
+def begin_upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: BlobDigest, chunks: Chunks) -> Upload:
+    """Begin an upload in chunks, or go on with one: which chunk is wanted next."""
+    if chunks.blob != digest:
+        raise Conflict("the chunks are of another blob than the address says")
+    with hub.store.reading() as session:
+        if session.get(UploadRow, (digest, site)) and hub.blobs.size_bytes(digest) is not None:
+            return Upload(next_chunk=len(chunks.digests), complete=True)
+    return _upload(hub, site, digest, hub.uploads.begin(site, chunks, hub.configuration.blob_limit_bytes))
+
+
+@router.put("/{digest}/chunks/{number}", openapi_extra={"requestBody": {"content": _RAW, "required": True}})
+async def upload_chunk(
+    hub: TheHub,
+    site: Annotated[SiteId, Depends(node)],
+    digest: BlobDigest,
+    number: Annotated[int, Path(ge=0, le=200_000)],
+    request: Request,
+) -> Upload:
+    """One chunk, in its turn. After the last one the blob is kept. A chunk that is here already is no error."""
+    data = bytearray()
+    try:
+        async for block in request.stream():
+            data += block
+            if len(data) > CHUNK_BYTES:
+                raise TooLarge(f"a chunk has at most {CHUNK_BYTES} bytes")
+    except ClientDisconnect:
+        raise TooLarge("the upload was cut off") from None
+    return await run_in_threadpool(_take_chunk, hub, site, digest, number, data)
+
+
+@router.get("/{digest}/chunks")
+def chunks_of(
     hub: TheHub, asker: Annotated[SiteId | Researcher, Depends(node_or_researcher)], digest: BlobDigest
-) -> StreamingResponse:
-    """Stream a blob out: to a node the weights of its own tasks, to a researcher the files of their own deliveries."""
+) -> Chunks:
+    """The pieces of a blob, to verify each as it comes."""
+    with hub.store.reading() as session:
+        check_may_fetch(session, asker, digest)
+    return hub.chunked.chunks_of(digest)
+
+
+@router.get(
+    "/{digest}",
+    response_class=StreamingResponse,
+    responses={200: {"content": _RAW}, 206: {"content": _RAW, "description": "The bytes asked for"}},
+)
+def download(
+    hub: TheHub,
+    asker: Annotated[SiteId | Researcher, Depends(node_or_researcher)],
+    digest: BlobDigest,
+    range_: Annotated[str | None, Header(alias="range", max_length=100)] = None,
+) -> Response:
+    """Stream a blob out, or the bytes of one range of it: to a node the weights of its own tasks, to a researcher the
+    files of their own deliveries."""
     with hub.store.reading() as session:
         check_may_fetch(session, asker, digest)
     size_bytes = hub.blobs.size_bytes(digest)
     if size_bytes is None:
         raise absent(digest)
-    headers = {"content-length": str(size_bytes), "etag": f'"{digest}"'}
-    return StreamingResponse(_blocks(hub, digest), media_type="application/octet-stream", headers=headers)
+    begin, end = _span(range_, size_bytes) or (0, size_bytes)
+    headers = {"content-length": str(end - begin), "etag": f'"{digest}"', "accept-ranges": "bytes"}
+    if (begin, end) != (0, size_bytes):
+        headers["content-range"] = f"bytes {begin}-{end - 1}/{size_bytes}"
+    status = 206 if "content-range" in headers else 200
+    if end - begin <= MIB:
+        content = next(_blocks(hub, digest, begin, end), b"")
+        return Response(content, status, headers, media_type="application/octet-stream")
+    return StreamingResponse(_blocks(hub, digest, begin, end), status, headers, media_type="application/octet-stream")
 
 
 def check_may_fetch(session: Session, asker: SiteId | Researcher, digest: str) -> None:
@@ -90,7 +144,46 @@ async def _receive(request: Request, draft: Draft, limit_bytes: int) -> None:
     await run_in_threadpool(draft.write, block)
 
 
-def _blocks(hub: TheHub, digest: str) -> Iterator[bytes]:
+def _blocks(hub: TheHub, digest: str, begin: int, end: int) -> Iterator[bytes]:
     with hub.blobs.open(digest) as file:
-        while block := file.read(MIB):
+        file.seek(begin)
+        while begin < end and (block := file.read(min(MIB, end - begin))):
+            begin += len(block)
             yield block
+
+
+def _span(range_: str | None, size_bytes: int) -> tuple[int, int] | None:
+    """The bytes that a Range header of one span asks for (RFC 9110, 14.2); None for the whole, also where the header is
+    of another form, as the clause allows."""
+    found = re.fullmatch(r"bytes=([0-9]{1,18})-([0-9]{1,18})?", range_ or "")
+    if found is None:
+        return None
+    begin, end = int(found[1]), min(int(found[2] or size_bytes) + 1, size_bytes)
+    return (begin, end) if begin < end else None
+
+
+def _keep(hub: TheHub, site: SiteId, draft: Draft, digest: str) -> None:
+    draft.settle(digest)
+    with hub.store.changing() as change:  # together, so that no sweep comes between
+        draft.keep()
+        change.session.merge(UploadRow(digest=digest, site=site))
+
+
+def _take_chunk(hub: TheHub, site: SiteId, digest: str, number: int, data: bytearray) -> Upload:
+    return _upload(hub, site, digest, hub.uploads.take(site, digest, number, data))
+
+
+def _upload(hub: TheHub, site: SiteId, digest: str, next_chunk: int) -> Upload:
+    """Where the upload stands; kept as a blob, where that was the last chunk."""
+    if not hub.uploads.is_whole(site, digest):
+        return Upload(next_chunk=next_chunk)
+    try:
+        file = hub.uploads.finished(site, digest)
+    except Conflict:
+        hub.uploads.forget(site, digest)
+        raise
+    with hub.store.changing() as change:
+        hub.blobs.adopt(file, digest)
+        change.session.merge(UploadRow(digest=digest, site=site))
+    hub.uploads.forget(site, digest)
+    return Upload(next_chunk=next_chunk, complete=True)

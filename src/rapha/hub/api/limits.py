@@ -12,7 +12,8 @@ class BodyLimit:
         self._app, self._limit_bytes, self._streamed = app, limit_bytes, streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self._streamed):
+        streamed = scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(self._streamed)
+        if scope["type"] != "http" or streamed:
             await self._app(scope, receive, send)
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")

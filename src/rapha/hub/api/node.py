@@ -48,9 +48,8 @@ async def work(hub: TheHub, site: Site, poll: Poll) -> Assignment | Response:
             if found := await run_in_threadpool(next_assignment, hub.store, site, poll):
                 return found
             left = until - time.monotonic()
-            if left <= 0 or hub.bell.closed:
+            if left <= 0 or hub.bell.closed or not await listener.wait(left):
                 return Response(status_code=204)
-            await listener.wait(left)
 
 
 @router.post("/dispatches/{dispatch}/feasible", status_code=204)

@@ -10,7 +10,7 @@ from rapha.canonical import canonical_bytes
 from rapha.hub.store.tables import AuditRow
 from rapha.records.wire import Event
 
-_NOT_FOR_RESEARCHERS = ("task.leased", "task.returned", "task.withdrawn")
+NOT_FOR_RESEARCHERS = ("task.leased", "task.returned", "task.withdrawn")
 """The hub's own bookkeeping: true, and of no use to who waits for a result."""
 
 
@@ -34,7 +34,7 @@ def events_of(session: Session, study_id: str, after: int, at_most: int = 500) -
     """The events of a study with a number above `after`, oldest first, as its researcher may see them."""
     found = session.scalars(
         select(AuditRow)
-        .where(AuditRow.study_id == study_id, AuditRow.number > after, AuditRow.event.not_in(_NOT_FOR_RESEARCHERS))
+        .where(AuditRow.study_id == study_id, AuditRow.number > after, AuditRow.event.not_in(NOT_FOR_RESEARCHERS))
         .order_by(AuditRow.number)
         .limit(at_most)
     )

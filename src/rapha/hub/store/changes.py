@@ -5,9 +5,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from rapha.hub.store.audit import event_row
+from rapha.hub.store.audit import NOT_FOR_RESEARCHERS, event_row
 from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
 from rapha.records.lifecycle import check_move
+
+NEWS_FOR_SITES = ("dispatch.offered", "dispatch.failed", "dispatch.withdrawn", "dispatch.released")
+"""After these there may be an offer, or something to stop. Tasks are opened with a topic of their own."""
 
 
 @dataclass
@@ -49,10 +52,11 @@ class Change:
         round: int | None = None,
         facts: dict[str, str] | None = None,
     ) -> None:
-        """Write an audit event; whoever waits for this study or this site is woken after the commit."""
+        """Write an audit event. After the commit whoever follows the study is woken, and the site where there may be
+        something for it: what it just did itself, or what was given to it, is not news."""
         self.session.add(event_row(self.at, event, actor, study_id=study_id, site=site, round=round, facts=facts or {}))
         self.told.append(f"{event}@{site or 'hub'}" + (f":{round}" if round is not None else ""))
-        if study_id:
+        if study_id and event not in NOT_FOR_RESEARCHERS:
             self.topics.add(f"study:{study_id}")
-        if site:
+        if site and event in NEWS_FOR_SITES:
             self.topics.add(f"site:{site}")

@@ -1,0 +1,213 @@
+"""Large files between node and hub, chunk by chunk: what came through stays, what is spoilt is sent again.
+
+There is one notion of a timeout: progress. A transfer that is cut is taken up again by whoever waits for the hub, who is
+patient for as long as chunks come through, however slowly. A chunk that comes spoilt `PATIENCE` times in a row ends it.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Protocol
+
+from rapha import faults
+from rapha.canonical import digest, digest_file
+from rapha.errors import Conflict, Unreachable
+from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload, chunk_digest
+
+PATIENCE = 5
+NOTE = ".chunks"
+"""Beside a fetched file: its Chunks."""
+
+
+class CutShort(Unreachable):
+    """The line was cut, but chunks had come through since it was last taken up."""
+
+
+class Carrier(Protocol):
+    """The line, as a transfer needs it. Each raises Unreachable where the line is cut, Conflict where it is refused."""
+
+    def beginning(self, blob: str) -> tuple[bytes, int]:
+        """The first chunk of a blob, and the size of the whole."""
+
+    def chunks_of(self, blob: str) -> Chunks: ...
+
+    def fetch(self, blob: str, begin: int, end: int) -> Iterator[bytes]:
+        """Bytes `begin` to `end` of a blob, as they come."""
+
+    def begin_upload(self, chunks: Chunks) -> Upload: ...
+
+    def send_chunk(self, blob: str, number: int, data: bytes) -> Upload: ...
+
+    def send_whole(self, blob: str, data: bytes) -> None: ...
+
+
+def upload(line: Carrier, blob: str, file: Path) -> None:
+    """Bring a file to the hub under its digest. Raises Unreachable, Conflict."""
+    size_bytes = file.stat().st_size
+    if size_bytes <= CHUNK_BYTES:
+        line.send_whole(blob, file.read_bytes())
+        return
+    with file.open("rb") as source:
+        found = tuple(chunk_digest(data) for data in iter(lambda: source.read(CHUNK_BYTES), b""))
+        chunks = Chunks(blob=blob, size_bytes=size_bytes, digests=found)
+        state = line.begin_upload(chunks)
+        begun_at = furthest = state.next_chunk
+        spoilt = 0
+        while not state.complete:
+            source.seek(chunks.span(state.next_chunk)[0])
+            try:
+                state = line.send_chunk(blob, state.next_chunk, source.read(CHUNK_BYTES))
+                if state.next_chunk > furthest:
+                    furthest, spoilt = state.next_chunk, 0
+            except Conflict:  # it came spoilt, or was there already
+                if (spoilt := spoilt + 1) >= PATIENCE:
+                    raise
+                state = line.begin_upload(chunks)
+            except Unreachable as cut:
+                raise (CutShort(str(cut)) if state.next_chunk > begun_at else cut) from cut
+
+
+def download(line: Carrier, blob: str, target: Path) -> None:
+    """Bring a blob to `target`, where it appears only whole and verified. One that is there is kept; what an earlier try
+    left beside it is gone on with; chunks that an earlier file of the folder has are not fetched again.
+
+    Raises Unreachable, Conflict.
+    """
+    if target.is_file() and digest_file(target) == blob:
+        return
+    first, size_bytes = line.beginning(blob)
+    part = target.with_suffix(".part")
+    if size_bytes <= len(first):
+        part.write_bytes(first)
+        found = digest(first)
+    else:
+        chunks = line.chunks_of(blob)
+        with part.open("r+b" if part.exists() else "w+b", buffering=0) as file:
+            found = _Download(line, chunks, file, _Earlier(target.parent)).run(first)
+        target.with_suffix(NOTE).write_bytes(chunks.as_bytes())
+    if found != blob:
+        part.unlink()
+        raise Unreachable("the hub sent other bytes than the blob it named")
+    faults.point("node.to-rename:weights")
+    part.replace(target)
+    faults.point("node.renamed:weights")
+
+
+class _Download:
+    """Chunk after chunk into an open file, from what is there, from earlier files, or from the line."""
+
+    def __init__(self, line: Carrier, chunks: Chunks, file: FileIO, earlier: "_Earlier") -> None:
+        self._line, self._chunks, self._file, self._earlier = line, chunks, file, earlier
+        self._hash, self._next = hashlib.sha256(), 0
+
+    def run(self, first: bytes) -> str:
+        """SHA-256 of the whole, once every chunk is there and as it should be."""
+        while self._next < len(self._chunks.digests) and self._add(self._file.read(CHUNK_BYTES), written=True):
+            pass
+        if self._next == 0:
+            self._add(first)
+        begun_at, spoilt = self._next, 0
+        while (number := self._next) < len(self._chunks.digests):
+            if self._add(self._earlier.chunk(self._chunks.digests[number])):
+                continue
+            try:
+                self._fetch_run()
+            except Unreachable as cut:
+                raise (CutShort(str(cut)) if self._next > begun_at else cut) from cut
+            spoilt = 0 if self._next > number else spoilt + 1
+            if spoilt >= PATIENCE:
+                raise Unreachable(f"chunk {number} of a blob came spoilt {spoilt} times")
+        self._file.truncate(self._chunks.size_bytes)
+        return "sha256:" + self._hash.hexdigest()
+
+    def _fetch_run(self) -> None:
+        """From the next chunk to the last before one that an earlier file has; ends at a spoilt one."""
+        begin = self._chunks.span(self._next)[0]
+        last = self._next
+        while last + 1 < len(self._chunks.digests) and self._chunks.digests[last + 1] not in self._earlier:
+            last += 1
+        for data in _whole_chunks(self._line.fetch(self._chunks.blob, begin, self._chunks.span(last)[1])):
+            if not self._add(data):
+                return
+
+    def _add(self, data: bytes | bytearray, written: bool = False) -> bool:
+        """Whether these are the bytes of the next chunk; then they are in the file, and it is the turn of the one after."""
+        begin, end = self._chunks.span(self._next)
+        if len(data) != end - begin or chunk_digest(data) != self._chunks.digests[self._next]:
+            return False
+        if not written:
+            self._file.seek(begin)
+            write_all(self._file, data)
+        self._hash.update(data)
+        self._next += 1
+        return True
+
+
+class _Earlier:
+    """The chunks of the files that were fetched into this folder before: a layer that did not change is not sent again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._places: dict[str, tuple[Path, int]] = {}
+        for note in folder.glob(f"*{NOTE}"):
+            file = note.with_suffix(".safetensors")
+            if file.is_file():
+                chunks = Chunks.from_bytes(note.read_bytes())
+                self._places |= {each: (file, chunks.span(n)[0]) for n, each in enumerate(chunks.digests)}
+
+    def __contains__(self, chunk: str) -> bool:
+        return chunk in self._places
+
+    def chunk(self, chunk: str) -> bytes:
+        """Its bytes, to be verified; empty where no file has it."""
+        if chunk not in self._places:
+            return b""
+        path, begin = self._places.pop(chunk)
+        with path.open("rb") as file:
+            file.seek(begin)
+            return file.read(CHUNK_BYTES)
+
+
+def write_all(file: FileIO, data: bytes | bytearray) -> None:
+    """Every byte, where a raw file may take fewer at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _whole_chunks(blocks: Iterator[bytes]) -> Iterator[bytearray]:
+    """The same bytes, a chunk at a time. What comes before a cut, short of a chunk, is lost."""
+    chunk = bytearray()
+    for block in blocks:
+        chunk += block
+        while len(chunk) >= CHUNK_BYTES:
+            rest = chunk[CHUNK_BYTES:]
+            del chunk[CHUNK_BYTES:]
+            yield chunk
+            chunk = rest
+    if chunk:
+        yield chunk
+
+
+class Pace:
+    """No more than so many bytes a second, of all transfers of a node together. None: as fast as it goes."""
+
+    def __init__(
+        self,
+        bytes_per_second: float | None,
+        now: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rate, self._now, self._pause = bytes_per_second, now, pause
+        self._lock, self._free_at = threading.Lock(), now()
+
+    def take(self, size_bytes: int) -> None:
+        """Wait until so many more may pass."""
+        if self._rate is None:
+            return
+        with self._lock:
+            at = max(self._now(), self._free_at)
+            self._free_at = at + size_bytes / self._rate
+        self._pause(max(0.0, at - self._now()))

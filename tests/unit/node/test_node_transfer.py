@@ -1,0 +1,221 @@
+"""Large files on a bad line: what came through stays, what is spoilt is sent again, and nothing is believed."""
+
+import itertools
+
+import pytest
+
+from rapha.canonical import digest
+from rapha.errors import Conflict, Unreachable
+from rapha.hub.blobs import BlobFolder, put, read
+from rapha.hub.chunked import Chunked
+from rapha.hub.uploads import Uploads
+from rapha.node import transfer
+from rapha.node.transfer import CutShort, Pace, download, upload
+from rapha.records import chunks as pieces
+from rapha.records.chunks import Chunks, Upload, number_of_chunks
+
+SIZE = 1000
+CONTENT = bytes(number * 7 % 251 for number in range(10 * SIZE + 17))
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    for module in (
+        pieces,
+        transfer,
+        __import__("rapha.hub.uploads", fromlist=["x"]),
+        __import__("rapha.hub.chunked", fromlist=["x"]),
+    ):
+        monkeypatch.setattr(module, "CHUNK_BYTES", SIZE)
+
+
+class BadLine:
+    """A hub's rooms behind a line that can be cut after so many bytes, or spoil a piece."""
+
+    def __init__(self, home):
+        self.blobs, self.home = BlobFolder(home / "blobs"), home
+        self.uploads = None
+        self.restart()
+        self.cuts, self.spoil, self.carried = [], set(), 0
+
+    def restart(self):
+        if self.uploads:
+            self.uploads.close()
+        self.uploads, self.chunked = Uploads(self.home / "uploads"), Chunked(self.blobs)
+
+    def beginning(self, blob):
+        data = read(self.blobs, blob)
+        return b"".join(self._carried(data[:SIZE])), len(data)
+
+    def chunks_of(self, blob):
+        return self.chunked.chunks_of(blob)
+
+    def fetch(self, blob, begin, end):
+        yield from self._carried(read(self.blobs, blob)[begin:end])
+
+    def begin_upload(self, chunks):
+        return Upload(next_chunk=self.uploads.begin("north", chunks, 1 << 20))
+
+    def send_chunk(self, blob, number, data):
+        at = self.uploads.take("north", blob, number, b"".join(self._carried(data)))
+        if not self.uploads.is_whole("north", blob):
+            return Upload(next_chunk=at)
+        try:
+            self.blobs.adopt(self.uploads.finished("north", blob), blob)
+        finally:
+            self.uploads.forget("north", blob)
+        return Upload(next_chunk=at, complete=True)
+
+    def send_whole(self, blob, data):
+        put(self.blobs, b"".join(self._carried(data)))
+
+    def _carried(self, data):
+        for block in itertools.batched(data, 300) if hasattr(itertools, "batched") else _blocks(data):
+            if self.cuts and self.carried >= self.cuts[0]:
+                self.cuts.pop(0)
+                raise Unreachable("cut")
+            self.carried += len(block)
+            if self.carried in self.spoil:
+                self.spoil.discard(self.carried)
+                block = [block[0] ^ 1, *block[1:]]
+            yield bytes(block)
+
+
+def _blocks(data):
+    return (data[at : at + 300] for at in range(0, len(data), 300))
+
+
+@pytest.fixture
+def line(tmp_path):
+    bad = BadLine(tmp_path / "hub")
+    yield bad
+    bad.uploads.close()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "update.safetensors"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def persistently(action, line, restart=False):
+    while True:
+        try:
+            return action()
+        except Unreachable:
+            if restart:
+                line.restart()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_upload_goes_on_where_the_line_was_cut_also_on_a_hub_that_was_killed(line, file, restart):
+    line.cuts = [2500, 2600, 7000]
+    persistently(lambda: upload(line, digest(CONTENT), file), line, restart)
+    assert read(line.blobs, digest(CONTENT)) == CONTENT
+    assert line.carried < len(CONTENT) + 3 * SIZE
+
+
+def test_a_chunk_spoilt_on_its_way_up_is_sent_again_and_costs_itself_alone(line, file):
+    line.spoil = {4300}
+    upload(line, digest(CONTENT), file)
+    assert read(line.blobs, digest(CONTENT)) == CONTENT
+    assert line.carried == len(CONTENT) + SIZE and not line.spoil
+
+
+def test_an_upload_that_is_always_spoilt_ends(line, file, monkeypatch):
+    monkeypatch.setattr(line, "send_chunk", lambda blob, number, data: line.uploads.take("north", blob, number, b"?"))
+    with pytest.raises(Conflict, match="not what was announced"):
+        upload(line, digest(CONTENT), file)
+    assert line.blobs.digests() == []
+
+
+def test_an_upload_that_is_another_blob_than_it_said_is_never_kept(line, file):
+    with pytest.raises(Conflict, match="not what it was announced to be"):
+        upload(line, digest(b"something else"), file)
+    assert line.blobs.digests() == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_download_goes_on_where_it_was_cut_also_in_another_life(line, tmp_path, restart):
+    put(line.blobs, CONTENT)
+    line.cuts, target = [4000, 4100, 8000], tmp_path / "w.safetensors"
+    persistently(lambda: download(line, digest(CONTENT), target), line, restart)
+    assert target.read_bytes() == CONTENT and not target.with_suffix(".part").exists()
+    assert line.carried < len(CONTENT) + 8 * SIZE
+
+
+def test_a_cut_after_progress_says_so_and_one_without_does_not(line, tmp_path):
+    put(line.blobs, CONTENT)
+    line.cuts = [5000, 5000]
+    with pytest.raises(CutShort):
+        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    with pytest.raises(Unreachable) as caught:
+        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    assert not isinstance(caught.value, CutShort)
+
+
+def test_a_chunk_spoilt_on_its_way_down_is_fetched_again(line, tmp_path):
+    put(line.blobs, CONTENT)
+    line.spoil = {3400}
+    download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").read_bytes() == CONTENT and not line.spoil
+
+
+def test_what_lies_spoilt_on_the_disk_is_not_gone_on_with(line, tmp_path):
+    put(line.blobs, CONTENT)
+    (tmp_path / "w.part").write_bytes(CONTENT[:1500] + b"?" + CONTENT[1501:4000] + b"beyond" * SIZE)
+    download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").read_bytes() == CONTENT
+
+
+def test_layers_that_did_not_change_are_not_fetched_again(line, tmp_path):
+    download(line, put(line.blobs, CONTENT), tmp_path / "old.safetensors")
+    changed = CONTENT[: 5 * SIZE] + bytes(SIZE) + CONTENT[6 * SIZE :]
+    put(line.blobs, changed)
+    line.carried = 0
+    download(line, digest(changed), tmp_path / "new.safetensors")
+    assert (tmp_path / "new.safetensors").read_bytes() == changed
+    assert line.carried == 2 * SIZE  # the beginning, and what changed
+
+
+def test_chunks_that_do_not_make_the_blob_are_not_believed(line, tmp_path, monkeypatch):
+    other = put(line.blobs, CONTENT[::-1])
+    monkeypatch.setattr(line, "chunks_of", lambda blob: line.chunked.chunks_of(other))
+    monkeypatch.setattr(line, "beginning", lambda blob: (CONTENT[:SIZE], len(CONTENT)))
+    with pytest.raises(Unreachable, match="other bytes"):
+        line.fetch = lambda blob, begin, end: BadLine.fetch(line, other, begin, end)
+        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    assert not (tmp_path / "w.safetensors").exists() and not (tmp_path / "w.part").exists()
+
+
+def test_a_small_blob_comes_and_goes_in_one_piece(line, tmp_path):
+    small = tmp_path / "small"
+    small.write_bytes(b"figures")
+    upload(line, digest(b"figures"), small)
+    download(line, digest(b"figures"), tmp_path / "back.safetensors")
+    assert (tmp_path / "back.safetensors").read_bytes() == b"figures"
+    assert line.carried == 2 * len(b"figures") and not list((line.home / "uploads").iterdir())
+
+
+def test_a_chunk_out_of_turn_or_a_wrong_plan_is_refused(line):
+    whole = Chunks(blob=digest(CONTENT), size_bytes=len(CONTENT), digests=("0" * 64,) * number_of_chunks(len(CONTENT)))
+    with pytest.raises(Conflict, match="upload it first"):
+        line.uploads.take("north", whole.blob, 0, b"")
+    assert line.uploads.begin("north", whole, 1 << 20) == 0
+    with pytest.raises(Conflict, match="out of turn"):
+        line.uploads.take("north", whole.blob, 3, bytes(SIZE))
+    with pytest.raises(Conflict, match="at most 10 bytes"):
+        line.uploads.begin("north", whole, 10)
+    with pytest.raises(Conflict, match="another number of chunks"):
+        line.uploads.begin("north", whole.model_copy(update={"digests": ("0" * 64,)}), 1 << 20)
+
+
+def test_the_pace_is_kept_over_all_transfers_together():
+    clock = [0.0]
+    pace = Pace(1000.0, lambda: clock[0], lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    for _ in range(5):
+        pace.take(500)
+    assert clock[0] == pytest.approx(2.0)
+    free = Pace(None, lambda: 0.0, lambda seconds: pytest.fail("it waited"))
+    free.take(1 << 40)
