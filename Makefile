@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-FAST := $(BIN)/python -m pytest -m "not slow"
+FAST := $(BIN)/python -m pytest -m "not slow" -n auto
 
 .PHONY: help ready demo test test-all check docs bench
 
