@@ -30,6 +30,10 @@ def test_every_character_is_written_as_the_reference_does() -> None:
     assert canonical_bytes({"k": text}) == rfc8785.dumps({"k": text})
 
 
+def test_keys_are_in_the_order_of_utf_16() -> None:
+    assert canonical_bytes({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
+
+
 @pytest.mark.parametrize(
     "value",
     [1.5, [1.5], {"a": {"b": 0.0}}, {"\u20ac": 1, "a": 1.5}, [{"\u20ac": 1}, 1.0], 2**53, [-(2**53)], {1: "a"}, b"a",
