@@ -5,6 +5,7 @@ this page: float formatting is where two implementations disagree first.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import rfc8785
 
 BLOCK_BYTES = 1 << 20
+MAX_INTEGER = (1 << 53) - 1
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_bytes(value: Any) -> bytes:
@@ -19,7 +22,10 @@ def canonical_bytes(value: Any) -> bytes:
 
     Raises:
         TypeError: `value` holds a float or something JSON has no word for.
+        ValueError: a number is larger than every reader can hold, or a text is not Unicode.
     """
+    if _is_plain(value):  # then the standard library writes the same, many times faster
+        return _PLAIN.encode(value).encode()
     _refuse_floats(value)
     return rfc8785.dumps(value)
 
@@ -46,6 +52,21 @@ def digest_file(path: Path) -> str:
     """Digest of a file, read in blocks of 1 MiB."""
     with path.open("rb") as file:
         return digest_stream(iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+def _is_plain(value: Any) -> bool:
+    """Only kinds for which `json` writes what RFC 8785 asks for: small integers, and keys in ASCII, which both sort
+    alike."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))
+    return False
 
 
 def _refuse_floats(value: Any) -> None:

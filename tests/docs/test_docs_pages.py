@@ -25,7 +25,7 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)*(\.(py|yaml|md|toml|sql)|/)")
 WRITTEN_BY_A_COMMAND = {"config.json", "metrics.json", "report.html", "keys.json", "receipts/", "receipts/keys.json"}
 WRITTEN_BY_A_COMMAND |= {"node.yaml", "rules.yaml", "timeline/", "runs/", "outbox/", "blobs/", "metrics/", "study.yaml"}
-WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem"}
+WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem", "seen/"}
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 

@@ -104,6 +104,28 @@ def token(
             raise ConfigurationError("name a researcher, or say --list or --revoke ID")
 
 
+@app.command()
+def witness(
+    home: Folder,
+    url: Annotated[str, typer.Argument(metavar="URL", help="where the witness listens")],
+    keys: Annotated[Path, typer.Argument(metavar="KEYS", help="the keys.json that the witness handed out")],
+) -> None:
+    """Ask a witness to cosign this hub's log, from the next start on. Twice for one witness changes its address.
+
+    Example: rapha hub witness /srv/hub https://witness.example keys-of-the-witness.json
+    """
+    from rapha.errors import ConfigurationError
+    from rapha.hub.configuration import with_witness
+    from rapha.hub.witnesses import WitnessAddress
+    from rapha.sdk.folder import read_keys
+
+    mine = [key for key in read_keys(keys).keys if key.role == "witness"]
+    if len(mine) != 1 or not url.startswith(("http://", "https://")):
+        raise ConfigurationError("name an http or https address, and a keys.json that holds exactly one witness")
+    settings = with_witness(home, WitnessAddress(url=url, key=mine[0]))
+    typer.echo(f"witnesses: {', '.join(known.key.owner for known in settings.witnesses)}; start the hub again")
+
+
 def _store(home: Path):  # type: ignore[no-untyped-def]
     from contextlib import closing
 

@@ -49,6 +49,6 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
     finally:
         hub.bell.close()
         hub.conductor.close()
-        hub.log.close()
+        hub.desk.log.close()
         hub.uploads.close()
         hub.store.close()

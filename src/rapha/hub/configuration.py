@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from rapha.canonical import canonical_bytes
 from rapha.errors import ConfigurationError, DiskFull
+from rapha.hub.witnesses import WitnessAddress
 from rapha.proof import keys
 from rapha.records.record import Record, Slug
 
@@ -16,6 +17,7 @@ MIB = 1 << 20
 
 class HubSettings(Record):
     """The file `hub.json`. `log_origin` is the public log's name, for ever; `rapha.dev/log/NAME` where it is not given.
+    `witnesses` are asked to cosign it: `rapha hub witness` adds one.
 
     `name` is what nodes sign their tokens for: changing it locks out every node.
 
@@ -27,6 +29,7 @@ class HubSettings(Record):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8400
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
+    witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
@@ -141,6 +144,22 @@ def load(home: Path) -> HubConfiguration:
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(f"{file}: {place}: {first['msg']}") from error
     return HubConfiguration(home=home.absolute(), settings=settings)
+
+
+def with_witness(home: Path, address: WitnessAddress) -> HubSettings:
+    """Add a witness to the settings of a home, or give one that is there another address; what they are then.
+
+    Raises:
+        ConfigurationError: no hub lives here, hub.json is wrong, or there would be more than 16.
+    """
+    old = load(home).settings
+    others = [known.as_json() for known in old.witnesses if known.key.owner != address.key.owner]
+    try:
+        settings = HubSettings.model_validate({**old.as_json(), "witnesses": [*others, address.as_json()]})
+    except ValidationError:
+        raise ConfigurationError("a hub asks at most 16 witnesses, each by an http or https address") from None
+    write_private(home / "hub.json", canonical_bytes(settings.as_json()) + b"\n")
+    return settings
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from rapha.clock import Clock
 from rapha.hub.blobs import Blobs, put, read
-from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
-from rapha.hub.receipts import logged_receipts, trusted_log
+from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
@@ -85,14 +84,14 @@ def account_of(session: Session, row: StudyRow) -> Account:
     )
 
 
-def make_delivery(blobs: Blobs, account: Account, signer: Signer, log: LogKeeper) -> Delivery:
+def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptDesk) -> Delivery:
     """Write metrics, receipts and keys as blobs, sign, log, and list the files: only of what the study asked back."""
     sites = {site: read(blobs, parcel.release.metrics) for site, parcel in account.releases.items()}
     metrics = put(blobs, _study_metrics(account, sites).as_bytes())
-    known = TrustedKeys(keys=(signer.trusted, trusted_log(log), *account.keys))
+    known = TrustedKeys(keys=(signer.trusted, *desk.trusted, *account.keys))
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
-    bundles = logged_receipts(log, receipts, {key.keyid: key for key in known.keys})
+    bundles = desk.logged(receipts, {key.keyid: key for key in known.keys})
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
@@ -151,7 +150,7 @@ def _trusted(site: SiteRow) -> TrustedKey:
     return TrustedKey(owner=site.id, role="node", keyid=site.keyid, public_key=site.public_key)
 
 
-def trusted_keys(session: Session, signer: Signer, log: LogKeeper) -> TrustedKeys:
-    """The public keys of this hub, of its log, and of every site enrolled here."""
+def trusted_keys(session: Session, signer: Signer, desk: ReceiptDesk) -> TrustedKeys:
+    """The public keys of this hub, of its log and witnesses, and of every site enrolled here."""
     sites = session.scalars(select(SiteRow).order_by(SiteRow.id))
-    return TrustedKeys(keys=(signer.trusted, trusted_log(log), *(_trusted(site) for site in sites)))
+    return TrustedKeys(keys=(signer.trusted, *desk.trusted, *(_trusted(site) for site in sites)))

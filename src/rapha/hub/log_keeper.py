@@ -10,6 +10,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,7 @@ from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof
 from rapha.proof.tiles import CHECKPOINT, PATH, Edge, TileReader, edge_of, grow
 
 NO_SPACE = 28
+FLUSHERS = 8
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class LogKeeper:
         self._lock = threading.Lock()
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._held = _hold(folder)
+        self._flushers = ThreadPoolExecutor(FLUSHERS, thread_name_prefix="log")
         try:
             self.checkpoint, self._edge = self._opened()
         except BaseException as problem:
-            self._held.close()
+            self.close()
             if not isinstance(problem, Unproven):
                 raise
             raise ConfigurationError(f"{folder}: {problem}. Restore the folder from a copy; never edit a log") from None
@@ -76,8 +79,8 @@ class LogKeeper:
             first = self._edge.size
             if entries:
                 grown = grow(self._edge, entries)
-                self._write_all(grown.files)
-                self._publish(signed(self.origin, grown.edge.size, grown.edge.root, self._private), grown.edge)
+                checkpoint = signed(self.origin, grown.edge.size, grown.edge.root, self._private)
+                self._publish(grown.files, checkpoint, grown.edge)
             return first
 
     def add(self, entries: Sequence[bytes]) -> list[Logged]:
@@ -95,7 +98,7 @@ class LogKeeper:
         """Publish the newest checkpoint with the cosignatures that `checkpoint` has; nothing where it is older."""
         with self._lock:
             if checkpoint.text == self.checkpoint.text:
-                self._publish(self.checkpoint.with_signatures(*checkpoint.signatures), self._edge)
+                self._publish({}, self.checkpoint.with_signatures(*checkpoint.signatures), self._edge)
 
     def read(self, path: str) -> bytes:
         """A file of the log, as a web server would give it.
@@ -107,12 +110,13 @@ class LogKeeper:
 
     def close(self) -> None:
         """Let another process write here."""
+        self._flushers.shutdown()
         self._held.close()
 
-    def _publish(self, checkpoint: Checkpoint, edge: Edge) -> None:
-        """The last thing of a batch. Where it fails, the disk says what holds: never sign twice for one size."""
+    def _publish(self, tiles: dict[str, bytes], checkpoint: Checkpoint, edge: Edge) -> None:
+        """Write a batch. Where that fails, the disk says what holds: nothing else is ever signed for a published size."""
         try:
-            self._write_all({CHECKPOINT: checkpoint.as_bytes()})
+            self._write(tiles, checkpoint)
         except BaseException:
             self.checkpoint, self._edge = self._opened()
             raise
@@ -123,7 +127,7 @@ class LogKeeper:
             if (self.folder / "tile").exists():
                 raise Unproven("tiles are here, but their checkpoint is gone")
             first = signed(self.origin, 0, EMPTY_ROOT, self._private)
-            self._write_all({CHECKPOINT: first.as_bytes()})
+            self._write({}, first)
             return first, Edge(0)
         checkpoint = read_checkpoint(self.read(CHECKPOINT))
         if checkpoint.origin != self.origin:
@@ -134,41 +138,30 @@ class LogKeeper:
             raise Unproven("the tiles do not lead to the checkpoint's root")
         return checkpoint, edge
 
-    def _write_all(self, files: dict[str, bytes]) -> None:
-        """Each file whole or not at all; all of them on disk when this returns."""
-        folders: set[Path] = set()
+    def _write(self, tiles: dict[str, bytes], checkpoint: Checkpoint) -> None:
+        """Tiles, then the checkpoint; all of it on disk when this returns. What is flushed together is flushed at once:
+        a file system then needs one turn for it."""
+        files = {self.folder / name: data for name, data in {**tiles, CHECKPOINT: checkpoint.as_bytes()}.items()}
+        *paths, last = files
+        folders = {folder for path in paths for folder in _made_folders(path, self.folder)}
         try:
-            for name, data in files.items():
-                folders |= self._write(self.folder / name, data)
-            for folder in sorted(folders):
-                _flush_folder(folder)
+            # 1. Every file under another name, flushed.
+            list(self._flushers.map(_write_draft, files, files.values()))
+            # 2. The tiles by their names, and the folders that hold them, flushed.
+            for path in paths:
+                faults.point("hub.to-rename:log/tile")
+                self._rename(_draft_of(path), path)
+                faults.point("hub.renamed:log/tile")
+            list(self._flushers.map(_flush_folder, folders))
+            # 3. The checkpoint by its name, flushed: from here on the batch is in the log.
+            faults.point("hub.to-rename:log/checkpoint")
+            self._rename(_draft_of(last), last)
+            faults.point("hub.renamed:log/checkpoint")
+            _flush_folder(self.folder)
         except OSError as error:
             if error.errno == NO_SPACE:
                 raise DiskFull(f"no space left for the log in {self.folder}: nothing was appended") from error
             raise
-
-    def _write(self, path: Path, data: bytes) -> set[Path]:
-        """Write one file; the folders whose own entries have changed."""
-        touched = {path.parent}
-        parent = path.parent
-        while not parent.exists():
-            touched.add(parent.parent)
-            parent = parent.parent
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.draft")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            name = "checkpoint" if path.name == CHECKPOINT else "tile"
-            faults.point(f"hub.to-rename:log/{name}")
-            self._rename(draft, path)
-            faults.point(f"hub.renamed:log/{name}")
-        finally:
-            draft.unlink(missing_ok=True)
-        return touched
 
     def _rename(self, draft: Path, path: Path) -> None:
         draft.replace(path)
@@ -186,6 +179,28 @@ def read_log_file(folder: Path, path: str) -> bytes:
         return (folder / path).read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise Unproven(f"the log has no file {path}") from None
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.draft")
+
+
+def _made_folders(path: Path, top: Path) -> set[Path]:
+    """Make the folder of a file below `top`; the folders whose own entries change when the file is put there."""
+    changed, parent = {path.parent}, path.parent
+    while parent != top and not parent.exists():
+        changed.add(parent.parent)
+        parent = parent.parent
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return changed
+
+
+def _write_draft(path: Path, data: bytes) -> None:
+    descriptor = os.open(_draft_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _hold(folder: Path) -> IO[bytes]:

@@ -14,9 +14,9 @@ from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
 from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import Signer, account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
-from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import OPEN, CloseRound, Complete, End, OpenRound, Wait, next_step
+from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -35,8 +35,8 @@ _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing
 class Rounds:
     """Drives studies. `drive` may be called at any time, for one study by one thread at a time."""
 
-    def __init__(self, store: Store, blobs: Blobs, signer: Signer, log: LogKeeper) -> None:
-        self._store, self._blobs, self._signer, self._log = store, blobs, signer, log
+    def __init__(self, store: Store, blobs: Blobs, signer: Signer, desk: ReceiptDesk) -> None:
+        self._store, self._blobs, self._signer, self._desk = store, blobs, signer, desk
         self._let_go: defaultdict[str, set[str]] = defaultdict(set)
         """By study: blobs to sweep once the sites have their work; those a crash leaves are swept at the next start."""
 
@@ -153,7 +153,7 @@ class Rounds:
     def _complete(self, study_id: str) -> None:
         with self._store.reading() as session:
             account = account_of(session, session.get_one(StudyRow, study_id))
-        delivery = make_delivery(self._blobs, account, self._signer, self._log)
+        delivery = make_delivery(self._blobs, account, self._signer, self._desk)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)
             if row.state != "releasing":

@@ -16,10 +16,12 @@ from rapha.hub.delivery import Signer
 from rapha.hub.identity import Doorkeeper
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.notify import Bell
+from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.tables import TaskRow
 from rapha.hub.uploads import Uploads
+from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
 
 
@@ -37,7 +39,7 @@ class Hub:
     uploads: Uploads
     chunked: Chunked
     signer: Signer
-    log: LogKeeper
+    desk: ReceiptDesk
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -63,11 +65,11 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     bell = Bell()
     store = open_store(configuration.database, bell, clock)
     blobs = BlobFolder(configuration.blobs)
-    log = open_log(configuration)
-    rounds = Rounds(store, blobs, signer, log)
+    desk = ReceiptDesk(open_log(configuration), Witnesses(configuration.settings.witnesses))
+    rounds = Rounds(store, blobs, signer, desk)
     doorkeeper = Doorkeeper(store, configuration.settings.name, clock)
     conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)
-    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, conductor, uploads, Chunked(blobs), signer, log)
+    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, conductor, uploads, Chunked(blobs), signer, desk)
 
 
 def open_log(configuration: HubConfiguration) -> LogKeeper:

@@ -15,6 +15,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -27,6 +28,7 @@ LOG_SIGNATURE, COSIGNATURE = b"\x01", b"\x04"
 """signed-note's signature types: Ed25519 over the text, and a timed cosignature."""
 MAX_CHECKPOINT_BYTES = 64 << 10
 MAX_SIGNATURES = 64
+KEYS_REMEMBERED = 256
 MAX_SIZE = (1 << 63) - 1
 
 _NAME = re.compile(r"[^\s+\x00-\x1f]{1,255}")
@@ -166,6 +168,7 @@ def public_to_pem(public: Ed25519PublicKey) -> str:
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+@lru_cache(KEYS_REMEMBERED)
 def public_from_pem(pem: str) -> Ed25519PublicKey:
     """Read a log's or a witness's public key. Raises Unproven where it is none on Ed25519."""
     try:

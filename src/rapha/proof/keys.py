@@ -5,6 +5,7 @@ half of the group order: one statement and one key have exactly one signature, s
 """
 
 import hashlib
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +19,7 @@ PublicKey = ec.EllipticCurvePublicKey
 
 GROUP_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """n of P-256 (FIPS 186-5, SP 800-186)."""
+KEYS_REMEMBERED = 256
 
 
 def generate() -> PrivateKey:
@@ -54,6 +56,7 @@ def public_to_pem(public: PublicKey) -> str:
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+@lru_cache(KEYS_REMEMBERED)
 def public_from_pem(pem: str | bytes) -> PublicKey:
     """Read a public key.
 

@@ -63,8 +63,18 @@ def parse_statement(payload: bytes) -> SiteClaim | AggregationClaim:
         Unproven: not canonical, another type of statement, a short nonce, or anything missing or besides.
     """
     value = read_canonical(payload)
-    build_type = check_types(value, (SITE_BUILD, AGGREGATION_BUILD))
+    check_types(value, (SITE_BUILD, AGGREGATION_BUILD))
     check_nonce(value)
+    return read_claim(value, payload)
+
+
+def read_claim(value: Json, payload: bytes) -> SiteClaim | AggregationClaim:
+    """The claim of a statement that is canonical and of a known type: `value` is what `payload` says.
+
+    Raises:
+        Unproven: anything is missing or besides.
+    """
+    build_type = check_types(value, (SITE_BUILD, AGGREGATION_BUILD))
     try:
         claim = _site_claim(value) if build_type == SITE_BUILD else _aggregation_claim(value)
         again = canonical_bytes(claim_json(claim))

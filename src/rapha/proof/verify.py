@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
@@ -22,7 +23,7 @@ from rapha.proof.checklist import Checklist, Stopped
 from rapha.proof.claim import AGGREGATION_BUILD, SITE_BUILD, T0_NOT_SHOWN, WEIGHTS_FILE, AggregationClaim, SiteClaim
 from rapha.proof.entry import log_entry
 from rapha.proof.envelope import open_envelope
-from rapha.proof.statement import check_nonce, check_types, parse_statement, read_canonical
+from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -59,6 +60,11 @@ def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
     judged = [_judge_site(folder, path) for path in sorted(folder.receipts) if path != AGGREGATION_RECEIPT]
     standing = [claim for _, claim in judged if claim is not None]
     return (*(verdict for verdict, _ in judged), _judge_aggregation(folder, standing))
+
+
+def judge_receipt(folder: ModelFolder, path: str) -> Verdict:
+    """The verdict on one hospital's receipt alone."""
+    return _judge_site(folder, path)[0]
 
 
 def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, SiteClaim | None]:
@@ -125,7 +131,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteCla
         say(check_nonce(value))
     # 8. All of it is understood.
     with found.step("Every field is there, and none besides") as say:
-        claim = parse_statement(payload)
+        claim = read_claim(value, payload)
         say("the whole statement is understood")
     # 9. Nobody signs for another.
     with found.step("The signer speaks for itself") as say:
@@ -136,7 +142,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteCla
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = _study_of(folder, claim)
-        say(f"{study.study}, {study.digest}")
+        say(f"{study.study}, {digest(folder.study or b'')}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))
@@ -225,7 +231,7 @@ def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study
         if (cohort.study_digest, cohort.site) != (stated.study_digest, claim.release.site):
             raise Unproven("the cohort was frozen for another study, or by another hospital")
     try:
-        study = Study.from_bytes(folder.study)
+        study = _read_study(folder.study)
     except ValueError:
         raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
     if study.study != stated.study:
@@ -233,6 +239,12 @@ def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study
     if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
         raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
     return study
+
+
+@lru_cache(1)
+def _read_study(data: bytes) -> Study:
+    """All receipts of a folder are of one study."""
+    return Study.from_bytes(data)
 
 
 def _check_files(folder: ModelFolder, claim: SiteClaim | AggregationClaim, study: Study) -> str:

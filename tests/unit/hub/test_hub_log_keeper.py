@@ -122,6 +122,27 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     keeper.close()
 
 
+def test_a_failure_after_the_checkpoint_was_published_does_not_fork(tmp_path: Path) -> None:
+    class Failing(LogKeeper):
+        failing = False
+
+        def _rename(self, draft: Path, path: Path) -> None:
+            super()._rename(draft, path)
+            if self.failing and path.name == "checkpoint":
+                raise OSError(5, "Input/output error")
+
+    keeper = Failing(tmp_path / "log", ORIGIN, KEY)
+    keeper.append(entries(0, 10))
+    keeper.failing = True
+    with pytest.raises(OSError, match="Input/output"):
+        keeper.append(entries(10, 5))
+    keeper.failing = False
+    published = read_checkpoint(keeper.read("checkpoint"))
+    assert keeper.append(entries(15, 1)) == published.size == 15
+    same_log(keeper, published)
+    keeper.close()
+
+
 def test_one_writer_only(tmp_path: Path) -> None:
     keeper = LogKeeper(tmp_path / "log", ORIGIN, KEY)
     with pytest.raises(ConfigurationError, match="another process"):
@@ -145,6 +166,12 @@ def test_a_log_of_another_key_name_or_content_is_not_taken_up(tmp_path: Path) ->
     with pytest.raises(ConfigurationError, match="not those that were hashed"):
         LogKeeper(folder, ORIGIN, KEY)
     tile.write_bytes(data)
+    upper = folder / "tile" / "1" / "000.p" / "1"
+    data = upper.read_bytes()
+    upper.write_bytes(bytes(32))
+    with pytest.raises(ConfigurationError, match="do not lead to the checkpoint's root"):
+        LogKeeper(folder, ORIGIN, KEY)
+    upper.write_bytes(data)
     (folder / "checkpoint").unlink()
     with pytest.raises(ConfigurationError, match="checkpoint is gone"):
         LogKeeper(folder, ORIGIN, KEY)

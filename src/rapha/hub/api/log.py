@@ -15,7 +15,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 @router.get("/log/checkpoint", response_class=Response)
 def checkpoint(hub: TheHub) -> Response:
     """The newest checkpoint: one that is on disk for good, never one that a crash could take back."""
-    text = hub.log.checkpoint.as_bytes()
+    text = hub.desk.log.checkpoint.as_bytes()
     return Response(text, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
@@ -23,7 +23,7 @@ def checkpoint(hub: TheHub) -> Response:
 def tile(hub: TheHub, path: str) -> Response:
     """A tile of hashes, or of entries."""
     try:
-        data = hub.log.read(path) if path != CHECKPOINT else b""
+        data = hub.desk.log.read(path) if path != CHECKPOINT else b""
     except Unproven as missing:
         return problem(404, "not-found", str(missing))
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": FOR_EVER})

@@ -22,7 +22,7 @@ class Health(Record):
 def keys(hub: TheHub) -> TrustedKeys:
     """The public keys of this hub, its log and its sites, to pin beforehand."""
     with hub.store.reading() as session:
-        return trusted_keys(session, hub.signer, hub.log)
+        return trusted_keys(session, hub.signer, hub.desk)
 
 
 @router.get("/health")
