@@ -12,7 +12,13 @@ from mortal_town import NEVER, MortalTown, labels, mortal_town, outcome
 from rapha.cli.demo.town import SITES
 
 pytestmark = pytest.mark.slow
-FIRST = ".*#1"
+HUB = (
+    r"hub\.to-[^:]*:task.*#1",
+    r"hub\.to-[^:]*:(?!task).*#1",
+    r"hub\.(?!to-)[^:]*:task.*#1",
+    r"hub\.(?!to-)[^:]*:(?!task).*#1",
+)
+AGENT = (r"node\.to-.*#1", r"node\.(?!to-).*#1")
 AT_START = {(f"hub.{when}", f"site.profiled@{site}") for when in ("to-commit", "committed") for site in SITES}
 """An agent that starts says what its hospital has; the agents that nobody disturbs do not start again."""
 Undisturbed = tuple[dict[str, object], dict[str, list[str]]]
@@ -68,21 +74,29 @@ def events(passed: list[str]) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(("number", "pattern"), [(0, each) for each in HUB] + [(1, each) for each in AGENT])
 def test_one_dies_at_every_recorded_step_of_one_study(
     town: MortalTown,
     undisturbed: Undisturbed,
     dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
     number: int,
+    pattern: str,
 ) -> None:
+    """All steps of one kind in one study, death after death; the kinds together are every step."""
     name = ("hub", town.sites[0])[number]
     expected, passed = undisturbed
-    found, deaths, points = dies(name, FIRST)
+    found, deaths, points = dies(name, pattern)
     assert found == expected
     missing = events(passed[name]) - AT_START - events(points)
     assert not {(when, event) for when, event in missing if not event.endswith(".sent")}
     assert all(("node.committed", event.replace(".sent", ".leaving")) in events(points) for _, event in missing)
-    assert deaths == len({label.rpartition("#")[0] for label in points}) > 20
+    assert deaths == len([label for label in points if re.fullmatch(pattern, label)]) > 10
+
+
+def test_the_kinds_together_are_every_step(undisturbed: Undisturbed) -> None:
+    for kinds, labels_ in zip((HUB, AGENT), undisturbed[1].values(), strict=True):
+        firsts = [label for label in labels_ if label.endswith("#1")]
+        assert [sum(bool(re.fullmatch(kind, label)) for kind in kinds) for label in firsts] == [1] * len(firsts)
 
 
 @pytest.mark.parametrize(("number", "batch", "batches"), [*((0, each, 5) for each in range(5)), (1, 0, 2), (1, 1, 2)])

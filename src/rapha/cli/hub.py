@@ -4,12 +4,15 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the others of a hub waiting: a request is a few short turns of several of them."""
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")]
 
 
@@ -44,6 +47,7 @@ def run(home: Folder) -> None:
     from rapha.hub.configuration import load
 
     log_to_stderr()
+    sys.setswitchinterval(SWITCH_SECONDS)
     configuration = load(home)
     lock = _lock(configuration.lock)
     listener = _listen(configuration.settings.host, configuration.settings.port)

@@ -63,7 +63,7 @@ def _check_plain(found: os.stat_result, name: str, limit_bytes: int) -> None:
 
 def _read(descriptor: int, limit_bytes: int) -> bytes:
     blocks, left = [], limit_bytes + 1
-    while left > 0 and (block := os.read(descriptor, min(left, 1 << 24))):
+    while left > 0 and (block := os.read(descriptor, min(left, 1 << 30))):
         blocks.append(block)
         left -= len(block)
     return b"".join(blocks)

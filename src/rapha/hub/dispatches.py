@@ -5,6 +5,7 @@ import secrets
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rapha.canonical import digest
 from rapha.errors import Conflict, NotPermitted
 from rapha.hub.progress import OPEN
 from rapha.hub.routing import Route, route
@@ -16,10 +17,21 @@ from rapha.records.study import Study
 from rapha.records.wire import Feasible, Pending
 
 
-def submit(change: Change, study: Study, researcher: str) -> StudyRow:
-    """Take a study in and route it: it is recruiting when this returns, or refused with the reason."""
+def submit(change: Change, study: Study, researcher: str, key: str | None = None) -> StudyRow:
+    """Take a study in and route it: it is recruiting when this returns, or refused with the reason.
+
+    `key`: the same study of the same researcher under the same key is the same one, so a lost answer loses nothing.
+
+    Raises:
+        Conflict: another study was handed in under this key.
+    """
+    study_id = f"s-{digest(f'{researcher} {key}'.encode())[7:23] if key else secrets.token_hex(8)}"
+    if (known := change.session.get(StudyRow, study_id)) is not None:
+        if (known.researcher, known.digest) != (researcher, study.digest):
+            raise Conflict("another study was handed in under this key: hand each in under its own")
+        return known
     row = StudyRow(
-        id=f"s-{secrets.token_hex(8)}",
+        id=study_id,
         digest=study.digest,
         name=study.study,
         study=study.as_bytes(),

@@ -5,6 +5,7 @@
 
 import ipaddress
 import random
+import secrets
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,9 @@ def connect(url: str, token: str, *, ca: Path | None = None) -> "Client":
     return Client(http)
 
 
+SUBMIT_TRIES = 3
+
+
 class Client:
     """What a researcher can ask of a hub. Use as a context manager, or call `close`.
 
@@ -81,10 +85,21 @@ class Client:
         self._http.close()
 
     def submit(self, study: Study | Path | str) -> Submitted:
-        """Hand in a study, or the study of a file. Raises StudyError for a file that is wrong."""
+        """Hand in a study, or the study of a file. Raises StudyError for a file that is wrong.
+
+        Asked again a little later where no answer came: under the same key, so that it is handed in once.
+        """
         whole = study if isinstance(study, Study) else read_study(study)
-        headers = {"Content-Type": "application/json"}
-        return self._read(Submitted, self._ask("POST", "/studies", content=whole.as_bytes(), headers=headers))
+        headers = {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16)}
+        for attempt in range(SUBMIT_TRIES):
+            try:
+                answer = self._ask("POST", "/studies", content=whole.as_bytes(), headers=headers)
+                break
+            except Unreachable:
+                if attempt + 1 == SUBMIT_TRIES:
+                    raise
+                self._pause(back_off(attempt))
+        return self._read(Submitted, answer)
 
     def status(self, study_id: str) -> StudyStatus:
         """Where a study stands."""

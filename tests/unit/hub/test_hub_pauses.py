@@ -171,3 +171,20 @@ def test_training_ends_early_when_validation_stands(hub, token, sites, study_of)
     for site in sites[1:]:
         site.do(task_of(site))
     hub.wait_for(study_id, token, "completed")
+
+
+def test_a_study_handed_in_twice_under_one_key_is_one(hub, token, sites, study_of):
+    study, other = study_of(rounds=1, at_least=3), study_of(rounds=2, at_least=3)
+
+    def submit(whole, key, who=token):
+        headers = bearer(who) | ({"idempotency-key": key} if key else {})
+        return hub.http.post(f"{API}/studies", content=whole.as_bytes(), headers=headers)
+
+    first = submit(study, "k" * 16).json()["study_id"]
+    assert submit(study, "k" * 16).json()["study_id"] == first
+    assert submit(other, "k" * 16).status_code == 409
+    assert submit(study, "l" * 16).json()["study_id"] != first
+    assert submit(study, None).json()["study_id"] != first
+    assert submit(study, "k" * 16, hub.token("eve")).json()["study_id"] != first
+    names = [event.event for event in hub.events(first, token)]
+    assert names.count("study.submitted") == 1 and names.count("dispatch.offered") == 3

@@ -25,10 +25,12 @@ class FakeHub(httpx2.BaseTransport):
         self.delivery, self.blobs = delivery, blobs or {}
         self.asked: list[str] = []
         self.cut: dict[str, int] = {}
+        self.keys: list[str] = []
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path.removeprefix(API)
         self.asked.append(f"{request.method} {path}")
+        self.keys += [request.headers["Idempotency-Key"]] if "Idempotency-Key" in request.headers else []
         if self.faults:
             fault = self.faults.pop(0)
             if isinstance(fault, Exception):

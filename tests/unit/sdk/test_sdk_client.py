@@ -166,3 +166,13 @@ def test_a_token_and_an_authority_that_cannot_be(tmp_path: Path) -> None:
     for path in (tmp_path / "ca.pem", tmp_path / "none.pem"):
         with pytest.raises(ConfigurationError, match="cannot be read as a PEM file"):
             rapha.connect("https://hub.example", "token", ca=path)
+
+
+def test_a_lost_answer_to_a_submission_is_asked_for_again_under_the_same_key() -> None:
+    hub, waits = FakeHub(), []
+    hub.faults = [httpx2.ReadTimeout("lost")] * 2
+    client_of(hub, pause=waits.append).submit(sample.example("time-to-death"))
+    assert len(waits) == 2 and len(set(hub.keys)) == 1 and len(hub.studies) == 1
+    hub.faults = [httpx2.ConnectError("refused")] * 3
+    with pytest.raises(Unreachable):
+        client_of(hub, pause=waits.append).submit(sample.example("time-to-death"))

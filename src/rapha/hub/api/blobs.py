@@ -32,6 +32,9 @@ async def upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: Bl
 
     A large one better goes in chunks: what came through a bad line stays.
     """
+    if 0 < _announced(request, hub.configuration.blob_limit_bytes) <= MIB:
+        await run_in_threadpool(_keep_small, hub, site, digest, await _whole(request, MIB))
+        return
     draft = await run_in_threadpool(hub.blobs.draft)
     with draft:
         await _receive(request, draft, hub.configuration.blob_limit_bytes)
@@ -58,14 +61,7 @@ async def upload_chunk(
     request: Request,
 ) -> Upload:
     """One chunk, in its turn. After the last one the blob is kept. A chunk that is here already is no error."""
-    data = bytearray()
-    try:
-        async for block in request.stream():
-            data += block
-            if len(data) > CHUNK_BYTES:
-                raise TooLarge(f"a chunk has at most {CHUNK_BYTES} bytes")
-    except ClientDisconnect:
-        raise TooLarge("the upload was cut off") from None
+    data = await _whole(request, CHUNK_BYTES)
     return await run_in_threadpool(_take_chunk, hub, site, digest, number, data)
 
 
@@ -124,11 +120,30 @@ def check_may_fetch(session: Session, asker: SiteId | Researcher, digest: str) -
         raise NotPermitted(f"the blob {digest} is not yours to fetch, or is not here")
 
 
-async def _receive(request: Request, draft: Draft, limit_bytes: int) -> None:
-    """Take the body into the draft, block by block."""
+def _announced(request: Request, limit_bytes: int) -> int:
+    """How long the body says it is, 0 where it does not. Raises TooLarge."""
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > limit_bytes:
         raise TooLarge(f"a blob has at most {limit_bytes} bytes here")
+    return int(announced)
+
+
+async def _whole(request: Request, limit_bytes: int) -> bytearray:
+    """A body of at most so many bytes. Raises TooLarge, also where it was cut off."""
+    data = bytearray()
+    try:
+        async for block in request.stream():
+            data += block
+            if len(data) > limit_bytes:
+                raise TooLarge(f"this has at most {limit_bytes} bytes")
+    except ClientDisconnect:
+        raise TooLarge("the upload was cut off") from None
+    return data
+
+
+async def _receive(request: Request, draft: Draft, limit_bytes: int) -> None:
+    """Take the body into the draft, block by block."""
+    _announced(request, limit_bytes)
     block, received = bytearray(), 0
     try:
         async for chunk in request.stream():
@@ -167,6 +182,12 @@ def _keep(hub: TheHub, site: SiteId, draft: Draft, digest: str) -> None:
     with hub.store.changing() as change:  # together, so that no sweep comes between
         draft.keep()
         change.session.merge(UploadRow(digest=digest, site=site))
+
+
+def _keep_small(hub: TheHub, site: SiteId, digest: str, data: bytearray) -> None:
+    with hub.blobs.draft() as draft:
+        draft.write(data)
+        _keep(hub, site, draft, digest)
 
 
 def _take_chunk(hub: TheHub, site: SiteId, digest: str, number: int, data: bytearray) -> Upload:

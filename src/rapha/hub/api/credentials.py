@@ -16,8 +16,12 @@ _RESEARCHER = HTTPBearer(auto_error=False, scheme_name="researcher", description
 _Credentials = HTTPAuthorizationCredentials | None
 
 
-def the_hub(request: Request) -> Hub:
-    """The hub that this application is."""
+async def the_hub(request: Request) -> Hub:
+    """The hub that this application is. Async, so that no thread is taken for it."""
+    return _hub_of(request)
+
+
+def _hub_of(request: Request) -> Hub:
     hub: Hub = request.app.state.hub
     return hub
 
@@ -28,7 +32,7 @@ TheHub = Annotated[Hub, Depends(the_hub)]
 def node(request: Request, credentials: Annotated[_Credentials, Depends(_NODE)]) -> SiteId:
     """The site whose node asks. 401 where it is not known."""
     try:
-        return the_hub(request).doorkeeper.node(_token(credentials), request.method, request.url.path)
+        return _hub_of(request).doorkeeper.node(_token(credentials), request.method, request.url.path)
     except NotPermitted as refusal:
         raise NotIdentified(str(refusal)) from None
 
@@ -41,7 +45,7 @@ class ResearcherWith:
 
     def __call__(self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]) -> Researcher:
         try:
-            researcher = the_hub(request).doorkeeper.researcher(_token(credentials))
+            researcher = _hub_of(request).doorkeeper.researcher(_token(credentials))
         except NotPermitted as refusal:
             raise NotIdentified(str(refusal)) from None
         researcher.check_scope(self._scope)

@@ -3,7 +3,7 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,10 +28,18 @@ SitesReader = Annotated[Researcher, Depends(ResearcherWith("sites:read"))]
 
 
 @router.post("/studies", status_code=201)
-def submit(hub: TheHub, researcher: Writer, study: Study) -> Submitted:
-    """Hand in a study. It is routed at once; its status says where to, or why it is refused."""
+def submit(
+    hub: TheHub,
+    researcher: Writer,
+    study: Study,
+    idempotency_key: Annotated[str | None, Header(min_length=16, max_length=64)] = None,
+) -> Submitted:
+    """Hand in a study. It is routed at once; its status says where to, or why it is refused.
+
+    Under an `Idempotency-Key` of one's own choice the same again is the same as once.
+    """
     with hub.store.changing() as change:
-        row = dispatches.submit(change, study, researcher.name)
+        row = dispatches.submit(change, study, researcher.name, idempotency_key)
         submitted = Submitted(study_id=StudyId(row.id), study_digest=row.digest)
     hub.conductor.nudge(submitted.study_id)
     return submitted
