@@ -19,6 +19,7 @@ from rapha.node.sandbox.unisolated import Unisolated
 from rapha.records.outputs import FIGURES, WEIGHTS, Command, Figures
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+from patience import until
 from small_run import make_run
 
 LIMITS = SandboxLimits()
@@ -108,8 +109,11 @@ def test_a_killed_workload_is_noticed_at_once_and_nothing_of_it_stays(backend: B
     with pytest.raises(SandboxError):
         started.run(Command(do="prepare", round=0), SECONDS)
     started.close()
-    found = subprocess.run(["pgrep", "-g", str(started._process.pid)], capture_output=True, check=False)
-    assert found.stdout == b""
+    group = ["pgrep", "-g", str(started._process.pid)]
+    until(
+        lambda: subprocess.run(group, capture_output=True, check=False).stdout == b"",
+        lambda: "a process of the run is left",
+    )
 
 
 def test_an_input_it_cannot_read_is_said_without_its_words(backend: Backend, tmp_path: Path) -> None:
