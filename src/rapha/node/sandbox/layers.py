@@ -67,7 +67,9 @@ def plan_of(layers: tuple[str, ...]) -> dict[str, Any]:
     if "user namespace" in layers:
         plan["namespaces"] = {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES.values()}
     if "landlock" in layers:
-        plan["landlock"] = PLACES
+        plan["landlock"] = {
+            place: grant for place, grant in PLACES.items() if place != "/lib64" or Path(place).exists()
+        }
     if "seccomp" in layers:
         plan["seccomp"] = base64.b64encode(seccomp.assembled(platform.machine())).decode()
     return plan

@@ -42,7 +42,7 @@ class Namespaces:
         tried = subprocess.run(command, capture_output=True, check=False, env=_environment())
         if tried.returncode != 0:
             raise SandboxError(
-                "this user may not make namespaces here: allow unprivileged user namespaces "
+                "this user may not make namespaces and mount /proc in them here: allow unprivileged user namespaces "
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
