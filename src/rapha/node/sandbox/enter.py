@@ -50,7 +50,11 @@ def main(places: dict[str, Any], command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         become(places, command)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSTOPPED(status):  # it asked to be traced, by us: nothing honest does
+        os.kill(child, signal.SIGKILL)
+        return 71
+    return os.waitstatus_to_exitcode(status) & 0xFF
 
 
 def enter_namespaces() -> None:
