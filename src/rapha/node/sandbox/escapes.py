@@ -67,7 +67,8 @@ def before_the_locks(plan: dict[str, Any]) -> list[Escape]:
         Escape("write to the program", "read-only mounts", lambda: writes("/code")),
         Escape("write to the interpreter", "read-only mounts", lambda: writes("/python")),
         Escape("write to the root", "read-only mounts", lambda: writes("/")),
-        Escape("write to shared memory", "read-only mounts", lambda: writes("/dev") or writes("/dev/shm")),  # noqa: S108
+        Escape("write among the devices", "read-only mounts", lambda: writes("/dev")),
+        Escape("write to shared memory", "read-only mounts", lambda: writes("/dev/shm")),  # noqa: S108
         Escape("see another process", "pid namespace", sees_other_processes),
         Escape("signal every process", "pid namespace", signals_everyone),
         Escape("make a user namespace", "user namespace", gains_namespace),
