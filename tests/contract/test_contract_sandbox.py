@@ -1,7 +1,6 @@
 """One suite for every backend of the sandbox port."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,22 +12,30 @@ import pytest
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
 from rapha.node.sandbox.bubblewrap import Bubblewrap
+from rapha.node.sandbox.namespaces import Namespaces
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.sandbox.selftest import SelfTest, run_self_test
 from rapha.node.sandbox.unisolated import Unisolated
 from rapha.records.outputs import FIGURES, WEIGHTS, Command, Figures
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+from patience import until
 from small_run import make_run
 
 LIMITS = SandboxLimits()
 SECONDS = 60.0
 
 
-@pytest.fixture(scope="module", params=[Bubblewrap, Unisolated], ids=["bubblewrap", "unisolated"])
+@pytest.fixture(
+    scope="module", params=[Bubblewrap, Namespaces, Unisolated], ids=["bubblewrap", "namespaces", "unisolated"]
+)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    if request.param is Bubblewrap and not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed: see `rapha doctor`")
-    return request.param()
+    made: Backend = request.param()
+    try:
+        made.check()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +53,28 @@ def sandbox(backend: Backend, run: RunFolder) -> Iterator[Sandbox]:
 
 def test_a_started_sandbox_reports_what_it_is(backend: Backend, sandbox: Sandbox) -> None:
     assert (sandbox.report.backend, sandbox.report.isolated) == (backend.name, backend.isolated)
-    assert sandbox.report.attempts > 10
+    assert sandbox.report.attempts > 70
+    assert sandbox.report.layers == backend.layers
     assert sandbox.numerics.threads == 1
 
 
 def test_every_wall_of_an_isolating_backend_held_and_the_other_one_tells_that_its_own_did_not(sandbox: Sandbox) -> None:
     report = sandbox.report
     assert (report.held == report.attempts) == report.isolated
+
+
+def test_the_record_of_the_self_test_lies_in_the_run_and_opens_the_digest(sandbox: Sandbox, run: RunFolder) -> None:
+    test = SelfTest.from_bytes(run.self_test.read_bytes())
+    assert test.digest == sandbox.report.self_test
+    assert set(sandbox.report.layers) <= set(test.layers())
+
+
+def test_a_self_test_alone_needs_no_run_and_comes_to_the_same(backend: Backend, sandbox: Sandbox) -> None:
+    test = run_self_test(backend, LIMITS)
+    if backend.isolated:
+        assert test.digest == sandbox.report.self_test and test.fell() == []
+    else:
+        assert "connect to a socket of the host" in test.fell()
 
 
 def test_a_command_leaves_its_outputs_and_a_second_one_finds_the_workload_warm(
@@ -87,8 +109,11 @@ def test_a_killed_workload_is_noticed_at_once_and_nothing_of_it_stays(backend: B
     with pytest.raises(SandboxError):
         started.run(Command(do="prepare", round=0), SECONDS)
     started.close()
-    found = subprocess.run(["pgrep", "-g", str(started._process.pid)], capture_output=True, check=False)
-    assert found.stdout == b""
+    group = ["pgrep", "-g", str(started._process.pid)]
+    until(
+        lambda: subprocess.run(group, capture_output=True, check=False).stdout == b"",
+        lambda: "a process of the run is left",
+    )
 
 
 def test_an_input_it_cannot_read_is_said_without_its_words(backend: Backend, tmp_path: Path) -> None:

@@ -23,7 +23,15 @@ FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)*(\.(py|yaml|md|toml|sql)|/)")
-WRITTEN_BY_A_COMMAND = {"config.json", "metrics.json", "report.html", "keys.json", "receipts/", "receipts/keys.json"}
+WRITTEN_BY_A_COMMAND = {
+    "config.json",
+    "metrics.json",
+    "report.html",
+    "keys.json",
+    "receipts/",
+    "receipts/keys.json",
+    "self-test.json",
+}
 WRITTEN_BY_A_COMMAND |= {"node.yaml", "rules.yaml", "timeline/", "runs/", "outbox/", "blobs/", "metrics/", "study.yaml"}
 WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem", "seen/"}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from rich.table import Table
 
 from rapha.clock import Clock, stamp, utc_now
 from rapha.errors import ConfigurationError, RaphaError
+
+if TYPE_CHECKING:
+    from rapha.node.sandbox.port import Backend
 
 State = Literal["ok", "weak", "bad"]
 EXTRAS = {
@@ -30,6 +33,7 @@ EXTRAS = {
 }
 NODE_EXTRA = "pip install 'rapha[node]'"
 DISK_NEEDED_MB, MEMORY_ADVISED_MB, CORES_ADVISED = 1000, 4000, 2
+LOCKS = ("landlock", "seccomp", "process limit")
 _MARKS: dict[State, str] = {"ok": "[green]ok[/]", "weak": "[yellow]weak[/]", "bad": "[red]bad[/]"}
 
 
@@ -120,17 +124,28 @@ def look_at_torch() -> list[Finding]:
 
 
 def look_at_sandbox() -> list[Finding]:
-    """Whether the kernel lets us make namespaces, and whether bubblewrap really isolates: it is tried."""
+    """Whether the kernel lets us make namespaces, and which backends really isolate: each is tried. One is enough."""
     try:
-        from rapha.node.sandbox.bubblewrap import Bubblewrap
-
-        Bubblewrap().check()
+        from rapha.node.sandbox.choose import ISOLATING
     except ModuleNotFoundError as error:
         return [_namespaces(), Finding("sandbox", "bad", f"cannot be tried: {error.name} is missing", NODE_EXTRA)]
+    tried = [_backend(backend()) for backend in ISOLATING]
+    if any(finding.state != "bad" for finding in tried):
+        tried = [finding._replace(state="weak" if finding.state == "bad" else finding.state) for finding in tried]
+    return [_namespaces(), *tried]
+
+
+def _backend(backend: "Backend") -> Finding:
+    subject = f"sandbox {backend.name}"
+    try:
+        backend.check()
     except RaphaError as error:
         message, _, mend = str(error).partition(": ")
-        return [_namespaces(), Finding("sandbox", "bad", message, mend)]
-    return [_namespaces(), Finding("sandbox", "ok", f"{shutil.which('bwrap')} isolates: tried")]
+        return Finding(subject, "bad", message, mend)
+    missing = sorted(set(LOCKS) - set(backend.layers))
+    if missing:
+        return Finding(subject, "weak", f"isolates: tried; without {', '.join(missing)}", "see docs/security.md")
+    return Finding(subject, "ok", f"isolates: tried; {len(backend.layers)} layers")
 
 
 def _namespaces() -> Finding:

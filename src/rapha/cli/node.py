@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rapha.errors import SandboxError
+
 if TYPE_CHECKING:
     from rapha.node.configuration import Home
     from rapha.node.hub_line import HubLine
@@ -188,6 +190,31 @@ def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")]
     for at, event, dispatch, facts in _register(Home(home)).events(last):
         words = " ".join(f"{key}={value}" for key, value in facts.items())
         typer.echo(f"{at}  {event:22} {dispatch or '-':12} {words}")
+
+
+@app.command()
+def selftest(home: Folder) -> None:
+    """Start a sandbox as this node would, on nothing, try to get out of it, and show layer by layer what held.
+
+    Example: rapha node selftest /srv/rapha
+    """
+    from rapha.node.configuration import Home
+    from rapha.node.sandbox.choose import choose_backend
+    from rapha.node.sandbox.selftest import run_self_test
+
+    settings = Home(home).configuration
+    backend = choose_backend(settings.sandbox)
+    backend.check()
+    test = run_self_test(backend, settings.limits)
+    table = Table("layer", "attempts", "held", "got through", box=None, pad_edge=False)
+    for layer in test.layers():
+        fell = test.fell(layer)
+        tried = test.tried(layer)
+        table.add_row(layer, str(tried), str(tried - len(fell)), "; ".join(fell))
+    Console().print(table)
+    typer.echo(f"{backend.name}: {test.digest}")
+    if backend.isolated and test.fell():
+        raise typer.Exit(SandboxError.exit_code)
 
 
 def _plain(text: str) -> str:

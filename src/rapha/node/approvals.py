@@ -23,10 +23,11 @@ _STEWARD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Approvals:
-    """`isolated`: whether the node's sandbox isolates; rules may demand it."""
+    """`isolated`: whether the node's sandbox isolates, and by which layers; rules may demand them."""
 
-    def __init__(self, rules: Path, site: SiteId, isolated: bool, clock: Clock) -> None:
-        self._rules, self._site, self._isolated, self._clock = rules, site, isolated, clock
+    def __init__(self, rules: Path, site: SiteId, isolated: bool, layers: tuple[str, ...], clock: Clock) -> None:
+        self._rules, self._site, self._clock = rules, site, clock
+        self._isolated, self._layers = isolated, layers
 
     def rules(self) -> SiteRules:
         """The rules as they stand now."""
@@ -34,8 +35,7 @@ class Approvals:
 
     def decide(self, dispatch: Dispatch, study: Study) -> Decision:
         """What the rules say of this study, now."""
-        request = Request(study=study, researcher=dispatch.researcher, isolated=self._isolated)
-        return decide(request, self.rules())
+        return decide(self._request(dispatch, study), self.rules())
 
     def approve(self, dispatch: Dispatch, decided_by: str, feasible: Count) -> Approval:
         """The site's yes, bound to the study's digest and the rules' digest."""
@@ -101,7 +101,10 @@ class Approvals:
         if entry.study.digest != task.study_digest:
             raise TrainingFailed("the task is of another study than the approved one", "study-changed")
         # 3. the approval is of that study, under the rules of this moment, which still permit it
-        request = Request(study=entry.study, researcher=entry.dispatch.researcher, isolated=self._isolated)
+        request = self._request(entry.dispatch, entry.study)
         if refused := decide_again(request, self.rules(), entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)
         return entry.answer
+
+    def _request(self, dispatch: Dispatch, study: Study) -> Request:
+        return Request(study=study, researcher=dispatch.researcher, isolated=self._isolated, layers=self._layers)

@@ -21,7 +21,8 @@ from ruamel.yaml.error import YAMLError
 from rapha.errors import ConfigurationError
 from rapha.records.record import Real, Record, SiteId, Slug
 
-UGLY = "i-accept-that-code-can-reach-this-machine"
+BackendName = Literal["bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine"]
+UGLY: BackendName = "i-accept-that-code-can-reach-this-machine"
 
 
 class SandboxLimits(Record):
@@ -45,7 +46,7 @@ class NodeConfiguration(Record):
     ca: str | None = None
     proxy: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
     limit_mbit_per_second: Annotated[Real, Field(gt=0, le=1_000_000)] | None = None
-    sandbox: Literal["bubblewrap", "i-accept-that-code-can-reach-this-machine"] = "bubblewrap"
+    sandbox: BackendName = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
 
     @property

@@ -13,6 +13,7 @@ from rapha.errors import ConfigurationError, NotPermitted, Unreachable
 from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
 from rapha.node.hub_line import API, is_address, trusted_authorities
 from rapha.node.keys import make_secrets
+from rapha.node.sandbox.choose import name_for_this_machine
 from rapha.proof import keys
 from rapha.records.wire import Enrolled, Enrolment, Problem
 
@@ -45,7 +46,7 @@ def make_home(
         hub=enrolled.hub,
         hub_key=enrolled.hub_key,
         ca=ca,
-        sandbox="bubblewrap" if isolate else UGLY,
+        sandbox=name_for_this_machine() if isolate else UGLY,
     )
     write_configuration(folder / "node.yaml", configuration)
     return configuration

@@ -53,7 +53,7 @@ class Journey:
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
         self._outbox = Outbox(home.outbox, line, register)
-        self._approvals = Approvals(home.rules, self._site, backend.isolated, clock)
+        self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock)
         self._runs = Runs(home, line, register, backend)
 
     def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:

@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-from pathlib import Path
 
 from rapha import faults
 from rapha.canonical import digest, digest_file
@@ -61,7 +60,7 @@ class Run:
         weights = f"{task.weights.removeprefix('sha256:')}.safetensors" if task.weights else None
         command = Command(do=task.do, round=task.round, weights=weights)
         for attempt in range(1, TRIES + 1):
-            _empty(self.folder.output)
+            self.folder.lay_outputs()
             try:
                 reply = self.sandbox.run(command, self._deadline)
                 break
@@ -117,7 +116,7 @@ class Runs:
 
     def start(self, folder: RunFolder) -> Sandbox:
         """A sandbox over a run folder."""
-        _empty(folder.output)
+        folder.lay_outputs()
         return self._backend.start(folder, self._home.configuration.limits)
 
     def close(self, dispatch: DispatchId, *, keep_rows: bool) -> None:
@@ -147,12 +146,3 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
-
-
-def _empty(folder: Path) -> None:
-    """Remove what an earlier command left, without following anything it may have planted."""
-    for item in folder.iterdir():
-        if item.is_dir() and not item.is_symlink():
-            shutil.rmtree(item)
-        else:
-            item.unlink()

@@ -17,11 +17,13 @@ from rapha.records.study import Study
 
 
 class Request(Record):
-    """What is asked: this study, by this researcher, on a node that can (`isolated`) or cannot build walls."""
+    """What is asked: this study, by this researcher, on a node that can (`isolated`) or cannot build walls, of
+    these layers."""
 
     study: Study
     researcher: Annotated[str, Field(min_length=1, max_length=120)]
     isolated: bool
+    layers: tuple[str, ...] = ()
 
 
 class Allowed(Record):
@@ -62,6 +64,7 @@ PERMIT: tuple[_Condition, ...] = (
     _Condition("architectures", "architecture-not-allowed", lambda q, r: q.study.model.architecture in r.architectures),
     _Condition("minimum_cohort", "minimum-cohort-too-low", lambda q, r: q.study.privacy.min_cohort >= r.minimum_cohort),
     _Condition("sandbox", "sandbox-unavailable", lambda q, r: q.isolated or not r.isolation_required),
+    _Condition("sandbox", "sandbox-layer-missing", lambda q, r: r.demanded_layers <= set(q.layers)),
 )
 """The permit. All must hold; the first that does not is the reason given."""
 

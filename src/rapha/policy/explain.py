@@ -27,6 +27,8 @@ SENTENCES: dict[ReasonCode, str] = {
     "less.",
     "sandbox-unavailable": "The hospital's machine cannot isolate the workload, so nothing ran. Run `rapha doctor` "
     "there: it says what is missing.",
+    "sandbox-layer-missing": "The hospital's machine isolates, but lacks a layer that its rules demand, so nothing ran. "
+    "`rapha node selftest` there shows which.",
     "sandbox-died": "The workload's sandbox ended before it answered. Look at its log on the node; memory and time "
     "limits are the usual cause.",
     "training-failed": "The training could not be done. Try a smaller learning rate or a simpler model; the details "

@@ -4,12 +4,13 @@ People write it as YAML (see `docs/rules.md`); the digest of the record, not of 
 so that a comment may be edited without asking every steward again.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Record, Slug
+from rapha.records.release import Layer
 from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
@@ -46,12 +47,23 @@ class Unisolated(Record):
     unisolated_allowed: Literal["i-accept-that-code-can-reach-this-machine"]
 
 
+class Demand(Record):
+    """Walls, and these layers among them."""
+
+    demand: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=20)]
+
+
 def _sandbox(value: Any) -> Any:
-    if isinstance(value, Unisolated) or value in ("required", {"unisolated_allowed": ACCEPTED_RISK}):
+    if isinstance(value, Unisolated | Demand) or value in ("required", {"unisolated_allowed": ACCEPTED_RISK}):
+        return value
+    if isinstance(value, dict) and set(value) == {"demand"} and isinstance(value["demand"], list | tuple):
+        if strange := [word for word in value["demand"] if word not in get_args(Layer)]:
+            raise PydanticCustomError("layer", "no layer is called {name}", {"name": str(strange[0])[:40]})
         return value
     raise PydanticCustomError(
         "sandbox",
-        f"write `sandbox: required`; `{{unisolated_allowed: {ACCEPTED_RISK}}}` is for machines of trial data",
+        f"write `sandbox: required`, or `{{demand: [seccomp, landlock]}}`; `{{unisolated_allowed: {ACCEPTED_RISK}}}` "
+        "is for machines of trial data",
     )
 
 
@@ -84,7 +96,7 @@ class SiteRules(Record):
     researchers: Researchers
     architectures: tuple[Architecture, ...]
     minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
-    sandbox: Annotated[Literal["required"] | Unisolated, BeforeValidator(_sandbox)]
+    sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -95,4 +107,9 @@ class SiteRules(Record):
     @property
     def isolation_required(self) -> bool:
         """Whether a workload may only run behind the sandbox's walls."""
-        return self.sandbox == "required"
+        return not isinstance(self.sandbox, Unisolated)
+
+    @property
+    def demanded_layers(self) -> frozenset[str]:
+        """The layers that a sandbox must have, by name; none named: those of any backend that isolates."""
+        return frozenset(self.sandbox.demand) if isinstance(self.sandbox, Demand) else frozenset()

@@ -17,6 +17,7 @@ from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
 
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
+OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
 
 
 class Figure(Record):

@@ -11,7 +11,7 @@ ReasonCode = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
     "minimum-cohort-too-low", "unknown-concept", "cohort-empty", "cohort-too-small", "too-few-events",
     "steward-denied", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
-    "sandbox-unavailable", "sandbox-died", "training-failed", "weights-unreadable",
+    "sandbox-unavailable", "sandbox-layer-missing", "sandbox-died", "training-failed", "weights-unreadable",
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
     "output-too-large", "metric-not-allowed", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
 ]  # fmt: skip
@@ -26,6 +26,14 @@ class Numerics(Record):
     threads: int
     cpu_capability: str
     deterministic: bool
+
+
+Layer = Literal[
+    "user namespace", "mount namespace", "pid namespace", "network namespace", "ipc namespace", "uts namespace",
+    "cgroup namespace", "read-only mounts", "no capabilities", "no new privileges", "empty environment",
+    "sized memory disk", "rlimits", "process limit", "landlock", "seccomp",
+]  # fmt: skip
+"""What can stand between a workload and the machine; docs/security.md says what each one stops."""
 
 
 class SandboxReport(Record):

@@ -47,7 +47,7 @@ def dispatch(study: Study) -> Dispatch:
 def write(tmp_path: Path) -> Callable[..., Approvals]:
     def written(purpose: str = "DUO:0000006", approve: str = BY_RULE, isolated: bool = True) -> Approvals:
         (tmp_path / "rules.yaml").write_text(RULES.format(purpose=purpose, approve=approve))
-        return Approvals(tmp_path / "rules.yaml", SiteId("a"), isolated, lambda: NOON)
+        return Approvals(tmp_path / "rules.yaml", SiteId("a"), isolated, (), lambda: NOON)
 
     return written
 

@@ -47,9 +47,9 @@ def demo(
 
 
 def _check_walls(ugly: bool) -> None:
-    from rapha.node.sandbox.choose import choose_backend
+    from rapha.node.sandbox.choose import choose_backend, name_for_this_machine
 
-    choose_backend("i-accept-that-code-can-reach-this-machine" if ugly else "bubblewrap").check()
+    choose_backend("i-accept-that-code-can-reach-this-machine" if ugly else name_for_this_machine()).check()
 
 
 def _build(town, console: Console) -> None:  # type: ignore[no-untyped-def]

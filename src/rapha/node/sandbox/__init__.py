@@ -1,10 +1,16 @@
 """Where foreign work runs: the process that talks to the network never runs it; the one that runs it has no network.
 
 port.py         what every backend promises
+layers.py       the layers by name: what a backend gives here, what is locked from inside
+places.py       what a run sees of the host, the same for every backend
 process.py      one isolated process: commands in, bounded replies out
 started.py      start it, judge its walls, wait until it is ready
 choose.py       which backend a configuration names
-bubblewrap.py   the backend: namespaces, read-only mounts, no environment, limits
+bubblewrap.py   the first backend: the walls are made by bubblewrap
+namespaces.py   the second backend: the walls are made by enter.py, by system calls, with nothing installed
 unisolated.py   the backend with the ugly name, for machines that cannot isolate
-inside.py       the first code that runs inside: limits, the self-test, then the workload
+inside.py       the first code that runs inside: limits, locks, the self-test, then the workload
+selftest.py     what the attempts came to, layer by layer
+escapes.py      the attempts to get out, each with the layer that has to stop it
+landlock.py, seccomp.py, syscalls.py   the two locks, and the kernel's numbers
 """

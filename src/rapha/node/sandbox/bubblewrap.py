@@ -1,4 +1,4 @@
-"""The backend: bubblewrap. Namespaces of every kind, read-only mounts, no environment, no capability, limits.
+"""The first backend: bubblewrap makes the namespaces and mounts; limits, Landlock and the filter come from inside.
 
 What the workload can see: the interpreter and its libraries (read-only), this package (read-only), `/in` and `/weights`
 (read-only), `/out`, an empty `/tmp` in memory. Not the network, not a key, not the timeline, not another run.
@@ -6,24 +6,16 @@ What the workload can see: the interpreter and its libraries (read-only), this p
 
 import shutil
 import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 
-import rapha
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox import places
+from rapha.node.sandbox.layers import TMP_BYTES, given_layers
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import Workload
 from rapha.node.sandbox.started import start_workload
-from rapha.training.profile import ENVIRONMENT
 
-LAYERS = (
-    "user namespace", "mount namespace", "pid namespace", "network namespace", "ipc namespace", "uts namespace",
-    "cgroup namespace", "read-only mounts", "no capabilities", "no new privileges", "empty environment", "rlimits",
-)  # fmt: skip
-_INSTALL = "install it with `apt-get install bubblewrap`, or see `rapha doctor`"
-TMP_BYTES = 256 * 1024 * 1024
+_INSTALL = "install it with `apt-get install bubblewrap`, or set `sandbox: namespaces` in node.yaml"
 
 
 class Bubblewrap:
@@ -31,6 +23,11 @@ class Bubblewrap:
 
     name = "bubblewrap"
     isolated = True
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """See `port.Backend.layers`."""
+        return given_layers()
 
     def check(self) -> None:
         """See `port.Backend.check`."""
@@ -45,8 +42,8 @@ class Bubblewrap:
 
     def start(self, run: RunFolder, limits: SandboxLimits) -> Workload:
         """See `port.Backend.start`."""
-        command = [_bwrap(), *_NAMESPACES, *_program(), *_places(run), *_environment(), *_interpreter()]
-        return start_workload(command, run, limits, backend=self.name, layers=LAYERS, isolated=True)
+        command = [_bwrap(), *_NAMESPACES, *_mounts(run), *_environment(), *places.interpreter()]
+        return start_workload(command, run, limits, backend=self.name, layers=self.layers, isolated=True)
 
 
 _NAMESPACES = [
@@ -62,43 +59,17 @@ def _bwrap() -> str:
     return found
 
 
-def _program() -> list[str]:
-    """Interpreter, shared libraries, installed packages and this package, read-only, under neutral names."""
+def _mounts(run: RunFolder) -> list[str]:
     options: list[str] = []
-    for library in ("/usr/lib", "/usr/lib64", "/lib", "/lib64"):
-        place = Path(library)
-        if place.is_symlink():
-            options += ["--symlink", str(place.readlink()), library]
-        elif place.is_dir():
-            options += ["--ro-bind", library, library]
-    options += ["--ro-bind", sys.base_prefix, "/python"]
-    options += ["--ro-bind", sysconfig.get_path("purelib"), "/site"]
-    return [*options, "--ro-bind", str(Path(rapha.__file__).parent), "/code/rapha"]
-
-
-def _places(run: RunFolder) -> list[str]:
+    for kind, path in places.libraries():
+        options += ["--ro-bind", path, path] if kind == "folder" else ["--symlink", places.target(path), path]
+    for host, inside in [*places.program(), *places.readable(run)]:
+        options += ["--ro-bind", host, inside]
     return [
-        "--proc", "/proc", "--dev", "/dev",
-        "--size", str(TMP_BYTES), "--tmpfs", "/tmp",  # noqa: S108
-        "--ro-bind", str(run.input), "/in", "--ro-bind", str(run.weights), "/weights",
-        "--bind", str(run.output), "/out",
-        "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp",  # noqa: S108
+        *options, "--proc", "/proc", "--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp",  # noqa: S108
+        "--bind", str(run.output), "/out", "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp",  # noqa: S108
     ]  # fmt: skip
 
 
 def _environment() -> list[str]:
-    """The allow-list: nothing is inherited."""
-    fixed = {
-        "PATH": "/usr/bin",
-        "HOME": "/tmp",  # noqa: S108
-        "PYTHONPATH": "/code:/site",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LD_LIBRARY_PATH": "/python/lib",
-        **ENVIRONMENT,
-    }
-    return [word for key, value in fixed.items() for word in ("--setenv", key, value)]
-
-
-def _interpreter() -> list[str]:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return [f"/python/bin/{version}", "-s", "-P", "/code/rapha/node/sandbox/inside.py"]
+    return [word for key, value in places.environment().items() for word in ("--setenv", key, value)]

@@ -5,11 +5,13 @@ inside and the workload said it is ready. End state after `close`: no process of
 `close` may be called twice. A sandbox serves one dispatch and is never shared.
 """
 
+import os
+import shutil
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from rapha.node.configuration import SandboxLimits
-from rapha.records.outputs import Command, Reply
+from rapha.records.outputs import OUTPUTS, Command, Reply
 from rapha.records.release import Numerics, SandboxReport
 
 
@@ -20,14 +22,30 @@ class RunFolder(NamedTuple):
     weights: Path
     output: Path
     log: Path
+    self_test: Path
 
     @classmethod
     def under(cls, folder: Path) -> "RunFolder":
         """The folder of one dispatch; what is missing is made."""
-        run = cls(folder / "input", folder / "weights", folder / "output", folder / "workload.log")
+        run = cls(
+            folder / "input", folder / "weights", folder / "output", folder / "workload.log", folder / "self-test.json"
+        )
         for place in run[:3]:
             place.mkdir(parents=True, exist_ok=True)
+        run.lay_outputs()
         return run
+
+    def lay_outputs(self) -> None:
+        """Lay the files that the workload may fill, empty, and take away all else: it can make no other.
+
+        Those that are there are cut to nothing, not replaced, so that a workload which keeps one open gains no room.
+        """
+        self.output.mkdir(parents=True, exist_ok=True)
+        for found in self.output.iterdir():
+            if found.name not in OUTPUTS or found.is_symlink() or not found.is_file():
+                shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink()
+        for name in OUTPUTS:
+            os.close(os.open(self.output / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
 
 
 class Sandbox(Protocol):
@@ -52,6 +70,10 @@ class Backend(Protocol):
 
     name: str
     isolated: bool
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers it gives on this machine, by the names of `layers.py`. Each is measured at every start."""
 
     def check(self) -> None:
         """Try to isolate nothing at all.

@@ -1,37 +1,25 @@
 """Start a workload in a backend's process and judge its walls: the same three steps for every backend.
 
-1. a socket of the host listens while the self-test tries to reach it from inside;
+1. sockets of the host listen while the self-test tries to reach them from inside;
 2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run;
 3. the workload says it is ready.
 """
 
 import json
+import os
 import socket
 
-from pydantic import Field
-
 from rapha import faults
-from rapha.canonical import digest
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox.layers import plan_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
+from rapha.node.sandbox.selftest import SelfTest
 from rapha.records.outputs import Reply
-from rapha.records.record import Record
 from rapha.records.release import SandboxReport
 
 WORKLOAD = "rapha.training.worker"
-
-
-class Attempt(Record):
-    attempt: str = Field(max_length=80)
-    held: bool
-
-
-class SelfTest(Record):
-    """The line that `inside.py` writes."""
-
-    attempts: tuple[Attempt, ...] = Field(min_length=1, max_length=200)
 
 
 def start_workload(
@@ -50,15 +38,17 @@ def start_workload(
     Raises:
         SandboxError: it did not start, a wall did not hold, or it is not ready within two minutes.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        plan = json.dumps({"limits": limits.as_json(), "listener": listener.getsockname()[1]})
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
+        name = f"rapha-{os.urandom(8).hex()}"
+        abstract.bind(f"\0{name}")
+        abstract.listen()
+        met = {"limits": limits.as_json(), "listener": listener.getsockname()[1], "abstract": name}
+        plan = json.dumps({**plan_of(layers), **met})
         words = [*command, plan, WORKLOAD, *arguments, *faults.workload_arguments()]
         workload = Workload(words, run.log, environment or {})
         test = workload.read(SelfTest, START_SECONDS)
-    fell = [attempt.attempt for attempt in test.attempts if not attempt.held]
-    if isolated and fell:
-        workload.close()
-        raise SandboxError(f"the sandbox's walls did not hold, so nothing was run; it could: {'; '.join(fell)}")
+    run.self_test.write_bytes(test.as_bytes())
+    check_walls(workload, test, layers if isolated else ())
     ready = workload.read(Reply, START_SECONDS)
     if not ready.ok or ready.numerics is None:
         workload.close()
@@ -68,8 +58,21 @@ def start_workload(
         backend=backend,
         isolated=isolated,
         layers=layers,
-        self_test=digest(test.as_bytes()),
+        self_test=test.digest,
         attempts=len(test.attempts),
-        held=len(test.attempts) - len(fell),
+        held=len(test.attempts) - len(test.fell()),
     )
     return workload
+
+
+def check_walls(workload: Workload, test: SelfTest, layers: tuple[str, ...]) -> None:
+    """Every stated layer was tried, and held.
+
+    Raises:
+        SandboxError: says which attempts got through, or which layer nobody tried; the workload is then ended.
+    """
+    fell, untried = test.fell(), sorted(set(layers) - set(test.layers()))
+    if layers and (fell or untried):
+        workload.close()
+        could = f"it could: {'; '.join(fell)}" if fell else f"not tried: {', '.join(untried)}"
+        raise SandboxError(f"the sandbox's walls did not hold, so nothing was run; {could}")

@@ -19,8 +19,9 @@ from rapha.training.profile import ENVIRONMENT
 class Unisolated:
     """See `port.Backend`; limits and an almost empty environment are all it gives."""
 
-    name = UGLY
+    name: str = UGLY
     isolated = False
+    layers: tuple[str, ...] = ("rlimits",)
 
     def check(self) -> None:
         """Nothing to check: nothing is promised."""
@@ -40,7 +41,7 @@ class Unisolated:
             run,
             limits,
             backend=self.name,
-            layers=("rlimits",),
+            layers=self.layers,
             isolated=False,
             arguments=places,
             environment=environment,
