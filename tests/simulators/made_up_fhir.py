@@ -13,15 +13,15 @@ from typing import Any
 Resource = dict[str, Any]
 LOINC, SNOMED, RXNORM = "http://loinc.org", "http://snomed.info/sct", "http://www.nlm.nih.gov/research/umls/rxnorm"
 UCUM, TERMS = "http://unitsofmeasure.org", "http://terminology.hl7.org/CodeSystem"
+CVX = "http://hl7.org/fhir/sid/cvx"
 OFFSETS = ("+00:00", "-05:00", "+10:00", "+05:30")
 LABS = (("8302-2", "Body Height", "cm"), ("2339-0", "Glucose", "mg/dL"), ("2160-0", "Creatinine", "mg/dL"))
 
 
 def deal_export(folder: Path, patients: int, encounters_each: int = 8, seed: int = 0) -> int:
-    """Write `Patient.ndjson`, `Encounter.ndjson` and so on. About 34 resources for each of a patient's encounters'
-    four; the number of resources is given back."""
+    """Write `Patient.ndjson`, `Encounter.ndjson` and so on; the number of resources, some 18 for each encounter."""
     folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     written = 0
     files: dict[str, Any] = {}
     for number in range(patients):
@@ -55,66 +55,107 @@ def one_patient(chance: random.Random, name: str, encounters: int) -> Iterator[R
         yield from one_encounter(chance, f"{name}-{at}", f"p-{name}")
 
 
-def one_encounter(chance: random.Random, name: str, patient: str) -> Iterator[Resource]:
-    """An encounter and what happened in it."""
-    offset = chance.choice(OFFSETS)
-    day = f"20{chance.randrange(10, 21)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}"
+class Visit:
+    """One encounter of one patient, and what happened in it."""
 
-    def at(minute: int) -> str:
-        return f"{day}T{8 + minute // 60:02d}:{minute % 60:02d}:17{offset}"
+    def __init__(self, chance: random.Random, name: str, patient: str) -> None:
+        self.chance, self.name, self.patient = chance, name, patient
+        self.offset = chance.choice(OFFSETS)
+        self.day = f"20{chance.randrange(10, 21)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}"
 
-    def about(kind: str, part: str, **more: Any) -> Resource:
+    def at(self, minute: int) -> str:
+        return f"{self.day}T{8 + minute // 60:02d}:{minute % 60:02d}:17{self.offset}"
+
+    def about(self, kind: str, part: str, **more: Any) -> Resource:
+        """A resource of the visit; `part` makes its id."""
         who = "patient" if kind in ("Immunization", "AllergyIntolerance") else "subject"
+        where = {} if kind == "Encounter" else {"encounter": {"reference": f"Encounter/e-{self.name}"}}
         return {
             "resourceType": kind,
-            "id": f"{part}-{name}",
-            "meta": {"versionId": "1", "lastUpdated": at(120), "profile": [f"http://hl7.org/fhir/us/core/{kind}"]},
+            "id": f"{part}-{self.name}",
+            "meta": {"versionId": "1", "lastUpdated": self.at(120), "profile": [f"http://hl7.org/fhir/us/core/{kind}"]},
             "text": narrative(f"{kind} {part}"),
-            who: {"reference": f"Patient/{patient}"},
-            "encounter": {"reference": f"Encounter/e-{name}"},
+            who: {"reference": f"Patient/{self.patient}"},
+            **where,
             **more,
         }
 
-    visit = about("Encounter", "e", status="finished", period={"start": at(0), "end": at(90)})
-    del visit["encounter"]
-    yield visit | {
-        "class": {"system": f"{TERMS}/v3-ActCode", "code": chance.choice(("AMB", "IMP", "EMER"))},
-        "type": [concept(SNOMED, "185345009", "Encounter for symptom")],
-    }
-    confirmed = {"coding": [{"system": f"{TERMS}/condition-ver-status", "code": "confirmed"}]}
-    yield about(
-        "Condition",
-        "c",
-        verificationStatus=confirmed,
-        code=concept(SNOMED, str(chance.randrange(40_000_000, 40_000_200)), "A disorder"),
-        onsetDateTime=at(0),
-        recordedDate=at(80),
-    )
-    for place in range(12):
+    def observation(self, place: int) -> Resource:
+        """A measurement; every fourth a blood pressure."""
         lab, display, unit = LABS[place % len(LABS)]
-        value = {"valueQuantity": quantity(chance.gauss(100, 17), unit)}
+        value: Resource = {"valueQuantity": quantity(self.chance.gauss(100, 17), unit)}
         if place % 4 == 3:
             lab, display = "55284-4", "Blood Pressure"
-            value = {"component": [pressure(chance, "8480-6", "Systolic"), pressure(chance, "8462-4", "Diastolic")]}
-        yield about(
+            value = {"component": [pressure(self.chance, "8480-6"), pressure(self.chance, "8462-4")]}
+        return self.about(
             "Observation",
             f"o{place}",
             status="final",
             category=[concept(f"{TERMS}/observation-category", "laboratory", "Laboratory")],
             code=concept(LOINC, lab, display),
-            effectiveDateTime=at(10 + place),
-            issued=at(60 + place),
+            effectiveDateTime=self.at(10 + place),
+            issued=self.at(60 + place),
             **value,
         )
-    tablet = concept(RXNORM, str(chance.randrange(300_000, 300_100)), "A tablet 20 MG")
-    yield about("MedicationRequest", "m", status="active", intent="order", medicationCodeableConcept=tablet, authoredOn=at(70))
-    yield about("Procedure", "x", status="completed", code=concept(SNOMED, "430193006", "Reconciliation"), performedPeriod={"start": at(20), "end": at(35)})
-    yield about("DiagnosticReport", "d", status="final", code=concept(LOINC, "51990-0", "Panel"), effectiveDateTime=at(10), issued=at(75), result=[{"reference": f"Observation/o{place}-{name}"} for place in range(3)])
-    if chance.random() < 0.5:
-        yield about("MedicationAdministration", "a", status="completed", medicationCodeableConcept=tablet, effectiveDateTime=at(30))
-        yield about("Immunization", "i", status="completed", vaccineCode=concept("http://hl7.org/fhir/sid/cvx", "140", "Influenza"), occurrenceDateTime=at(25))
-    if chance.random() < 0.1:
-        yield about("AllergyIntolerance", "l", verificationStatus=confirmed, code=concept(SNOMED, "300916003", "Latex"), recordedDate=at(15))
+
+    def diagnosis(self) -> Resource:
+        return self.about(
+            "Condition",
+            "c",
+            verificationStatus=CONFIRMED,
+            code=concept(SNOMED, str(self.chance.randrange(40_000_000, 40_000_200)), "A disorder"),
+            onsetDateTime=self.at(0),
+            recordedDate=self.at(80),
+        )
+
+    def report(self) -> Resource:
+        return self.about(
+            "DiagnosticReport",
+            "d",
+            status="final",
+            code=concept(LOINC, "51990-0", "Panel"),
+            effectiveDateTime=self.at(10),
+            issued=self.at(75),
+            result=[{"reference": f"Observation/o{place}-{self.name}"} for place in range(3)],
+        )
+
+    def stay(self) -> Resource:
+        return self.about("Encounter", "e", status="finished", period={"start": self.at(0), "end": self.at(90)}) | {
+            "class": {"system": f"{TERMS}/v3-ActCode", "code": self.chance.choice(("AMB", "IMP", "EMER"))},
+            "type": [concept(SNOMED, "185345009", "Encounter for symptom")],
+        }
+
+    def treatment(self) -> Iterator[Resource]:
+        tablet = {
+            "medicationCodeableConcept": concept(RXNORM, str(self.chance.randrange(300_000, 300_100)), "A tablet")
+        }
+        ordered = {"status": "active", "intent": "order", "authoredOn": self.at(70)}
+        yield self.about("MedicationRequest", "m", **ordered, **tablet)
+        period = {"start": self.at(20), "end": self.at(35)}
+        yield self.about(
+            "Procedure", "x", status="completed", code=concept(SNOMED, "430193006", "Review"), performedPeriod=period
+        )
+        if self.chance.random() < 0.5:
+            given = {"status": "completed", "effectiveDateTime": self.at(30)}
+            yield self.about("MedicationAdministration", "a", **given, **tablet)
+            vaccine = {"vaccineCode": concept(CVX, "140", "Influenza"), "occurrenceDateTime": self.at(25)}
+            yield self.about("Immunization", "i", status="completed", **vaccine)
+        if self.chance.random() < 0.1:
+            latex = concept(SNOMED, "300916003", "Latex")
+            yield self.about(
+                "AllergyIntolerance", "l", verificationStatus=CONFIRMED, code=latex, recordedDate=self.at(15)
+            )
+
+
+def one_encounter(chance: random.Random, name: str, patient: str) -> Iterator[Resource]:
+    """An encounter and what happened in it."""
+    visit = Visit(chance, name, patient)
+    yield visit.stay()
+    yield visit.diagnosis()
+    for place in range(12):
+        yield visit.observation(place)
+    yield visit.report()
+    yield from visit.treatment()
 
 
 def narrative(words: str) -> Resource:
@@ -129,5 +170,8 @@ def quantity(value: float, unit: str) -> Resource:
     return {"value": value, "unit": unit, "system": UCUM, "code": unit}
 
 
-def pressure(chance: random.Random, code: str, which: str) -> Resource:
-    return {"code": concept(LOINC, code, f"{which} Blood Pressure"), "valueQuantity": quantity(chance.gauss(100, 17), "mm[Hg]")}
+def pressure(chance: random.Random, code: str) -> Resource:
+    return {"code": concept(LOINC, code, "Blood Pressure"), "valueQuantity": quantity(chance.gauss(100, 17), "mm[Hg]")}
+
+
+CONFIRMED = {"coding": [{"system": f"{TERMS}/condition-ver-status", "code": "confirmed"}]}

@@ -84,7 +84,9 @@ def _observe(staging: Staging, observation: Span | str) -> None:
     if not isinstance(observation, Span):
         staging.execute(f"CREATE TABLE seen AS SELECT DISTINCT * FROM ({stays}) WHERE t_end >= t_start")
     else:
-        every = f"SELECT subject_key, t_start, if(kind = 'encounter', t_end, NULL) AS t_end FROM resolved WHERE {counts}"
+        every = (
+            f"SELECT subject_key, t_start, if(kind = 'encounter', t_end, NULL) AS t_end FROM resolved WHERE {counts}"
+        )
         staging.execute(
             f"""CREATE TABLE seen AS SELECT subject_key, {_edge(observation.start)} AS t_start,
                 CASE WHEN unsure_death THEN least({_edge(observation.end, 1)}, last_event)

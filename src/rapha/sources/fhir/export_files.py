@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import pyarrow as pa
 
@@ -70,7 +70,7 @@ def read(path: Path, broken: Broken) -> Iterator[pa.Table]:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
 def _lines(file: IO[bytes], broken: Broken) -> Iterator[pa.Table]:
@@ -101,7 +101,10 @@ def _table(numbers: "range | list[int]", lines: list[bytes], broken: Broken) -> 
         legible = [_is_legible(line) for line in lines]
         broken += [(number, NOT_UTF8) for number, good in zip(numbers, legible, strict=True) if not good]
         kept = [pair for pair, good in zip(zip(numbers, lines, strict=True), legible, strict=True) if good]
-        numbers, texts = [number for number, _ in kept], pa.array([line for _, line in kept], pa.binary()).cast(pa.string())
+        numbers, texts = (
+            [number for number, _ in kept],
+            pa.array([line for _, line in kept], pa.binary()).cast(pa.string()),
+        )
     table = pa.table({"line": pa.array(numbers, pa.int64()), "text": texts})
     if not all(lines):
         import pyarrow.compute as pc

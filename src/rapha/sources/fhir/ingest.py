@@ -110,7 +110,9 @@ def _check_zone(zone: str | None, name: str) -> None:
         known = [row[0] for row in connection.execute("SELECT name FROM pg_timezone_names()").fetchall()]
     if zone not in known:
         near = get_close_matches(zone, known, n=1)
-        raise ConfigurationError(f"{name}: the zone {zone!r} is not known" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ConfigurationError(
+            f"{name}: the zone {zone!r} is not known" + (f"; did you mean {near[0]}?" if near else "")
+        )
 
 
 def _files(staging: Staging, names: list[str]) -> tuple[FileReport, ...]:

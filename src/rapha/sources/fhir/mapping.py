@@ -28,7 +28,9 @@ def _moment(*words: str) -> BeforeValidator:
             return date.fromisoformat(value)
         except (TypeError, ValueError):
             raise PydanticCustomError(
-                "moment", "expected {words} or a day such as 2024-12-31", {"words": " or ".join(f"`{w}`" for w in words)}
+                "moment",
+                "expected {words} or a day such as 2024-12-31",
+                {"words": " or ".join(f"`{w}`" for w in words)},
             ) from None
 
     return BeforeValidator(check)
@@ -57,7 +59,9 @@ class ConsentRule(Record):
     @model_validator(mode="after")
     def _day_given(self) -> "ConsentRule":
         if self.required and self.on is None:
-            raise PydanticCustomError("consent", "a required consent needs `on: 2024-12-31`, the day it must be in force")
+            raise PydanticCustomError(
+                "consent", "a required consent needs `on: 2024-12-31`, the day it must be in force"
+            )
         return self
 
 

@@ -1,9 +1,9 @@
 """Resources that say who there is and who has said no, and Medications that others refer to: lines into their tables.
 
-    patients    one row per line: id, versions, birth, sex, death, what else the patient is called
-    consents    patient, denied, granted and from when to when; already judged
-    medicines   address of a Medication, and its codings
-    deletions   address of what a Bundle deletes, and when
+patients    one row per line: id, versions, birth, sex, death, what else the patient is called
+consents    patient, denied, granted and from when to when; already judged
+medicines   address of a Medication, and its codings
+deletions   address of what a Bundle deletes, and when
 """
 
 PEOPLE_TABLES = (

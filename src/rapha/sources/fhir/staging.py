@@ -78,7 +78,9 @@ class Staging:
         """Note lines of a file."""
         if lines:
             table = pa.table({"line": [line for line, _ in lines], "reason": [reason for _, reason in lines]})
-            self._with("incoming", table, "INSERT INTO set_aside SELECT $file, line, reason FROM incoming", {"file": file})
+            self._with(
+                "incoming", table, "INSERT INTO set_aside SELECT $file, line, reason FROM incoming", {"file": file}
+            )
 
     def take(self, name: str, table: pa.Table) -> None:
         """Make a table of what was worked out in Python."""

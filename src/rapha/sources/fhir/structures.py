@@ -46,7 +46,12 @@ MEDICATION = {
     "medicationReference": REFERENCE,
     "contained": [{"id": TEXT, "code": CONCEPT}],
 }
-EFFECTIVE = {"effectiveDateTime": TEXT, "effectivePeriod": PERIOD, "effectiveInstant": TEXT, "effectiveTiming": {"event": [TEXT]}}
+EFFECTIVE = {
+    "effectiveDateTime": TEXT,
+    "effectivePeriod": PERIOD,
+    "effectiveInstant": TEXT,
+    "effectiveTiming": {"event": [TEXT]},
+}
 ONSET = {"onsetDateTime": TEXT, "onsetPeriod": PERIOD, "recordedDate": TEXT, "verificationStatus": CONCEPT}
 PROVISION = {"type": TEXT, "period": PERIOD, "purpose": [CODING]}
 
@@ -69,7 +74,15 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "abatementDateTime": TEXT,
         "abatementPeriod": PERIOD,
     },
-    "Observation": {**CARE, **EFFECTIVE, **VALUE, "category": [CONCEPT], "issued": TEXT, "component": [VALUE], "hasMember": [REFERENCE]},
+    "Observation": {
+        **CARE,
+        **EFFECTIVE,
+        **VALUE,
+        "category": [CONCEPT],
+        "issued": TEXT,
+        "component": [VALUE],
+        "hasMember": [REFERENCE],
+    },
     "MedicationRequest": {
         **CARE,
         **MEDICATION,
