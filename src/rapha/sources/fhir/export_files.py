@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rapha.errors import SourceError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 16 << 20
 LONGEST_LINE = 64 << 20
 LARGEST_BUNDLE = 256 << 20
 MOST_FILES = 100_000
@@ -81,8 +81,10 @@ def _lines(file: IO[bytes], broken: Broken) -> Iterator[pa.Table]:
             broken.append((number, TOO_LONG))
             lines, number, skipping = lines[1:], number + 1, False
         if lines:
-            yield _table(range(number, number + len(lines)), lines, broken)
-            number += len(lines)
+            first, number = number, number + len(lines)
+            table = _table(range(first, number), lines, broken)
+            del lines, block  # the table alone is held while it is worked on
+            yield table
         if len(rest) > LONGEST_LINE or skipping:
             rest, skipping = b"", True
     if skipping:

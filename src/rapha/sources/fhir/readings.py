@@ -37,11 +37,13 @@ class Reading:
     text_ref: str = "NULL"
     asset: str = "NULL"
     at_discharge: str = "false"
+    unreadable: str = "false"
+    clinical: str = "true"
 
 
 def _given(answer: str, **more: str) -> Reading:
     return Reading(
-        "medication",
+        "'medication'",
         codings=_MEDICATION,
         medication=_MEDICATION_AT,
         encounter="r.context.reference",
@@ -52,7 +54,7 @@ def _given(answer: str, **more: str) -> Reading:
 
 READINGS: dict[str, Reading] = {
     "Encounter": Reading(
-        "encounter",
+        "'encounter'",
         start="r.period.start",
         end='r.period."end"',
         known="r.period.start",
@@ -60,7 +62,7 @@ READINGS: dict[str, Reading] = {
         codings="list_concat(CASE WHEN r.class.code IS NOT NULL THEN [r.class] ELSE [] END, coalesce(all_codings(r.type), []))",
     ),
     "Condition": Reading(
-        "condition",
+        "'condition'",
         start="coalesce(r.onsetDateTime, r.onsetPeriod.start, r.recordedDate)",
         end='coalesce(r.abatementDateTime, r.abatementPeriod."end")',
         known="r.recordedDate",
@@ -69,7 +71,7 @@ READINGS: dict[str, Reading] = {
         at_discharge="len(list_filter(r.category, lambda c: has_code(c, 'encounter-diagnosis'))) > 0",
     ),
     "MedicationRequest": Reading(
-        "medication",
+        "'medication'",
         start="r.authoredOn",
         end='r.dispenseRequest.validityPeriod."end"',
         known="r.authoredOn",
@@ -88,10 +90,10 @@ READINGS: dict[str, Reading] = {
     ),
     "MedicationDispense": _given("r.quantity", start="coalesce(r.whenHandedOver, r.whenPrepared)"),
     "Procedure": Reading(
-        "procedure", start="coalesce(r.performedDateTime, r.performedPeriod.start)", end='r.performedPeriod."end"'
+        "'procedure'", start="coalesce(r.performedDateTime, r.performedPeriod.start)", end='r.performedPeriod."end"'
     ),
     "DiagnosticReport": Reading(
-        "observation",
+        "'observation'",
         start=f"coalesce({_EFFECTIVE}, r.issued)",
         end='r.effectivePeriod."end"',
         known="r.issued",
@@ -101,7 +103,7 @@ READINGS: dict[str, Reading] = {
         text_ref="CASE WHEN len(r.presentedForm) > 0 THEN coalesce(r.presentedForm[1].url, address || '#presentedForm') END",
     ),
     "DocumentReference": Reading(
-        "note",
+        "'note'",
         start="coalesce(r.context.period.start, r.date)",
         end='r.context.period."end"',
         known="r.date",
@@ -111,7 +113,7 @@ READINGS: dict[str, Reading] = {
         text_ref="CASE WHEN len(r.content) > 0 THEN coalesce(r.content[1].attachment.url, address || '#content') END",
     ),
     "Immunization": Reading(
-        "medication",
+        "'medication'",
         start="r.occurrenceDateTime",
         known="r.recorded",
         patient="r.patient.reference",
@@ -119,7 +121,7 @@ READINGS: dict[str, Reading] = {
         answers="[measured(r.doseQuantity)]",
     ),
     "AllergyIntolerance": Reading(
-        "observation",
+        "'observation'",
         start="coalesce(r.onsetDateTime, r.onsetPeriod.start, r.recordedDate)",
         known="r.recordedDate",
         patient="r.patient.reference",
@@ -128,10 +130,10 @@ READINGS: dict[str, Reading] = {
         answers="list_transform(or_none(r.code.coding), lambda c: answer(NULL, NULL, NULL, NULL, c.code, NULL))",
     ),
     "ImagingStudy": Reading(
-        "procedure",
+        "'procedure'",
         start="r.started",
         codings="list_concat(coalesce(r.modality, []), coalesce(all_codings(r.procedureCode), []))",
         asset="list_filter(r.identifier, lambda i: i.system = 'urn:dicom:uid')[1].value",
     ),
 }
-"""All but Observation, whose values and components have a page of their own."""
+"""All but Observation (`observation.py`)."""

@@ -4,7 +4,9 @@ A staged row is an event whose references are not resolved yet, or a line that i
 pasted into a statement here is written in this room; what comes from files and mappings is bound.
 """
 
-from rapha.sources.fhir.observation import ABSENT, ANSWERS, OBSERVATION, PARTS, UNREADABLE
+from dataclasses import replace
+
+from rapha.sources.fhir.observation import absent, answers, observation, unreadable
 from rapha.sources.fhir.readings import READINGS, Reading
 from rapha.sources.fhir.statuses import STATUSES
 
@@ -30,55 +32,68 @@ _REASONS = (
     ("known_text IS NOT NULL AND t_known IS NULL", UNREAD_TIME),
     ("t_start IS NULL", "does not say when it was"),
     ("last_of(t_end, end_text) < t_start", "ends before it starts"),
+    ("unreadable", "has a value that cannot be read"),
 )
 
 
-def statement(resource_type: str) -> str:
-    """SQL that stages the rows of the relation `chunk` (line BIGINT, address VARCHAR, text VARCHAR), all of this type.
+def statement(resource_type: str, plain: bool = False) -> str:
+    """SQL that stages the rows of the relation `chunk` (line BIGINT, address VARCHAR, text VARCHAR), all of this type; of
+    observations, not those of their components.
 
     Parameters: `file` (its number), `name` (its name) and `structure`. Each step leaves behind what the next ones do not
     need: a wide structure that is carried along costs more than reading it.
     """
-    observed = resource_type == "Observation"
-    reading = OBSERVATION if observed else READINGS[resource_type]
+    reading = observation(plain) if resource_type == "Observation" else READINGS[resource_type]
+    parts = f"or_none({reading.codings}) AS codings, {reading.answers} AS answers, '' AS part"
+    return _insert(reading, f"SELECT * FROM ({_whole(resource_type, reading, parts)})")
+
+
+def component_statement(plain: bool) -> str:
+    """The same for the components of observations: one staged row for each, and each pair of codings."""
+    reading = replace(observation(plain), members="NULL", unreadable="false", polarity="NULL")
+    whole = _whole("Observation", reading, "r.component AS parts")
+    place = "address || '#component' || nth"
+    return _insert(
+        reading,
+        f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings,
+            {answers("p", place, plain)} AS answers, 'c' || nth AS part,
+            coalesce({absent("p")}, polarity) AS polarity,
+            CASE WHEN reason IS NULL AND ({unreadable("p")}) THEN 'has a value that cannot be read' ELSE reason END AS reason
+        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) AS nth FROM ({whole}))""",
+    )
+
+
+def _insert(reading: Reading, rows: str) -> str:
+    """One staged row for each pair of a coding and an answer."""
     return f"""INSERT INTO staged BY NAME
-        SELECT $file AS file, * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref),
-            CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {_kind(reading, observed)} AS kind,
+        SELECT $file AS file, * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref, unreadable),
+            CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
             coding.system AS system, coding.code AS code, answer.num AS num, answer.comparator AS comparator,
             answer.unit AS unit, answer.ucum AS unit_ucum, answer.code AS value_code,
             coalesce(answer.ref, text_ref) AS text_ref,
             CASE WHEN part = '' AND answer_at = 1 AND coding_at = 1 THEN members END AS members
         FROM (SELECT * EXCLUDE (answers), unnest(answers) AS answer, generate_subscripts(answers, 1) AS answer_at
         FROM (SELECT * EXCLUDE (codings), unnest(codings) AS coding, generate_subscripts(codings, 1) AS coding_at
-        FROM ({_OBSERVED if observed else "SELECT *, '' AS part"} FROM ({_whole(resource_type, reading, observed)}){")" if observed else ""})))"""
+        FROM ({rows})))"""
 
 
-_OBSERVED = f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings, {ANSWERS} AS answers,
-    CASE WHEN nth = 1 THEN '' ELSE 'c' || (nth - 1) END AS part,
-    CASE WHEN {ABSENT} THEN 'unknown' ELSE polarity END AS polarity,
-    CASE WHEN reason IS NULL AND ({UNREADABLE}) THEN 'has a value that cannot be read' ELSE reason END AS reason
-    FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) AS nth"""
-
-
-def _whole(resource_type: str, reading: Reading, observed: bool) -> str:
-    """Each resource once: what is true of all of it."""
-    holds = f"{PARTS} AS parts" if observed else f"or_none({reading.codings}) AS codings, {reading.answers} AS answers"
-    clinical = "r.category[1].coding[1].code IN ('laboratory', 'vital-signs')" if observed else "true"
+def _whole(resource_type: str, reading: Reading, parts: str) -> str:
+    """Each resource once: what is true of all of it, and its `parts`."""
     return f"""SELECT * EXCLUDE (r, stated, start_text, end_text, known_text, otherwise_text),
             precision_of(start_text) AS precision, offset_of(start_text) AS utc_offset_minutes,
             utc_of(otherwise_text) AS t_otherwise, stated.status AS status,
             coalesce({reading.polarity}, stated.polarity) AS polarity, {_first_reason()} AS reason,
             {reading.text_ref} AS text_ref, {reading.asset} AS asset, {reading.medication} AS medication,
-            {reading.at_discharge} AS at_discharge, {clinical} AS clinical,
+            {reading.at_discharge} AS at_discharge, {reading.clinical} AS clinical,
             list_transform({reading.members}, lambda m: local_of(m.reference)) AS members,
-            coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated, {holds}
+            coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated, {parts}
         FROM (SELECT *, utc_of(start_text) AS t_start, utc_of(end_text) AS t_end,
             last_of(utc_of(known_text), known_text) AS t_known
         FROM (SELECT line, coalesce('{resource_type}/' || r.id, address, $name || '#' || line) AS address, r,
             local_of({reading.patient}) AS patient, replace(local_of({reading.encounter}), 'Encounter/', '') AS encounter,
             {reading.start} AS start_text, {reading.end} AS end_text, {reading.known} AS known_text,
             {reading.otherwise.format(start=reading.start, end=reading.end)} AS otherwise_text,
-            {_stated(resource_type, reading.status)} AS stated
+            {_stated(resource_type, reading.status)} AS stated, coalesce({reading.unreadable}, false) AS unreadable
         FROM (SELECT line, address, TRY(json_transform(text, $structure)) AS r FROM chunk)))"""
 
 
@@ -88,13 +103,6 @@ def _stated(resource_type: str, word: str) -> str:
         for said, (status, polarity) in STATUSES[resource_type].items()
     )
     return f"CASE {word} {cases} END"
-
-
-def _kind(reading: Reading, observed: bool) -> str:
-    if not observed:
-        return f"'{reading.kind}'"
-    return """CASE WHEN answer.num IS NOT NULL OR clinical
-        THEN 'measurement' ELSE 'observation' END"""
 
 
 def _first_reason() -> str:

@@ -14,15 +14,27 @@ import pyarrow.compute as pc
 
 from rapha.sources.fhir import export_files
 from rapha.sources.fhir.meaning import MACROS, UTC, UTC_IN_ZONE, addresses_of
+from rapha.sources.fhir.observation import PARTED, RARE
 from rapha.sources.fhir.people_rows import CONSENT_MACROS, PEOPLE_STATEMENTS, PEOPLE_TABLES
+from rapha.sources.fhir.readings import READINGS
 from rapha.sources.fhir.resource_types import RESOURCE_TYPES
-from rapha.sources.fhir.staged_rows import COLUMNS, TYPES, statement
-from rapha.sources.fhir.structures import structure
+from rapha.sources.fhir.staged_rows import COLUMNS, component_statement, statement
+from rapha.sources.fhir.structures import OBSERVATIONS, STRUCTURES, structure
 
-THREADS, MEMORY = 2, "200MB"
+THREADS, MEMORY = 2, "160MB"
 NOT_READ = "a resource of this type is not read: "
 NO_RESOURCE = "is no FHIR resource"
-_STATEMENTS = {name: statement(name) for name in TYPES} | PEOPLE_STATEMENTS
+_STATEMENTS = {name: (statement(name), structure(STRUCTURES[name])) for name in READINGS} | {
+    name: (text, structure(STRUCTURES[name])) for name, text in PEOPLE_STATEMENTS.items()
+}
+_OBSERVATIONS = {
+    (plain, parted): (
+        component_statement(plain) if parted else statement("Observation", plain),
+        structure(OBSERVATIONS[plain, parted]),
+    )
+    for plain, parted in OBSERVATIONS
+}
+"""Statement and structure, by type; of observations, by whether they are plain, and whether components are read."""
 _TYPE = r"""coalesce(nullif(regexp_extract(text, '^\{"resourceType": ?"([A-Za-z]{1,60})"', 1), ''),
     TRY(json_extract_string(text, '$.resourceType')))"""
 _BUNDLE = json.dumps(
@@ -71,6 +83,7 @@ class Staging:
         for table in export_files.read(path, broken):
             table = table.append_column("address", pa.nulls(len(table), pa.string()))
             self._sort(file, name, table, may_hold_bundles=True, counted_by_entry=path.name.endswith(export_files.JSON))
+        pa.default_memory_pool().release_unused()  # what the texts took is not kept for the next file
         self.rows[file] += len(broken)
         self.set_aside(file, broken)
 
@@ -88,23 +101,38 @@ class Staging:
 
     def _sort(self, file: int, name: str, table: pa.Table, may_hold_bundles: bool, counted_by_entry: bool) -> None:
         types = self._asked(table, f"SELECT {_TYPE} AS type FROM chunk").column("type")
-        for found in pc.unique(types).to_pylist():
-            of_type = table if len(pc.unique(types)) == 1 else table.filter(pc.equal(types, found))
-            if found is None:
-                of_type = table.filter(pc.is_null(types))
+        every = pc.unique(types).to_pylist()
+        for found in every:
+            chosen = pc.is_null(types) if found is None else pc.equal(types, found)
+            of_type = table if len(every) == 1 else table.filter(chosen)
             if found == "Bundle" and may_hold_bundles:
                 for number, text in zip(of_type["line"].to_pylist(), of_type["text"].to_pylist(), strict=True):
                     self._open_bundle(file, name, number, text, counted_by_entry)
                 continue
             self.rows[file] += len(of_type)
-            if found in _STATEMENTS:
-                given = {"file": file, "name": name, "structure": structure(found)}
-                taken = {key: value for key, value in given.items() if f"${key}" in _STATEMENTS[found]}
-                self._with("chunk", of_type, _STATEMENTS[found], taken)
+            if found == "Observation":
+                self._observe(file, name, of_type)
+            elif found in _STATEMENTS:
+                self._stage(file, name, of_type, *_STATEMENTS[found])
             elif found in RESOURCE_TYPES:
                 self.not_read[file, found] += len(of_type)
             else:
                 self.set_aside(file, [(line, NO_RESOURCE) for line in of_type["line"].to_pylist()])
+
+    def _observe(self, file: int, name: str, table: pa.Table) -> None:
+        """Stage observations: those with rare forms apart from the plain ones, then the components of both."""
+        forms = self._asked(table, f"SELECT {RARE} AS rare, {PARTED} AS parted FROM chunk")
+        for plain in (True, False):
+            of_form = pc.xor(forms["rare"], plain)
+            for parted in (False, True):
+                chosen = pc.and_(of_form, forms["parted"]) if parted else of_form
+                rows = table if pc.all(chosen).as_py() else table.filter(chosen)
+                if len(rows):
+                    self._stage(file, name, rows, *_OBSERVATIONS[plain, parted])
+
+    def _stage(self, file: int, name: str, table: pa.Table, statement: str, structure: str) -> None:
+        given = {"file": file, "name": name, "structure": structure}
+        self._with("chunk", table, statement, {key: value for key, value in given.items() if f"${key}" in statement})
 
     def _open_bundle(self, file: int, name: str, line: int, text: str, counted_by_entry: bool) -> None:
         """Sort the resources of a Bundle, their references to other entries resolved; note what it deletes."""

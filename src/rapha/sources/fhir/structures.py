@@ -32,7 +32,12 @@ VALUE = {
     "dataAbsentReason": CONCEPT,
     "interpretation": [CONCEPT],
 }
-"""What an Observation and each of its components have alike, in the order in which both are read."""
+"""What an Observation and each of its components have alike."""
+PLAIN = {
+    name: VALUE[name]
+    for name in ("code", "valueQuantity", "valueCodeableConcept", "dataAbsentReason", "interpretation")
+}
+"""The forms that nearly all have: a structure of many fields is slow to read, even where most of them are empty."""
 
 EVERY = {
     "id": TEXT,
@@ -73,15 +78,6 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "code": CONCEPT,
         "abatementDateTime": TEXT,
         "abatementPeriod": PERIOD,
-    },
-    "Observation": {
-        **CARE,
-        **EFFECTIVE,
-        **VALUE,
-        "category": [CONCEPT],
-        "issued": TEXT,
-        "component": [VALUE],
-        "hasMember": [REFERENCE],
     },
     "MedicationRequest": {
         **CARE,
@@ -163,9 +159,18 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "provision": {**PROVISION, "provision": [PROVISION]},
     },
 }
-"""By resource type. Every other type is counted, and not read."""
+"""By resource type, and Observation below. Every other type is counted, and not read."""
+
+_OBSERVED = {**CARE, "category": [CONCEPT], "issued": TEXT}
+OBSERVATIONS: dict[tuple[bool, bool], dict[str, Any]] = {
+    (True, False): {**_OBSERVED, "effectiveDateTime": TEXT, **PLAIN, "hasMember": [REFERENCE]},
+    (True, True): {**_OBSERVED, "effectiveDateTime": TEXT, "component": [PLAIN]},
+    (False, False): {**_OBSERVED, **EFFECTIVE, **VALUE, "hasMember": [REFERENCE]},
+    (False, True): {**_OBSERVED, **EFFECTIVE, "component": [VALUE]},
+}
+"""By whether it is plain, and whether it is read for its components."""
 
 
-def structure(resource_type: str) -> str:
-    """The argument of `json_transform` for this type."""
-    return json.dumps({**EVERY, **STRUCTURES[resource_type]})
+def structure(fields: dict[str, Any]) -> str:
+    """The argument of `json_transform` for one of these."""
+    return json.dumps({**EVERY, **fields})
