@@ -75,6 +75,20 @@ def test_a_consent_withdrawn_later_changes_the_next_ingest(clinic: Clinic):
     assert outs(clinic) == [True]
 
 
+def test_every_consent_counts_also_those_without_an_id(clinic: Clinic):
+    said = [about("Consent", **RESEARCH, status="active", provision={"type": word}) for word in ("deny", "permit")]
+    clinic.ingest(patient(), *({key: value for key, value in one.items() if key != "id"} for one in said))
+    assert outs(clinic) == [True]
+
+
+def test_a_consent_that_binds_nobody_is_told(clinic: Clinic):
+    denial = about("Consent", **RESEARCH, status="active", provision={"type": "deny"})
+    clinic.ingest(
+        patient(), observation(), {**denial, "patient": {"reference": "https://elsewhere.example/Patient/p1"}}
+    )
+    assert clinic.aside() == ['all.ndjson,3,"is a Consent of nobody in the export, so that it binds nobody"']
+
+
 NHS = "https://fhir.nhs.uk/Id/nhs-number"
 
 

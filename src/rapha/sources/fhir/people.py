@@ -67,6 +67,10 @@ def mark_opted_out(staging: Staging, consent: ConsentRule, opt_out: OptOut | Non
     """
     staging.execute("INSERT INTO set_aside SELECT file, line, reason FROM consents WHERE reason IS NOT NULL")
     staging.execute(
+        """INSERT INTO set_aside SELECT file, line, 'is a Consent of nobody in the export, so that it binds nobody'
+        FROM consents WHERE reason IS NULL AND patient NOT IN (SELECT address FROM named)"""
+    )
+    staging.execute(
         f"""CREATE TABLE wills AS SELECT subject_key, denied, granted, granted_from, granted_to
         FROM (SELECT * FROM consents WHERE reason IS NULL AND NOT {GONE.format("consents")} QUALIFY {NEWEST}) AS latest
         JOIN named ON named.address = latest.patient"""

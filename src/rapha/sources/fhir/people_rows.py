@@ -52,7 +52,7 @@ CONSENT_MACROS = (
 )
 
 _CONSENT = f"""INSERT INTO consents BY NAME
-    SELECT $file AS file, line, coalesce('Consent/' || r.id, given, '') AS address,
+    SELECT $file AS file, line, coalesce('Consent/' || r.id, given, $name || '#' || line) AS address,
         local_of(r.patient.reference) AS patient,
         matters AND (r.status = 'active' AND (coalesce(says(r.provision, 'deny'), false)
                 OR coalesce(has_code(r.policyRule, 'OPTOUT'), false))
