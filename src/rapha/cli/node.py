@@ -59,10 +59,12 @@ def init(
 @app.command()
 def ingest(
     home: Folder,
-    mapping: Annotated[Path, typer.Argument(help="the mapping file (YAML); docs/tables.md explains it")],
-    data: Annotated[Path, typer.Argument(help="the folder with the CSV or Parquet files")],
+    mapping: Annotated[
+        Path, typer.Argument(help="the mapping file (YAML); docs/tables.md and docs/fhir.md explain it")
+    ],
+    data: Annotated[Path, typer.Argument(help="the folder with the tables or the FHIR export")],
 ) -> None:
-    """Fill the timeline from tables. Safe to run twice; bad rows are set aside, with file and line.
+    """Fill the timeline from tables or a FHIR export. Safe to run twice; bad rows are set aside, with file and line.
 
     Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
     """

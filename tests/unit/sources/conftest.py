@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir_clinic import Clinic
 
 from rapha.sources.tables import ingest
 from rapha.timeline.reader import open_timeline
@@ -79,3 +80,8 @@ class Hospital:
 @pytest.fixture
 def hospital(tmp_path: Path) -> Hospital:
     return Hospital(tmp_path)
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Clinic:
+    return Clinic(tmp_path)

@@ -1,0 +1,110 @@
+"""One statement for each type of resource: lines of text in, staged rows out.
+
+A staged row is an event whose references are not resolved yet, or a line that is set aside, with the `reason`. Everything
+pasted into a statement here is written in this room; what comes from files and mappings is bound.
+"""
+
+from dataclasses import replace
+
+from rapha.sources.fhir.observation import absent, answers, observation, unreadable
+from rapha.sources.fhir.readings import READINGS, Reading
+from rapha.sources.fhir.statuses import STATUSES
+
+COLUMNS = """file INTEGER, line BIGINT, address VARCHAR, part VARCHAR, place INTEGER, patient VARCHAR, kind VARCHAR,
+    t_start TIMESTAMP, t_end TIMESTAMP, t_known TIMESTAMP, t_otherwise TIMESTAMP, precision VARCHAR,
+    utc_offset_minutes SMALLINT, system VARCHAR, code VARCHAR, num DOUBLE, comparator VARCHAR, unit VARCHAR,
+    unit_ucum VARCHAR, value_code VARCHAR, text_ref VARCHAR, status VARCHAR, polarity VARCHAR, encounter VARCHAR,
+    asset VARCHAR, medication VARCHAR, members VARCHAR[], at_discharge BOOLEAN, version VARCHAR, updated TIMESTAMP,
+    reason VARCHAR"""
+
+TYPES = (*READINGS, "Observation")
+"""The resources that become events."""
+
+UNREAD_TIME = "has a date or time that cannot be read"
+_REASONS = (
+    ("r IS NULL", "is not JSON, or no resource"),
+    ("len(r.modifierExtension) > 0", "has a modifierExtension, which may turn its meaning around"),
+    ("r.implicitRules IS NOT NULL", "has implicitRules, which may turn its meaning around"),
+    ("patient IS NULL", "names no patient"),
+    ("stated IS NULL", "has a status that FHIR R4 does not know, or none"),
+    ("start_text IS NOT NULL AND t_start IS NULL", UNREAD_TIME),
+    ("end_text IS NOT NULL AND t_end IS NULL", UNREAD_TIME),
+    ("known_text IS NOT NULL AND t_known IS NULL", UNREAD_TIME),
+    ("t_start IS NULL", "does not say when it was"),
+    ("last_of(t_end, end_text) < t_start", "ends before it starts"),
+    ("unreadable", "has a value that cannot be read"),
+)
+
+
+def statement(resource_type: str, plain: bool = False) -> str:
+    """SQL that stages the rows of the relation `chunk` (line BIGINT, address VARCHAR, text VARCHAR), all of this type; of
+    observations, not those of their components.
+
+    Parameters: `file` (its number), `name` (its name) and `structure`. Each step leaves behind what the next ones do not
+    need: a wide structure that is carried along costs more than reading it.
+    """
+    reading = observation(plain) if resource_type == "Observation" else READINGS[resource_type]
+    parts = f"or_none({reading.codings}) AS codings, {reading.answers} AS answers, '' AS part"
+    return _insert(reading, f"SELECT * FROM ({_whole(resource_type, reading, parts)})")
+
+
+def component_statement(plain: bool) -> str:
+    """The same for the components of observations: one staged row for each, and each pair of codings."""
+    reading = replace(observation(plain), members="NULL", unreadable="false", polarity="NULL")
+    whole = _whole("Observation", reading, "r.component AS parts")
+    place = "address || '#component' || nth"
+    return _insert(
+        reading,
+        f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings,
+            {answers("p", place, plain)} AS answers, 'c' || nth AS part,
+            coalesce({absent("p")}, polarity) AS polarity,
+            CASE WHEN reason IS NULL AND ({unreadable("p")}) THEN 'has a value that cannot be read' ELSE reason END AS reason
+        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) AS nth FROM ({whole}))""",
+    )
+
+
+def _insert(reading: Reading, rows: str) -> str:
+    """One staged row for each pair of a coding and an answer."""
+    return f"""INSERT INTO staged BY NAME
+        SELECT $file AS file, * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref, unreadable),
+            CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
+            coding.system AS system, coding.code AS code, answer.num AS num, answer.comparator AS comparator,
+            answer.unit AS unit, answer.ucum AS unit_ucum, answer.code AS value_code,
+            coalesce(answer.ref, text_ref) AS text_ref,
+            CASE WHEN part = '' AND answer_at = 1 AND coding_at = 1 THEN members END AS members
+        FROM (SELECT * EXCLUDE (answers), unnest(answers) AS answer, generate_subscripts(answers, 1) AS answer_at
+        FROM (SELECT * EXCLUDE (codings), unnest(codings) AS coding, generate_subscripts(codings, 1) AS coding_at
+        FROM ({rows})))"""
+
+
+def _whole(resource_type: str, reading: Reading, parts: str) -> str:
+    """Each resource once: what is true of all of it, and its `parts`."""
+    return f"""SELECT * EXCLUDE (r, stated, start_text, end_text, known_text, otherwise_text),
+            precision_of(start_text) AS precision, offset_of(start_text) AS utc_offset_minutes,
+            utc_of(otherwise_text) AS t_otherwise, stated.status AS status,
+            coalesce({reading.polarity}, stated.polarity) AS polarity, {_first_reason()} AS reason,
+            {reading.text_ref} AS text_ref, {reading.asset} AS asset, {reading.medication} AS medication,
+            {reading.at_discharge} AS at_discharge, {reading.clinical} AS clinical,
+            list_transform({reading.members}, lambda m: local_of(m.reference)) AS members,
+            coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated, {parts}
+        FROM (SELECT *, utc_of(start_text) AS t_start, utc_of(end_text) AS t_end,
+            last_of(utc_of(known_text), known_text) AS t_known
+        FROM (SELECT line, coalesce('{resource_type}/' || r.id, address, $name || '#' || line) AS address, r,
+            local_of({reading.patient}) AS patient, replace(local_of({reading.encounter}), 'Encounter/', '') AS encounter,
+            {reading.start} AS start_text, {reading.end} AS end_text, {reading.known} AS known_text,
+            {reading.otherwise.format(start=reading.start, end=reading.end)} AS otherwise_text,
+            {_stated(resource_type, reading.status)} AS stated, coalesce({reading.unreadable}, false) AS unreadable
+        FROM (SELECT line, address, TRY(json_transform(text, $structure)) AS r FROM chunk)))"""
+
+
+def _stated(resource_type: str, word: str) -> str:
+    cases = " ".join(
+        f"WHEN '{said}' THEN {{'status': '{status}', 'polarity': '{polarity}'}}"
+        for said, (status, polarity) in STATUSES[resource_type].items()
+    )
+    return f"CASE {word} {cases} END"
+
+
+def _first_reason() -> str:
+    cases = " ".join(f"WHEN {condition} THEN '{said}'" for condition, said in _REASONS)
+    return f"CASE {cases} END"
