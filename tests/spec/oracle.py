@@ -259,7 +259,7 @@ def _holds(criterion: object, entry: Entry) -> bool:
             age = 0
             while shift(patient.birth, Duration(count=age + 1, unit="years"), 1) <= index:
                 age += 1
-            return criterion.at_least <= age <= criterion.at_most
+            return criterion.at_least <= age and (age <= criterion.at_most or criterion.at_most == 130)
         case "observed":
             start, _ = patient.period(index)
             return start <= shift(index, criterion.before, -1)

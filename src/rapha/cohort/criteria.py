@@ -10,6 +10,7 @@ from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.windows import in_range, inside
 from rapha.records.cohort_spec import (
+    OLDEST,
     AgeCriterion,
     BothCriterion,
     Criterion,
@@ -71,10 +72,14 @@ def _holds(criterion: Criterion, columns: list[str], plan: Plan, bound: Paramete
 
 
 def _age(criterion: AgeCriterion, bound: Parameters) -> str:
-    """Completed years: the birthday that begins the first is past, the one that ends the last is not."""
-    youngest = f"birth + to_years({bound.bind(criterion.at_least, 'INTEGER')}) <= index_at"
-    oldest = f"index_at < birth + to_years({bound.bind(criterion.at_most + 1, 'INTEGER')})"
-    return f"({youngest} AND {oldest})"
+    """Completed years: the birthday that begins the first is past, the one that ends the last is not.
+
+    No upper bound is none: sources give an age of 300 to whoever is too old to be told apart.
+    """
+    rule = f"birth + to_years({bound.bind(criterion.at_least, 'INTEGER')}) <= index_at"
+    if criterion.at_most < OLDEST:
+        rule += f" AND index_at < birth + to_years({bound.bind(criterion.at_most + 1, 'INTEGER')})"
+    return f"({rule})"
 
 
 def _events(criterion: EventCriterion, plan: Plan, bound: Parameters) -> str:

@@ -20,6 +20,9 @@ from rapha.records.record import Real, Record, Word
 Concepts = Annotated[tuple[Word, ...], Field(min_length=1, max_length=200)]
 
 
+OLDEST = 130
+
+
 class ValueRange(Record):
     """Numbers of events: every bound given must hold. `unit` is the number's own unit, in UCUM where the hospital's
     mapping gives it; `any` takes numbers whatever their unit. "<5" is known to be below 5 and not known to be below 3.
@@ -71,11 +74,11 @@ class IndexEvent(Record):
 
 
 class AgeCriterion(Record):
-    """Age in completed years at the index, bounds included."""
+    """Age in completed years at the index, bounds included; an upper bound of `OLDEST` is none."""
 
     kind: Literal["age"] = "age"
-    at_least: Annotated[int, Field(ge=0, le=130)] = 0
-    at_most: Annotated[int, Field(ge=0, le=130)] = 130
+    at_least: Annotated[int, Field(ge=0, le=OLDEST)] = 0
+    at_most: Annotated[int, Field(ge=0, le=OLDEST)] = OLDEST
 
     @model_validator(mode="after")
     def _ordered(self) -> "AgeCriterion":
