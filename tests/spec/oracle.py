@@ -278,13 +278,13 @@ def _holds(criterion: object, entry: Entry) -> bool:
 def _risen(patient: Patient, rule: object, happening: Happening) -> bool:
     numbers = [
         h for h in patient.line
-        if h.concept == rule.rise and h.value is not None and rule.unit in ("any", h.unit) and h.at <= happening.at
+        if h.concept == rule.rise and h.value is not None and h.value > 0 and rule.unit in ("any", h.unit) and h.at <= happening.at
     ]  # fmt: skip
     if happening not in numbers:
         return False
     if rule.ratio is not None:
         least = min(h.value for h in numbers if h.at >= shift(happening.at, rule.within, -1))
-        if least > 0 and round(happening.value / least, 9) >= rule.ratio:
+        if round(happening.value / least, 9) >= rule.ratio:
             return True
     if rule.by is None:
         return False

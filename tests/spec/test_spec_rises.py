@@ -32,6 +32,7 @@ KDIGO = {"outcome": {"event": RULE, "during": WEEK, "competing": "death", "unobs
          [A, Event("b", "2009-12-30", 0.6, unit="mg/dL"), Event("b", "2009-12-31", 1.2, unit="mg/dL")], control,
          **KDIGO),
     rule("numbers of two units are not compared", [A, cr("02", 1.0), cr("03", 88.0, "umol/L")], control, **KDIGO),
+    rule("a creatinine of 0 is no number to compare with", [A, cr("02", 0.0), cr("03", 0.4)], control, **KDIGO),
     rule("a rise after the week is too late", [A, cr("08", 1.0), cr("09", 2.0)], control, **KDIGO),
     rule("death without a rise competes", [A], competing, Person(death="2010-01-03"), **KDIGO),
 )  # fmt: skip

@@ -111,12 +111,12 @@ def _source(plan: Plan, bound: Parameters) -> str:
     if not isinstance(rule, RiseRule):
         return "happening"
     unit = f" AND unit = {bound.bind(rule.unit, 'VARCHAR')}" if rule.unit != "any" else ""
-    number = f"CASE WHEN concept = {bound.bind(plan.number(rule.rise), 'INTEGER')}{unit} THEN value END"
+    number = f"CASE WHEN concept = {bound.bind(plan.number(rule.rise), 'INTEGER')}{unit} AND value > 0 THEN value END"
     rules = []
     if rule.ratio is not None and rule.within is not None:
         least = _least(number, rule.within.count, rule.within.unit, bound)
         quotient = f"round({number} / {least}, 9) >= {bound.bind(rule.ratio, 'DOUBLE')}"
-        rules.append(f"coalesce({least} > 0 AND {quotient}, false)")
+        rules.append(f"coalesce({quotient}, false)")
     if rule.by is not None and rule.by_within is not None:
         least = _least(number, rule.by_within.count, rule.by_within.unit, bound)
         rules.append(f"coalesce(round({number} - {least}, 9) >= {bound.bind(rule.by, 'DOUBLE')}, false)")
