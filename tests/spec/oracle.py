@@ -45,8 +45,8 @@ class Happening:
             self.ends = None
 
     @property
-    def order(self) -> tuple[datetime, datetime, str]:
-        return self.at, self.known, self.id
+    def order(self) -> tuple[datetime, datetime, bool, float]:
+        return self.at, self.known, self.value is None, self.value or 0.0
 
 
 class Patient:
@@ -266,7 +266,7 @@ def _holds(criterion: object, entry: Entry) -> bool:
     found = [h for h in entry.within(criterion.of, criterion.during) if in_range(h, criterion.value)]
     match criterion.match:
         case "any":
-            count = len({h.order for h in found})
+            count = len({h.id for h in found})
             return criterion.at_least <= count and (criterion.at_most is None or count <= criterion.at_most)
         case "all":
             return {h.concept for h in found} == set(criterion.of)
@@ -354,7 +354,7 @@ def _feature(feature: object, entry: Entry) -> object:
     numbers = [h.value for h in found if h.value is not None]
     match feature.aggregate:
         case "count":
-            return float(len({h.order for h in found}))
+            return float(len({h.id for h in found}))
         case "any":
             return float(bool(found))
         case "since":

@@ -91,7 +91,12 @@ def _events(criterion: EventCriterion, plan: Plan, bound: Parameters) -> str:
     match criterion.match:
         case "any":
             least = bound.bind(criterion.at_least, "INTEGER")
-            counted = f"count(DISTINCT e.place) FILTER (WHERE {there})"
+            one = (
+                "*"
+                if len(concepts) == 1 or (criterion.at_least, criterion.at_most) == (1, None)
+                else "DISTINCT e.event_id"
+            )
+            counted = f"count({one}) FILTER (WHERE {there})"
             if criterion.at_most is None:
                 return f"{counted} >= {least}"
             return f"{counted} BETWEEN {least} AND {bound.bind(criterion.at_most, 'INTEGER')}"

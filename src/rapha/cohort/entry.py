@@ -38,7 +38,7 @@ def entered(plan: Plan, bound: Parameters) -> list[str]:
 
 def _entry(plan: Plan, bound: Parameters) -> str:
     index = plan.cohort.index
-    time = "happened" if index.at == "start" else "ends"
+    time = "happened" if index.at == "start" else "lasted_to"
     began = "CAST(NULL AS TIMESTAMP)"
     if plan.cohort.encounter:
         stays = bound.bind(plan.numbers(plan.cohort.encounter), "INTEGER[]")
@@ -59,7 +59,7 @@ def _stay(plan: Plan, bound: Parameters) -> list[str]:
     return [
         f"""
 stay AS (
-  SELECT subject_key, happened AS began, CASE WHEN count(*) = count(ends) THEN max(ends) END AS ended
+  SELECT subject_key, happened AS began, CASE WHEN count(*) = count(lasted_to) THEN max(lasted_to) END AS ended
   FROM happening
   WHERE list_contains({stays}, concept)
   GROUP BY subject_key, happened

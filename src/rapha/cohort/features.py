@@ -52,7 +52,7 @@ def _aggregate(feature: AggregateFeature, plan: Plan, bound: Parameters) -> str:
         case "first" | "last" | "min" | "max" | "mean" | "sum":
             return _picked(feature.aggregate, valued)
         case "count":
-            return f"CAST(count(DISTINCT e.place) FILTER (WHERE {there}) AS DOUBLE)"
+            return f"CAST(count(*) FILTER (WHERE {there}) AS DOUBLE)"
         case "any":
             return f"CAST(count(*) FILTER (WHERE {there}) > 0 AS DOUBLE)"
         case "since":
