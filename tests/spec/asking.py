@@ -14,14 +14,18 @@ from little_timeline import Event, Person, write_timeline
 
 from rapha.cohort.plan import plan_of
 from rapha.cohort.statement import cohort_statement
+from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import Study
 
 KEY = b"a secret of the site, 32 bytes.."
 
 
 def study_of(**parts: object) -> Study:
-    """A study of the concepts a, b, c and sick (codes of the same names); `parts` replaces its parts."""
+    """A study of the concepts a, b, c and sick (codes of the same names); `parts` replaces its parts.
+
+    `answer` is an outcome that no model learns yet, so that no whole study can hold it: the engine can answer it."""
     outcome = {"event": "sick", "during": {"from": "index", "for": "5 years"}, "unobserved": "exclude"}
+    answer = OutcomeSpec.model_validate(parts.pop("answer")) if "answer" in parts else None
     whole: dict[str, object] = {
         "study": "spec",
         "purpose": {"sentence": "Say what a rule means.", "data_use": ["DUO:0000006"]},
@@ -32,7 +36,8 @@ def study_of(**parts: object) -> Study:
         "features": [{"last": "b", "during": {"until": "index"}}],
         "model": {"architecture": "logistic"},
     }
-    return Study.model_validate(whole | parts)
+    study = Study.model_validate(whole | parts)
+    return study.model_copy(update={"outcome": answer}) if answer else study
 
 
 def ask(folder: Path, study: Study, people: list[Person], events: list[Event]) -> list[dict[str, object]]:
@@ -72,7 +77,9 @@ def sees(**expected: object) -> Check:
 
     def check(rows: list[dict[str, object]]) -> None:
         assert len(rows) == 1, "the patient is not in the cohort"
-        assert {name: rows[0][name] for name in expected} == expected
+        for name, value in expected.items():
+            wanted = pytest.approx(value, rel=1e-14) if isinstance(value, float) else value
+            assert rows[0][name] == wanted, name
 
     return check
 

@@ -52,6 +52,9 @@ class Event:
     polarity: str = "affirmed"
     deleted: bool = False
     system: str = "local"
+    until: str | None = None  # when it ended: of a stay
+    unit: str | None = None
+    ucum: str | None = None
 
 
 def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Event]) -> Timeline:
@@ -83,11 +86,14 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "event_id": event.id or format(number, "032x"),
         "kind": "measurement",
         "t_start": when(event.at),
+        "t_end": when(event.until),
         "t_available": when(event.known),
         "system": event.system,
         "code": event.code,
         "num": event.value,
         "num_canonical": event.canonical,
+        "unit": event.unit,
+        "unit_ucum": event.ucum,
         "comparator": event.comparator,
         "status": event.status,
         "polarity": event.polarity,

@@ -26,6 +26,7 @@ MINOR = include(age={"at_most": 17})
     rule("a day younger is 17", [A], nobody, Person(birth="1992-06-02"), cohort=ADULT),
     rule("17 lasts until the day before the 18th birthday", [A], somebody, Person(birth="1992-06-02"), cohort=MINOR),
     rule("and no longer", [A], nobody, Person(birth="1992-06-01"), cohort=MINOR),
+    rule("without an upper bound 300 years are old enough", [A], somebody, Person(birth="1710"), cohort=ADULT),
     rule("a birth given to the year counts from its first day", [A], somebody, Person(birth="1992"), cohort=ADULT),
     rule("who was born on a leap day is a year older on February 28",
          [Event("a", "2010-02-28")], somebody, Person(birth="1992-02-29"), cohort=ADULT),

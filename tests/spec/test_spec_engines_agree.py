@@ -23,58 +23,127 @@ any_concepts = st.lists(st.sampled_from([*NAMES, "death"]), min_size=1, max_size
 numbers = st.none() | st.integers(-3, 3).map(float) | st.sampled_from([0.1, math.inf, math.nan, 1e300])
 
 
-def windows(*relations: str) -> st.SearchStrategy[dict[str, object]]:
-    bounded = st.builds(lambda r, d: {r: "index", "for": d}, st.sampled_from(relations), durations)
-    return bounded | st.sampled_from([{relation: "index"} for relation in relations])
+KNOWN = ["index", "encounter start", "last c", "last sick", "8 hours before index", "1 month before last b"]
+AHEAD = ["encounter end", "next b", "next death", "8 hours after index", "1 month after last b", "2 days after next a"]
 
 
-past, anywhere = windows("until", "before"), windows("until", "before", "from")
+def windows(ends: list[str], *relations: str) -> st.SearchStrategy[dict[str, object]]:
+    """Windows at these moments: with a length, without, and between two of them."""
+    at = st.sampled_from(["index"] * 4 + ends)
+    bounded = st.builds(lambda r, a, d: {r: a, "for": d}, st.sampled_from(relations), at, durations)
+    open_ended = st.builds(lambda r, a: {r: a}, st.sampled_from(relations), at)
+    two = st.lists(st.sampled_from(ends + AHEAD), min_size=2, max_size=2, unique=True)
+    between = two.filter(lambda pair: pair[1] in ends).map(lambda pair: {"from": pair[0], "until": pair[1]})
+    return st.one_of(bounded, bounded, open_ended, between)
+
+
+past, anywhere = windows(KNOWN, "until", "before"), windows(KNOWN + AHEAD, "until", "before", "from")
+units = st.sampled_from(["any", "mmol", "mg"])
+ranges = st.builds(
+    lambda low, high, a, b, unit: {low: min(a, b), high: max(a, b), "unit": unit},
+    st.sampled_from(["above", "at_least"]), st.sampled_from(["below", "at_most"]),
+    st.sampled_from([-2.0, 0.0, 0.1, 1.0]), st.sampled_from([1.5, 2.0, 3.0]), units,
+).flatmap(lambda whole: st.sampled_from(
+    [whole, *({key: each for key, each in whole.items() if key not in gone}
+              for gone in (("above", "at_least"), ("below", "at_most")))]
+))  # fmt: skip
 ages = st.builds(lambda a, n: {"age": {"at_least": a, "at_most": a + n}}, st.integers(0, 50), st.integers(0, 60))
+counts = st.sampled_from([{"at_least": 1}, {"at_least": 2}, {"at_most": 1}, {"exactly": 2}, {"exactly": 0}])
 counted = st.builds(
-    lambda of, during, n: {"any_of": of, "during": during, "at_least": n}, any_concepts, anywhere, st.integers(1, 3)
-)
-uncounted = st.builds(
-    lambda word, of, during: {word: of, "during": during},
-    st.sampled_from(["all_of", "none_of"]),
-    any_concepts,
-    anywhere,
-)
-sexes = st.sampled_from([{"sex": "female"}, {"sex": "male"}])
-criteria = ages | sexes | counted | uncounted | durations.map(lambda d: {"observed": {"before": d}})
-aggregates = st.builds(
-    lambda word, of, during: {word: of, "during": during},
-    st.sampled_from(["first", "last", "min", "max", "mean", "count", "any"]), st.sampled_from([*NAMES, "death"]), past,
+    lambda of, during, n, value: {"any_of": of, "during": during, **n, "value": value},
+    any_concepts, anywhere, counts, st.none() | ranges,
 )  # fmt: skip
+uncounted = st.builds(
+    lambda word, of, during, value: {word: of, "during": during, "value": value},
+    st.sampled_from(["all_of", "none_of"]), any_concepts, anywhere, st.none() | ranges,
+)  # fmt: skip
+sexes = st.sampled_from([{"sex": "female"}, {"sex": "male"}])
+leaves = ages | sexes | counted | uncounted | durations.map(lambda d: {"observed": {"before": d}})
+criteria = st.recursive(
+    leaves | st.just({"within": "encounter"}),
+    lambda inner: st.lists(inner, min_size=1, max_size=3).flatmap(
+        lambda of: st.sampled_from([{"and": of}, {"or": of}, {"not": of[0]}])
+    ),
+    max_leaves=4,
+)
+plain = st.builds(
+    lambda word, of, during: {word: of, "during": during},
+    st.sampled_from(["first", "last", "min", "max", "mean", "sum", "count", "any", "since"]),
+    st.sampled_from([*NAMES, "death"]), past,
+)  # fmt: skip
+slopes = st.builds(
+    lambda of, during, per: {"slope": of, "during": during, "per": per},
+    concepts,
+    past,
+    st.sampled_from(["day", "year"]),
+)
+ratios = st.builds(
+    lambda of, during, pick, before: {"ratio": of, "during": during, "baseline": {pick: before}},
+    concepts, past, st.sampled_from(["first", "last", "min", "max", "mean"]), past,
+)  # fmt: skip
+aggregates = plain | slopes | ratios
 demographics = st.sampled_from([{"demographic": "age"}, {"demographic": "sex"}])
 sequences = st.builds(
     lambda of, during, n: {"sequence": of, "during": during, "at_most": n}, any_concepts, past, st.integers(1, 4)
 )
 
 
+ahead = st.one_of(
+    st.sampled_from(["1 month", "1 year", "2 years", "3 years"]).map(lambda d: {"from": "index", "for": d}),
+    st.sampled_from(["encounter end", "next b", "30 days after next a", "9 months after index"]).map(
+        lambda end: {"from": "index", "until": end}
+    ),
+    st.just({"from": "8 hours after index", "for": "1 year"}),
+)
+rises = st.builds(
+    lambda of, unit, ratio, by: {"rise": of, "unit": unit, **ratio, **by}, concepts, units,
+    st.sampled_from([{"ratio": 1.5, "within": "1 month"}, {"ratio": 1.5, "within": "1 year"}]),
+    st.sampled_from([{}, {"by": 0.3, "by_within": "8 hours"}, {"by": 2.0, "by_within": "2 years"}]),
+)  # fmt: skip
+asked = st.one_of(concepts, concepts, rises, st.builds(lambda of, v: {"first": of, "value": v}, concepts, ranges))
+
+
+@st.composite
+def outcomes(draw: st.DrawFn, kind: str) -> dict[str, object]:
+    outcome: dict[str, object] = {"kind": kind, "during": draw(ahead), "unobserved": "exclude"}
+    if kind == "time-to-event":
+        outcome["unobserved"] = "censor"
+    match kind:
+        case "categorical":
+            used = outcome["events"] = draw(st.lists(st.sampled_from([*NAMES, "death"]), min_size=2, unique=True))
+        case "numeric":
+            word, of = draw(st.sampled_from(["first", "last", "min", "max", "mean"])), draw(concepts)
+            outcome["value"], used = {word: of, "unit": draw(units)}, [of]
+        case _:
+            event = outcome["event"] = draw(asked | st.just("death"))
+            used = [event if isinstance(event, str) else event.get("rise", event.get("first"))]
+    left = [name for name in (*NAMES, "death") if name not in used]
+    rivals = st.lists(st.sampled_from(left), max_size=2, unique=True) if left else st.just([])
+    return outcome | {"competing": draw(rivals)}
+
+
 @st.composite
 def studies(draw: st.DrawFn) -> object:
     features = draw(st.lists(aggregates | demographics, min_size=1, max_size=4, unique_by=repr))
-    kind = draw(st.sampled_from(["binary", "sequence", "time-to-event"]))
-    event, competing = draw(st.permutations([*NAMES, "death"]))[:2]
-    outcome = {
-        "kind": "time-to-event" if kind == "time-to-event" else "binary",
-        "event": event,
-        "competing": draw(st.sampled_from([None, competing, competing if event == "death" else "death"])),
-        "during": {"from": "index", "for": draw(st.sampled_from(["1 month", "1 year", "2 years", "3 years"]))},
-        "unobserved": "censor" if kind == "time-to-event" else "exclude",
-    }
-    architecture = {"binary": "logistic", "sequence": "gru", "time-to-event": "cox"}[kind]
-    index = {draw(st.sampled_from(["first", "last"])): draw(any_concepts)}
-    include, exclude = draw(st.sampled_from([(0, 0), (1, 0), (0, 1), (2, 1)]))
+    kind = draw(st.sampled_from(["binary", "sequence", "time-to-event", "categorical", "numeric"]))
+    answer = draw(outcomes("binary" if kind == "sequence" else kind))
+    architecture = {"sequence": "gru", "time-to-event": "cox"}.get(kind, "logistic")
+    index = {draw(st.sampled_from(["first", "last", "every", "every"])): draw(any_concepts)}
+    index |= {"at": draw(st.sampled_from(["start", "start", "end"]))}
+    index |= {"after": draw(st.sampled_from([None, None, None, "8 hours"]))}
+    index |= {"washout": draw(st.sampled_from([None, None, None, "1 month"]))}
+    include, exclude = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 1), (2, 1)]))
+    learnable = {"outcome": answer} if kind not in ("categorical", "numeric") else {"answer": answer}
     return study_of(
         cohort={
             "index": index,
+            "encounter": draw(st.lists(concepts, min_size=1, max_size=2, unique=True)),
             "include": draw(st.lists(criteria, min_size=include, max_size=include)),
             "exclude": draw(st.lists(criteria, min_size=exclude, max_size=exclude)),
         },
-        outcome=outcome,
         features=[*features, draw(sequences)] if kind == "sequence" else features,
         model={"architecture": architecture},
+        **learnable,
     )
 
 
@@ -108,6 +177,10 @@ def timelines(draw: st.DrawFn) -> tuple[list[Person], list[Event]]:
         status=st.sampled_from(["final"] * 5 + ["amended", "cancelled"]),
         polarity=st.sampled_from(["affirmed"] * 5 + ["negated"]),
         deleted=st.integers(0, 9).map(lambda n: n == 9),
+        until=st.one_of(st.none(), moments, moments, moments),
+        unit=st.sampled_from([None, "mg", "mmol"]),
+        ucum=st.sampled_from([None, "mg", "mmol"]),
+        comparator=st.sampled_from([None] * 5 + ["<", "<=", ">", ">="]),
     )
     return people, draw(st.lists(events, min_size=20, max_size=50))
 
@@ -119,7 +192,7 @@ def same(left: object, right: object) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, float) and isinstance(right, float):
-        return math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-9)
+        return math.isclose(left, right, rel_tol=1e-6, abs_tol=1e-9) or left == right
     return left == right
 
 

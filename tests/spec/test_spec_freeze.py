@@ -90,7 +90,9 @@ def test_the_columns(frozen):
 
 def test_the_rows_are_the_oracles(frozen):
     _, path = frozen
-    expected = [row for row in oracle.answer(*town(200), STUDY, KEY) if row.pop("fate") == "kept"]
+    expected = [
+        row for row in oracle.answer(*town(200), STUDY, KEY) if row.pop("fate") == "kept" and row.pop("patient")
+    ]
     for found, wanted in zip(rows_of(path).to_pylist(), expected, strict=True):
         assert found == pytest.approx(wanted)
 
@@ -115,8 +117,8 @@ def test_a_survival_study(timeline, tmp_path):
     study = study_of(outcome=outcome, features=FEATURES, model={"architecture": "cox"})
     cohort = freeze(timeline, study, KEY, tmp_path)
     table = rows_of(tmp_path / "rows.arrow")
-    assert table.schema.names[-2:] == ["time", "event"]
-    assert table.schema.types[-2:] == [pa.float64(), pa.int8()]
+    assert table.schema.names[-3:] == ["time", "event", "cause"]
+    assert table.schema.types[-3:] == [pa.float64(), pa.int8(), pa.int8()]
     assert (cohort.patients, cohort.positives, cohort.set_apart) == (200, 60, {"competing": 0, "unobserved": 0})
     assert min(table["time"].to_pylist()) == 30.0
 
@@ -242,3 +244,24 @@ def test_a_full_disk_is_said_as_such(timeline, tmp_path):
     with pytest.raises(DiskFull, match=str(tmp_path)):
         freeze(timeline, STUDY, KEY, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_thresholds_count_patients_and_not_rows(tmp_path):
+    """Forty rows of each of a dozen patients are a dozen patients."""
+    people, events = town(12)
+    again = [replace(event, at=f"20{year}-06-01") for event in events for year in range(11, 29) if event.code == "a"]
+    timeline = write_timeline(tmp_path / "timeline", people, events + again)
+    study = study_of(outcome=OUTCOME, features=FEATURES, cohort={"index": {"every": ["a"]}})
+    with pytest.raises(CohortRefused) as refused:
+        freeze(timeline, study, KEY, tmp_path)
+    assert refused.value.reason == "cohort-too-small"
+
+
+def test_every_index_counts_patients_beside_rows(tmp_path):
+    people, events = town(400)
+    again = [replace(event, at="2015-06-01") for event in events if event.code == "a"]
+    timeline = write_timeline(tmp_path / "timeline", people, events + again)
+    study = study_of(outcome=OUTCOME, features=FEATURES, cohort={"index": {"every": ["a"]}})
+    cohort = freeze(timeline, study, KEY, tmp_path)
+    assert (cohort.patients, cohort.rows) == (320, 320 + 320)
+    assert cohort.set_apart == {"competing": 40, "unobserved": 40}

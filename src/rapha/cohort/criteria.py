@@ -6,9 +6,21 @@ nor excluded by one.
 
 from typing import assert_never
 
-from rapha.cohort.parameters import Parameters, inside
+from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
-from rapha.records.cohort_spec import AgeCriterion, Criterion, EventCriterion, ObservedCriterion, SexCriterion
+from rapha.cohort.windows import in_range, inside
+from rapha.records.cohort_spec import (
+    OLDEST,
+    AgeCriterion,
+    BothCriterion,
+    Criterion,
+    EitherCriterion,
+    EventCriterion,
+    NotCriterion,
+    ObservedCriterion,
+    SexCriterion,
+    WithinCriterion,
+)
 
 
 def cohort(plan: Plan, bound: Parameters) -> list[str]:
@@ -21,16 +33,16 @@ def cohort(plan: Plan, bound: Parameters) -> list[str]:
     return [
         f"""
 history AS (
-  SELECT entered.subject_key{listed}
+  SELECT entered.row{listed}
   FROM entered
-  JOIN happening AS e ON e.subject_key = entered.subject_key
-  GROUP BY entered.subject_key
+  LEFT JOIN happening AS e ON e.subject_key = entered.subject_key
+  GROUP BY entered.row
 )""",
         f"""
 cohort AS MATERIALIZED (
   SELECT entered.*
   FROM entered
-  JOIN history ON history.subject_key = entered.subject_key
+  JOIN history ON history.row = entered.row
   WHERE {" AND ".join(rules) or "true"}
 )""",
     ]
@@ -47,26 +59,47 @@ def _holds(criterion: Criterion, columns: list[str], plan: Plan, bound: Paramete
             return f"coalesce(sex = {bound.bind(criterion.sex, 'VARCHAR')}, false)"
         case ObservedCriterion():
             return f"(observed_from <= index_at - {bound.interval(criterion.before)})"
+        case WithinCriterion():
+            return "coalesce(encounter_start <= index_at AND coalesce(index_at < encounter_end, true), false)"
+        case BothCriterion():
+            return "(" + " AND ".join(_holds(one, columns, plan, bound) for one in criterion.of) + ")"
+        case EitherCriterion():
+            return "(" + " OR ".join(_holds(one, columns, plan, bound) for one in criterion.of) + ")"
+        case NotCriterion():
+            return f"(NOT {_holds(criterion.of, columns, plan, bound)})"
         case _:
             assert_never(criterion)
 
 
 def _age(criterion: AgeCriterion, bound: Parameters) -> str:
-    """Completed years: the birthday that begins the first is past, the one that ends the last is not."""
-    youngest = f"birth + to_years({bound.bind(criterion.at_least, 'INTEGER')}) <= index_at"
-    oldest = f"index_at < birth + to_years({bound.bind(criterion.at_most + 1, 'INTEGER')})"
-    return f"({youngest} AND {oldest})"
+    """Completed years: the birthday that begins the first is past, the one that ends the last is not.
+
+    No upper bound is none: sources give an age of 300 to whoever is too old to be told apart.
+    """
+    rule = f"birth + to_years({bound.bind(criterion.at_least, 'INTEGER')}) <= index_at"
+    if criterion.at_most < OLDEST:
+        rule += f" AND index_at < birth + to_years({bound.bind(criterion.at_most + 1, 'INTEGER')})"
+    return f"({rule})"
 
 
 def _events(criterion: EventCriterion, plan: Plan, bound: Parameters) -> str:
     """One boolean for each patient, over that patient's events in the window."""
     concepts = plan.numbers(criterion.of)
     listed = bound.bind(concepts, "INTEGER[]")
-    there = f"list_contains({listed}, e.concept) AND {inside(criterion.during, bound, 'entered.index_at')}"
+    there = f"list_contains({listed}, e.concept) AND {inside(criterion.during, plan, bound, 'entered')}"
+    there += in_range(criterion.value, bound)
     match criterion.match:
         case "any":
             least = bound.bind(criterion.at_least, "INTEGER")
-            return f"count(DISTINCT e.place) FILTER (WHERE {there}) >= {least}"
+            one = (
+                "*"
+                if len(concepts) == 1 or (criterion.at_least, criterion.at_most) == (1, None)
+                else "DISTINCT e.event_id"
+            )
+            counted = f"count({one}) FILTER (WHERE {there})"
+            if criterion.at_most is None:
+                return f"{counted} >= {least}"
+            return f"{counted} BETWEEN {least} AND {bound.bind(criterion.at_most, 'INTEGER')}"
         case "all":
             every = bound.bind(len(concepts), "INTEGER")
             return f"count(DISTINCT e.concept) FILTER (WHERE {there}) = {every}"

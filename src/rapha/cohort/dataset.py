@@ -1,7 +1,8 @@
 """The frozen rows as a file: same rows, same bytes. Arrow IPC, uncompressed, no identifiers.
 
 Columns: `split` int8; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
-value: float64, days: float32>> where asked; then `label` int8, or `time` float64 (days) and `event` int8.
+value: float64, days: float32>> where asked; then `label` int8; or `value` float64; or
+`time` float64 (days), `event` int8 and, where the study names competing events, `cause` int8.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence
         if isinstance(feature, SequenceFeature):
             columns[feature.name] = _sequences(answer[f"f{number}"])
     for label in labels:
-        columns[label] = _reals(answer[label], pa.float64()) if label == "time" else _integers(answer[label])
+        real = label in ("time", "value")
+        columns[label] = _reals(answer[label], pa.float64()) if real else _integers(answer[label])
     return pa.table(columns)
 
 

@@ -3,7 +3,6 @@
 A refusal names no number: how far below a threshold a cohort lies is itself a count.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,7 +29,8 @@ SetApart = Literal["competing", "unobserved"]
 class FrozenCohort(Record):
     """The frozen rows, in exact numbers: for the node alone; what leaves of them passes `rapha.egress`."""
 
-    patients: int
+    patients: int  # of whom there are rows; `every` index may give one patient several
+    rows: int
     train_rows: int
     validation_rows: int
     test_rows: int
@@ -40,12 +40,12 @@ class FrozenCohort(Record):
 
 
 def count(timeline: Timeline, study: Study, key: bytes) -> int:
-    """How many rows `freeze` would keep: patients of the cohort whose outcome is known. Exact.
+    """How many patients `freeze` would keep rows of: those of the cohort whose outcome is known. Exact.
 
     Raises:
         CohortRefused: as `freeze`.
     """
-    return len(_kept(_ask(timeline, study, key), study))
+    return _patients(_kept(_ask(timeline, study, key), study))
 
 
 def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> FrozenCohort:
@@ -61,14 +61,15 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> Frozen
     kept = _kept(answer, study)
     plan = plan_of(study)
     table = dataset_of(kept, plan.features, label_columns(plan))
-    fates, splits = answer["fate"].to_pylist(), kept["split"].to_pylist()
+    splits = kept["split"].to_pylist()
     return FrozenCohort(
-        patients=len(kept),
+        patients=_patients(kept),
+        rows=len(kept),
         train_rows=splits.count(TRAIN),
         validation_rows=splits.count(VALIDATION),
         test_rows=splits.count(TEST),
         positives=sum(_events(kept, plan)),
-        set_apart={"competing": fates.count("competing"), "unobserved": fates.count("unobserved")},
+        set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
         dataset_digest=write_dataset(table, folder),
     )
 
@@ -105,22 +106,48 @@ def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
     if len(answer) == 0:
         raise CohortRefused("no patient here meets the study's criteria", "cohort-empty")
-    smallest = study.privacy.min_cohort
+    smallest, plan = study.privacy.min_cohort, plan_of(study)
     training = kept.filter(pc.equal(kept["split"], TRAIN))
-    if len(training) < smallest:
+    if _patients(training) < smallest:
         raise CohortRefused(f"fewer than {smallest} patients to train on have a known outcome", "cohort-too-small")
-    _check_events(_events(training, plan_of(study)), plan_of(study))
+    _check_events(training, plan)
+    if plan.cohort.index.pick == "every":  # figures are of rows: behind those of each split stand enough patients too
+        for split in (VALIDATION, TEST):
+            _check_events(kept.filter(pc.equal(kept["split"], split)), plan)
     return kept
 
 
-def _check_events(events: Sequence[int], plan: Plan) -> None:
-    """Enough cases; and enough controls, where the outcome is binary (in survival a censored row is no control)."""
-    cases = sum(events)
-    controls = len(events) - cases
-    if cases < MIN_TRAINING_EVENTS or (plan.outcome.kind == "binary" and controls < MIN_TRAINING_EVENTS):
-        raise CohortRefused(f"fewer than {MIN_TRAINING_EVENTS} cases or controls to train on", "too-few-events")
+def _check_events(rows: "pa.Table", plan: Plan) -> None:
+    """Enough patients with the outcome; and enough without, where it is binary (a censored row is no control)."""
+    import pyarrow.compute as pc
+
+    if plan.outcome.kind == "numeric":
+        return
+    outcome = rows[_label(plan)]
+    cases = _patients(rows.filter(pc.greater(outcome, 0)))
+    controls = _patients(rows.filter(pc.equal(outcome, 0)))
+    if cases < MIN_TRAINING_EVENTS or (plan.outcome.kind != "time-to-event" and controls < MIN_TRAINING_EVENTS):
+        raise CohortRefused(f"fewer than {MIN_TRAINING_EVENTS} patients with or without the outcome", "too-few-events")
+
+
+def _patients(rows: "pa.Table") -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.count_distinct(rows["patient"]).as_py())
+
+
+def _of_fate(answer: "pa.Table", fate: SetApart) -> int:
+    import pyarrow.compute as pc
+
+    return _patients(answer.filter(pc.equal(answer["fate"], fate)))
 
 
 def _events(rows: "pa.Table", plan: Plan) -> list[int]:
-    events: list[int] = rows[label_columns(plan)[-1]].to_pylist()
-    return events
+    """1 for a row with the outcome, else 0; of a numeric outcome there are none."""
+    if plan.outcome.kind == "numeric":
+        return []
+    return [int(label > 0) for label in rows[_label(plan)].to_pylist()]
+
+
+def _label(plan: Plan) -> str:
+    return "event" if plan.outcome.kind == "time-to-event" else "label"

@@ -3,8 +3,9 @@
 from typing import assert_never
 
 from rapha.cohort.outcome import MICROSECONDS_A_DAY
-from rapha.cohort.parameters import Parameters, inside
+from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.windows import inside
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 
 DAYS_A_YEAR = 365.25
@@ -12,17 +13,17 @@ _INDEX = "cohort.index_at"
 
 
 def seen(plan: Plan, bound: Parameters) -> list[str]:
-    """The table `seen`. Every patient of the cohort has at least one event, the index, so the join loses nobody."""
+    """The table `seen`: one row for each row of the cohort."""
     columns = "".join(
         f",\n         {_column(feature, plan, bound)} AS f{number}" for number, feature in enumerate(plan.features)
     )
     return [
         f"""
 seen AS (
-  SELECT cohort.subject_key{columns}
+  SELECT cohort.row{columns}
   FROM cohort
-  JOIN happening AS e ON e.subject_key = cohort.subject_key
-  GROUP BY cohort.subject_key
+  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key
+  GROUP BY cohort.row
 )"""
     ]
 
@@ -45,27 +46,61 @@ def _column(feature: Feature, plan: Plan, bound: Parameters) -> str:
 def _aggregate(feature: AggregateFeature, plan: Plan, bound: Parameters) -> str:
     """`count` and `any` are of events; the others of those events that carry a number."""
     number = bound.bind(plan.number(feature.of), "INTEGER")
-    there = f"e.concept = {number} AND {inside(feature.during, bound, _INDEX)}"
+    there = f"e.concept = {number} AND {inside(feature.during, plan, bound, 'cohort')}"
     valued = f"FILTER (WHERE {there} AND e.value IS NOT NULL)"
     match feature.aggregate:
-        case "first":
-            return f"arg_min(e.value, e.place) {valued}"
-        case "last":
-            return f"arg_max(e.value, e.place) {valued}"
-        case "min" | "max":
-            return f"{feature.aggregate}(e.value) {valued}"
-        case "mean":  # in a fixed order, or two runs could differ in the last bit
-            return f"avg(e.value ORDER BY e.value) {valued}"
+        case "first" | "last" | "min" | "max" | "mean" | "sum":
+            return _picked(feature.aggregate, valued)
         case "count":
-            return f"CAST(count(DISTINCT e.place) FILTER (WHERE {there}) AS DOUBLE)"
+            return f"CAST(count(*) FILTER (WHERE {there}) AS DOUBLE)"
         case "any":
             return f"CAST(count(*) FILTER (WHERE {there}) > 0 AS DOUBLE)"
+        case "since":
+            return _days("max(e.happened)", f"FILTER (WHERE {there})")
+        case "slope":
+            return _slope(valued, DAYS_A_YEAR if feature.per == "year" else 1.0)
+        case "ratio":
+            return _ratio(feature, number, valued, plan, bound)
+        case _:
+            assert_never(feature.aggregate)
+
+
+def _picked(aggregate: str, valued: str) -> str:
+    """One number of many. Means and sums are taken in a fixed order, or two runs could differ in the last bit."""
+    columns = {
+        "first": "arg_min(e.value, e.place)",
+        "last": "arg_max(e.value, e.place)",
+        "min": "min(e.value)",
+        "max": "max(e.value)",
+        "mean": "avg(e.value ORDER BY e.value)",
+        "sum": "sum(e.value ORDER BY e.value)",
+    }
+    return f"{columns[aggregate]} {valued}"
+
+
+def _days(moment: str, there: str) -> str:
+    """Days from a moment to the index."""
+    return f"(epoch_us(any_value({_INDEX})) - epoch_us({moment} {there})) / {MICROSECONDS_A_DAY}.0"
+
+
+def _slope(valued: str, days: float) -> str:
+    """Of the least squares line of number against time before the index; by definition, over numbers in their order."""
+    time = f"((epoch_us(e.happened) - epoch_us({_INDEX})) / {MICROSECONDS_A_DAY}.0 / CAST({days} AS DOUBLE))"
+    several = f"min(e.happened) {valued} < max(e.happened) {valued}"
+    return f"CASE WHEN {several} THEN regr_slope(e.value, {time} ORDER BY e.place) {valued} END"
+
+
+def _ratio(feature: AggregateFeature, number: str, valued: str, plan: Plan, bound: Parameters) -> str:
+    assert feature.baseline is not None  # the record's own rule
+    there = f"e.concept = {number} AND {inside(feature.baseline.during, plan, bound, 'cohort')}"
+    baseline = _picked(feature.baseline.pick, f"FILTER (WHERE {there} AND e.value IS NOT NULL)")
+    return f"{_picked('last', valued)} / nullif({baseline}, 0)"
 
 
 def _sequence(feature: SequenceFeature, plan: Plan, bound: Parameters) -> str:
     """The last `at_most` events, oldest first: (place of the concept in `of`, number or null, days before index)."""
     concepts = bound.bind(plan.numbers(feature.of), "INTEGER[]")
-    there = f"list_contains({concepts}, e.concept) AND {inside(feature.during, bound, _INDEX)}"
+    there = f"list_contains({concepts}, e.concept) AND {inside(feature.during, plan, bound, 'cohort')}"
     days = f"(epoch_us({_INDEX}) - epoch_us(e.happened)) / {MICROSECONDS_A_DAY}.0"
     event = (
         f"struct_pack(concept := CAST(list_position({concepts}, e.concept) - 1 AS SMALLINT), "

@@ -6,69 +6,173 @@ set apart: neither a case nor a control.
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.windows import ends, in_range, starts
+from rapha.records.outcome import OutcomeSpec, Reading, RiseRule, ValueRule
 from rapha.records.study import DEATH
 
 MICROSECONDS_A_DAY = 86_400_000_000
+_NEVER = "CAST(NULL AS TIMESTAMP)"
 
 
 def label_columns(plan: Plan) -> tuple[str, ...]:
     """The names of the label's columns, as the frozen dataset has them."""
-    return ("label",) if plan.outcome.kind == "binary" else ("time", "event")
+    match plan.outcome.kind:
+        case "binary" | "categorical":
+            return ("label",)
+        case "numeric":
+            return ("value",)
+        case "time-to-event":
+            return ("time", "event", "cause") if plan.outcome.competing else ("time", "event")
 
 
 def answered(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables `ahead` (the first outcome and the first competing event, while observed) and `answered`."""
-    assert plan.outcome.during.length is not None  # the record's own rule
-    length = bound.interval(plan.outcome.during.length)
-    event = bound.bind(plan.number(plan.outcome.event), "INTEGER")
-    competing = "CAST(NULL AS TIMESTAMP)"
-    if plan.outcome.competing is not None:
-        number = bound.bind(plan.number(plan.outcome.competing), "INTEGER")
-        competing = f"min(e.happened) FILTER (WHERE e.concept = {number})"
+    """The tables `ahead` (what happened first, while observed) and `answered`."""
+    first, last = starts(plan.outcome.during, plan, bound, "cohort"), ends(plan.outcome.during, plan, bound, "cohort")
+    within = f"e.happened > {first}"
+    columns = _competing(plan, bound)
+    columns.append(f"{_event_at(plan, bound, within)} AS event_at")
+    columns += [f"{column} AS {name}" for name, column in _readings(plan, bound, within).items()]
+    listed = ",\n         ".join(columns)
     ahead = f"""
 ahead AS (
-  SELECT cohort.subject_key, cohort.index_at, any_value(cohort.observed_to) AS observed_to,
-         cohort.index_at + {length} AS ends_at,
-         min(e.happened) FILTER (WHERE e.concept = {event}) AS event_at,
-         {competing} AS competing_at
+  SELECT cohort.row, any_value(cohort.subject_key) AS subject_key, any_value(cohort.index_at) AS index_at,
+         any_value(cohort.observed_to) AS observed_to, any_value({last}) AS ends_at,
+         {listed}
   FROM cohort
-  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key AND e.happened > cohort.index_at
-    AND e.happened <= cohort.index_at + {length} AND e.happened <= cohort.observed_to
-  GROUP BY cohort.subject_key, cohort.index_at
+  LEFT JOIN {_source(plan, bound)} AS e ON e.subject_key = cohort.subject_key AND e.happened > cohort.index_at
+    AND e.happened <= {last} AND e.happened <= cohort.observed_to
+  GROUP BY cohort.row
 )"""
-    return [ahead, _binary(plan) if plan.outcome.kind == "binary" else _survival(plan)]
+    return [ahead, _survival(plan) if plan.outcome.kind == "time-to-event" else _set_apart(plan)]
 
 
-def _is_case(plan: Plan) -> str:
+def _competing(plan: Plan, bound: Parameters) -> list[str]:
+    """`competing_at`, the first of the competing events; and each by itself, for its cause."""
+    outcome = plan.outcome
+    if not outcome.competing:
+        return [f"{_NEVER} AS competing_at"]
+    numbers = bound.bind(plan.numbers(outcome.competing), "INTEGER[]")
+    columns = [f"min(e.happened) FILTER (WHERE list_contains({numbers}, e.concept)) AS competing_at"]
+    if outcome.kind == "time-to-event":
+        cause = f"CAST(list_position({numbers}, e.concept) + 1 AS TINYINT)"
+        there = f"FILTER (WHERE list_contains({numbers}, e.concept))"
+        columns.append(f"arg_min({cause}, (e.happened, {cause})) {there} AS competing_cause")
+    return columns
+
+
+def _event_at(plan: Plan, bound: Parameters, within: str) -> str:
+    """The first moment of the outcome in the window."""
+    match plan.outcome.event:
+        case ValueRule() as rule:
+            concept = bound.bind(plan.number(rule.first), "INTEGER")
+            there = f"e.concept = {concept} AND {within}{in_range(rule.value, bound)}"
+        case RiseRule():
+            there = f"e.risen AND {within}"
+        case None if plan.outcome.events:
+            there = (
+                f"list_contains({bound.bind(plan.numbers(plan.outcome.events), 'INTEGER[]')}, e.concept) AND {within}"
+            )
+        case None:
+            return _NEVER
+        case concept_name:
+            there = f"e.concept = {bound.bind(plan.number(concept_name), 'INTEGER')} AND {within}"
+    return f"min(e.happened) FILTER (WHERE {there})"
+
+
+def _readings(plan: Plan, bound: Parameters, within: str) -> dict[str, str]:
+    """What the label is made of, beside moments."""
+    outcome = plan.outcome
+    if outcome.kind == "categorical":
+        numbers = bound.bind(plan.numbers(outcome.events), "INTEGER[]")
+        place = f"list_position({numbers}, e.concept)"
+        there = f"FILTER (WHERE list_contains({numbers}, e.concept) AND {within})"
+        return {"class": f"CAST(coalesce(arg_min({place}, (e.happened, {place})) {there}, 0) AS TINYINT)"}
+    if outcome.value is None:
+        return {}
+    return {"value": _reading(outcome.value, plan, bound, within)}
+
+
+def _reading(reading: Reading, plan: Plan, bound: Parameters, within: str) -> str:
+    there = f"e.concept = {bound.bind(plan.number(reading.of), 'INTEGER')} AND {within} AND e.value IS NOT NULL"
+    there += f" AND e.unit = {bound.bind(reading.unit, 'VARCHAR')}" if reading.unit != "any" else ""
+    columns = {
+        "first": "arg_min(e.value, e.place)",
+        "last": "arg_max(e.value, e.place)",
+        "min": "min(e.value)",
+        "max": "max(e.value)",
+        "mean": "avg(e.value ORDER BY e.value)",
+    }
+    return f"{columns[reading.pick]} FILTER (WHERE {there})"
+
+
+def _source(plan: Plan, bound: Parameters) -> str:
+    """The events; for a rise, each with whether it has `risen` over the lowest of the stretches up to it."""
+    rule = plan.outcome.event
+    if not isinstance(rule, RiseRule):
+        return "happening"
+    unit = f" AND unit = {bound.bind(rule.unit, 'VARCHAR')}" if rule.unit != "any" else ""
+    number = f"CASE WHEN concept = {bound.bind(plan.number(rule.rise), 'INTEGER')}{unit} AND value > 0 THEN value END"
+    rules = []
+    if rule.ratio is not None and rule.within is not None:
+        least = _least(number, rule.within.count, rule.within.unit, bound)
+        quotient = f"round({number} / {least}, 9) >= {bound.bind(rule.ratio, 'DOUBLE')}"
+        rules.append(f"coalesce({quotient}, false)")
+    if rule.by is not None and rule.by_within is not None:
+        least = _least(number, rule.by_within.count, rule.by_within.unit, bound)
+        rules.append(f"coalesce(round({number} - {least}, 9) >= {bound.bind(rule.by, 'DOUBLE')}, false)")
+    return f"(SELECT *, {' OR '.join(rules)} AS risen FROM happening)"
+
+
+def _least(number: str, count: int, unit: str, bound: Parameters) -> str:
+    """The lowest number of the stretch that ends with an event, both ends included."""
+    frame = f"RANGE BETWEEN to_{unit}({bound.bind(count, 'INTEGER')}) PRECEDING AND CURRENT ROW"
+    return f"min({number}) OVER (PARTITION BY subject_key ORDER BY happened {frame})"
+
+
+def _is_case(outcome: OutcomeSpec) -> str:
     """The event came, and no competing event came before it. Every event that counts is before a death (see
     `people`), also where the death is given to the day and the event to the minute."""
-    if plan.outcome.competing in (None, DEATH):
+    if set(outcome.competing) <= {DEATH}:
         return "event_at IS NOT NULL"
     return "event_at IS NOT NULL AND (competing_at IS NULL OR event_at <= competing_at)"
 
 
-def _binary(plan: Plan) -> str:
+def _set_apart(plan: Plan) -> str:
+    """One rule for every label but a time: there, else competing, else watched to the end, else unknown."""
+    case = _is_case(plan.outcome)
+    there, watched = case, "observed_to >= ends_at AND ends_at > index_at"
+    label = f"CAST({case} AS TINYINT) AS label"
+    if plan.outcome.kind == "categorical":
+        label = f"CASE WHEN {case} THEN class ELSE CAST(0 AS TINYINT) END AS label"
+    if plan.outcome.kind == "numeric":
+        there, watched, label = "value IS NOT NULL", "false", "value"
     return f"""
 answered AS (
-  SELECT subject_key,
-         CASE WHEN {_is_case(plan)} THEN 'kept'
+  SELECT row, subject_key, index_at,
+         CASE WHEN {there} THEN 'kept'
               WHEN competing_at IS NOT NULL THEN 'competing'
-              WHEN observed_to >= ends_at THEN 'kept'
+              WHEN {watched} THEN 'kept'
               ELSE 'unobserved' END AS fate,
-         CAST({_is_case(plan)} AS TINYINT) AS label
+         {label}
   FROM ahead
 )"""
 
 
 def _survival(plan: Plan) -> str:
+    case = _is_case(plan.outcome)
+    cause = ""
+    if plan.outcome.competing:
+        ended = "competing_at IS NOT NULL AND stop_at = competing_at"
+        cause = f",\n         CAST(CASE WHEN is_case THEN 1 WHEN {ended} THEN competing_cause ELSE 0 END AS TINYINT) AS cause"
     return f"""
 answered AS (
-  SELECT subject_key, CASE WHEN stop_at > index_at THEN 'kept' ELSE 'unobserved' END AS fate,
+  SELECT row, subject_key, index_at, CASE WHEN stop_at > index_at THEN 'kept' ELSE 'unobserved' END AS fate,
          (epoch_us(stop_at) - epoch_us(index_at)) / {MICROSECONDS_A_DAY}.0 AS time,
-         CAST(is_case AS TINYINT) AS event
+         CAST(is_case AS TINYINT) AS event{cause}
   FROM (
-    SELECT *, {_is_case(plan)} AS is_case,
-           CASE WHEN {_is_case(plan)} THEN event_at ELSE least(competing_at, observed_to, ends_at) END AS stop_at
+    SELECT *, {case} AS is_case,
+           CASE WHEN {case} THEN event_at WHEN ends_at IS NOT NULL THEN least(competing_at, observed_to, ends_at) END
+             AS stop_at
     FROM ahead
   )
 )"""

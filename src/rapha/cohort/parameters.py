@@ -6,9 +6,9 @@ study's shape alone.
 
 from typing import Literal
 
-from rapha.records.cohort_spec import Duration, Window
+from rapha.records.moments import Duration
 
-SqlType = Literal["INTEGER", "INTEGER[]", "VARCHAR", "VARCHAR[]", "BLOB"]
+SqlType = Literal["INTEGER", "INTEGER[]", "VARCHAR", "VARCHAR[]", "BLOB", "DOUBLE"]
 
 
 class Parameters:
@@ -26,23 +26,3 @@ class Parameters:
     def interval(self, length: Duration) -> str:
         """A calendar interval: months and years by the calendar, the 31st becoming the last day of a shorter month."""
         return f"to_{length.unit}({self.bind(length.count, 'INTEGER')})"
-
-
-def inside(window: Window, bound: Parameters, index: str) -> str:
-    """Predicate: the event `e` lies in the window. Windows are open at the start, closed at the end.
-
-    The past is what was *known*: `e.known`, the later of when it happened and when the hospital had it. The future is
-    what *happens*: `e.happened`.
-    """
-    match window.relation:
-        case "until":
-            return f"e.known <= {index}" + _not_before(window, bound, index)
-        case "before":
-            return f"e.known < {index}" + _not_before(window, bound, index)
-        case "from":
-            end = f" AND e.happened <= {index} + {bound.interval(window.length)}" if window.length else ""
-            return f"e.happened > {index}{end}"
-
-
-def _not_before(window: Window, bound: Parameters, index: str) -> str:
-    return f" AND e.known > {index} - {bound.interval(window.length)}" if window.length else ""

@@ -1,16 +1,16 @@
-"""Who there is: patients, what happened to them, when they were under observation, and their index.
+"""Who there is: patients, and what happened to them.
 
 Tables made here:
 
     wanted     concept, system, code                                    the study's codes
     person     subject_key, birth, sex, died, ended                     who has not opted out
-    happening  subject_key, concept, happened, known, value, place      events that count, of wanted codes; and deaths
-    period     subject_key, observed_from, observed_to                  under observation, gaps closed, ended by death
-    entered    subject_key, index_at, birth, sex, observed_from, observed_to
+    happening  subject_key, concept, happened, known, and of OPTIONAL   events that count, of wanted codes; and deaths
 
 `died` is the moment of death as the source gave it; `ended` the last moment of the day, month or year it was given to.
 A death given to the day at midnight must not undo what happened that afternoon.
 """
+
+import re
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
@@ -35,55 +35,21 @@ person AS MATERIALIZED (
   HAVING NOT bool_or(opted_out)
 )"""
 
-_PERIOD = """
-period AS (
-  SELECT joined.subject_key, min(starts) AS observed_from, least(max(ends), any_value(person.ended)) AS observed_to
-  FROM (
-    SELECT *, sum(CASE WHEN starts <= reached THEN 0 ELSE 1 END)
-                OVER (PARTITION BY subject_key ORDER BY starts, ends ROWS UNBOUNDED PRECEDING) AS stretch
-    FROM (
-      SELECT *, max(ends) OVER (PARTITION BY subject_key ORDER BY starts, ends
-                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
-      FROM (
-        SELECT subject_key, timezone('UTC', t_start) AS starts, timezone('UTC', t_end) AS ends
-        FROM observation_periods
-        WHERE t_start <= t_end
-      )
-    )
-  ) AS joined
-  JOIN person ON person.subject_key = joined.subject_key
-  GROUP BY joined.subject_key, stretch
-)"""
+
+OPTIONAL = ("place", "event_id", "value", "lasted_to", "unit", "comparator")
+"""Columns of `happening` that are read from disk only for a statement that names them."""
 
 
-def people(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables `wanted`, `person` and `happening`: enough to ask which concepts anybody has."""
-    return [_wanted(plan, bound), _PERSON, _happening(plan, bound)]
+def people(plan: Plan, bound: Parameters, used: frozenset[str] = frozenset()) -> list[str]:
+    """The tables `wanted`, `person` and `happening`, with the optional columns that are `used`: enough to ask which
+    concepts anybody has."""
+    return [_wanted(plan, bound), _PERSON, _happening(plan, bound, used)]
 
 
-def entered(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables `period` and `entered`. A patient enters once: at the first, or last, event of the index concepts
-    that lies in a period of observation."""
-    pick = {"first": "min", "last": "max"}[plan.cohort.index.pick]
-    concepts = bound.bind(plan.numbers(plan.cohort.index.of), "INTEGER[]")
-    return [
-        _PERIOD,
-        f"""
-entry AS (
-  SELECT e.subject_key, {pick}(e.happened) AS index_at
-  FROM happening AS e
-  JOIN period ON period.subject_key = e.subject_key AND e.happened BETWEEN observed_from AND observed_to
-  WHERE list_contains({concepts}, e.concept)
-  GROUP BY e.subject_key
-)""",
-        """
-entered AS MATERIALIZED (
-  SELECT entry.subject_key, index_at, birth, sex, observed_from, observed_to
-  FROM entry
-  JOIN person ON person.subject_key = entry.subject_key
-  JOIN period ON period.subject_key = entry.subject_key AND index_at BETWEEN observed_from AND observed_to
-)""",
-    ]
+def used_of(tables: list[str]) -> frozenset[str]:
+    """The optional columns of `happening` that these tables name."""
+    words = set(re.findall(r"\w+", " ".join(tables)))
+    return frozenset(OPTIONAL) & words
 
 
 def _wanted(plan: Plan, bound: Parameters) -> str:
@@ -96,31 +62,47 @@ wanted AS (
 )"""
 
 
-def _happening(plan: Plan, bound: Parameters) -> str:
-    """`place` numbers a patient's events in time: by when they happened, then by when they were known, then by id."""
+_VALUE = "CASE WHEN isfinite(coalesce(num_canonical, num)) THEN coalesce(num_canonical, num) END"
+_COLUMNS = {
+    "event_id": ("events.event_id", "''"),
+    "value": (_VALUE, "CAST(NULL AS DOUBLE)"),
+    "lasted_to": ("timezone('UTC', CASE WHEN t_end >= t_start THEN t_end END)", "died"),
+    "unit": ("CASE WHEN num_canonical IS NULL THEN unit ELSE unit_ucum END", "CAST(NULL AS VARCHAR)"),
+    "comparator": ("comparator", "CAST(NULL AS VARCHAR)"),
+}
+"""Of each optional column: what it is of an event, and of a death."""
+
+
+def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
+    """`place` numbers a patient's events in time: by when they happened, then by when they were known, then by their
+    numbers."""
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
+    columns = [name for name in _COLUMNS if name in used or (name == "value" and "place" in used)]
+    of_event = "".join(f", {_COLUMNS[name][0]} AS {name}" for name in columns)
+    place = ""
+    if "place" in used:
+        place = ",\n         dense_rank() OVER (PARTITION BY subject_key ORDER BY happened, known, value) AS place"
     return f"""
 happening AS MATERIALIZED (
-  SELECT subject_key, concept, happened, known, value,
-         dense_rank() OVER (PARTITION BY subject_key ORDER BY happened, known, event_id) AS place
+  SELECT *{place}
   FROM (
-    SELECT events.subject_key, wanted.concept, events.event_id, timezone('UTC', t_start) AS happened,
-           timezone('UTC', greatest(t_start, coalesce(t_available, t_start))) AS known,
-           CASE WHEN isfinite(coalesce(num_canonical, num)) THEN coalesce(num_canonical, num) END AS value
+    SELECT events.subject_key, wanted.concept, timezone('UTC', t_start) AS happened,
+           timezone('UTC', greatest(t_start, coalesce(t_available, t_start))) AS known{of_event}
     FROM events
     JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
     JOIN person ON person.subject_key = events.subject_key
     WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND t_start IS NOT NULL
-      AND (person.ended IS NULL OR timezone('UTC', t_start) <= person.ended){_deaths(plan, bound)}
+      AND (person.ended IS NULL OR timezone('UTC', t_start) <= person.ended){_deaths(plan, bound, columns)}
   )
 )"""
 
 
-def _deaths(plan: Plan, bound: Parameters) -> str:
+def _deaths(plan: Plan, bound: Parameters, columns: list[str]) -> str:
     if DEATH not in plan.concepts:
         return ""
+    of_death = "".join(f", {_COLUMNS[name][1]}" for name in columns)
     return f"""
     UNION ALL
-    SELECT subject_key, {bound.bind(plan.number(DEATH), "INTEGER")}, '', died, died, CAST(NULL AS DOUBLE)
+    SELECT subject_key, {bound.bind(plan.number(DEATH), "INTEGER")}, died, died{of_death}
     FROM person
     WHERE died IS NOT NULL"""

@@ -1,11 +1,13 @@
 """A study's cohort with its concepts numbered: what the statement is made from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rapha.records.cohort_spec import CohortSpec, EventCriterion, OutcomeSpec
-from rapha.records.feature import AggregateFeature, Feature, SequenceFeature
+from rapha.records.cohort_spec import CohortSpec
+from rapha.records.feature import Feature
 from rapha.records.learning import SplitSpec
+from rapha.records.moments import Bound
+from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import DEATH, Study
 
 
@@ -30,6 +32,7 @@ class Plan:
     features: tuple[Feature, ...]
     split: SplitSpec
     study_digest: str
+    anchors: tuple[Bound, ...]  # to events: `next a`, `last b`, each once, without their offsets
 
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
@@ -42,26 +45,19 @@ class Plan:
 
 def plan_of(study: Study) -> Plan:
     """The plan of a study. Pure; a valid study always has one."""
-    used = tuple(dict.fromkeys(_used(study)))
+    used = study.mentioned()
     codes = (
         CodeEntry(number, study.concepts[name].system, code)
         for number, name in enumerate(used)
         if name != DEATH
         for code in dict.fromkeys(study.concepts[name].codes)
     )
-    return Plan(used, tuple(codes), study.cohort, study.outcome, study.features, study.split, study.digest)
-
-
-def _used(study: Study) -> Iterator[str]:
-    yield from study.cohort.index.of
-    for criterion in (*study.cohort.include, *study.cohort.exclude):
-        if isinstance(criterion, EventCriterion):
-            yield from criterion.of
-    yield study.outcome.event
-    if study.outcome.competing is not None:
-        yield study.outcome.competing
-    for feature in study.features:
-        if isinstance(feature, AggregateFeature):
-            yield feature.of
-        elif isinstance(feature, SequenceFeature):
-            yield from feature.of
+    anchors = dict.fromkeys(
+        Bound(anchor=bound.anchor, concept=bound.concept)
+        for window in study.windows()
+        for bound in window.bounds
+        if bound.concept
+    )
+    return Plan(
+        used, tuple(codes), study.cohort, study.outcome, study.features, study.split, study.digest, tuple(anchors)
+    )

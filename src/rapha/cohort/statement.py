@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from rapha.cohort.criteria import cohort
+from rapha.cohort.entry import entered
 from rapha.cohort.features import seen
 from rapha.cohort.outcome import answered, label_columns
 from rapha.cohort.parameters import Parameters
-from rapha.cohort.people import entered, people
+from rapha.cohort.people import people, used_of
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import order_column, split_column
 from rapha.records.study import Study
@@ -21,23 +22,29 @@ class Statement:
 
 
 def cohort_statement(plan: Plan, key: bytes) -> Statement:
-    """Columns: `fate` (kept, competing, unobserved), `split`, f0, f1, ... in study order, then the label's columns.
+    """Columns: `fate` (kept, competing, unobserved), `patient` (never written), `split`, f0, f1, ... in study order,
+    then the label's columns.
 
-    One row for each patient of the cohort, in the order of the dataset. `key` is the site's secret.
+    One row for each patient and index of the cohort, in the order of the dataset. `key` is the site's secret.
     """
     bound = Parameters()
-    tables = [*people(plan, bound), *entered(plan, bound), *cohort(plan, bound), *answered(plan, bound)]
-    tables += seen(plan, bound)
-    columns = ["fate", f"{split_column(plan, key, bound)} AS split"]
+    used = used_of(_asked(plan, Parameters()))
+    tables = [*people(plan, bound, used), *_asked(plan, bound)]
+    columns = ["fate", "answered.subject_key AS patient", f"{split_column(plan, key, bound)} AS split"]
     columns += [f"f{number}" for number in range(len(plan.features))]
     columns += label_columns(plan)
     text = f"""WITH{",".join(tables)}
 SELECT {", ".join(columns)}
 FROM answered
-JOIN seen ON seen.subject_key = answered.subject_key
-ORDER BY {order_column(plan, key, bound)}
+JOIN seen ON seen.row = answered.row
+ORDER BY {order_column(plan, key, bound)}, answered.index_at
 """
     return Statement(text, bound.values)
+
+
+def _asked(plan: Plan, bound: Parameters) -> list[str]:
+    """What is asked of what happened: who enters, who is in, what became of them, what was known."""
+    return [*entered(plan, bound), *cohort(plan, bound), *answered(plan, bound), *seen(plan, bound)]
 
 
 def presence_statement(plan: Plan) -> Statement:

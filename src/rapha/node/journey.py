@@ -178,7 +178,7 @@ class Journey:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
         metrics = gate.pass_evaluation(
-            run.folder.output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.patients
+            run.folder.output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows
         )
         release = Release(
             study_digest=task.study_digest,

@@ -1,45 +1,84 @@
 """What the model sees of a patient at the index. Short forms: `{last: hdl, during: {...}}`, `{demographic: age}`,
 `{sequence: [hdl, sbp], during: {...}}`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.cohort_spec import Concepts, Window, not_yet
+from rapha.records.cohort_spec import Concepts
+from rapha.records.moments import Window
 from rapha.records.record import Record, Word
 
-Aggregate = Literal["first", "last", "min", "max", "mean", "count", "any"]
-AGGREGATES: tuple[str, ...] = ("first", "last", "min", "max", "mean", "count", "any")
-_LATER = ("slope", "ratio", "sum")
+Aggregate = Literal["first", "last", "min", "max", "mean", "sum", "count", "any", "since", "slope", "ratio"]
+AGGREGATES: tuple[str, ...] = get_args(Aggregate)
+
+
+class Baseline(Record):
+    """What a ratio is a ratio to: one number over the events of the same concept in a window of its own."""
+
+    pick: Literal["first", "last", "min", "max", "mean"]
+    during: Window
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        words = ("first", "last", "min", "max", "mean")
+        found = [word for word in words if isinstance(value, dict) and word in value]
+        return {"pick": found[0], "during": value[found[0]]} if len(found) == 1 and len(value) == 1 else value
+
+    @model_validator(mode="after")
+    def _past(self) -> "Baseline":
+        _no_future(self.during)
+        return self
 
 
 def _no_future(window: Window) -> None:
-    if window.relation == "from":
-        raise PydanticCustomError("future", "a feature may not look past the index: use until or before")
+    if not window.past:
+        raise PydanticCustomError(
+            "future",
+            "a feature may not look past the index: use until or before, and end at the index, before it, at the start "
+            "of the encounter or at the last event of a concept",
+        )
 
 
 class AggregateFeature(Record):
     """One number over the events of one concept that were *available* in the window.
 
-    `count` is 0 and `any` is 0 where there is no event; the others are missing there.
+    `count` is 0 and `any` is 0 where there is no event; the others are missing there. `since`: days from when the last
+    event happened to the index. `slope`: of the least squares line through the numbers, `per` day or year of 365.25
+    days; missing where all were taken at one moment. `ratio`: the last number over the `baseline`; missing where that
+    is missing or 0.
     """
 
     kind: Literal["aggregate"] = "aggregate"
     aggregate: Aggregate
     of: Word
     during: Window
+    per: Literal["day", "year"] | None = None
+    baseline: Baseline | None = None
 
     @model_validator(mode="after")
     def _past(self) -> "AggregateFeature":
         _no_future(self.during)
         return self
 
+    @model_validator(mode="after")
+    def _complete(self) -> "AggregateFeature":
+        if (self.aggregate == "slope") != (self.per is not None):
+            raise PydanticCustomError("aggregate", "a slope, and only a slope, has `per: day` or `per: year`")
+        if (self.aggregate == "ratio") != (self.baseline is not None):
+            raise PydanticCustomError(
+                "aggregate", "a ratio, and only a ratio, has a baseline, such as {{min: {{until: index, for: 1 year}}}}"
+            )
+        return self
+
     @property
     def name(self) -> str:
-        window = self.during
-        length = f"{window.length.count}{window.length.unit}" if window.length else "ever"
-        return f"{self.aggregate}_{self.of}_{window.relation}_{length}"
+        name = f"{self.aggregate}_{self.of}_{self.during.name}"
+        if self.baseline:
+            name += f"_to_{self.baseline.pick}_{self.baseline.during.name}"
+        return f"{name}_per_{self.per}" if self.per else name
 
 
 class DemographicFeature(Record):
@@ -77,8 +116,6 @@ class SequenceFeature(Record):
 def _expand(value: Any) -> Any:
     if not isinstance(value, dict) or "kind" in value:
         return value
-    if later := [word for word in _LATER if word in value]:
-        raise not_yet(f"the feature `{later[0]}`")
     found = [word for word in (*AGGREGATES, "demographic", "sequence") if word in value]
     if len(found) != 1:
         words = ", ".join((*AGGREGATES, "demographic", "sequence"))

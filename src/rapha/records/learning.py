@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from rapha.records.averaging import AggregationSpec
-from rapha.records.cohort_spec import not_yet
+from rapha.records.moments import not_yet
 from rapha.records.record import Real, Record
 
 Width = Annotated[int, Field(ge=1, le=4096)]

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, OutcomeSpec, not_yet
-from rapha.records.feature import AggregateFeature, Feature, SequenceFeature
+from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
+from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
+from rapha.records.moments import Window, not_yet
+from rapha.records.outcome import OutcomeSpec
 from rapha.records.record import Record, Sentence, Slug, Word
 
 DEATH = "death"
@@ -84,6 +86,12 @@ class Study(Record):
     @model_validator(mode="after")
     def _learnable(self) -> "Study":
         survival = self.model.architecture in SURVIVAL
+        if self.outcome.kind in ("categorical", "numeric"):
+            raise PydanticCustomError(
+                "learnable",
+                "model: no architecture of this version learns a {kind} outcome; `{architecture}` does not",
+                {"kind": self.outcome.kind, "architecture": self.model.architecture},
+            )
         if survival != (self.outcome.kind == "time-to-event"):
             wanted = "time-to-event" if survival else "binary"
             raise PydanticCustomError(
@@ -99,21 +107,58 @@ class Study(Record):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
         return self
 
+    @model_validator(mode="after")
+    def _placed(self) -> "Study":
+        if self.cohort.encounter:
+            return self
+        for place, window in self._windows():
+            if any(bound.anchor.startswith("encounter") for bound in window.bounds):
+                raise PydanticCustomError(
+                    "encounter",
+                    "{place}: a window at an encounter needs `encounter: [...]` under cohort: the concepts that are stays",
+                    {"place": place},
+                )
+        if needs_encounter((*self.cohort.include, *self.cohort.exclude)):
+            raise PydanticCustomError(
+                "encounter", "cohort: `within: encounter` needs `encounter: [...]`: the concepts that are stays"
+            )
+        return self
+
     def _mentions(self) -> Iterator[tuple[str, str]]:
         yield from (("cohort.index", name) for name in self.cohort.index.of)
-        yield from _in_criteria("cohort.include", self.cohort.include)
-        yield from _in_criteria("cohort.exclude", self.cohort.exclude)
-        yield "outcome.event", self.outcome.event
-        if self.outcome.competing:
-            yield "outcome.competing", self.outcome.competing
-        for place, feature in enumerate(self.features):
+        yield from (("cohort.encounter", name) for name in self.cohort.encounter)
+        for place, criterion in self._criteria():
+            yield from ((place, name) for name in criterion.of)
+        yield from ((f"outcome.{key}", name) for key, name in self.outcome.mentions())
+        yield from (("outcome.competing", name) for name in self.outcome.competing)
+        for at, feature in enumerate(self.features):
             if isinstance(feature, AggregateFeature):
-                yield f"features.{place}", feature.of
+                yield f"features.{at}", feature.of
             elif isinstance(feature, SequenceFeature):
-                yield from ((f"features.{place}", name) for name in feature.of)
+                yield from ((f"features.{at}", name) for name in feature.of)
+        for place, window in self._windows():
+            yield from ((place, bound.concept) for bound in window.bounds if bound.concept)
 
+    def _criteria(self) -> Iterator[tuple[str, EventCriterion]]:
+        for part in ("include", "exclude"):
+            criteria: tuple[Criterion, ...] = getattr(self.cohort, part)
+            for at, criterion in enumerate(criteria):
+                yield from ((f"cohort.{part}.{at}", one) for one in events_in((criterion,)))
 
-def _in_criteria(place: str, criteria: tuple[Criterion, ...]) -> Iterator[tuple[str, str]]:
-    for at, criterion in enumerate(criteria):
-        if isinstance(criterion, EventCriterion):
-            yield from ((f"{place}.{at}", name) for name in criterion.of)
+    def _windows(self) -> Iterator[tuple[str, Window]]:
+        """Every window of the study, and where it is written."""
+        yield from ((place, criterion.during) for place, criterion in self._criteria())
+        yield "outcome.during", self.outcome.during
+        for at, feature in enumerate(self.features):
+            if not isinstance(feature, DemographicFeature):
+                yield f"features.{at}", feature.during
+            if isinstance(feature, AggregateFeature) and feature.baseline:
+                yield f"features.{at}", feature.baseline.during
+
+    def windows(self) -> Iterator[Window]:
+        """Every window of the study, in the order they are written."""
+        return (window for _, window in self._windows())
+
+    def mentioned(self) -> tuple[str, ...]:
+        """The concepts that the study uses, in order of first use."""
+        return tuple(dict.fromkeys(name for _, name in self._mentions()))

@@ -11,10 +11,11 @@ from rapha.records.metrics import StudyMetrics
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights, feature_names, sequence_of
 from rapha.records.wire import TrustedKeys
+from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
 from rapha.sdk.report.headline import LABELS, MODELS, count
 from rapha.sdk.report.page import REPORT_FILE, render
-from rapha.sdk.words import in_words, outcome_in_words
+from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 _TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression"}

@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from rapha.records.cohort_spec import NESTS
 from rapha.records.feature import AGGREGATES
 from rapha.records.study import DEATH
 from rapha.sdk.marked_yaml import Fault, Marked, Place
-from rapha.sdk.vocabulary import CRITERIA, EVENT_WORDS, FEATURES, SHORT_KEYS, nearest, tags_at, words_at
+from rapha.sdk.vocabulary import CRITERIA, EVENT_WORDS, FEATURES, PICKS, SHORT_KEYS, nearest, tags_at, words_at
 
-_PLACED = re.compile(r"^([a-z_]+): (.*)$")
+_PLACED = re.compile(r"^([a-z_0-9.]+): (.*)$")
 _PATTERNS = {
     "DUO": "a Data Use Ontology term such as DUO:0000006",
     "[a-z0-9][a-z0-9-]": "lower-case letters, digits and hyphens, at most 63",
@@ -32,6 +33,12 @@ _BOUNDS = {
 }
 
 
+BESIDE = (
+    "during", "at_least", "at_most", "exactly", "value", "for", "per", "baseline", "at", "after", "washout",
+)  # fmt: skip
+"""Keys that stand beside the word which says what it is."""
+
+
 def undeclared(tree: Marked) -> Iterator[tuple[str, Fault]]:
     """Every mention of a concept that is not declared: its name and the fault."""
     concepts = tree.at("concepts")
@@ -46,18 +53,30 @@ def undeclared(tree: Marked) -> Iterator[tuple[str, Fault]]:
 
 
 def _mentions(tree: Marked) -> Iterator[tuple[Place, Marked]]:
-    places: list[Place] = [("cohort", "index", key) for key in ("first", "last", "of")]
+    """Every place where a concept may be named, and what is written there."""
+    places: list[Place] = [("cohort", "index", key) for key in ("first", "last", "every", "of")]
+    places += [("cohort", "encounter"), ("outcome", "event"), ("outcome", "events"), ("outcome", "competing")]
+    places += [("outcome", "event", key) for key in ("first", "rise")]
+    places += [("outcome", "value", key) for key in PICKS]
     for part in ("include", "exclude"):
-        rows = tree.at("cohort", part)
-        places += [("cohort", part, at, key) for at in (rows.children if rows else ()) for key in (*EVENT_WORDS, "of")]
-    places += [("outcome", "event"), ("outcome", "competing")]
+        places += _criteria(tree, ("cohort", part))
     rows = tree.at("features")
     words = (*AGGREGATES, "sequence", "of")
     places += [("features", at, key) for at in (rows.children if rows else ()) for key in words]
     for place in places:
         if found := tree.at(*place):
             yield place, found
-            yield from (((*place, at), item) for at, item in found.children.items())
+            yield from (((*place, at), item) for at, item in found.children.items() if isinstance(at, int))
+
+
+def _criteria(tree: Marked, place: Place) -> Iterator[Place]:
+    """The places of concepts in a list of criteria, or one criterion, and in those inside."""
+    node = tree.at(*place)
+    for key in node.children if node else ():
+        if isinstance(key, int) or key in NESTS:
+            yield from _criteria(tree, (*place, key))
+        elif key in (*EVENT_WORDS, "of"):
+            yield (*place, key)
 
 
 def faults_of(errors: Iterable[ErrorDetails], tree: Marked) -> list[Fault]:
@@ -79,8 +98,11 @@ def _fault_of(error: ErrorDetails, tree: Marked) -> Fault | None:
     if kind == "death":
         loc = ("concepts", DEATH)
     elif not loc and (found := _PLACED.match(error["msg"])):
-        node = tree.at(found[1])
-        return Fault(node.line if node else tree.line, (found[1],), found[2])
+        place = tuple(int(part) if part.isdigit() else part for part in found[1].split("."))
+        node, message = tree.at(*place), found[2]
+        if kind == "undeclared":
+            message += _meant(error["ctx"]["name"], error["ctx"]["known"])
+        return Fault(node.line if node else tree.line, place, message)
     node, at, hit = _locate(tree, loc)
     if kind == "too_short" and node.value:
         return None
@@ -146,16 +168,20 @@ def _message(error: ErrorDetails, node: Marked, loc: Place) -> str:
 
 def _one_word(kind: str, context: dict[str, Any], message: str, node: Marked) -> str:
     known: tuple[str, ...] = {
-        "criterion": (*CRITERIA, "during", "at_least"),
+        "criterion": (*CRITERIA, "during", "value", "at_least", "at_most", "exactly"),
         "window": ("until", "before", "from", "for"),
-    }.get(kind, (*FEATURES, "during", "at_most") if context.get("what") == "a feature" else ("first", "last"))
+    }.get(kind, _known_beside(context))
     for key in node.children:
         if key not in known and (meant := _meant(str(key), known)):
             return f"unknown key {str(key)[:60]!r}{meant}"
-    several = [
-        str(key) for key in node.children if key in known and key not in ("during", "at_least", "at_most", "for")
-    ]
+    several = [str(key) for key in node.children if key in known and key not in BESIDE]
     return _plain(message) + (f"; here are {_list_of(several, 'and')}" if len(several) > 1 else "")
+
+
+def _known_beside(context: dict[str, Any]) -> tuple[str, ...]:
+    if context.get("what") == "a feature":
+        return (*FEATURES, "during", "at_most", "per", "baseline")
+    return ("first", "last", "every", "at", "after", "washout")
 
 
 def _plain(message: str) -> str:

@@ -6,29 +6,48 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rapha.records.cohort_spec import EventCriterion, IndexEvent, Window
-from rapha.records.feature import AGGREGATES, AggregateFeature, DemographicFeature, SequenceFeature
+from rapha.records.cohort_spec import (
+    MATCHES,
+    NESTS,
+    BothCriterion,
+    EitherCriterion,
+    EventCriterion,
+    IndexEvent,
+    NotCriterion,
+)
+from rapha.records.feature import AGGREGATES, AggregateFeature, Baseline, DemographicFeature, SequenceFeature
+from rapha.records.moments import Window
+from rapha.records.outcome import Reading
 from rapha.records.record import Record
 from rapha.records.study import Study
 
+PICKS = ("first", "last", "min", "max", "mean")
 _SHORT_FORMS: dict[type[Record], tuple[str, ...]] = {
-    IndexEvent: ("first", "last"),
+    IndexEvent: ("first", "last", "every", "at", "after", "washout"),
     Window: ("until", "before", "from", "for"),
-    EventCriterion: ("any_of", "all_of", "none_of", "during", "at_least"),
-    AggregateFeature: (*AGGREGATES, "during"),
+    EventCriterion: ("any_of", "all_of", "none_of", "during", "value", "at_least", "at_most", "exactly"),
+    BothCriterion: ("and",),
+    EitherCriterion: ("or",),
+    NotCriterion: ("not",),
+    Baseline: PICKS,
+    Reading: (*PICKS, "unit"),
+    AggregateFeature: (*AGGREGATES, "during", "per", "baseline"),
     SequenceFeature: ("sequence", "during", "at_most"),
     DemographicFeature: ("demographic",),
 }
 SHORT_KEYS: dict[str | int, tuple[str, ...]] = {
     "length": ("for",),
     "relation": ("until", "before", "from"),
-    "pick": ("first", "last"),
-    "of": ("first", "last", "any_of", "all_of", "none_of", *AGGREGATES, "sequence"),
+    "anchor": ("until", "before", "from"),
+    "end": ("until",),
+    "pick": ("first", "last", "every"),
+    "of": ("first", "last", "every", "any_of", "all_of", "none_of", "and", "or", "not", *AGGREGATES, "sequence"),
+    "during": PICKS,
 }
 """By field of a record: the keys under which the short form has it."""
 
-EVENT_WORDS = ("any_of", "all_of", "none_of")
-CRITERIA = ("age", "sex", "observed", *EVENT_WORDS)
+EVENT_WORDS = tuple(MATCHES)
+CRITERIA = ("age", "sex", "observed", "within", *EVENT_WORDS, *NESTS)
 FEATURES = (*AGGREGATES, "demographic", "sequence")
 
 
@@ -86,5 +105,6 @@ def _members(kind: Any) -> tuple[type[Record], ...]:
 
 
 def _tag(member: type[Record]) -> str:
-    field = member.model_fields.get("kind") or member.model_fields["architecture"]
-    return str(field.default)
+    """By `kind` or `architecture`; of the rules for an outcome, by the first of their keys."""
+    field = member.model_fields.get("kind") or member.model_fields.get("architecture")
+    return str(field.default) if field else f"{next(iter(member.model_fields))}-rule"

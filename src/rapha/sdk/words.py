@@ -3,20 +3,10 @@
 from typing import NamedTuple, assert_never
 
 from rapha.records.averaging import kind_of
-from rapha.records.cohort_spec import (
-    AgeCriterion,
-    Criterion,
-    Duration,
-    EventCriterion,
-    IndexEvent,
-    ObservedCriterion,
-    OutcomeSpec,
-    SexCriterion,
-    Window,
-)
-from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import ArchitectureSpec, Cox, DeepSurvival, Gru, Logistic, Mlp, TrainingSpec
-from rapha.records.study import DEATH, Concept, Study
+from rapha.records.study import Concept, Study
+from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
+from rapha.sdk.outcome_words import outcome_sentences
 
 
 class Section(NamedTuple):
@@ -30,15 +20,16 @@ def in_words(study: Study) -> tuple[Section, ...]:
     """Everything a study asks, section by section."""
     cohort = study.cohort
     who = (
-        _index(cohort.index),
-        *(f"To be in: {_criterion(each)}." for each in cohort.include),
-        *(f"Left out: {_criterion(each)}." for each in cohort.exclude),
+        index_in_words(cohort.index),
+        *((f"A stay is a record of {or_words(cohort.encounter)}.",) if cohort.encounter else ()),
+        *(f"To be in: {criterion_in_words(each)}." for each in cohort.include),
+        *(f"Left out: {criterion_in_words(each)}." for each in cohort.exclude),
     )
     return (
         Section("Purpose", (study.purpose.sentence,)),
         Section("Who is studied", who),
-        Section("What is predicted", _outcome(study.outcome)),
-        Section("What the model sees", tuple(_feature(each) for each in study.features)),
+        Section("What is predicted", outcome_sentences(study.outcome)),
+        Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
         Section("How it learns", (architecture_in_words(study.model), *_training(study.training), _split(study))),
         Section("What holds for every hospital", _terms(study)),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
@@ -62,90 +53,6 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             )
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def outcome_in_words(outcome: OutcomeSpec) -> str:
-    """The outcome as a phrase: `diabetes within 5 years after the index`."""
-    return f"{outcome.event} within {_span(outcome.during.length)} after the index"
-
-
-def _index(index: IndexEvent) -> str:
-    return f"A patient enters at the {index.pick} record of {_or(index.of)}. That moment is the index."
-
-
-def _criterion(criterion: Criterion) -> str:
-    match criterion:
-        case AgeCriterion(at_least=low, at_most=high):
-            if high == 130:
-                return f"aged {low} or over at the index"
-            return f"aged {low} to {high} at the index" if low else f"aged {high} or under at the index"
-        case SexCriterion():
-            return f"{criterion.sex} sex"
-        case ObservedCriterion():
-            return f"under observation, without a gap, for {_span(criterion.before)} up to the index"
-        case EventCriterion():
-            return _events(criterion)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _events(criterion: EventCriterion) -> str:
-    when = _window(criterion.during)
-    match criterion.match:
-        case "none":
-            return f"no record of {_or(criterion.of)} {when}"
-        case "all":
-            return f"a record of {_and(criterion.of)} {when}"
-        case "any":
-            times = "a record" if criterion.at_least == 1 else f"at least {criterion.at_least} records"
-            return f"{times} of {_or(criterion.of)} {when}"
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _outcome(outcome: OutcomeSpec) -> tuple[str, ...]:
-    length = _span(outcome.during.length)
-    if outcome.kind == "time-to-event":
-        first = f"The time from the index to {outcome.event}, followed for at most {length}."
-        last = f"Patients are followed until then, or until {length} or their observation ends (censored)."
-    else:
-        first = f"Whether {outcome.event} is recorded in the {length} after the index."
-        last = f"A patient not observed for the whole {length}, and without {outcome.event}, is unknown and set apart."
-    if not outcome.competing:
-        return first, last
-    event = "death" if outcome.competing == DEATH else outcome.competing
-    role = "ends the follow-up" if outcome.kind == "time-to-event" else "makes a patient neither case nor control"
-    return first, f"If {event} comes first, it {role}.", last
-
-
-def _feature(feature: Feature) -> str:
-    match feature:
-        case AggregateFeature():
-            names = {"count": "Number of records", "any": "Whether there is any record", "mean": "Mean value"}
-            what = names.get(feature.aggregate, f"{_FULL.get(feature.aggregate, feature.aggregate).capitalize()} value")
-            return f"{what} of {feature.of} {_window(feature.during)}."
-        case DemographicFeature():
-            return {"age": "Age at the index.", "sex": "Sex."}[feature.demographic]
-        case SequenceFeature():
-            return f"The last {feature.at_most} records of {_and(feature.of)}, in order, {_window(feature.during)}."
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-_FULL = {"min": "lowest", "max": "highest"}
-
-
-def _window(window: Window) -> str:
-    length = f"in the {_span(window.length)} " if window.length else "at any time "
-    ends = {"until": "up to and including the index", "before": "before the index", "from": "after the index"}
-    return length + ends[window.relation]
-
-
-def _span(length: Duration | None) -> str:
-    """`1 year`, `2 years`; an outcome always has a length."""
-    if length is None:
-        return "time"
-    return f"{length.count} {length.unit[:-1] if length.count == 1 else length.unit}"
 
 
 def _training(training: TrainingSpec) -> tuple[str, ...]:
@@ -188,32 +95,20 @@ def _split(study: Study) -> str:
 
 def _terms(study: Study) -> tuple[str, ...]:
     least, some = study.sites.at_least, study.privacy.min_cohort
-    only = f" Only these are asked: {_and(study.sites.only)}." if study.sites.only else ""
+    only = f" Only these are asked: {and_words(study.sites.only)}." if study.sites.only else ""
     return (
         f"At least {least} hospital{'s' if least > 1 else ''} must take part in every round.{only}",
         f"No hospital trains on fewer than {some} patients, and no count of fewer is shown.",
-        f"Asked back: {_and(study.release)}, and a signed receipt from every hospital. No patient's data leaves.",
+        f"Asked back: {and_words(study.release)}, and a signed receipt from every hospital. No patient's data leaves.",
         "No differential privacy is applied.",
     )
 
 
 def _concept(name: str, concept: Concept) -> str:
     codes = "code" if len(concept.codes) == 1 else "codes"
-    return f"{name}: {codes} {_or(concept.codes)} ({concept.system})."
+    return f"{name}: {codes} {or_words(concept.codes)} ({concept.system})."
 
 
 def _layers(hidden: tuple[int, ...]) -> str:
     plural = "s" if len(hidden) > 1 else ""
-    return f"{len(hidden)} hidden layer{plural} of {_and(tuple(map(str, hidden)))} units"
-
-
-def _or(words: tuple[str, ...]) -> str:
-    return _joined(words, "or")
-
-
-def _and(words: tuple[str, ...]) -> str:
-    return _joined(words, "and")
-
-
-def _joined(words: tuple[str, ...], last: str) -> str:
-    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else words[0]
+    return f"{len(hidden)} hidden layer{plural} of {and_words(tuple(map(str, hidden)))} units"

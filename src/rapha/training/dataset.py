@@ -126,12 +126,13 @@ def _join(parts: Sequence[Sequences]) -> Sequences:
 def _check_columns(study: Study, table: pa.Table) -> None:
     expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
     survival = study.outcome.kind == "time-to-event"
-    expected += ["time", "event"] if survival else ["label"]
+    cause = ["cause"] if study.outcome.competing else []
+    expected += ["time", "event", *cause] if survival else ["label"]
     if table.column_names != expected:
         wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
         raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
     types = {name: pa.float64() for name in (*feature_names(study), "time")}
-    types |= {name: pa.int8() for name in ("split", "label", "event")}
+    types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
     for field in table.schema:
         good = _is_steps(field.type) if field.name == "sequence" else field.type == types[field.name]
         if not good:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rapha.canonical import canonical_bytes, digest, digest_file, digest_of, digest_stream
-from rapha.records.cohort_spec import Duration, EventCriterion, Window
+from rapha.records.cohort_spec import EventCriterion
 from rapha.records.metrics import METRICS, Count, Score
+from rapha.records.moments import Duration, Window
 from rapha.records.receipt import RoundMembers, Step
 from rapha.records.record import Record
 from rapha.records.release import RoundTrace

@@ -69,13 +69,33 @@ WRONG = [
     (AGE, "{age: {at_least: 70, at_most: 60}}", "18: cohort.include[0].age: at_least is above at_most: nobody can have"
      " this age"),
     (AGE, "{any_of: [hdl], none_of: [hdl], during: {until: index}}", "18: cohort.include[0]: a criterion has one of:"
-     " age, sex, observed, any_of, all_of, none_of; here are any_of and none_of"),
+     " age, sex, observed, within, any_of, all_of, none_of, and, or, not; here are any_of and none_of"),
     ("architecture: mlp, hidden: [32, 16]", "architecture: cox", "36: model: `cox` learns a time-to-event outcome; the"
      " outcome is binary"),
     ("competing: death", "competing: diabetes", "21: outcome: the competing event is the outcome itself"),
     ("unobserved: exclude", "unobserved: censor", "21: outcome: a binary outcome needs `unobserved: exclude`"),
     (HDL, "{last: hdl, during: {from: index}}", "29: features[1]: a feature may not look past the index: use until or"
-     " before"),
+     " before, and end at the index, before it, at the start of the encounter or at the last event of a concept"),
+    (HDL, "{slope: hdl, during: {until: index}}", "29: features[1]: a slope, and only a slope, has `per: day` or `per:"
+     " year`"),
+    ("{first: [chol", "{evry: [chol", "16: cohort.index: unknown key 'evry'; did you mean 'every'?"),
+    ("from: index", "from: encounter", "23: outcome.during.from: a moment reads like 'index', '24 hours after index',"
+     " 'encounter start', 'encounter end', 'next stroke' or 'last surgery', where stroke and surgery are concepts; not"
+     " 'encounter'"),
+    (AGE, "{any_of: [hdl], during: {until: encounter start}}", "18: cohort.include[0]: a window at an encounter needs"
+     " `encounter: [...]` under cohort: the concepts that are stays"),
+    (AGE, "{any_of: [hdl], during: {until: last hdk}}", "18: cohort.include[0]: the concept `hdk` is not declared under"
+     " concepts; did you mean 'hdl'?"),
+    (AGE, "{or: [{none_of: [hdk], during: {until: index}}]}", "18: cohort.include[0].or[0].none_of[0]: the concept"
+     " 'hdk' is not declared under concepts; did you mean 'hdl'?"),
+    ("  event: diabetes", "  event: {rise: diabete, unit: any, ratio: 2, within: 1 day}", "22: outcome.event.rise: the"
+     " concept 'diabete' is not declared under concepts; did you mean 'diabetes'?"),
+    ("  event: diabetes", "  event: {rise: diabetes, ratio: 2, within: 1 day}", "22: outcome.event: the key 'unit' is"
+     " missing"),
+    ("  event: diabetes", "  kind: numeric\n  event: diabetes", "21: outcome: a numeric outcome is given by `value`, and"
+     " by nothing else"),
+    ("  event: diabetes", "  kind: numeric\n  value: {last: diabetes, unit: any}", "37: model: no architecture of this"
+     " version learns a numeric outcome; `mlp` does not"),
     ("{demographic: sex}", "{demographic: age}", "27: features: `age` is asked for twice"),
     # not the YAML that is read
     ("  index:", "\tindex:", "16: a tab where spaces belong; indent with two spaces"),
@@ -88,12 +108,8 @@ NOT_YET = [
     ("min_cohort: 25", "min_cohort: 25, differential_privacy: {epsilon: 3}", "39: privacy: differential privacy is"),
     ("min_cohort: 25", "min_cohort: 25, secure_aggregation: true", "39: privacy: secure aggregation is"),
     ("[ehr]", "[imaging]", "5: data.modalities[0]: the modality `imaging` is"),
-    ("{first: [chol", "{every: [chol", "16: cohort.index: `every` as index event is"),
     ("architecture: mlp", "architecture: transformer", "36: model: the architecture `transformer` is"),
     ("fedavg", "scaffold", "37: training: the aggregation `scaffold` is"),
-    ("from: index", "from: encounter", "23: outcome.during: a window anchored to 'encounter' is"),
-    (HDL, "{slope: hdl, during: {until: index}}", "29: features[1]: the feature `slope` is"),
-    ("  event: diabetes", "  kind: numeric\n  event: diabetes", "21: outcome: a numeric outcome is"),
 ]  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
         gate.pass_scores(output, few)
         (weights / WEIGHTS).write_bytes(passed)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
-    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.patients)
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows)
 
 
 def _named(weights: Path) -> str:

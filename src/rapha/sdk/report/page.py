@@ -7,12 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rapha import __version__
 from rapha.records.wire import TrustedKeys
+from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.comparison import Comparison
 from rapha.sdk.report.figures import by_round, calibration, key_of, roc
 from rapha.sdk.report.findings import Findings, read_findings
 from rapha.sdk.report.forest import ALL, forest, forest_rows
 from rapha.sdk.report.headline import LABELS, all_figures, all_patients, main_metric, site_rows, take_home
-from rapha.sdk.words import in_words, outcome_in_words
+from rapha.sdk.words import in_words
 
 REPORT_FILE = "report.html"
 

@@ -1,0 +1,174 @@
+"""What is predicted. Short forms:
+
+event: stroke                                                                     the first event of a concept
+event: {first: lab, value: {above: 4, unit: mmol/L}}                              ... whose number is in a range
+event: {rise: creatinine, unit: mg/dL, ratio: 1.5, within: 7 days, by: 0.3, by_within: 48 hours}      KDIGO
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from rapha.records.cohort_spec import ValueRange
+from rapha.records.moments import Duration, Window
+from rapha.records.record import Real, Record, Word
+
+
+class ValueRule(Record):
+    """The first event of a concept whose own number lies in a range."""
+
+    first: Word
+    value: ValueRange
+
+
+class RiseRule(Record):
+    """The first number that has risen: to `ratio` times the lowest of the `within` up to it, or by `by` above the
+    lowest of the `by_within` up to it. At least one of the two must be asked for.
+
+    Numbers just so long apart are compared (48 hours apart is within 48 hours). Only numbers above 0 in `unit`
+    are compared (`any`: whatever their unit), at the time they were taken, those before the index too. Quotient and difference are
+    taken to nine decimal places, so that 1.2 is a rise of 0.3 over 0.9. Source: KDIGO Clinical Practice Guideline for
+    Acute Kidney Injury (2012), 2.1.1, without urine output.
+    """
+
+    rise: Word
+    unit: Annotated[str, Field(min_length=1, max_length=60)]
+    ratio: Annotated[Real, Field(gt=1, le=1000)] | None = None
+    within: Duration | None = None
+    by: Annotated[Real, Field(gt=0)] | None = None
+    by_within: Duration | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "RiseRule":
+        if (self.ratio is None) != (self.within is None) or (self.by is None) != (self.by_within is None):
+            raise PydanticCustomError(
+                "rise", "a rise reads `ratio: 1.5, within: 7 days` or `by: 0.3, by_within: 48 hours`"
+            )
+        if self.ratio is None and self.by is None:
+            raise PydanticCustomError("rise", "a rise needs `ratio` and `within`, or `by` and `by_within`, or both")
+        return self
+
+
+class Reading(Record):
+    """`{last: hba1c, unit: "%"}`: which number in the outcome's window is predicted."""
+
+    pick: Literal["first", "last", "min", "max", "mean"]
+    of: Word
+    unit: Annotated[str, Field(min_length=1, max_length=60)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        words = [word for word in ("first", "last", "min", "max", "mean") if isinstance(value, dict) and word in value]
+        if not isinstance(value, dict) or "pick" in value:
+            return value
+        if len(words) != 1:
+            raise PydanticCustomError("reading", "a predicted number has one of: first, last, min, max, mean; and unit")
+        rest = {key: given for key, given in value.items() if key != words[0]}
+        return rest | {"pick": words[0], "of": value[words[0]]}
+
+
+def _which(value: Any) -> str:
+    if isinstance(value, ValueRule | RiseRule):
+        return "rise-rule" if isinstance(value, RiseRule) else "first-rule"
+    if isinstance(value, dict):
+        return "rise-rule" if "rise" in value else "first-rule"
+    return "concept"
+
+
+OutcomeEvent = Annotated[
+    Annotated[Word, Tag("concept")] | Annotated[ValueRule, Tag("first-rule")] | Annotated[RiseRule, Tag("rise-rule")],
+    Discriminator(_which),
+]
+
+
+class OutcomeSpec(Record):
+    """What is predicted.
+
+    binary: the event happens in the window (1), or the patient was observed to its end without it (0). A competing
+    event that comes first makes the row neither: it is counted and set apart. A patient not observed to the end, with
+    neither, is unknown: `unobserved: exclude`.
+
+    time-to-event: time to the event in days, censored at the competing event, at the end of observation, or at the
+    end of the window: `unobserved: censor`. What ended it is kept as its cause: 0 censored, 1 the event, 2 and on the
+    competing events in their order.
+
+    categorical: which of `events` comes first (1, 2, ... in their order, 0 none of them). numeric: the `value` in the
+    window. Both set rows apart as binary does.
+    """
+
+    kind: Literal["binary", "time-to-event", "categorical", "numeric"] = "binary"
+    event: OutcomeEvent | None = None
+    events: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+    value: Reading | None = None
+    during: Window
+    competing: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    unobserved: Literal["exclude", "censor"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if value.get("competing") is None:
+            return {key: given for key, given in value.items() if key != "competing"}
+        return value | {"competing": [value["competing"]]} if isinstance(value["competing"], str) else value
+
+    @model_validator(mode="after")
+    def _asked(self) -> "OutcomeSpec":
+        given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None}
+        wanted = {"categorical": "events", "numeric": "value"}.get(self.kind, "event")
+        if [name for name, there in given.items() if there] != [wanted]:
+            raise PydanticCustomError(
+                "outcome",
+                "a {kind} outcome is given by `{wanted}`, and by nothing else",
+                {"kind": self.kind, "wanted": wanted},
+            )
+        if self.kind == "categorical" and len(set(self.events)) < max(2, len(self.events)):
+            raise PydanticCustomError("outcome", "a categorical outcome chooses between two events or more, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "OutcomeSpec":
+        window = self.during
+        ahead = window.relation == "from" and window.length is not None
+        ahead = ahead or (window.relation == "between" and not window.past)
+        if not ahead or not _from_the_index(window):
+            raise PydanticCustomError(
+                "outcome",
+                "an outcome lies after the index: {{from: index, for: 5 years}} or {{from: index, until: encounter end}}",
+            )
+        wanted = "censor" if self.kind == "time-to-event" else "exclude"
+        if self.unobserved != wanted:
+            raise PydanticCustomError(
+                "outcome", "a {kind} outcome needs `unobserved: {wanted}`", {"kind": self.kind, "wanted": wanted}
+            )
+        if set(self.competing) & set(self.concepts):
+            raise PydanticCustomError("outcome", "the competing event is the outcome itself")
+        if len(set(self.competing)) < len(self.competing):
+            raise PydanticCustomError("outcome", "a competing event is named twice")
+        return self
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """The concepts it is made of, competing ones aside."""
+        return tuple(name for _, name in self.mentions())
+
+    def mentions(self) -> Iterator[tuple[str, str]]:
+        """(key, concept) of every concept it is made of, competing ones aside."""
+        match self.event:
+            case ValueRule():
+                yield "event", self.event.first
+            case RiseRule():
+                yield "event", self.event.rise
+            case str():
+                yield "event", self.event
+        yield from (("events", name) for name in self.events)
+        if self.value:
+            yield "value", self.value.of
+
+
+def _from_the_index(window: Window) -> bool:
+    return window.anchor.anchor == "index" and window.anchor.side == "after"
