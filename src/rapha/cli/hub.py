@@ -24,9 +24,9 @@ def init(
 
     Example: rapha hub init /srv/hub --name trial-hub --port 8400
     """
-    from rapha.hub.configuration import HubSettings, initialise
+    from rapha.hub.configuration import initialise, settings_of
 
-    made = initialise(home, HubSettings(name=name, host=host, port=port))
+    made = initialise(home, settings_of(name, host, port))
     typer.echo(f"{made.settings.name} lives in {made.home}; start it with `rapha hub run {home}`")
 
 
@@ -50,7 +50,8 @@ def run(home: Folder) -> None:
     try:
         application = create_app(configuration)
         url = f"http://{configuration.settings.host}:{listener.getsockname()[1]}"
-        server = Announcing(uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1), home, url)
+        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+        server = Announcing(config, home, url, application.state.hub.bell.close)
         signal.signal(signal.SIGTERM, server.handle_exit)
         server.run(sockets=[listener])
     finally:

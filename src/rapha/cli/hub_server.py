@@ -1,6 +1,7 @@
 """A server that writes down its address once it listens: `HOME/hub.url`."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -8,11 +9,16 @@ import uvicorn
 
 
 class Announcing(uvicorn.Server):
-    """`url` is where `sockets` listen."""
+    """`url` is where `sockets` listen; `hang_up` is called when it is told to stop, so that nobody is kept waiting."""
 
-    def __init__(self, config: uvicorn.Config, home: Path, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, home: Path, url: str, hang_up: Callable[[], None]) -> None:
         super().__init__(config)
-        self._home, self._url = home, url
+        self._home, self._url, self._hang_up = home, url, hang_up
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those who wait go, then close."""
+        self._hang_up()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so, whole or not at all."""

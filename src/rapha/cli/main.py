@@ -97,7 +97,7 @@ def run() -> None:
     except RaphaError as error:
         sys.exit(tell(error))
     except OSError as error:
-        sys.exit(tell(disk_full(error)) if error.errno == errno.ENOSPC else confess(error))
+        sys.exit(tell(told) if (told := of_the_disk(error)) else confess(error))
     except ModuleNotFoundError as error:
         extra = extra_that_has(error.name or "")
         sys.exit(tell(extra_missing(error, extra)) if extra else confess(error))
@@ -109,6 +109,15 @@ def tell(error: RaphaError) -> int:
     """Say on standard error what was wrong; the exit code that goes with it."""
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def of_the_disk(error: OSError) -> RaphaError | None:
+    """A full disk, or a file or folder that this user may not touch: no defect of ours. None for anything else."""
+    if error.errno == errno.ENOSPC:
+        return disk_full(error)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and isinstance(error.filename, str):
+        return ConfigurationError(f"{error.filename}: {os.strerror(error.errno)}; is this the right user, or folder?")
+    return None
 
 
 def disk_full(error: OSError) -> DiskFull:

@@ -2,6 +2,8 @@
 
 import math
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,23 +134,21 @@ def pending(home: Folder) -> None:
     Example: rapha node pending /srv/rapha
     """
     from rapha.node.configuration import Home
+    from rapha.sdk.words import in_words
 
     entries = _register(Home(home)).entries("pending")
-    table = Table()
-    table.add_column("dispatch", no_wrap=True, min_width=20)
-    for heading in ("study", "researcher", "purpose", "model", "digest"):
-        table.add_column(heading)
     for entry in entries:
-        study = entry.study
-        table.add_row(
-            entry.dispatch.id,
-            study.study,
-            entry.dispatch.researcher,
-            f"{study.purpose.sentence} ({', '.join(study.purpose.data_use)})",
-            study.model.architecture,
-            study.digest[:19],
-        )
-    Console().print(table if entries else "nothing waits for a person")
+        typer.secho(f"{entry.dispatch.id}  {_plain(entry.study.study)}, asked by {_plain(entry.dispatch.researcher)}")
+        for section in in_words(entry.study):
+            typer.secho(f"  {section.title}", bold=True)
+            for sentence in section.sentences:
+                typer.echo(f"    {_plain(sentence)}")
+        typer.echo(f"  data use {', '.join(entry.study.purpose.data_use)}\n  {entry.study.digest}\n")
+    typer.echo(
+        "`rapha node approve HOME DISPATCH --steward NAME`, or `rapha node deny HOME DISPATCH`"
+        if entries
+        else "nothing waits for a person"
+    )
 
 
 @app.command()
@@ -159,7 +159,8 @@ def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption) ->
     """
     from rapha.node.configuration import Home
 
-    approval = _journey(Home(home)).sign(dispatch, steward)
+    with _kept_for_the_agent():
+        approval = _journey(Home(home)).sign(dispatch, steward)
     typer.echo(f"approved {approval.study_digest} by {approval.decided_by}, cohort {approval.feasible}")
 
 
@@ -171,7 +172,8 @@ def deny(home: Folder, dispatch: DispatchArgument) -> None:
     """
     from rapha.node.configuration import Home
 
-    denial = _journey(Home(home)).refuse(dispatch)
+    with _kept_for_the_agent():
+        denial = _journey(Home(home)).refuse(dispatch)
     typer.echo(f"denied {denial.study_digest}")
 
 
@@ -186,6 +188,22 @@ def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")]
     for at, event, dispatch, facts in _register(Home(home)).events(last):
         words = " ".join(f"{key}={value}" for key, value in facts.items())
         typer.echo(f"{at}  {event:22} {dispatch or '-':12} {words}")
+
+
+def _plain(text: str) -> str:
+    """A stranger's text without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+@contextmanager
+def _kept_for_the_agent() -> Iterator[None]:
+    from rapha.errors import Unreachable
+
+    try:
+        yield
+    except Unreachable as error:
+        kept = "the decision is kept, and the agent says it once the hub is back; do not decide again"
+        raise Unreachable(f"{error}; {kept}") from None
 
 
 def _register(home: "Home") -> "Register":

@@ -8,6 +8,7 @@ five. Each study is decided by a hospital; nobody can ask by themselves, and oft
 from collections.abc import Iterable
 
 from rapha.records.metrics import Count, MetricName
+from rapha.records.release import ReasonCode
 from rapha.records.site import ConceptCoverage
 from rapha.timeline.coverage import CodeCount
 
@@ -58,6 +59,12 @@ def suppress_pair(rows: int, events: int, threshold: int) -> tuple[Count, Count]
     if rows - events < threshold <= events:
         return shown, shown
     return shown, suppress(events, threshold)
+
+
+def told(reason: ReasonCode) -> ReasonCode:
+    """The reason as it may leave: an empty cohort reads as one that is too small. Were the two apart, a cohort of one
+    described person would tell whether that person is here."""
+    return "cohort-too-small" if reason == "cohort-empty" else reason
 
 
 def suppress_coverage(counts: Iterable[CodeCount], threshold: int) -> tuple[ConceptCoverage, ...]:

@@ -85,6 +85,20 @@ class HubConfiguration(Record):
         return self.settings.body_limit_mib * MIB
 
 
+def settings_of(name: str, host: str, port: int) -> HubSettings:
+    """The settings of a new hub. Raises ConfigurationError: one of them is no such thing."""
+    try:
+        return HubSettings(name=name, host=host, port=port)
+    except ValidationError as error:
+        place = str(error.errors()[0]["loc"][0])
+        wanted = {
+            "name": "lower-case letters, digits and hyphens, at most 63",
+            "host": "a name or an address of this machine",
+            "port": "a number from 0 to 65535",
+        }
+        raise ConfigurationError(f"--{place}: {wanted[place]}") from None
+
+
 def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
     """Make a home: folder 0700, settings, a fresh signing key 0600.
 

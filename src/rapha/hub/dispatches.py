@@ -106,6 +106,8 @@ def approve(change: Change, site: SiteId, approval: Approval) -> str:
     if row.decision == approval.as_bytes():
         return row.study_id
     row.decision = approval.as_bytes()
+    if row.feasible is None:
+        row.feasible = Feasible(dispatch=approval.dispatch, patients=approval.feasible).as_bytes()
     facts = {"decided_by": approval.decided_by, "patients": str(approval.feasible)}
     change.move(row, "approved", f"node:{site}", facts)
     return row.study_id

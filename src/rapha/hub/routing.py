@@ -38,7 +38,12 @@ def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]
     known = [by_site[site] for site in sites if site in by_site]
     absent = _concepts_of_nobody(study, known) if known and len(known) == len(sites) else []
     if absent:
-        return Route((), left_out, "unknown-concept", f"no site has any patient with the concept {absent[0]}")
+        return Route(
+            (),
+            left_out,
+            "unknown-concept",
+            f"no site lists a code of the concept {absent[0]}: too few patients have one, or it is coded otherwise",
+        )
     if len(sites) < study.sites.at_least:
         detail = f"{study.sites.at_least} sites are asked for, {len(sites)} of this hub can be asked"
         return Route((), left_out, _commonest(left_out), detail)

@@ -14,6 +14,7 @@ from typing import IO
 
 import structlog
 
+from rapha.egress.disclosure import told
 from rapha.errors import (
     CohortRefused,
     ConfigurationError,
@@ -46,15 +47,19 @@ class Agent:
         self._holding: set[TaskId] = set()
         self._considering: set[DispatchId] = set()
         self._stopped: set[DispatchId] = set()
+        self._over: dict[DispatchId, str] = {}
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Until the process is told to stop (KeyboardInterrupt). A hub that is away is waited for; a token that it
         refuses is tried again, and said. At the end no sandbox is alive."""
         try:
+            self._say_what_was_not_heard()
             while True:
                 if (assignment := self._ask()) is not None:
                     self._hand_out(assignment)
+                else:
+                    self._say_what_was_not_heard()
         finally:
             self._stopping.set()
             self._journey.close()
@@ -66,13 +71,19 @@ class Agent:
             try:
                 acknowledged = frozenset(self._stopped)
                 assignment = self._line.poll(self._poll())
-            except (Unreachable, NotPermitted, Conflict) as error:
+            except (Unreachable, NotPermitted, Conflict, DiskFull) as error:
                 attempt += 1
                 LOG.warning("hub.away", reason=str(error), attempt=attempt)
                 self._stopping.wait(back_off(attempt))
             else:
                 self._stopped -= acknowledged
                 return assignment
+
+    def _say_what_was_not_heard(self) -> None:
+        try:
+            self._journey.answer_again()
+        except RaphaError as error:
+            self._note(error)
 
     def _poll(self) -> Poll:
         with self._lock:
@@ -118,6 +129,8 @@ class Agent:
                 if (reason := reason_of(error)) != "cancelled":
                     self._fail(task, reason)
         finally:
+            if (state := self._over.get(task.dispatch)) is not None:
+                self._stop(task.dispatch, state)  # again: what this thread still wrote goes too
             with self._lock:
                 self._holding.discard(task.id)
 
@@ -131,11 +144,23 @@ class Agent:
     def _end(self, stop: Stop) -> None:
         """Sandbox first, so that a run in the middle of a command ends at once; then the thread."""
         LOG.info("study.over", state=stop.state, dispatch=stop.dispatch)
-        self._journey.stop(stop.dispatch, stop.state)
+        self._over[stop.dispatch] = stop.state
+        stopped = self._stop(stop.dispatch, stop.state)
         if thread := self._threads.pop(stop.dispatch, None):
             thread.shutdown(wait=False, cancel_futures=True)
+        if not stopped:  # it is said again, since it is not acknowledged
+            self._stopping.wait(back_off(10))
+            return
         with self._lock:
             self._stopped.add(stop.dispatch)
+
+    def _stop(self, dispatch: DispatchId, state: str) -> bool:
+        try:
+            self._journey.stop(dispatch, state)
+        except Exception as error:
+            self._note(error)
+            return False
+        return True
 
     def _thread(self, dispatch: DispatchId) -> ThreadPoolExecutor:
         if dispatch not in self._threads:
@@ -156,7 +181,7 @@ def reason_of(error: Exception) -> ReasonCode:
     """The code that may be told for an error."""
     match error:
         case EgressRefused() | CohortRefused() | TrainingFailed():
-            return error.reason  # type: ignore[return-value]
+            return told(error.reason)  # type: ignore[arg-type]
         case SandboxError():
             return "sandbox-died"
         case DiskFull():

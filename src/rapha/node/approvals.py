@@ -3,10 +3,11 @@
 The rules file is read at each question, so that a steward's edit counts from the next step on.
 """
 
+import re
 from pathlib import Path
 
 from rapha.clock import Clock
-from rapha.errors import Conflict, NotPermitted, TrainingFailed
+from rapha.errors import ConfigurationError, Conflict, NotPermitted, TrainingFailed
 from rapha.node.register import Entry
 from rapha.policy.decide import Decision, Refused, Request, decide, decide_again
 from rapha.policy.rules import SiteRules
@@ -17,6 +18,8 @@ from rapha.records.release import ReasonCode
 from rapha.records.site import Approval, Denial, Dispatch
 from rapha.records.study import Study
 from rapha.records.task import Task
+
+_STEWARD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Approvals:
@@ -72,6 +75,18 @@ class Approvals:
         if isinstance(decision, Refused):
             raise NotPermitted(f"the rules refuse this study now ({decision.reason}): a person cannot override them")
         return entry
+
+    def check_steward(self, name: str) -> str:
+        """Who decides, as an approval names it: `steward:maria-lopez`.
+
+        Raises:
+            ConfigurationError: it is not a short name.
+        """
+        if not _STEWARD.fullmatch(name):
+            raise ConfigurationError(
+                f"{name!r} is no name for a steward: lower-case letters, digits and hyphens, at most 63"
+            )
+        return f"steward:{name}"
 
     def check_task(self, entry: Entry | None, task: Task) -> Approval:
         """The approval under which a task may touch data. Numbered, so that an auditor can tick it off.

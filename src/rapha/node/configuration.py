@@ -69,7 +69,14 @@ class Home:
     @property
     def secret(self) -> bytes:
         """32 bytes; keys every pseudonym of this site."""
-        return (self.folder / "secret").read_bytes()
+        path = self.folder / "secret"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            why = f"cannot be read ({error.strerror})"
+            raise ConfigurationError(
+                f"{path}: {why}; restore it from a backup: it ties the timeline together"
+            ) from None
 
     @property
     def rules(self) -> Path:
@@ -102,12 +109,14 @@ def read_configuration(path: Path) -> NodeConfiguration:
     """
     try:
         return NodeConfiguration.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except YAMLError as error:
-        raise ConfigurationError(f"{path}: not readable as YAML") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+    except (YAMLError, ValueError) as error:
+        raise ConfigurationError(f"{path}: not readable as YAML") from error
 
 
 def write_configuration(path: Path, configuration: NodeConfiguration) -> None:

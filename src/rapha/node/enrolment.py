@@ -1,5 +1,6 @@
 """A new home: secrets, rules, and the introduction to the hub with its one-time code."""
 
+import re
 import shutil
 import ssl
 from importlib.resources import files
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from rapha.errors import ConfigurationError, NotPermitted, Unreachable
 from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
-from rapha.node.hub_line import API
+from rapha.node.hub_line import API, is_address, trusted_authorities
 from rapha.node.keys import make_secrets
 from rapha.proof import keys
 from rapha.records.wire import Enrolled, Enrolment, Problem
@@ -22,16 +23,19 @@ def make_home(
     """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it.
 
     Raises:
-        ConfigurationError: the folder is a home already.
+        ConfigurationError: the folder is a home already; or a name, the address, the code or the authority is no such
+            thing.
         Unreachable: the hub does not answer. Secrets that were made are kept and used at the next try.
         NotPermitted: the code is wrong, spent or expired, or is another site's.
     """
     if (folder / "node.yaml").exists():
         raise ConfigurationError(f"{folder} is a node's home already: choose another folder, or keep using it")
+    _check_words(site, name, hub_url, code)
+    verify = trusted_authorities(ca)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = make_secrets(folder)
     public = keys.public_to_pem(key.public_key())
-    enrolled = _enrol(hub_url, Enrolment(code=code, site=site, name=name, public_key=public), ca)
+    enrolled = _enrol(hub_url, Enrolment(code=code, site=site, name=name, public_key=public), verify)
     if not (folder / "rules.yaml").exists():
         shutil.copyfile(str(files("rapha.node") / "default-rules.yaml"), folder / "rules.yaml")
     configuration = NodeConfiguration(
@@ -47,8 +51,18 @@ def make_home(
     return configuration
 
 
-def _enrol(url: str, enrolment: Enrolment, ca: str | None) -> Enrolled:
-    verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca else True
+def _check_words(site: str, name: str, hub_url: str, code: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", site):
+        raise ConfigurationError(f"{site!r} is no name for a site: lower-case letters, digits and hyphens, at most 63")
+    if not 1 <= len(name) <= 120:
+        raise ConfigurationError("the hospital's full name has 1 to 120 letters")
+    if not 8 <= len(code) <= 100:
+        raise ConfigurationError("this is no enrolment code: copy it whole, as `rapha hub enrol` printed it")
+    if not is_address(hub_url):
+        raise ConfigurationError(f"{hub_url!r} is not the address of a hub; it reads like https://hub.example.org")
+
+
+def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext | bool) -> Enrolled:
     headers = {"content-type": "application/json"}
     try:
         with httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=30) as client:

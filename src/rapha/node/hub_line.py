@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
 from rapha.clock import Clock
-from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
+from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
 from rapha.node import transfer
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
@@ -27,6 +27,7 @@ from rapha.records.wire import Assignment, Poll, Problem
 API = "/api/v1"
 _BYTES = {"content-type": "application/octet-stream"}
 R = TypeVar("R", bound=Record)
+PATIENCE_SECONDS = 600.0
 LOG = structlog.get_logger("rapha.node")
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
@@ -49,7 +50,7 @@ class HubLine:
         """`ca`: a PEM file of the hub's own authority. `proxy`: the way out, http://host:port. The limit is on blobs, both
         ways together."""
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
-        verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca else True
+        verify = trusted_authorities(ca)
         timeout = httpx2.Timeout(30.0, read=90.0)  # of silence, not of the whole
         self._client = httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=timeout, proxy=proxy)
         self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
@@ -164,6 +165,28 @@ class HubLine:
         return {"authorization": f"Bearer {signed}"}
 
 
+def is_address(url: str) -> bool:
+    """Whether a hub could be there."""
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
+
+
+def trusted_authorities(ca: str | None) -> ssl.SSLContext | bool:
+    """Whom to believe that the hub is the hub: the authorities of a PEM file, else the public ones.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no certificate.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca) if ca else True
+    except OSError as error:  # an SSLError is one
+        why = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(f"{ca}: not a certificate authority ({why})") from None
+
+
 def _problem(response: httpx2.Response) -> RaphaError:
     try:
         problem = Problem.model_validate_json(response.content)
@@ -184,7 +207,7 @@ def back_off(attempt: int, longest_seconds: float = 5.0) -> float:
     return random.uniform(0.05, min(longest_seconds, 0.25 * 2 ** min(attempt, 10)))  # noqa: S311
 
 
-def persist(action: Callable[[], None], give_up_after_seconds: float = 600.0) -> None:
+def persist(action: Callable[[], None], give_up_after_seconds: float = PATIENCE_SECONDS) -> None:
     """Do it again while the hub is out of reach, with back-off, and say so; any other error is raised at once.
 
     Raises:

@@ -1,6 +1,6 @@
 """The whole way of a study through this hospital, on one page.
 
-3  feasibility   consider()   how many patients would it have here? a suppressed count leaves
+3  feasibility   consider()   how many patients would it have here? a suppressed count leaves, with a yes and not before
 4  approve       consider()   the rules decide, or a steward signs; asked again before every task
 5  freeze        work()       the cohort's rows are written once; a commitment leaves
 6  train         work()       in the sandbox, round after round; the gate lets declared tensors out
@@ -14,11 +14,11 @@ from rapha.canonical import digest
 from rapha.clock import Clock
 from rapha.cohort.engine import count
 from rapha.egress import gate
-from rapha.egress.disclosure import suppress
-from rapha.errors import CohortRefused
+from rapha.egress.disclosure import suppress, told
+from rapha.errors import CohortRefused, Conflict, NotPermitted, Unreachable
 from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
-from rapha.node.hub_line import HubLine
+from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.outbox import Outbox
 from rapha.node.profile import measure_profile
@@ -40,6 +40,9 @@ from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
 from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel
 from rapha.timeline.reader import open_timeline
+
+PERSON_WAITS_SECONDS = 10.0
+"""A person at a terminal is not kept longer by a hub that is away: the agent goes on trying."""
 
 
 class Journey:
@@ -75,27 +78,50 @@ class Journey:
         if isinstance(decision, Refused):
             self._deny(dispatch, decision.reason)
             return
+        if not isinstance(decision, Allowed):  # nothing is counted for somebody whom nobody here has said yes to
+            self._register.move(dispatch.id, "pending")
+            self._outbox.answer(Pending(dispatch=dispatch.id))
+            return
         try:
             feasible = self._feasible(study)
         except CohortRefused as refusal:
             self._deny(dispatch, refusal.reason)  # type: ignore[arg-type]
             return
         self._outbox.answer(Feasible(dispatch=dispatch.id, patients=feasible))
-        if isinstance(decision, Allowed):
-            self._approve(dispatch, f"rule:{decision.rule}", feasible)
-        else:
-            self._register.move(dispatch.id, "pending")
-            self._outbox.answer(Pending(dispatch=dispatch.id))
+        self._approve(dispatch, f"rule:{decision.rule}", feasible)
 
     def sign(self, dispatch_id: str, steward: str) -> Approval:
-        """Stage 4, a steward's yes."""
+        """Stage 4, a steward's yes. Kept first, then said to the hub.
+
+        Raises:
+            CohortRefused: there are too few patients; the study is denied for that.
+            Unreachable: the hub is away; the agent says it once the hub is back.
+        """
         entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
-        return self._approve(entry.dispatch, f"steward:{steward}", self._feasible(entry.study))
+        decided_by = self._approvals.check_steward(steward)
+        try:
+            feasible = self._feasible(entry.study)
+        except CohortRefused as refusal:
+            self._deny(entry.dispatch, refusal.reason, PERSON_WAITS_SECONDS)  # type: ignore[arg-type]
+            raise
+        return self._approve(entry.dispatch, decided_by, feasible, PERSON_WAITS_SECONDS)
 
     def refuse(self, dispatch_id: str) -> Denial:
-        """Stage 4, a steward's no."""
+        """Stage 4, a steward's no. Raises Unreachable, as `sign`."""
         entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
-        return self._deny(entry.dispatch, "steward-denied")
+        return self._deny(entry.dispatch, "steward-denied", PERSON_WAITS_SECONDS)
+
+    def answer_again(self) -> None:
+        """Say what was decided here and is not known to have reached the hub: it was away, or the process that said it
+        was ended. An answer that the hub does not take any more is noted, and not said again."""
+        for entry in self._register.unsent():
+            assert entry.answer is not None
+            try:
+                self._outbox.answer(entry.answer, patience_seconds=0.0)
+            except Unreachable:
+                return
+            except (Conflict, NotPermitted):
+                self._register.note("answer.not-taken", entry.dispatch.id, digest=entry.answer.digest)
 
     def work(self, task: Task) -> None:
         """Stages 5 to 8, one task of them. Done again, it gives the same bits."""
@@ -115,9 +141,9 @@ class Journey:
         self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason))
 
     def stop(self, dispatch: DispatchId, state: str) -> None:
-        """The study is over: end its run."""
-        self._runs.close(dispatch)
+        """The study is over: end its run. Its rows stay only where a receipt binds them. Twice is once."""
         entry = self._register.entry(dispatch)
+        self._runs.close(dispatch, keep_rows=entry is not None and entry.state == "released")
         if entry is not None and can_move("dispatch", entry.state, "withdrawn"):
             self._register.move(dispatch, "withdrawn", study=state)
 
@@ -194,14 +220,16 @@ class Journey:
         """The stricter of what the study and the site demand."""
         return max(study.privacy.min_cohort, self._approvals.rules().minimum_cohort)
 
-    def _approve(self, dispatch: Dispatch, decided_by: str, feasible: Count) -> Approval:
+    def _approve(
+        self, dispatch: Dispatch, decided_by: str, feasible: Count, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Approval:
         approval = self._approvals.approve(dispatch, decided_by, feasible)
         self._register.move(dispatch.id, "approved", approval, by=decided_by)
-        self._outbox.answer(approval)
+        self._outbox.answer(approval, patience_seconds)
         return approval
 
-    def _deny(self, dispatch: Dispatch, reason: ReasonCode) -> Denial:
-        denial = self._approvals.deny(dispatch, reason)
+    def _deny(self, dispatch: Dispatch, reason: ReasonCode, patience_seconds: float = PATIENCE_SECONDS) -> Denial:
+        denial = self._approvals.deny(dispatch, told(reason))
         self._register.move(dispatch.id, "denied", denial, reason=reason)
-        self._outbox.answer(denial)
+        self._outbox.answer(denial, patience_seconds)
         return denial

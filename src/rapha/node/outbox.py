@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rapha import faults
 from rapha.errors import DiskFull
-from rapha.node.hub_line import HubLine, persist
+from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.records.metrics import SiteMetrics
 from rapha.records.record import DispatchId
@@ -33,11 +33,13 @@ class Outbox:
         persist(lambda: self._line.put("/node/profile", profile), patience_seconds)
         self._register.note("profile.sent", None, digest=profile.digest)
 
-    def answer(self, answer: Feasible | Pending | Approval | Denial) -> None:
-        """The site's answer to an offer."""
+    def answer(
+        self, answer: Feasible | Pending | Approval | Denial, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        """The site's answer to an offer. A hub that is away longer than `patience_seconds` is an error."""
         word = {Feasible: "feasible", Pending: "pending", Approval: "approval", Denial: "denial"}[type(answer)]
         self._register.note(f"{word}.leaving", answer.dispatch, digest=answer.digest)
-        persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer))
+        persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
     def update(self, dispatch: DispatchId, update: Update, weights: bytes) -> None:

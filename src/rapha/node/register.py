@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rapha import faults
 from rapha.clock import Clock, stamp
-from rapha.errors import Conflict, DiskFull
+from rapha.errors import ConfigurationError, Conflict, DiskFull
 from rapha.records.lifecycle import check_move
 from rapha.records.record import DispatchId
 from rapha.records.release import RoundTrace
@@ -84,6 +84,12 @@ class Register:
     def entries(self, state: str) -> list[Entry]:
         """Every dispatch in that state, oldest first."""
         return list(self._entries("WHERE state = ? ORDER BY rowid", (state,)))
+
+    def unsent(self) -> list[Entry]:
+        """Every approval and denial of which it is not known that the hub has it, oldest first."""
+        told = "SELECT dispatch FROM event WHERE event IN (?, ?, ?) AND dispatch IS NOT NULL"
+        where = f"WHERE answer IS NOT NULL AND state IN ('approved', 'denied') AND id NOT IN ({told}) ORDER BY rowid"
+        return list(self._entries(where, ("approval.sent", "denial.sent", "answer.not-taken")))
 
     def move(
         self, dispatch: DispatchId | str, target: str, answer: Approval | Denial | None = None, **facts: str
@@ -177,7 +183,14 @@ class Register:
 
 def _open(path: Path) -> _Connection:
     """Kept open for as long as the register lives: closing the last connection would write the log back each time."""
-    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
+    try:
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+    except sqlite3.OperationalError as error:
+        if "full" in str(error):
+            raise DiskFull(f"no space left in {path.parent}: free some, nothing was lost") from error
+        raise ConfigurationError(f"{path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"{path} is damaged, or is no register: put it back from a copy") from error
     return db

@@ -120,12 +120,13 @@ class Runs:
         _empty(folder.output)
         return self._backend.start(folder, self._home.configuration.limits)
 
-    def close(self, dispatch: DispatchId) -> None:
-        """End a run: sandbox, weights and outputs go. The frozen rows stay, for they are what the commitment binds."""
+    def close(self, dispatch: DispatchId, *, keep_rows: bool) -> None:
+        """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them."""
         if run := self._open.pop(dispatch, None):
             run.end()
-        for place in ("weights", "output"):
-            shutil.rmtree(self._home.run(dispatch) / place, ignore_errors=True)
+        folder = self._home.run(dispatch)
+        for place in (folder / "weights", folder / "output") if keep_rows else (folder,):
+            shutil.rmtree(place, ignore_errors=True)
 
     def close_all(self) -> None:
         """End every sandbox; the agent is stopping."""

@@ -3,16 +3,24 @@
 import errno
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from rapha import __version__, errors
 from rapha.cli import main as cli
+from rapha.clock import utc_now
+from rapha.node.enrolment import make_home
+from rapha.node.hub_line import HubLine
+from rapha.node.keys import load_key
+from rapha.records.wire import Poll
 
 SECRET = "patient 4711 has 12.3"
 
@@ -122,3 +130,41 @@ def test_a_defect_shows_no_value_and_keeps_the_traceback_private(
     assert kept.parent == tmp_path
     assert SECRET in kept.read_text()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--name", "Trial Hub"), "--name:"), (("--port", "99999"), "--port:"), (("--host", ""), "--host:")],
+)
+def test_a_hub_with_a_wrong_setting_is_not_made(tmp_path: Path, options: tuple[str, str], said: str) -> None:
+    done = rapha("hub", "init", str(tmp_path / "hub"), *options)
+    assert (done.returncode, done.stdout) == (errors.ConfigurationError.exit_code, "")
+    assert done.stderr.startswith(f"error: {said}")
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_folder_that_is_not_ours_is_no_defect(ending: Callable[[BaseException], int], tmp_path: Path) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "node.yaml"))
+    assert ending(refused) == errors.ConfigurationError.exit_code
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hub_that_is_stopped_lets_its_nodes_go(tmp_path: Path) -> None:
+    """A long poll that waits is answered, and nothing but sentences is on the screen."""
+    home = tmp_path / "hub"
+    assert rapha("hub", "init", str(home), "--port", "0").returncode == 0
+    code = rapha("hub", "enrol", str(home), "north").stdout.strip()
+    command = [sys.executable, "-m", "rapha.cli.main", "hub", "run", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as hub:
+        until(lambda: (home / "hub.url").exists())
+        url = (home / "hub.url").read_text()
+        made = make_home(tmp_path / "north", site="north", name="North", hub_url=url, code=code)
+        line = HubLine(url, made.hub, "north", load_key(tmp_path / "north" / "key.pem"), utc_now)
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(line.poll, Poll(wait_seconds=50.0))
+            until(lambda: waiting.running())
+            hub.send_signal(signal.SIGTERM)
+            said, _ = hub.communicate(timeout=30)
+            assert waiting.exception() is None or isinstance(waiting.exception(), errors.Unreachable)
+    assert hub.returncode == 0
+    assert "Traceback" not in said and "ERROR" not in said, said

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import until
 
 from rapha.errors import (
     CohortRefused,
@@ -50,6 +51,8 @@ class FakeJourney:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error, self.failures, self.stopped, self.closed = error, [], [], False
+        self.stop_errors: list[Exception] = []
+        self.answered_again = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
 
     def work(self, task: Task) -> None:
@@ -64,6 +67,11 @@ class FakeJourney:
 
     def stop(self, dispatch: str, state: str) -> None:
         self.stopped.append((dispatch, state))
+        if self.stop_errors:
+            raise self.stop_errors.pop()
+
+    def answer_again(self) -> None:
+        self.answered_again += 1
 
     def close(self) -> None:
         self.closed = True
@@ -119,6 +127,49 @@ def test_a_stop_is_acknowledged_until_the_hub_has_heard_it(tmp_path: Path) -> No
     assert [poll.stopped for poll in line.polls] == [(), ("d-1",), ("d-1",), (), ()]
 
 
+def test_what_the_hub_did_not_hear_is_said_again_at_the_start_and_when_nothing_else_is_to_do(tmp_path: Path) -> None:
+    journey = FakeJourney()
+    run(FakeLine(None, None), journey, tmp_path)
+    assert journey.answered_again == 3
+
+
+@pytest.mark.parametrize("error", [DiskFull("the hub's disk is full"), Unreachable("away")])
+def test_no_answer_of_the_hub_ends_the_agent(tmp_path: Path, error: Exception) -> None:
+    line = FakeLine(error, None)
+    run(line, FakeJourney(), tmp_path)
+    assert len(line.polls) == 3
+
+
+@pytest.mark.parametrize("error", [DiskFull("no space"), ValueError("x")])
+def test_a_stop_that_could_not_be_carried_out_is_not_acknowledged(tmp_path: Path, error: Exception) -> None:
+    stop = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+    journey = FakeJourney()
+    journey.stop_errors = [error]
+    line = FakeLine(stop, stop, None)
+    run(line, journey, tmp_path)
+    assert [poll.stopped for poll in line.polls] == [(), (), ("d-1",), ()]
+
+
+def test_what_a_thread_still_wrote_after_the_stop_goes_too(tmp_path: Path) -> None:
+    journey = FakeJourney()
+    stop = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+
+    def release_the_worker() -> None:
+        assert journey.started.wait(SECONDS)
+
+    def stopped() -> Stop:
+        release_the_worker()
+        return stop
+
+    line = FakeLine(work(), stopped)
+    agent = Agent(line, journey, tmp_path / "errors.log", wait_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        agent.run()
+    assert journey.stopped == [("d-1", "cancelled")]
+    journey.go_on.set()
+    until(lambda: journey.stopped == [("d-1", "cancelled")] * 2)
+
+
 def test_an_unexpected_error_leaves_as_a_code_and_its_words_stay_with_the_steward(tmp_path: Path) -> None:
     journey = FakeJourney(ValueError("patient 4711 has no creatinine"))
     journey.go_on.set()
@@ -136,7 +187,8 @@ def test_an_unexpected_error_leaves_as_a_code_and_its_words_stay_with_the_stewar
     ("error", "reason"),
     [
         (EgressRefused("x", "not-finite"), "not-finite"),
-        (CohortRefused("x", "cohort-empty"), "cohort-empty"),
+        (CohortRefused("x", "cohort-empty"), "cohort-too-small"),
+        (TrainingFailed("x", "cohort-empty"), "cohort-too-small"),
         (TrainingFailed("x"), "training-failed"),
         (SandboxError("x"), "sandbox-died"),
         (DiskFull("x"), "disk-full"),

@@ -1,0 +1,175 @@
+"""A hospital's decision, at the journey itself: what leaves before a yes, after it, and when the hub is away."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_people import deal_people, write_study
+
+from rapha.clock import utc_now
+from rapha.errors import CohortRefused, ConfigurationError, Conflict, Unreachable
+from rapha.node import journey as journey_module
+from rapha.node.configuration import Home, NodeConfiguration, write_configuration
+from rapha.node.journey import Journey
+from rapha.node.keys import make_secrets
+from rapha.node.register import Register
+from rapha.records.record import DispatchId, SiteId, StudyId
+from rapha.records.site import Approval, Denial, Dispatch
+from rapha.records.study import Study
+from rapha.records.wire import Feasible, Offer, Pending
+from rapha.sdk.study_file import read_study
+from rapha.sources.tables import ingest
+
+RULES = """
+modalities: [ehr]
+purposes: [DUO:0000006]
+researchers: any
+architectures: [logistic]
+minimum_cohort: 25
+sandbox: required
+approve: {by: steward}
+"""
+BY_RULE = RULES.replace(
+    "{by: steward}",
+    "[{rule: any, researchers: any, purposes: [DUO:0000006], architectures: [logistic], modalities: [ehr]}]",
+)
+NOBODY = {"age: {at_least: 18}": "age: {at_least: 129}"}
+FEW = {"age: {at_least: 18}": "age: {at_least: 84}"}
+
+
+class FakeLine:
+    """Remembers the records that reached the hub; away, it takes none; or it answers that nothing more is taken."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.error: Exception | None = None
+
+    def post(self, _path: str, record: Any) -> None:
+        if self.error:
+            raise self.error
+        self.heard.append(record)
+
+
+class Isolating:
+    """A backend that is never started here."""
+
+    isolated = True
+
+
+class Hospital:
+    """A journey with its home, and the hub as far as it hears."""
+
+    def __init__(self, folder: Path) -> None:
+        configuration = NodeConfiguration(
+            site="north", name="North", hub_url="http://localhost:1", hub="hub", hub_key="-"
+        )
+        write_configuration(folder / "node.yaml", configuration)
+        (folder / "secret").write_bytes(b"the same patients held out, always")
+        make_secrets(folder)
+        deal_people(folder / "data", seed=3)
+        self.home, self.line = Home(folder), FakeLine()
+        self.rules(RULES)
+        mapping = folder / "data" / "hospital.mapping.yaml"
+        ingest(mapping, folder / "data", self.home.timeline, self.home.secret)
+        self.register = Register(self.home.database, utc_now)
+        self.journey = Journey(self.home, self.line, self.register, Isolating(), utc_now)
+
+    def rules(self, text: str) -> None:
+        self.home.rules.write_text(text)
+
+    def offer(self, **replacements: str) -> list[type]:
+        """Consider a study; the kinds of what left."""
+        study = read_study(write_study(self.home.folder / "study.yaml", **replacements))
+        self.journey.consider(Offer(dispatch=dispatch_of(study), study=study))
+        return [type(record) for record in self.line.heard]
+
+
+def dispatch_of(study: Study) -> Dispatch:
+    return Dispatch(
+        id=DispatchId("d-1"), study_id=StudyId("s-1"), study_digest=study.digest, site=SiteId("north"), researcher="Ada"
+    )
+
+
+@pytest.fixture
+def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
+    monkeypatch.setattr(journey_module, "PERSON_WAITS_SECONDS", 0.0)
+    return Hospital(tmp_path)
+
+
+@pytest.mark.parametrize("cohort", [{}, NOBODY, FEW])
+def test_before_a_person_said_yes_nothing_of_the_patients_leaves(hospital: Hospital, cohort: dict[str, str]) -> None:
+    assert hospital.offer(**cohort) == [Pending]
+
+
+def test_a_rule_that_says_yes_lets_the_count_out(hospital: Hospital) -> None:
+    hospital.rules(BY_RULE)
+    assert hospital.offer() == [Feasible, Approval]
+
+
+def test_nobody_and_too_few_leave_as_the_same_word(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.rules(BY_RULE)
+    assert hospital.offer(**NOBODY) == [Denial]
+    (tmp_path / "other").mkdir()
+    other = Hospital(tmp_path / "other")
+    other.rules(BY_RULE)
+    assert other.offer(**FEW) == [Denial]
+    assert hospital.line.heard[0].reason == other.line.heard[0].reason == "cohort-too-small"
+
+
+def test_the_count_leaves_with_the_stewards_yes(hospital: Hospital) -> None:
+    hospital.offer()
+    approval = hospital.journey.sign("d-1", "maria-lopez")
+    assert hospital.line.heard[1:] == [approval]
+    assert approval.feasible.about is not None
+
+
+def test_a_yes_to_a_cohort_that_is_too_small_is_a_no_with_that_reason(hospital: Hospital) -> None:
+    hospital.offer(**FEW)
+    with pytest.raises(CohortRefused):
+        hospital.journey.sign("d-1", "maria-lopez")
+    assert [record.reason for record in hospital.line.heard[1:]] == ["cohort-too-small"]
+
+
+@pytest.mark.parametrize("name", ["Maria Lopez", "", "../x", "a" * 64])
+def test_a_steward_has_a_short_name(hospital: Hospital, name: str) -> None:
+    hospital.offer()
+    with pytest.raises(ConfigurationError, match="no name for a steward"):
+        hospital.journey.sign("d-1", name)
+    assert [entry.dispatch.id for entry in hospital.register.entries("pending")] == ["d-1"]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_an_answer_that_the_hub_did_not_hear_is_said_again(hospital: Hospital, yes: bool) -> None:
+    hospital.offer()
+    hospital.line.error = Unreachable("away")
+    with pytest.raises(Unreachable):
+        hospital.journey.sign("d-1", "maria") if yes else hospital.journey.refuse("d-1")
+    hospital.journey.answer_again()
+    assert len(hospital.line.heard) == 1
+    hospital.line.error = None
+    hospital.journey.answer_again()
+    hospital.journey.answer_again()
+    assert [type(record) for record in hospital.line.heard[1:]] == [Approval if yes else Denial]
+
+
+def test_an_answer_that_is_not_taken_any_more_is_not_said_for_ever(hospital: Hospital) -> None:
+    hospital.offer()
+    hospital.line.error = Unreachable("away")
+    with pytest.raises(Unreachable):
+        hospital.journey.refuse("d-1")
+    hospital.line.error = Conflict("a dispatch that is withdrawn cannot become denied")
+    hospital.journey.answer_again()
+    assert hospital.register.unsent() == []
+
+
+@pytest.mark.parametrize(("released", "kept"), [(True, True), (False, False)])
+def test_rows_stay_only_where_a_receipt_binds_them(hospital: Hospital, released: bool, kept: bool) -> None:
+    hospital.offer()
+    hospital.journey.sign("d-1", "maria")
+    rows = hospital.home.run("d-1") / "input" / "rows.arrow"
+    rows.parent.mkdir(parents=True)
+    rows.write_bytes(b"rows")
+    if released:
+        hospital.register.move("d-1", "released")
+    hospital.journey.stop(DispatchId("d-1"), "cancelled")
+    assert rows.exists() == kept
