@@ -7,9 +7,12 @@ Three things are done to each input, in this order; where one fails, count, mean
    mean 0.001 are 3 patients. Of a yes-or-no feature, known by v = m (1 - m), both the yeses and the noes must reach
    the threshold. Of any other, by Cauchy and Schwarz, at least (sum x)^2 / sum x^2 = n m^2 / (v + m^2) values are not
    zero, whatever the unit: that number must reach ten.
-3. the count is rounded as every count, mean and variance to 4 significant digits: a model standardises as well with
-   these, and an exact mean times an exact count would be an exact sum, from which two studies that differ by one
-   patient give that patient's value by subtraction.
+3. the count is rounded as every count. The mean of a yes-or-no feature is made anew from the rounded numbers of yeses
+   and of all. Any other mean, and the variance, are rounded to what five patients would move them by, to a step of
+   1, 2 or 5 times a power of ten, and to 4 significant digits: a model standardises as well with these, and a mean
+   times a count would be a sum, from which two studies that differ by one patient, or a sum of whole numbers by
+   itself, would give exact numbers. How far one patient moves a mean: by d / n, where d is the standard deviation, or
+   v / |m| where that is more, which is what those stand out by who have something that most have not.
 """
 
 import math
@@ -24,6 +27,7 @@ from rapha.errors import EgressRefused
 from rapha.records.tensors import TensorSpec
 
 SIGNIFICANT_DIGITS = 4
+PATIENTS = 5
 LEAST_CONTRIBUTORS = 10
 LARGEST_COUNT = 1e9
 LARGEST_VALUE = 1e15
@@ -63,16 +67,35 @@ def _check_possible(group: str, count: Reals, mean: Reals, variance: Reals) -> N
 def _release(count: int, mean: float, variance: float, min_cohort: int) -> tuple[float, float, float]:
     """(count, mean, variance) of one input as they may leave."""
     shown = suppress(count, min_cohort).about
-    if shown is None or not _enough_contributors(count, float(mean), float(variance), min_cohort):
+    if shown is None or mean * mean == 0.0:  # a mean of zero is made by nobody
         return _NONE
-    return float(shown), round_significant(mean, SIGNIFICANT_DIGITS), round_significant(variance, SIGNIFICANT_DIGITS)
-
-
-def _enough_contributors(count: int, mean: float, variance: float, min_cohort: int) -> bool:
-    """Rule 2. A mean of zero is made by nobody."""
-    square = mean * mean
-    if square == 0.0:
-        return False
+    mean, variance = float(mean), float(variance)
     if 0.0 <= mean <= 1.0 and math.isclose(variance, mean * (1.0 - mean), rel_tol=1e-6):
-        return round(count * min(mean, 1.0 - mean)) >= min_cohort
-    return count * square / (variance + square) >= LEAST_CONTRIBUTORS
+        return _yes_or_no(count, shown, mean, min_cohort)
+    if count * mean * mean / (variance + mean * mean) < LEAST_CONTRIBUTORS:
+        return _NONE
+    moved = max(math.sqrt(variance), variance / abs(mean))
+    return (
+        float(shown),
+        _rounded(mean, PATIENTS * moved / shown, least=0),
+        _rounded(variance, PATIENTS * max(variance, moved * moved) / shown, least=1),
+    )
+
+
+def _yes_or_no(count: int, shown: int, mean: float, min_cohort: int) -> tuple[float, float, float]:
+    yes = round(count * mean)
+    about = suppress(yes, min_cohort).about
+    if about is None or count - yes < min_cohort:
+        return _NONE
+    rate = about / shown
+    digits = SIGNIFICANT_DIGITS
+    return float(shown), round_significant(rate, digits), round_significant(rate * (1.0 - rate), digits)
+
+
+def _rounded(value: float, step: float, least: int) -> float:
+    """To a multiple of the next step of 1, 2 or 5 times a power of ten, at least so many of them."""
+    if step > 0.0:
+        power = 10.0 ** math.floor(math.log10(step))
+        step = next((each * power for each in (1.0, 2.0, 5.0) if each * power >= step), 10.0 * power)
+        value = math.copysign(max(round(abs(value) / step), least) * step, value)
+    return round_significant(value, SIGNIFICANT_DIGITS)

@@ -35,7 +35,7 @@ NONE = (0.0, 0.0, 0.0)
 
 def test_enough_values_leave_rounded_and_too_few_not_at_all() -> None:
     rows = release((1003, 121.4567, 225.12345), (24, 121.4567, 225.12345), (0, 0, 0), (25, -5.43219, 1.0))
-    assert rows == [(1005.0, 121.5, 225.1), NONE, NONE, (25.0, -5.432, 1.0)]
+    assert rows == [(1005.0, 121.5, 226.0), NONE, NONE, (25.0, -5.4, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,51 @@ def test_enough_values_leave_rounded_and_too_few_not_at_all() -> None:
 def test_a_yes_or_no_feature_hides_a_few_of_either(yes: int, shown: bool) -> None:
     answers = np.repeat([1.0, 0.0], [yes, 1000 - yes])
     assert (release(of(answers)) != [NONE]) is shown
+
+
+def released(values: np.ndarray) -> tuple[float, ...]:
+    return release(of(values))[0]
+
+
+@given(st.integers(50, 4000), st.floats(0.1, 0.9))
+def test_the_mean_of_a_yes_or_no_feature_tells_no_exact_number(n: int, rate: float) -> None:
+    yes = max(25, min(n - 25, round(n * rate)))
+    count, mean, _ = released(np.repeat([1.0, 0.0], [yes, n - yes]))
+    assert abs(count * mean - 5 * round(count * mean / 5)) < 0.5, "not a number that was rounded to five"
+    assert abs(count * mean - yes) <= 5.5
+
+
+def test_counts_of_events_tell_no_exact_sum() -> None:
+    """Twice as many events of one patient, and one patient more with an event, are mostly not to be seen."""
+    dice = np.random.default_rng(5)
+    seen = 0
+    for _ in range(200):
+        values = (dice.random(3000) < 0.02).astype(float) * dice.integers(1, 4, 3000)
+        other = values.copy()
+        other[np.flatnonzero(values == 0)[0]] = 1.0
+        seen += released(values)[:2] != released(other)[:2]
+    assert seen < 60
+
+
+def test_the_value_of_one_patient_cannot_be_had_by_subtraction() -> None:
+    """Two studies that differ by one patient: what is read off their means says next to nothing of that patient."""
+    dice = np.random.default_rng(6)
+    read, true = [], []
+    for _ in range(400):
+        values = dice.normal(5, 1, 400)
+        (_, with_, _), (_, without, _) = released(values), released(values[1:])
+        read.append(400 * with_ - 399 * without)
+        true.append(values[0])
+    assert abs(np.corrcoef(read, true)[0, 1]) < 0.4
+
+
+@given(st.integers(40, 5000), st.floats(0.5, 100.0), st.floats(0.01, 1.0), st.integers(0, 9))
+def test_a_model_standardises_as_well_with_what_leaves(n: int, mean: float, spread: float, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(mean, mean * spread, n)
+    shown = released(values)
+    if shown != NONE:
+        assert abs(shown[1] - values.mean()) < 0.35 * values.std()
+        assert 0.7 < shown[2] / values.var() < 1.45
 
 
 def test_a_mean_that_few_patients_make_does_not_leave() -> None:
@@ -76,7 +121,7 @@ def test_two_groups_each_by_itself() -> None:
     both = declared(1, "features", "sequence")
     given_ = {**file((100, 5, 1)), **file((30, 7.77777, 2), group="sequence")}
     found = load(canonical_statistics(save(given_), both, 25))
-    assert found["sequence.mean"].tolist() == [7.778] and found["features.count"].tolist() == [100]
+    assert found["sequence.mean"].tolist() == [8.0] and found["features.count"].tolist() == [100]
 
 
 def test_the_same_statistics_give_the_same_bytes() -> None:
