@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(CHECKOUT / "tests" / "simulators"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "simulators"))
 
 from mimic_demo import demo_folder, write_demo
 
