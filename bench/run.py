@@ -11,7 +11,7 @@ from pathlib import Path
 from figure import LINE
 
 FOLDER = Path(__file__).resolve().parent
-NOT_CLAIMS = {"run", "figure", "little_town", "round_large", "round_of_ten"}
+NOT_CLAIMS = {"run", "figure", "little_town", "many_events", "round_large", "round_of_ten"}
 
 
 def main(arguments: list[str]) -> int:

@@ -5,8 +5,9 @@ from typing import assert_never
 from rapha.cohort.outcome import MICROSECONDS_A_DAY
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
-from rapha.cohort.windows import inside
+from rapha.cohort.windows import inside, starts
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
+from rapha.records.moments import Window
 
 DAYS_A_YEAR = 365.25
 _INDEX = "cohort.index_at"
@@ -22,10 +23,24 @@ def seen(plan: Plan, bound: Parameters) -> list[str]:
 seen AS (
   SELECT cohort.row{columns}
   FROM cohort
-  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key
+  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key AND e.known <= cohort.index_at{_since(plan, bound)}
   GROUP BY cohort.row
 )"""
     ]
+
+
+def _since(plan: Plan, bound: Parameters) -> str:
+    """` AND` a predicate: the event is not before all of the windows. Nothing where one of them has no beginning."""
+    windows: dict[Window, None] = {}
+    for feature in plan.features:
+        if not isinstance(feature, DemographicFeature):
+            windows[feature.during] = None
+        if isinstance(feature, AggregateFeature) and feature.baseline:
+            windows[feature.baseline.during] = None
+    if not windows or any(window.relation in ("until", "before") and window.length is None for window in windows):
+        return ""
+    first = ", ".join(starts(window, plan, bound, "cohort") or "" for window in windows)
+    return f" AND e.known > least({first})"
 
 
 def _column(feature: Feature, plan: Plan, bound: Parameters) -> str:

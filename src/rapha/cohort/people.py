@@ -74,7 +74,9 @@ _COLUMNS = {
 
 
 def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
-    """`place` numbers a patient's events in time: by when they happened, then by when they were known, then by their
+    """Codes are looked for first, while the file is read: few of a hospital's events are of a study.
+
+    `place` numbers a patient's events in time: by when they happened, then by when they were known, then by their
     numbers."""
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
     columns = [name for name in _COLUMNS if name in used or (name == "value" and "place" in used)]
@@ -88,7 +90,7 @@ happening AS MATERIALIZED (
   FROM (
     SELECT events.subject_key, wanted.concept, timezone('UTC', t_start) AS happened,
            timezone('UTC', greatest(t_start, coalesce(t_available, t_start))) AS known{of_event}
-    FROM events
+    FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
     JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
     JOIN person ON person.subject_key = events.subject_key
     WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND t_start IS NOT NULL
