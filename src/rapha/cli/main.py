@@ -25,6 +25,7 @@ from rapha.errors import ConfigurationError, DiskFull, RaphaError
 COMMANDS = {
     "study": ("rapha.cli.study:app", "Describe a study, check it, submit it, watch it, fetch what it gives back."),
     "node": ("rapha.cli.node:app", "A hospital's side: set up, ingest, run, decide."),
+    "view": ("rapha.cli.view:app", "Flatten FHIR resources with a SQL-on-FHIR view."),
     "hub": ("rapha.cli.hub:app", "The control plane: set up, run, enrol sites, give tokens."),
     "receipt": ("rapha.cli.receipt:app", "Verify a model folder's receipts, or show one. Needs no hub and no network."),
     "log": ("rapha.cli.public_log:app", "Check a public log's folder, or show what it holds."),

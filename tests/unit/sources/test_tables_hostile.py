@@ -87,7 +87,7 @@ def test_a_file_is_one_of_the_data_folder(hospital, name):
 def test_whole_files_that_cannot_be_read(hospital):
     cases = {
         "labz.csv": "labz.csv is missing; did you mean labs.csv",
-        "labs.xlsx": "files end in .csv, .csv.gz, .parquet",
+        "labs.xlsx": "files end in .csv, .csv.gz, .txt, .txt.gz, .parquet",
         "cut.csv.gz": "cut.csv.gz cannot be read: damaged, or cut short",
         "not.csv.gz": "not.csv.gz cannot be read",
         "not.parquet": "not.parquet cannot be read: damaged, or cut short",

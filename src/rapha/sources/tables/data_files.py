@@ -26,7 +26,7 @@ LONGEST_LINE = 16 << 20
 NOT_CSV = "cannot be read as CSV: a quote out of place, a NUL, or a field of more than 128 KiB"
 NOT_UTF8 = "is not UTF-8 text"
 WRONG_WIDTH = "has more or fewer fields than the header"
-ENDINGS = (".csv", ".csv.gz", ".parquet")
+ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
 _UNREADABLE_BY_CSV = '"x"x\n'
 
 Broken = list[tuple[int, str]]

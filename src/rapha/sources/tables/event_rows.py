@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-from rapha.sources.tables.mapping import Events, Mapping, WideColumn
+from rapha.sources.tables.mapping import Events, Mapping, ValueColumn, WideColumn
 from rapha.sources.tables.meaning import Fault, Meaning, Moment, Word
 from rapha.sources.tables.staging import Staging, first_reason
+
+JOINED_TIMES = "joined_times"
+"""How many rows of the other file have the cell that a row is joined by; NULL where none has."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,17 @@ class StagedBlock:
     place: int
     version: str
     batch: str
+
+    def faults(self, meaning: Meaning) -> tuple[Fault, ...]:
+        """A row must find exactly one of the file it is joined with."""
+        if self.events.join is None:
+            return ()
+        by, other = self.events.join.by, self.events.join.file
+        return (
+            meaning.empty(by),
+            meaning.fault(f"{JOINED_TIMES} IS NULL", by, f"names no row of {other}"),
+            meaning.fault(f"{JOINED_TIMES} > 1", by, f"names more than one row of {other}"),
+        )
 
 
 def write_events(staging: Staging, mapping: Mapping, block: StagedBlock) -> int:
@@ -35,7 +49,7 @@ def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
     of its value columns, and the reason to set the row aside."""
     events, meaning = block.events, Meaning(mapping.origin, block.columns)
     start, end = meaning.time(events.time), meaning.time(events.end, needed=False) if events.end else Moment()
-    known = start if isinstance(events.available, str) else meaning.time(events.available)
+    known = start if isinstance(events.available, str) else meaning.available(events.available)
     words: dict[str, Word] = {
         "system": meaning.wording(events.system),
         "code": meaning.wording(events.code, needed=not events.wide),
@@ -46,6 +60,7 @@ def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
     faults = (
         meaning.empty(events.id),
         meaning.fault("subject_key IS NULL", events.id, f"names no patient of {mapping.subjects.file}"),
+        *block.faults(meaning),
         *start.faults,
         *end.faults,
         Fault(f"{end.at} < {start.at}", meaning.bind("ends before it starts")),
@@ -54,6 +69,7 @@ def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
     )
     readings = [meaning.number(column) for column in _value_columns(events)]
     numbers = "".join(f", {number} AS n{at}, {sign} AS q{at}" for at, (number, sign) in enumerate(readings))
+    table = f"(FROM {block.table} WHERE {meaning.rows(events.where)})" if events.where else block.table
     encounter = block.columns[events.encounter] if events.encounter else "CAST(NULL AS VARCHAR)"
     staging.execute(
         f"""CREATE TABLE block_rows AS
@@ -62,16 +78,21 @@ def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
                 {start.precision} AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
                 {", ".join(f"{word.sql} AS {name}" for name, word in words.items())},
                 {first_reason(faults)} AS reason{numbers}
-            FROM {meaning.source(block.table)} LEFT JOIN (SELECT id, subject_key FROM people)
+            FROM {meaning.source(table)} LEFT JOIN (SELECT id, subject_key FROM people)
                 ON id = {block.columns[events.id]}""",
         meaning.parameters,
     )
 
 
-def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part: WideColumn | str | None) -> int:
-    column = part.column if isinstance(part, WideColumn) else part
-    readable = "reason IS NULL"
-    if column is not None:
+Part = WideColumn | ValueColumn | str | None
+
+
+def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part: Part) -> int:
+    column = part.column if isinstance(part, WideColumn | ValueColumn) else part
+    readable, word = "reason IS NULL", "CAST(NULL AS VARCHAR)"
+    if isinstance(part, ValueColumn):
+        word = f"CASE WHEN n{at} IS NULL THEN {block.columns[part.column]} END"
+    elif column is not None:
         _set_aside_values(staging, block, at, column, empty_too=not isinstance(part, WideColumn))
         readable += f" AND n{at} IS NOT NULL"
     meaning = Meaning(None, block.columns)
@@ -87,7 +108,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
                     AS event_id,
                 {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes,
                 system, {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit,
-                status, polarity, encounter, {reference} AS source_ref,
+                {word} AS value_code, status, polarity, encounter, {reference} AS source_ref,
                 {meaning.bind(block.version)} AS source_version, {meaning.bind(block.batch)} AS ingest_batch,
                 false AS deleted
             FROM block_rows WHERE {readable}""",
@@ -108,4 +129,23 @@ def _set_aside_values(staging: Staging, block: StagedBlock, at: int, column: str
 
 
 def _value_columns(events: Events) -> list[str]:
+    if isinstance(events.value, ValueColumn):
+        return [events.value.column]
     return [wide.column for wide in events.wide] or ([events.value] if events.value else [])
+
+
+def joined(
+    table: str, columns: dict[str, str], by: str, other: str, others: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """SQL of a staged file with the columns of another beside its own, and all its columns by name.
+
+    `others` are the columns of the other file by name, `by` among them.
+    """
+    beside = {name: f"j{at}" for at, name in enumerate(name for name in others if name != by)}
+    wanted = "".join(f", {others[name]} AS {alias}" for name, alias in beside.items())
+    key = others[by]
+    found = (
+        f"SELECT {key} AS joined_by, count(*) OVER (PARTITION BY {key}) AS {JOINED_TIMES}{wanted} FROM {other} "
+        f"WHERE {key} IS NOT NULL QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY line) = 1"
+    )
+    return f"(SELECT * FROM {table} LEFT JOIN ({found}) ON {columns[by]} = joined_by)", {**columns, **beside}

@@ -15,7 +15,7 @@ from rapha.canonical import canonical_bytes, digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
 from rapha.sources.tables.data_files import find
-from rapha.sources.tables.event_rows import StagedBlock, write_events
+from rapha.sources.tables.event_rows import StagedBlock, joined, write_events
 from rapha.sources.tables.mapping import Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.sources.tables.staging import Staging
@@ -83,7 +83,11 @@ def _fill(
     for done, block in enumerate(mapping.events, len(paths)):
         name = block.file
         progress(name, done, steps)
-        staged = StagedBlock(block, tables[name], columns[name], places[name], versions[name], batch)
+        table, known = tables[name], columns[name]
+        if join := block.join:
+            others = {column: columns[join.file][column] for column in (join.by, *join.columns)}
+            table, known = joined(table, known, join.by, tables[join.file], others)
+        staged = StagedBlock(block, table, known, places[name], versions[name], batch)
         events[name] += write_events(staging, mapping, staged)
         places[name] += 1
     write_periods(staging, mapping, columns[people], batch)
@@ -95,7 +99,11 @@ def _wanted(mapping: Mapping, file: str) -> list[str]:
     parts: list[Record] = [block for block in mapping.events if block.file == file]
     if file == mapping.subjects.file:
         parts = [mapping.subjects, mapping.observation, *parts]
-    return list(dict.fromkeys(column for part in parts for column in columns_of(part)))
+    wanted = [column for part in parts for column in columns_of(part)]
+    for block in mapping.events:
+        if block.join and block.join.file == file:
+            wanted += [block.join.by, *block.join.columns]
+    return list(dict.fromkeys(wanted))
 
 
 def _batch_id(mapping: Mapping, versions: dict[str, str], secret: bytes) -> str:

@@ -55,6 +55,12 @@ class DaysTime(Record):
     days: Column
 
 
+class MinutesTime(Record):
+    """A whole number of minutes after the mapping's `origin`."""
+
+    minutes: Column
+
+
 class FixedDay(Record):
     """The same day for every row: `day` days after the mapping's `origin`."""
 
@@ -63,15 +69,18 @@ class FixedDay(Record):
 
 def _form_of_time(value: Any) -> str | None:
     given = value.model_fields_set if isinstance(value, Record) else value if isinstance(value, dict) else ()
-    return next((f"({word})" for word in ("column", "days", "day") if word in given), None)
+    return next((f"({word})" for word in ("column", "days", "minutes", "day") if word in given), None)
 
 
 Time = Annotated[
-    Annotated[ColumnTime, Tag("(column)")] | Annotated[DaysTime, Tag("(days)")] | Annotated[FixedDay, Tag("(day)")],
+    Annotated[ColumnTime, Tag("(column)")]
+    | Annotated[DaysTime, Tag("(days)")]
+    | Annotated[MinutesTime, Tag("(minutes)")]
+    | Annotated[FixedDay, Tag("(day)")],
     Discriminator(
         _form_of_time,
         custom_error_type="time",
-        custom_error_message="a time reads like {column: taken_at}, {days: days} or {day: 0}",
+        custom_error_message="a time reads like {column: taken_at}, {days: days}, {minutes: minutes} or {day: 0}",
     ),
 ]
 
@@ -92,8 +101,11 @@ Wording = Annotated[
 
 
 class StatusColumn(Record):
+    """`empty` is the status of a row whose cell is empty; without it such a row is a mistake."""
+
     column: Column
     values: Annotated[dict[Cell, StatusWord], Field(min_length=1)]
+    empty: StatusWord | None = None
 
 
 class PolarityColumn(Record):
@@ -149,11 +161,13 @@ class Death(Record):
 class Subjects(Record):
     """One row per patient. `id` is the patient's identifier in this source; it does not enter the timeline.
 
-    `opted_out` names the patients who enter no cohort.
+    `where` names the rows that are patients, in a file that holds other rows too. `opted_out` names the patients who
+    enter no cohort.
     """
 
     file: FileName
     id: Column
+    where: Where | None = None
     birth: Birth | None = None
     sex: SexColumn | None = None
     death: Death | None = None
@@ -191,27 +205,67 @@ class WideColumn(Record):
     unit: Cell | None = None
 
 
+class LatestTime(Record):
+    """The latest of some times: a value that was charted ahead is available when it is there *and* due."""
+
+    latest_of: Annotated[tuple[Time, ...], Field(min_length=2, max_length=5)]
+
+
+def _form_of_available(value: Any) -> str:
+    if isinstance(value, str):
+        return "(same)"
+    return (
+        "(latest)" if isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value) else "(time)"
+    )
+
+
 AvailableTime = Annotated[
-    Annotated[Literal["same"], Tag("(same)")] | Annotated[Time, Tag("(time)")],
-    Discriminator(lambda value: "(same)" if isinstance(value, str) else "(time)"),
+    Annotated[Literal["same"], Tag("(same)")] | Annotated[LatestTime, Tag("(latest)")] | Annotated[Time, Tag("(time)")],
+    Discriminator(_form_of_available),
 ]
+
+
+class ValueColumn(Record):
+    """A column of numbers and words: a cell that is no number becomes the event's coded value, an empty one neither."""
+
+    column: Column
+    otherwise: Literal["code"]
+
+
+def _form_of_value(value: Any) -> str:
+    return "(words too)" if isinstance(value, dict | Record) else "(numbers)"
+
+
+Value = Annotated[
+    Annotated[Column, Tag("(numbers)")] | Annotated[ValueColumn, Tag("(words too)")], Discriminator(_form_of_value)
+]
+
+
+class Join(Record):
+    """Columns of another file, of its one row with the same cell in the column `by`, which both files have."""
+
+    file: FileName
+    by: Column
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
 class Events(Record):
     """One event for each row of a file; with `wide`, one for each row and column.
 
-    `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
+    `where`: only these rows; the others are no events. `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
     """
 
     file: FileName
     id: Column
+    join: Join | None = None
+    where: Where | None = None
     kind: Kind
     time: Time
     end: Time | None = None
     available: AvailableTime
     system: Wording
     code: Wording | None = None
-    value: Column | None = None
+    value: Value | None = None
     unit: Wording | None = None
     status: Status = "final"
     polarity: Polarity = "affirmed"
@@ -245,21 +299,25 @@ class Mapping(Record):
 
     def files(self) -> tuple[str, ...]:
         """Every file it names, once, in the order it names them."""
-        return tuple(dict.fromkeys([self.subjects.file, *(block.file for block in self.events)]))
+        joined = (block.join.file for block in self.events if block.join)
+        return tuple(dict.fromkeys([self.subjects.file, *(block.file for block in self.events), *joined]))
 
 
 def _counts_days(value: Any) -> bool:
     if isinstance(value, dict):
-        return "days" in value or "day" in value or any(_counts_days(v) for k, v in value.items() if k != "values")
+        return not value.keys().isdisjoint(("days", "day", "minutes")) or any(
+            _counts_days(v) for k, v in value.items() if k != "values"
+        )
     return isinstance(value, list | tuple) and any(map(_counts_days, value))
 
 
-_HOLD_COLUMNS = ("column", "days", "age", "id", "value", "encounter")
+_HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter", "by")
 
 
 def columns_of(part: Record) -> tuple[str, ...]:
-    """Every column that a part of the mapping names, once, in the order of its keys."""
-    return tuple(dict.fromkeys(_columns(part.model_dump())))
+    """Every column that a part of the mapping names, once, in the order of its keys; not those of a file it joins."""
+    joined = part.join.columns if isinstance(part, Events) and part.join else ()
+    return tuple(column for column in dict.fromkeys(_columns(part.model_dump())) if column not in joined)
 
 
 def _columns(value: Any) -> Iterator[str]:

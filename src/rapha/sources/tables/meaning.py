@@ -15,6 +15,8 @@ from rapha.sources.tables.mapping import (
     ColumnTime,
     DaysTime,
     FixedDay,
+    LatestTime,
+    MinutesTime,
     PolarityColumn,
     SexColumn,
     StatusColumn,
@@ -43,6 +45,8 @@ MACROS = (
     "CREATE TEMP MACRO utc_in(clock, zone) AS make_timestamp(epoch_us(timezone(zone, clock)))",
     r"""CREATE TEMP MACRO days_of(v) AS
         CAST(TRY_CAST(CASE WHEN regexp_full_match(v, '[+-]?\d{1,6}(\.0*)?') THEN v END AS DOUBLE) AS INTEGER)""",
+    r"""CREATE TEMP MACRO minutes_of(v) AS
+        CAST(TRY_CAST(CASE WHEN regexp_full_match(v, '[+-]?\d{1,9}(\.0*)?') THEN v END AS DOUBLE) AS BIGINT)""",
     f"CREATE TEMP MACRO number_parts(v) AS regexp_extract(v, '{_NUMBER}', ['comparator', 'number'])",
     """CREATE TEMP MACRO finite(number) AS CASE WHEN isfinite(number) THEN number END""",
     """CREATE TEMP MACRO comparator_of(parts) AS CASE parts.comparator
@@ -122,8 +126,21 @@ class Meaning:
                 days = self._part(f"days_of({self.columns[time.days]})")
                 at = self._value(f"sane({self._origin()} + to_days({days}))")
                 return Moment(at, "'day'", faults=self._unread(at, time.days, "is not a whole number of days", needed))
+            case MinutesTime():
+                minutes = self._part(f"minutes_of({self.columns[time.minutes]})")
+                at = self._value(f"sane({self._origin()} + to_minutes({minutes}))")
+                wrong = self._unread(at, time.minutes, "is not a whole number of minutes", needed)
+                return Moment(at, "'minute'", faults=wrong)
             case ColumnTime():
                 return self._clock(time, needed)
+
+    def available(self, available: Time | LatestTime) -> Moment:
+        """When the hospital knew: a moment, or the latest of some."""
+        if not isinstance(available, LatestTime):
+            return self.time(available)
+        moments = [self.time(time) for time in available.latest_of]
+        latest = f"greatest({', '.join(moment.at for moment in moments)})"
+        return Moment(latest, faults=tuple(fault for moment in moments for fault in moment.faults))
 
     def birth(self, birth: Time | AgeBirth | None) -> Moment:
         """The moment of birth, or none."""
@@ -154,13 +171,20 @@ class Meaning:
         if isinstance(choice, str):
             return Word(self.bind(choice))
         keys, words = self.bind(list(choice.values)), self.bind(list(choice.values.values()))
-        word = self._value(f"({words})[list_position({keys}, {self.columns[choice.column]})]")
+        cell = self.columns[choice.column]
+        found = f"({words})[list_position({keys}, {cell})]"
+        if isinstance(choice, StatusColumn) and choice.empty is not None:
+            found, needed = f"CASE WHEN {cell} IS NULL THEN {self.bind(choice.empty)} ELSE {found} END", False
+        word = self._value(found)
         return Word(word, self._unread(word, choice.column, "is not one of the mapping's values", needed))
 
     def holds(self, where: Where) -> str:
         """SQL condition: the cell is one of the values."""
-        cell = self.columns[where.column]
-        return self._value(f"coalesce(list_contains({self.bind(list(where.values))}, {cell}), false)")
+        return self._value(self.rows(where))
+
+    def rows(self, where: Where) -> str:
+        """The same, of the cells of the staged file as they stand: to leave rows out before they are read."""
+        return f"coalesce(list_contains({self.bind(list(where.values))}, {self.columns[where.column]}), false)"
 
     def _part(self, sql: str) -> str:
         return self._steps[0].setdefault(sql, f"m{len(self._steps[0])}")

@@ -11,7 +11,8 @@ def stage_people(staging: Staging, mapping: Mapping, table: str, columns: dict[s
     subjects = mapping.subjects
     meaning = Meaning(mapping.origin, columns)
     identifier = columns[subjects.id]
-    numbered = f"(SELECT *, row_number() OVER (PARTITION BY {identifier} ORDER BY line) AS listed FROM {table})"
+    rows = f"WHERE {meaning.rows(subjects.where)}" if subjects.where else ""
+    numbered = f"(SELECT *, row_number() OVER (PARTITION BY {identifier} ORDER BY line) AS listed FROM {table} {rows})"
     birth = meaning.birth(subjects.birth)
     sex = meaning.choice(subjects.sex, needed=False) if subjects.sex else Word("CAST(NULL AS VARCHAR)")
     dead, death = _death(meaning, subjects.death)
