@@ -54,6 +54,7 @@ class Isolating:
     """A backend that is never started here."""
 
     isolated = True
+    layers: tuple[str, ...] = ()
 
 
 class Hospital:

@@ -15,9 +15,9 @@ _ZONED = r"T.*(Z|[+-]\d\d:\d\d)$"
 MACROS = (
     "text_of(e) AS json_extract_string(e, '$')",
     f"is_number(e) AS coalesce(json_type(e) IN {_NUMERIC}, false)",
-    "kid(e, path) AS CASE json_type(e, path) WHEN 'ARRAY' "
-    "THEN list_filter(CAST(json_extract(e, path) AS JSON[]), lambda m_k: json_type(m_k) <> 'NULL') "
-    "ELSE list_filter([json_extract(e, path)], lambda m_k: json_type(m_k) <> 'NULL') END",
+    "kid(e, path) AS list_filter(list_transform([json_extract(e, path)], lambda m_k: "
+    "CASE WHEN json_type(m_k) = 'ARRAY' THEN CAST(m_k AS JSON[]) ELSE [m_k] END)[1], "
+    "lambda m_l: json_type(m_l) <> 'NULL')",
     "as_list(v) AS list_filter([to_json(v)], lambda m_a: json_type(m_a) <> 'NULL')",
     "or_null(c) AS list_transform([c], lambda m_n: CASE len(m_n) WHEN 0 THEN [CAST(NULL AS JSON)] ELSE m_n END)[1]",
     "single(c, why) AS list_transform([c], lambda m_o: "
