@@ -10,7 +10,7 @@ import pytest
 
 PLANTS = {
     "Imports point down only": ("records/planted.py", "import rapha.hub"),
-    "The hub, a witness and the researcher's client reach nothing that can read a row": ("hub/planted.py", "import pyarrow"),
+    "Hub, witness and researcher's client reach nothing that reads rows": ("hub/planted.py", "import pyarrow"),
     "Only the journey imports the outbox": ("node/planted.py", "import rapha.node.outbox"),
     "The node agent never imports torch": ("node/planted.py", "import torch"),
     "Proof reaches none of the libraries of the other rooms": ("proof/planted.py", "import httpx2"),
