@@ -12,7 +12,7 @@ from rapha.errors import ConfigurationError
 from rapha.timeline.mapping_file import read_format
 from rapha.timeline.report import Ingest
 
-FORMATS = {"tables": "rapha.sources.tables"}
+FORMATS = {"omop": "rapha.sources.omop", "tables": "rapha.sources.tables"}
 """The word in the mapping file, and the room that reads such data."""
 
 

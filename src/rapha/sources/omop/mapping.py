@@ -22,8 +22,8 @@ class Available(Record):
     """When the hospital knew. `types` (of a row's `*_type_concept_id`) go before `tables`, and these before `default`."""
 
     default: Knowing
-    tables: dict[ClinicalTable, Knowing] = {}
-    types: dict[ConceptId, Knowing] = {}
+    tables: Annotated[dict[ClinicalTable, Knowing], Field(default_factory=dict)]
+    types: Annotated[dict[ConceptId, Knowing], Field(default_factory=dict)]
 
 
 class Mapping(Record):
@@ -39,6 +39,6 @@ class Mapping(Record):
     cdm_schema: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] | None = None
     vocabulary_schema: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] | None = None
     available: Available
-    systems: dict[Text, Text] = {}
+    systems: Annotated[dict[Text, Text], Field(default_factory=dict)]
     local: Text = "local"
     leave_out_types: Annotated[tuple[ConceptId, ...], Field(max_length=1000)] = ()
