@@ -121,7 +121,7 @@ def test_the_format_names_the_source(tmp_path, line):
     assert source_of(tmp_path / "m.yaml") is ingest
 
 
-@pytest.mark.parametrize(("word", "said"), [("tabels", "did you mean `tables`"), ("[a]", "one of tables")])
+@pytest.mark.parametrize(("word", "said"), [("tabels", "did you mean `tables`"), ("[a]", "one of omop, tables")])
 def test_a_format_nobody_reads_is_refused(tmp_path, word, said):
     (tmp_path / "m.yaml").write_text(f"format: {word}\n{MAPPING}")
     with pytest.raises(ConfigurationError, match=said):
