@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rapha.errors import ConfigurationError, NotPermitted
 from rapha.timeline.manifest import NAME, Table, read_manifest
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import ALL_TABLES
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods")
+_TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods", "concepts", "concept_ancestors")
 
 
 class LockedConnection:
-    """Answers SELECT over `events`, `subjects` and `observation_periods`, and does nothing else.
+    """Answers SELECT over the tables of `schema.ALL_TABLES`, and does nothing else.
 
     Two walls, each enough by itself for what it covers:
 
@@ -123,7 +123,7 @@ class Timeline:
             if paths:
                 duck.read_parquet([str(path) for path in paths]).create_view(name)
             else:
-                duck.from_arrow(TABLES[name].empty_table()).create(name)
+                duck.from_arrow(ALL_TABLES[name].empty_table()).create(name)
 
 
 def open_timeline(folder: Path) -> Timeline:
@@ -159,7 +159,7 @@ def _proven(home: Path, listed: str, table: Table) -> Path:
         found = pq.read_schema(path)
     except (OSError, pa.ArrowInvalid):
         raise ConfigurationError(f"{path} is missing or damaged: ingest the hospital's data again") from None
-    wanted = TABLES[table]
+    wanted = ALL_TABLES[table]
     if found.names != wanted.names or found.types != wanted.types:
         raise ConfigurationError(f"{path} has not the columns of {table}: ingest the hospital's data again")
     return path

@@ -1,5 +1,5 @@
 """The tables of a timeline, column by column. One folder each, of zstd Parquet files: events/, subjects/,
-observation_periods/.
+observation_periods/; and where a source brought a vocabulary, concepts/ and concept_ancestors/.
 
 Times are UTC microseconds; the offset that the source gave is kept beside them. `t_available` is when the hospital
 *knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
@@ -60,7 +60,29 @@ OBSERVATION_PERIODS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+CONCEPTS = pa.schema(
+    [
+        pa.field("concept", pa.string(), nullable=False),  # what `events.concept` holds; an OMOP concept_id as text
+        pa.field("system", pa.string(), nullable=False),
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("name", pa.string()),
+        pa.field("standard", pa.bool_(), nullable=False),
+        pa.field("maps_to", pa.list_(pa.string())),  # the standard concepts that a code which is none stands for
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
+CONCEPT_ANCESTORS = pa.schema(
+    [
+        pa.field("ancestor", pa.string(), nullable=False),
+        pa.field("descendant", pa.string(), nullable=False),
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVATION_PERIODS}
+"""Of patients: every batch has them."""
+VOCABULARY = {"concepts": CONCEPTS, "concept_ancestors": CONCEPT_ANCESTORS}
+"""Of codes: a batch may have them."""
+ALL_TABLES = TABLES | VOCABULARY
 
 KINDS = ("measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device")
 PRECISIONS = ("year", "month", "day", "minute", "second")

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from rapha.errors import Conflict, DiskFull
 from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import ALL_TABLES, TABLES
 
 ROW_GROUP_ROWS = 1 << 19
 BATCH_ROWS = 1 << 16
@@ -28,6 +28,8 @@ _ORDER: dict[Table, str] = {
     "events": "subject_key, t_start NULLS FIRST, event_id",
     "subjects": "subject_key",
     "observation_periods": "subject_key, t_start, t_end",
+    "concepts": "system, code, concept",
+    "concept_ancestors": "ancestor, descendant",
 }
 _UNIQUE = ("event_id", "source_ref")
 """Columns whose values hardly repeat: a dictionary of them would only cost."""
@@ -44,8 +46,8 @@ def is_written(timeline: Path, source: str, batch: str) -> Batch | None:
 def write_batch(
     timeline: Path, source: str, batch: str, mapping: str, tables: Mapping[Table, duckdb.DuckDBPyRelation]
 ) -> Batch:
-    """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, columns by name, in any
-    order of rows; times may be zoneless, then they are UTC.
+    """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
+    `schema.VOCABULARY` that the source has; columns by name, in any order of rows; times may be zoneless, then they are UTC.
 
     Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.
     Written again: the same files, byte for byte.
@@ -58,7 +60,7 @@ def write_batch(
     with _only_writer(timeline), space_watched(timeline):
         files: dict[Table, tuple[str, ...]] = {}
         rows: dict[Table, int] = {}
-        for table in _ORDER:
+        for table in (name for name in _ORDER if name in TABLES or name in tables):
             path = f"{table}/{source}.{batch}.parquet"
             rows[table] = _write_table(timeline / path, table, tables[table])
             files[table] = (path,)
@@ -98,7 +100,7 @@ def space_watched(folder: Path) -> Iterator[None]:
 
 
 def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation) -> int:
-    schema = TABLES[table]
+    schema = ALL_TABLES[table]
     columns = ", ".join(schema.names)
     batches = relation.order(_ORDER[table]).project(columns).to_arrow_reader(BATCH_ROWS)
     encoded = [field.name for field in schema if field.type == pa.string() and field.name not in _UNIQUE]
@@ -143,7 +145,7 @@ def _only_writer(timeline: Path) -> Iterator[None]:
 
 def _sweep(timeline: Path, manifest: Manifest) -> None:
     live = manifest.live()
-    for table in _ORDER:
+    for table in (name for name in _ORDER if (timeline / name).is_dir()):
         for path in (timeline / table).iterdir():
             if f"{table}/{path.name}" not in live:
                 path.unlink()

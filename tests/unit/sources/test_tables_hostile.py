@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.tables import data_files
-from rapha.sources.tables.data_files import NOT_CSV, NOT_UTF8
+from rapha.timeline import data_files
+from rapha.timeline.data_files import NOT_CSV, NOT_UTF8
 
 HEADER = b"patient,taken,reported,test,value,unit\n"
 GOOD = b"p1,2010-01-01,2010-01-01,hdl,50,mg/dL\n"

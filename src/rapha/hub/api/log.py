@@ -5,10 +5,11 @@ from fastapi.responses import Response
 
 from rapha.errors import Unproven
 from rapha.hub.api.credentials import TheHub
-from rapha.hub.api.errors import problem
+from rapha.hub.api.errors import PROBLEMS, problem
 from rapha.proof.tiles import CHECKPOINT
+from rapha.records.wire import Problem
 
-router = APIRouter(tags=["log"])
+router = APIRouter(tags=["log"], responses=PROBLEMS)
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -19,7 +20,11 @@ def checkpoint(hub: TheHub) -> Response:
     return Response(text, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/log/{path:path}", response_class=Response)
+@router.get(
+    "/log/{path:path}",
+    response_class=Response,
+    responses={404: {"model": Problem, "description": "No such part of the log, or not yet"}},
+)
 def tile(hub: TheHub, path: str) -> Response:
     """A tile of hashes, or of entries."""
     try:

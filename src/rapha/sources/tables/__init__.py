@@ -1,10 +1,10 @@
 """CSV and Parquet tables of a hospital, and a YAML mapping that says what their columns mean.
 
 mapping.py       the mapping language, as records
-data_files.py    a CSV or Parquet file -> its rows, each with the line it stands on; broken lines set apart
 meaning.py       what a column means: SQL that reads a text as a time, a number, a word of a list
-staging.py       the tables of one ingest in DuckDB; what is set aside
 ingest.py        the way from a mapping and a folder to a batch in the timeline
+
+How files are read, and what is set aside: `rapha.timeline.data_files` and `rapha.timeline.staging`.
 
 The mapping language is explained, with an example that runs, in docs/tables.md.
 """

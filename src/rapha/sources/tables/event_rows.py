@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from rapha.sources.tables.mapping import Events, Mapping, ValueColumn, WideColumn
-from rapha.sources.tables.meaning import Fault, Meaning, Moment, Word
-from rapha.sources.tables.staging import Staging, first_reason
+from rapha.sources.tables.meaning import Meaning, Moment, Word
+from rapha.timeline.readings import Fault, first_reason
+from rapha.timeline.staging import Staging
 
 JOINED_TIMES = "joined_times"
 """How many rows of the other file have the cell that a row is joined by; NULL where none has."""

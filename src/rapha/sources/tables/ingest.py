@@ -1,26 +1,24 @@
 """The way from a mapping and a folder of tables to one batch in the timeline."""
 
 import csv
-import hashlib
-import hmac
 import io
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rapha.canonical import canonical_bytes, digest_file
+from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
-from rapha.sources.tables.data_files import find
 from rapha.sources.tables.event_rows import StagedBlock, joined, write_events
 from rapha.sources.tables.mapping import Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
-from rapha.sources.tables.staging import Staging
+from rapha.timeline.data_files import find
 from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 1
@@ -43,13 +41,13 @@ def ingest(
     mapping = read_mapping(mapping_path, Mapping)
     paths = {name: find(data_dir, name) for name in mapping.files()}
     versions = {name: digest_file(path) for name, path in paths.items()}
-    batch = _batch_id(mapping, versions, site_secret)
+    batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
         return _report(mapping, batch, dict(live.rows), (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill))
-        _check_zones(staging, mapping, mapping_path.name)
+        staging.check_zones(_zones(mapping.model_dump()), mapping_path.name)
         files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or silent)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
@@ -92,7 +90,7 @@ def _fill(
         places[name] += 1
     write_periods(staging, mapping, columns[people], batch)
     progress(people, steps, steps)
-    return tuple(FileReport(file=n, rows=rows[n], events=events[n], set_aside=_reasons(staging, n)) for n in paths)
+    return tuple(FileReport(file=n, rows=rows[n], events=events[n], set_aside=staging.reasons(n)) for n in paths)
 
 
 def _wanted(mapping: Mapping, file: str) -> list[str]:
@@ -106,21 +104,6 @@ def _wanted(mapping: Mapping, file: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _batch_id(mapping: Mapping, versions: dict[str, str], secret: bytes) -> str:
-    """32 hex digits of an HMAC over the reading, the mapping and the files: equal exactly when all of them are."""
-    content = canonical_bytes({"reading": READING, "mapping": mapping.digest, "files": versions})
-    return hmac.new(secret, b"rapha batch\0" + content, hashlib.sha256).hexdigest()[:32]
-
-
-def _check_zones(staging: Staging, mapping: Mapping, name: str) -> None:
-    known = [row[0] for row in staging.execute("SELECT name FROM pg_timezone_names()")]
-    for zone in _zones(mapping.model_dump()):
-        if zone not in known:
-            near = get_close_matches(zone, known, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigurationError(f"{name}: the zone {zone!r} is not known{meant}")
-
-
 def _zones(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if isinstance(value.get("zone"), str) and "column" in value:
@@ -129,11 +112,6 @@ def _zones(value: Any) -> Iterator[str]:
     if isinstance(value, list | tuple):
         for item in value:
             yield from _zones(item)
-
-
-def _reasons(staging: Staging, file: str) -> dict[str, int]:
-    statement = "SELECT reason, count(*) FROM set_aside WHERE file = $file GROUP BY reason ORDER BY reason"
-    return dict(staging.execute(statement, {"file": file}))
 
 
 def _set_aside_csv(staging: Staging) -> bytes:

@@ -1,9 +1,10 @@
 """Patients, and from when to when each was observed."""
 
 from rapha.sources.tables.mapping import Death, Mapping
-from rapha.sources.tables.meaning import Fault, Meaning, Moment, Word
-from rapha.sources.tables.staging import Staging, first_reason
+from rapha.sources.tables.meaning import Meaning, Moment, Word
+from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.schema import USABLE_STATUSES
+from rapha.timeline.staging import Staging
 
 
 def stage_people(staging: Staging, mapping: Mapping, table: str, columns: dict[str, str]) -> None:

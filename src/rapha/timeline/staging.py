@@ -1,17 +1,19 @@
 """The tables of one ingest, in a DuckDB of its own: files as texts, patients, events; and what is set aside."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from rapha.sources.tables import data_files
-from rapha.sources.tables.meaning import MACROS, Fault
+from rapha.errors import ConfigurationError
+from rapha.timeline import data_files
 from rapha.timeline.manifest import Table
 from rapha.timeline.pseudonym import subject_key
-from rapha.timeline.schema import TABLES
+from rapha.timeline.readings import MACROS
+from rapha.timeline.schema import ALL_TABLES
 
 _BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
 
@@ -30,8 +32,8 @@ class Staging:
         self.connection.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
             self.connection.execute(macro)
-        self.connection.execute("CREATE TABLE set_aside (file VARCHAR, line BIGINT, reason VARCHAR)")
-        for name, schema in TABLES.items():
+        self.connection.execute("CREATE TABLE set_aside (file VARCHAR, line BIGINT, reason VARCHAR, row_id VARCHAR)")
+        for name, schema in ALL_TABLES.items():
             self.connection.from_arrow(_zoneless(schema).empty_table()).create(name)
 
     def execute(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -39,30 +41,61 @@ class Staging:
         return self.connection.execute(statement, parameters or {}).fetchall()
 
     def tables(self) -> dict[Table, duckdb.DuckDBPyRelation]:
-        """The three tables of the timeline as they stand."""
+        """The three tables of patients as they stand."""
         names: tuple[Table, ...] = ("events", "subjects", "observation_periods")
+        return {name: self.connection.table(name) for name in names}
+
+    def vocabulary(self) -> dict[Table, duckdb.DuckDBPyRelation]:
+        """The two tables of codes as they stand."""
+        names: tuple[Table, ...] = ("concepts", "concept_ancestors")
         return {name: self.connection.table(name) for name in names}
 
     def load(self, path: Path, table: str, columns: Sequence[str]) -> int:
         """Stage the columns of a file as texts without blanks around them, NULL where empty. Returns the rows read,
         those that are set aside at once among them. Raises SourceError: the file cannot be read."""
+        broken: data_files.Broken = []
+        return self.stage(path.name, table, columns, data_files.read(path, columns, broken), broken)
+
+    def stage(
+        self,
+        file: str,
+        table: str,
+        columns: Sequence[str],
+        batches: Iterable[pa.RecordBatch],
+        broken: data_files.Broken,
+    ) -> int:
+        """The same from batches as `data_files.read` gives them; `broken` is read when they are through."""
         names = [f"c{at}" for at in range(len(columns))]
         self.execute(f"CREATE TABLE {table} (line BIGINT{''.join(f', {name} VARCHAR' for name in names)})")
         trimmed = "".join(f", nullif(trim({name}, {_BLANKS}), '')" for name in names)
-        broken: data_files.Broken = []
         rows = 0
-        for batch in data_files.read(path, columns, broken):
+        for batch in batches:
             rows += batch.num_rows
             self.connection.register("incoming", batch)
             self.execute(f"INSERT INTO {table} SELECT line{trimmed} FROM incoming")
             self.connection.unregister("incoming")
-        self._set_aside_lines(path.name, broken)
+        self._set_aside_lines(file, broken)
         return rows + len(broken)
 
     def set_aside(self, file: str, rows: str, parameters: dict[str, Any] | None = None) -> None:
-        """Note the rows of a query with columns `line` and `reason` whose reason is not NULL."""
-        statement = f"INSERT INTO set_aside SELECT $file, line, reason FROM ({rows}) WHERE reason IS NOT NULL"
+        """Note the rows of a query with columns `line` and `reason`, and `row_id` where the source has one, whose
+        reason is not NULL."""
+        statement = f"INSERT INTO set_aside BY NAME SELECT $file AS file, * FROM ({rows}) WHERE reason IS NOT NULL"
         self.execute(statement, {**(parameters or {}), "file": file})
+
+    def reasons(self, file: str) -> dict[str, int]:
+        """How many rows of a file were set aside, by reason."""
+        statement = "SELECT reason, count(*) FROM set_aside WHERE file = $file GROUP BY reason ORDER BY reason"
+        return dict(self.execute(statement, {"file": file}))
+
+    def check_zones(self, zones: Iterable[str], mapping: str) -> None:
+        """Every zone is a known one. Raises ConfigurationError, with the mapping's name and the nearest zone."""
+        known = [row[0] for row in self.execute("SELECT name FROM pg_timezone_names()")]
+        for zone in zones:
+            if zone not in known:
+                near = get_close_matches(zone, known, n=1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigurationError(f"{mapping}: the zone {zone!r} is not known{meant}")
 
     def key_patients(self, secret: bytes, source: str) -> None:
         """Give `people` its `subject_key`: HMAC-SHA256 under the site's secret of source and identifier, 64 bits."""
@@ -80,12 +113,6 @@ class Staging:
             self.connection.register("broken", table)
             self.set_aside(file, "FROM broken")
             self.connection.unregister("broken")
-
-
-def first_reason(faults: Iterable[Fault]) -> str:
-    """SQL: the reason of the first fault that holds, else NULL."""
-    cases = " ".join(f"WHEN {fault.condition} THEN {fault.reason}" for fault in faults)
-    return f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
 
 
 def _zoneless(schema: pa.Schema) -> pa.Schema:

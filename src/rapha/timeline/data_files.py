@@ -1,7 +1,8 @@
 """A CSV or Parquet file, read as texts, each row with the line (CSV) or the row (Parquet) it stands on, from 1.
 
 CSV as in RFC 4180: commas, double quotes, UTF-8 with or without a byte order mark, a header; gzip by its ending. Lines
-that are not that are set apart, one by one, and the lines after them are read.
+that are not that are set apart, one by one, and the lines after them are read. A header with tabs and without commas makes
+it a file of tab-separated texts, in which a quote is a character like any other.
 """
 
 import csv
@@ -9,6 +10,7 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -54,7 +56,7 @@ def read(path: Path, columns: Sequence[str], broken: Broken) -> Iterator[pa.Reco
         SourceError: the file cannot be read at all, or has not got a column.
     """
     try:
-        if path.suffix == ".parquet":
+        if path.name.lower().endswith(".parquet"):
             yield from _read_parquet(path, columns)
         else:
             with _open(path) as file:
@@ -64,8 +66,26 @@ def read(path: Path, columns: Sequence[str], broken: Broken) -> Iterator[pa.Reco
         raise SourceError(f"{path} cannot be read: {reason}") from None
 
 
+def header(path: Path) -> list[str]:
+    """The names of the columns of a file, in their order. Raises SourceError: it cannot be read."""
+    try:
+        if path.name.lower().endswith(".parquet"):
+            return list(pq.read_schema(path).names)
+        with _open(path) as file:
+            _, names = _begin(file, path.name)
+            return names
+    except (OSError, EOFError, zlib.error, pa.ArrowException):
+        raise SourceError(f"{path} cannot be read: damaged, or cut short") from None
+
+
+def named(first: int, columns: Sequence[pa.Array]) -> pa.RecordBatch:
+    """A batch as `read` gives it, of columns of texts; `first` is the number of its first row."""
+    rows = len(columns[0])
+    return _named(pa.array(range(first, first + rows), pa.int64()), list(columns))
+
+
 def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
+    if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
     return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
 
@@ -82,11 +102,7 @@ def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[in
 
 
 def _read_csv(file: IO[str], name: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
-    reader = csv.reader(_lines(file), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader)]
-    except (StopIteration, csv.Error):
-        raise SourceError(f"{name} does not begin with a header of column names: is it a CSV file?") from None
+    reader, header = _begin(file, name)
     places = _places(name, header, columns)
     lines: list[int] = []
     rows: list[list[str]] = []
@@ -98,6 +114,20 @@ def _read_csv(file: IO[str], name: str, columns: Sequence[str], broken: Broken) 
             lines, rows = [], []
     if rows:
         yield _batch(lines, rows, places, broken)
+
+
+def _begin(file: IO[str], name: str) -> tuple["Reader", list[str]]:
+    """A reader that stands after the header, and the header."""
+    lines = _lines(file)
+    try:
+        first = next(lines)
+        if "\t" in first and "," not in first:
+            reader = csv.reader(chain([first], lines), delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        else:
+            reader = csv.reader(chain([first], lines), strict=True)
+        return reader, [cell.strip() for cell in next(reader)]
+    except (StopIteration, csv.Error):
+        raise SourceError(f"{name} does not begin with a header of column names: is it a CSV file?") from None
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
