@@ -2,14 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-FAST := $(BIN)/python -m pytest -m "not slow" -n auto
+FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto
 
-.PHONY: help ready demo test test-all check docs bench
+.PHONY: help ready demo test test-all test-kill check docs bench
 
 help:
 	@echo "make demo       a study through one hub and three hospitals on this machine"
 	@echo "make test       the fast tests"
 	@echo "make test-all   the same, then the slow ones"
+	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: an hour or so"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
@@ -25,6 +26,9 @@ test: ready
 
 test-all: test
 	$(BIN)/python -m pytest -m slow
+
+test-kill: ready
+	$(BIN)/python -m pytest -m exhaustive
 
 check: ready
 	$(BIN)/ruff check

@@ -11,7 +11,7 @@ from mortal_town import NEVER, MortalTown, labels, mortal_town, outcome
 
 from rapha.cli.demo.town import SITES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 HUB = (
     r"hub\.to-[^:]*:task.*#1",
     r"hub\.to-[^:]*:(?!task).*#1",
