@@ -1,9 +1,10 @@
 """What every source says when it has filled a timeline, and what it is told on its way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rapha.records.record import Record
+from rapha.timeline.manifest import Table
 
 SHORTEST_SECRET_BYTES = 16
 Progress = Callable[[str, int, int], None]
@@ -33,6 +34,22 @@ class IngestReport(Record):
     observation_periods: int
     files: tuple[FileReport, ...]
     set_aside_file: str
+
+    @classmethod
+    def of(
+        cls, source: str, batch: str, rows: Mapping[Table, int], files: tuple[FileReport, ...], unchanged: bool
+    ) -> "IngestReport":
+        """The report on a batch of so many `rows`, table by table."""
+        return cls(
+            source=source,
+            batch=batch,
+            unchanged=unchanged,
+            patients=rows["subjects"],
+            events=rows["events"],
+            observation_periods=rows["observation_periods"],
+            files=files,
+            set_aside_file=set_aside_file(source),
+        )
 
     @property
     def set_aside(self) -> int:

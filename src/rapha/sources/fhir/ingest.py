@@ -7,7 +7,6 @@ import io
 import tempfile
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -45,7 +44,7 @@ def ingest(
     paths = find(data_dir)
     batch = _batch_id(mapping, _versions(mapping, paths, data_dir), site_secret)
     if live := is_written(timeline_dir, mapping.source, batch):
-        return _report(mapping, batch, dict(live.rows), (), unchanged=True)
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill), mapping.servers, mapping.zone)
@@ -55,7 +54,7 @@ def ingest(
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, _tables(staging))
         staging.connection.close()
-    return _report(mapping, batch, dict(written.rows), files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
 
 def _fill(
@@ -140,18 +139,3 @@ def _set_aside_csv(staging: Staging, names: list[str]) -> bytes:
     for (file, resource_type), count in sorted(staging.not_read.items()):
         writer.writerow((names[file], "", f"{NOT_READ}{resource_type} ({count:,} of them)"))
     return text.getvalue().encode()
-
-
-def _report(
-    mapping: Mapping, batch: str, rows: dict[Any, int], files: tuple[FileReport, ...], unchanged: bool
-) -> IngestReport:
-    return IngestReport(
-        source=mapping.source,
-        batch=batch,
-        unchanged=unchanged,
-        patients=rows["subjects"],
-        events=rows["events"],
-        observation_periods=rows["observation_periods"],
-        files=files,
-        set_aside_file=set_aside_file(mapping.source),
-    )

@@ -4,7 +4,6 @@ import csv
 import io
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.omop.cdm import CLINICAL, TABLES, VOCABULARY, Wanted
@@ -38,7 +37,7 @@ def ingest(
         versions = {wanted.name: place.version(wanted.name) for wanted in here}
         batch = batch_id(site_secret, READING, mapping.digest, versions)
         if live := is_written(timeline_dir, mapping.source, batch):
-            return _report(mapping, batch, dict(live.rows), (), unchanged=True)
+            return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
             staging = Staging(Path(spill))
@@ -56,7 +55,7 @@ def ingest(
             staging.connection.close()
     finally:
         place.close()
-    return _report(mapping, batch, dict(written.rows), files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
 
 def _place(data: Path, mapping: Mapping) -> Place:
@@ -126,18 +125,3 @@ def _set_aside_csv(staging: Staging) -> bytes:
     order = "ORDER BY file, line, reason"
     writer.writerows(staging.execute(f"SELECT file, row_id, line, reason FROM set_aside {order}"))
     return text.getvalue().encode()
-
-
-def _report(
-    mapping: Mapping, batch: str, rows: dict[Any, int], files: tuple[FileReport, ...], unchanged: bool
-) -> IngestReport:
-    return IngestReport(
-        source=mapping.source,
-        batch=batch,
-        unchanged=unchanged,
-        patients=rows["subjects"],
-        events=rows["events"],
-        observation_periods=rows["observation_periods"],
-        files=files,
-        set_aside_file=set_aside_file(mapping.source),
-    )

@@ -43,7 +43,7 @@ def ingest(
     versions = {name: digest_file(path) for name, path in paths.items()}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
-        return _report(mapping, batch, dict(live.rows), (), unchanged=True)
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill))
@@ -52,7 +52,7 @@ def ingest(
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
         staging.connection.close()
-    return _report(mapping, batch, dict(written.rows), files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
 
 def _fill(
@@ -121,18 +121,3 @@ def _set_aside_csv(staging: Staging) -> bytes:
     writer.writerow(("file", "line", "reason"))
     writer.writerows(staging.execute("SELECT file, line, reason FROM set_aside ORDER BY file, line, reason"))
     return text.getvalue().encode()
-
-
-def _report(
-    mapping: Mapping, batch: str, rows: dict[Any, int], files: tuple[FileReport, ...], unchanged: bool
-) -> IngestReport:
-    return IngestReport(
-        source=mapping.source,
-        batch=batch,
-        unchanged=unchanged,
-        patients=rows["subjects"],
-        events=rows["events"],
-        observation_periods=rows["observation_periods"],
-        files=files,
-        set_aside_file=set_aside_file(mapping.source),
-    )
