@@ -39,7 +39,13 @@ class Faults:
                     file.flush()
                     os.fsync(file.fileno())
             if self._pattern.fullmatch(label):
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._die()
+
+    def _die(self) -> None:
+        """At once, with nothing tidied up. A sandbox forbids its workload to signal anybody: there, by leaving."""
+        if self._record is None:
+            os._exit(128 + signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def for_the_sandbox(self) -> str | None:
         """The pattern for the next sandbox, where it is meant for one; given once in all lives of this process."""
