@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import TABLES, VOCABULARY
 
 
 def when(text: str | None) -> datetime | None:
@@ -55,11 +55,26 @@ class Event:
     until: str | None = None  # when it ended: of a stay
     unit: str | None = None
     ucum: str | None = None
+    concept: str | None = None  # the site's own concept for it
+    precision: str | None = "second"
 
 
-def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Event]) -> Timeline:
+@dataclass(frozen=True)
+class Term:
+    """A concept of the site's vocabulary: its code, what it maps to where it is no standard one, and what is above it."""
+
+    concept: str
+    code: str
+    system: str = "local"
+    maps_to: tuple[str, ...] | None = None
+    above: tuple[str, ...] = ()
+
+
+def write_timeline(
+    folder: Path, people: Iterable[Person], events: Iterable[Event], terms: Iterable[Term] = ()
+) -> Timeline:
     """Write the folder and open it."""
-    people = list(people)
+    people, terms = list(people), list(terms)
     rows = {
         "events": [_event_row(event, number) for number, event in enumerate(events)],
         "subjects": [_subject_row(person) for person in people],
@@ -69,10 +84,16 @@ def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Even
             for start, end in person.observed
         ],
     }
-    for name, schema in TABLES.items():
+    tables = dict(TABLES)
+    if terms:
+        tables |= VOCABULARY
+        rows["concepts"] = [_concept_row(term) for term in terms]
+        pairs = [(above, term.concept) for term in terms for above in term.above]
+        rows["concept_ancestors"] = [{"ancestor": a, "descendant": d, "ingest_batch": "b"} for a, d in pairs]
+    for name, schema in tables.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows[name], schema=schema), folder / name / "b.parquet")
-    files = {name: (f"{name}/b.parquet",) for name in TABLES}
+    files = {name: (f"{name}/b.parquet",) for name in tables}
     counts = {name: len(listed) for name, listed in rows.items()}
     batch = Batch(source="spec", batch="0" * 32, mapping="sha256:" + "0" * 64, files=files, rows=counts)
     (folder / NAME).write_bytes(Manifest(batches=(batch,)).as_bytes())
@@ -88,6 +109,8 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "t_start": when(event.at),
         "t_end": when(event.until),
         "t_available": when(event.known),
+        "precision": event.precision,
+        "concept": event.concept,
         "system": event.system,
         "code": event.code,
         "num": event.value,
@@ -101,6 +124,18 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "source_version": "1",
         "ingest_batch": "b",
         "deleted": event.deleted,
+    }
+
+
+def _concept_row(term: Term) -> dict[str, object]:
+    return {
+        "concept": term.concept,
+        "system": term.system,
+        "code": term.code,
+        "name": None,
+        "standard": term.maps_to is None,
+        "maps_to": None if term.maps_to is None else list(term.maps_to),
+        "ingest_batch": "b",
     }
 
 

@@ -1,0 +1,129 @@
+"""Which events a concept is made of: a study's code sets over the vocabulary that the site has.
+
+    asked    concept, excluded, below, system, code    the codes as the study writes them
+    meant    concept, excluded, stands                 the site's concepts for them; with `below`, all that lie below too
+    coded    concept, excluded, system, code           codes as written, and codes whose concept, or a concept that it
+                                                       maps to, is meant
+    wanted   concept, system, code                     codes that make an event one of the concept
+    heard    concept, stands                           the site's concepts that do, whatever the event's own code
+
+`concept` is the number of a study's concept, `stands` one of the site's, as `events.concept` holds it. What is excluded
+wins, over the code and over the site's concept of an event. Where the site has no vocabulary, `wanted` are the codes as
+written and `heard` is empty.
+
+A code of the study that is no standard concept stands for what it maps to only with `below`: the hierarchy is of
+standard concepts. Without, it is that code, and no broader one.
+"""
+
+from rapha.cohort.parameters import Parameters
+from rapha.cohort.plan import Plan
+
+_ROOTS = """
+named AS (
+  SELECT asked.concept, excluded, below, concepts.concept AS stands, CASE WHEN below THEN maps_to END AS maps_to
+  FROM asked
+  JOIN concepts ON concepts.system = asked.system AND concepts.code = asked.code
+),
+rooted AS (
+  SELECT concept, excluded, below, stands FROM named
+  UNION
+  SELECT concept, excluded, below, unnest(maps_to) FROM named
+)"""
+_TERMS = """
+meant AS MATERIALIZED (
+  SELECT concept, excluded, stands FROM rooted
+  UNION
+  SELECT concept, excluded, descendant
+  FROM rooted
+  JOIN concept_ancestors ON ancestor = stands
+  WHERE below
+),
+coded AS MATERIALIZED (
+  SELECT concept, excluded, system, code FROM asked
+  UNION
+  SELECT meant.concept, excluded, system, code
+  FROM meant
+  JOIN (
+    SELECT system, code, concept AS of FROM concepts
+    UNION ALL
+    SELECT system, code, unnest(maps_to) FROM concepts
+  ) ON of = stands
+),
+wanted AS MATERIALIZED (
+  SELECT concept, system, code FROM coded WHERE NOT excluded
+  EXCEPT
+  SELECT concept, system, code FROM coded WHERE excluded
+),
+heard AS MATERIALIZED (
+  SELECT concept, stands FROM meant WHERE NOT excluded
+  EXCEPT
+  SELECT concept, stands FROM meant WHERE excluded
+)"""
+
+
+def terms(plan: Plan, bound: Parameters) -> list[str]:
+    """The tables up to `heard`."""
+    return [_asked(plan, bound), _ROOTS, _TERMS]
+
+
+def _asked(plan: Plan, bound: Parameters) -> str:
+    columns = {
+        "concept": bound.bind([entry.concept for entry in plan.codes], "INTEGER[]"),
+        "excluded": bound.bind([entry.excluded for entry in plan.codes], "BOOLEAN[]"),
+        "below": bound.bind([entry.descendants for entry in plan.codes], "BOOLEAN[]"),
+        "system": bound.bind([entry.system for entry in plan.codes], "VARCHAR[]"),
+        "code": bound.bind([entry.code for entry in plan.codes], "VARCHAR[]"),
+    }
+    listed = ", ".join(f"unnest({values}) AS {name}" for name, values in columns.items())
+    return f"""
+asked AS MATERIALIZED (
+  SELECT {listed}
+)"""
+
+
+def of_the_study(plan: Plan, columns: str) -> str:
+    """SQL: `wanted.concept` or `heard.concept`, and these columns, of every event of a wanted code or heard concept, once.
+
+    Codes are looked for first, while the file is read: few of a hospital's events are of a study.
+    """
+    kept = "true"
+    if any(entry.excluded for entry in plan.codes):
+        kept = (
+            "NOT EXISTS (SELECT 1 FROM meant WHERE excluded AND meant.concept = {} AND meant.stands = events.concept)"
+        )
+    return f"""
+    SELECT wanted.concept, {columns}
+    FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
+    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
+    WHERE {kept.format("wanted.concept")}
+    UNION ALL
+    SELECT heard.concept, {columns}
+    FROM (SELECT * FROM events WHERE concept IN (SELECT stands FROM heard)) AS events
+    JOIN heard ON heard.stands = events.concept
+    WHERE NOT EXISTS (
+      SELECT 1 FROM coded
+      WHERE coded.concept = heard.concept AND coded.system = events.system AND coded.code = events.code)"""
+
+
+def hierarchy(plan: Plan, bound: Parameters) -> str:
+    """A SELECT of `concept, system, code`: what is asked for with all below it, and the site cannot say what that is. It
+    has not the code in its vocabulary; or no hierarchy over the codes of that system."""
+    return f"""WITH{_asked(plan, bound)},{_ROOTS},
+layered AS (
+  SELECT DISTINCT system
+  FROM (
+    SELECT system, concept AS of FROM concepts
+    UNION ALL
+    SELECT system, unnest(maps_to) FROM concepts
+  )
+  WHERE system IN (SELECT system FROM asked WHERE below)
+    AND of IN (SELECT ancestor FROM concept_ancestors WHERE ancestor <> descendant)
+)
+SELECT DISTINCT concept, system, code
+FROM asked
+WHERE below AND (
+  system NOT IN (SELECT system FROM layered)
+  OR NOT EXISTS (SELECT 1 FROM concepts WHERE concepts.system = asked.system AND concepts.code = asked.code)
+)
+ORDER BY concept, system, code
+"""
