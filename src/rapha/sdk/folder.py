@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from rapha.canonical import digest_stream
 from rapha.errors import Unproven
+from rapha.proof.certified import TRUST_CONFIG_FILE
 from rapha.proof.envelope import MAX_RECEIPT_BYTES
 from rapha.proof.verify import KEYS_FILE, STUDY_FILE, ModelFolder
 from rapha.records.record import Digest
@@ -31,6 +32,7 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
         raise Unproven(f"{path} is not a folder: name the folder that `rapha study fetch` wrote")
     digests: dict[str, Digest] = {}
     receipts: dict[str, bytes] = {}
+    certified: dict[str, bytes] = {}
     keys, study = TrustedKeys(keys=()), None
     for name in _files(path):
         if name == KEYS_FILE:
@@ -39,8 +41,10 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
             study = _small_file(path / name, MAX_STUDY_BYTES)
         elif name.startswith("receipts/") and name.endswith(".json"):
             receipts[name] = read_receipt_file(path / name)
+        elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
+            certified[name] = read_receipt_file(path / name)
         digests[name] = _digest(path / name)
-    return ModelFolder(digests=digests, receipts=receipts, study=study, keys=keys, pinned=pinned)
+    return ModelFolder(digests=digests, receipts=receipts, certified=certified, study=study, keys=keys, pinned=pinned)
 
 
 def read_keys(path: Path) -> TrustedKeys:
