@@ -13,6 +13,7 @@ from rapha.proof import checkpoint, keys
 from rapha.proof.bundle import bundled, placed
 from rapha.proof.certified import TRUST_CONFIG_FILE, certified_bundle, certified_path, trust_config
 from rapha.proof.entry import certified_entry, log_entry
+from rapha.records.certified import TrustConfig
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
@@ -45,12 +46,13 @@ class ReceiptDesk:
         files = {path: bundled(receipts[path], place).as_bytes() for path, place in zip(paths, places, strict=False)}
         for path, place in zip(paths, places[len(paths) :], strict=True):
             files[certified_path(path)] = certified_bundle(receipts[path], *shown[path], place).as_bytes()
-        return {**files, TRUST_CONFIG_FILE: self.trust_config()}
+        return {**files, TRUST_CONFIG_FILE: self.trust_config.as_bytes()}
 
-    def trust_config(self) -> bytes:
-        """What Sigstore's clients have to trust, as they read it."""
+    @property
+    def trust_config(self) -> TrustConfig:
+        """What Sigstore's clients have to trust."""
         hub, uri = self.authority.hub, self.authority.uri
-        return trust_config(self.authority.trust, self.log.public, self.log.origin, hub, uri).as_bytes()
+        return trust_config(self.authority.trust, self.log.public, self.log.origin, hub, uri)
 
     @property
     def trusted(self) -> tuple[TrustedKey, ...]:
