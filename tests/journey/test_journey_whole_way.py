@@ -65,9 +65,26 @@ def test_a_study_goes_from_file_to_verdict(town: Town, client: Client, tmp_path:
 
     shown = rapha("receipt", "verify", str(model))
     assert shown.returncode == 0, shown.stdout + shown.stderr
+    _patients_are_told(town, model, tmp_path)
     weights = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     assert rapha("receipt", "verify", str(model)).returncode == 11
+
+
+def _patients_are_told(town: Town, model: Path, folder: Path) -> None:
+    """Somebody who was never here was in no run; of those who were here, some were in it."""
+    home, source = str(town.hospital(town.sites[0])), ("--source", "county-record")
+    proof = folder / "proof.json"
+    assert rapha("node", "prove-use", home, "nobody", *source, "-o", str(proof)).returncode == 13
+    assert not proof.exists()
+    assert rapha("node", "prove-non-use", home, "nobody", *source, "-o", str(proof)).returncode == 0
+    secret = rapha("node", "patient-secret", home, "nobody", *source).stdout.strip()
+    told = rapha("receipt", "verify-patient", str(proof), str(model), "--secret", secret)
+    assert told.returncode == 0 and "was NOT in" in told.stdout, told.stderr
+    asked = (rapha("node", "prove-use", home, str(n), *source, "-o", str(proof)).returncode for n in range(1, 20))
+    assert 0 in asked, "not one of twenty patients was in"
+    told = rapha("receipt", "verify-patient", str(proof), str(model))
+    assert told.returncode == 0 and "WAS in" in told.stdout, told.stderr
 
 
 def test_nothing_is_left_running(town: Town) -> None:

@@ -149,8 +149,8 @@ class FakeSite:
             "approval": self.approval.digest, "policy": self.approval.policy_digest,
             "decided_by": self.approval.decided_by,
             "cohort": Cohort(
-                study_digest=task.study_digest, site=SiteId(self.name), commitment=commitment, patients=count,
-                train_rows=count,
+                study_digest=task.study_digest, site=SiteId(self.name), commitment=commitment,
+                patients_root=digest(b"tree"), patients=count, train_rows=count,
             ),
             "architecture": self.study.model.architecture, "rounds": tuple(self.traces), "weights": task.weights,
             "metrics": metrics.digest, "code": digest(b"code"), "packages": {},

@@ -140,7 +140,7 @@ def _claims(model: Path) -> dict[str, object]:
         claim = parse_statement(open_envelope(receipt, public_from_pem(key.public_key)))
         if isinstance(claim, SiteClaim):
             said = claim.release.as_json()
-            del said["approval"], said["cohort"]["commitment"]
+            del said["approval"], said["cohort"]["commitment"], said["cohort"]["patients_root"]
         else:
             said = claim.aggregation.as_json()
             del said["approvals"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from rapha.canonical import digest
+from rapha.node.patients import root_of
 from rapha.proof import keys
 from rapha.proof.envelope import seal
 from rapha.records.cohort import Cohort
@@ -50,6 +51,7 @@ from rapha.records.wire import (
 STUDIES = Path(__file__).resolve().parent / "studies"
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STUDY, DISPATCH, TASK = StudyId("st-1"), DispatchId("di-1"), TaskId("ta-1")
+PATIENTS_SECRET = bytes.fromhex(digest(b"test only: the hospital's secret")[7:])
 SITES = {"north": SiteId("north"), "south": SiteId("south")}
 ROUNDS = 3
 
@@ -111,6 +113,16 @@ def approval(study: Study, site: str) -> Approval:
     )  # fmt: skip
 
 
+def patients(site: str) -> dict[int, bytes]:
+    """Subject key -> SHA-256 of their rows: ten made-up people."""
+    return {number: bytes.fromhex(blob(f"rows of {number} in {site}")[7:]) for number in range(10)}
+
+
+def patients_root(site: str) -> str:
+    study = example("diabetes-within-5-years")
+    return root_of(PATIENTS_SECRET, approval(study, site).digest, patients(site))
+
+
 def release(study: Study, site: str, weights: str) -> Release:
     return Release(
         study_digest=study.digest,
@@ -121,7 +133,7 @@ def release(study: Study, site: str, weights: str) -> Release:
         decided_by="steward:example-person",
         cohort=Cohort(
             study_digest=study.digest, site=SITES[site], commitment=blob(f"cohort of {site}"),
-            patients=Count(about=1700), train_rows=Count(about=1200),
+            patients_root=patients_root(site), patients=Count(about=1700), train_rows=Count(about=1200),
         ),
         architecture=study.model.architecture,
         rounds=rounds_of(site),

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rapha.cli import node_patient
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
 )
+app.command("patient-secret")(node_patient.patient_secret)
+app.command("prove-use")(node_patient.prove_use)
+app.command("prove-non-use")(node_patient.prove_non_use)
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]

@@ -48,6 +48,38 @@ def verify(folder: Folder, keys: KeysFile = None) -> None:
     _say("The stock `sigstore` command says so too, without this code: docs/receipt.md has the line.")
 
 
+@app.command("verify-patient")
+def verify_patient(
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="what the hospital wrote", show_default=False)],
+    folder: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="model folders with the receipts of those runs")
+    ],
+    keys: KeysFile = None,
+    secret: Annotated[
+        str, typer.Option(help="the patient's secret, as the hospital handed it over: 64 hex digits")
+    ] = "",
+) -> None:
+    """Check that one patient was, or was not, in each run of a proof. Works offline.
+
+    Example: rapha receipt verify-patient proof.json diabetes-within-5-years/ --secret 0f3c...
+    """
+    from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run
+    from rapha.sdk.folder import read_keys, read_patient_proof, read_patient_secret, standing_claims
+
+    pinned = read_keys(keys) if keys else None
+    shown, held = read_patient_proof(proof), read_patient_secret(secret) if secret else None
+    claims = standing_claims(folder, shown.site, pinned)
+    for run in shown.runs:
+        inside = check_run(run, claims, held)
+        _say(
+            f"{claims[run.approval].release.study}: {'WAS' if inside else 'was NOT'} in the run at {shown.site}", "bold"
+        )
+    _say("\nWhat this does not show", "bold")
+    for remark in (*NOT_SHOWN, *(() if held else (HELD_BY_NOBODY,))):
+        _say(f"  - {remark}")
+    _say(f"\nVERIFIED: {len(shown.runs)} runs.", "bold green")
+
+
 @app.command()
 def show(file: ReceiptFile) -> None:
     """Read one receipt in plain words. Checks no signature: `verify` does.
@@ -89,6 +121,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("policy", release.policy),
         ("cohort", f"{release.cohort.patients} patients, {release.cohort.train_rows} training rows"),
         ("commitment", release.cohort.commitment),
+        ("patients", release.cohort.patients_root),
         ("architecture", release.architecture),
         ("rounds", _range([trace.round for trace in release.rounds])),
         ("sandbox", f"{release.sandbox.backend}, {walls}: {release.sandbox.held} of {release.sandbox.attempts} held"),

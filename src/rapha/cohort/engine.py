@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rapha.cohort.dataset import dataset_of, write_dataset
 from rapha.cohort.outcome import label_columns
+from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import TEST, TRAIN, VALIDATION
 from rapha.cohort.statement import cohort_statement, presence_statement
@@ -48,8 +49,9 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
     return _patients(_kept(_ask(timeline, study, key), study))
 
 
-def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> FrozenCohort:
-    """Write the study's rows to `folder/rows.arrow`. Same study, timeline and key: same bytes. Done twice is once.
+def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients: Path | None = None) -> FrozenCohort:
+    """Write the study's rows to `folder/rows.arrow`, and whose they are into the folder `patients`, which no workload may
+    see. Same study, timeline and key: same bytes. Done twice is once.
 
     `key` is the site's secret, at least 16 bytes: it deals patients to train, validation and test, and orders the rows.
 
@@ -61,6 +63,8 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> Frozen
     kept = _kept(answer, study)
     plan = plan_of(study)
     table = dataset_of(kept, plan.features, label_columns(plan))
+    if patients is not None:
+        write_patients(kept["patient"], table, patients)
     splits = kept["split"].to_pylist()
     return FrozenCohort(
         patients=_patients(kept),

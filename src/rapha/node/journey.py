@@ -191,6 +191,7 @@ class Journey:
                 study_digest=task.study_digest,
                 site=self._site,
                 commitment=run.frozen.commitment,
+                patients_root=run.frozen.patients_root,
                 patients=suppress(cohort.patients, smallest),
                 train_rows=metrics.train_rows,
             ),

@@ -196,6 +196,7 @@ def _release(study: Study, site: str, weights: str, metrics: str) -> Release:
     rows = FIGURES.get(site, (0, 0, 1000))[2]
     cohort = {
         "study_digest": study.digest, "site": site, "commitment": _blob(f"cohort of {site}"),
+        "patients_root": _blob(f"patients of {site}"),
         "patients": Count(about=rows * 3 // 2), "train_rows": Count(about=rows),
     }  # fmt: skip
     return Release.model_validate(
