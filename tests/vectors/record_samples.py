@@ -22,7 +22,7 @@ from rapha.records.metrics import (
 )
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers, Step, Verdict
 from rapha.records.record import DispatchId, Record, SiteId, StudyId, TaskId
-from rapha.records.release import EgressVerdict, Numerics, Refusal, Release, RoundTrace, SandboxReport
+from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Refusal, Release, RoundTrace, SandboxReport
 from rapha.records.site import Approval, ConceptCoverage, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
@@ -137,6 +137,7 @@ def release(study: Study, site: str, weights: str) -> Release:
             attempts=9, held=9,
         ),
         egress=EgressVerdict(rules=("declared-tensors", "finite", "closed-metrics"), files=2),
+        privacy=PrivacyReport(ledger=blob(f"ledger of {site}")),
     )  # fmt: skip
 
 
