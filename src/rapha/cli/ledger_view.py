@@ -7,9 +7,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rapha.errors import ConfigurationError
 from rapha.policy.ledger import spent
 from rapha.policy.rules import SiteRules
 from rapha.records.ledger import START, LedgerEntry
+
+
+def check_has(entries: Sequence[LedgerEntry], head: str) -> None:
+    """Raises ConfigurationError where a head that was signed once is not of this ledger."""
+    if head and head not in {START, *(entry.digest for entry in entries)}:
+        raise ConfigurationError(
+            f"this ledger has no entry {head}: it is older than the receipt, or another; do not start the agent on it"
+        )
 
 
 def show_ledger(entries: Sequence[LedgerEntry], rules: SiteRules) -> None:

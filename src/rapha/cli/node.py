@@ -201,12 +201,13 @@ def ledger(
     verify: Annotated[
         bool, typer.Option("--verify", help="only work out every digest again, and say the head")
     ] = False,
+    has: Annotated[str, typer.Option(help="a head from a receipt: refuse a ledger that does not have it")] = "",
 ) -> None:
     """Show the privacy ledger: every run, what it set aside or spent, and what is left. A changed entry ends it with 4.
 
     Example: rapha node ledger /srv/rapha
     """
-    from rapha.cli.ledger_view import show_ledger, show_verified
+    from rapha.cli.ledger_view import check_has, show_ledger, show_verified
     from rapha.clock import utc_now
     from rapha.node.configuration import Home
     from rapha.node.ledger import Ledger
@@ -215,6 +216,7 @@ def ledger(
     opened = Home(home)
     book = Ledger(opened.ledger, utc_now)
     entries = book.entries()
+    check_has(entries, has)
     if verify:
         show_verified(entries)
     elif as_json:

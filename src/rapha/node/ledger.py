@@ -8,10 +8,10 @@ import fcntl
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -43,7 +43,7 @@ class Ledger:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
         self._one_at_a_time = threading.RLock()
-        self._lock: IO[str] | None = None
+        self._unlock: Callable[[], object] | None = None
         try:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", _TABLE):
@@ -110,7 +110,7 @@ class Ledger:
             rows = self._db.execute("SELECT number, entry, digest FROM entry ORDER BY number").fetchall()
         for number, data, digest in rows:
             try:
-                entry = LedgerEntry.from_bytes(bytes(data))
+                entry = LedgerEntry.from_bytes(data.encode() if isinstance(data, str) else data)
             except ValidationError:
                 raise ConfigurationError(f"{self._path}: entry {number} cannot be read: it was changed") from None
             if entry.digest != digest:
@@ -127,9 +127,9 @@ class Ledger:
 
     def close(self) -> None:
         """Let another process write."""
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        if self._unlock:
+            self._unlock()
+            self._unlock = None
 
     def _end(self, dispatch: Dispatch, kind: Literal["settled", "refunded"], reason: ReasonCode | None) -> None:
         with self._writing() as entries:
@@ -177,7 +177,7 @@ class Ledger:
                     self._db.execute("ROLLBACK")
 
     def _claim(self) -> None:
-        if self._lock is not None:
+        if self._unlock is not None:
             return
         file = self._path.with_suffix(".lock").open("w", encoding="utf-8")
         try:
@@ -185,7 +185,7 @@ class Ledger:
         except OSError:
             file.close()
             raise Conflict(f"another agent writes {self._path}: stop it first") from None
-        self._lock = file
+        self._unlock = weakref.finalize(self, file.close)
 
 
 def _head(entries: list[LedgerEntry]) -> Digest:
