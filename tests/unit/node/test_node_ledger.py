@@ -14,7 +14,7 @@ from rapha import faults
 from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, Conflict, TrainingFailed
 from rapha.node.ledger import Ledger
-from rapha.policy.ledger import spent
+from rapha.policy.ledger import broken, spent
 from rapha.policy.rules_file import read_rules
 from rapha.records.ledger import START, Spend
 
@@ -156,3 +156,13 @@ def test_killed_at_a_write_it_ends_in_one_spend(tmp_path: Path, step: str, end: 
     ledger = Ledger(tmp_path / "ledger.db", utc_now)
     assert kinds(ledger) == ["reserved", "refunded" if step == "refunded" else "settled"]
     assert spent(ledger.entries()).epsilon == (0.0 if step == "refunded" else 3.0)
+
+
+def test_an_entry_rewritten_with_its_digest_is_seen_by_the_next(ledger: Ledger) -> None:
+    study, rules = private_study(), read_rules(RULES)
+    for number in range(3):
+        ledger.reserve(dispatch(study, f"d-{number}"), study, rules)
+    entries = ledger.entries()
+    assert broken(entries) is None
+    entries[0] = entries[0].model_copy(update={"spend": Spend()})
+    assert broken(entries) == 2
