@@ -22,7 +22,7 @@ from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
 from rapha.records.metrics import Count, Evaluation, Score, SiteMetrics
 from rapha.records.record import Record, SiteId, Slug
-from rapha.records.release import EgressVerdict, Numerics, Release, RoundTrace, SandboxReport
+from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Release, RoundTrace, SandboxReport
 from rapha.records.site import Approval, ConceptCoverage, Denial, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
@@ -159,6 +159,7 @@ class FakeSite:
                 backend="fake", isolated=True, layers=(), self_test=digest(b"self-test"), attempts=1, held=1
             ),
             "egress": EgressVerdict(rules=("declared-tensors",), files=1),
+            "privacy": PrivacyReport(ledger=digest(b"ledger")),
         }  # fmt: skip
 
     def metrics(self) -> SiteMetrics:

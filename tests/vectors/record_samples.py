@@ -10,6 +10,8 @@ from rapha.node.patients import root_of
 from rapha.proof import keys
 from rapha.proof.envelope import seal
 from rapha.records.cohort import Cohort
+from rapha.records.feature import AggregateFeature
+from rapha.records.ledger import LedgerEntry, Spend
 from rapha.records.metrics import (
     CalibrationBin,
     Count,
@@ -23,7 +25,7 @@ from rapha.records.metrics import (
 )
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers, Step, Verdict
 from rapha.records.record import DispatchId, Record, SiteId, StudyId, TaskId
-from rapha.records.release import EgressVerdict, Numerics, Refusal, Release, RoundTrace, SandboxReport
+from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Refusal, Release, RoundTrace, SandboxReport
 from rapha.records.site import Approval, ConceptCoverage, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
@@ -149,6 +151,7 @@ def release(study: Study, site: str, weights: str) -> Release:
             attempts=9, held=9,
         ),
         egress=EgressVerdict(rules=("declared-tensors", "finite", "closed-metrics"), files=2),
+        privacy=PrivacyReport(ledger=blob(f"ledger of {site}")),
     )  # fmt: skip
 
 
@@ -180,7 +183,23 @@ def aggregation(study: Study, sites: tuple[str, ...], weights: str, pooled: str)
 def samples() -> dict[str, Record]:
     """File name without ending -> record: the nouns of a study, then what is said on the wire."""
     study = example("diabetes-within-5-years")
-    return {**_nouns(study), **_on_the_wire(study)}
+    privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
+    return {**_nouns(study), **_on_the_wire(study), **privacy}
+
+
+def _ledger_entry(study: Study) -> LedgerEntry:
+    return LedgerEntry(
+        number=7, previous=blob("entry 6"), at=AT, kind="refunded", dataset="timeline", project="Ada | DUO:0000006",
+        dispatch=DISPATCH, study=study.study, study_digest=study.digest, private=True, spend=Spend.of(3, 1e-5),
+        reason="cohort-too-small",
+    )  # fmt: skip
+
+
+def _private(study: Study) -> Study:
+    """The same, with differential privacy."""
+    short = [f.of if isinstance(f, AggregateFeature) else f.name for f in study.features]
+    terms = {"epsilon": 3, "delta": 1e-5, "ranges": {name: [0, 300] for name in short}}
+    return Study.model_validate(study.as_json() | {"privacy": {"differential_privacy": terms}})
 
 
 def _task(study: Study) -> Task:

@@ -199,6 +199,38 @@ def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")]
 
 
 @app.command()
+def ledger(
+    home: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="every entry, one JSON object a line")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="only work out every digest again, and say the head")
+    ] = False,
+    has: Annotated[str, typer.Option(help="a head from a receipt: refuse a ledger that does not have it")] = "",
+) -> None:
+    """Show the privacy ledger: every run, what it set aside or spent, and what is left. A changed entry ends it with 4.
+
+    Example: rapha node ledger /srv/rapha
+    """
+    from rapha.cli.ledger_view import check_has, show_ledger, show_verified
+    from rapha.clock import utc_now
+    from rapha.node.configuration import Home
+    from rapha.node.ledger import Ledger
+    from rapha.policy.rules_file import read_rules
+
+    opened = Home(home)
+    book = Ledger(opened.ledger, utc_now)
+    entries = book.entries()
+    check_has(entries, has)
+    if verify:
+        show_verified(entries)
+    elif as_json:
+        for entry in entries:
+            typer.echo(entry.as_bytes().decode())
+    else:
+        show_ledger(entries, read_rules(opened.rules))
+
+
+@app.command()
 def selftest(home: Folder) -> None:
     """Start a sandbox as this node would, on nothing, try to get out of it, and show layer by layer what held.
 

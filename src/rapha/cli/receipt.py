@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
     from rapha.records.receipt import Verdict
+    from rapha.records.release import PrivacyReport
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Verify a model folder's receipts, or show one. Works offline."
@@ -111,6 +112,17 @@ def show(file: ReceiptFile) -> None:
     )
 
 
+def privacy_words(privacy: "PrivacyReport") -> str:
+    """What was spent, in one line."""
+    if privacy.mechanism == "none":
+        return "none: no differential privacy"
+    return (
+        f"{privacy.mechanism}: epsilon at most {privacy.epsilon:.3g} at delta {privacy.delta:g}, per {privacy.unit} of this "
+        f"hospital; noise {privacy.noise_multiplier:.3g} x clip {privacy.clip:g}, {privacy.steps} steps at sampling rate "
+        f"{privacy.sampling_rate:g}; {privacy.accountant}"
+    )
+
+
 def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
     release = claim.release
     walls = "isolated" if release.sandbox.isolated else "NOT ISOLATED"
@@ -127,7 +139,8 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("sandbox", f"{release.sandbox.backend}, {walls}: {release.sandbox.held} of {release.sandbox.attempts} held"),
         ("numerics", f"torch {release.numerics.torch}, {release.numerics.cpu_capability}"),
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
-        ("privacy", release.privacy),
+        ("privacy", privacy_words(release.privacy)),
+        ("ledger", release.privacy.ledger),
         ("code", release.code),
     ]
 

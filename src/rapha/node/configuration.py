@@ -92,6 +92,10 @@ class Home:
         return self.folder / "node.db"
 
     @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.db"
+
+    @property
     def outbox(self) -> Path:
         return self.folder / "outbox"
 

@@ -41,6 +41,10 @@ MERGE_NOT_SHOWN = (
     "That metrics.json follows from the hospitals' own figures: the hub computed it.",
 )
 NO_PRIVACY_NOT_SHOWN = "That the weights tell nothing of any one patient: no differential privacy was applied."
+PRIVACY_NOT_SHOWN = (
+    "That counts, which are rounded and suppressed, tell nothing of any one patient: differential privacy is of the weights alone, "
+    "and of each hospital's patients by themselves."
+)
 NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
 
 Json = dict[str, Any]

@@ -166,7 +166,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteCla
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = _study_of(folder, claim)
-        say(f"{study.study}, {digest(folder.study or b'')}")
+        say(f"{study.study}, {digest(folder.study or b'')}{_check_privacy(claim, study)}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))
@@ -297,6 +297,26 @@ def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study
     if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
         raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
     return study
+
+
+def _check_privacy(claim: SiteClaim | AggregationClaim, study: Study) -> str:
+    """What was spent, where it is no more than the study asked for. Raises Unproven."""
+    terms = study.privacy.differential_privacy
+    if not isinstance(claim, SiteClaim):
+        return ""
+    spent = claim.release.privacy
+    if terms is None:
+        if spent.mechanism != "none":
+            raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
+        return ""
+    asked = (terms.delta, terms.clip, terms.sampling_rate)
+    if spent.epsilon is None or (spent.delta, spent.clip, spent.sampling_rate) != asked:
+        raise Unproven("the study asks for differential privacy, and the receipt does not state it as asked for")
+    if not spent.epsilon <= terms.epsilon or not spent.noise_multiplier:
+        raise Unproven(
+            f"the receipt says that more was spent than epsilon {terms.epsilon:g}, or that there was no noise"
+        )
+    return f"; differential privacy: epsilon at most {spent.epsilon:.3g} at delta {spent.delta:g}, per {spent.unit}"
 
 
 @lru_cache(1)

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
+from rapha.records.private import DifferentialPrivacy
 from rapha.records.record import Real, Record
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -119,12 +120,17 @@ class PrivacyTerms(Record):
     """`min_cohort`: no site trains on, and no count is shown of, fewer patients than this."""
 
     min_cohort: Annotated[int, Field(ge=10, le=1_000_000)] = 25
+    differential_privacy: DifferentialPrivacy | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `TrainingSpec`: what is not asked for is not written."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "differential_privacy" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for word in ("differential_privacy", "secure_aggregation"):
-                if word in value:
-                    raise not_yet(word.replace("_", " "))
+        if isinstance(value, dict) and "secure_aggregation" in value:
+            raise not_yet("secure aggregation")
         return value

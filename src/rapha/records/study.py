@@ -11,6 +11,7 @@ from rapha.records.feature import AggregateFeature, DemographicFeature, Feature,
 from rapha.records.learning import SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
 from rapha.records.moments import Window, not_yet
 from rapha.records.outcome import OutcomeSpec
+from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 
 DEATH = "death"
@@ -105,6 +106,7 @@ class Study(Record):
         names = [f.name for f in self.features]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
+        check_private(self)
         return self
 
     @model_validator(mode="after")

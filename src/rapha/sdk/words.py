@@ -100,7 +100,17 @@ def _terms(study: Study) -> tuple[str, ...]:
         f"At least {least} hospital{'s' if least > 1 else ''} must take part in every round.{only}",
         f"No hospital trains on fewer than {some} patients, and no count of fewer is shown.",
         f"Asked back: {and_words(study.release)}, and a signed receipt from every hospital. No patient's data leaves.",
-        "No differential privacy is applied.",
+        _privacy(study),
+    )
+
+
+def _privacy(study: Study) -> str:
+    terms = study.privacy.differential_privacy
+    if terms is None:
+        return "No differential privacy is applied."
+    return (
+        f"Differential privacy at every hospital: epsilon {terms.epsilon:g} and delta {terms.delta:g} for each patient, over "
+        "all rounds together. No figure of how well the model does leaves; rounded counts do."
     )
 
 

@@ -151,7 +151,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "",
     ),
     # asked by name, and not yet possible: never run without it
-    ("privacy.differential_privacy", {"epsilon": 3}, "not_yet", "privacy"),
+    ("privacy.differential_privacy", {"epsilon": 3}, "missing", "privacy.differential_privacy.delta"),
     ("privacy.secure_aggregation", True, "not_yet", "privacy"),
     ("data.modalities", ["ehr", "imaging"], "not_yet", "data.modalities.1"),
     ("model", {"architecture": "transformer"}, "not_yet", "model"),

@@ -210,6 +210,7 @@ def _release(study: Study, site: str, weights: str, metrics: str) -> Release:
             "sandbox": {"backend": "bubblewrap", "isolated": True, "layers": ("network", "files"),
                         "self_test": _blob("self-test"), "attempts": 9, "held": 9},
             "egress": {"rules": ("declared-tensors", "finite"), "files": 2},
+                "privacy": {"ledger": _blob("ledger")},
         }
     )  # fmt: skip
 

@@ -105,7 +105,7 @@ WRONG = [
 ]  # fmt: skip
 
 NOT_YET = [
-    ("min_cohort: 25", "min_cohort: 25, differential_privacy: {epsilon: 3}", "39: privacy: differential privacy is"),
+    ("min_cohort: 25", "min_cohort: 25, secure_aggregation: true", "39: privacy: secure aggregation is"),
     ("min_cohort: 25", "min_cohort: 25, secure_aggregation: true", "39: privacy: secure aggregation is"),
     ("[ehr]", "[imaging]", "5: data.modalities[0]: the modality `imaging` is"),
     ("architecture: mlp", "architecture: transformer", "36: model: the architecture `transformer` is"),

@@ -19,6 +19,9 @@ def demo(
     hospitals: Annotated[int, typer.Option(help="how many hospitals, 2 to 20")] = 3,
     home: Annotated[Path, typer.Option(help="folder of the demonstration; made anew each time")] = Path("demo-home"),
     examples: Annotated[Path, typer.Option(help="folder of the example studies")] = Path("examples"),
+    study: Annotated[
+        list[str] | None, typer.Option("--study", help="an example to run, such as diabetes-private; more than once")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave hub and hospitals running to play with")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="stop what --keep left running")] = False,
     ugly: Annotated[bool, typer.Option(UGLY_OPTION, help="without bubblewrap: workloads are not isolated")] = False,
@@ -34,16 +37,27 @@ def demo(
         return
     console, started = Console(), time.monotonic()
     _check_walls(ugly)
+    _check_there([examples / name / "study.yaml" for name in study or EXAMPLES])
     town = Town(home, hospitals, isolate=not ugly)
     try:
         _build(town, console)
-        models = [_study(town, examples / name / "study.yaml", console) for name in EXAMPLES]
+        models = [_study(town, examples / name / "study.yaml", console) for name in study or EXAMPLES]
         if keep:
             town.keep()
     finally:
         if not keep or sys.exc_info()[0]:
             town.stop()
     _farewell(town, models, keep, time.monotonic() - started, console)
+
+
+def _check_there(studies: list[Path]) -> None:
+    from rapha.errors import ConfigurationError
+
+    for path in studies:
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{path}: no such study; run from the project's folder, or name it with --examples"
+            )
 
 
 def _check_walls(ugly: bool) -> None:

@@ -33,6 +33,7 @@ purposes: [DUO:0000042, DUO:0000006]
 researchers: any
 architectures: [logistic, mlp, cox, deep-survival, gru]
 minimum_cohort: 25
+privacy: {{lifetime_epsilon: 10, lifetime_delta: 0.001}}
 sandbox: {sandbox}
 approve: {approve}
 """
