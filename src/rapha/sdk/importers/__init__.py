@@ -12,6 +12,6 @@ Explained in docs/importers.md.
 """
 
 from rapha.sdk.importers.aces import AcesChoices, import_aces
-# from rapha.sdk.importers.circe import CirceChoices, import_circe
+from rapha.sdk.importers.circe import CirceChoices, import_circe
 
-__all__ = ["AcesChoices", "import_aces"]
+__all__ = ["AcesChoices", "CirceChoices", "import_aces", "import_circe"]
