@@ -74,7 +74,7 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                if concept.system == event.system and event.code in concept.codes:
+                if (event.system, event.code) in concept.written_codes():
                     found.append(Happening(name, event, at, when(event.known) or at))
         if self.died is not None:
             found.append(Happening("death", None, self.died, self.died))

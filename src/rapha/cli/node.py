@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rapha.cli import node_patient
+from rapha.cli.node_export import export
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def ingest(
 
         report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())
+
+
+app.command()(export)
 
 
 @app.command()

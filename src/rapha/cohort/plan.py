@@ -47,10 +47,10 @@ def plan_of(study: Study) -> Plan:
     """The plan of a study. Pure; a valid study always has one."""
     used = study.mentioned()
     codes = (
-        CodeEntry(number, study.concepts[name].system, code)
+        CodeEntry(number, system, code)
         for number, name in enumerate(used)
         if name != DEATH
-        for code in dict.fromkeys(study.concepts[name].codes)
+        for system, code in dict.fromkeys(study.concepts[name].written_codes())
     )
     anchors = dict.fromkeys(
         Bound(anchor=bound.anchor, concept=bound.concept)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rapha.records.concept import Concept
 from rapha.records.record import SiteId
 from rapha.records.release import ReasonCode
 from rapha.records.site import SiteProfile
-from rapha.records.study import Concept, Study
+from rapha.records.study import Study
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]
 
 def _concepts_of_nobody(study: Study, profiles: Sequence[SiteProfile]) -> list[str]:
     covered = {(line.system, line.code) for profile in profiles for line in profile.coverage}
-    return [name for name, concept in study.concepts.items() if not _codes(concept) & covered]
+    return [name for name, concept in study.concepts.items() if _unmet(concept, covered)]
 
 
-def _codes(concept: Concept) -> set[tuple[str, str]]:
-    return {(concept.system, code) for code in concept.codes}
+def _unmet(concept: Concept, covered: set[tuple[str, str]]) -> bool:
+    """What lies below a code is the site's own knowledge: such a concept may be anywhere."""
+    return not concept.by_hierarchy and not set(concept.written_codes()) & covered
 
 
 def _commonest(left_out: dict[str, ReasonCode]) -> ReasonCode:

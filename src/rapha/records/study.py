@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
+from rapha.records.concept import Concept
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
 from rapha.records.moments import Window, not_yet
@@ -37,13 +38,6 @@ class DataNeeds(Record):
     modalities: Annotated[
         tuple[Annotated[Literal["ehr"], BeforeValidator(_modality)], ...], Field(min_length=1, max_length=8)
     ]
-
-
-class Concept(Record):
-    """Codes of one system that mean the same thing. `local` is the site's own naming, agreed beforehand."""
-
-    system: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    codes: Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(min_length=1)]
 
 
 class SiteSelector(Record):

@@ -3,8 +3,9 @@
 from typing import NamedTuple, assert_never
 
 from rapha.records.averaging import kind_of
+from rapha.records.concept import CodeSet, Concept
 from rapha.records.learning import ArchitectureSpec, Cox, DeepSurvival, Gru, Logistic, Mlp, TrainingSpec
-from rapha.records.study import Concept, Study
+from rapha.records.study import Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
 
@@ -115,8 +116,19 @@ def _privacy(study: Study) -> str:
 
 
 def _concept(name: str, concept: Concept) -> str:
-    codes = "code" if len(concept.codes) == 1 else "codes"
-    return f"{name}: {codes} {or_words(concept.codes)} ({concept.system})."
+    said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
+    if concept.exclude:
+        said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"
+    if concept.unit:
+        others = f", converted from {and_words(tuple(concept.convert))}" if concept.convert else ""
+        said += f"; numbers in {concept.unit}{others}, none of another unit"
+    return f"{said}."
+
+
+def _code_set(each: CodeSet) -> str:
+    codes = "code" if len(each.codes) == 1 else "codes"
+    below = " and all below" if each.descendants else ""
+    return f"{codes} {or_words(each.codes)}{below} ({each.system})"
 
 
 def _layers(hidden: tuple[int, ...]) -> str:

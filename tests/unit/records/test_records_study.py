@@ -33,7 +33,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("privacy.min_cohort", 9, "greater_than_equal", "privacy.min_cohort"),
     # concepts
     ("concepts", {}, "too_short", "concepts"),
-    ("concepts.hdl.codes", [], "too_short", "concepts.hdl.codes"),
+    ("concepts.hdl.codes", [], "too_short", "concepts.hdl.any_of.0.codes"),
     ("concepts.h d l", {"system": "local", "codes": ["x"]}, "string_pattern_mismatch", "concepts.h d l.[key]"),
     ("concepts.death", {"system": "local", "codes": ["x"]}, "death", ""),
     ("cohort.index", {"first": ["glucose"]}, "undeclared", ""),

@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 def profiles_for(study: Study) -> tuple[SiteProfile, ...]:
     """Hospitals as the study would wish them: as many as it needs, with every code it names."""
-    codes = sorted({(concept.system, code) for concept in study.concepts.values() for code in concept.codes})
+    codes = sorted({pair for concept in study.concepts.values() for pair in concept.written_codes()})
     coverage = tuple(
         ConceptCoverage(system=system, code=code, patients=Count(about=int(PEOPLE * SHARE))) for system, code in codes
     )
@@ -67,7 +67,7 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
 
 
 def _asked_for(profile: SiteProfile, study: Study) -> Iterator[ConceptCoverage]:
-    codes = {(concept.system, code) for concept in study.concepts.values() for code in concept.codes}
+    codes = {pair for concept in study.concepts.values() for pair in concept.written_codes()}
     return (line for line in profile.coverage if (line.system, line.code) in codes)
 
 
