@@ -64,7 +64,7 @@ def told(reason: ReasonCode) -> ReasonCode:
 
 
 def step_of(n: int) -> int:
-    """The step to which a number of a profile or of an answer to a question is rounded: 10, and from 1000 on two
+    """The step to which a number of a profile is rounded: 10, and from 1000 on two
     significant digits."""
     return max(10, int(10.0 ** (len(str(n)) - 2)))
 
@@ -74,7 +74,7 @@ def suppress_keyed(n: int, threshold: int, key: bytes, what: str) -> Count:
 
     Where the step lies follows from the site's `key` and from `what` is counted: the same count is always shown as the same
     number, one patient more changes it one time in ten or less often, and who sees it change does not know which number it
-    had: the number is somewhere in a range of twice the step. See docs/adr/0010-questions-of-feasibility.md.
+    had: the number is somewhere in a range of twice the step. See docs/disclosure.md.
 
     Raises:
         ValueError: a negative number, or a threshold below 1.

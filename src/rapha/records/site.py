@@ -73,10 +73,6 @@ class SiteProfile(Record):
     version: str
 
 
-Asks = Literal["study", "feasibility"]
-"""What a dispatch asks of a site: to take part in the study, or only how many patients it would have there."""
-
-
 class Dispatch(Record):
     """One study on its way to one site."""
 
@@ -85,7 +81,6 @@ class Dispatch(Record):
     study_digest: Digest
     site: SiteId
     researcher: Annotated[str, Field(min_length=1, max_length=120)]
-    asks: Asks = "study"
 
 
 class Approval(Record):
@@ -108,23 +103,4 @@ class Denial(Record):
     site: SiteId
     policy_digest: Digest
     reason: ReasonCode
-    at: datetime
-
-
-class FeasibilityAnswer(Record):
-    """A site's answer to how many patients a study would have there, suppressed and rounded; see docs/adr/0010.
-
-    `patients`: of the cohort, with a known outcome; `with_outcome` and `without` the outcome among them. `reason`: why the study
-    could not be done there, as the three numbers show it already; None where it could.
-    """
-
-    dispatch: DispatchId
-    study_digest: Digest
-    site: SiteId
-    policy_digest: Digest
-    decided_by: DecidedBy
-    patients: Count
-    with_outcome: Count
-    without: Count
-    reason: Literal["cohort-too-small", "too-few-events"] | None = None
     at: datetime

@@ -128,7 +128,7 @@ def test_kinds_of_few_patients_are_in_no_sum() -> None:
 
 
 def test_codes_of_few_patients_and_those_of_nobody_are_not_listed() -> None:
-    codes = tuple(CodeCount("local", f"c{n:02}", n) for n in range(0, 60))
+    codes = tuple(CodeCount("local", f"c{n:02}", n) for n in range(60))
     listed = fit.coverage(codes, range(0), THRESHOLD, KEY)
     assert [line.code for line in listed] == [f"c{n:02}" for n in range(25, 60)]
 
