@@ -26,7 +26,15 @@ from rapha.records.metrics import (
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers, Step, Verdict
 from rapha.records.record import DispatchId, Record, SiteId, StudyId, TaskId
 from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Refusal, Release, RoundTrace, SandboxReport
-from rapha.records.site import Approval, ConceptCoverage, Denial, Dispatch, SiteProfile
+from rapha.records.site import (
+    Approval,
+    ConceptCoverage,
+    Denial,
+    Dispatch,
+    Group,
+    Share,
+    SiteProfile,
+)
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.wire import (
@@ -209,6 +217,14 @@ def _task(study: Study) -> Task:
     )  # fmt: skip
 
 
+def _coverage() -> ConceptCoverage:
+    return ConceptCoverage(
+        system="local", code="hdl", patients=Count(about=6100), years=((1987, 150), (1988, 210)),
+        units=(Share(of="mg/dL", share=0.95), Share(of="", share=0.05)), values=(Share(of="number", share=1.0),),
+        precision=(Share(of="second", share=1.0),), known=(Share(of="later", share=1.0),),
+    )  # fmt: skip
+
+
 def _dispatch(study: Study) -> Dispatch:
     return Dispatch(
         id=DISPATCH, study_id=STUDY, study_digest=study.digest, site=SITES["north"], researcher="example-researcher"
@@ -226,9 +242,11 @@ def _nouns(study: Study) -> dict[str, Record]:
         "study-diabetes-within-5-years": study,
         "study-time-to-death": example("time-to-death"),
         "site-profile": SiteProfile(
-            site="north", name="North General", modalities=("ehr",), patients=Count(about=8800), first_year=1987,
-            last_year=2018, coverage=(ConceptCoverage(system="local", code="hdl", patients=Count(about=6100)),),
-            version="0.1.0",
+            site="north", name="North General", modalities=("ehr",), data_use=("DUO:0000006",), patients=Count(about=8800),
+            sexes=(Group(group="female", patients=Count(about=4500)), Group(group="male", patients=Count(about=4300))),
+            ages=(Group(group="40-49", patients=Count(about=2100)),),
+            observed=(Group(group="5 to 10 years", patients=Count(about=6000)),),
+            first_year=1987, last_year=2018, coverage=(_coverage(),), version="0.1.0",
         ),
         "dispatch": _dispatch(study),
         "approval": approval(study, "north"),

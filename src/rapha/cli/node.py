@@ -97,21 +97,30 @@ app.command()(export)
 def profile(
     home: Folder,
     send: Annotated[bool, typer.Option("--send", help="send it to the hub as well")] = False,
+    find: Annotated[str | None, typer.Option("--find", help="only codes with this in system or code")] = None,
+    every: Annotated[bool, typer.Option("--all", help="every code, not the 60 of most patients")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the record itself, as the hub gets it")] = False,
+    croissant: Annotated[bool, typer.Option("--croissant", help="as Croissant 1.1 (JSON-LD) with DUO terms")] = False,
 ) -> None:
     """Show what this site says it has, suppressed and rounded, as the hub would see it.
 
     Example: rapha node profile /srv/rapha --send
     """
+    from rapha.cli.profile_table import show_profile
     from rapha.node.configuration import Home
     from rapha.node.profile import measure_profile
     from rapha.policy.rules_file import read_rules
 
     opened = Home(home)
     shown = _journey(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
-    table = Table("system", "code", "patients", title=f"{shown.name}: patients {shown.patients}")
-    for line in shown.coverage:
-        table.add_row(line.system, line.code, str(line.patients))
-    Console().print(table)
+    if croissant:
+        from rapha.records.croissant import croissant_text
+
+        typer.echo(croissant_text(shown))
+    elif as_json:
+        typer.echo(shown.as_bytes().decode())
+    else:
+        show_profile(shown, find, every=every)
 
 
 @app.command()

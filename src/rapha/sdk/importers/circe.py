@@ -8,7 +8,7 @@ third limit, the end of a stay in the cohort, and eras made one where they meet.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from rapha.errors import StudyError
 from rapha.sdk.importers.circe_concepts import ConceptSets, Events, check_keys
@@ -233,5 +233,4 @@ def _limit(value: Any, place: str) -> Literal["First", "Last", "All"]:
     kind = check_keys(value or {}, ("Type",), place).get("Type") or "All"
     if kind not in ("First", "Last", "All"):
         raise Untranslated("is neither First, Last nor All", place=f"{place}.Type")
-    found: Literal["First", "Last", "All"] = kind
-    return found
+    return cast(Literal["First", "Last", "All"], kind)

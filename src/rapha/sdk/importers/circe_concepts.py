@@ -35,7 +35,7 @@ def check_keys(value: Any, known: tuple[str, ...], place: str) -> dict[str, Any]
 
 def sexes(value: Any, place: str) -> Rule:
     """`Gender` as a criterion. Raises Untranslated: one of them is neither male nor female."""
-    found = [_SEX.get(each.get("CONCEPT_ID")) for each in value if isinstance(each, dict)]
+    found = [_SEX.get(each.get("CONCEPT_ID", 0)) for each in value if isinstance(each, dict)]
     if not found or None in found or len(found) != len(value):
         raise Untranslated("is of a concept that is neither 8507 (male) nor 8532 (female)", place=place)
     return {"sex": found[0]} if len(found) == 1 else {"or": [{"sex": each} for each in found]}
