@@ -66,6 +66,18 @@ class Study(Record):
     release: Annotated[tuple[Literal["weights", "metrics"], ...], Field(min_length=1)] = ("weights", "metrics")
 
     @model_validator(mode="after")
+    def _run_as_written(self) -> "Study":
+        """A word that no engine acts on yet is refused: a concept would else hold other codes than it says."""
+        for concept in self.concepts.values():
+            if concept.by_hierarchy:
+                raise not_yet("`descendants` of a concept's codes")
+            if concept.exclude:
+                raise not_yet("`exclude` in a concept")
+            if concept.unit is not None:
+                raise not_yet("`unit` and `convert` in a concept")
+        return self
+
+    @model_validator(mode="after")
     def _declared(self) -> "Study":
         if DEATH in self.concepts:
             raise PydanticCustomError("death", "`death` is built in: it cannot be declared as a concept")
