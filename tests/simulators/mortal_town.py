@@ -141,6 +141,7 @@ def _claims(model: Path) -> dict[str, object]:
         if isinstance(claim, SiteClaim):
             said = claim.release.as_json()
             del said["approval"], said["cohort"]["commitment"], said["cohort"]["patients_root"]
+            del said["privacy"]["ledger"]  # of all runs of that node so far
         else:
             said = claim.aggregation.as_json()
             del said["approvals"]
