@@ -252,7 +252,7 @@ class Join(Record):
 class Events(Record):
     """One event for each row of a file; with `wide`, one for each row and column.
 
-    `where`: only these rows; the others are no events. `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
+    `where`: only these rows; the others are no events. `text`: the text of a note, kept beside the events as an asset. `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
     """
 
     file: FileName
@@ -270,12 +270,15 @@ class Events(Record):
     status: Status = "final"
     polarity: Polarity = "affirmed"
     encounter: Column | None = None
+    text: Column | None = None
     wide: tuple[WideColumn, ...] = ()
 
     @model_validator(mode="after")
     def _one_shape(self) -> "Events":
         if bool(self.wide) == (self.code is not None):
             raise PydanticCustomError("shape", "events have either `code` or `wide`")
+        if self.text and (self.kind != "note" or self.wide):
+            raise PydanticCustomError("shape", "`text` is of events of the kind `note`, one for each row")
         if self.wide and (self.value or self.unit):
             raise PydanticCustomError("shape", "with `wide`, value and unit stand in its rows")
         return self
@@ -311,7 +314,7 @@ def _counts_days(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_counts_days, value))
 
 
-_HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter", "by")
+_HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter", "by", "text")
 
 
 def columns_of(part: Record) -> tuple[str, ...]:
