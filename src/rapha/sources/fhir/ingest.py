@@ -54,7 +54,7 @@ def ingest(
         listing = _set_aside_csv(staging, list(paths))
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         tables = _tables(staging) | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables)
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
@@ -76,7 +76,7 @@ def _fill(
         progress(name, number, steps)
         staging.load(number, name, path)
     progress("patients and their events", len(paths), steps)
-    key_patients(staging, secret, mapping.source)
+    key_patients(staging, secret, mapping.whose)
     mark_opted_out(staging, mapping.consent, mapping.opt_out, data_dir)
     staging.execute(f"CREATE VIEW subjects AS {SUBJECTS}")
     assemble(staging, mapping)

@@ -49,7 +49,7 @@ def ingest(
             write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
             tables = staging.tables() | (staging.vocabulary() if "concept" in versions else {})
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
-            written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables)
+            written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(
                 FileReport(file=name, rows=rows[name], events=events.get(name, 0), set_aside=staging.reasons(name))
                 for name in versions
@@ -104,7 +104,7 @@ def _write(staging: Staging, mapping: Mapping, versions: dict[str, str], batch: 
     """Fill the tables of the timeline; how many events each table of the CDM made."""
     zone = mapping.zone or "UTC"
     stage_people(staging)
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     write_people(staging, batch, zone)
     write_periods(staging, batch, zone)
     write_vocabulary(staging, mapping, batch)

@@ -52,7 +52,7 @@ def ingest(
         files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or silent)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         tables = staging.tables() | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables)
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
@@ -76,7 +76,7 @@ def _fill(
         columns[name] = {column: f"c{at}" for at, column in enumerate(wanted)}
     people = mapping.subjects.file
     stage_people(staging, mapping, tables[people], columns[people])
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     write_people(staging, batch)
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 from rapha.timeline.schema import KINDS, POLARITIES, STATUSES
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -284,10 +285,9 @@ class Events(Record):
         return self
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file. `origin` is day 0 of every `days` and `day`."""
 
-    source: Slug
     format: Literal["tables"] = "tables"
     origin: date | None = None
     subjects: Subjects
