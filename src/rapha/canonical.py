@@ -4,6 +4,7 @@ RFC 8785 (JSON Canonicalization Scheme). Reals are written as strings by the rec
 this page: float formatting is where two implementations disagree first.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable
@@ -52,6 +53,19 @@ def digest_file(path: Path) -> str:
     """Digest of a file, read in blocks of 1 MiB."""
     with path.open("rb") as file:
         return digest_stream(iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+def base64_text(data: bytes) -> str:
+    """The one form of these bytes in base64 (RFC 4648, 4): padded, on one line."""
+    return base64.b64encode(data).decode()
+
+
+def base64_bytes(text: str) -> bytes:
+    """What `base64_text` wrote. Raises ValueError where it is not in that one form."""
+    data = base64.b64decode(text, validate=True)
+    if base64_text(data) != text:
+        raise ValueError("base64 that is not in its one form")
+    return data
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,15 +1,14 @@
 """npm's `@sigstore/verify`, which knows nothing of us, accepts our receipts, and no receipt of which one field was changed."""
 
 import base64
-import copy
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mutations import Path_, mutations
 
 from rapha.proof import checkpoint as notes
 from rapha.proof.verify import judge
@@ -20,7 +19,6 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).resolve().parent
 GOOD = HERE.parent / "vectors" / "receipts" / "good"
 PACKAGES = ("@sigstore/verify@4.1.3", "@sigstore/bundle@5.0.1", "@sigstore/protobuf-specs@0.5.2")
-Path_ = tuple[str | int, ...]
 
 ENTRY: Path_ = ("verificationMaterial", "tlogEntries", 0)
 NOT_LOOKED_AT: set[Path_] = {
@@ -79,42 +77,6 @@ def trusted_root(known: TrustedKeys) -> dict[str, Any]:
 
 def der_of(pem: str) -> str:
     return "".join(pem.splitlines()[1:-1])
-
-
-def leaves(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, str]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from leaves(item, (*path, name))
-    elif isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from leaves(item, (*path, at))
-    else:
-        yield path, value
-
-
-def changed(value: Any, path: Path_, new: str) -> Any:
-    value = copy.deepcopy(value)
-    inner = value
-    for step in path[:-1]:
-        inner = inner[step]
-    inner[path[-1]] = new
-    return value
-
-
-def other(text: str, at: int) -> str:
-    """Another text of the same kind: a number one higher, base64 with one character changed."""
-    if text.isdigit() and len(text) < 20:
-        return str(int(text) + 1)
-    return text[:at] + ("B" if text[at] != "B" else "C") + text[at + 1 :]
-
-
-def mutations(bundle: Any) -> list[tuple[Path_, Any]]:
-    """Each field changed near its beginning and in its middle; of the checkpoint, the log's three lines."""
-    found = []
-    for path, text in leaves(bundle):
-        length = text.index("\n\n") if path[-1] == "envelope" else len(text)
-        found += [(path, changed(bundle, path, other(text, at))) for at in {0, length // 3, length // 2}]
-    return found
 
 
 @pytest.mark.parametrize("name", ["north", "south", "aggregation"])

@@ -11,6 +11,8 @@ from made_up_people import write_study
 
 from rapha.cli.demo.town import Town
 from rapha.proof.verify import judge
+from rapha.records.ledger import LedgerEntry
+from rapha.records.metrics import SiteMetrics
 from rapha.records.wire import Event
 from rapha.sdk.client import Client
 from rapha.sdk.folder import read_folder
@@ -65,9 +67,51 @@ def test_a_study_goes_from_file_to_verdict(town: Town, client: Client, tmp_path:
 
     shown = rapha("receipt", "verify", str(model))
     assert shown.returncode == 0, shown.stdout + shown.stderr
+    _patients_are_told(town, model, tmp_path)
     weights = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     assert rapha("receipt", "verify", str(model)).returncode == 11
+
+
+def _patients_are_told(town: Town, model: Path, folder: Path) -> None:
+    """Somebody who was never here was in no run; of those who were here, some were in it."""
+    home, source = str(town.hospital(town.sites[0])), ("--source", "county-record")
+    proof = folder / "proof.json"
+    assert rapha("node", "prove-use", home, "nobody", *source, "-o", str(proof)).returncode == 13
+    assert not proof.exists()
+    assert rapha("node", "prove-non-use", home, "nobody", *source, "-o", str(proof)).returncode == 0
+    secret = rapha("node", "patient-secret", home, "nobody", *source).stdout.strip()
+    told = rapha("receipt", "verify-patient", str(proof), str(model), "--secret", secret)
+    assert told.returncode == 0 and "was NOT in" in told.stdout, told.stderr
+    asked = (rapha("node", "prove-use", home, str(n), *source, "-o", str(proof)).returncode for n in range(1, 20))
+    assert 0 in asked, "not one of twenty patients was in"
+    told = rapha("receipt", "verify-patient", str(proof), str(model))
+    assert told.returncode == 0 and "WAS in" in told.stdout, told.stderr
+
+
+def test_a_private_study_lets_out_weights_and_counts_and_is_in_every_ledger(
+    town: Town, client: Client, tmp_path: Path
+) -> None:
+    terms = (
+        "{min_cohort: 25, differential_privacy: {epsilon: 3, delta: 1.0e-5, "
+        "ranges: {cholesterol: [100, 350], hdl: [20, 100], age: [18, 100], sex: [0, 1]}}}"
+    )
+    changes = {"{min_cohort: 25}": terms, ", batch_size: 64": "", "study: made-up": "study: made-up-private"}
+    submitted = client.submit(write_study(tmp_path / "study.yaml", at_least=3, **changes))
+    events = list(follow(client, submitted.study_id, town))
+    assert events[-1].event == "study.completed", events[-1]
+    model = client.fetch(submitted.study_id, tmp_path / "model")
+    assert all(verdict.ok for verdict in judge(read_folder(model, None)))
+    for site in town.sites:
+        metrics = SiteMetrics.from_bytes((model / "metrics" / f"{site}.json").read_bytes())
+        assert [(one.scores, one.roc, one.calibration) for one in metrics.evaluations] == [((), (), ())]
+        shown = rapha("receipt", "show", str(model / "receipts" / f"{site}.json")).stdout
+        assert "dp-sgd: epsilon at most" in shown
+        listed = rapha("node", "ledger", str(town.hospital(site)), "--json").stdout
+        mine = [LedgerEntry.from_bytes(line.encode()) for line in listed.splitlines() if "made-up-private" in line]
+        assert [(entry.kind, entry.spend.epsilon) for entry in mine] == [("reserved", 3.0), ("settled", 3.0)]
+        assert rapha("node", "ledger", str(town.hospital(site)), "--verify").returncode == 0
+        assert rapha("node", "ledger", str(town.hospital(site)), "--has", "sha256:" + "1" * 64).returncode == 4
 
 
 def test_nothing_is_left_running(town: Town) -> None:

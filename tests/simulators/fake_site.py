@@ -22,7 +22,7 @@ from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
 from rapha.records.metrics import Count, Evaluation, Score, SiteMetrics
 from rapha.records.record import Record, SiteId, Slug
-from rapha.records.release import EgressVerdict, Numerics, Release, RoundTrace, SandboxReport
+from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Release, RoundTrace, SandboxReport
 from rapha.records.site import Approval, ConceptCoverage, Denial, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
@@ -149,8 +149,8 @@ class FakeSite:
             "approval": self.approval.digest, "policy": self.approval.policy_digest,
             "decided_by": self.approval.decided_by,
             "cohort": Cohort(
-                study_digest=task.study_digest, site=SiteId(self.name), commitment=commitment, patients=count,
-                train_rows=count,
+                study_digest=task.study_digest, site=SiteId(self.name), commitment=commitment,
+                patients_root=digest(b"tree"), patients=count, train_rows=count,
             ),
             "architecture": self.study.model.architecture, "rounds": tuple(self.traces), "weights": task.weights,
             "metrics": metrics.digest, "code": digest(b"code"), "packages": {},
@@ -159,6 +159,7 @@ class FakeSite:
                 backend="fake", isolated=True, layers=(), self_test=digest(b"self-test"), attempts=1, held=1
             ),
             "egress": EgressVerdict(rules=("declared-tensors",), files=1),
+            "privacy": PrivacyReport(ledger=digest(b"ledger")),
         }  # fmt: skip
 
     def metrics(self) -> SiteMetrics:

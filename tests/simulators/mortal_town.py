@@ -131,16 +131,17 @@ def labels(record: Path) -> list[str]:
 
 def _claims(model: Path) -> dict[str, object]:
     """What the receipts state, but for what is new each time: nonces, times, the ids and salts of one dispatch."""
-    keys = {k.owner: k for k in TrustedKeys.from_bytes((model / "receipts" / "keys.json").read_bytes()).keys}
-    owners = {name: key for name, key in keys.items() if key.role == "node"}
-    owners["aggregation"] = next(key for key in keys.values() if key.role == "hub")
+    keys = TrustedKeys.from_bytes((model / "receipts" / "keys.json").read_bytes()).keys
+    owners = {key.owner: key for key in keys if key.role == "node"}
+    owners["aggregation"] = next(key for key in keys if key.role == "hub")
     claims: dict[str, object] = {}
     for name, key in owners.items():
         receipt = Bundle.from_bytes((model / "receipts" / f"{name}.json").read_bytes()).dsseEnvelope
         claim = parse_statement(open_envelope(receipt, public_from_pem(key.public_key)))
         if isinstance(claim, SiteClaim):
             said = claim.release.as_json()
-            del said["approval"], said["cohort"]["commitment"]
+            del said["approval"], said["cohort"]["commitment"], said["cohort"]["patients_root"]
+            del said["privacy"]["ledger"]  # of all runs of that node so far
         else:
             said = claim.aggregation.as_json()
             del said["approvals"]

@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.canonical import digest
+from rapha.hub.authority import Authority
 from rapha.proof import checkpoint as notes
 from rapha.proof import keys
-from rapha.proof.bundle import bundled
-from rapha.proof.entry import log_entry
+from rapha.proof.bundle import bundled, placed
+from rapha.proof.certified import certified_bundle
+from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import seal
 from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash
-from rapha.records.bundle import Bundle
+from rapha.records.bundle import Bundle, LogEntry
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
@@ -28,7 +30,16 @@ def private_key(name: str) -> Ed25519PrivateKey:
 
 def logged(receipt: Receipt, public: keys.PublicKey) -> Bundle:
     """The receipt as entry 4 of 7, under a checkpoint that one witness has seen."""
-    entry = log_entry(receipt, public)
+    return bundled(receipt, placed_here(log_entry(receipt, public)))
+
+
+def certified(receipt: Receipt, signer: TrustedKey, authority: Authority) -> bytes:
+    """Its second form, as entry 4 of another 7."""
+    certificate, stamp = authority.certify(receipt, signer)
+    return certified_bundle(receipt, certificate, stamp, placed_here(certified_entry(receipt, certificate))).as_bytes()
+
+
+def placed_here(entry: bytes) -> LogEntry:
     leaves = [leaf_hash(other) for other in (*OTHERS[:PLACE], entry, *OTHERS[PLACE:])]
 
     def node(level: int, index: int) -> bytes:
@@ -38,7 +49,7 @@ def logged(receipt: Receipt, public: keys.PublicKey) -> Bundle:
     signed = notes.signed(ORIGIN, len(leaves), root, private_key(ORIGIN))
     seen = signed.with_signatures(notes.cosigned(signed, WITNESS, private_key(WITNESS), AT))
     log_id = notes.note_key_hash(ORIGIN, private_key(ORIGIN).public_key())
-    return bundled(receipt, entry, PLACE, inclusion_proof(PLACE, len(leaves), node), seen, log_id)
+    return placed(entry, PLACE, inclusion_proof(PLACE, len(leaves), node), seen, log_id)
 
 
 def signed_and_logged(payload: bytes, private: keys.PrivateKey) -> bytes:

@@ -9,6 +9,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "simulators"))
 
 import receipt_samples
 import record_samples
+from receipt_faults import FAULTS
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,11 +23,11 @@ def expected() -> dict[str, bytes]:
         digests[name] = record.digest
     files["records/digests.json"] = _readable(digests)
     folders = {"good": receipt_samples.folder()}
-    folders |= {name: receipt_samples.folder(fault) for name, fault in receipt_samples.FAULTS.items()}
+    folders |= {name: receipt_samples.folder(fault) for name, fault in FAULTS.items()}
     for name, folder in folders.items():
         files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}
     files["receipts/expected.json"] = _readable(
-        {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in receipt_samples.FAULTS.items()}
+        {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in FAULTS.items()}
     )
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files

@@ -6,9 +6,12 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from rapha.canonical import digest
+from rapha.node.patients import root_of
 from rapha.proof import keys
 from rapha.proof.envelope import seal
 from rapha.records.cohort import Cohort
+from rapha.records.feature import AggregateFeature
+from rapha.records.ledger import LedgerEntry, Spend
 from rapha.records.metrics import (
     CalibrationBin,
     Count,
@@ -22,8 +25,16 @@ from rapha.records.metrics import (
 )
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers, Step, Verdict
 from rapha.records.record import DispatchId, Record, SiteId, StudyId, TaskId
-from rapha.records.release import EgressVerdict, Numerics, Refusal, Release, RoundTrace, SandboxReport
-from rapha.records.site import Approval, ConceptCoverage, Denial, Dispatch, SiteProfile
+from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Refusal, Release, RoundTrace, SandboxReport
+from rapha.records.site import (
+    Approval,
+    ConceptCoverage,
+    Denial,
+    Dispatch,
+    Group,
+    Share,
+    SiteProfile,
+)
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.wire import (
@@ -50,6 +61,7 @@ from rapha.records.wire import (
 STUDIES = Path(__file__).resolve().parent / "studies"
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STUDY, DISPATCH, TASK = StudyId("st-1"), DispatchId("di-1"), TaskId("ta-1")
+PATIENTS_SECRET = bytes.fromhex(digest(b"test only: the hospital's secret")[7:])
 SITES = {"north": SiteId("north"), "south": SiteId("south")}
 ROUNDS = 3
 
@@ -111,6 +123,16 @@ def approval(study: Study, site: str) -> Approval:
     )  # fmt: skip
 
 
+def patients(site: str) -> dict[int, bytes]:
+    """Subject key -> SHA-256 of their rows: ten made-up people."""
+    return {number: bytes.fromhex(blob(f"rows of {number} in {site}")[7:]) for number in range(10)}
+
+
+def patients_root(site: str) -> str:
+    study = example("diabetes-within-5-years")
+    return root_of(PATIENTS_SECRET, approval(study, site).digest, patients(site))
+
+
 def release(study: Study, site: str, weights: str) -> Release:
     return Release(
         study_digest=study.digest,
@@ -121,7 +143,7 @@ def release(study: Study, site: str, weights: str) -> Release:
         decided_by="steward:example-person",
         cohort=Cohort(
             study_digest=study.digest, site=SITES[site], commitment=blob(f"cohort of {site}"),
-            patients=Count(about=1700), train_rows=Count(about=1200),
+            patients_root=patients_root(site), patients=Count(about=1700), train_rows=Count(about=1200),
         ),
         architecture=study.model.architecture,
         rounds=rounds_of(site),
@@ -137,6 +159,7 @@ def release(study: Study, site: str, weights: str) -> Release:
             attempts=9, held=9,
         ),
         egress=EgressVerdict(rules=("declared-tensors", "finite", "closed-metrics"), files=2),
+        privacy=PrivacyReport(ledger=blob(f"ledger of {site}")),
     )  # fmt: skip
 
 
@@ -168,13 +191,37 @@ def aggregation(study: Study, sites: tuple[str, ...], weights: str, pooled: str)
 def samples() -> dict[str, Record]:
     """File name without ending -> record: the nouns of a study, then what is said on the wire."""
     study = example("diabetes-within-5-years")
-    return {**_nouns(study), **_on_the_wire(study)}
+    privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
+    return {**_nouns(study), **_on_the_wire(study), **privacy}
+
+
+def _ledger_entry(study: Study) -> LedgerEntry:
+    return LedgerEntry(
+        number=7, previous=blob("entry 6"), at=AT, kind="refunded", dataset="timeline", project="Ada | DUO:0000006",
+        dispatch=DISPATCH, study=study.study, study_digest=study.digest, private=True, spend=Spend.of(3, 1e-5),
+        reason="cohort-too-small",
+    )  # fmt: skip
+
+
+def _private(study: Study) -> Study:
+    """The same, with differential privacy."""
+    short = [f.of if isinstance(f, AggregateFeature) else f.name for f in study.features]
+    terms = {"epsilon": 3, "delta": 1e-5, "ranges": {name: [0, 300] for name in short}}
+    return Study.model_validate(study.as_json() | {"privacy": {"differential_privacy": terms}})
 
 
 def _task(study: Study) -> Task:
     return Task(
         id=TASK, study_id=STUDY, study_digest=study.digest, dispatch=DISPATCH, site=SITES["north"], round=2, do="train",
         weights=blob("weights 1"),
+    )  # fmt: skip
+
+
+def _coverage() -> ConceptCoverage:
+    return ConceptCoverage(
+        system="local", code="hdl", patients=Count(about=6100), years=((1987, 150), (1988, 210)),
+        units=(Share(of="mg/dL", share=0.95), Share(of="", share=0.05)), values=(Share(of="number", share=1.0),),
+        precision=(Share(of="second", share=1.0),), known=(Share(of="later", share=1.0),),
     )  # fmt: skip
 
 
@@ -195,9 +242,11 @@ def _nouns(study: Study) -> dict[str, Record]:
         "study-diabetes-within-5-years": study,
         "study-time-to-death": example("time-to-death"),
         "site-profile": SiteProfile(
-            site="north", name="North General", modalities=("ehr",), patients=Count(about=8800), first_year=1987,
-            last_year=2018, coverage=(ConceptCoverage(system="local", code="hdl", patients=Count(about=6100)),),
-            version="0.1.0",
+            site="north", name="North General", modalities=("ehr",), data_use=("DUO:0000006",), patients=Count(about=8800),
+            sexes=(Group(group="female", patients=Count(about=4500)), Group(group="male", patients=Count(about=4300))),
+            ages=(Group(group="40-49", patients=Count(about=2100)),),
+            observed=(Group(group="5 to 10 years", patients=Count(about=6000)),),
+            first_year=1987, last_year=2018, coverage=(_coverage(),), version="0.1.0",
         ),
         "dispatch": _dispatch(study),
         "approval": approval(study, "north"),

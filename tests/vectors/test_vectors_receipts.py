@@ -12,7 +12,7 @@ from rapha.sdk.folder import read_folder, read_keys
 
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
-SITE_STEPS, AGGREGATION_STEPS = 15, 19
+SITE_STEPS, AGGREGATION_STEPS = 19, 23
 
 
 def verdicts_on(folder: Path) -> dict[str, Verdict]:

@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rapha.cli import node_patient
+from rapha.cli.node_export import export
+from rapha.cli.node_opt_out import opt_out
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
 )
+app.command("patient-secret")(node_patient.patient_secret)
+app.command("prove-use")(node_patient.prove_use)
+app.command("prove-non-use")(node_patient.prove_non_use)
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]
@@ -71,7 +77,9 @@ def ingest(
     from rich.progress import Progress, TaskID
 
     from rapha.node.configuration import Home
+    from rapha.node.opt_out import apply_list
     from rapha.sources import source_of
+    from rapha.timeline.mapping_file import read_whose
 
     opened, ingest_source = Home(home), source_of(mapping)
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -81,29 +89,43 @@ def ingest(
             line = lines.setdefault(what, bar.add_task(what, total=max(total, 1)))
             bar.update(line, completed=done, total=max(total, 1))
 
+        apply_list(opened, [read_whose(mapping)])
         report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())
+
+
+app.command()(export)
+app.command("opt-out")(opt_out)
 
 
 @app.command()
 def profile(
     home: Folder,
     send: Annotated[bool, typer.Option("--send", help="send it to the hub as well")] = False,
+    find: Annotated[str | None, typer.Option("--find", help="only codes with this in system or code")] = None,
+    every: Annotated[bool, typer.Option("--all", help="every code, not the 60 of most patients")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the record itself, as the hub gets it")] = False,
+    croissant: Annotated[bool, typer.Option("--croissant", help="as Croissant 1.1 (JSON-LD) with DUO terms")] = False,
 ) -> None:
     """Show what this site says it has, suppressed and rounded, as the hub would see it.
 
     Example: rapha node profile /srv/rapha --send
     """
+    from rapha.cli.profile_table import show_profile
     from rapha.node.configuration import Home
     from rapha.node.profile import measure_profile
     from rapha.policy.rules_file import read_rules
 
     opened = Home(home)
     shown = _journey(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
-    table = Table("system", "code", "patients", title=f"{shown.name}: patients {shown.patients}")
-    for line in shown.coverage:
-        table.add_row(line.system, line.code, str(line.patients))
-    Console().print(table)
+    if croissant:
+        from rapha.records.croissant import croissant_text
+
+        typer.echo(croissant_text(shown))
+    elif as_json:
+        typer.echo(shown.as_bytes().decode())
+    else:
+        show_profile(shown, find, every=every)
 
 
 @app.command()
@@ -192,6 +214,38 @@ def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")]
     for at, event, dispatch, facts in _register(Home(home)).events(last):
         words = " ".join(f"{key}={value}" for key, value in facts.items())
         typer.echo(f"{at}  {event:22} {dispatch or '-':12} {words}")
+
+
+@app.command()
+def ledger(
+    home: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="every entry, one JSON object a line")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="only work out every digest again, and say the head")
+    ] = False,
+    has: Annotated[str, typer.Option(help="a head from a receipt: refuse a ledger that does not have it")] = "",
+) -> None:
+    """Show the privacy ledger: every run, what it set aside or spent, and what is left. A changed entry ends it with 4.
+
+    Example: rapha node ledger /srv/rapha
+    """
+    from rapha.cli.ledger_view import check_has, show_ledger, show_verified
+    from rapha.clock import utc_now
+    from rapha.node.configuration import Home
+    from rapha.node.ledger import Ledger
+    from rapha.policy.rules_file import read_rules
+
+    opened = Home(home)
+    book = Ledger(opened.ledger, utc_now)
+    entries = book.entries()
+    check_has(entries, has)
+    if verify:
+        show_verified(entries)
+    elif as_json:
+        for entry in entries:
+            typer.echo(entry.as_bytes().decode())
+    else:
+        show_ledger(entries, read_rules(opened.rules))
 
 
 @app.command()

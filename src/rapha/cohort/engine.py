@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
+from rapha.cohort.dense import KIND_OF, DenseColumn
 from rapha.cohort.outcome import label_columns
+from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import TEST, TRAIN, VALIDATION
 from rapha.cohort.statement import cohort_statement, hierarchy_statement, presence_statement
 from rapha.errors import CohortRefused
+from rapha.records.dense import DenseFeature
 from rapha.records.record import Digest, Record
 from rapha.records.study import Study
+from rapha.timeline.assets import Assets
 from rapha.timeline.reader import LockedConnection, Timeline
 from rapha.timeline.writer import space_watched
 
@@ -50,8 +54,9 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
     return _patients(_kept(_ask(timeline, study, key)[0], study))
 
 
-def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> FrozenCohort:
-    """Write the study's rows to `folder/rows.arrow`. Same study, timeline and key: same bytes. Done twice is once.
+def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients: Path | None = None) -> FrozenCohort:
+    """Write the study's rows to `folder/rows.arrow`, and whose they are into the folder `patients`, which no workload may
+    see. Same study, timeline and key: same bytes. Done twice is once.
 
     `key` is the site's secret, at least 16 bytes: it deals patients to train, validation and test, and orders the rows.
 
@@ -62,7 +67,10 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> Frozen
     answer, units = _ask(timeline, study, key)
     kept = _kept(answer, study)
     plan = plan_of(study)
+    dense = _dense(timeline, plan)
     table = dataset_of(kept, plan.features, label_columns(plan))
+    if patients is not None:
+        write_patients(kept["patient"], table, patients)
     splits = kept["split"].to_pylist()
     return FrozenCohort(
         patients=_patients(kept),
@@ -73,8 +81,19 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path) -> Frozen
         positives=sum(_events(kept, plan)),
         set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
         units_set_aside=units,
-        dataset_digest=write_dataset(table, folder),
+        dataset_digest=write_dataset(table, folder, dense),
     )
+
+
+def _dense(timeline: Timeline, plan: Plan) -> list[DenseColumn]:
+    """The plan's dense features, each with its assets."""
+    features = [feature for feature in plan.features if isinstance(feature, DenseFeature)]
+    if not features:
+        return []
+    with timeline.connect() as connection:
+        kinds = {KIND_OF[feature.kind] for feature in features}
+        assets = {kind: Assets.of(timeline.folder, connection, kind) for kind in kinds}
+    return [DenseColumn(feature, assets[KIND_OF[feature.kind]]) for feature in features]
 
 
 def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tuple[UnitSetAside, ...]]:

@@ -48,6 +48,11 @@ class Plan:
     reckonings: tuple[Reckoning, ...]  # of the concepts whose unit is stated; numbers of other units are none
     numeric: frozenset[str]  # the concepts whose numbers are used
 
+    @property
+    def by_hierarchy(self) -> bool:
+        """Whether the site's vocabulary says which codes are meant."""
+        return any(entry.descendants for entry in self.codes)
+
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
         return self.concepts.index(concept)

@@ -1,18 +1,18 @@
 """Which events a concept is made of: a study's code sets over the vocabulary that the site has.
 
+A code set is its codes, exactly as they are written. Only with `descendants` is the site's vocabulary asked: then a code is
+also all below it, and an event is of it by what its own code, or the site's concept for it, means. A study without any
+such set asks for nothing but `wanted`.
+
     asked    concept, excluded, below, system, code    the codes as the study writes them
-    meant    concept, excluded, stands                 the site's concepts for them; with `below`, all that lie below too
+    meant    concept, excluded, stands                 of those with `below`: the site's concepts for them, and all below
     coded    concept, excluded, system, code           codes as written, and codes whose concept, or a concept that it
                                                        maps to, is meant
     wanted   concept, system, code                     codes that make an event one of the concept
     heard    concept, stands                           the site's concepts that do, whatever the event's own code
 
 `concept` is the number of a study's concept, `stands` one of the site's, as `events.concept` holds it. What is excluded
-wins, over the code and over the site's concept of an event. Where the site has no vocabulary, `wanted` are the codes as
-written and `heard` is empty.
-
-A code of the study that is no standard concept stands for what it maps to only with `below`: the hierarchy is of
-standard concepts. Without, it is that code, and no broader one.
+wins, over the code and over the site's concept of an event.
 """
 
 from rapha.cohort.parameters import Parameters
@@ -20,14 +20,15 @@ from rapha.cohort.plan import Plan
 
 _ROOTS = """
 named AS (
-  SELECT asked.concept, excluded, below, concepts.concept AS stands, CASE WHEN below THEN maps_to END AS maps_to
+  SELECT asked.concept, excluded, concepts.concept AS stands, maps_to
   FROM asked
   JOIN concepts ON concepts.system = asked.system AND concepts.code = asked.code
+  WHERE below
 ),
 rooted AS (
-  SELECT concept, excluded, below, stands FROM named
+  SELECT concept, excluded, stands FROM named
   UNION
-  SELECT concept, excluded, below, unnest(maps_to) FROM named
+  SELECT concept, excluded, unnest(maps_to) FROM named
 )"""
 _TERMS = """
 meant AS MATERIALIZED (
@@ -36,7 +37,6 @@ meant AS MATERIALIZED (
   SELECT concept, excluded, descendant
   FROM rooted
   JOIN concept_ancestors ON ancestor = stands
-  WHERE below
 ),
 coded AS MATERIALIZED (
   SELECT concept, excluded, system, code FROM asked
@@ -62,8 +62,20 @@ heard AS MATERIALIZED (
 
 
 def terms(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables up to `heard`."""
-    return [_asked(plan, bound), _ROOTS, _TERMS]
+    """The tables up to `wanted`, and up to `heard` where the vocabulary is asked."""
+    return [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_hierarchy else [_written(plan, bound)]
+
+
+def _written(plan: Plan, bound: Parameters) -> str:
+    excluded = {(entry.concept, entry.system, entry.code) for entry in plan.codes if entry.excluded}
+    codes = [entry for entry in plan.codes if (entry.concept, entry.system, entry.code) not in excluded]
+    concepts = bound.bind([entry.concept for entry in codes], "INTEGER[]")
+    systems = bound.bind([entry.system for entry in codes], "VARCHAR[]")
+    written = bound.bind([entry.code for entry in codes], "VARCHAR[]")
+    return f"""
+wanted AS (
+  SELECT unnest({concepts}) AS concept, unnest({systems}) AS system, unnest({written}) AS code
+)"""
 
 
 def _asked(plan: Plan, bound: Parameters) -> str:
@@ -86,16 +98,17 @@ def of_the_study(plan: Plan, columns: str) -> str:
 
     Codes are looked for first, while the file is read: few of a hospital's events are of a study.
     """
-    kept = "true"
-    if any(entry.excluded for entry in plan.codes):
-        kept = (
-            "NOT EXISTS (SELECT 1 FROM meant WHERE excluded AND meant.concept = {} AND meant.stands = events.concept)"
-        )
-    return f"""
+    by_code = f"""
     SELECT wanted.concept, {columns}
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
-    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
-    WHERE {kept.format("wanted.concept")}
+    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code"""
+    if not plan.by_hierarchy:
+        return by_code
+    if any(entry.excluded and entry.descendants for entry in plan.codes):
+        by_code += """
+    WHERE NOT EXISTS (
+      SELECT 1 FROM meant WHERE excluded AND meant.concept = wanted.concept AND meant.stands = events.concept)"""
+    return f"""{by_code}
     UNION ALL
     SELECT heard.concept, {columns}
     FROM (SELECT * FROM events WHERE concept IN (SELECT stands FROM heard)) AS events

@@ -5,12 +5,10 @@ open is the difference of two answers whose cohorts differ by one patient: a rou
 five. Each study is decided by a hospital; nobody can ask by themselves, and often.
 """
 
-from collections.abc import Iterable
+import hmac
 
 from rapha.records.metrics import Count, MetricName
 from rapha.records.release import ReasonCode
-from rapha.records.site import ConceptCoverage
-from rapha.timeline.coverage import CodeCount
 
 ROUND_TO = 5
 FIGURE_DECIMALS: dict[MetricName, int] = {
@@ -18,8 +16,6 @@ FIGURE_DECIMALS: dict[MetricName, int] = {
 }  # fmt: skip
 """A hospital of a thousand held-out patients knows its AUROC to about +-0.02: a third decimal compares two models on
 the same patients, a fourth would only carry information about the patients."""
-
-MAX_COVERAGE = 20_000
 
 
 def suppress(n: int, threshold: int, base: int = ROUND_TO) -> Count:
@@ -67,17 +63,39 @@ def told(reason: ReasonCode) -> ReasonCode:
     return "cohort-too-small" if reason == "cohort-empty" else reason
 
 
-def suppress_coverage(counts: Iterable[CodeCount], threshold: int) -> tuple[ConceptCoverage, ...]:
-    """What a site profile says of its codes. Codes of fewer patients than the threshold are not listed.
+def step_of(n: int) -> int:
+    """The step to which a number of a profile is rounded: 10, and from 1000 on two
+    significant digits."""
+    return max(10, int(10.0 ** (len(str(n)) - 2)))
 
-    By system and code; of more than 20,000, those of most patients.
+
+def suppress_keyed(n: int, threshold: int, key: bytes, what: str) -> Count:
+    """As `suppress`, in the steps of `step_of`, from a place that only the site knows.
+
+    Where the step lies follows from the site's `key` and from `what` is counted: the same count is always shown as the same
+    number, one patient more changes it one time in ten or less often, and who sees it change does not know which number it
+    had: the number is somewhere in a range of twice the step. See docs/disclosure.md.
+
+    Raises:
+        ValueError: a negative number, or a threshold below 1.
     """
-    enough = [one for one in counts if one.patients >= threshold]
-    most = sorted(enough, key=lambda one: (-one.patients, one.system, one.code))[:MAX_COVERAGE]
-    return tuple(
-        ConceptCoverage(system=one.system, code=one.code, patients=suppress(one.patients, threshold))
-        for one in sorted(most, key=lambda one: (one.system, one.code))
-    )
+    if n < 0 or threshold < 1:
+        raise ValueError("a count is not negative; the threshold is at least 1")
+    if n < threshold:
+        return Count(below=threshold)
+    step = step_of(n)
+    least = -(-threshold // 10) * 10
+    place = int.from_bytes(hmac.new(key, what.encode(), "sha256").digest()[:8], "big") % step
+    return Count(about=max((n + place) // step * step, least))
+
+
+def within(shown: Count, threshold: int) -> tuple[int, int]:
+    """The least and the most that a number can be which `suppress_keyed` shows so, as anybody can work out who does not
+    have the key."""
+    if shown.about is None:
+        return 0, threshold - 1
+    step = step_of(shown.about)
+    return max(threshold, shown.about - step + 1), shown.about + step - 1
 
 
 def round_figure(name: MetricName, value: float) -> float:

@@ -7,13 +7,17 @@ No message holds anything the workload wrote.
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from rapha.egress.collect import collect
 from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
 from rapha.egress.statistics import canonical_statistics
-from rapha.egress.weights import canonical_weights, limit_bytes
-from rapha.records.metrics import Score, SiteMetrics
+from rapha.egress.weights import canonical_weights, limit_bytes, write_canonical
+from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
-from rapha.records.tensors import TensorSpec
+from rapha.records.private import declared_moments
+from rapha.records.study import Study
+from rapha.records.tensors import TensorSpec, declared_statistics
 
 FIGURES_LIMIT_BYTES = 64 * 1024
 
@@ -52,6 +56,22 @@ def pass_statistics(folder: Path, declared: Mapping[str, TensorSpec], min_cohort
         EgressRefused: as `pass_weights`.
     """
     return canonical_statistics(collect(folder, WEIGHTS, limit_bytes(declared)), declared, min_cohort)
+
+
+def declared_statistics_alone(study: Study) -> bytes:
+    """What leaves after `prepare` under differential privacy: the moments of the study's own ranges. The workload's
+    output is not even opened."""
+    mean, scale = np.array(declared_moments(study), dtype=np.float64).reshape(-1, 2).T
+    moments = {"features.count": np.ones_like(mean), "features.mean": mean, "features.variance": scale**2}
+    return write_canonical(moments, declared_statistics(study))
+
+
+def without_figures(metrics: SiteMetrics) -> SiteMetrics:
+    """What leaves at the end under differential privacy: suppressed counts alone. No figure is accounted for."""
+    bare = tuple(
+        Evaluation(model=one.model, rows=one.rows, events=one.events, scores=()) for one in metrics.evaluations
+    )
+    return metrics.model_copy(update={"evaluations": bare})
 
 
 def pass_scores(folder: Path, min_cohort: int) -> tuple[int, tuple[Score, ...]]:

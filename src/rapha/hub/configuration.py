@@ -1,4 +1,4 @@
-"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem. Read once, frozen from then on."""
+"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem, authority/. Read once, frozen from then on."""
 
 import os
 from pathlib import Path
@@ -65,6 +65,11 @@ class HubConfiguration(Record):
     @property
     def log_key(self) -> Path:
         return self.home / "log-key.pem"
+
+    @property
+    def authority(self) -> Path:
+        """Keys and certificates of the hub's authority, time stamper and log of certificates."""
+        return self.home / "authority"
 
     @property
     def log_origin(self) -> str:

@@ -91,11 +91,11 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     known = TrustedKeys(keys=(signer.trusted, *desk.trusted, *account.keys))
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
-    bundles = desk.logged(receipts, {key.keyid: key for key in known.keys})
+    proofs = desk.logged(receipts, {key.keyid: key for key in known.keys})
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
-        **{path: put(blobs, bundle.as_bytes()) for path, bundle in bundles.items()},
+        **{path: put(blobs, proof) for path, proof in proofs.items()},
     }
     if "weights" in account.study.release:
         found[WEIGHTS_FILE] = account.weights

@@ -1,46 +1,62 @@
-"""Receipts on their way into a delivery: each is logged, witnesses are asked, and it goes out with its place in the log."""
+"""Receipts on their way into a delivery: each is certified, stamped and logged; witnesses are asked; out it goes, in both forms.
+
+Each receipt is two entries of the log, for the public log shows who signed: one with the key, one with the certificate.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rapha.hub.authority import Authority
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
-from rapha.proof.bundle import bundled
-from rapha.proof.entry import log_entry
-from rapha.records.bundle import Bundle
+from rapha.proof.bundle import bundled, placed
+from rapha.proof.certified import TRUST_CONFIG_FILE, certified_bundle, certified_path, trust_config
+from rapha.proof.entry import certified_entry, log_entry
+from rapha.records.certified import TrustConfig
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
 
 @dataclass(frozen=True)
 class ReceiptDesk:
-    """The public log, and who watches it."""
+    """The public log, who watches it, and who certifies."""
 
     log: LogKeeper
     witnesses: Witnesses
+    authority: Authority
 
-    def logged(self, receipts: Mapping[str, Receipt], known: Mapping[str, TrustedKey]) -> dict[str, Bundle]:
-        """Log them as one batch, in the order of their paths; path -> receipt file. `known`: the signers, by keyid.
+    def logged(self, receipts: Mapping[str, Receipt], known: Mapping[str, TrustedKey]) -> dict[str, bytes]:
+        """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid.
 
         Raises:
             DiskFull: nothing was logged.
         """
         paths = sorted(receipts)
-        entries = [
-            log_entry(receipts[path], keys.public_from_pem(known[receipts[path].signatures[0].keyid].public_key))
-            for path in paths
+        signers = {path: known[receipts[path].signatures[0].keyid] for path in paths}
+        shown = {path: self.authority.certify(receipts[path], signers[path]) for path in paths}
+        entries = [log_entry(receipts[path], keys.public_from_pem(signers[path].public_key)) for path in paths]
+        entries += [certified_entry(receipts[path], shown[path][0]) for path in paths]
+        proven = self.log.add(entries)
+        seen = self.witnesses.cosigned(self.log, proven[0].checkpoint)
+        places = [
+            placed(entry, place.index, place.proof, seen, self.log.log_id)
+            for entry, place in zip(entries, proven, strict=True)
         ]
-        placed = self.log.add(entries)
-        seen = self.witnesses.cosigned(self.log, placed[0].checkpoint)
-        return {
-            path: bundled(receipts[path], entry, place.index, place.proof, seen, self.log.log_id)
-            for path, entry, place in zip(paths, entries, placed, strict=True)
-        }
+        files = {path: bundled(receipts[path], place).as_bytes() for path, place in zip(paths, places, strict=False)}
+        for path, place in zip(paths, places[len(paths) :], strict=True):
+            files[certified_path(path)] = certified_bundle(receipts[path], *shown[path], place).as_bytes()
+        return {**files, TRUST_CONFIG_FILE: self.trust_config.as_bytes()}
+
+    @property
+    def trust_config(self) -> TrustConfig:
+        """What Sigstore's clients have to trust."""
+        hub, uri = self.authority.hub, self.authority.uri
+        return trust_config(self.authority.trust, self.log.public, self.log.origin, hub, uri)
 
     @property
     def trusted(self) -> tuple[TrustedKey, ...]:
-        """The public keys of the log and its witnesses, as others keep them."""
+        """The public keys of the log, its witnesses and the authority, as others keep them."""
         public = self.log.public
         log = TrustedKey(
             owner=self.log.origin,
@@ -48,4 +64,4 @@ class ReceiptDesk:
             keyid=checkpoint.keyid(public),
             public_key=checkpoint.public_to_pem(public),
         )
-        return (log, *self.witnesses.keys)
+        return (log, *self.witnesses.keys, *self.authority.trusted)

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError
+from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
@@ -65,7 +66,8 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     bell = Bell()
     store = open_store(configuration.database, bell, clock)
     blobs = BlobFolder(configuration.blobs)
-    desk = ReceiptDesk(open_log(configuration), Witnesses(configuration.settings.witnesses))
+    authority = open_authority(configuration.authority, configuration.settings.name, clock)
+    desk = ReceiptDesk(open_log(configuration), Witnesses(configuration.settings.witnesses), authority)
     rounds = Rounds(store, blobs, signer, desk)
     doorkeeper = Doorkeeper(store, configuration.settings.name, clock)
     conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)

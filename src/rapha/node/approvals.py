@@ -22,6 +22,19 @@ from rapha.records.task import Task
 _STEWARD = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
+def check_steward_name(name: str) -> str:
+    """Who decides, as an approval names it: `steward:maria-lopez`.
+
+    Raises:
+        ConfigurationError: it is not a short name.
+    """
+    if not _STEWARD.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is no name for a steward: lower-case letters, digits and hyphens, at most 63"
+        )
+    return f"steward:{name}"
+
+
 class Approvals:
     """`isolated`: whether the node's sandbox isolates, and by which layers; rules may demand them."""
 
@@ -77,16 +90,8 @@ class Approvals:
         return entry
 
     def check_steward(self, name: str) -> str:
-        """Who decides, as an approval names it: `steward:maria-lopez`.
-
-        Raises:
-            ConfigurationError: it is not a short name.
-        """
-        if not _STEWARD.fullmatch(name):
-            raise ConfigurationError(
-                f"{name!r} is no name for a steward: lower-case letters, digits and hyphens, at most 63"
-            )
-        return f"steward:{name}"
+        """As `check_steward_name`."""
+        return check_steward_name(name)
 
     def check_task(self, entry: Entry | None, task: Task) -> Approval:
         """The approval under which a task may touch data. Numbered, so that an auditor can tick it off.

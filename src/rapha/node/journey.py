@@ -15,14 +15,15 @@ from rapha.clock import Clock
 from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
-from rapha.errors import CohortRefused, Conflict, NotPermitted, Unreachable
+from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
 from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
+from rapha.node.ledger import Ledger
 from rapha.node.outbox import Outbox
 from rapha.node.profile import measure_profile
-from rapha.node.provenance import code_digest, packages
+from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
@@ -31,7 +32,7 @@ from rapha.proof.envelope import seal
 from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
 from rapha.records.lifecycle import can_move
-from rapha.records.metrics import Count
+from rapha.records.metrics import Count, Score
 from rapha.records.record import DispatchId
 from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
 from rapha.records.site import Approval, Denial, Dispatch, SiteProfile
@@ -53,6 +54,7 @@ class Journey:
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
         self._outbox = Outbox(home.outbox, line, register)
+        self._ledger = Ledger(home.ledger, clock)
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock)
         self._runs = Runs(home, line, register, backend)
 
@@ -73,6 +75,9 @@ class Journey:
             return
         if study.digest != dispatch.study_digest or entry.study != study:
             self._deny(dispatch, "study-changed")
+            return
+        if over := self._ledger.refusal(study, self._approvals.rules()):
+            self._deny(dispatch, over)
             return
         decision = self._approvals.decide(dispatch, study)
         if isinstance(decision, Refused):
@@ -124,11 +129,14 @@ class Journey:
                 self._register.note("answer.not-taken", entry.dispatch.id, digest=entry.answer.digest)
 
     def work(self, task: Task) -> None:
-        """Stages 5 to 8, one task of them. Done again, it gives the same bits."""
+        """Stages 5 to 8, one task of them. Done again, it gives the same bits; under differential privacy, those that
+        left before, or none."""
         entry = self._register.entry(task.dispatch)
         approval = self._approvals.check_task(entry, task)
         assert entry is not None
-        run = self._runs.open(entry)
+        run = self._open(entry)
+        if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
+            return
         self._runs.fetch_weights(run, task)
         run.do(task)
         if task.do == "evaluate":
@@ -144,6 +152,8 @@ class Journey:
         """The study is over: end its run. Its rows stay only where a receipt binds them. Twice is once."""
         entry = self._register.entry(dispatch)
         self._runs.close(dispatch, keep_rows=entry is not None and entry.state == "released")
+        if entry is not None and entry.state == "released":  # again: a crash may have come between leaving and this
+            self._ledger.settle(entry.dispatch)
         if entry is not None and can_move("dispatch", entry.state, "withdrawn"):
             self._register.move(dispatch, "withdrawn", study=state)
 
@@ -151,14 +161,47 @@ class Journey:
         """End every sandbox."""
         self._runs.close_all()
 
+    def _open(self, entry: Entry) -> Run:
+        """The run, once the ledger has set aside what it may spend: before any row of it is read."""
+        self._ledger.reserve(entry.dispatch, entry.study, self._approvals.rules())
+        try:
+            return self._runs.open(entry)
+        except CohortRefused as refusal:  # there are no rows to train on, so nothing was, and nothing will be
+            self._ledger.refund(entry.dispatch, refusal.reason)  # type: ignore[arg-type]
+            raise
+
+    def _left_before(self, entry: Entry, run: Run, task: Task) -> bool:
+        """Say a private round again with the bits that left before: other noise would spend again.
+
+        Raises:
+            TrainingFailed: no such round was approved, or it left from other weights.
+        """
+        if not 1 <= task.round <= entry.study.training.rounds:
+            raise TrainingFailed("more rounds than the study was approved for", "not-approved")
+        content = self._outbox.kept_update(task.dispatch, task.round)
+        if content is None:
+            return False
+        traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
+        known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=digest(content))
+        if traces.get(task.round) != known:
+            raise TrainingFailed("the round left before, from other weights", "round-already-left")
+        weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
+        self._send(task, content, weight or self._smallest_count(entry.study), ())
+        return True
+
     def _hand_in(self, study: Study, run: Run, task: Task) -> None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
-        smallest = self._smallest_count(study)
-        if task.do == "prepare":
+        smallest, private = self._smallest_count(study), study.privacy.differential_privacy is not None
+        if task.do == "prepare" and private:
+            content = gate.declared_statistics_alone(study)
+        elif task.do == "prepare":
             content = gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)
         else:
             content = gate.pass_weights(run.folder.output, declared_weights(study))
         weight, scores = gate.pass_scores(run.folder.output, smallest)
+        self._send(task, content, weight, () if private else scores)
+
+    def _send(self, task: Task, content: bytes, weight: int, scores: tuple[Score, ...]) -> None:
         update = Update(
             task=task.id,
             study_digest=task.study_digest,
@@ -180,6 +223,8 @@ class Journey:
         metrics = gate.pass_evaluation(
             run.folder.output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows
         )
+        private = entry.study.privacy.differential_privacy is not None
+        metrics = gate.without_figures(metrics) if private else metrics
         release = Release(
             study_digest=task.study_digest,
             study=entry.study.study,
@@ -191,6 +236,7 @@ class Journey:
                 study_digest=task.study_digest,
                 site=self._site,
                 commitment=run.frozen.commitment,
+                patients_root=run.frozen.patients_root,
                 patients=suppress(cohort.patients, smallest),
                 train_rows=metrics.train_rows,
             ),
@@ -203,6 +249,7 @@ class Journey:
             numerics=run.sandbox.numerics,
             sandbox=run.sandbox.report,
             egress=EgressVerdict(rules=gate.RULES, files=len(self._register.traces(task.dispatch)) + 1),
+            privacy=privacy_report(entry.study, self._ledger.head),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self._clock())
@@ -210,6 +257,7 @@ class Journey:
         if entry.state == "approved":  # said before it leaves: the log must not be short of a release that left
             self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
         self._outbox.release(task.dispatch, parcel, metrics)
+        self._ledger.settle(entry.dispatch)
 
     def _feasible(self, study: Study) -> Count:
         return suppress(

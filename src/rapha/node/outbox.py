@@ -50,6 +50,11 @@ class Outbox:
         persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", update))
         self._register.note("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
 
+    def kept_update(self, dispatch: DispatchId, number: int) -> bytes | None:
+        """The copy of a round's tensors that may have left, whole; None where none can have."""
+        path = self._folder / dispatch / f"round-{number:04d}.safetensors"
+        return path.read_bytes() if path.exists() else None
+
     def release(self, dispatch: DispatchId, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
         """The end of a study: metrics, the release and its signed receipt."""
         blob = self._keep(dispatch, "metrics.json", metrics.as_bytes())

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import rapha
 from rapha.canonical import digest_file, digest_of
+from rapha.records.record import Digest
+from rapha.records.release import PrivacyReport
+from rapha.records.study import Study
+from rapha.training.accounting import ACCOUNTANT, mechanism_of
 
-PACKAGES = ("rapha", "torch", "numpy", "duckdb", "pyarrow", "safetensors", "cryptography", "pydantic")
+PACKAGES = ("rapha", "torch", "numpy", "duckdb", "pyarrow", "safetensors", "cryptography", "pydantic", "dp-accounting")
 
 
 @cache
@@ -27,3 +31,23 @@ def packages() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def privacy_report(study: Study, ledger: Digest) -> PrivacyReport:
+    """What a run of the study spends here, and the head of the ledger that it is written down in."""
+    terms = study.privacy.differential_privacy
+    if terms is None:
+        return PrivacyReport(ledger=ledger)
+    mechanism = mechanism_of(study)
+    return PrivacyReport(
+        mechanism="dp-sgd",
+        epsilon=mechanism.epsilon,
+        delta=terms.delta,
+        clip=terms.clip,
+        noise_multiplier=mechanism.noise_multiplier,
+        sampling_rate=terms.sampling_rate,
+        steps=mechanism.steps,
+        accountant=ACCOUNTANT,
+        unit="patient",
+        ledger=ledger,
+    )

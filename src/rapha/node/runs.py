@@ -6,13 +6,16 @@ import shutil
 from rapha import faults
 from rapha.canonical import digest, digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.cohort.patients import read_patients
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine, persist
+from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.records.outputs import Command
 from rapha.records.record import Digest, DispatchId, Record
+from rapha.records.site import Approval
 from rapha.records.task import Task
 from rapha.timeline.reader import open_timeline
 
@@ -24,6 +27,7 @@ class FrozenRun(Record):
     """What the node remembers of a frozen cohort; never leaves. `salt` is 64 hex digits."""
 
     salt: str
+    patients_root: Digest
     cohort: FrozenCohort
 
     @property
@@ -140,9 +144,12 @@ class Runs:
                 return known
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
         faults.point("node.to-freeze")
-        cohort = freeze(open_timeline(self._home.timeline), entry.study, self._home.secret, folder.input)
+        secret, kept = self._home.secret, self._home.run(entry.dispatch.id)
+        cohort = freeze(open_timeline(self._home.timeline), entry.study, secret, folder.input, kept)
         faults.point("node.frozen")
         (folder.input / "study.json").write_bytes(entry.study.as_bytes())
-        frozen = FrozenRun(salt=secrets.token_hex(32), cohort=cohort)
+        assert isinstance(entry.answer, Approval)  # work() has checked the task against it
+        root = root_of(secret, entry.answer.digest, read_patients(kept))
+        frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen

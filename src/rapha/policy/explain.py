@@ -57,6 +57,13 @@ SENTENCES: dict[ReasonCode, str] = {
     "the node's log.",
     "metric-not-allowed": "The workload gave a figure that is not of the closed set. Nothing of it left; use the "
     "built-in metrics.",
+    "budget-not-offered": "The hospital's rules name no privacy budget (`privacy: {lifetime_epsilon, lifetime_delta}`), so "
+    "no study can spend of it. Ask the steward to set one.",
+    "budget-exhausted": "The study would take the hospital's patients past the privacy budget of its rules. Ask for a "
+    "smaller epsilon or delta, or ask the steward.",
+    "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
+    "it does not leave twice. Submit the study again.",
+    "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
     "disk-full": "The disk is full. Free some space in the folder named in the log; the work goes on by itself.",
     "hub-unreachable": "The hub did not answer. The node tries again by itself; check the network if it lasts.",
     "deadline": "The site did not answer before the round's deadline. Raise `training.deadline_minutes`, or look "

@@ -4,19 +4,28 @@ People write it as YAML (see `docs/rules.md`); the digest of the record, not of 
 so that a comment may be edited without asking every steward again.
 """
 
+import math
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Record, Slug
+from rapha.records.dense import Modality
+from rapha.records.ledger import MICRO, PICO, Spend
+from rapha.records.record import Real, Record, Slug
 from rapha.records.release import Layer
 from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 
-Architecture = Literal["logistic", "mlp", "cox", "deep-survival", "gru"]
-Modality = Literal["ehr"]
+Architecture = Literal["logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier"]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
 
@@ -84,11 +93,26 @@ def _named_once(rules: tuple[AutomaticRule, ...]) -> tuple[AutomaticRule, ...]:
     return rules
 
 
+class PrivacyBudget(Record):
+    """The most that all studies together may ever spend on this site's patients, by basic composition."""
+
+    lifetime_epsilon: Annotated[Real, Field(gt=0, le=1000)]
+    lifetime_delta: Annotated[Real, Field(gt=0, lt=1)]
+
+    @property
+    def limit(self) -> Spend:
+        """As the ledger counts, rounded down."""
+        return Spend(
+            epsilon_micro=math.floor(self.lifetime_epsilon * MICRO), delta_pico=math.floor(self.lifetime_delta * PICO)
+        )
+
+
 class SiteRules(Record):
     """A study is permitted when every line below holds of it; it runs without a person only under a rule of `approve`.
 
     `purposes` are GA4GH Data Use Ontology codes, compared letter by letter: a broad code does not imply a narrow one.
     `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
+    Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
     """
 
     modalities: tuple[Modality, ...]
@@ -97,12 +121,19 @@ class SiteRules(Record):
     architectures: tuple[Architecture, ...]
     minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
     sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
+    privacy: PrivacyBudget | None = None
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
         AfterValidator(_named_once),
         PlainSerializer(lambda rules: [r.as_json() for r in rules] or {"by": "steward"}, when_used="json"),
     ]
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Rules without a budget keep the digest that they had before there could be one."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "privacy" or value is not None}
 
     @property
     def isolation_required(self) -> bool:

@@ -41,6 +41,10 @@ MERGE_NOT_SHOWN = (
     "That metrics.json follows from the hospitals' own figures: the hub computed it.",
 )
 NO_PRIVACY_NOT_SHOWN = "That the weights tell nothing of any one patient: no differential privacy was applied."
+PRIVACY_NOT_SHOWN = (
+    "That counts, which are rounded and suppressed, tell nothing of any one patient: differential privacy is of the weights alone, "
+    "and of each hospital's patients by themselves."
+)
 NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
 
 Json = dict[str, Any]
@@ -80,6 +84,11 @@ class AggregationClaim:
         return {WEIGHTS_FILE: self.aggregation.weights, POOLED_METRICS_FILE: self.aggregation.metrics}
 
 
+def signer_uri(role: str, owner: str) -> str:
+    """The signer's name as a URI: what a statement has as its builder, and a certificate as its identity."""
+    return NODE_URI + owner if role == "node" else HUB_URI + quote(owner, safe="")
+
+
 def claim_json(claim: SiteClaim | AggregationClaim) -> Json:
     """The statement as a JSON value.
 
@@ -100,7 +109,7 @@ def _site_json(claim: SiteClaim) -> Json:
     return _statement(
         claim,
         build_type=SITE_BUILD,
-        builder={"id": NODE_URI + release.site, "version": release.packages},
+        builder={"id": signer_uri("node", release.site), "version": release.packages},
         external={name: stated[name] for name in ("study", "study_digest", "architecture")},
         internal={name: stated[name] for name in inside},
         went_in=[_file("code", release.code), *(_file(name, item) for name, item in went_in.items())],
@@ -124,7 +133,7 @@ def _aggregation_json(claim: AggregationClaim) -> Json:
     return _statement(
         claim,
         build_type=AGGREGATION_BUILD,
-        builder={"id": HUB_URI + quote(aggregation.hub, safe=""), "version": aggregation.packages},
+        builder={"id": signer_uri("hub", aggregation.hub), "version": aggregation.packages},
         external={name: stated[name] for name in ("study", "study_digest")},
         internal={name: stated[name] for name in ("hub", "method", "approvals", "denials")},
         went_in=[_file("code", aggregation.code), *updates],

@@ -4,9 +4,7 @@ The payload that is signed is the payload that is kept and the payload that is r
 checked.
 """
 
-import base64
-import binascii
-
+from rapha.canonical import base64_bytes, base64_text
 from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.records.receipt import Receipt, Signature
@@ -31,8 +29,8 @@ def seal(payload: bytes, private: keys.PrivateKey) -> Receipt:
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise Unproven(f"a statement of {len(payload)} bytes is too long to sign: at most {MAX_PAYLOAD_BYTES}")
-    signature = Signature(keyid=keys.keyid(private.public_key()), sig=_encode(keys.sign(private, pae(payload))))
-    return Receipt(payloadType=PAYLOAD_TYPE, payload=_encode(payload), signatures=(signature,))
+    signature = Signature(keyid=keys.keyid(private.public_key()), sig=base64_text(keys.sign(private, pae(payload))))
+    return Receipt(payloadType=PAYLOAD_TYPE, payload=base64_text(payload), signatures=(signature,))
 
 
 def read_receipt(data: bytes) -> Receipt:
@@ -80,15 +78,8 @@ def open_envelope(receipt: Receipt, key: keys.PublicKey) -> bytes:
     return payload
 
 
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
 def _decode(text: str, what: str) -> bytes:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Unproven(f"the {what} is not base64") from None
-    if _encode(data) != text:
-        raise Unproven(f"the {what} is not base64 in its one form")
-    return data
+        return base64_bytes(text)
+    except ValueError:
+        raise Unproven(f"the {what} is not base64 in its one form") from None

@@ -1,7 +1,7 @@
 """Is it in the public log, and who has seen that log? Steps 12 to 15 of a receipt's judgement. Pure."""
 
 from rapha.errors import Unproven
-from rapha.proof.bundle import log_id_of
+from rapha.proof.bundle import decoded
 from rapha.proof.checkpoint import (
     Checkpoint,
     check_log,
@@ -10,7 +10,7 @@ from rapha.proof.checkpoint import (
     note_key_hash,
     public_from_pem,
 )
-from rapha.records.bundle import Bundle
+from rapha.records.bundle import LogEntry
 from rapha.records.wire import TrustedKeys
 
 NO_WITNESS = (
@@ -19,14 +19,14 @@ NO_WITNESS = (
 )
 
 
-def check_signed_by_log(bundle: Bundle, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str) -> str:
+def check_signed_by_log(logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str) -> str:
     """A log that is known by name and key signed the checkpoint. Raises Unproven."""
     mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
     if not mine:
         raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
     for key in mine:
         public = public_from_pem(key.public_key)
-        if note_key_hash(checkpoint.origin, public) == log_id_of(bundle):
+        if note_key_hash(checkpoint.origin, public) == decoded(logged.logId.keyId):
             if keyid(public) != key.keyid:
                 raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
             check_log(checkpoint, public)

@@ -19,6 +19,7 @@ from rapha.proof.claim import (
     NO_WALLS_NOT_SHOWN,
     POOLED_METRICS_FILE,
     PREDICATE_TYPE,
+    PRIVACY_NOT_SHOWN,
     SITE_BUILD,
     STATEMENT_TYPE,
     T0_NOT_SHOWN,
@@ -43,7 +44,8 @@ def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at
         Unproven: the files are not those of the release, the nonce is not 32 hex digits, or a round is there twice.
     """
     walls = () if release.sandbox.isolated else (NO_WALLS_NOT_SHOWN,)
-    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, *walls))
+    privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
+    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, privacy, *walls))
     return _stated(claim, files)
 
 

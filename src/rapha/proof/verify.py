@@ -3,7 +3,8 @@
     every receipt       1 envelope   2 key known   3 key may sign this   4 signature   5 canonical bytes   6 types
                         7 nonce   8 fields   9 signer speaks for itself   10 study   11 files
                         12 log entry   13 in the log   14 the log's signature   15 witnesses   (logged.py)
-    the aggregation     16 rounds   17 approvals   18 what went in   19 what each round started from   (chain.py)
+                        16 Sigstore form   17 its log entry   18 time stamp   19 certificate   (certified.py)
+    the aggregation     20 rounds   21 approvals   22 what went in   23 what each round started from   (chain.py)
 
 Pure and offline: digests and receipts in, verdicts out. After the first step that fails nothing more is claimed of that
 receipt. One hospital's receipt is judged by itself; the hub's is also held against those of the hospitals that stand.
@@ -18,12 +19,23 @@ from functools import lru_cache
 from rapha.canonical import digest
 from rapha.errors import Unproven
 from rapha.proof import chain, keys, logged
-from rapha.proof.bundle import check_entry, check_inclusion, index_of, read_bundle
+from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of, read_bundle
+from rapha.proof.certificate import check_certificate
+from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path, read_certified, read_trust, signature_of
 from rapha.proof.checklist import Checklist, Stopped
-from rapha.proof.claim import AGGREGATION_BUILD, SITE_BUILD, T0_NOT_SHOWN, WEIGHTS_FILE, AggregationClaim, SiteClaim
-from rapha.proof.entry import log_entry
+from rapha.proof.claim import (
+    AGGREGATION_BUILD,
+    SITE_BUILD,
+    T0_NOT_SHOWN,
+    WEIGHTS_FILE,
+    AggregationClaim,
+    SiteClaim,
+    signer_uri,
+)
+from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
+from rapha.proof.timestamp import check_stamp
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -45,14 +57,26 @@ _RECEIPT = re.compile(r"receipts/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
 @dataclass(frozen=True)
 class ModelFolder:
     """A folder as its verifier sees it. `digests`: every file, by path. `receipts`: the bytes of each receipt, by path.
-    `study`: the bytes of study.json, None where it is missing. `keys`: those that came with the folder. `pinned`: those
+    `certified`: the bytes of each file below sigstore/, by path. `study`: the bytes of study.json, None where it is
+    missing. `keys`: those that came with the folder. `pinned`: those
     the reader had beforehand; None where there are none."""
 
     digests: Mapping[str, Digest]
     receipts: Mapping[str, bytes]
+    certified: Mapping[str, bytes]
     study: bytes | None
     keys: TrustedKeys
     pinned: TrustedKeys | None
+
+    @property
+    def known(self) -> TrustedKeys:
+        """The keys that count: the pinned ones where there are any."""
+        return self.keys if self.pinned is None else self.pinned
+
+    @property
+    def where(self) -> str:
+        """Where those are known from, for a sentence."""
+        return f"in {KEYS_FILE}" if self.pinned is None else "among the keys you pinned"
 
 
 def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
@@ -100,23 +124,23 @@ def _verdict(
 
 
 def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], found: Checklist) -> None:
-    """Steps 16 to 19. Raises Stopped at the first that fails."""
-    # 16. Rounds follow on each other and end in these weights.
+    """Steps 20 to 23. Raises Stopped at the first that fails."""
+    # 20. Rounds follow on each other and end in these weights.
     with found.step("Every round leads to the next, and the last to these weights") as say:
         say(chain.check_rounds(aggregation))
-    # 17. The hospitals that took part said yes, to this study, in the very words that they signed.
+    # 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     with found.step("Every hospital that took part had approved, as it says itself") as say:
         say(chain.check_approvals(aggregation, sites))
-    # 18. What a hospital signed as handed in is what the hub says went in.
+    # 22. What a hospital signed as handed in is what the hub says went in.
     with found.step("What went into each round is what the hospitals signed") as say:
         say(chain.check_updates(aggregation, sites))
-    # 19. What came out of a round is what the hospitals say they started the next one from.
+    # 23. What came out of a round is what the hospitals say they started the next one from.
     with found.step("Each hospital started each round from what the round before gave") as say:
         say(chain.check_starts(aggregation, sites))
 
 
 def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteClaim | AggregationClaim, tuple[str, ...]]:
-    """Steps 1 to 15: the claim, and what of the log is not shown. Raises Stopped at the first that fails."""
+    """Steps 1 to 19: the claim, and what of the log is not shown. Raises Stopped at the first that fails."""
     bundle, payload, key = _signed_bytes(folder, path, found)
     # 5. One way to write it, so that everybody reads the same.
     with found.step("The statement is in canonical form") as say:
@@ -142,32 +166,67 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteCla
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = _study_of(folder, claim)
-        say(f"{study.study}, {digest(folder.study or b'')}")
+        say(f"{study.study}, {digest(folder.study or b'')}{_check_privacy(claim, study)}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))
-    return claim, _check_log(folder, bundle, key, found)
+    unseen = _check_log(folder, bundle, key, found)
+    _check_certified(folder, path, bundle, key, found)
+    return claim, unseen
 
 
 def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> tuple[str, ...]:
     """Steps 12 to 15: what is not shown of the log. Raises Stopped at the first that fails."""
-    known = folder.keys if folder.pinned is None else folder.pinned
+    entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
-        say(check_entry(bundle, log_entry(bundle.dsseEnvelope, keys.public_from_pem(key.public_key))))
+        check_hint(bundle)
+        say(check_entry(entry, log_entry(bundle.dsseEnvelope, keys.public_from_pem(key.public_key))))
     # 13. It is in the tree that the checkpoint is of.
     with found.step("The entry is in the log") as say:
-        checkpoint = check_inclusion(bundle)
-        say(f"entry {index_of(bundle)} of {checkpoint.size}")
+        checkpoint = check_inclusion(entry)
+        say(f"entry {entry.logIndex} of {checkpoint.size}")
     # 14. A log that is known stands by that tree.
     with found.step("The log's checkpoint is signed by a known log") as say:
-        where = f"in {KEYS_FILE}" if folder.pinned is None else "among the keys you pinned"
-        say(logged.check_signed_by_log(bundle, checkpoint, known, where))
+        say(logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where))
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
-        seen = logged.check_witnesses(checkpoint, known)
+        seen = logged.check_witnesses(checkpoint, folder.known)
         say(f"seen by {', '.join(seen)}" if seen else "no witness, and none asked for")
     return () if seen else (logged.NO_WITNESS,)
+
+
+def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> None:
+    """Steps 16 to 19. Raises Stopped at the first that fails."""
+    second, receipt = certified_path(path), bundle.dsseEnvelope
+    # 16. The form for Sigstore's clients says the same.
+    with found.step("Its Sigstore form is the same envelope") as say:
+        if second not in folder.certified:
+            raise Unproven(f"{second} is missing: ask the hub for the folder again")
+        certified = read_certified(folder.certified[second], receipt)
+        say(f"{second}, byte for byte")
+    material = certified.verificationMaterial
+    certificate, entry = decoded(material.certificate.rawBytes), material.tlogEntries[0]
+    # 17. The log holds it under that certificate.
+    with found.step("The log holds it under its certificate too") as say:
+        check_entry(entry, certified_entry(receipt, certificate))
+        checkpoint = check_inclusion(entry)
+        logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
+        logged.check_witnesses(checkpoint, folder.known)
+        say(f"entry {entry.logIndex} of {checkpoint.size}")
+    # 18. A time stamper that is known saw the signature.
+    with found.step("A known time stamper has seen the signature") as say:
+        trust = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
+        stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
+        at = check_stamp(stamped, signature_of(receipt), trust.stamper)
+        say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC")
+    # 19. An authority that is known says whose key it is.
+    with found.step("A known authority's certificate is of this signer and key") as say:
+        identity = signer_uri(key.role, key.owner)
+        public = check_certificate(certificate, trust.authority, trust.certificate_log, identity, at)
+        if keys.keyid(public) != key.keyid:
+            raise Unproven("the certificate is of another key than the one that signed")
+        say(identity)
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:
@@ -196,8 +255,7 @@ def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bun
 
 def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
     pinned = folder.pinned is not None
-    known = folder.keys if folder.pinned is None else folder.pinned
-    named = [key for key in known.keys if key.keyid == keyid]
+    named = [key for key in folder.known.keys if key.keyid == keyid]
     if not named:
         where = "not among the keys you pinned: do not rely on it" if pinned else f"not in {KEYS_FILE}"
         raise Unproven(f"the key {keyid[:16]} is {where}")
@@ -241,6 +299,26 @@ def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study
     return study
 
 
+def _check_privacy(claim: SiteClaim | AggregationClaim, study: Study) -> str:
+    """What was spent, where it is no more than the study asked for. Raises Unproven."""
+    terms = study.privacy.differential_privacy
+    if not isinstance(claim, SiteClaim):
+        return ""
+    spent = claim.release.privacy
+    if terms is None:
+        if spent.mechanism != "none":
+            raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
+        return ""
+    asked = (terms.delta, terms.clip, terms.sampling_rate)
+    if spent.epsilon is None or (spent.delta, spent.clip, spent.sampling_rate) != asked:
+        raise Unproven("the study asks for differential privacy, and the receipt does not state it as asked for")
+    if not spent.epsilon <= terms.epsilon or not spent.noise_multiplier:
+        raise Unproven(
+            f"the receipt says that more was spent than epsilon {terms.epsilon:g}, or that there was no noise"
+        )
+    return f"; differential privacy: epsilon at most {spent.epsilon:.3g} at delta {spent.delta:g}, per {spent.unit}"
+
+
 @lru_cache(1)
 def _read_study(data: bytes) -> Study:
     """All receipts of a folder are of one study."""
@@ -261,6 +339,12 @@ def _check_files(folder: ModelFolder, claim: SiteClaim | AggregationClaim, study
 
 
 def _uncovered(folder: ModelFolder, claims: list[SiteClaim | AggregationClaim]) -> list[str]:
-    covered = {KEYS_FILE, STUDY_FILE, *folder.receipts, *(path for claim in claims for path in claim.files)}
+    covered = {
+        KEYS_FILE,
+        STUDY_FILE,
+        *folder.receipts,
+        *folder.certified,
+        *(path for claim in claims for path in claim.files),
+    }
     rest = sorted(set(folder.digests) - covered)
     return [f"Anything about {', '.join(rest)}: no receipt covers them."] if rest else []

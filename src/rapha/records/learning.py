@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
+from rapha.records.private import DifferentialPrivacy
 from rapha.records.record import Real, Record
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -48,8 +49,17 @@ class Gru(Record):
     embedding: Width = 16
 
 
+class TextClassifier(Record):
+    """The mean of learnt vectors of the words of one `note`, hashed to `buckets`, joined with the other features
+    (fastText: Joulin et al. 2017, EACL); binary outcome."""
+
+    architecture: Literal["text-classifier"] = "text-classifier"
+    buckets: Annotated[int, Field(ge=64, le=1_048_576)] = 4096
+    embedding: Width = 16
+
+
 _LATER = (
-    "transformer", "image-classifier", "segmenter", "text-classifier", "lora", "polygenic", "wearable", "exported",
+    "transformer", "image-classifier", "segmenter", "lora", "polygenic", "wearable", "exported",
 )  # fmt: skip
 
 
@@ -62,10 +72,12 @@ def _known(value: Any) -> Any:
 
 
 ArchitectureSpec = Annotated[
-    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru, Field(discriminator="architecture")],
+    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier, Field(discriminator="architecture")],
     BeforeValidator(_known),
 ]
 SURVIVAL = ("cox", "deep-survival")
+READS: dict[str, str] = {"gru": "sequence", "text-classifier": "note"}
+"""Of each architecture that reads more than numbers: the kind of feature of which a study has exactly one."""
 
 
 class EarlyStopping(Record):
@@ -119,12 +131,17 @@ class PrivacyTerms(Record):
     """`min_cohort`: no site trains on, and no count is shown of, fewer patients than this."""
 
     min_cohort: Annotated[int, Field(ge=10, le=1_000_000)] = 25
+    differential_privacy: DifferentialPrivacy | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As in `TrainingSpec`: what is not asked for is not written."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "differential_privacy" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for word in ("differential_privacy", "secure_aggregation"):
-                if word in value:
-                    raise not_yet(word.replace("_", " "))
+        if isinstance(value, dict) and "secure_aggregation" in value:
+            raise not_yet("secure aggregation")
         return value

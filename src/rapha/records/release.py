@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rapha.records.cohort import Cohort
-from rapha.records.record import Digest, Record, SiteId
+from rapha.records.record import Digest, Real, Record, SiteId
 
 ReasonCode = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
@@ -13,7 +13,8 @@ ReasonCode = Literal[
     "steward-denied", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
     "sandbox-unavailable", "sandbox-layer-missing", "sandbox-died", "training-failed", "weights-unreadable",
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
-    "output-too-large", "metric-not-allowed", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
+    "output-too-large", "metric-not-allowed", "budget-not-offered", "budget-exhausted", "round-already-left",
+    "noise-missing", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
 ]  # fmt: skip
 """Why something did not happen. Stable words; `rapha.policy.explain` has a sentence for each."""
 
@@ -60,6 +61,22 @@ class EgressVerdict(Record):
     files: Annotated[int, Field(ge=0)]
 
 
+class PrivacyReport(Record):
+    """What the run spent, and how that is known. `epsilon` is an upper bound over all rounds, at `delta`; `ledger` the
+    head of the site's ledger when the receipt was signed."""
+
+    mechanism: Literal["none", "dp-sgd"] = "none"
+    epsilon: Real | None = None
+    delta: Real | None = None
+    clip: Real | None = None
+    noise_multiplier: Real | None = None
+    sampling_rate: Real | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    accountant: str | None = None
+    unit: Literal["patient"] | None = None
+    ledger: Digest
+
+
 class Release(Record):
     """All that one site lets out at the end of a study, and how it came about. The receipt is made of this."""
 
@@ -79,7 +96,7 @@ class Release(Record):
     numerics: Numerics
     sandbox: SandboxReport
     egress: EgressVerdict
-    privacy: Literal["none"] = "none"
+    privacy: PrivacyReport
 
 
 class Refusal(Record):

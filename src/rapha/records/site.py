@@ -1,32 +1,75 @@
 """A hospital: what it says it has, what it was asked, what it decided."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from rapha.records.dense import Modality
 from rapha.records.metrics import Count
-from rapha.records.record import Digest, DispatchId, Record, SiteId, Slug, StudyId
+from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId
 from rapha.records.release import ReasonCode
+from rapha.records.study import DataUse
+
+Year = Annotated[int, Field(ge=1800, le=2200)]
+DecidedBy = Annotated[str, Field(pattern=r"^(rule|steward):[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class Share(Record):
+    """A kind of event, and the share it has among the kinds that are listed: the mean over patients, to a twentieth. `of` is
+    empty for events without a unit."""
+
+    of: Annotated[str, Field(max_length=200)]
+    share: Annotated[Real, Field(ge=0, le=1)]
+
+
+class Group(Record):
+    """Some of a site's patients: of one sex, of one age band, observed for so long."""
+
+    group: Annotated[str, Field(min_length=1, max_length=40)]
+    patients: Count
+
+
+Shares = Annotated[tuple[Share, ...], Field(max_length=20)]
+Groups = Annotated[tuple[Group, ...], Field(max_length=20)]
 
 
 class ConceptCoverage(Record):
-    """How many patients have any event of this code. Codes below the threshold are not listed at all."""
+    """How many patients have any event of this code. Codes below the threshold are not listed at all.
 
-    system: str
-    code: str
+    `years`: (year, about so many patients); a year that is not listed has few, none, or would tell of one that has.
+    `units`: of events with a number. `values`: number, code, text or nothing. `precision`: of an event's time. `known`: later
+    than it happened, at once, or unstated. Kinds of few patients are not listed.
+    """
+
+    system: Annotated[str, Field(min_length=1, max_length=200)]
+    code: Annotated[str, Field(min_length=1, max_length=200)]
     patients: Count
+    years: Annotated[tuple[tuple[Year, Annotated[int, Field(ge=0)]], ...], Field(max_length=400)] = ()
+    units: Shares = ()
+    values: Shares = ()
+    precision: Shares = ()
+    known: Shares = ()
 
 
 class SiteProfile(Record):
-    """What a site says of itself, for routing: suppressed and rounded, measured on its timeline."""
+    """What a site says of itself, for routing: suppressed and rounded, measured on its timeline.
+
+    `data_use`: GA4GH DUO terms that its rules permit. `sexes`, `ages` (ten years each) and `observed` (how long) each deal the
+    site's patients; a group that is not listed has few, none, or would tell of one that has. The years are the first and the
+    last in which enough patients have any event.
+    """
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    modalities: tuple[Literal["ehr"], ...]
+    modalities: tuple[Modality, ...]
+    data_use: Annotated[tuple[DataUse, ...], Field(max_length=50)] = ()
     patients: Count
-    first_year: int | None = None
-    last_year: int | None = None
+    sexes: Groups = ()
+    ages: Groups = ()
+    observed: Groups = ()
+    first_year: Year | None = None
+    last_year: Year | None = None
     coverage: Annotated[tuple[ConceptCoverage, ...], Field(max_length=20_000)] = ()
     version: str
 
@@ -48,7 +91,7 @@ class Approval(Record):
     study_digest: Digest
     site: SiteId
     policy_digest: Digest
-    decided_by: Annotated[str, Field(pattern=r"^(rule|steward):[a-z0-9][a-z0-9-]{0,62}$")]
+    decided_by: DecidedBy
     feasible: Count
     at: datetime
 

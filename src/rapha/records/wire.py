@@ -150,11 +150,12 @@ class Delivery(Record):
 class TrustedKey(Record):
     """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
 
-    P-256 of hubs and nodes, Ed25519 of logs and witnesses. A log's owner is its origin, as in its checkpoints.
+    P-256 of hubs and nodes, and of a hub's authority, time stamper and log of certificates; Ed25519 of logs and
+    witnesses. A log's owner is its origin, as in its checkpoints.
     """
 
     owner: str
-    role: Literal["hub", "node", "log", "witness"]
+    role: Literal["hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log"]
     keyid: str
     public_key: Pem
 

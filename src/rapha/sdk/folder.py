@@ -2,21 +2,27 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from rapha.canonical import digest_stream
 from rapha.errors import Unproven
-from rapha.proof.envelope import MAX_RECEIPT_BYTES
-from rapha.proof.verify import KEYS_FILE, STUDY_FILE, ModelFolder
+from rapha.proof.bundle import read_bundle
+from rapha.proof.certified import TRUST_CONFIG_FILE
+from rapha.proof.claim import SiteClaim
+from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
+from rapha.proof.statement import parse_statement
+from rapha.proof.verify import KEYS_FILE, STUDY_FILE, ModelFolder, judge_receipt
+from rapha.records.patient import PatientProof
 from rapha.records.record import Digest
 from rapha.records.wire import TrustedKeys
 
 MAX_FILES = 20_000
 MAX_KEYS_BYTES = 1 << 20
 MAX_STUDY_BYTES = 8 << 20
+MAX_PROOF_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 20
 
 
@@ -31,6 +37,7 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
         raise Unproven(f"{path} is not a folder: name the folder that `rapha study fetch` wrote")
     digests: dict[str, Digest] = {}
     receipts: dict[str, bytes] = {}
+    certified: dict[str, bytes] = {}
     keys, study = TrustedKeys(keys=()), None
     for name in _files(path):
         if name == KEYS_FILE:
@@ -39,8 +46,10 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
             study = _small_file(path / name, MAX_STUDY_BYTES)
         elif name.startswith("receipts/") and name.endswith(".json"):
             receipts[name] = read_receipt_file(path / name)
+        elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
+            certified[name] = read_receipt_file(path / name)
         digests[name] = _digest(path / name)
-    return ModelFolder(digests=digests, receipts=receipts, study=study, keys=keys, pinned=pinned)
+    return ModelFolder(digests=digests, receipts=receipts, certified=certified, study=study, keys=keys, pinned=pinned)
 
 
 def read_keys(path: Path) -> TrustedKeys:
@@ -62,6 +71,49 @@ def read_receipt_file(path: Path) -> bytes:
         Unproven: it is missing or larger than any receipt.
     """
     return _small_file(path, MAX_RECEIPT_BYTES)
+
+
+def read_patient_proof(path: Path) -> PatientProof:
+    """What a hospital wrote for one patient.
+
+    Raises:
+        Unproven: it is missing, too large, or no such proof.
+    """
+    try:
+        return PatientProof.from_bytes(_small_file(path, MAX_PROOF_BYTES))
+    except ValueError:
+        raise Unproven(f"{path} is not a patient's proof: `rapha node prove-non-use` writes one") from None
+
+
+def read_patient_secret(text: str) -> bytes:
+    """The 32 bytes that a patient holds. Raises Unproven where these are not 64 hex digits; does not repeat them."""
+    try:
+        secret = bytes.fromhex(text.strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != 32:
+        raise Unproven("a patient's secret has 64 hex digits: read it again from what the hospital handed over")
+    return secret
+
+
+def standing_claims(paths: Iterable[Path], site: str, pinned: TrustedKeys | None) -> dict[Digest, SiteClaim]:
+    """What a hospital claims in those of its receipts that hold, by the approval each names.
+
+    Raises:
+        Unproven: one of these is no folder, or the hospital's receipt in it does not hold.
+    """
+    claims: dict[Digest, SiteClaim] = {}
+    for path in paths:
+        folder, name = read_folder(path, pinned), f"receipts/{site}.json"
+        if name not in folder.receipts:
+            continue
+        verdict = judge_receipt(folder, name)
+        if not verdict.ok:
+            raise Unproven(f"{path / name} does not hold: {verdict.steps[-1].detail}")
+        claim = parse_statement(unverified_payload(read_bundle(folder.receipts[name]).dsseEnvelope))
+        assert isinstance(claim, SiteClaim)  # by step 6
+        claims[claim.release.approval] = claim
+    return claims
 
 
 def _files(root: Path) -> list[str]:

@@ -12,7 +12,12 @@ from rapha.errors import ConfigurationError
 from rapha.timeline.mapping_file import read_format
 from rapha.timeline.report import Ingest
 
-FORMATS = {"fhir": "rapha.sources.fhir", "omop": "rapha.sources.omop", "tables": "rapha.sources.tables"}
+FORMATS = {
+    "fhir": "rapha.sources.fhir",
+    "meds": "rapha.sources.meds",
+    "omop": "rapha.sources.omop",
+    "tables": "rapha.sources.tables",
+}
 """The word in the mapping file, and the room that reads such data."""
 
 

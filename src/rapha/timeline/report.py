@@ -23,7 +23,8 @@ class FileReport(Record):
 class IngestReport(Record):
     """What became of a data folder. When `unchanged`, nothing was read again and `files` is empty.
 
-    `set_aside_file` lists the rows set aside by file, line and reason, relative to the timeline folder.
+    `set_aside_file` lists the rows set aside by file, line and reason, relative to the timeline folder. `notes`: what the
+    way in has lost or taken on trust, a sentence each, of counts alone.
     """
 
     source: str
@@ -34,6 +35,7 @@ class IngestReport(Record):
     observation_periods: int
     files: tuple[FileReport, ...]
     set_aside_file: str
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -61,13 +63,15 @@ class IngestReport(Record):
         now = f"{self.source}: {self.patients:,} patients, {self.events:,} events"
         if self.unchanged:
             return f"{now}; nothing has changed since they were read"
+        noted = [f"  {note}" for note in self.notes]
         if not self.set_aside:
-            return f"{now}; every row was read"
+            return "\n".join([f"{now}; every row was read", *noted])
         reasons = [f"  {f.file}: {n:,} x {reason}" for f in self.files for reason, n in f.set_aside.items()]
         return "\n".join(
             [
                 f"{now}; {self.set_aside:,} {'row' if self.set_aside == 1 else 'rows'} set aside, listed in {self.set_aside_file}:",
                 *reasons,
+                *noted,
             ]
         )
 

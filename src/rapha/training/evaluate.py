@@ -13,7 +13,16 @@ def evaluate_site(study: Study, weights: Weights, dataset: Dataset) -> RawEvalua
 
     Raises:
         TrainingFailed: the federated model gives what is not a number (`not-finite`).
+
+    Under differential privacy: how many rows there are, and no figure. Figures of held-out patients are not accounted
+    for, and an own model would be one without noise.
     """
+    if study.privacy.differential_privacy:
+        test = dataset.test
+        counted = RawEvaluation(
+            model="federated", positives=test.positives, negatives=len(test) - test.positives, figures=()
+        )
+        return RawEvaluations(evaluations=(counted,))
     return RawEvaluations(evaluations=(evaluate_on(study, weights, dataset.test), *_own(study, dataset)))
 
 

@@ -13,6 +13,7 @@ from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import figures
 from rapha.training.pooled import score
+from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
 from rapha.training.weights import load_into, read_weights, weights_of, write_bytes, write_tensors
 
@@ -20,7 +21,8 @@ from rapha.training.weights import load_into, read_weights, weights_of, write_by
 class Learner:
     """Does what a `Command` says and leaves the outcome in `output`, under the names of `rapha.records.outputs`.
 
-    What a command gives depends on the command, the weights and the rows alone, not on the commands before it.
+    What a command gives depends on the command, the weights and the rows alone, not on the commands before it; under
+    differential privacy also on chance, which nobody can repeat.
     """
 
     def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path) -> None:
@@ -53,6 +55,11 @@ class Learner:
             self._network = build(self._study)
         load_into(self._network, start)
         train, validation = self._standardised(start)
+        if self._study.privacy.differential_privacy:
+            train_privately(self._study, self._network, train, command.round)
+            write_tensors(self._output / WEIGHTS, weights_of(self._network))
+            self._write_figures(())  # a loss is not accounted for, and so does not leave
+            return
         loss = train_round(self._study, self._network, train, command.round)
         write_tensors(self._output / WEIGHTS, weights_of(self._network))
         held_out = figures(score(self._network, validation), self._dataset.validation)

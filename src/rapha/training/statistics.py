@@ -3,6 +3,7 @@
 import numpy as np
 
 from rapha.errors import TrainingFailed
+from rapha.records.private import declared_moments
 from rapha.records.study import Study
 from rapha.records.tensors import sequence_of
 from rapha.training.dataset import Floats, Rows
@@ -13,11 +14,14 @@ def feature_statistics(study: Study, rows: Rows) -> dict[str, Floats]:
     """The tensors of `declared_statistics`: count, mean and population variance of what is not missing.
 
     All three are 0 where fewer than `min_cohort` patients have a value: a mean over a few people is about them. For a
-    sequence, patients are counted for that rule, and values for the figures.
+    sequence, patients are counted for that rule, and values for the figures. Under differential privacy they are those
+    of the declared ranges, with a count of 1, and no row is looked at.
 
     Raises:
         TrainingFailed: values so large that their variance is no number (`not-finite`).
     """
+    if study.privacy.differential_privacy:
+        return _declared(study)
     few = study.privacy.min_cohort
     columns = [column[~np.isnan(column)] for column in rows.features.T]
     statistics = _table("features", columns, [len(column) >= few for column in columns])
@@ -41,6 +45,11 @@ def start_of(statistics: dict[str, Floats]) -> Weights:
         start[f"{group}.mean"] = statistics[f"{group}.mean"].astype(np.float32)
         start[f"{group}.scale"] = np.where(scale > 0, scale, np.float32(1))
     return start
+
+
+def _declared(study: Study) -> dict[str, Floats]:
+    mean, scale = np.array(declared_moments(study), dtype=np.float64).reshape(-1, 2).T
+    return {"features.count": np.ones_like(mean), "features.mean": mean, "features.variance": scale**2}
 
 
 def _table(group: str, columns: list[Floats], shown: list[bool]) -> dict[str, Floats]:

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapha.egress.disclosure import (
-    MAX_COVERAGE,
     round_figure,
     round_significant,
+    step_of,
     suppress,
-    suppress_coverage,
+    suppress_keyed,
     suppress_pair,
+    within,
 )
 from rapha.records.metrics import Count
-from rapha.timeline.coverage import CodeCount
 
 people = st.integers(0, 2000)
 thresholds = st.integers(10, 100)
@@ -86,16 +86,44 @@ def test_impossible_pairs_are_errors(rows: int, events: int) -> None:
         suppress_pair(rows, events, 25)
 
 
-def test_rare_codes_are_not_listed() -> None:
-    counts = [CodeCount("local", "hdl", 1203), CodeCount("local", "chol", 40), CodeCount("local", "rare-disease", 24)]
-    listed = suppress_coverage(counts, 25)
-    assert [(c.code, str(c.patients)) for c in listed] == [("chol", "about 40"), ("hdl", "about 1205")]
+KEY = b"the secret of one site"
 
 
-def test_of_too_many_codes_those_of_most_patients_are_listed() -> None:
-    counts = [CodeCount("local", f"c{n:06}", 100 + n) for n in range(MAX_COVERAGE + 7)]
-    listed = suppress_coverage(counts, 25)
-    assert len(listed) == MAX_COVERAGE and listed[0].code == "c000007"
+@given(people, thresholds, st.text(max_size=5))
+def test_a_keyed_count_is_one_of_many_numbers(n: int, threshold: int, what: str) -> None:
+    shown = suppress_keyed(n, threshold, KEY, what)
+    low, high = within(shown, threshold)
+    assert low <= n <= high and high - low >= 9
+    assert shown == suppress_keyed(n, threshold, KEY, what)
+    assert (shown.about is None) == (n < threshold) and (shown.about or threshold) >= threshold
+
+
+@given(st.integers(25, 9_999), st.integers(0, 200))
+def test_one_patient_more_rarely_changes_a_keyed_count(n: int, what: int) -> None:
+    """Of ten numbers in a row the shown one steps at most once, and at 1000, where the steps grow, twice."""
+    seen = [suppress_keyed(n + more, 25, KEY, str(what)).about or 0 for more in range(step_of(n))]
+    assert seen == sorted(seen) and len(set(seen)) <= 2 + (n < 1000 <= n + 9)
+
+
+def test_where_a_keyed_count_steps_only_the_site_knows() -> None:
+    def steps(key: bytes) -> list[int]:
+        shown = [suppress_keyed(n, 25, key, "patients") for n in range(100, 140)]
+        return [n for n in range(39) if shown[n] != shown[n + 1]]
+
+    assert len({tuple(steps(bytes([key]))) for key in range(50)}) == 10
+
+
+@pytest.mark.parametrize(
+    ("n", "step"), [(0, 10), (999, 10), (1000, 100), (9999, 100), (10_000, 1000), (123_456, 10_000)]
+)
+def test_large_counts_have_two_digits(n: int, step: int) -> None:
+    assert step_of(n) == step
+
+
+@pytest.mark.parametrize(("n", "threshold"), [(-1, 25), (5, 0)])
+def test_impossible_keyed_counts_are_errors(n: int, threshold: int) -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        suppress_keyed(n, threshold, KEY, "patients")
 
 
 def test_figures_are_rounded_by_name_and_zero_has_no_sign() -> None:

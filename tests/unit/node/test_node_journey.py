@@ -1,21 +1,27 @@
 """A hospital's decision, at the journey itself: what leaves before a yes, after it, and when the hub is away."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_bench import private_terms
 from made_up_people import deal_people, write_study
 
+from rapha.canonical import digest
 from rapha.clock import utc_now
-from rapha.errors import CohortRefused, ConfigurationError, Conflict, Unreachable
+from rapha.errors import CohortRefused, ConfigurationError, Conflict, TrainingFailed, Unreachable
 from rapha.node import journey as journey_module
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.journey import Journey
 from rapha.node.keys import make_secrets
+from rapha.node.ledger import Ledger
 from rapha.node.register import Register
-from rapha.records.record import DispatchId, SiteId, StudyId
+from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
+from rapha.records.release import RoundTrace
 from rapha.records.site import Approval, Denial, Dispatch
 from rapha.records.study import Study
+from rapha.records.task import Task
 from rapha.records.wire import Feasible, Offer, Pending
 from rapha.sdk.study_file import read_study
 from rapha.sources.tables import ingest
@@ -42,7 +48,11 @@ class FakeLine:
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
+        self.uploaded: list[str] = []
         self.error: Exception | None = None
+
+    def upload(self, blob: str, _file: Path) -> None:
+        self.uploaded.append(blob)
 
     def post(self, _path: str, record: Any) -> None:
         if self.error:
@@ -174,3 +184,75 @@ def test_rows_stay_only_where_a_receipt_binds_them(hospital: Hospital, released:
         hospital.register.move("d-1", "released")
     hospital.journey.stop(DispatchId("d-1"), "cancelled")
     assert rows.exists() == kept
+
+
+WITH_BUDGET = BY_RULE.replace("sandbox:", "privacy: {lifetime_epsilon: 4, lifetime_delta: 0.001}\nsandbox:")
+
+
+def private_task(hospital: Hospital, number: int, weights: bytes, do: str = "train") -> Task:
+    entry = hospital.register.entry("d-1")
+    assert entry
+    return Task(
+        id=TaskId("t-1"),
+        study_id=StudyId("s-1"),
+        study_digest=entry.study.digest,
+        dispatch=DispatchId("d-1"),
+        site=SiteId("north"),
+        round=number,
+        do=do,
+        weights=digest(weights),
+    )
+
+
+def test_a_study_past_the_budget_is_denied_and_one_without_a_budget_too(hospital: Hospital) -> None:
+    hospital.rules(BY_RULE)
+    assert hospital.offer(**private_terms("3")) == [Denial]
+    assert hospital.line.heard[0].reason == "budget-not-offered"
+
+
+def test_a_study_that_asks_for_more_than_is_left_is_denied(hospital: Hospital) -> None:
+    hospital.rules(WITH_BUDGET)
+    assert hospital.offer(**private_terms("5")) == [Denial]
+    assert hospital.line.heard[0].reason == "budget-exhausted"
+
+
+def test_a_private_round_leaves_once_with_the_same_bits_and_never_from_other_weights(hospital: Hospital) -> None:
+    hospital.rules(WITH_BUDGET)
+    assert hospital.offer(**private_terms("3")) == [Feasible, Approval]
+    kept = b"what left in round 1"
+    folder = hospital.home.outbox / "d-1"
+    folder.mkdir(parents=True)
+    (folder / "round-0001.safetensors").write_bytes(kept)
+    trace = RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(kept))
+    hospital.register.keep_trace(DispatchId("d-1"), trace)
+    hospital.journey.work(private_task(hospital, 1, b"start"))  # no sandbox: the backend here cannot start one
+    assert hospital.line.uploaded == [digest(kept)]
+    update = hospital.line.heard[-1]
+    assert (update.weights_out, update.scores) == (digest(kept), ())
+    with pytest.raises(TrainingFailed) as refused:
+        hospital.journey.work(private_task(hospital, 1, b"other"))
+    assert refused.value.reason == "round-already-left"
+    with pytest.raises(TrainingFailed) as refused:
+        hospital.journey.work(private_task(hospital, 4, b"start"))
+    assert refused.value.reason == "not-approved"
+    entries = Ledger(hospital.home.ledger, utc_now).entries()
+    assert [(entry.kind, entry.spend.epsilon) for entry in entries] == [("reserved", 3.0)]
+
+
+def test_a_cohort_that_does_not_come_about_is_refunded_with_its_reason(hospital: Hospital) -> None:
+    hospital.rules(WITH_BUDGET)
+    hospital.offer(**private_terms("3"))
+    emptied = hospital.home.folder / "data" / "people.csv"
+    emptied.write_text(emptied.read_text().splitlines()[0] + "\n")
+    shutil.rmtree(hospital.home.timeline)
+    ingest(
+        hospital.home.folder / "data" / "hospital.mapping.yaml",
+        emptied.parent,
+        hospital.home.timeline,
+        hospital.home.secret,
+    )
+    with pytest.raises(CohortRefused):
+        hospital.journey.work(private_task(hospital, 1, b"start"))
+    entries = Ledger(hospital.home.ledger, utc_now).entries()
+    assert [entry.kind for entry in entries] == ["reserved", "refunded"]
+    assert entries[1].reason is not None

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import small_authority
+from certified_folder import second_forms
 from small_log import signed_and_logged, trusted_log
 
 from rapha.canonical import digest
@@ -27,6 +29,7 @@ def trusted() -> TrustedKeys:
     return TrustedKeys(
         keys=(
             trusted_log(),
+            *small_authority.authority().trusted,
             *(
                 TrustedKey(
                     owner=owner,
@@ -56,6 +59,7 @@ def folder_of(study: Study, release: Release, aggregation: Aggregation) -> Model
     return ModelFolder(
         digests={"study.json": study.digest, **of_site, **of_hub},
         receipts=receipts,
+        certified=second_forms(receipts, trusted().keys),
         study=study.as_bytes(),
         keys=trusted(),
         pinned=trusted(),

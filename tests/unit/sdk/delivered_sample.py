@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import small_authority
+from certified_folder import second_forms
 from small_log import signed_and_logged, trusted_log
 
 from rapha.canonical import digest
@@ -151,9 +153,10 @@ def files(study: Study, sites: tuple[str, ...] = SITES) -> dict[str, bytes]:
     made["receipts/aggregation.json"] = signed_and_logged(
         aggregation_statement(whole, vouched, "0" * 31 + "2", AT), private[HUB]
     )
-    made["receipts/keys.json"] = TrustedKeys(
-        keys=(trusted_log(), *(_trusted(owner, private[owner].public_key()) for owner in private))
-    ).as_bytes()
+    signers = [_trusted(owner, private[owner].public_key()) for owner in private]
+    made |= second_forms({path: data for path, data in made.items() if path.startswith("receipts/")}, signers)
+    listed = (trusted_log(), *small_authority.authority().trusted, *signers)
+    made["receipts/keys.json"] = TrustedKeys(keys=listed).as_bytes()
     return made
 
 
@@ -193,6 +196,7 @@ def _release(study: Study, site: str, weights: str, metrics: str) -> Release:
     rows = FIGURES.get(site, (0, 0, 1000))[2]
     cohort = {
         "study_digest": study.digest, "site": site, "commitment": _blob(f"cohort of {site}"),
+        "patients_root": _blob(f"patients of {site}"),
         "patients": Count(about=rows * 3 // 2), "train_rows": Count(about=rows),
     }  # fmt: skip
     return Release.model_validate(
@@ -206,6 +210,7 @@ def _release(study: Study, site: str, weights: str, metrics: str) -> Release:
             "sandbox": {"backend": "bubblewrap", "isolated": True, "layers": ("network", "files"),
                         "self_test": _blob("self-test"), "attempts": 9, "held": 9},
             "egress": {"rules": ("declared-tensors", "finite"), "files": 2},
+                "privacy": {"ledger": _blob("ledger")},
         }
     )  # fmt: skip
 

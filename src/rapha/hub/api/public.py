@@ -5,6 +5,7 @@ from fastapi import APIRouter
 import rapha
 from rapha.hub.api.credentials import TheHub
 from rapha.hub.delivery import trusted_keys
+from rapha.records.certified import TrustConfig
 from rapha.records.record import Record
 from rapha.records.wire import TrustedKeys
 
@@ -23,6 +24,12 @@ def keys(hub: TheHub) -> TrustedKeys:
     """The public keys of this hub, its log and its sites, to pin beforehand."""
     with hub.store.reading() as session:
         return trusted_keys(session, hub.signer, hub.desk)
+
+
+@router.get("/trust-config")
+def trust_config(hub: TheHub) -> TrustConfig:
+    """What `sigstore --trust-config` needs to verify receipts of this hub, to fetch beforehand."""
+    return hub.desk.trust_config
 
 
 @router.get("/health")

@@ -1,0 +1,51 @@
+"""The rules of the privacy ledger. Pure: entries in, sums or a refusal out.
+
+A run is reserved, then settled or refunded. What is reserved counts like what is settled: a run that was cut off may have
+let something out. Only a refund, which names its reason, gives anything back, and only of what was not settled.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rapha.policy.rules import SiteRules
+from rapha.records.ledger import START, LedgerEntry, Spend
+from rapha.records.record import Digest, DispatchId
+from rapha.records.release import ReasonCode
+from rapha.records.study import Study
+
+
+def standing(entries: Iterable[LedgerEntry], dispatch: DispatchId) -> LedgerEntry | None:
+    """The last entry of a run, which says how it stands."""
+    return next((entry for entry in reversed(list(entries)) if entry.dispatch == dispatch), None)
+
+
+def spent(entries: Iterable[LedgerEntry], dataset: str | None = None, project: str | None = None) -> Spend:
+    """All that is reserved or settled, of one data set or project where one is named."""
+    last: dict[DispatchId, LedgerEntry] = {}
+    for entry in entries:
+        if dataset in (None, entry.dataset) and project in (None, entry.project):
+            last[entry.dispatch] = entry
+    total = Spend()
+    for entry in last.values():
+        if entry.kind != "refunded":
+            total += entry.spend
+    return total
+
+
+def refusal(entries: Sequence[LedgerEntry], dataset: str, study: Study, rules: SiteRules) -> ReasonCode | None:
+    """Why the study may not be reserved, or None. A study without differential privacy is not refused here."""
+    asked = Spend.of_study(study)
+    if not study.privacy.differential_privacy:
+        return None
+    if rules.privacy is None:
+        return "budget-not-offered"
+    return None if (spent(entries, dataset) + asked).within(rules.privacy.limit) else "budget-exhausted"
+
+
+def broken(entries: Iterable[LedgerEntry]) -> int | None:
+    """The number of the first entry that does not follow from the one before it, or None where the chain is whole."""
+    previous: Digest = START
+    for place, entry in enumerate(entries, start=1):
+        if entry.number != place or entry.previous != previous:
+            return place
+        previous = entry.digest
+    return None

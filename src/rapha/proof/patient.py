@@ -1,0 +1,50 @@
+"""Was I in it? One patient's proof held against the receipts that sign the roots. Pure and offline."""
+
+import hmac
+from collections.abc import Mapping
+
+from rapha.errors import Unproven
+from rapha.proof import patient_tree
+from rapha.proof.claim import SiteClaim
+from rapha.records.patient import RunProof
+from rapha.records.record import Digest
+
+NOT_SHOWN = (
+    "That the run used the committed cohort and nothing else: the hospital says so (tier T0).",
+    "That the hospital has you under this one identifier alone: ask about each under which you were treated.",
+)
+HELD_BY_NOBODY = (
+    "That the token is yours: the hospital computed it. With the secret that it handed you before (--secret) you compute it "
+    "yourself."
+)
+
+
+def check_run(proof: RunProof, claims: Mapping[Digest, SiteClaim], secret: bytes | None) -> bool:
+    """Whether the patient was in that run. `claims`: of receipts that stand, by the approval each names. `secret`: the
+    patient's, 32 bytes, where they have it.
+
+    Raises:
+        Unproven: no such receipt is here, the token is another patient's, or the proof does not lead to the signed root.
+    """
+    # 1. A receipt that stands is of this run.
+    claim = claims.get(proof.approval)
+    if claim is None or claim.release.study_digest != proof.study_digest:
+        raise Unproven(f"no receipt here is of the run under {proof.approval}: give the model folder that has it")
+    # 2. The token is this patient's in this run, and in no other.
+    token = bytes.fromhex(proof.token)
+    if secret is not None and not hmac.compare_digest(patient_tree.token(secret, proof.approval.encode()), token):
+        raise Unproven("the token in the proof is not made from this secret: the proof is about somebody else")
+    # 3. The path leads from the token's place to the root that the hospital signed.
+    found = proof.path.found
+    leaf = None if found is None else (bytes.fromhex(found[0]), bytes.fromhex(found[1]))
+    path = patient_tree.Path(leaf, tuple(bytes.fromhex(one) for one in proof.path.siblings))
+    root = bytes.fromhex(claim.release.cohort.patients_root.removeprefix("sha256:"))
+    committed = patient_tree.check_path(root, token, path)
+    if committed is None:
+        return False
+    # 4. Who was in is shown what is committed to: a fingerprint of their rows.
+    if proof.nonce is None or proof.rows is None:
+        raise Unproven("the proof shows that the patient was in the run, and does not open what was committed to")
+    if patient_tree.commitment(bytes.fromhex(proof.nonce), bytes.fromhex(proof.rows)) != committed:
+        raise Unproven("what the proof says of the patient's rows is not what was committed to")
+    return True

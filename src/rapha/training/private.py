@@ -1,0 +1,165 @@
+"""Train one round with differential privacy: DP-SGD (Abadi et al. 2016, https://arxiv.org/abs/1607.00133, algorithm 1).
+
+1. Who is in a step is drawn row by row, each with the study's `sampling_rate`; nobody at all is a step too.
+2. Each row's gradient, over all parameters together, is shortened to `clip`.
+3. Gaussian noise of `noise_multiplier * clip` is added to their sum.
+4. The sum is divided by a number of the study's own, never by how many rows there are; AdamW does the rest.
+5. The noise that was added is measured, and a round with less of it than it must have does not leave.
+
+Chance is the operating system's, byte for byte: no seed, of the study's or ours, can bring the noise back.
+"""
+
+import math
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from rapha.errors import TrainingFailed
+from rapha.records.private import DifferentialPrivacy
+from rapha.records.study import Study
+from rapha.training.accounting import mechanism_of
+from rapha.training.architectures.network import Network
+from rapha.training.dataset import Floats
+from rapha.training.inputs import Inputs
+from rapha.training.numerics import generator
+from rapha.training.optimizers import make_optimizer
+
+_SHORTER = 1 - 1e-6
+"""Float32 may round a shortened gradient up; this much shorter it stays within `clip`."""
+
+_DEVIATIONS = 6.0
+
+
+def train_privately(study: Study, network: Network, inputs: Inputs, number: int) -> None:
+    """Train the network in place for `local_epochs`. Two calls never give the same weights.
+
+    Raises:
+        TrainingFailed: no rows (`cohort-empty`), a weight that is no number (`not-finite`), the noise is not what it
+            has to be (`noise-missing`), or an architecture whose gradients are not known by row (`not-yet-possible`).
+    """
+    terms = study.privacy.differential_privacy
+    if terms is None:
+        raise TrainingFailed("the study asks for no differential privacy", "internal")
+    if not len(inputs):
+        raise TrainingFailed("there are no training rows: widen the cohort", "cohort-empty")
+    deviation = mechanism_of(study).noise_multiplier * terms.clip
+    check = NoiseCheck(deviation)
+    optimizer = make_optimizer(study.training, network.parameters())
+    network.train()
+    network.noise = generator(study.training.seed, "noise", number)
+    for _ in range(study.training.local_epochs * terms.steps_per_epoch):
+        _step(network, inputs, terms, deviation, study.privacy.min_cohort, check)
+        optimizer.step()
+    network.eval()
+    check.passed()
+    for parameter in network.parameters():
+        if not torch.isfinite(parameter).all():
+            raise TrainingFailed("a weight is no longer a number: lower the learning rate", "not-finite")
+
+
+class NoiseCheck:
+    """Measures the noise that was really added, over a round."""
+
+    def __init__(self, deviation: float) -> None:
+        self._deviation, self._squares, self._count = deviation, 0.0, 0
+
+    def see(self, before: Tensor, after: Tensor) -> None:
+        """A sum of gradients [P], before and after its noise."""
+        self._squares += float(((after - before) ** 2).sum())
+        self._count += before.numel()
+
+    def passed(self) -> None:
+        """Raises TrainingFailed (`noise-missing`) where the noise is six standard errors from what it has to be."""
+        measured = math.sqrt(self._squares / max(self._count, 1))
+        allowed = _DEVIATIONS / math.sqrt(2 * max(self._count, 1)) + 1e-6
+        if not (self._deviation > 0 and abs(measured / self._deviation - 1) <= allowed):
+            raise TrainingFailed("the noise that was added is not what the study's epsilon needs", "noise-missing")
+
+
+def _step(
+    network: Network, inputs: Inputs, terms: DifferentialPrivacy, deviation: float, patients: int, check: NoiseCheck
+) -> None:
+    parameters = list(network.parameters())
+    rows = sampled(len(inputs), terms.sampling_rate)
+    flat = torch.cat([part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip)])
+    noised = flat + torch.from_numpy(gaussian(flat.numel()) * deviation)
+    check.see(flat, noised)
+    noised /= terms.sampling_rate * patients
+    for parameter, part in zip(parameters, torch.split(noised, [p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.reshape(parameter.shape).to(parameter.dtype)
+
+
+def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> list[Tensor]:
+    """The sum over rows of each row's gradient of the loss, none longer than `clip`; one tensor a parameter, in order.
+
+    Of a linear layer the gradient of row i is the outer product of what came back, g_i, and what went in, x_i: so its
+    length is |g_i| |x_i|, and no row's gradient has to be laid out (Goodfellow 2015, https://arxiv.org/abs/1510.01799).
+
+    Raises:
+        TrainingFailed: a parameter is of another kind of layer (`not-yet-possible`).
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    _check_only(layers, network.parameters())
+    if not len(rows):
+        return [torch.zeros_like(parameter) for parameter in network.parameters()]
+    went_in: dict[nn.Module, Tensor] = {}
+    came_back: dict[nn.Module, Tensor] = {}
+
+    def remember(layer: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+        went_in[layer] = given[0].detach()
+        out.register_hook(lambda gradient: came_back.__setitem__(layer, gradient))  # type: ignore[no-untyped-call]
+
+    hooks = [layer.register_forward_hook(remember) for layer in layers]
+    try:
+        loss = binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows], reduction="sum")
+        torch.autograd.grad(loss, [layer.weight for layer in layers])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    lengths = sum(
+        _squares(came_back[layer]) * (_squares(went_in[layer]) + (layer.bias is not None)) for layer in layers
+    )
+    assert isinstance(lengths, Tensor)
+    factor = (clip * _SHORTER / lengths.sqrt()).clamp(max=1.0)
+    whole = torch.isfinite(lengths).unsqueeze(1)  # a row whose gradient is no number counts for nothing
+    sums: dict[Tensor, Tensor] = {}
+    for layer in layers:
+        back = torch.where(whole, came_back[layer] * factor.unsqueeze(1).float(), 0.0)
+        sums[layer.weight] = back.T @ torch.where(whole, went_in[layer], 0.0)
+        if layer.bias is not None:
+            sums[layer.bias] = back.sum(0)
+    return [sums[parameter] for parameter in network.parameters()]
+
+
+def _check_only(layers: list[nn.Linear], parameters: Iterable[nn.Parameter]) -> None:
+    known = {id(p) for layer in layers for p in layer.parameters()}
+    if known != {id(p) for p in parameters}:
+        raise TrainingFailed("this architecture cannot be trained with differential privacy yet", "not-yet-possible")
+
+
+def _squares(values: Tensor) -> Tensor:
+    return values.double().pow(2).sum(1)
+
+
+def sampled(rows: int, rate: float) -> Tensor:
+    """The places of a Poisson sample: each of the rows by itself, with this chance."""
+    chance = np.frombuffer(os.urandom(8 * rows), dtype=np.uint64) >> np.uint64(11)
+    return torch.from_numpy(np.flatnonzero(chance < rate * 2.0**53))
+
+
+def gaussian(count: int) -> Floats:
+    """So many normal numbers, from the operating system's chance.
+
+    Each is half the sum of four: the gaps that float64 leaves in one would tell what was added to (Holohan and
+    Braghin 2021, https://arxiv.org/abs/2107.10138).
+    """
+    pairs = 2 * count
+    bits = np.frombuffer(os.urandom(16 * pairs), dtype=np.uint64) >> np.uint64(11)
+    uniform = ((bits + 0.5) / 2.0**53).reshape(2, pairs)
+    radius, angle = np.sqrt(-2 * np.log(uniform[0])), 2 * np.pi * uniform[1]
+    normal: Floats = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)]).reshape(4, count).sum(0) / 2
+    return normal
