@@ -33,13 +33,13 @@ class Vocabulary:
 
     def stands_for(self, each: CodeSet) -> set[str]:
         """The site's concepts that a code set means: none, where it is its codes and no more."""
-        if not each.descendants:
+        if not (each.descendants or each.mapped):
             return set()
         found: set[str] = set()
         for code in each.codes:
             for term in self.of(each.system, code):
-                roots = {term.concept, *(term.maps_to or ())}
-                below = {t.concept for t in self.terms if roots & set(t.above)}
+                roots = {term.concept, *(term.maps_to or ())} if each.descendants else {term.concept}
+                below = {t.concept for t in self.terms if roots & set(t.above)} if each.descendants else set()
                 found |= roots | below
         return found
 

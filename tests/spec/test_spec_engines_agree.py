@@ -139,10 +139,10 @@ terms = st.builds(
 )
 vocabularies = st.just([]) | st.lists(terms, max_size=8, unique_by=lambda term: term.concept)
 code_sets = st.builds(
-    lambda system, codes, below: {"system": system, "codes": codes, "descendants": below},
+    lambda system, codes, more: {"system": system, "codes": codes, **more},
     st.sampled_from(["local", "local", "other"]),
     st.lists(st.sampled_from([*NAMES, "d", "e"]), min_size=1, max_size=2, unique=True),
-    st.booleans(),
+    st.sampled_from([{}, {"mapped": True}, {"descendants": True}]),
 )
 conversions = st.sampled_from([{}, {"kg": 2.5}, {"kg": {"times": 0.1, "plus": -1.0}, "g": 1000.0}])
 

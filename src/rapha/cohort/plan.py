@@ -13,12 +13,14 @@ from rapha.records.study import DEATH, Study
 
 @dataclass(frozen=True)
 class CodeEntry:
-    """One code of one concept, and whether it stands for all below it and is excluded; the concept by its number."""
+    """One code of one concept: whether it stands for all below it, for what is mapped to it, and is excluded; the concept by
+    its number."""
 
     concept: int
     system: str
     code: str
     descendants: bool = False
+    mapped: bool = False
     excluded: bool = False
 
 
@@ -49,9 +51,9 @@ class Plan:
     numeric: frozenset[str]  # the concepts whose numbers are used
 
     @property
-    def by_hierarchy(self) -> bool:
+    def by_vocabulary(self) -> bool:
         """Whether the site's vocabulary says which codes are meant."""
-        return any(entry.descendants for entry in self.codes)
+        return any(entry.descendants or entry.mapped for entry in self.codes)
 
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
@@ -92,7 +94,8 @@ def _codes(study: Study, used: Iterable[str]) -> Iterator[CodeEntry]:
         concept = study.concepts[name]
         for excluded, sets in ((False, concept.any_of), (True, concept.exclude)):
             for each in sets:
-                yield from (CodeEntry(number, each.system, code, each.descendants, excluded) for code in each.codes)
+                for code in each.codes:
+                    yield CodeEntry(number, each.system, code, each.descendants, each.mapped, excluded)
 
 
 def _reckonings(study: Study, used: Iterable[str]) -> Iterator[Reckoning]:

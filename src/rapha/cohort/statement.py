@@ -66,7 +66,7 @@ def hierarchy_statement(plan: Plan) -> Statement | None:
     """Columns `concept`, `system`, `code`: what is asked for with all below it, where the site cannot say what that is.
     None where nothing is asked for so."""
     bound = Parameters()
-    return Statement(hierarchy(plan, bound), bound.values) if plan.by_hierarchy else None
+    return Statement(hierarchy(plan, bound), bound.values) if any(each.descendants for each in plan.codes) else None
 
 
 def statement_text(study: Study) -> str:

@@ -1,11 +1,11 @@
 """Which events a concept is made of: a study's code sets over the vocabulary that the site has.
 
-A code set is its codes, exactly as they are written. Only with `descendants` is the site's vocabulary asked: then a code is
-also all below it, and an event is of it by what its own code, or the site's concept for it, means. A study without any
-such set asks for nothing but `wanted`.
+A code set is its codes, exactly as they are written. Only with `mapped` or `descendants` is the site's vocabulary asked: then
+an event is of a code by what its own code, or the site's concept for it, means; and with `descendants` a code is also all
+below it. A study without any such set asks for nothing but `wanted`.
 
-    asked    concept, excluded, below, system, code    the codes as the study writes them
-    meant    concept, excluded, stands                 of those with `below`: the site's concepts for them, and all below
+    asked    concept, excluded, meaning, below, system, code    the codes as the study writes them
+    meant    concept, excluded, stands                 of those by their `meaning`: the site's concepts; of `below`, all below too
     coded    concept, excluded, system, code           codes as written, and codes whose concept, or a concept that it
                                                        maps to, is meant
     wanted   concept, system, code                     codes that make an event one of the concept
@@ -13,6 +13,8 @@ such set asks for nothing but `wanted`.
 
 `concept` is the number of a study's concept, `stands` one of the site's, as `events.concept` holds it. What is excluded
 wins, over the code and over the site's concept of an event.
+
+A code that is no standard concept stands for what it maps to only with `below`: the hierarchy is of standard concepts.
 """
 
 from rapha.cohort.parameters import Parameters
@@ -20,15 +22,15 @@ from rapha.cohort.plan import Plan
 
 _ROOTS = """
 named AS (
-  SELECT asked.concept, excluded, concepts.concept AS stands, maps_to
+  SELECT asked.concept, excluded, below, concepts.concept AS stands, CASE WHEN below THEN maps_to END AS maps_to
   FROM asked
   JOIN concepts ON concepts.system = asked.system AND concepts.code = asked.code
-  WHERE below
+  WHERE meaning
 ),
 rooted AS (
-  SELECT concept, excluded, stands FROM named
+  SELECT concept, excluded, below, stands FROM named
   UNION
-  SELECT concept, excluded, unnest(maps_to) FROM named
+  SELECT concept, excluded, below, unnest(maps_to) FROM named
 )"""
 _TERMS = """
 meant AS MATERIALIZED (
@@ -37,6 +39,7 @@ meant AS MATERIALIZED (
   SELECT concept, excluded, descendant
   FROM rooted
   JOIN concept_ancestors ON ancestor = stands
+  WHERE below
 ),
 coded AS MATERIALIZED (
   SELECT concept, excluded, system, code FROM asked
@@ -63,7 +66,7 @@ heard AS MATERIALIZED (
 
 def terms(plan: Plan, bound: Parameters) -> list[str]:
     """The tables up to `wanted`, and up to `heard` where the vocabulary is asked."""
-    return [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_hierarchy else [_written(plan, bound)]
+    return [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_vocabulary else [_written(plan, bound)]
 
 
 def _written(plan: Plan, bound: Parameters) -> str:
@@ -82,6 +85,7 @@ def _asked(plan: Plan, bound: Parameters) -> str:
     columns = {
         "concept": bound.bind([entry.concept for entry in plan.codes], "INTEGER[]"),
         "excluded": bound.bind([entry.excluded for entry in plan.codes], "BOOLEAN[]"),
+        "meaning": bound.bind([entry.descendants or entry.mapped for entry in plan.codes], "BOOLEAN[]"),
         "below": bound.bind([entry.descendants for entry in plan.codes], "BOOLEAN[]"),
         "system": bound.bind([entry.system for entry in plan.codes], "VARCHAR[]"),
         "code": bound.bind([entry.code for entry in plan.codes], "VARCHAR[]"),
@@ -102,9 +106,9 @@ def of_the_study(plan: Plan, columns: str) -> str:
     SELECT wanted.concept, {columns}
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
     JOIN wanted ON wanted.system = events.system AND wanted.code = events.code"""
-    if not plan.by_hierarchy:
+    if not plan.by_vocabulary:
         return by_code
-    if any(entry.excluded and entry.descendants for entry in plan.codes):
+    if any(entry.excluded and (entry.descendants or entry.mapped) for entry in plan.codes):
         by_code += """
     WHERE NOT EXISTS (
       SELECT 1 FROM meant WHERE excluded AND meant.concept = wanted.concept AND meant.stands = events.concept)"""
