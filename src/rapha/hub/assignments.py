@@ -3,6 +3,9 @@
 from sqlalchemy import bindparam, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
+from rapha.canonical import base64_text
+from rapha.errors import Conflict
+from rapha.hub.blobs import Blobs, read
 from rapha.hub.dispatches import own_dispatch
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -12,7 +15,7 @@ from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId
 from rapha.records.site import Dispatch
 from rapha.records.task import Task
-from rapha.records.wire import Assignment, Offer, Poll, Stop, Work
+from rapha.records.wire import INLINE_BYTES, Assignment, Offer, Poll, Stop, Work
 
 _ANYTHING = (
     select(literal(1))
@@ -37,7 +40,7 @@ def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
         own_dispatch(change.session, site, dispatch).stopped = True
 
 
-def next_assignment(store: Store, site: SiteId, poll: Poll) -> Assignment | None:
+def next_assignment(store: Store, blobs: Blobs, site: SiteId, poll: Poll) -> Assignment | None:
     """The next thing for this site, or None. Asking again without having heard gives the same again."""
     with store.reading() as session:
         if session.scalar(_ANYTHING, {"site": site}) is None:
@@ -46,7 +49,9 @@ def next_assignment(store: Store, site: SiteId, poll: Poll) -> Assignment | None
     if not isinstance(found, Work):
         return found
     with store.changing() as change:
-        return found if _lease(change, found.task, site) else None
+        if not _lease(change, found.task, site):
+            return None
+    return found.model_copy(update={"weights": _inline(blobs, found.task.weights)})
 
 
 def _stop(session: Session, site: SiteId) -> Stop | None:
@@ -88,6 +93,18 @@ def _lease(change: Change, task: Task, site: SiteId) -> bool:
         return False
     change.move(row, "leased", f"node:{site}")
     return True
+
+
+def _inline(blobs: Blobs, digest: str | None) -> str | None:
+    """Small weights, to go with the task. None where there are none, or they are large, or no longer here: the node that
+    asks for the blob is told so."""
+    size_bytes = blobs.size_bytes(digest) if digest else None
+    if digest is None or size_bytes is None or size_bytes > INLINE_BYTES:
+        return None
+    try:
+        return base64_text(read(blobs, digest))
+    except Conflict:
+        return None
 
 
 def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
