@@ -29,6 +29,37 @@ _ANYTHING = (
 )
 """Cheap, for the many polls that find nothing: whether this site has any dispatch that is not over, or any open task."""
 
+# Made once, not at each poll: making a statement costs more than running it.
+_TO_STOP = (
+    select(DispatchRow, StudyRow)
+    .join(StudyRow)
+    .where(DispatchRow.site == bindparam("site"), DispatchRow.stopped.is_(False))
+    .where(
+        or_(
+            DispatchRow.state == "failed",
+            DispatchRow.state.in_(("released", "withdrawn")) & StudyRow.state.in_(FINAL["study"]),
+        )
+    )
+    .order_by(StudyRow.created_at)
+    .limit(1)
+)
+_TO_DO = (
+    select(TaskRow)
+    .join(StudyRow, StudyRow.id == TaskRow.study_id)
+    .where(TaskRow.site == bindparam("site"), TaskRow.state.in_(("queued", "leased")))
+    .where(TaskRow.id.not_in(bindparam("held", expanding=True)), StudyRow.state != "paused")
+    .order_by(StudyRow.created_at)
+    .limit(1)
+)
+_TO_DECIDE = (
+    select(DispatchRow, StudyRow)
+    .join(StudyRow)
+    .where(DispatchRow.site == bindparam("site"), DispatchRow.state == "offered")
+    .where(DispatchRow.id.not_in(bindparam("held", expanding=True)))
+    .order_by(StudyRow.created_at)
+    .limit(1)
+)
+
 
 def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
     """The node carried these out: they are not repeated.
@@ -55,15 +86,7 @@ def next_assignment(store: Store, blobs: Blobs, site: SiteId, poll: Poll) -> Ass
 
 
 def _stop(session: Session, site: SiteId) -> Stop | None:
-    over = StudyRow.state.in_(FINAL["study"])
-    row = session.execute(
-        select(DispatchRow, StudyRow)
-        .join(StudyRow)
-        .where(DispatchRow.site == site, DispatchRow.stopped.is_(False))
-        .where(or_(DispatchRow.state == "failed", (DispatchRow.state.in_(("released", "withdrawn"))) & over))
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.execute(_TO_STOP, {"site": site}).first()
     if row is None:
         return None
     dispatch, study = row
@@ -73,14 +96,7 @@ def _stop(session: Session, site: SiteId) -> Stop | None:
 
 def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
     """A task that waits, or that was given out and is not in the node's hands."""
-    row = session.scalars(
-        select(TaskRow)
-        .join(StudyRow, StudyRow.id == TaskRow.study_id)
-        .where(TaskRow.site == site, TaskRow.state.in_(("queued", "leased")), TaskRow.id.not_in(poll.holding))
-        .where(StudyRow.state != "paused")
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.scalars(_TO_DO, {"site": site, "held": list(poll.holding)}).first()
     return Work(task=Task.from_bytes(row.task)) if row else None
 
 
@@ -108,13 +124,7 @@ def _inline(blobs: Blobs, digest: str | None) -> str | None:
 
 
 def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
-    row = session.execute(
-        select(DispatchRow, StudyRow)
-        .join(StudyRow)
-        .where(DispatchRow.site == site, DispatchRow.state == "offered", DispatchRow.id.not_in(poll.considering))
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.execute(_TO_DECIDE, {"site": site, "held": list(poll.considering)}).first()
     if row is None:
         return None
     dispatch, study = row
