@@ -1,6 +1,6 @@
 """What a node that asks for work is given: first what to stop, then what to do, then what to decide on."""
 
-from sqlalchemy import bindparam, exists, literal, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_text
@@ -17,48 +17,34 @@ from rapha.records.site import Dispatch
 from rapha.records.task import Task
 from rapha.records.wire import INLINE_BYTES, Assignment, Offer, Poll, Stop, Work
 
-_ANYTHING = (
-    select(literal(1))
-    .where(
-        or_(
-            exists().where(DispatchRow.site == bindparam("site"), DispatchRow.stopped.is_(False)),
-            exists().where(TaskRow.site == bindparam("site"), TaskRow.state.in_(("queued", "leased"))),
-        )
-    )
-    .limit(1)
+# Statements are made once, not at each poll: making one costs more than running it.
+_STOPPED = (
+    DispatchRow.site == bindparam("site"),
+    DispatchRow.stopped.is_(False),
+    DispatchRow.study_id == StudyRow.id,
+    or_(
+        DispatchRow.state == "failed",
+        DispatchRow.state.in_(("released", "withdrawn")) & StudyRow.state.in_(FINAL["study"]),
+    ),
 )
-"""Cheap, for the many polls that find nothing: whether this site has any dispatch that is not over, or any open task."""
-
-# Made once, not at each poll: making a statement costs more than running it.
-_TO_STOP = (
-    select(DispatchRow, StudyRow)
-    .join(StudyRow)
-    .where(DispatchRow.site == bindparam("site"), DispatchRow.stopped.is_(False))
-    .where(
-        or_(
-            DispatchRow.state == "failed",
-            DispatchRow.state.in_(("released", "withdrawn")) & StudyRow.state.in_(FINAL["study"]),
-        )
-    )
-    .order_by(StudyRow.created_at)
-    .limit(1)
+_OPEN = (
+    TaskRow.site == bindparam("site"),
+    TaskRow.state.in_(("queued", "leased")),
+    TaskRow.id.not_in(bindparam("holding", expanding=True)),
+    TaskRow.study_id == StudyRow.id,
+    StudyRow.state != "paused",
 )
-_TO_DO = (
-    select(TaskRow)
-    .join(StudyRow, StudyRow.id == TaskRow.study_id)
-    .where(TaskRow.site == bindparam("site"), TaskRow.state.in_(("queued", "leased")))
-    .where(TaskRow.id.not_in(bindparam("held", expanding=True)), StudyRow.state != "paused")
-    .order_by(StudyRow.created_at)
-    .limit(1)
+_OFFERED = (
+    DispatchRow.site == bindparam("site"),
+    DispatchRow.state == "offered",
+    DispatchRow.id.not_in(bindparam("considering", expanding=True)),
+    DispatchRow.study_id == StudyRow.id,
 )
-_TO_DECIDE = (
-    select(DispatchRow, StudyRow)
-    .join(StudyRow)
-    .where(DispatchRow.site == bindparam("site"), DispatchRow.state == "offered")
-    .where(DispatchRow.id.not_in(bindparam("held", expanding=True)))
-    .order_by(StudyRow.created_at)
-    .limit(1)
-)
+_TO_STOP = select(DispatchRow, StudyRow).where(*_STOPPED).order_by(StudyRow.created_at).limit(1)
+_TO_DO = select(TaskRow).where(*_OPEN).order_by(StudyRow.created_at).limit(1)
+_TO_DECIDE = select(DispatchRow, StudyRow).where(*_OFFERED).order_by(StudyRow.created_at).limit(1)
+_WHAT = select(exists().where(*_STOPPED), exists().where(*_OPEN), exists().where(*_OFFERED))
+"""Which of the three there is, in one question: most polls find none."""
 
 
 def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
@@ -73,12 +59,14 @@ def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
 
 def next_assignment(store: Store, blobs: Blobs, site: SiteId, poll: Poll) -> Assignment | None:
     """The next thing for this site, or None. Asking again without having heard gives the same again."""
+    asked = {"site": site, "holding": list(poll.holding), "considering": list(poll.considering)}
     with store.reading() as session:
-        if session.scalar(_ANYTHING, {"site": site}) is None:
-            return None
-        found = _stop(session, site) or _task(session, site, poll) or _offer(session, site, poll)
-    if not isinstance(found, Work):
-        return found
+        stops, works, offers = session.execute(_WHAT, asked).tuples().one()
+        if stops or not works:
+            return _stop(session, site) if stops else _offer(session, site, poll) if offers else None
+        found = _task(session, site, poll)
+    if found is None:
+        return None
     with store.changing() as change:
         if not _lease(change, found.task, site):
             return None
@@ -96,7 +84,7 @@ def _stop(session: Session, site: SiteId) -> Stop | None:
 
 def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
     """A task that waits, or that was given out and is not in the node's hands."""
-    row = session.scalars(_TO_DO, {"site": site, "held": list(poll.holding)}).first()
+    row = session.scalars(_TO_DO, {"site": site, "holding": list(poll.holding)}).first()
     return Work(task=Task.from_bytes(row.task)) if row else None
 
 
@@ -124,7 +112,7 @@ def _inline(blobs: Blobs, digest: str | None) -> str | None:
 
 
 def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
-    row = session.execute(_TO_DECIDE, {"site": site, "held": list(poll.considering)}).first()
+    row = session.execute(_TO_DECIDE, {"site": site, "considering": list(poll.considering)}).first()
     if row is None:
         return None
     dispatch, study = row

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 import numpy as np
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes, digest
@@ -24,9 +25,19 @@ from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
 from rapha.records.wire import UpdateParcel
 
+_AWAITED = select(
+    exists().where(
+        TaskRow.study_id == bindparam("study"),
+        TaskRow.number == bindparam("number"),
+        TaskRow.state.in_(("queued", "leased")),
+    )
+)
+"""Whether a task of the round is still open."""
 
-def receive_update(store: Store, blobs: Blobs, site: SiteId, parcel: UpdateParcel) -> str:
-    """Check an update and take it; the study's id. The same twice is the same as once.
+
+def receive_update(store: Store, blobs: Blobs, site: SiteId, parcel: UpdateParcel) -> str | None:
+    """Check an update and take it. The study's id, where it is to be driven: not while others of its round are awaited.
+    The same twice is the same as once.
 
     1. The task is this site's, open, and the update answers it: round, work, study, the weights it started from.
     2. The weights came with it, and are those it names; or the blob is here and this site uploaded it.
@@ -63,7 +74,9 @@ def receive_update(store: Store, blobs: Blobs, site: SiteId, parcel: UpdateParce
                     draft.keep()  # under the write lock, so that no sweep comes before the row that needs it
                 facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
                 finish(change, row, update, update.weights_out, facts)
-    return row.study_id
+            change.session.flush()
+            awaited = change.session.scalar(_AWAITED, {"study": row.study_id, "number": row.number})
+    return None if awaited else row.study_id
 
 
 def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:

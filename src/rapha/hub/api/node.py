@@ -38,7 +38,7 @@ def profile(hub: TheHub, site: Site, profile_: SiteProfile) -> None:
 
 
 @router.post("/work", response_model=Assignment, responses={204: {"description": "Nothing within wait_seconds"}})
-async def work(hub: TheHub, site: Site, poll: Poll) -> Assignment | Response:
+async def work(hub: TheHub, site: Site, poll: Poll) -> Response:
     """Wait for something to do, at most `wait_seconds`."""
     if poll.stopped:
         await run_in_threadpool(_acknowledge, hub, site, poll)
@@ -46,7 +46,9 @@ async def work(hub: TheHub, site: Site, poll: Poll) -> Assignment | Response:
     with hub.bell.listening(f"site:{site}") as listener:
         while True:
             if found := await run_in_threadpool(next_assignment, hub.store, hub.blobs, site, poll):
-                return found
+                return Response(
+                    found.model_dump_json(), media_type="application/json"
+                )  # a record needs no second check
             left = until - time.monotonic()
             if left <= 0 or hub.bell.closed or not await listener.wait(left):
                 return Response(status_code=204)
@@ -91,8 +93,10 @@ def update(hub: TheHub, site: Site, task: str, answer: UpdateParcel) -> None:
     """Hand in a round, with its weights where they are small; larger ones are uploaded first. An update that is not as
     declared fails the task: 422."""
     _check_same(task, answer.update.task)
-    with hub.driven_after(task):
-        tasks.receive_update(hub.store, hub.blobs, site, answer)
+    with hub.driven_if_refused(task):
+        study = tasks.receive_update(hub.store, hub.blobs, site, answer)
+    if study:
+        hub.conductor.nudge(study)
 
 
 @router.post("/tasks/{task}/failure", status_code=204)
