@@ -66,11 +66,11 @@ def init(
 def ingest(
     home: Folder,
     mapping: Annotated[
-        Path, typer.Argument(help="the mapping file (YAML); docs/tables.md and docs/fhir.md explain it")
+        Path, typer.Argument(help="the mapping file (YAML); docs/tables.md, docs/fhir.md ... explain it")
     ],
-    data: Annotated[Path, typer.Argument(help="the folder with the tables or the FHIR export")],
+    data: Annotated[Path, typer.Argument(help="the folder with the data")],
 ) -> None:
-    """Fill the timeline from tables or a FHIR export. Safe to run twice; bad rows are set aside, with file and line.
+    """Fill the timeline from tables, OMOP, FHIR, MEDS or variant calls. Safe to run twice; bad rows are set aside, with file and line.
 
     Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
     """

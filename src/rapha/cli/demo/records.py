@@ -1,7 +1,7 @@
 """Which record the demonstration deals to its hospitals: a real one where the study can be done on one, else a made-up one.
 
 A record is a module with `deal(out_dir, hospitals)`, which writes one folder for each hospital with its tables and
-`hospital.mapping.yaml`, and `ABOUT`, a line that says what it is and whether it is real.
+`hospital.mapping.yaml` (and further `*.mapping.yaml`, read after it), and `ABOUT`, a line that says what it is and whether it is real.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from typing import Protocol, cast
 from rapha.errors import ConfigurationError
 
 REAL = "rapha.cli.demo.record"
-MADE_UP = {"report-classification": "rapha.cli.demo.made_up_reports"}
+MADE_UP = {
+    "polygenic-risk": "rapha.cli.demo.made_up_genomes",
+    "report-classification": "rapha.cli.demo.made_up_reports",
+}
 """Examples that no public record at hand can show, and the module that makes one up."""
 
 

@@ -130,15 +130,21 @@ class Town:
         (self.hospital(site) / "rules.yaml").write_text(text, encoding="utf-8")
 
     def ingest(self) -> dict[str, str]:
-        """Fill every timeline, one process per hospital; what each said, by site."""
-        running = {site: self._ingest(site) for site in self.sites}
-        said = {}
-        for site, process in running.items():
-            output, errors = process.communicate()
-            if process.returncode:
-                raise RaphaError(f"{site}: ingest failed: {errors.decode(errors='replace').strip()[-400:]}")
-            said[site] = output.decode()
+        """Fill every timeline, one process per hospital, `hospital.mapping.yaml` first; what each said, by site."""
+        said: dict[str, str] = {}
+        mappings = {site: self._mappings(site) for site in self.sites}
+        for turn in range(max(map(len, mappings.values()))):
+            running = {site: self._ingest(site, of[turn]) for site, of in mappings.items() if turn < len(of)}
+            for site, process in running.items():
+                output, errors = process.communicate()
+                if process.returncode:
+                    raise RaphaError(f"{site}: ingest failed: {errors.decode(errors='replace').strip()[-400:]}")
+                said[site] = said.get(site, "") + output.decode()
         return said
+
+    def _mappings(self, site: str) -> list[Path]:
+        found = sorted(self.data(site).glob("*.mapping.yaml"))
+        return sorted(found, key=lambda path: path.name != "hospital.mapping.yaml")
 
     def start_agents(self) -> None:
         """Start every hospital's agent."""
@@ -183,8 +189,7 @@ class Town:
             if process.poll() is not None:
                 raise RaphaError(f"{name} has ended: read {self.home / 'logs' / f'{name}.log'}")
 
-    def _ingest(self, site: str) -> "subprocess.Popen[bytes]":
-        mapping = self.data(site) / "hospital.mapping.yaml"
+    def _ingest(self, site: str, mapping: Path) -> "subprocess.Popen[bytes]":
         words = [*_RAPHA, "node", "ingest", str(self.hospital(site)), str(mapping), str(self.data(site))]
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
 

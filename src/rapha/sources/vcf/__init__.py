@@ -1,0 +1,15 @@
+"""Variant calls (VCF, BCF, gVCF) into the timeline: the variants that a site names, and polygenic scores.
+
+mapping.py    the words of the mapping file
+build.py      which reference genome a file is called against, by its contigs
+variants.py   one spelling for a variant: split, trimmed, without `chr`
+calls.py      a file's records -> a dosage for each sample and variant, or unknown
+scores.py     a PGS Catalog scoring file -> a score for each sample
+samples.py    which sample is whose, and since when that is known
+event_rows.py dosages and scores -> events
+ingest.py     the whole way
+"""
+
+from rapha.sources.vcf.ingest import ingest
+
+__all__ = ["ingest"]

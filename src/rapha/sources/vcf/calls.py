@@ -1,0 +1,205 @@
+"""Records of a call file -> how many copies of each wanted variant a sample has: 0, 1, 2, or unknown.
+
+0 is a statement: somebody looked, and the reference was there. It comes from a record of the variant, from another record
+of the position in which the sample has the reference alone, or from a gVCF block over it. A block does not show the reference
+bases inside it: it speaks of variants whose reference the mapping states, not of those that only a score asks for. Where no
+record is, nothing is known.
+A half call (`0/.`), a call below the mapping's quality and a record that failed its filters are unknown. What two records say
+differently is unknown too, and told.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.vcf.build import check_build, chromosome
+from rapha.sources.vcf.mapping import Quality
+from rapha.sources.vcf.variants import Variant, is_plain, trimmed
+
+Dosages = npt.NDArray[np.int8]
+UNKNOWN = -1
+SAID_TWICE = "says of a variant and sample what another record says differently"
+
+
+class Wanted:
+    """The variants to look for, by name and by region; `scored` by name too, of which one of the alleles is the reference."""
+
+    def __init__(self, variants: Iterable[Variant], regions: Iterable[str], scored: Iterable[Variant] = ()) -> None:
+        self._stated = frozenset(variants)
+        self.variants = self._stated | frozenset(scored)
+        self._positions: dict[str, list[int]] = defaultdict(list)
+        self._at: dict[tuple[str, int], list[Variant]] = defaultdict(list)
+        for variant in sorted(self.variants):
+            self._positions[variant.chromosome].append(variant.position)
+            self._at[variant.chromosome, variant.position].append(variant)
+        self._regions: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for region in regions:
+            place, _, span = region.partition(":")
+            start, _, end = span.partition("-")
+            self._regions[place].append((int(start), int(end)))
+        self._spans = {place: self._merged(place) for place in {*self._regions, *self._positions}}
+
+    def named(self, place: str, start: int, end: int) -> Iterator[Variant]:
+        """The named variants whose position lies in a stretch, ends included."""
+        positions = self._positions.get(place, [])
+        for at in sorted(set(positions[bisect_left(positions, start) : bisect_right(positions, end)])):
+            yield from self._at[place, at]
+
+    def has_reference(self, variant: Variant, position: int, bases: str) -> bool:
+        """Whether a record that begins at a position with these bases shows, or may be held to show, its reference."""
+        offset = variant.position - position
+        shown = bases[offset : offset + len(variant.reference)]
+        if len(shown) < len(variant.reference):
+            return variant in self._stated and variant.reference.startswith(shown)
+        return shown == variant.reference
+
+    def takes(self, variant: Variant) -> bool:
+        """Whether the variant is named, or lies in a region."""
+        return variant in self.variants or any(
+            start <= variant.position <= end for start, end in self._regions.get(variant.chromosome, ())
+        )
+
+    def touches(self, place: str, start: int, end: int) -> bool:
+        """Whether anything in a stretch could be wanted. Asked of every record, so it is quick."""
+        if place not in self._spans:
+            return False
+        starts, ends = self._spans[place]
+        at = bisect_right(starts, end)
+        return at > 0 and ends[at - 1] >= start
+
+    def _merged(self, place: str) -> tuple[list[int], list[int]]:
+        """Starts and ends of the stretches that are wanted, in order, none overlapping another."""
+        starts: list[int] = []
+        ends: list[int] = []
+        for start, end in sorted([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))]):
+            if ends and start <= ends[-1]:
+                ends[-1] = max(ends[-1], end)
+            else:
+                starts.append(start)
+                ends.append(end)
+        return starts, ends
+
+
+class Calls:
+    """`dosage` [S] of each variant found, for the samples in the order given; collected file by file."""
+
+    def __init__(self, samples: list[str], wanted: Wanted, quality: Quality, build: str) -> None:
+        self.samples = samples
+        self.dosage: dict[Variant, Dosages] = {}
+        self.records: dict[str, int] = {}
+        self.aside: dict[str, Counter[str]] = {}
+        self.lines: list[tuple[str, int, str]] = []
+        self.on_trust: list[str] = []
+        self._place = {sample: at for at, sample in enumerate(samples)}
+        self._wanted, self._quality, self._build = wanted, quality, build
+
+    def read(self, path: Path) -> None:
+        """Take in one file.
+
+        Raises:
+            SourceError: it cannot be read, is of another build, or has none of the samples.
+            ConfigurationError: the `genomics` extra is not installed.
+        """
+        calls = _open(path)
+        lengths = dict(zip(calls.seqnames, _lengths(calls), strict=False))
+        if not check_build(path.name, lengths, self._build):
+            self.on_trust.append(path.name)
+        columns = [(at, self._place[name]) for at, name in enumerate(calls.samples) if name in self._place]
+        if not columns:
+            raise SourceError(
+                f"{path.name}: none of its samples is in the file of samples: see `samples` of the mapping"
+            )
+        self._read(path.name, calls, np.array(columns, dtype=np.int64))
+
+    def _read(self, name: str, calls: Any, columns: npt.NDArray[np.int64]) -> None:
+        self.records[name], self.aside[name] = 0, Counter()
+        places: dict[str, str] = {}
+        for record in _records(calls, name, self.records):
+            contig = record.CHROM
+            place = places[contig] if contig in places else places.setdefault(contig, chromosome(contig))
+            if self._wanted.touches(place, record.POS, max(record.POS, record.end)) and (
+                reason := self._take(record, place, columns)
+            ):
+                self.aside[name][reason] += 1
+                self.lines.append((name, self.records[name], reason))
+
+    def _take(self, record: Any, place: str, columns: npt.NDArray[np.int64]) -> str | None:
+        """What a record says; or why it says nothing."""
+        filters = record.FILTERS or ["PASS"]
+        if not set(filters) <= set(self._quality.filters):
+            return "failed a filter that the mapping does not take"
+        if record.genotypes is None or not len(record.genotypes):
+            return "has no genotypes"
+        alleles = record.genotype.array()[columns[:, 0]][:, :-1]
+        present = alleles != -2  # -2 fills up a haploid call
+        known = ((alleles >= 0) | ~present).all(axis=1) & present.any(axis=1) & self._good(record, columns[:, 0])
+        only_reference = known & ((alleles == 0) | ~present).all(axis=1)
+        reason = None
+        said: set[Variant] = set()
+        for at, alternative in enumerate(record.ALT, 1):
+            if not (is_plain(alternative) and is_plain(record.REF)):
+                if alternative not in ("<NON_REF>", "<*>"):
+                    reason = "has an allele that is no plain change of bases"
+                continue
+            variant = trimmed(place, record.POS, record.REF, alternative)
+            if self._wanted.takes(variant):
+                copies = np.where(known, (alleles == at).sum(axis=1), UNKNOWN)
+                reason = self._say(variant, copies, columns[:, 1]) or reason
+                said.add(variant)
+        for variant in self._wanted.named(place, record.POS, max(record.POS, record.end)):
+            if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF):
+                reason = self._say(variant, np.where(only_reference, 0, UNKNOWN), columns[:, 1]) or reason
+        return reason
+
+    def _good(self, record: Any, of: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        good = np.ones(len(of), dtype=np.bool_)
+        if self._quality.least_quality and record.gt_quals is not None:
+            good &= record.gt_quals[of] >= self._quality.least_quality
+        if self._quality.least_depth and record.gt_depths is not None:
+            good &= record.gt_depths[of] >= self._quality.least_depth
+        return good
+
+    def _say(self, variant: Variant, copies: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> str | None:
+        held = self.dosage.setdefault(variant, np.full(len(self.samples), UNKNOWN, dtype=np.int8))
+        before, new = held[places], copies.astype(np.int8)
+        differs = (before >= 0) & (new >= 0) & (before != new)
+        held[places] = np.where(differs, UNKNOWN, np.where(new >= 0, new, before))
+        return SAID_TWICE if differs.any() else None
+
+
+def _open(path: Path) -> Any:
+    try:
+        from cyvcf2 import VCF
+    except ImportError:
+        raise ConfigurationError("variant calls need an extra: pip install 'rapha[genomics]'") from None
+    try:
+        return VCF(str(path), gts012=False)
+    except Exception:
+        raise SourceError(f"{path.name}: cannot be read as VCF or BCF") from None
+
+
+def _records(calls: Any, name: str, count: dict[str, int]) -> Iterator[Any]:
+    """The records of a file, counted as they come."""
+    records = iter(calls)
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except Exception:  # htslib's complaints have no class of their own
+            raise SourceError(f"{name}: damaged after {count[name]:,} records") from None
+        count[name] += 1
+        yield record
+
+
+def _lengths(calls: Any) -> list[int]:
+    try:
+        return list(calls.seqlens)
+    except AttributeError:  # a header without lengths
+        return []

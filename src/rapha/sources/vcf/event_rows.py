@@ -1,0 +1,56 @@
+"""Dosages and scores as events.
+
+    kind         system               code               num      polarity
+    variant      variant:GRCh38       19-44908684-T-C    copies   affirmed where there are any, negated where there are none
+    measurement  dosage:GRCh38        19-44908684-T-C    copies   affirmed: 0 is a number too
+    measurement  pgs                  PGS000018          score    affirmed
+
+So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from rapha.sources.vcf.calls import Dosages
+from rapha.sources.vcf.samples import Sample
+from rapha.sources.vcf.scores import Scores
+from rapha.sources.vcf.variants import Variant
+
+Row = dict[str, Any]
+
+
+class EventRows:
+    """Makes the rows of one batch. `keys`: the subject key of each sample, in the order of the dosages."""
+
+    def __init__(
+        self, source: str, batch: str, version: str, build: str, samples: list[Sample], keys: list[int]
+    ) -> None:
+        self._fixed = {"precision": "second", "status": "final", "source_version": version, "ingest_batch": batch,
+                       "deleted": False}  # fmt: skip
+        self._source, self._build, self._samples, self._keys = source, build, samples, keys
+
+    def of_variants(self, dosage: Mapping[Variant, Dosages]) -> Iterator[Row]:
+        """Two events for each sample and variant that is called."""
+        for variant in sorted(dosage):
+            copies = dosage[variant]
+            for at in np.flatnonzero(copies >= 0).tolist():
+                number, polarity = float(copies[at]), "affirmed" if copies[at] else "negated"
+                yield self._row(at, "variant", f"variant:{self._build}", str(variant), number, polarity)
+                yield self._row(at, "measurement", f"dosage:{self._build}", str(variant), number, "affirmed")
+
+    def of_score(self, name: str, scores: Scores) -> Iterator[Row]:
+        """One event for each sample that has the score."""
+        for at in np.flatnonzero(np.isfinite(scores.score)).tolist():
+            yield self._row(at, "measurement", "pgs", name, float(scores.score[at]), "affirmed")
+
+    def _row(self, at: int, kind: str, system: str, code: str, number: float, polarity: str) -> Row:
+        sample = self._samples[at]
+        reference = hashlib.sha256(f"{self._source}\x1f{sample.name}\x1f{system}\x1f{code}".encode()).hexdigest()[:32]
+        return self._fixed | {
+            "subject_key": self._keys[at], "event_id": reference, "kind": kind, "t_start": sample.taken,
+            "t_available": sample.known, "utc_offset_minutes": 0, "system": system, "code": code, "num": number,
+            "polarity": polarity, "source_ref": f"sample#{reference[:8]}",
+        }  # fmt: skip

@@ -1,0 +1,138 @@
+"""The way from a mapping and a folder of call files to one batch in the timeline."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from rapha.canonical import digest_file
+from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.vcf.calls import Calls, Wanted
+from rapha.sources.vcf.event_rows import EventRows, Row
+from rapha.sources.vcf.mapping import Mapping
+from rapha.sources.vcf.samples import Aside, Sample, read_samples
+from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
+from rapha.sources.vcf.variants import parse
+from rapha.timeline.manifest import Table
+from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.pseudonym import batch_id, subject_key
+from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.schema import TABLES
+from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+
+READING = 1
+"""Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
+_ROWS_AT_ONCE = 1 << 16
+
+
+def ingest(
+    mapping_path: Path, data: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
+) -> IngestReport:
+    """As `rapha.timeline.report.Ingest`; `data` is the folder with the calls, the samples and the scoring files."""
+    if len(site_secret) < SHORTEST_SECRET_BYTES:
+        raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
+    mapping = read_mapping(mapping_path, Mapping)
+    versions = {name: _version(data, name) for name in _files(mapping)}
+    batch = batch_id(site_secret, READING, mapping.digest, versions)
+    if live := is_written(timeline_dir, mapping.source, batch):
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
+    samples, aside = read_samples(data, mapping.samples)
+    scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
+    calls = _calls(mapping, data, samples, scorings, progress or silent)
+    scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
+    keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
+    rows = EventRows(mapping.source, batch, versions[mapping.files[0]], mapping.build, samples, keys)
+    with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
+        duck.execute("SET TimeZone = 'UTC'")
+        tables = _tables(duck, _events(mapping, rows, calls, scorings, scores), sorted(set(keys)), batch)
+        timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        listing = _set_aside_csv(mapping, calls, aside)
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
+    report = IngestReport.of(mapping.source, batch, written.rows, _reports(mapping, samples, calls, aside), False)
+    return report.model_copy(update={"notes": _notes(calls, scorings, scores)})
+
+
+def _files(mapping: Mapping) -> list[str]:
+    return [*mapping.files, mapping.samples.file, *(each.file for each in mapping.scores)]
+
+
+def _version(data: Path, name: str) -> str:
+    if not (data / name).is_file():
+        raise SourceError(f"{data / name} is missing")
+    return digest_file(data / name)
+
+
+def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[Scoring], progress: Progress) -> Calls:
+    scored = {variant for scoring in scorings for variant in scoring.variants()}
+    wanted = Wanted(map(parse, mapping.variants), mapping.regions, scored)
+    calls = Calls([sample.name for sample in samples], wanted, mapping.quality, mapping.build)
+    for done, name in enumerate(mapping.files):
+        progress(name, done, len(mapping.files))
+        calls.read(data / name)
+    progress(mapping.files[-1], len(mapping.files), len(mapping.files))
+    return calls
+
+
+def _events(
+    mapping: Mapping, rows: EventRows, calls: Calls, scorings: list[Scoring], scores: list[Scores]
+) -> Iterable[Row]:
+    """Of the variants that the mapping names; what only a score asked for becomes no event of its own."""
+    own = Wanted(map(parse, mapping.variants), mapping.regions)
+    yield from rows.of_variants({variant: of for variant, of in calls.dosage.items() if own.takes(variant)})
+    for scoring, of in zip(scorings, scores, strict=True):
+        yield from rows.of_score(scoring.name, of)
+
+
+def _tables(
+    duck: duckdb.DuckDBPyConnection, events: Iterable[Row], keys: list[int], batch: str
+) -> dict[Table, duckdb.DuckDBPyRelation]:
+    """Who has a sample is a patient; their birth, sex and observation are told by another source of the same people."""
+    source = iter(events)
+    parts = []
+    while part := list(islice(source, _ROWS_AT_ONCE)):
+        parts.append(pa.Table.from_pylist(part, schema=TABLES["events"]))
+    subjects = [{"subject_key": key, "opted_out": False, "ingest_batch": batch} for key in keys]
+    return {
+        "events": duck.from_arrow(pa.concat_tables(parts) if parts else TABLES["events"].empty_table()),
+        "subjects": duck.from_arrow(pa.Table.from_pylist(subjects, schema=TABLES["subjects"])),
+        "observation_periods": duck.from_arrow(TABLES["observation_periods"].empty_table()),
+    }
+
+
+def _reports(mapping: Mapping, samples: list[Sample], calls: Calls, aside: list[Aside]) -> tuple[FileReport, ...]:
+    listed = FileReport(
+        file=mapping.samples.file, rows=len(samples) + len(aside), events=0,
+        set_aside=dict(sorted(Counter(each.reason for each in aside).items())),
+    )  # fmt: skip
+    files = (
+        FileReport(file=name, rows=calls.records[name], events=0, set_aside=dict(sorted(calls.aside[name].items())))
+        for name in mapping.files
+    )
+    return (listed, *files)
+
+
+def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple[str, ...]:
+    notes = [f"{name}: its header does not show the build, which is taken from the mapping" for name in calls.on_trust]
+    for scoring, of in zip(scorings, scores, strict=True):
+        have = int((of.score == of.score).sum())
+        notes.append(
+            f"{scoring.name}: {of.found:,} of {of.lines:,} variants are called here, {scoring.ambiguous:,} cannot be told "
+            f"apart by strand; {have:,} samples have the score"
+        )
+    return tuple(notes)
+
+
+def _set_aside_csv(mapping: Mapping, calls: Calls, aside: list[Aside]) -> bytes:
+    """File, record or line, reason; no genotype, sample or patient."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "line", "reason"))
+    writer.writerows((mapping.samples.file, each.line, each.reason) for each in aside)
+    writer.writerows(calls.lines)
+    return text.getvalue().encode()
