@@ -3,6 +3,7 @@
 Times are written as a hospital would: "2010", "2010-05-03" or "2010-05-03 08:00", all UTC.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
 from rapha.timeline.schema import TABLES
@@ -55,11 +57,17 @@ class Event:
     until: str | None = None  # when it ended: of a stay
     unit: str | None = None
     ucum: str | None = None
+    note: str | None = None  # the text of the asset that it points at
+    asset: str | None = None  # the name of one that is not here
 
 
 def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Event]) -> Timeline:
     """Write the folder and open it."""
-    people = list(people)
+    people, events = list(people), list(events)
+    contents = Contents(folder, "spec", "0" * 32)
+    for event in events:
+        if event.note is not None:
+            contents.add(event.patient, "note", event.note.encode())
     rows = {
         "events": [_event_row(event, number) for number, event in enumerate(events)],
         "subjects": [_subject_row(person) for person in people],
@@ -69,11 +77,14 @@ def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Even
             for start, end in person.observed
         ],
     }
-    for name, schema in TABLES.items():
+    tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in TABLES.items()}
+    if any(event.note is not None for event in events):
+        tables["assets"] = contents.table()
+    for name, table in tables.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(rows[name], schema=schema), folder / name / "b.parquet")
-    files = {name: (f"{name}/b.parquet",) for name in TABLES}
-    counts = {name: len(listed) for name, listed in rows.items()}
+        pq.write_table(table, folder / name / "b.parquet")
+    files = {name: (f"{name}/b.parquet",) for name in tables}
+    counts = {name: len(table) for name, table in tables.items()}
     batch = Batch(source="spec", batch="0" * 32, mapping="sha256:" + "0" * 64, files=files, rows=counts)
     (folder / NAME).write_bytes(Manifest(batches=(batch,)).as_bytes())
     return open_timeline(folder)
@@ -101,6 +112,7 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "source_version": "1",
         "ingest_batch": "b",
         "deleted": event.deleted,
+        "asset": event.asset if event.note is None else hashlib.sha256(event.note.encode()).hexdigest(),
     }
 
 

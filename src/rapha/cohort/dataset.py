@@ -1,8 +1,9 @@
 """The frozen rows as a file: same rows, same bytes. Arrow IPC, uncompressed, no identifiers.
 
 Columns: `split` int8; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
-value: float64, days: float32>> where asked; then `label` int8; or `value` float64; or
-`time` float64 (days), `event` int8 and, where the study names competing events, `cause` int8.
+value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
+nullable; then `label` int8; or `value` float64; or `time` float64 (days), `event` int8 and, where the study names
+competing events, `cause` int8.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from rapha.canonical import digest_file
+from rapha.cohort.dense import DenseColumn
+from rapha.records.dense import DenseFeature
 from rapha.records.feature import Feature, SequenceFeature
 from rapha.timeline.writer import space_watched, write_beside
 
@@ -21,7 +24,7 @@ BATCH_ROWS = 65_536
 
 
 def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence[str]) -> "pa.Table":
-    """The dataset's table from the kept rows of a cohort statement.
+    """The dataset's table from the kept rows of a cohort statement; a dense feature is the name of its asset as yet.
 
     Every buffer is made anew, with zeros where a value is missing: what lies under a null would else be chance, and
     the bytes would differ from run to run.
@@ -30,28 +33,45 @@ def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence
 
     columns = {"split": _integers(answer["split"])}
     for number, feature in enumerate(features):
-        if not isinstance(feature, SequenceFeature):
+        if not isinstance(feature, SequenceFeature | DenseFeature):
             columns[feature.name] = _reals(answer[f"f{number}"], pa.float64())
     for number, feature in enumerate(features):
         if isinstance(feature, SequenceFeature):
             columns[feature.name] = _sequences(answer[f"f{number}"])
+    for number, feature in enumerate(features):
+        if isinstance(feature, DenseFeature):
+            columns[feature.name] = answer[f"f{number}"].combine_chunks()
     for label in labels:
         real = label in ("time", "value")
         columns[label] = _reals(answer[label], pa.float64()) if real else _integers(answer[label])
     return pa.table(columns)
 
 
-def write_dataset(table: "pa.Table", folder: Path) -> str:
-    """Write `rows.arrow` into `folder`; returns its digest. Atomic: a reader sees all of it or none.
+def write_dataset(table: "pa.Table", folder: Path, dense: "Sequence[DenseColumn]" = ()) -> str:
+    """Write `rows.arrow` into `folder`; returns its digest. Atomic: a reader sees all of it or none. The assets of `dense`
+    columns are read a batch at a time, so that memory does not grow with what is dense.
 
     Raises:
         DiskFull: no space left in `folder`.
+        ConfigurationError: an asset is missing, damaged or does not fit its feature.
     """
     import pyarrow as pa
 
+    rows = min((column.batch_rows for column in dense), default=BATCH_ROWS)
+    schema = table.schema
+    for column in dense:
+        place = schema.get_field_index(column.feature.name)
+        schema = schema.set(place, pa.field(column.feature.name, column.kind))
+
     def write(file: BinaryIO) -> None:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=BATCH_ROWS)
+        with pa.ipc.new_file(file, schema) as writer:
+            for start in range(0, len(table), rows):
+                batch = table.slice(start, rows)
+                for column in dense:
+                    place = batch.schema.get_field_index(column.feature.name)
+                    filled = column.filled(batch[column.feature.name].to_pylist())
+                    batch = batch.set_column(place, schema.field(place), filled)
+                writer.write_table(batch, max_chunksize=rows)
 
     with space_watched(folder):
         write_beside(folder / ROWS, write)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rapha.cohort.dataset import dataset_of, write_dataset
+from rapha.cohort.dense import KIND_OF, DenseColumn
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import TEST, TRAIN, VALIDATION
 from rapha.cohort.statement import cohort_statement, presence_statement
 from rapha.errors import CohortRefused
+from rapha.records.dense import DenseFeature
 from rapha.records.record import Digest, Record
 from rapha.records.study import DEATH, Study
+from rapha.timeline.assets import Assets
 from rapha.timeline.reader import LockedConnection, Timeline
 from rapha.timeline.writer import space_watched
 
@@ -62,6 +65,7 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
     answer = _ask(timeline, study, key)
     kept = _kept(answer, study)
     plan = plan_of(study)
+    dense = _dense(timeline, plan)
     table = dataset_of(kept, plan.features, label_columns(plan))
     if patients is not None:
         write_patients(kept["patient"], table, patients)
@@ -74,8 +78,19 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
         test_rows=splits.count(TEST),
         positives=sum(_events(kept, plan)),
         set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
-        dataset_digest=write_dataset(table, folder),
+        dataset_digest=write_dataset(table, folder, dense),
     )
+
+
+def _dense(timeline: Timeline, plan: Plan) -> list[DenseColumn]:
+    """The plan's dense features, each with its assets."""
+    features = [feature for feature in plan.features if isinstance(feature, DenseFeature)]
+    if not features:
+        return []
+    with timeline.connect() as connection:
+        kinds = {KIND_OF[feature.kind] for feature in features}
+        assets = {kind: Assets.of(timeline.folder, connection, kind) for kind in kinds}
+    return [DenseColumn(feature, assets[KIND_OF[feature.kind]]) for feature in features]
 
 
 def _ask(timeline: Timeline, study: Study, key: bytes) -> "pa.Table":

@@ -6,6 +6,7 @@ from rapha.cohort.outcome import MICROSECONDS_A_DAY
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.windows import inside, starts
+from rapha.records.dense import DenseFeature
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.moments import Window
 
@@ -54,6 +55,8 @@ def _column(feature: Feature, plan: Plan, bound: Parameters) -> str:
             return "any_value(CASE cohort.sex WHEN 'male' THEN 1.0 WHEN 'female' THEN 0.0 END)"
         case SequenceFeature():
             return _sequence(feature, plan, bound)
+        case DenseFeature():
+            return _dense(feature, plan, bound)
         case _:
             assert_never(feature)
 
@@ -123,3 +126,11 @@ def _sequence(feature: SequenceFeature, plan: Plan, bound: Parameters) -> str:
     )
     listed = f"list({event} ORDER BY e.place, e.concept) FILTER (WHERE {there})"
     return f"coalesce(list_slice({listed}, -{bound.bind(feature.at_most, 'INTEGER')}, -1), [])"
+
+
+def _dense(feature: DenseFeature, plan: Plan, bound: Parameters) -> str:
+    """The name of the asset of the first or last event that has one; of several at one moment, by that name."""
+    number = bound.bind(plan.number(feature.of), "INTEGER")
+    there = f"e.concept = {number} AND {inside(feature.during, plan, bound, 'cohort')}"
+    picked = "arg_min" if feature.pick == "first" else "arg_max"
+    return f"{picked}(e.asset, (e.place, e.asset)) FILTER (WHERE {there})"

@@ -56,7 +56,7 @@ def _rows(dataset: "pa.Table") -> "list[bytes]":
 
     states = [hashlib.sha256() for _ in range(len(dataset))]
     for column in dataset.itercolumns():
-        if _is_listed(column):
+        if not _is_number(column):
             for state, value in zip(states, column.to_pylist(), strict=True):
                 state.update(repr(value).encode())
             continue
@@ -67,7 +67,8 @@ def _rows(dataset: "pa.Table") -> "list[bytes]":
     return [state.digest() for state in states]
 
 
-def _is_listed(column: "pa.ChunkedArray") -> bool:
+def _is_number(column: "pa.ChunkedArray") -> bool:
+    """Neither a sequence nor the name of an asset."""
     import pyarrow as pa
 
-    return bool(pa.types.is_list(column.type))
+    return not (pa.types.is_list(column.type) or pa.types.is_string(column.type))

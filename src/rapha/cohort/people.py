@@ -36,7 +36,7 @@ person AS MATERIALIZED (
 )"""
 
 
-OPTIONAL = ("place", "event_id", "value", "lasted_to", "unit", "comparator")
+OPTIONAL = ("place", "event_id", "value", "lasted_to", "unit", "comparator", "asset")
 """Columns of `happening` that are read from disk only for a statement that names them."""
 
 
@@ -69,6 +69,7 @@ _COLUMNS = {
     "lasted_to": ("timezone('UTC', CASE WHEN t_end >= t_start THEN t_end END)", "died"),
     "unit": ("CASE WHEN num_canonical IS NULL THEN unit ELSE unit_ucum END", "CAST(NULL AS VARCHAR)"),
     "comparator": ("comparator", "CAST(NULL AS VARCHAR)"),
+    "asset": ("CASE WHEN asset IN (SELECT assets.asset FROM assets) THEN asset END", "CAST(NULL AS VARCHAR)"),
 }
 """Of each optional column: what it is of an event, and of a death."""
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
 from rapha.records.release import Layer
@@ -24,8 +25,7 @@ from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 
-Architecture = Literal["logistic", "mlp", "cox", "deep-survival", "gru"]
-Modality = Literal["ehr"]
+Architecture = Literal["logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier"]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
 

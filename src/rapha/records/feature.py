@@ -1,5 +1,5 @@
 """What the model sees of a patient at the index. Short forms: `{last: hdl, during: {...}}`, `{demographic: age}`,
-`{sequence: [hdl, sbp], during: {...}}`."""
+`{sequence: [hdl, sbp], during: {...}}`; for arrays see `dense.py`."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import Concepts
-from rapha.records.moments import Window
+from rapha.records.dense import DENSE_KINDS, NoteFeature
+from rapha.records.moments import Window, no_future
 from rapha.records.record import Record, Word
 
 Aggregate = Literal["first", "last", "min", "max", "mean", "sum", "count", "any", "since", "slope", "ratio"]
@@ -29,17 +30,8 @@ class Baseline(Record):
 
     @model_validator(mode="after")
     def _past(self) -> "Baseline":
-        _no_future(self.during)
+        no_future(self.during)
         return self
-
-
-def _no_future(window: Window) -> None:
-    if not window.past:
-        raise PydanticCustomError(
-            "future",
-            "a feature may not look past the index: use until or before, and end at the index, before it, at the start "
-            "of the encounter or at the last event of a concept",
-        )
 
 
 class AggregateFeature(Record):
@@ -60,7 +52,7 @@ class AggregateFeature(Record):
 
     @model_validator(mode="after")
     def _past(self) -> "AggregateFeature":
-        _no_future(self.during)
+        no_future(self.during)
         return self
 
     @model_validator(mode="after")
@@ -105,7 +97,7 @@ class SequenceFeature(Record):
 
     @model_validator(mode="after")
     def _past(self) -> "SequenceFeature":
-        _no_future(self.during)
+        no_future(self.during)
         return self
 
     @property
@@ -113,12 +105,16 @@ class SequenceFeature(Record):
         return "sequence"
 
 
+FEATURE_WORDS = (*AGGREGATES, "demographic", "sequence", *DENSE_KINDS)
+"""The words that a feature is written with."""
+
+
 def _expand(value: Any) -> Any:
     if not isinstance(value, dict) or "kind" in value:
         return value
-    found = [word for word in (*AGGREGATES, "demographic", "sequence") if word in value]
+    found = [word for word in FEATURE_WORDS if word in value]
     if len(found) != 1:
-        words = ", ".join((*AGGREGATES, "demographic", "sequence"))
+        words = ", ".join(FEATURE_WORDS)
         raise PydanticCustomError(
             "one_word", "{what} has one of: {words}", {"what": "a feature", "words": words, "given": list(value)}
         )
@@ -127,10 +123,12 @@ def _expand(value: Any) -> Any:
         return {"kind": "demographic", "demographic": value[word], **rest}
     if word == "sequence":
         return {"kind": "sequence", "of": value[word], **rest}
+    if word in DENSE_KINDS:
+        return {"kind": word, "of": value[word], **rest}
     return {"kind": "aggregate", "aggregate": word, "of": value[word], **rest}
 
 
 Feature = Annotated[
-    Annotated[AggregateFeature | DemographicFeature | SequenceFeature, Field(discriminator="kind")],
+    Annotated[AggregateFeature | DemographicFeature | SequenceFeature | NoteFeature, Field(discriminator="kind")],
     BeforeValidator(_expand),
 ]

@@ -49,8 +49,17 @@ class Gru(Record):
     embedding: Width = 16
 
 
+class TextClassifier(Record):
+    """The mean of learnt vectors of the words of one `note`, hashed to `buckets`, joined with the other features
+    (fastText: Joulin et al. 2017, EACL); binary outcome."""
+
+    architecture: Literal["text-classifier"] = "text-classifier"
+    buckets: Annotated[int, Field(ge=64, le=1_048_576)] = 4096
+    embedding: Width = 16
+
+
 _LATER = (
-    "transformer", "image-classifier", "segmenter", "text-classifier", "lora", "polygenic", "wearable", "exported",
+    "transformer", "image-classifier", "segmenter", "lora", "polygenic", "wearable", "exported",
 )  # fmt: skip
 
 
@@ -63,10 +72,12 @@ def _known(value: Any) -> Any:
 
 
 ArchitectureSpec = Annotated[
-    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru, Field(discriminator="architecture")],
+    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier, Field(discriminator="architecture")],
     BeforeValidator(_known),
 ]
 SURVIVAL = ("cox", "deep-survival")
+READS: dict[str, str] = {"gru": "sequence", "text-classifier": "note"}
+"""Of each architecture that reads more than numbers: the kind of feature of which a study has exactly one."""
 
 
 class EarlyStopping(Record):

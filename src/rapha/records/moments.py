@@ -159,3 +159,13 @@ class Window(Record):
 
 def _joined(bound: Bound) -> str:
     return str(bound).replace(" ", "")
+
+
+def no_future(window: Window) -> None:
+    """Raises PydanticCustomError where a feature's window may reach past the index."""
+    if not window.past:
+        raise PydanticCustomError(
+            "future",
+            "a feature may not look past the index: use until or before, and end at the index, before it, at the start "
+            "of the encounter or at the last event of a concept",
+        )

@@ -1,10 +1,11 @@
 """A hospital: what it says it has, what it was asked, what it decided."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from rapha.records.dense import Modality
 from rapha.records.metrics import Count
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId
 from rapha.records.release import ReasonCode
@@ -61,7 +62,7 @@ class SiteProfile(Record):
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    modalities: tuple[Literal["ehr"], ...]
+    modalities: tuple[Modality, ...]
     data_use: Annotated[tuple[DataUse, ...], Field(max_length=50)] = ()
     patients: Count
     sexes: Groups = ()

@@ -1,15 +1,16 @@
 """Study: what the researcher asks for. Its digest is what everyone approves, runs and signs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import Concept
+from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
-from rapha.records.learning import SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
+from rapha.records.learning import READS, SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
 from rapha.records.moments import Window, not_yet
 from rapha.records.outcome import OutcomeSpec
 from rapha.records.private import check_private
@@ -28,16 +29,8 @@ class Purpose(Record):
     data_use: Annotated[tuple[DataUse, ...], Field(min_length=1, max_length=20)]
 
 
-def _modality(value: Any) -> Any:
-    if value in ("imaging", "text", "genomics", "wearable"):
-        raise not_yet(f"the modality `{value}`")
-    return value
-
-
 class DataNeeds(Record):
-    modalities: Annotated[
-        tuple[Annotated[Literal["ehr"], BeforeValidator(_modality)], ...], Field(min_length=1, max_length=8)
-    ]
+    modalities: Annotated[tuple[Modality, ...], Field(min_length=1, max_length=8)]
 
 
 class SiteSelector(Record):
@@ -106,14 +99,29 @@ class Study(Record):
                 "model: `{architecture}` learns a {wanted} outcome; the outcome is {kind}",
                 {"architecture": self.model.architecture, "wanted": wanted, "kind": self.outcome.kind},
             )
-        sequences = sum(isinstance(f, SequenceFeature) for f in self.features)
-        if sequences != (1 if self.model.architecture == "gru" else 0):
-            raise PydanticCustomError("learnable", "features: gru reads exactly one `sequence`, the others none")
+        self._readable()
         names = [f.name for f in self.features]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
         check_private(self)
         return self
+
+    def _readable(self) -> None:
+        """The features that are more than numbers are those that the architecture reads."""
+        reads = READS.get(self.model.architecture)
+        for kind in ("sequence", *DENSE_KINDS):
+            if sum(f.kind == kind for f in self.features) != (kind == reads):
+                readers = " or ".join(f"`{name}`" for name, read in READS.items() if read == kind)
+                raise PydanticCustomError(
+                    "learnable", "features: {readers} reads exactly one `{kind}`, the others none",
+                    {"readers": readers, "kind": kind},
+                )  # fmt: skip
+        for at, feature in enumerate(self.features):
+            if isinstance(feature, DenseFeature) and feature.modality not in self.data.modalities:
+                raise PydanticCustomError(
+                    "modality", "features.{at}: a `{kind}` is of the modality `{modality}`: name it under data.modalities",
+                    {"at": at, "kind": feature.kind, "modality": feature.modality},
+                )  # fmt: skip
 
     @model_validator(mode="after")
     def _placed(self) -> "Study":
@@ -140,7 +148,7 @@ class Study(Record):
         yield from ((f"outcome.{key}", name) for key, name in self.outcome.mentions())
         yield from (("outcome.competing", name) for name in self.outcome.competing)
         for at, feature in enumerate(self.features):
-            if isinstance(feature, AggregateFeature):
+            if isinstance(feature, AggregateFeature | DenseFeature):
                 yield f"features.{at}", feature.of
             elif isinstance(feature, SequenceFeature):
                 yield from ((f"features.{at}", name) for name in feature.of)

@@ -6,7 +6,7 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
     start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
     weights     every round after           the start, and the layers; all F32
 
-F is the number of features that are not a sequence, in the order of the study; C the number of concepts of the
+F is the number of features that are numbers, in the order of the study; C the number of concepts of the
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
 """
 
@@ -15,8 +15,9 @@ from typing import Annotated, Literal, NamedTuple, assert_never
 
 from pydantic import Field
 
+from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
-from rapha.records.learning import Cox, DeepSurvival, Gru, Logistic, Mlp
+from rapha.records.learning import Cox, DeepSurvival, Gru, Logistic, Mlp, TextClassifier
 from rapha.records.record import Record
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
@@ -54,13 +55,18 @@ class Mismatch(NamedTuple):
 
 
 def feature_names(study: Study) -> tuple[str, ...]:
-    """Names of the features that are not a sequence, in the order of the study."""
-    return tuple(f.name for f in study.features if not isinstance(f, SequenceFeature))
+    """Names of the features that are numbers, in the order of the study."""
+    return tuple(f.name for f in study.features if not isinstance(f, SequenceFeature | DenseFeature))
 
 
 def sequence_of(study: Study) -> SequenceFeature | None:
     """The sequence the study asks for, if it does."""
     return next((f for f in study.features if isinstance(f, SequenceFeature)), None)
+
+
+def dense_of(study: Study) -> tuple[DenseFeature, ...]:
+    """The features that are arrays, in the order of the study."""
+    return tuple(f for f in study.features if isinstance(f, DenseFeature))
 
 
 def declared_statistics(study: Study) -> Declared:
@@ -121,6 +127,13 @@ def _layers(study: Study) -> dict[str, tuple[int, ...]]:
             return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
         case Gru():
             return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
+        case TextClassifier():
+            read = model.embedding + width
+            return {
+                "embedding.weight": (model.buckets, model.embedding),
+                "output.weight": (1, read),
+                "output.bias": (1,),
+            }
         case _ as unreachable:
             assert_never(unreachable)
 

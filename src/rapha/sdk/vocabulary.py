@@ -15,7 +15,15 @@ from rapha.records.cohort_spec import (
     IndexEvent,
     NotCriterion,
 )
-from rapha.records.feature import AGGREGATES, AggregateFeature, Baseline, DemographicFeature, SequenceFeature
+from rapha.records.dense import DENSE_KINDS, NoteFeature
+from rapha.records.feature import (
+    AGGREGATES,
+    FEATURE_WORDS,
+    AggregateFeature,
+    Baseline,
+    DemographicFeature,
+    SequenceFeature,
+)
 from rapha.records.moments import Window
 from rapha.records.outcome import Reading
 from rapha.records.record import Record
@@ -34,6 +42,7 @@ _SHORT_FORMS: dict[type[Record], tuple[str, ...]] = {
     AggregateFeature: (*AGGREGATES, "during", "per", "baseline"),
     SequenceFeature: ("sequence", "during", "at_most"),
     DemographicFeature: ("demographic",),
+    NoteFeature: ("note", "during", "at_most", "pick"),
 }
 SHORT_KEYS: dict[str | int, tuple[str, ...]] = {
     "length": ("for",),
@@ -41,14 +50,27 @@ SHORT_KEYS: dict[str | int, tuple[str, ...]] = {
     "anchor": ("until", "before", "from"),
     "end": ("until",),
     "pick": ("first", "last", "every"),
-    "of": ("first", "last", "every", "any_of", "all_of", "none_of", "and", "or", "not", *AGGREGATES, "sequence"),
+    "of": (
+        "first",
+        "last",
+        "every",
+        "any_of",
+        "all_of",
+        "none_of",
+        "and",
+        "or",
+        "not",
+        *AGGREGATES,
+        "sequence",
+        *DENSE_KINDS,
+    ),
     "during": PICKS,
 }
 """By field of a record: the keys under which the short form has it."""
 
 EVENT_WORDS = tuple(MATCHES)
 CRITERIA = ("age", "sex", "observed", "within", *EVENT_WORDS, *NESTS)
-FEATURES = (*AGGREGATES, "demographic", "sequence")
+FEATURES = FEATURE_WORDS
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

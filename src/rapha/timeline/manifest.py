@@ -13,7 +13,7 @@ from rapha.errors import ConfigurationError
 from rapha.records.record import Digest, Record, Slug
 
 NAME = "timeline.json"
-Table = Literal["events", "subjects", "observation_periods", "concepts", "concept_ancestors"]
+Table = Literal["events", "subjects", "observation_periods", "concepts", "concept_ancestors", "assets"]
 BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z0-9][a-z0-9.-]{0,120}\.parquet$")]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods", "concepts", "concept_ancestors")
+_TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods", "concepts", "concept_ancestors", "assets")
 
 
 class LockedConnection:

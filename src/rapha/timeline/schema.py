@@ -1,5 +1,6 @@
 """The tables of a timeline, column by column. One folder each, of zstd Parquet files: events/, subjects/,
-observation_periods/; and where a source brought a vocabulary, concepts/ and concept_ancestors/.
+observation_periods/; where a source brought a vocabulary, concepts/ and concept_ancestors/; and where it brought what is
+dense, assets/, whose contents lie in contents/ (see `assets.py`).
 
 Times are UTC microseconds; the offset that the source gave is kept beside them. `t_available` is when the hospital
 *knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
@@ -78,13 +79,29 @@ CONCEPT_ANCESTORS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+ASSETS = pa.schema(
+    [
+        pa.field("asset", pa.string(), nullable=False),  # what `events.asset` holds: SHA-256 of the content, hex
+        pa.field("subject_key", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # one of ASSET_KINDS
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("held_in", pa.string(), nullable=False),  # its folder under contents/
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVATION_PERIODS}
 """Of patients: every batch has them."""
 VOCABULARY = {"concepts": CONCEPTS, "concept_ancestors": CONCEPT_ANCESTORS}
 """Of codes: a batch may have them."""
-ALL_TABLES = TABLES | VOCABULARY
+DENSE = {"assets": ASSETS}
+"""Of what events point at: a batch may have it."""
+ALL_TABLES = TABLES | VOCABULARY | DENSE
 
-KINDS = ("measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device")
+KINDS = (
+    "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",
+    "variant",
+)  # fmt: skip
+ASSET_KINDS = ("note", "volume", "genotypes")
 PRECISIONS = ("year", "month", "day", "minute", "second")
 STATUSES = ("final", "preliminary", "amended", "cancelled", "entered-in-error")
 POLARITIES = ("affirmed", "negated", "excluded", "unknown")

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rapha.errors import Conflict, DiskFull
+from rapha.timeline.assets import FOLDER, sweep_contents
 from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
 from rapha.timeline.schema import ALL_TABLES, TABLES
 
@@ -30,6 +31,7 @@ _ORDER: dict[Table, str] = {
     "observation_periods": "subject_key, t_start, t_end",
     "concepts": "system, code, concept",
     "concept_ancestors": "ancestor, descendant",
+    "assets": "asset, subject_key",
 }
 _UNIQUE = ("event_id", "source_ref")
 """Columns whose values hardly repeat: a dictionary of them would only cost."""
@@ -40,14 +42,18 @@ def is_written(timeline: Path, source: str, batch: str) -> Batch | None:
     live = read_manifest(timeline).of(source)
     if live is None or live.batch != batch:
         return None
-    return live if all((timeline / path).is_file() for paths in live.files.values() for path in paths) else None
+    complete = all((timeline / path).is_file() for paths in live.files.values() for path in paths)
+    if "assets" in live.files:
+        complete = complete and (timeline / FOLDER / f"{source}.{batch}").is_dir()
+    return live if complete else None
 
 
 def write_batch(
     timeline: Path, source: str, batch: str, mapping: str, tables: Mapping[Table, duckdb.DuckDBPyRelation]
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
-    `schema.VOCABULARY` that the source has; columns by name, in any order of rows; times may be zoneless, then they are UTC.
+    `schema.VOCABULARY` and `schema.DENSE` that the source has; columns by name, in any order of rows; times may be zoneless, then
+    they are UTC.
 
     Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.
     Written again: the same files, byte for byte.
@@ -68,6 +74,7 @@ def write_batch(
         manifest = read_manifest(timeline).replacing(written)
         write_beside(timeline / NAME, lambda file: file.write(manifest.as_bytes() + b"\n"))
         _sweep(timeline, manifest)
+        sweep_contents(timeline, source, batch)
     return written
 
 

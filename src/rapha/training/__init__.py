@@ -3,6 +3,7 @@
 profile.py        what must be set before torch starts; free of torch
 numerics.py       what is pinned after, and chance by purpose
 dataset.py        rows.arrow -> Dataset: rows by split
+arrays.py         dense columns, mapped into memory and read batch by batch
 inputs.py         rows -> tensors, standardised
 statistics.py     prepare: mean and variance of each feature
 architectures/    the table of what can be trained

@@ -4,8 +4,8 @@ The file comes from the node; still nothing in it is taken on trust but its numb
 feature are missing values.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
-from rapha.records.tensors import feature_names, sequence_of
+from rapha.records.tensors import dense_of, feature_names, sequence_of
+from rapha.training.arrays import Arrays, join_arrays, read_arrays
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -46,12 +47,13 @@ class Sequences:
 @dataclass(frozen=True)
 class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days,
-    None for a binary outcome."""
+    None for a binary outcome; arrays by the names of the dense features."""
 
     features: Floats
     event: Ints
     time: Floats | None
     sequences: Sequences | None
+    arrays: Mapping[str, Arrays] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.event)
@@ -68,6 +70,7 @@ class Rows:
             self.event[rows],
             None if self.time is None else self.time[rows],
             None if self.sequences is None else self.sequences.take(rows),
+            {name: arrays.take(rows) for name, arrays in self.arrays.items()},
         )
 
 
@@ -110,6 +113,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         np.concatenate([part.event for part in parts]),
         np.concatenate(times) if times else None,
         _join(sequences) if sequences else None,
+        {name: join_arrays([part.arrays[name] for part in parts]) for name in parts[0].arrays},
     )
 
 
@@ -125,6 +129,7 @@ def _join(parts: Sequence[Sequences]) -> Sequences:
 
 def _check_columns(study: Study, table: pa.Table) -> None:
     expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
+    expected += [feature.name for feature in dense_of(study)]
     survival = study.outcome.kind == "time-to-event"
     cause = ["cause"] if study.outcome.competing else []
     expected += ["time", "event", *cause] if survival else ["label"]
@@ -133,10 +138,11 @@ def _check_columns(study: Study, table: pa.Table) -> None:
         raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
     types = {name: pa.float64() for name in (*feature_names(study), "time")}
     types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
-    for field in table.schema:
-        good = _is_steps(field.type) if field.name == "sequence" else field.type == types[field.name]
+    for column in table.schema:
+        dense = column.name not in types and column.name != "sequence"  # `read_arrays` looks at its type
+        good = _is_steps(column.type) if column.name == "sequence" else dense or column.type == types[column.name]
         if not good:
-            raise TrainingFailed(f"rows.arrow: the column {field.name} is of type {field.type}")
+            raise TrainingFailed(f"rows.arrow: the column {column.name} is of type {column.type}")
 
 
 def _is_steps(found: pa.DataType) -> bool:
@@ -152,12 +158,13 @@ def _rows(study: Study, table: pa.Table) -> Rows:
         features[:, place] = table[name].to_numpy()
     features[~np.isfinite(features)] = np.nan
     sequences = _sequences(table, len(sequence.of)) if sequence else None
+    arrays = {feature.name: read_arrays(table[feature.name], feature) for feature in dense_of(study)}
     if study.outcome.kind == "binary":
-        return Rows(features, _whole(table, "label", highest=1), None, sequences)
+        return Rows(features, _whole(table, "label", highest=1), None, sequences, arrays)
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")
-    return Rows(features, _whole(table, "event", highest=1), time, sequences)
+    return Rows(features, _whole(table, "event", highest=1), time, sequences, arrays)
 
 
 def _whole(table: pa.Table, name: str, highest: int) -> Ints:

@@ -1,13 +1,14 @@
 """Rows to tensors: what a model is given. Standardised in float64, handed over in float32."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rapha.training.arrays import Arrays
 from rapha.training.dataset import Floats, Ints, Rows, Sequences
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -39,12 +40,14 @@ class Steps:
 
 @dataclass(frozen=True)
 class Inputs:
-    """features [n, 2F] float32; event [n] float32, 1 or 0; time [n] in days, None for a binary outcome."""
+    """features [n, 2F] float32; event [n] float32, 1 or 0; time [n] in days, None for a binary outcome; arrays by the names of
+    the dense features, as they are in the rows."""
 
     features: Tensor
     steps: Steps | None
     event: Tensor
     time: Floats | None
+    arrays: Mapping[str, Arrays] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -56,7 +59,8 @@ def make_inputs(rows: Rows, weights: Mapping[str, npt.NDArray[np.float32]]) -> I
     if rows.sequences is not None:
         steps = _steps(rows.sequences, weights["sequence.mean"], weights["sequence.scale"])
     values, missing = _standardise(rows.features, weights["features.mean"], weights["features.scale"])
-    return Inputs(_tensor(np.concatenate([values, missing], axis=1)), steps, _tensor(rows.event), rows.time)
+    features = _tensor(np.concatenate([values, missing], axis=1))
+    return Inputs(features, steps, _tensor(rows.event), rows.time, rows.arrays)
 
 
 def _standardise(

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from rapha.errors import StudyError
 from rapha.records.study import Study
-from rapha.records.tensors import declared_weights, feature_names, sequence_of
+from rapha.records.tensors import declared_weights, dense_of, feature_names, sequence_of
 from rapha.training.architectures import build
+from rapha.training.arrays import arrays_of
 from rapha.training.calibration import risk_of
 from rapha.training.dataset import Floats, Rows, Sequences
 from rapha.training.inputs import make_inputs
@@ -28,33 +29,40 @@ class Model:
         load_into(self._network, self._weights)
 
     def __repr__(self) -> str:
-        asked = [*self.features, *(["sequence"] if sequence_of(self.study) else [])]
-        return f"<{self.study.model.architecture} of {self.study.study}; predict takes {', '.join(asked)}>"
+        return f"<{self.study.model.architecture} of {self.study.study}; predict takes {', '.join(self._asked)}>"
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        dense = (feature.name for feature in dense_of(self.study))
+        return (*self.features, *(["sequence"] if sequence_of(self.study) else []), *dense)
 
     def predict(self, rows: Mapping[str, Any]) -> Floats:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
         (1 is the hazard of the patient whose score is zero).
 
         `rows` gives for each feature name n numbers, or one number for one patient; None or NaN is missing. Under
-        `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first.
+        `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first. Of a
+        note n texts, of another dense feature an array [n, *shape]; None where a patient has none.
 
         Raises:
             StudyError: a feature is absent, not asked for by the study, not a number, or of another length.
         """
         steps = sequence_of(self.study)
-        wanted = (*self.features, *(["sequence"] if steps else []))
+        wanted = self._asked
         if set(rows) != set(wanted):
             wrong = sorted(set(wanted) ^ set(rows))
             raise StudyError(f"rows: {wrong[0]!r} is absent or not a feature of this study; it takes {list(wanted)}")
         columns = [_column(name, rows[name]) for name in self.features]
         sequences = _sequences(rows["sequence"], steps.of, steps.at_most) if steps else None
-        lengths = {len(column) for column in columns} | ({len(sequences.offsets) - 1} if sequences else set())
+        arrays = {feature.name: arrays_of(feature, rows[feature.name]) for feature in dense_of(self.study)}
+        lengths = {len(column) for column in columns} | {len(array) for array in arrays.values()}
+        lengths |= {len(sequences.offsets) - 1} if sequences else set()
         if len(lengths) != 1:
             raise StudyError(f"rows: the features are of different lengths, {sorted(lengths)}")
         count = lengths.pop()
         features = np.stack(columns, axis=1) if columns else np.empty((count, 0))
         event = np.zeros(count, dtype=np.int64)
-        scores = score(self._network, make_inputs(Rows(features, event, None, sequences), self._weights))
+        scores = score(self._network, make_inputs(Rows(features, event, None, sequences, arrays), self._weights))
         return np.exp(scores) if self.study.outcome.kind == "time-to-event" else risk_of(scores)
 
 

@@ -48,8 +48,8 @@ def test_comments_do_not_change_the_digest_and_words_do(rules_text: str, rules: 
         ),
         (
             "[ehr]\npurp",
-            "[imaging]\npurp",
-            "line 1: modalities.0: `imaging` is not a word of the rules; expected one of",
+            "[x-rays]\npurp",
+            "line 1: modalities.0: `x-rays` is not a word of the rules; expected one of",
         ),
         ("DUO:0000042", "GRU", "line 2: purposes.0: `GRU` is not a code like DUO:0000006"),
         ("small-models", "Small Models", "line 8: approve.0.rule: `Small Models` is not a short name"),

@@ -69,6 +69,9 @@ WRONG: list[tuple[str, Any, str, str]] = [
     # learning
     ("model", {"architecture": "cox"}, "learnable", ""),
     ("model", {"architecture": "gru"}, "learnable", ""),
+    ("model", {"architecture": "text-classifier"}, "learnable", ""),
+    ("features.0", {"note": "hdl", "during": WINDOW}, "learnable", ""),
+    ("features.0", {"note": "hdl", "during": {"from": "index", "for": "1 year"}}, "future", "features.0.note"),
     ("model", {"architecture": "oracle"}, "union_tag_invalid", "model"),
     ("model", {"architecture": "mlp", "hidden": []}, "too_short", "model.mlp.hidden"),
     ("model", {"architecture": "mlp", "dropout": 1}, "less_than", "model.mlp.dropout"),
@@ -153,7 +156,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     # asked by name, and not yet possible: never run without it
     ("privacy.differential_privacy", {"epsilon": 3}, "missing", "privacy.differential_privacy.delta"),
     ("privacy.secure_aggregation", True, "not_yet", "privacy"),
-    ("data.modalities", ["ehr", "imaging"], "not_yet", "data.modalities.1"),
+    ("data.modalities", ["ehr", "x-rays"], "literal_error", "data.modalities.1"),
     ("model", {"architecture": "transformer"}, "not_yet", "model"),
     ("model", {"script": "train.py"}, "not_yet", "model"),
     ("training.aggregation", "krum", "not_yet", "training"),

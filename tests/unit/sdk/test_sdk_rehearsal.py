@@ -6,7 +6,9 @@ import sys
 import pytest
 from made_up_people import write_study
 
+from rapha.records.dense import NoteFeature
 from rapha.records.metrics import Count
+from rapha.records.study import Study
 from rapha.sdk.rehearsal import profiles_for, rehearse
 from rapha.sdk.study_file import read_study
 
@@ -61,3 +63,18 @@ def test_the_command_tells_and_judges(tmp_path):
     told = rapha("study", "rehearse", str(bad))
     assert told.returncode == 8
     assert "0 of 2 rehearsed sites could run made-up" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_notes_are_made_up_where_a_study_reads_them(study_of, tmp_path):
+    study = study_of(rounds=1)
+    note = NoteFeature.model_validate({"of": "hdl", "during": {"until": "index"}, "at_most": 200})
+    reading = Study.model_validate(
+        study.as_json()
+        | {
+            "data": {"modalities": ["ehr", "text"]},
+            "features": [*study.as_json()["features"], note.as_json()],
+            "model": {"architecture": "text-classifier", "buckets": 64},
+        }
+    )
+    done = rehearse(reading, profiles_for(reading)[:1], tmp_path / "run")
+    assert done[0].ok, done[0].words

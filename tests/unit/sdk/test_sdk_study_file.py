@@ -30,7 +30,7 @@ WRONG = [
     # words of a closed set
     ("mlp,", "mpl,", "36: model: 'mpl' is not known here; did you mean 'mlp'?"),
     ("architecture: mlp, ", "", "36: model: the key 'architecture' is missing; it is one of logistic, mlp, cox,"
-     " deep-survival or gru"),
+     " deep-survival, gru or text-classifier"),
     ("{demographic: age}", "{demographic: agee}", "33: features[5].demographic: 'agee' is not known here; did you mean"
      " 'age'?"),
     (AGE, "{sex: femal}", "18: cohort.include[0].sex: 'femal' is not known here; did you mean 'female'?"),
@@ -107,7 +107,6 @@ WRONG = [
 NOT_YET = [
     ("min_cohort: 25", "min_cohort: 25, secure_aggregation: true", "39: privacy: secure aggregation is"),
     ("min_cohort: 25", "min_cohort: 25, secure_aggregation: true", "39: privacy: secure aggregation is"),
-    ("[ehr]", "[imaging]", "5: data.modalities[0]: the modality `imaging` is"),
     ("architecture: mlp", "architecture: transformer", "36: model: the architecture `transformer` is"),
     ("fedavg", "scaffold", "37: training: the aggregation `scaffold` is"),
 ]  # fmt: skip

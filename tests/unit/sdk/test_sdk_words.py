@@ -61,3 +61,15 @@ def test_a_sequence_and_a_gru() -> None:
 
 def test_that_there_is_no_differential_privacy_is_said() -> None:
     assert said(EXAMPLE, "What holds for every hospital")[-1] == "No differential privacy is applied."
+
+
+def test_a_note_and_what_reads_it() -> None:
+    text = (
+        EXAMPLE.replace("architecture: mlp, hidden: [32, 16]", "architecture: text-classifier")
+        .replace("modalities: [ehr]", "modalities: [ehr, text]")
+        .replace("  - {demographic: sex}", "  - {note: hdl, during: {until: index}, at_most: 500}")
+    )
+    assert said(text, "What the model sees")[-1] == (
+        "The text of the last hdl at any time up to and including the index, up to 500 bytes."
+    )
+    assert "over the words of a note" in said(text, "How it learns")[0]

@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from rapha.records.study import Study
+from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
 
-ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru")
+ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier")
+NOTE = {"note": "letter", "during": {"until": "index", "for": "2 years"}, "at_most": 64}
 KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
 
@@ -16,14 +18,16 @@ STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("
 def make_study(architecture: str, model: dict | None = None, **training) -> Study:
     survival = architecture in ("cox", "deep-survival")
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
+    widths["text-classifier"] = {"buckets": 64, "embedding": 4}
     window = {"until": "index", "for": "2 years"}
     sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
+    notes = [NOTE] if architecture == "text-classifier" else []
     return Study.model_validate(
         {
             "study": "made-up",
             "purpose": {"sentence": "Nothing but a test.", "data_use": ["DUO:0000006"]},
-            "data": {"modalities": ["ehr"]},
-            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill")},
+            "data": {"modalities": ["ehr", "text"]},
+            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")},
             "cohort": {"index": {"first": ["hdl"]}},
             "outcome": {
                 "kind": "time-to-event" if survival else "binary",
@@ -31,7 +35,13 @@ def make_study(architecture: str, model: dict | None = None, **training) -> Stud
                 "during": {"from": "index", "for": "5 years"},
                 "unobserved": "censor" if survival else "exclude",
             },
-            "features": [{"last": "hdl", "during": window}, *sequence, {"demographic": "age"}, {"demographic": "sex"}],
+            "features": [
+                {"last": "hdl", "during": window},
+                *sequence,
+                {"demographic": "age"},
+                {"demographic": "sex"},
+                *notes,
+            ],
             "model": {"architecture": architecture, **widths.get(architecture, {}), **(model or {})},
             "training": {"rounds": 3, "batch_size": 64, "learning_rate": 0.02, **training},
             "privacy": {"min_cohort": 10},
@@ -62,6 +72,11 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         ]
         risk += np.array([sum(v for _, v, _ in row) for row in steps])
         columns["sequence"] = pa.array([[dict(zip(KEYS, s, strict=True)) for s in row] for row in steps], STEPS)
+    for note in dense_of(study):
+        words = chance.choice(["well", "stable", "poor", "failing"], (rows, 6))
+        risk += np.isin(words, ["poor", "failing"]).sum(axis=1) - 3
+        texts = np.frombuffer(b"".join(note.encode(" ".join(row).encode()) for row in words), np.uint8)
+        columns[note.name] = pa.FixedSizeListArray.from_arrays(pa.array(texts), note.at_most)
     if study.outcome.kind == "binary":
         columns["label"] = pa.array((chance.random(rows) < 1 / (1 + np.exp(-risk))).astype(int), pa.int8())
     else:

@@ -26,7 +26,10 @@ def figure(evaluation, name):
     return next(figure.value for figure in evaluation.figures if figure.name == name)
 
 
-@pytest.mark.parametrize(("architecture", "name"), [("mlp", "auroc"), ("gru", "auroc"), ("deep-survival", "c_index")])
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [("mlp", "auroc"), ("gru", "auroc"), ("deep-survival", "c_index"), ("text-classifier", "auroc")],
+)
 def test_sites_together_learn(tmp_path, architecture, name):
     study = make_study(architecture)
     sites = [make_dataset(study, tmp_path, rows=300, seed=seed) for seed in (1, 2, 3)]

@@ -19,6 +19,9 @@ from rapha.records.metrics import Count
 from rapha.records.record import Slug
 from rapha.records.site import ConceptCoverage, SiteProfile
 from rapha.records.study import Study
+from rapha.records.tensors import dense_of
+from rapha.sdk.rehearsal.made_up_assets import give_assets
+from rapha.timeline.assets import Contents
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import write_batch
 
@@ -60,8 +63,13 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
         rows["observation_periods"].append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": SOURCE})
         rows["events"] += _events(dice, key, start, end, shares)
     batch = digest(f"{profile.site} {study.digest}".encode()).removeprefix("sha256:")[:32]
+    made = {name: _table(name, rows[name]) for name in TABLES}
+    if dense_of(study):
+        contents = Contents(folder, SOURCE, batch)
+        give_assets(study, rows["events"], contents, dice)
+        made |= {"events": _table("events", rows["events"]), "assets": contents.table()}
     with duckdb.connect(":memory:") as duck:
-        tables = {name: duck.from_arrow(_table(name, rows[name])) for name in TABLES}
+        tables = {name: duck.from_arrow(table) for name, table in made.items()}
         write_batch(folder, SOURCE, batch, digest(b"made up"), tables)  # type: ignore[arg-type]
     return people
 

@@ -10,6 +10,7 @@ of `rapha.records.tensors.declared_weights`.
     cox             features               log hazard
     deep-survival   features               log hazard
     gru             features, sequence     logit
+    text-classifier features, note         logit
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from rapha.training.architectures.linear import build_cox, build_logistic
 from rapha.training.architectures.network import Network
 from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
 from rapha.training.architectures.recurrent import build_gru
+from rapha.training.architectures.words import build_text_classifier
 from rapha.training.numerics import generator
 
 TABLE: dict[str, Callable[[Study], Network]] = {
@@ -28,6 +30,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "cox": build_cox,
     "deep-survival": build_deep_survival,
     "gru": build_gru,
+    "text-classifier": build_text_classifier,
 }
 
 

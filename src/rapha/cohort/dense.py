@@ -1,0 +1,76 @@
+"""From the assets that events point at to the arrays of a dense feature: one function for each kind.
+
+What an array holds is said by its feature (`rapha.records.dense`); here it is read from the asset's content.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rapha.errors import ConfigurationError
+from rapha.records.dense import DenseFeature, NoteFeature
+from rapha.timeline.assets import AssetKind, Assets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = 64 << 20
+KIND_OF: dict[str, AssetKind] = {"note": "note"}
+"""Of each kind of dense feature: the kind of asset that it reads."""
+
+
+@dataclass(frozen=True)
+class DenseColumn:
+    """One dense feature and where its assets are."""
+
+    feature: DenseFeature
+    assets: Assets
+
+    @property
+    def kind(self) -> "pa.DataType":
+        """A fixed-size list of the feature's elements."""
+        import pyarrow as pa
+
+        return pa.list_(pa.type_for_alias(self.feature.element), self._length)
+
+    @property
+    def batch_rows(self) -> int:
+        """How many rows are held in memory at once."""
+        return max(1, BATCH_BYTES // self._row_bytes)
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._length * int(self.kind.value_type.bit_width) // 8
+
+    @property
+    def _length(self) -> int:
+        return math.prod(self.feature.shape)
+
+    def filled(self, assets: "Sequence[str | None]") -> "pa.Array":
+        """The column of these rows: null where there is no asset, and zeros under a null."""
+        import pyarrow as pa
+
+        width = self._row_bytes
+        held = bytearray(width * len(assets))
+        read = reader_of(self.feature)
+        for row, asset in enumerate(assets):
+            if asset is not None:
+                content = read(self.assets.read(asset))
+                if len(content) != width:
+                    raise ConfigurationError(
+                        f"an asset does not fit the feature `{self.feature.name}`: ingest it again"
+                    )
+                held[row * width : (row + 1) * width] = content
+        values = pa.Array.from_buffers(self.kind.value_type, self._length * len(assets), [None, pa.py_buffer(held)])
+        missing = pa.array([asset is None for asset in assets], pa.bool_())
+        return pa.FixedSizeListArray.from_arrays(values, self._length, mask=missing if None in assets else None)
+
+
+def reader_of(feature: DenseFeature) -> Callable[[bytes], bytes]:
+    """From an asset's content to the bytes of the feature's array, in C order, little-endian."""
+    match feature:
+        case NoteFeature():
+            return feature.encode
+        case _:
+            raise NotImplementedError(feature.kind)

@@ -1,0 +1,66 @@
+"""What the model sees of a patient that is no number but an array: the bytes of a note, voxels, genotypes.
+
+A dense feature picks one event of a concept that was *available* in the window and that points at an asset of the
+timeline. In the frozen rows it is a list of one fixed length, missing for a patient without such an event. Every kind
+states its modality, and the shape and element type of its array. Short form: `{note: discharge-summary, during: {...}}`.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rapha.records.moments import Window, no_future
+from rapha.records.record import Record, Word
+
+Modality = Literal["ehr", "imaging", "text", "genomics", "wearables"]
+Element = Literal["uint8", "int8", "int16", "float32"]
+
+
+class DenseFeature(Record):
+    """What all dense features share: which event is picked, and in which window it must have been known."""
+
+    modality: ClassVar[Modality]
+    element: ClassVar[Element]
+
+    kind: str
+    of: Word
+    during: Window
+    pick: Literal["first", "last"] = "last"
+
+    @model_validator(mode="after")
+    def _past(self) -> "DenseFeature":
+        no_future(self.during)
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one patient's array."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.pick}_{self.of}_{self.during.name}"
+
+
+class NoteFeature(DenseFeature):
+    """The first `at_most` bytes of a note, as UTF-8 cut at a whole character and padded with zeros."""
+
+    modality: ClassVar[Modality] = "text"
+    element: ClassVar[Element] = "uint8"
+
+    kind: Literal["note"] = "note"
+    at_most: Annotated[int, Field(ge=16, le=65_536)] = 4096
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.at_most,)
+
+    def encode(self, content: bytes) -> bytes:
+        """The feature's bytes of a note: `at_most` of them. What is not UTF-8 is replaced, a zero byte is a space."""
+        text = content.decode("utf-8", "replace").replace("\0", " ").encode()
+        cut = text[: self.at_most].decode("utf-8", "ignore").encode()
+        return cut.ljust(self.at_most, b"\0")
+
+
+DENSE_KINDS = {"note": NoteFeature}
+"""Every dense feature, by the word that it is written with."""

@@ -1,0 +1,46 @@
+"""What made-up events point at, where a study reads it: one function for each kind of dense feature."""
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from rapha.cohort.dense import KIND_OF
+from rapha.errors import StudyError
+from rapha.records.dense import DenseFeature, NoteFeature
+from rapha.records.study import Study
+from rapha.records.tensors import dense_of
+from rapha.timeline.assets import Contents
+
+WORDS = [
+    "patient",
+    "seen",
+    "today",
+    "no",
+    "acute",
+    "distress",
+    "history",
+    "of",
+    "stable",
+    "improved",
+    "fever",
+    "cough",
+    "pain",
+    "normal",
+    "chest",
+]
+MOST_WORDS = 40
+
+
+def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Contents, dice: random.Random) -> None:
+    """Every event of a concept that a dense feature reads points at an asset of its own."""
+    wanted = {pair: feature for feature in dense_of(study) for pair in study.concepts[feature.of].written_codes()}
+    for event in events:
+        if feature := wanted.get((event["system"], event["code"])):
+            event["asset"] = contents.add(event["subject_key"], KIND_OF[feature.kind], made_up(feature, dice))
+
+
+def made_up(feature: DenseFeature, dice: random.Random) -> bytes:
+    """The content of one asset."""
+    if isinstance(feature, NoteFeature):
+        return " ".join(dice.choices(WORDS, k=dice.randint(5, MOST_WORDS))).encode()
+    raise StudyError(f"a rehearsal cannot make up `{feature.kind}` yet")

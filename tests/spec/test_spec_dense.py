@@ -1,0 +1,122 @@
+"""Which asset a dense feature picks, and what of it stands in the frozen rows."""
+
+import hashlib
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from asking import KEY, ask, study_of
+from little_timeline import Event, Person, write_timeline
+
+from rapha.cohort.engine import freeze
+from rapha.errors import ConfigurationError
+from rapha.records.study import Study
+from rapha.timeline.assets import FOLDER
+from rapha.training.dataset import read_dataset
+
+DENSE = {"data": {"modalities": ["ehr", "text"]}, "model": {"architecture": "text-classifier", "buckets": 64}}
+SICK_AT = timedelta(days=100)
+
+
+def of_note(pick: str = "last", at_most: int = 32) -> Study:
+    note = {"note": "b", "during": {"until": "index", "for": "1 year"}, "pick": pick, "at_most": at_most}
+    return study_of(features=[note, {"demographic": "age"}], **DENSE)
+
+
+def named(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("pick", "events", "text"),
+    [
+        ("last", [Event("b", "2010-01-01", note="old"), Event("b", "2010-02-01", note="new")], "new"),
+        ("first", [Event("b", "2010-01-01", note="old"), Event("b", "2010-02-01", note="new")], "old"),
+        # written after the index, or before it and filed after it: not known yet
+        ("last", [Event("b", "2010-05-01", note="in time"), Event("b", "2010-07-01", note="late")], "in time"),
+        ("last", [Event("b", "2010-05-01", note="filed late", known="2010-07-01")], None),
+        # out of the window, of another concept, without an asset
+        ("last", [Event("b", "2008-05-01", note="long ago"), Event("c", "2010-05-01", note="of another")], None),
+        ("last", [Event("b", "2010-04-01", note="there"), Event("b", "2010-05-01")], "there"),
+        ("last", [Event("b", "2010-05-01", note="mistaken", status="entered-in-error")], None),
+    ],
+)
+def test_the_asset_of_the_event_that_the_window_knows(
+    tmp_path: Path, pick: str, events: list[Event], text: str | None
+) -> None:
+    study = of_note(pick)
+    (row,) = ask(tmp_path, study, [Person()], [Event("a", "2010-06-01"), *events])
+    assert row[study.features[0].name] == (named(text) if text else None)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_at_one_moment_the_order_of_rows_does_not_choose(tmp_path: Path, turned: bool) -> None:
+    events = [Event("b", "2010-05-01", note=text) for text in ("one", "two", "three")]
+    study = of_note()
+    rows = ask(tmp_path, study, [Person()], [Event("a", "2010-06-01"), *(events[::-1] if turned else events)])
+    assert rows[0][study.features[0].name] == max(named(text) for text in ("one", "two", "three"))
+
+
+def test_an_event_that_points_at_what_is_not_here_is_passed_over(tmp_path: Path) -> None:
+    events = [Event("b", "2010-04-01", note="here"), Event("b", "2010-05-01", asset="f" * 64)]
+    (row,) = ask(tmp_path, of_note(), [Person()], [Event("a", "2010-06-01"), *events])
+    assert row[of_note().features[0].name] == named("here")
+
+
+def town(patients: int = 120) -> tuple[list[Person], list[Event]]:
+    """Of three patients one is sick later, and their letter says so; every fourth has no letter."""
+    people = [Person(key, birth="1960-01-01") for key in range(1, patients + 1)]
+    events: list[Event] = []
+    for person in people:
+        index, sick = date(2010, 1, 1) + timedelta(days=person.key), person.key % 3 == 0
+        events.append(Event("a", str(index), patient=person.key))
+        if sick:
+            events.append(Event("sick", str(index + SICK_AT), patient=person.key))
+        if person.key % 4:
+            text = f"Letter of {person.key}: {'fühlt sich elend' if sick else 'is well'}, {'x' * person.key}"
+            events.append(Event("b", str(index - timedelta(days=9)), patient=person.key, note=text))
+        else:
+            events.append(Event("b", str(index - timedelta(days=9)), patient=person.key))
+    return people, events
+
+
+def test_frozen_rows_hold_the_texts_cut_at_a_whole_character(tmp_path: Path) -> None:
+    study = of_note(at_most=22)
+    freeze(write_timeline(tmp_path / "t", *town()), study, KEY, tmp_path, tmp_path)
+    with pa.memory_map(str(tmp_path / "rows.arrow")) as source:
+        column = pa.ipc.open_file(source).read_all()[study.features[0].name]
+    assert column.type == pa.list_(pa.uint8(), 22)
+    assert column.null_count == 30
+    texts = {bytes(row).rstrip(b"\0").decode() for row in column.to_pylist() if row}
+    assert "Letter of 99: fühlt s" in texts  # ü is two bytes: 22 in all
+    assert "Letter of 101: is well" in texts
+    assert all(len(text.encode()) <= 22 for text in texts)
+
+
+def test_the_same_timeline_gives_the_same_bytes_and_batches_do_not_change_the_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, timeline = of_note(), write_timeline(tmp_path / "t", *town())
+    once = freeze(timeline, study, KEY, tmp_path / "a", tmp_path / "p")
+    again = freeze(timeline, study, KEY, tmp_path / "b", tmp_path / "q")
+    assert once == again
+    monkeypatch.setattr("rapha.cohort.dense.BATCH_BYTES", 32 * 7)
+    freeze(timeline, study, KEY, tmp_path / "c")
+    whole, cut = (read_dataset(study, tmp_path / name / "rows.arrow") for name in ("a", "c"))
+    name = study.features[0].name
+    for split in ("train", "validation", "test"):
+        rows, others = getattr(whole, split).arrays[name], getattr(cut, split).arrays[name]
+        every = list(range(len(rows)))
+        assert (rows.batch(every) == others.batch(every)).all()
+        assert (rows.present == others.present).all()
+    assert len(cut.train.arrays[name].chunks) > 1
+
+
+def test_a_damaged_content_stops_the_freeze_and_leaves_no_file(tmp_path: Path) -> None:
+    timeline = write_timeline(tmp_path / "t", *town())
+    content = next((tmp_path / "t" / FOLDER).glob("*/*"))
+    content.write_bytes(b"something else")
+    with pytest.raises(ConfigurationError, match="missing or damaged"):
+        freeze(timeline, of_note(), KEY, tmp_path / "run")
+    assert not (tmp_path / "run" / "rows.arrow").exists()
