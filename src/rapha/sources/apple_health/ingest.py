@@ -24,6 +24,8 @@ from rapha.timeline.writer import is_written, space_watched, write_batch, write_
 
 READING = 1
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
+MEMORY_MB = 96
+"""Of DuckDB; what does not fit is spilled beside the timeline."""
 LIMIT_WORKOUTS = 200_000
 CLINICAL = "clinical records of hospitals beside it are not read: take them from the hospital, or with `format: fhir`"
 _SEXES = {"HKBiologicalSexFemale": "female", "HKBiologicalSexMale": "male", "HKBiologicalSexOther": "other"}
@@ -63,6 +65,7 @@ def ingest(
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill))
+        staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
         staging.check_zones({export.zone for export in exports}, mapping_path.name)
         reading = _Reading(staging, mapping, refused)
         for at, export in enumerate(exports):
@@ -101,7 +104,7 @@ def _versions(exports: list[Export]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 class _Reading:
-    """Exports one after another into `happened`, `people_told` and `worn_periods`; and the account of it."""
+    """Exports one after another into `happened`, `people_told` and `worn_days`; and the account of it."""
 
     def __init__(self, staging: Staging, mapping: Mapping, refused: dict[str, str]) -> None:
         self.staging, self.mapping, self.refused = staging, mapping, refused
@@ -113,7 +116,7 @@ class _Reading:
                  t_end TIMESTAMP, t_available TIMESTAMP, precision VARCHAR, utc_offset SMALLINT, num DOUBLE, unit VARCHAR,
                  unit_ucum VARCHAR, num_canonical DOUBLE)"""
         )
-        staging.execute("CREATE TABLE worn_periods (export INTEGER, t_start TIMESTAMP, t_end TIMESTAMP)")
+        staging.execute("CREATE TABLE worn_days (export INTEGER, day DATE, t_start TIMESTAMP, t_end TIMESTAMP)")
         staging.execute("CREATE TABLE people_told (export INTEGER, id VARCHAR, born VARCHAR, sex VARCHAR)")
 
     def read(self, number: int, export: Export) -> None:
@@ -157,7 +160,7 @@ class _Reading:
             summaries.write_days(self.staging, number)
         if "hourly" in self.mapping.summaries:
             summaries.write_hours(self.staging, number)
-        summaries.write_worn_periods(self.staging, number, self.mapping.observation)
+        summaries.write_worn_days(self.staging, number, self.mapping.observation)
         single.write_samples(self.staging, number, export.zone, self.mapping.samples)
         self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)
 
@@ -205,7 +208,9 @@ class _Reading:
 def _write(
     staging: Staging, mapping: Mapping, exports: list[Export], versions: dict[str, str], batch: str, secret: bytes
 ) -> None:
-    """Fill the tables of the timeline. A patient may have several exports; of two sexes or births none is taken."""
+    """Fill the tables of the timeline. A patient may have several exports: what two of them tell of one moment is taken
+    from the later in the list, for the day on which an export was made is not whole in it. Of two sexes or births none is
+    taken."""
     staging.execute(
         """CREATE TABLE people AS SELECT id, CAST(NULL AS BIGINT) AS subject_key,
              CASE WHEN count(DISTINCT sex) = 1 THEN min(sex) END AS sex,
@@ -235,15 +240,14 @@ def _write(
                left(sha256(concat_ws(chr(31), $source, CAST(subject_key AS VARCHAR), system, code, CAST(t_start AS VARCHAR),
                  CAST(t_end AS VARCHAR), place)), 32) AS event_id,
                version AS source_version, $batch AS ingest_batch, false AS deleted, place
-             FROM (SELECT *, row_number() OVER (PARTITION BY export, system, code, t_start, t_end ORDER BY num, unit) AS place
-                   FROM happened)
-             JOIN people_told USING (export) JOIN people USING (id) JOIN files USING (export))""",
+             FROM (
+               SELECT *, row_number() OVER (PARTITION BY export, system, code, t_start, t_end ORDER BY num, unit) AS place
+               FROM (
+                 SELECT happened.*, subject_key
+                 FROM happened JOIN people_told USING (export) JOIN people USING (id)
+                 QUALIFY export = max(export) OVER (PARTITION BY subject_key, system, code, t_start)))
+             JOIN files USING (export))""",
         {"source": mapping.source, "batch": batch},
     )
     staging.connection.unregister("files")
-    staging.execute(
-        """INSERT INTO observation_periods BY NAME
-           SELECT subject_key, t_start, t_end, $batch AS ingest_batch
-           FROM worn_periods JOIN people_told USING (export) JOIN people USING (id)""",
-        {"batch": batch},
-    )
+    summaries.write_periods(staging, batch, mapping.observation)

@@ -31,7 +31,9 @@ class Mapping(Record):
     patient: PatientId | None = None
     patients: FileName | None = None
     summaries: Annotated[tuple[Literal["daily", "hourly"], ...], Field(max_length=2)] = ("daily", "hourly")
-    samples: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")], ...], Field(max_length=50)] = ()
+    samples: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")], ...], Field(max_length=50)
+    ] = ()
     observation: Observation = Observation()
 
     @model_validator(mode="after")

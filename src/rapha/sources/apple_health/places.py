@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -90,12 +91,14 @@ def _wrong(file: str, patient: str, found: dict[str, Export]) -> str | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise Damaged("is a link, which is not followed" if path.is_symlink() else error.strerror or "unreadable") from None
-    with open(descriptor, "rb") as file:
+        raise Damaged(
+            "is a link, which is not followed" if path.is_symlink() else error.strerror or "unreadable"
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Damaged("is no file")
         yield file
@@ -161,7 +164,9 @@ def _export_xml(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     found = [
         member
         for member in archive.infolist()
-        if member.filename.lower().endswith(".xml") and member.filename.count("/") <= 1 and "cda" not in member.filename.lower()
+        if member.filename.lower().endswith(".xml")
+        and member.filename.count("/") <= 1
+        and "cda" not in member.filename.lower()
     ]
     named = [member for member in found if member.filename.rpartition("/")[2] == "export.xml"] or found
     if len(named) != 1:

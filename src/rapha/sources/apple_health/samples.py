@@ -4,13 +4,18 @@ A moment is what the text says with its own offset. Apple writes the offset of t
 and not where: days are those of the patient's zone, and the offset is kept as it was given.
 """
 
-import pyarrow as pa
+import re
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rapha.sources.apple_health.stream import DEVICES
 from rapha.sources.apple_health.vocabulary import CODES, FRACTIONS_UP_TO, STAGES, TYPES
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
 LONGEST_HOURS = 24
+_ZONE = re.compile(r" ([+-])(0\d|1[0-4])([0-5]\d)")
 UNREAD = "is of a type that is not read"
 _FAULTS = (
     Fault("code IS NULL", f"'{UNREAD}'"),
@@ -23,14 +28,9 @@ _FAULTS = (
     Fault("num < low OR num > high", "'the value is none that a body has'"),
     Fault("by_hand", "'was entered by hand, not measured'"),
 )  # fmt: skip
-_MACROS = (
-    r"""CREATE TEMP MACRO offset_minutes(v) AS CASE WHEN regexp_full_match(v, '[+-](0\d|1[0-4])[0-5]\d')
-        THEN if(v[1] = '-', -1, 1) * (CAST(v[2:3] AS SMALLINT) * 60 + CAST(v[4:5] AS SMALLINT)) END""",
-    "CREATE TEMP MACRO apple_time(v) AS sane(TRY_CAST(left(v, 19) AS TIMESTAMP) - to_minutes(offset_minutes(substr(v, 21))))",
-)
 _TABLES = (
     """CREATE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
-         utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR, place VARCHAR)""",
+         utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)""",
     "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)",
 )
 _READ = f"""
@@ -39,15 +39,34 @@ SELECT *, {first_reason(_FAULTS)} AS reason FROM (
       ELSE given * factor * if(ucum = '%' AND given <= {FRACTIONS_UP_TO}, 100, 1) END AS num
   FROM (
     SELECT incoming.type, incoming.unit, types.code, types.way, types.ucum, types.low, types.high, units.factor, source,
-      apple_time("start") AS t_start, apple_time("end") AS t_end, offset_minutes(substr("start", 21)) AS utc_offset,
+      sane(t_start) AS t_start, sane(t_end) AS t_end, utc_offset,
       finite(TRY_CAST(value AS DOUBLE)) AS given, stages.stage,
-      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand,
-      CASE WHEN types.way IN ('sleep', 'notice') THEN nullif(regexp_extract(extra, 'key="HKTimeZone" value="([A-Za-z0-9_+/-]+)"', 1), '')
-        END AS place
+      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand
     FROM incoming
     LEFT JOIN types ON types.type = incoming.type
     LEFT JOIN units ON units.code = types.code AND units.unit = incoming.unit
     LEFT JOIN stages ON types.way = 'sleep' AND stages.word = incoming.value))"""  # fmt: skip
+
+
+def moments(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Texts as Apple writes moments, 2024-03-31 08:00:00 +0200, as zoneless UTC and minutes of offset; null where none."""
+    zones = pc.utf8_slice_codeunits(texts, 19).dictionary_encode()
+    minutes = pa.array([_offset_minutes(zone) for zone in zones.dictionary.to_pylist()], pa.int16()).take(zones.indices)
+    clocks = _clocks(pc.utf8_slice_codeunits(texts, 0, 19))
+    shift = pc.multiply(minutes.cast(pa.int64()), 60_000_000).cast(pa.duration("us"))
+    return pc.subtract(clocks, shift), minutes
+
+
+def _clocks(texts: pa.Array) -> pa.Array:
+    try:
+        return texts.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:  # one of them is none: then each is looked at
+        return pc.strptime(texts, format="%Y-%m-%d %H:%M:%S", unit="us", error_is_null=True)
+
+
+def _offset_minutes(zone: str) -> int | None:
+    found = _ZONE.fullmatch(zone)
+    return (-1 if found[1] == "-" else 1) * (int(found[2]) * 60 + int(found[3])) if found else None
 
 
 class Sources:
@@ -59,13 +78,15 @@ class Sources:
     def numbered(self, batch: pa.RecordBatch) -> pa.Array:
         """The number of the source of each row; the lower goes before."""
         names, devices = (batch.column(at).dictionary_encode() for at in ("source", "device"))
-        kinds = [_kind_of_device(device) for device in devices.dictionary.to_pylist()]
+        kinds = [_KINDS.get(device, _UNSAID) for device in devices.dictionary.to_pylist()]
         pairs = zip(names.indices.to_pylist(), devices.indices.to_pylist(), strict=True)
         named = names.dictionary.to_pylist()
         known: dict[tuple[int, int], int] = {}
         return pa.array([known.get(pair) or self._number(pair, known, named, kinds) for pair in pairs], pa.int16())
 
-    def _number(self, pair: tuple[int, int], known: dict[tuple[int, int], int], names: list[str], kinds: list[int]) -> int:
+    def _number(
+        self, pair: tuple[int, int], known: dict[tuple[int, int], int], names: list[str], kinds: list[int]
+    ) -> int:
         name, kind = names[pair[0]], kinds[pair[1]]
         kind = _kind_of_name(name) if kind == _UNSAID else kind
         number = self._numbers.setdefault((name, kind), min(len(self._numbers), _MOST_SOURCES) + 1)
@@ -74,15 +95,8 @@ class Sources:
 
 
 _WATCH, _PHONE, _OTHER, _UNSAID = range(4)
-_MOST_SOURCES = 10_000
-
-
-def _kind_of_device(device: str) -> int:
-    if "model:Watch" in device:
-        return _WATCH
-    if "model:iPhone" in device:
-        return _PHONE
-    return _OTHER if device else _UNSAID
+_KINDS = dict(zip(DEVICES, (_WATCH, _PHONE, _OTHER), strict=True))
+_MOST_SOURCES = 8_000
 
 
 def _kind_of_name(name: str) -> int:
@@ -93,7 +107,7 @@ def _kind_of_name(name: str) -> int:
 
 def prepare(staging: Staging) -> None:
     """The tables of types, units and stages, and empty `samples` and `unread`."""
-    for statement in (*_MACROS, *_TABLES):
+    for statement in _TABLES:
         staging.execute(statement)
     numbered = {name: (at, kind) for at, (name, kind) in enumerate(TYPES.items())}
     types = [(name, at, kind.way, kind.ucum, kind.low, kind.high) for name, (at, kind) in numbered.items()]
@@ -102,7 +116,11 @@ def prepare(staging: Staging) -> None:
         ("types", ("type", "code", "way", "ucum", "low", "high"), types),
         ("units", ("code", "unit", "factor"), units),
         ("stages", ("word", "stage"), list(STAGES.items())),
-        ("codes", ("code", "name", "way", "ucum", "worn"), [(n, k.code, k.way, k.ucum, k.worn) for n, k in enumerate(CODES)]),
+        (
+            "codes",
+            ("code", "name", "way", "ucum", "worn"),
+            [(n, k.code, k.way, k.ucum, k.worn) for n, k in enumerate(CODES)],
+        ),
     ):
         incoming = pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
         staging.connection.register("incoming", incoming)
@@ -112,19 +130,23 @@ def prepare(staging: Staging) -> None:
 
 def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources) -> None:
     """Add the batch to `samples`, what cannot be read to `unread`. A type's name is told only where it is Apple's own."""
-    numbered = batch.set_column(1, "source", sources.numbered(batch))
-    staging.connection.register("incoming", numbered)
+    starts, offsets = moments(batch.column("start"))
+    ends, _ = moments(batch.column("end"))
+    columns = {name: batch.column(name) for name in ("type", "unit", "value", "extra")}
+    read = columns | {"source": sources.numbered(batch), "t_start": starts, "t_end": ends, "utc_offset": offsets}
+    staging.connection.register("incoming", pa.table(read))
     staging.execute(f"CREATE OR REPLACE TEMP TABLE reading AS {_READ}")
     staging.connection.unregister("incoming")
-    staging.execute(
-        """INSERT INTO samples SELECT code, source, t_start, t_end, utc_offset, num, given, unit, place
+    [(good,)] = staging.execute(
+        """INSERT INTO samples SELECT code, source, t_start, t_end, utc_offset, num, given, unit
            FROM reading WHERE reason IS NULL"""
     )
-    staging.execute(
-        r"""INSERT INTO unread SELECT $export, if(regexp_full_match(type, 'HK[A-Za-z0-9]{1,100}'), type, 'another type') AS named,
-             reason, count(*) FROM reading WHERE reason IS NOT NULL GROUP BY named, reason""",
-        {"export": export},
-    )
+    if good < batch.num_rows:
+        staging.execute(
+            r"""INSERT INTO unread SELECT $export, if(regexp_full_match(type, 'HK[A-Za-z0-9]{1,100}'), type, 'another type')
+                 AS named, reason, count(*) FROM reading WHERE reason IS NOT NULL GROUP BY named, reason""",
+            {"export": export},
+        )
 
 
 def drop_twins(staging: Staging) -> int:
@@ -132,7 +154,7 @@ def drop_twins(staging: Staging) -> int:
     [(before,)] = staging.execute("SELECT count(*) FROM samples")
     staging.execute(
         """CREATE TABLE single AS FROM samples GROUP BY ALL
-           ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit, place"""
+           ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit"""
     )
     staging.execute("DROP TABLE samples")
     staging.execute("ALTER TABLE single RENAME TO samples")

@@ -5,6 +5,7 @@ import re
 import pyarrow as pa
 
 from rapha.sources.apple_health.ecg import Ecg
+from rapha.sources.apple_health.samples import moments
 from rapha.sources.apple_health.stream import Element
 from rapha.sources.apple_health.vocabulary import ACTIVITIES, SINGLE
 from rapha.timeline.staging import Staging
@@ -22,9 +23,9 @@ def write_samples(staging: Staging, export: int, zone: str, asked: tuple[str, ..
         f"""INSERT INTO happened BY NAME
             SELECT $export AS export, $system AS system, name AS code, if(way = 'notice', 'device', 'measurement') AS kind,
               t_start, t_end, {_KNOWN} AS t_available, 'second' AS precision, utc_offset,
-              if(way = 'notice', NULL, num) AS num, if(way = 'notice', NULL, ucum) AS unit, if(way = 'notice', NULL, ucum)
-              AS unit_ucum, if(way = 'notice', NULL, num) AS num_canonical
-            FROM (SELECT DISTINCT ON (code, t_start, t_end, source, num) * FROM samples) JOIN codes USING (code)
+              CASE WHEN way <> 'notice' THEN given END AS num, CASE WHEN way <> 'notice' THEN unit END AS unit,
+              CASE WHEN way <> 'notice' THEN ucum END AS unit_ucum, num AS num_canonical
+            FROM samples JOIN codes USING (code)
             WHERE way IN ('sample', 'notice') OR list_contains($asked, name) AND way IN ('mean', 'sum')""",
         {"export": export, "system": SINGLE, "zone": zone, "asked": list(asked)},
     )
@@ -64,25 +65,22 @@ def _write(staging: Staging, export: int, zone: str, rows: list[_Row], kind: str
     if not rows:
         return 0
     code, start, end, unit, number = (list(column) for column in zip(*rows, strict=True))
-    table = pa.table({"code": code, "start": start, "end": end, "unit": unit, "number": pa.array(number, pa.float64())})
-    staging.connection.register("incoming", table)
+    (starts, offsets), (ends, _) = moments(pa.array(start, pa.string())), moments(pa.array(end, pa.string()))
+    read = {"code": code, "unit": unit, "number": number, "t_start": starts, "t_end": ends, "utc_offset": offsets}
+    staging.connection.register("incoming", pa.table(read))
     staging.execute(
         """CREATE OR REPLACE TEMP TABLE told AS
-           SELECT DISTINCT ON (code, t_start, t_end) * FROM (
-             SELECT code, apple_time("start") AS t_start, apple_time("end") AS t_end, nullif(unit, '') AS unit,
-               offset_minutes(substr("start", 21)) AS utc_offset, finite(nullif(number, 0)) AS number FROM incoming)
-           ORDER BY code, t_start, t_end, number"""
-    )
-    [(bad,)] = staging.execute(
-        """SELECT count(*) FROM incoming WHERE apple_time("start") IS NULL OR apple_time("end") IS NULL
-             OR apple_time("end") < apple_time("start")"""
+           SELECT code, sane(t_start) AS t_start, sane(t_end) AS t_end, nullif(unit, '') AS unit, utc_offset,
+             finite(nullif(number, 0)) AS number FROM incoming"""
     )
     staging.connection.unregister("incoming")
+    [(bad,)] = staging.execute("SELECT count(*) FROM told WHERE coalesce(t_end < t_start, true)")
     staging.execute(
         f"""INSERT INTO happened BY NAME
             SELECT $export AS export, $system AS system, code, $kind AS kind, t_start, t_end, {_KNOWN} AS t_available,
               'second' AS precision, utc_offset, number AS num, unit, unit AS unit_ucum, number AS num_canonical
-            FROM told WHERE t_end >= t_start""",
+            FROM (SELECT DISTINCT ON (code, t_start, t_end) * FROM told WHERE t_end >= t_start
+                  ORDER BY code, t_start, t_end, number)""",
         {"export": export, "system": SINGLE, "zone": zone, "kind": kind},
     )
     return int(bad)

@@ -8,7 +8,7 @@ Two readers, of which the second is the judge of the first:
    stopped at `LIMIT_DEPTH` levels, `LIMIT_ATTRIBUTES` attributes and `LIMIT_PIECE_BYTES` without an end.
 3. Records as iOS writes them, nine in ten bytes, are taken out before by one pattern. This gives what expat would: `<` may
    stand in no value, so where a text has neither `<!` nor `<?`, each `<Record ` begins a record. All `<` are counted
-   again against those found in values. From the first `<!` or `<?` on, expat reads everything.
+   again against those that are markup. From the first `<!` or `<?` on, expat reads everything.
 
 `tests/unit/sources/test_apple_stream.py` holds the two against one another.
 """
@@ -23,10 +23,12 @@ import pyarrow as pa
 
 from rapha.sources.apple_health.places import LIMIT_BYTES, Damaged
 
-CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 21, 1 << 18, 1 << 23
+CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 20, 1 << 18, 1 << 23
+BATCH_ROWS = 1 << 14
 LIMIT_DEPTH, LIMIT_ATTRIBUTES = 16, 64
 COLUMNS = ("type", "source", "device", "unit", "start", "end", "value", "extra")
-"""All texts, empty where the record has none. `extra` holds the metadata as iOS writes it: key="..." value="..."."""
+"""All texts, empty where the record has none. `device` is one of `DEVICES`, empty where nothing is said of it. `extra` holds the metadata as iOS writes it: key="..." value="..."."""
+DEVICES = ("Watch", "iPhone", "other")
 _ATTRIBUTES = {
     "type": "type", "sourceName": "source", "device": "device", "unit": "unit", "startDate": "start",
     "endDate": "end", "value": "value",
@@ -38,7 +40,7 @@ _RECORD = re.compile(
     rb"(?: unit" + _V + rb")?(?: creationDate" + _N + rb")? startDate" + _V + rb" endDate" + _V + rb"(?: value" + _V
     + rb")?(?:/>|>((?:\s*" + _META + rb")*)\s*</Record>)"
 )  # fmt: skip
-_STRIDE = _RECORD.groups + 1
+_STRIDE, _EXTRA, _DEVICE = _RECORD.groups + 1, COLUMNS.index("extra"), COLUMNS.index("device")
 _ENTITY = re.compile(rb"&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));|&")
 _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 
@@ -59,11 +61,23 @@ def read_export(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa
         Damaged: it is no export, not well formed, or passes a limit. What was given before is then to be thrown away.
     """
     try:
-        yield from _read(xml, found)
+        yield from _gathered(_read(xml, found))
     except expat.ExpatError:
         raise Damaged("is not well-formed XML") from None
     except (UnicodeDecodeError, pa.ArrowInvalid):
         raise Damaged("is not UTF-8 text") from None
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Fewer of them: each costs whoever takes it."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _read(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
@@ -75,17 +89,17 @@ def _read(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa.Recor
         if read > LIMIT_BYTES:
             raise Damaged("is larger than any export")
         text = carried + chunk
-        quick = quick and b"<!" not in text and b"<?" not in text
         cut = text.rfind(b"<Record ") if chunk and quick else len(text)
         if cut < 0:
             cut = len(text)
         text, carried = text[:cut], text[cut:]
         if len(carried) > LIMIT_PIECE_BYTES:
             raise Damaged("has a record that does not end")
-        if quick:
-            batch, text = _taken_out(text)
-            if batch.num_rows:
-                yield batch
+        if quick and (taken := _taken_out(text)):
+            yield taken[0]
+            text = taken[1]
+        elif quick:
+            quick = False
         judge.feed(text, last=not chunk)
         if judge.waiting:
             yield judge.batch()
@@ -102,16 +116,18 @@ def _after_prolog(xml: IO[bytes]) -> bytes:
     return head[begins.start() :]
 
 
-def _taken_out(text: bytes) -> tuple[pa.RecordBatch, bytes]:
-    """The records as iOS writes them, and the text without them."""
+def _taken_out(text: bytes) -> tuple[pa.RecordBatch, bytes] | None:
+    """The records as iOS writes them, and the text without them; None where something might hide a record or make one."""
     parts = _RECORD.split(text)
     rest = b"".join(parts[::_STRIDE])
+    if b"<!" in rest or b"<?" in rest:
+        return None
     columns = [parts[at::_STRIDE] for at in range(1, _STRIDE)]
-    metadata = b"".join(piece for piece in columns[-1] if piece)
-    ended = sum(piece is not None for piece in columns[-1])
+    metadata = b"".join(filter(None, columns[_EXTRA]))
+    ended = len(columns[_EXTRA]) - columns[_EXTRA].count(None)
     if text.count(b"<") != rest.count(b"<") + len(columns[0]) + ended + metadata.count(b"<"):
         raise Damaged("is not well-formed XML")
-    return _batch([_plain(column) for column in columns]), rest
+    return _batch([_devices(column) if at == _DEVICE else _plain(column) for at, column in enumerate(columns)]), rest
 
 
 def _plain(column: list[bytes | None]) -> pa.Array:
@@ -123,12 +139,25 @@ def _plain(column: list[bytes | None]) -> pa.Array:
     return pa.array(plain, pa.binary()).cast(pa.string()).take(coded.indices).fill_null("")
 
 
+def _devices(column: list[bytes | None]) -> pa.Array:
+    """Apple writes a page of every device, with a number that changes: what model it is, is all that is wanted."""
+    coded = pa.array(column, pa.binary()).dictionary_encode()
+    classes = [_device(_ENTITY.sub(_meant, text)) for text in coded.dictionary.to_pylist()]
+    return pa.array(classes, pa.string()).take(coded.indices).fill_null("")
+
+
+def _device(told: bytes) -> str:
+    return next((model for model in DEVICES[:2] if b"model:" + model.encode() in told), "other" if told else "")
+
+
 def _meant(entity: re.Match[bytes]) -> bytes:
     decimal, hexadecimal, name = entity.groups()
     if name:
         return _NAMED[name]
     number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
-    if not (number in (9, 10, 13) or 0x20 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000):
+    if not (
+        number in (9, 10, 13) or 0x20 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000
+    ):
         raise Damaged("is not well-formed XML")
     return chr(number).encode()
 
@@ -178,6 +207,7 @@ class _Judge:
         _, attributes, extra = self._open.pop()
         if name == "Record":
             row = {ours: attributes.get(theirs, "") for theirs, ours in _ATTRIBUTES.items()}
+            row["device"] = _device(row["device"].encode())
             row["extra"] = "".join(f'key="{key}" value="{value}"' for key, value in extra.items())
             self._rows.append(tuple(row[column] for column in COLUMNS))
         elif name in _KEPT:

@@ -70,15 +70,26 @@ def write_hours(staging: Staging, export: int) -> None:
     )
 
 
-def write_worn_periods(staging: Staging, export: int, rule: Observation) -> None:
-    """Add the runs of days on which the device was worn to `worn_periods`: from the first midnight to the last."""
+def write_worn_days(staging: Staging, export: int, rule: Observation) -> None:
+    """Add to `worn_days` those on which the device was worn as long as the mapping asks."""
     staging.execute(
-        """INSERT INTO worn_periods
-           SELECT $export, min(t_start), max(t_end) FROM (
-             SELECT *, sum(CASE WHEN day - before <= $bridge + 1 THEN 0 ELSE 1 END) OVER (ORDER BY day) AS run FROM (
-               SELECT *, lag(day) OVER (ORDER BY day) AS before FROM (
-                 SELECT day, t_start, t_end FROM worn JOIN quarters USING (quarter) JOIN days USING (day)
-                 GROUP BY ALL HAVING count(*) / 4 >= $hours)))
-           GROUP BY run""",
-        {"export": export, "bridge": rule.bridge_days, "hours": rule.at_least_hours},
+        """INSERT INTO worn_days
+           SELECT $export, day, t_start, t_end FROM worn JOIN quarters USING (quarter) JOIN days USING (day)
+           GROUP BY ALL HAVING count(*) / 4 >= $hours""",
+        {"export": export, "hours": rule.at_least_hours},
+    )
+
+
+def write_periods(staging: Staging, batch: str, rule: Observation) -> None:
+    """Each patient's runs of worn days, of all exports, from the first midnight to the last."""
+    staging.execute(
+        """INSERT INTO observation_periods BY NAME
+           SELECT subject_key, min(t_start) AS t_start, max(t_end) AS t_end, $batch AS ingest_batch FROM (
+             SELECT *, sum(CASE WHEN day - before <= $bridge + 1 THEN 0 ELSE 1 END) OVER (PARTITION BY subject_key ORDER BY day) AS run
+             FROM (
+               SELECT *, lag(day) OVER (PARTITION BY subject_key ORDER BY day) AS before FROM (
+                 SELECT subject_key, day, min(t_start) AS t_start, max(t_end) AS t_end
+                 FROM worn_days JOIN people_told USING (export) JOIN people USING (id) GROUP BY subject_key, day)))
+           GROUP BY subject_key, run""",
+        {"batch": batch, "bridge": rule.bridge_days},
     )

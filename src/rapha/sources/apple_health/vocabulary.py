@@ -74,11 +74,11 @@ STAGES = {
 FRACTIONS_UP_TO = 1.5
 """Apple writes 97 % as 0.97 with the unit `%`, other apps as 97: no living body has 1.5 % oxygen."""
 
-ACTIVITIES = frozenset(
-    """walking running cycling swimming hiking yoga rowing elliptical stair-climbing functional-strength-training
-    traditional-strength-training high-intensity-interval-training core-training dance pilates tennis soccer basketball
-    golf mind-and-body cooldown other""".split()
-)
+ACTIVITIES = (
+    "walking", "running", "cycling", "swimming", "hiking", "yoga", "rowing", "elliptical", "stair-climbing", "dance",
+    "functional-strength-training", "traditional-strength-training", "high-intensity-interval-training", "core-training",
+    "pilates", "tennis", "soccer", "basketball", "golf", "mind-and-body", "cooldown", "other",
+)  # fmt: skip
 """A workout of any other activity is `workout-other`."""
 
 ECG_CLASSES = {

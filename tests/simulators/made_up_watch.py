@@ -1,0 +1,137 @@
+"""Exports of Apple Health as a phone writes them: records line by line, or nights and days of somebody who does not exist."""
+
+import datetime as dt
+import random
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+PROLOG = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE HealthData [
+<!-- HealthKit Export Version: 13 -->
+<!ELEMENT HealthData (ExportDate,Me,(Record|Correlation|Workout|ActivitySummary|ClinicalRecord)*)>
+<!ATTLIST HealthData
+  locale CDATA #REQUIRED
+>
+<!ATTLIST HeartRateVariabilityMetadataList
+  broken CDATA #NOTHING OF THE KIND
+]>
+"""
+"""The last declaration is as broken as those of some versions of iOS were."""
+ME = (
+    ' <Me HKCharacteristicTypeIdentifierDateOfBirth="{born}" HKCharacteristicTypeIdentifierBiologicalSex="HKBiologicalSex{sex}"'
+    ' HKCharacteristicTypeIdentifierBloodType="HKBloodTypeNotSet" HKCharacteristicTypeIdentifierFitzpatrickSkinType="HKFitzpatrickSkinTypeNotSet"'
+    ' HKCharacteristicTypeIdentifierCardioFitnessMedicationsUse="None"/>\n'
+)
+_DEVICE = "<<HKDevice: 0x{at:x}>, name:Apple Watch, manufacturer:Apple Inc., model:{model}, hardware:{model}6,7, software:10.2>"
+_PREFIX = {"sleep": "HKCategoryTypeIdentifierSleepAnalysis"}
+
+
+def moment(at: dt.datetime) -> str:
+    """As Apple writes it, with the offset of `at`."""
+    return at.strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def record(
+    kind: str,
+    start: str,
+    end: str,
+    value: str | float | None,
+    unit: str | None = None,
+    model: str | None = "Watch",
+    source: str = "Anna’s Apple\xa0Watch",
+    metadata: dict[str, str] | None = None,
+) -> str:
+    """One record, its attributes in Apple's order. `kind` without HKQuantityTypeIdentifier, or whole."""
+    name = kind if kind.startswith("HK") else f"HKQuantityTypeIdentifier{kind}"
+    told = {"type": name, "sourceName": source, "sourceVersion": "10.2"}
+    if model:
+        told["device"] = _DEVICE.format(at=0x282A45810 + len(start), model=model)
+    if unit is not None:
+        told["unit"] = unit
+    told |= {"creationDate": end, "startDate": start, "endDate": end}
+    if value is not None:
+        told["value"] = str(value)
+    listed = " ".join(f"{key}={quoteattr(text)}".replace("&gt;", ">") for key, text in told.items())
+    if metadata is None:
+        return f" <Record {listed}/>\n"
+    entries = "".join(f"  <MetadataEntry key={quoteattr(k)} value={quoteattr(v)}/>\n" for k, v in metadata.items())
+    return f" <Record {listed}>\n{entries} </Record>\n"
+
+
+def export_xml(parts: Iterable[str], born: str = "1980-05-20", sex: str = "Female", prolog: str = PROLOG) -> str:
+    """A whole export.xml of these elements."""
+    head = f'{prolog}<HealthData locale="en_GB">\n <ExportDate value="2024-06-01 08:10:05 +0200"/>\n'
+    return head + ME.format(born=born, sex=sex) + "".join(parts) + "</HealthData>\n"
+
+
+def write_zip(path: Path, xml: str, beside: dict[str, str] | None = None) -> Path:
+    """An export.zip as a phone writes it, and what lies beside in its folder."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("apple_health_export/export_cda.xml", "<ClinicalDocument/>")
+        archive.writestr("apple_health_export/export.xml", xml)
+        for name, text in (beside or {}).items():
+            archive.writestr(f"apple_health_export/{name}", text)
+    return path
+
+
+def ecg_csv(at: str, found: str) -> str:
+    """An electrocardiogram's file, its curve cut short."""
+    return (
+        f"Name,Anna Example\nDate of Birth,20 May 1980\nRecorded Date,{at}\nClassification,{found}\nSymptoms,\n"
+        "Software Version,2.0\nDevice,Watch6,7\nSample Rate,512 hertz\n\n\nLead,Lead I\nUnit,µV\n\n-12.5\n3.25\n"
+    )
+
+
+def days_of(
+    seed: int, days: int, first: dt.datetime, unwell_after: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Records of days and nights, and electrocardiograms: one after four weeks; where the body is `unwell_after` so many
+    days, sleep shortens and the resting heart rate climbs before, and a rhythm notice comes that day."""
+    dice = random.Random(seed)
+    rest, parts, ecgs = dice.gauss(58, 4), [], {}
+    for day in range(days):
+        midnight = first + dt.timedelta(days=day)
+        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 60)
+        if dice.random() < 0.05:
+            continue  # the watch stayed in the drawer
+        parts += _night(dice, midnight, strain) + _day(dice, midnight, rest + 9 * strain)
+        if unwell_after == day:
+            at = moment(midnight + dt.timedelta(hours=10))
+            parts.append(record("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", at, at, "0"))
+        if day == 28:
+            at = moment(midnight + dt.timedelta(hours=20))
+            ecgs["electrocardiograms/ecg_1.csv"] = ecg_csv(at, "Sinus Rhythm")
+    return parts, ecgs
+
+
+def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[str]:
+    at, parts = midnight + dt.timedelta(minutes=dice.randrange(-60, 40)), []
+    for stage in ("Core", "Deep", "Core", "REM") * 3:
+        minutes = max(5, int(dice.gauss(38 - 12 * strain, 8)))
+        end = at + dt.timedelta(minutes=minutes)
+        value = f"HKCategoryValueSleepAnalysisAsleep{stage}"
+        parts.append(record(_PREFIX["sleep"], moment(at), moment(end), value, metadata={"HKTimeZone": "Europe/London"}))
+        at = end
+    return parts
+
+
+def _day(dice: random.Random, midnight: dt.datetime, rest: float) -> list[str]:
+    parts = []
+    for quarter in range(28, 92):
+        at = moment(midnight + dt.timedelta(minutes=15 * quarter + dice.randrange(15)))
+        rate = max(40, round(dice.gauss(rest + 18, 8)))
+        parts.append(
+            record("HeartRate", at, at, rate, "count/min", metadata={"HKMetadataKeyHeartRateMotionContext": "0"})
+        )
+    for hour in range(8, 21):
+        begin = midnight + dt.timedelta(hours=hour, minutes=dice.randrange(40))
+        end = begin + dt.timedelta(minutes=10)
+        steps = dice.randrange(100, 900)
+        parts.append(record("StepCount", moment(begin), moment(end), steps, "count"))
+        parts.append(record("StepCount", moment(begin), moment(end), steps + 5, "count", "iPhone", "Anna’s iPhone"))
+    noon = moment(midnight + dt.timedelta(hours=12))
+    parts.append(record("RestingHeartRate", moment(midnight), noon, round(rest), "count/min"))
+    parts.append(record("HeartRateVariabilitySDNN", noon, noon, round(dice.gauss(110 - rest, 6), 1), "ms"))
+    return parts
