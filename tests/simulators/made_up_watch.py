@@ -93,10 +93,10 @@ def days_of(
     rest, parts, ecgs = dice.gauss(58, 4), [], {}
     for day in range(days):
         midnight = first + dt.timedelta(days=day)
-        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 60)
-        if dice.random() < 0.05:
+        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 90)
+        if day != 28 and day != unwell_after and dice.random() < 0.05:
             continue  # the watch stayed in the drawer
-        parts += _night(dice, midnight, strain) + _day(dice, midnight, rest + 9 * strain)
+        parts += _night(dice, midnight, strain) + _day(dice, midnight, rest + 14 * strain)
         if unwell_after == day:
             at = moment(midnight + dt.timedelta(hours=10))
             parts.append(record("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", at, at, "0"))
@@ -104,6 +104,22 @@ def days_of(
             at = moment(midnight + dt.timedelta(hours=20))
             ecgs["electrocardiograms/ecg_1.csv"] = ecg_csv(at, "Sinus Rhythm")
     return parts, ecgs
+
+
+def deal_wearers(folder: Path, wearers: int, days: int = 95, seed: int = 0) -> list[int]:
+    """A folder of exports and `wearers.csv`. Every second wearer falls ill after the electrocardiogram: their numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first, ill = dt.datetime(2024, 1, 1, tzinfo=dt.UTC), []
+    for number in range(wearers):
+        dice = random.Random(seed * 100_003 + number)
+        after = dice.randrange(40, 85) if number % 2 else None
+        ill += [number] if after else []
+        parts, ecgs = days_of(seed * 100_003 + number, days, first, after)
+        xml = export_xml(parts, born=f"{1950 + number % 50}-03-01", sex="Male" if number % 3 else "Female")
+        write_zip(folder / f"wearer-{number}.zip", xml, ecgs)
+    rows = "".join(f"wearer-{number}.zip,w{number}\n" for number in range(wearers))
+    (folder / "wearers.csv").write_text("file,patient\n" + rows)
+    return ill
 
 
 def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[str]:
@@ -119,13 +135,13 @@ def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[st
 
 def _day(dice: random.Random, midnight: dt.datetime, rest: float) -> list[str]:
     parts = []
-    for quarter in range(28, 92):
+    for quarter in range(32, 80):
         at = moment(midnight + dt.timedelta(minutes=15 * quarter + dice.randrange(15)))
         rate = max(40, round(dice.gauss(rest + 18, 8)))
         parts.append(
             record("HeartRate", at, at, rate, "count/min", metadata={"HKMetadataKeyHeartRateMotionContext": "0"})
         )
-    for hour in range(8, 21):
+    for hour in range(8, 21, 2):
         begin = midnight + dt.timedelta(hours=hour, minutes=dice.randrange(40))
         end = begin + dt.timedelta(minutes=10)
         steps = dice.randrange(100, 900)

@@ -2,68 +2,20 @@
 
 import datetime as dt
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
-from made_up_watch import days_of, ecg_csv, export_xml, record, write_zip
+from apple_wearer import HEART, MAPPING, Wearer, asleep, heart, steps
+from made_up_watch import days_of, ecg_csv, record
 
-from rapha.errors import ConfigurationError, SourceError
+from rapha.errors import ConfigurationError
 from rapha.sources import source_of
 from rapha.sources.apple_health import ingest
-from rapha.timeline.reader import open_timeline
-
-SECRET = b"a secret of this site: 32 bytes."
-MAPPING = """\
-source: watches
-format: apple-health
-zone: Europe/Amsterdam
-patient: p1
-"""
-SLEEP = "HKCategoryTypeIdentifierSleepAnalysis"
-STAGE = "HKCategoryValueSleepAnalysis"
-HEART = ("HeartRate", "2024-01-02 08:00:00 +0100", "2024-01-02 08:00:00 +0100")
-
-
-class Wearer:
-    """One export, changed a little by each test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.timeline, self.mapping = folder, folder / "timeline", folder / "w.mapping.yaml"
-        self.zip = folder / "export.zip"
-        self.mapping.write_text(MAPPING)
-
-    def put(self, *parts: str, beside: dict[str, str] | None = None, name: str = "export.zip") -> None:
-        write_zip(self.folder / name, export_xml(parts), beside)
-
-    def ingest(self):
-        return ingest(self.mapping, self.folder, self.timeline, SECRET)
-
-    def ask(self, columns, table="events", where="true", order="1, 2"):
-        with open_timeline(self.timeline).connect() as connection:
-            return connection.execute(f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}").fetchall()
-
-    def daily(self) -> dict[str, float]:
-        """Of the only day."""
-        return dict(self.ask("code, num_canonical", where="system = 'apple-health-daily'"))
 
 
 @pytest.fixture
 def wearer(tmp_path):
     return Wearer(tmp_path)
-
-
-def steps(start, end, count, model="Watch", **more):
-    return record("StepCount", f"2024-01-02 {start} +0100", f"2024-01-02 {end} +0100", count, "count", model, **more)
-
-
-def heart(clock, rate, unit="count/min", **more):
-    at = f"2024-01-02 {clock} +0100"
-    return record("HeartRate", at, at, rate, unit, **more)
-
-
-def asleep(start, end, stage, **more):
-    return record(SLEEP, f"{start} +0100", f"{end} +0100", STAGE + stage, **more)
 
 
 def test_a_mapping_names_it(wearer):
@@ -315,99 +267,6 @@ def test_who_the_patient_is(wearer):
     wearer.put(heart("08:00:00", 60))
     wearer.ingest()
     assert wearer.ask("sex, year(timezone('UTC', birth)), birth_precision", "subjects") == [("female", 1980, "day")]
-
-
-def test_a_folder_of_many_and_one_that_is_damaged(wearer):
-    for name, rate in (("a.zip", 60), ("b.zip", 61), ("c.zip", 80), ("d.zip", 62)):
-        wearer.put(heart("08:00:00", rate), name=name)
-    whole = (wearer.folder / "b.zip").read_bytes()
-    (wearer.folder / "b.zip").write_bytes(whole[: len(whole) // 2])
-    (wearer.folder / "d.zip").unlink()
-    (wearer.folder / "d.zip").symlink_to(wearer.folder / "a.zip")
-    (wearer.folder / "whose.csv").write_text(
-        "file,patient,zone\na.zip,p1,\nb.zip,p2,\nc.zip,p3,Asia/Tokyo\nd.zip,p4,\n../a.zip,p5,\na.zip,p6,\nmissing.zip,p7,\n,p8,\n"
-    )
-    wearer.mapping.write_text(MAPPING.replace("patient: p1", "patients: whose.csv"))
-    report = wearer.ingest()
-    assert report.patients == 2
-    aside = {file.file: list(file.set_aside) for file in report.files}
-    assert aside == {
-        "a.zip": [], "c.zip": [],
-        "b.zip": ["is no whole zip: damaged, cut short or encrypted; nothing of it was read"],
-        "d.zip": ["is a link, which is not followed; nothing of it was read"],
-        "missing.zip": ["No such file or directory; nothing of it was read"],
-        "whose.csv": ["`file` is no plain name of a file in this folder", "this file is in the list before", "`file` or `patient` is empty"],
-    }  # fmt: skip
-    assert wearer.ask("DISTINCT hour(timezone('UTC', t_start)), 1", where="system = 'apple-health-daily'") == [
-        (15, 1),
-        (23, 1),
-    ]
-
-
-def test_two_exports_of_one_patient_are_one_patient_and_the_later_knows_better(wearer):
-    """The first was made at noon of the 2nd, the second a day later: the 2nd is whole in the second alone."""
-    wearer.put(heart("08:00:00", 60), name="old.zip")
-    at = "2024-01-03 08:00:00 +0100"
-    wearer.put(
-        heart("08:00:00", 60), heart("16:00:00", 80), record("HeartRate", at, at, 70, "count/min"), name="new.zip"
-    )
-    (wearer.folder / "whose.csv").write_text("file,patient\nold.zip,p1\nnew.zip,p1\n")
-    wearer.mapping.write_text(MAPPING.replace("patient: p1", "patients: whose.csv"))
-    assert wearer.ingest().patients == 1
-    assert wearer.ask("day(t_end), num", where="code = 'heart-rate' AND system = 'apple-health-daily'") == [
-        (2, 70.0),
-        (3, 70.0),
-    ]
-    assert len(wearer.ask("subject_key, t_start", "observation_periods")) == 1
-    assert len(wearer.ask("DISTINCT event_id, 1")) == len(wearer.ask("event_id, 1"))
-
-
-def test_one_export_that_cannot_be_read_is_told_in_a_sentence(wearer):
-    with pytest.raises(SourceError, match=r"export\.zip is missing: give the export\.zip"):
-        wearer.ingest()
-    wearer.zip.write_bytes(b"PK no zip")
-    with pytest.raises(SourceError, match=r"export\.zip is no whole zip"):
-        wearer.ingest()
-    assert not (wearer.timeline / "timeline.json").exists()
-
-
-def member(name, **attributes):
-    info = zipfile.ZipInfo(name)
-    for key, value in attributes.items():
-        setattr(info, key, value)
-    return info
-
-
-@pytest.mark.parametrize(
-    ("info", "reason"),
-    [
-        (member("../../etc/cron.d/x"), "leads out of the zip"),
-        (member("/etc/x"), "leads out of the zip"),
-        (member("a/link", external_attr=0o120777 << 16), "is a link"),
-        (member("b/export.xml"), "no export.xml, or several"),
-    ],
-)
-def test_a_zip_with_tricks_is_refused(wearer, info, reason):
-    wearer.put(heart("08:00:00", 60))
-    with zipfile.ZipFile(wearer.zip, "a") as archive:
-        archive.writestr(info, "x")
-    with pytest.raises(SourceError, match=reason):
-        wearer.ingest()
-
-
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(wearer):
-    wearer.put(heart("08:00:00", 60))
-    with zipfile.ZipFile(wearer.zip, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("apple_health_export/bomb.csv", b"\0" * (20 << 20))
-    with pytest.raises(SourceError, match="unpacks to far more than any export"):
-        wearer.ingest()
-
-
-def test_a_phone_in_another_language_calls_the_file_otherwise(wearer):
-    with zipfile.ZipFile(wearer.zip, "w") as archive:
-        archive.writestr("apple_health_export/导出.xml", export_xml([heart("08:00:00", 60)]))
-        archive.writestr("apple_health_export/export_cda.xml", "<ClinicalDocument/>")
-    assert wearer.ingest().patients == 1
 
 
 def test_again_changes_nothing_and_is_the_same_bytes(wearer):

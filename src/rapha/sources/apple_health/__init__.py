@@ -3,6 +3,7 @@
 mapping.py      the mapping language: whose exports, in which zone their days are
 places.py       where the exports lie; a zip opened with limits
 stream.py       export.xml -> batches of records, and the other elements one by one, within limits
+ahead.py        the next batch is read while the present one is taken in
 vocabulary.py   Apple's types, units and words -> ours
 samples.py      records -> typed samples in one unit, or set aside
 minutes.py      overlapping sources -> one value a minute; zones -> days and hours

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.apple_health import minutes, samples, single, summaries
+from rapha.sources.apple_health.ahead import ahead
 from rapha.sources.apple_health.ecg import read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
@@ -148,7 +149,7 @@ class _Reading:
 
     def _take(self, number: int, opened: Opened, told: _Told) -> int:
         sources, records = samples.Sources(), 0
-        for batch in read_export(opened.xml, told.note):
+        for batch in ahead(read_export(opened.xml, told.note)):
             samples.take(self.staging, number, batch, sources)
             records += batch.num_rows
         return records + len(told.workouts)

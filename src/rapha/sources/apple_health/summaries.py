@@ -21,15 +21,15 @@ _WORN = """
 CREATE OR REPLACE TABLE worn AS
 SELECT DISTINCT minute // 15 AS quarter FROM minute_values JOIN codes USING (code) WHERE worn"""
 _SUMMED = """
-SELECT name, {span}, avg(mean) AS num, ucum, '' AS which FROM {values} GROUP BY ALL
-UNION ALL SELECT name, {span}, min(low), ucum, '-min' FROM {values} WHERE worn GROUP BY ALL
-UNION ALL SELECT name, {span}, max(high), ucum, '-max' FROM {values} WHERE worn GROUP BY ALL
-UNION ALL SELECT name, {span}, sum(amount), ucum, '' FROM {amounts} GROUP BY ALL
+WITH seen AS MATERIALIZED (
+  SELECT name, ucum, worn, {span}, avg(mean) AS mean, min(low) AS low, max(high) AS high
+  FROM minute_values JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15 WHERE {often} GROUP BY ALL)
+SELECT name, {span}, mean AS num, ucum, '' AS which FROM seen
+UNION ALL SELECT name, {span}, low, ucum, '-min' FROM seen WHERE worn
+UNION ALL SELECT name, {span}, high, ucum, '-max' FROM seen WHERE worn
+UNION ALL SELECT name, {span}, sum(amount), ucum, ''
+  FROM minute_amounts JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15 GROUP BY ALL
 UNION ALL SELECT $wear, {span}, count(*) / 4, 'h', '' FROM worn JOIN quarters USING (quarter) GROUP BY ALL"""
-_VALUES = """(SELECT * FROM minute_values JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15
-  ORDER BY code, minute)"""
-_AMOUNTS = """(SELECT * FROM minute_amounts JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15
-  ORDER BY code, minute)"""
 _NIGHTS = " UNION ALL ".join(
     f"SELECT '{name}' AS name, night AS day, count(*) FILTER (WHERE {minutes}) / 60 AS num, 'h' AS ucum, '' AS which FROM nights GROUP BY night"
     for name, minutes in _SLEEP.items()
@@ -46,20 +46,19 @@ def write_days(staging: Staging, export: int) -> None:
     staging.execute(
         "CREATE OR REPLACE TABLE nights AS SELECT * FROM minute_stages JOIN quarters ON quarters.quarter = minute // 15"
     )
-    summed = _SUMMED.format(span="day", values=_VALUES, amounts=_AMOUNTS)
+    summed = _SUMMED.format(span="day", often="true")
     staging.execute(
         f"""INSERT INTO happened BY NAME
             SELECT $export AS export, $system AS system, name || which AS code, 'measurement' AS kind, t_start, t_end,
               t_end AS t_available, 'day' AS precision, utc_offset, num, ucum AS unit, ucum AS unit_ucum, num AS num_canonical
-            FROM ({summed} UNION ALL SELECT * FROM ({_NIGHTS}) WHERE num > 0) JOIN days USING (day)""",
+            FROM (FROM ({summed}) UNION ALL FROM ({_NIGHTS}) WHERE num > 0) JOIN days USING (day)""",
         {"export": export, "system": DAILY, "wear": WEAR},
     )
 
 
 def write_hours(staging: Staging, export: int) -> None:
     """The same of hours, for what is taken many times a day; known at the end of the day."""
-    often = "(SELECT * FROM {table} WHERE worn)"
-    summed = _SUMMED.format(span="day, hour", values=often.format(table=_VALUES), amounts=_AMOUNTS)
+    summed = _SUMMED.format(span="day, hour", often="worn")
     staging.execute(
         f"""INSERT INTO happened BY NAME
             SELECT $export AS export, $system AS system, name || which AS code, 'measurement' AS kind, hour AS t_start,
