@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rapha.cli import node_patient
 from rapha.cli.node_export import export
+from rapha.cli.node_opt_out import opt_out
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def ingest(
     from rich.progress import Progress, TaskID
 
     from rapha.node.configuration import Home
+    from rapha.node.opt_out import apply_list
     from rapha.sources import source_of
+    from rapha.timeline.mapping_file import read_whose
 
     opened, ingest_source = Home(home), source_of(mapping)
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -86,11 +89,13 @@ def ingest(
             line = lines.setdefault(what, bar.add_task(what, total=max(total, 1)))
             bar.update(line, completed=done, total=max(total, 1))
 
+        apply_list(opened, [read_whose(mapping)])
         report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())
 
 
 app.command()(export)
+app.command("opt-out")(opt_out)
 
 
 @app.command()

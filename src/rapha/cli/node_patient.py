@@ -77,10 +77,10 @@ def _proof(home: "Home", subject: int, run: list[str] | None) -> "PatientProof":
 def _subject(home: "Home", patient: str, source: str) -> int:
     """The patient's key in the timeline. Whether they are there is not asked: absence is what may have to be proven."""
     from rapha.errors import ConfigurationError
-    from rapha.timeline.manifest import read_manifest
+    from rapha.timeline.manifest import OPT_OUT, read_manifest
     from rapha.timeline.pseudonym import subject_key
 
-    known = [batch.source for batch in read_manifest(home.timeline).batches]
+    known = {batch.source: batch.whose for batch in read_manifest(home.timeline).batches if batch.source != OPT_OUT}
     if source not in known:
         raise ConfigurationError(f"no source {source!r} was ever read here; there are: {', '.join(known) or 'none'}")
-    return subject_key(home.secret, source, patient)
+    return subject_key(home.secret, known[source], patient)

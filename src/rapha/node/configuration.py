@@ -4,6 +4,7 @@ HOME/
   node.yaml      this configuration
   rules.yaml     the site's rules
   key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
+  opt-out.txt    identifiers of those who have opted out (0600)
   timeline/      the patients' events: never leaves
   node.db        what was asked, decided and done, with its audit events
   runs/          one folder per dispatch: frozen rows, weights, the sandbox's output
@@ -86,6 +87,10 @@ class Home:
     @property
     def timeline(self) -> Path:
         return self.folder / "timeline"
+
+    @property
+    def opt_out(self) -> Path:
+        return self.folder / "opt-out.txt"
 
     @property
     def database(self) -> Path:

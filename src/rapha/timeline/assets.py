@@ -46,6 +46,10 @@ class Contents:
         self._rows[asset, subject_key] = (kind, len(content))
         return asset
 
+    def drop(self) -> None:
+        """Nothing was kept: leave no folder."""
+        self._folder.rmdir()
+
     def table(self) -> "pa.Table":
         """The rows of `schema.ASSETS`; all contents are on the disk when this returns."""
         import pyarrow as pa

@@ -5,27 +5,48 @@ that it does not list is not part of the timeline, whatever its name: it is left
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from rapha.errors import ConfigurationError
 from rapha.records.record import Digest, Record, Slug
 
 NAME = "timeline.json"
+OPT_OUT = "opt-out"
+"""The source that is the site's own list of those who have opted out (`opt_out.py`)."""
 Table = Literal["events", "subjects", "observation_periods", "concepts", "concept_ancestors", "assets"]
 BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z0-9][a-z0-9.-]{0,120}\.parquet$")]
 
 
 class Batch(Record):
-    """What one source wrote, last. `files` are relative to the timeline folder; `rows` counts them, table by table."""
+    """What one source wrote, last. `files` are relative to the timeline folder; `rows` counts them, table by table; `people`
+    is the word under which its patients are keyed, where that is not the source's own name."""
 
     source: Slug
     batch: BatchId
     mapping: Digest
     files: dict[Table, tuple[FilePath, ...]]
     rows: dict[Table, Annotated[int, Field(ge=0)]]
+    people: Slug | None = None
+
+    @property
+    def whose(self) -> str:
+        """The word under which the patients' identifiers are keyed."""
+        return self.people or self.source
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not said is not written."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "people" or value is not None}
 
 
 class Manifest(Record):

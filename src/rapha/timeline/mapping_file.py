@@ -1,27 +1,55 @@
 """A source's mapping file -> its record. A mistake is told by file, line and key, with the nearest word where there is one.
 
-Every mapping has `source:` (the name under which the batch stands in the timeline) and `format:` (which source reads the
-data; `tables` where it is left out).
+Every mapping has `source:` (the name under which the batch stands in the timeline), `format:` (which source reads the data;
+`tables` where it is left out) and, where several sources tell of the same patients by the same identifiers, `people:`.
 """
 
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from rapha.errors import ConfigurationError
-from rapha.records.record import Record
+from rapha.records.record import Record, Slug
+from rapha.timeline.manifest import OPT_OUT
 
 LIMIT_BYTES = 1 << 20
 LIMIT_VALUES, LIMIT_DEPTH = 20_000, 20
 Place = tuple[str | int, ...]
 DEFAULT_FORMAT = "tables"
 Read = TypeVar("Read", bound=Record)
+
+
+class SourceMapping(Record):
+    """What every mapping has. `people`: whose identifiers these are. Sources with the same word there share their patients;
+    where it is left out, a source has its own."""
+
+    source: Slug
+    people: Slug | None = None
+
+    @property
+    def whose(self) -> str:
+        """The word under which the patients' identifiers are keyed."""
+        return self.people or self.source
+
+    @model_validator(mode="after")
+    def _not_reserved(self) -> "SourceMapping":
+        if self.source == OPT_OUT:
+            raise PydanticCustomError(
+                "reserved", "`source: opt-out` is the name of the site's own list: choose another"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not said is not written: a mapping keeps its digest when a new key becomes possible."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "people" or value is not None}
 
 
 def read_mapping(path: Path, language: type[Read]) -> Read:
@@ -37,6 +65,13 @@ def read_format(path: Path) -> str:
     """The word under `format:`. Raises as `read_mapping`, for what is no mapping at all."""
     found = _plain(_compose(_text(path), path.name), (), {}, path.name).get("format", DEFAULT_FORMAT)
     return found if isinstance(found, str) else ""
+
+
+def read_whose(path: Path) -> str:
+    """The word under which the patients of a mapping are keyed. Raises as `read_mapping`, for what is no mapping at all."""
+    found = _plain(_compose(_text(path), path.name), (), {}, path.name)
+    word = found.get("people") or found.get("source")
+    return word if isinstance(word, str) else ""
 
 
 def _text(path: Path) -> str:

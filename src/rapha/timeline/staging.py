@@ -11,6 +11,7 @@ import pyarrow as pa
 from rapha.errors import ConfigurationError
 from rapha.timeline import data_files
 from rapha.timeline.manifest import Table
+from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.pseudonym import subject_key
 from rapha.timeline.readings import MACROS
 from rapha.timeline.schema import ALL_TABLES
@@ -33,6 +34,7 @@ class Staging:
         for macro in MACROS:
             self.connection.execute(macro)
         self.connection.execute("CREATE TABLE set_aside (file VARCHAR, line BIGINT, reason VARCHAR, row_id VARCHAR)")
+        self.connection.execute(f"CREATE TABLE {NOTE_TEXTS} (subject_key BIGINT, text VARCHAR)")
         for name, schema in ALL_TABLES.items():
             self.connection.from_arrow(_zoneless(schema).empty_table()).create(name)
 

@@ -49,11 +49,16 @@ def is_written(timeline: Path, source: str, batch: str) -> Batch | None:
 
 
 def write_batch(
-    timeline: Path, source: str, batch: str, mapping: str, tables: Mapping[Table, duckdb.DuckDBPyRelation]
+    timeline: Path,
+    source: str,
+    batch: str,
+    mapping: str,
+    tables: Mapping[Table, duckdb.DuckDBPyRelation],
+    people: str | None = None,
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
     `schema.VOCABULARY` and `schema.DENSE` that the source has; columns by name, in any order of rows; times may be zoneless, then
-    they are UTC.
+    they are UTC. `people`: the word its patients are keyed under, where that is not `source`.
 
     Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.
     Written again: the same files, byte for byte.
@@ -70,7 +75,7 @@ def write_batch(
             path = f"{table}/{source}.{batch}.parquet"
             rows[table] = _write_table(timeline / path, table, tables[table])
             files[table] = (path,)
-        written = Batch(source=source, batch=batch, mapping=mapping, files=files, rows=rows)
+        written = Batch(source=source, batch=batch, mapping=mapping, files=files, rows=rows, people=people)
         manifest = read_manifest(timeline).replacing(written)
         write_beside(timeline / NAME, lambda file: file.write(manifest.as_bytes() + b"\n"))
         _sweep(timeline, manifest)

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from rapha.sources.fhir.mapping import Mapping, Span
 from rapha.sources.fhir.people import GONE, NEWEST
 from rapha.sources.fhir.staging import Staging
+from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.schema import USABLE_STATUSES
 
 _EVENT_ID = """CREATE TEMP MACRO event_name(address, part, place) AS
@@ -52,7 +53,10 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
         )
         staging.execute("DELETE FROM staged WHERE t_known IS NULL AND updated IS NULL")
     staging.execute(f"CREATE VIEW resolved AS {_resolved(mapping)}")
-    staging.execute("CREATE VIEW events AS SELECT * EXCLUDE (file, line) FROM resolved")
+    staging.execute("CREATE VIEW events AS SELECT * EXCLUDE (file, line, note) FROM resolved")
+    staging.execute(
+        f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
+    )
     _observe(staging, mapping.observation)
 
 
@@ -66,7 +70,8 @@ def _resolved(mapping: Mapping) -> str:
             coalesce(s.code, tablets.code) AS code, CAST(NULL AS VARCHAR) AS concept, s.num, s.comparator, s.unit,
             s.unit_ucum, CASE WHEN s.unit_ucum IS NOT NULL THEN s.num END AS num_canonical, s.value_code, s.text_ref,
             s.status, s.polarity, s.encounter,
-            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.asset,
+            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note,
+            coalesce(sha256(s.note), s.asset) AS asset,
             s.address AS source_ref, coalesce(s.version, getvariable('batch')) AS source_version,
             getvariable('batch') AS ingest_batch, {GONE.format("s")} AS deleted
         FROM staged AS s JOIN named ON named.address = s.patient

@@ -19,10 +19,11 @@ from rapha.sources.fhir.people import SUBJECTS, key_patients, mark_opted_out
 from rapha.sources.fhir.staging import NOT_READ, Staging
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.notes import keep_notes
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 
@@ -52,7 +53,8 @@ def ingest(
         files = _files(staging, list(paths))
         listing = _set_aside_csv(staging, list(paths))
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, _tables(staging))
+        tables = _tables(staging) | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
@@ -74,7 +76,7 @@ def _fill(
         progress(name, number, steps)
         staging.load(number, name, path)
     progress("patients and their events", len(paths), steps)
-    key_patients(staging, secret, mapping.source)
+    key_patients(staging, secret, mapping.whose)
     mark_opted_out(staging, mapping.consent, mapping.opt_out, data_dir)
     staging.execute(f"CREATE VIEW subjects AS {SUBJECTS}")
     assemble(staging, mapping)

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s|?#\"\\]{1,300}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
@@ -78,10 +79,9 @@ class OptOut(Record):
     lists: Literal["opted out", "remain"]
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file."""
 
-    source: Slug
     format: Literal["fhir"]
     observation: Annotated[Span | Literal["encounters"], BeforeValidator(_span_or_word)]
     available: Literal["same", "encounter end", "last updated"]

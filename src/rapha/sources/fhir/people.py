@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from rapha.errors import SourceError
 from rapha.sources.fhir.mapping import ConsentRule, OptOut
 from rapha.sources.fhir.staging import Staging
+from rapha.timeline.opt_out import read_list
 from rapha.timeline.pseudonym import subject_key
 
-LARGEST_LIST = 512 << 20
 NEWEST = """row_number() OVER (PARTITION BY address ORDER BY updated DESC NULLS LAST,
     TRY_CAST(version AS BIGINT) DESC NULLS LAST, file DESC, line DESC) = 1"""
 """Of several versions of a resource the one that was updated last; where they do not say, the one that was read last."""
@@ -88,7 +87,7 @@ def mark_opted_out(staging: Staging, consent: ConsentRule, opt_out: OptOut | Non
 
 
 def _take_list(staging: Staging, opt_out: OptOut, data: Path) -> None:
-    staging.take("listed", pa.table({"name": pa.array(_identifiers(data / opt_out.file), pa.string())}))
+    staging.take("listed", pa.table({"name": pa.array(read_list(data / opt_out.file), pa.string())}))
     names = "SELECT subject_key, people.id AS name FROM people JOIN keyed USING (address)"
     given = {}
     if opt_out.system is not None:
@@ -99,21 +98,6 @@ def _take_list(staging: Staging, opt_out: OptOut, data: Path) -> None:
     if opt_out.lists == "remain":
         found = f"SELECT subject_key FROM keyed WHERE subject_key NOT IN ({found})"
     staging.execute(f"INSERT INTO opted_out {found}", given)
-
-
-def _identifiers(path: Path) -> list[str]:
-    """One identifier on each line; blanks, and a comma at the end as some exports have it, are no part of it."""
-    try:
-        if path.stat().st_size > LARGEST_LIST:
-            raise SourceError(f"{path} is larger than 512 MiB: an opt-out file has one identifier on each line")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise SourceError(
-            f"{path}: the opt-out file cannot be read ({error.strerror}); without it nothing is ingested"
-        ) from None
-    except UnicodeDecodeError:
-        raise SourceError(f"{path}: the opt-out file is not UTF-8 text; without it nothing is ingested") from None
-    return sorted({line.strip().rstrip(",").replace(" ", "") for line in lines} - {""})
 
 
 SUBJECTS = """

@@ -36,6 +36,7 @@ class Reading:
     medication: str = "NULL"
     text_ref: str = "NULL"
     asset: str = "NULL"
+    note: str = "NULL"
     at_discharge: str = "false"
     unreadable: str = "false"
     clinical: str = "true"
@@ -101,6 +102,7 @@ READINGS: dict[str, Reading] = {
         answers="CASE WHEN len(all_codings(r.conclusionCode)) > 0 THEN list_transform(all_codings(r.conclusionCode), "
         "lambda c: answer(NULL, NULL, NULL, NULL, c.code, NULL)) ELSE [no_answer()] END",
         text_ref="CASE WHEN len(r.presentedForm) > 0 THEN coalesce(r.presentedForm[1].url, address || '#presentedForm') END",
+        note="plain_text(r.presentedForm)",
     ),
     "DocumentReference": Reading(
         "'note'",
@@ -111,6 +113,7 @@ READINGS: dict[str, Reading] = {
         encounter="r.context.encounter[1].reference",
         polarity="CASE WHEN r.docStatus = 'preliminary' THEN 'unknown' END",
         text_ref="CASE WHEN len(r.content) > 0 THEN coalesce(r.content[1].attachment.url, address || '#content') END",
+        note="plain_text(list_transform(r.content, lambda c: c.attachment))",
     ),
     "Immunization": Reading(
         "'medication'",

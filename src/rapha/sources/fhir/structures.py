@@ -15,7 +15,7 @@ PERIOD = {"start": TEXT, "end": TEXT}
 QUANTITY = {"value": TEXT, "comparator": TEXT, "unit": TEXT, "system": TEXT, "code": TEXT}
 RANGE = {"low": QUANTITY, "high": QUANTITY}
 RATIO = {"numerator": QUANTITY, "denominator": QUANTITY}
-ATTACHMENT = {"url": TEXT, "data": "JSON"}
+ATTACHMENT = {"url": TEXT, "contentType": TEXT, "data": TEXT}
 VALUE = {
     "code": CONCEPT,
     "valueQuantity": QUANTITY,

@@ -50,7 +50,7 @@ def write_people(staging: Staging, mapping: Mapping, batch: str, secret: bytes) 
              CASE WHEN count(DISTINCT sex) = 1 THEN min(sex) END AS sex
            FROM judged WHERE subject_id IS NOT NULL AND (reason IS NULL OR moment IS NULL) GROUP BY subject_id"""
     )
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     staging.execute(
         """INSERT INTO subjects BY NAME
            SELECT subject_key, birth, CASE WHEN birth IS NOT NULL THEN 'day' END AS birth_precision, sex, death,

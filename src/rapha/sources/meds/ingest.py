@@ -51,7 +51,7 @@ def ingest(
         aside = _set_aside_csv(staging)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         tables = staging.tables() | (staging.vocabulary() if folder.codes else {})
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables)
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         files = tuple(
             FileReport(file=name, rows=count, events=events.get(name, 0), set_aside=staging.reasons(name))
             for name, count in rows.items()

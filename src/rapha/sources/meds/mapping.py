@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
@@ -18,13 +19,12 @@ class Observation(Record):
     end: Literal["last event"] | Day
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file. `system`: what studies call the codes. `split`: a code's system is what stands before the first of
     these in it, and `system` where there is none. `sex`: codes without a time that say it. `zone`: of the times, which
     have none; UTC if left out. `observation` is passed over where the export says who was observed (see docs/meds.md).
     """
 
-    source: Slug
     format: Literal["meds"]
     system: Text
     split: Annotated[str, StringConstraints(min_length=1, max_length=10)] | None = None

@@ -40,7 +40,7 @@ class Clinical:
 
     def wanted(self) -> tuple[str, ...]:
         """All columns that are read of it."""
-        plain = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "kind", "start", "end", "text")]
+        plain = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "kind", "start", "end")]
         times = [f"{name}_{form}" for name in (self.start, self.end) if name for form in ("date", "datetime")]
         return tuple(dict.fromkeys([*self.needed(), *filter(None, plain), *times, "visit_occurrence_id"]))
 

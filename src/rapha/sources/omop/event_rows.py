@@ -8,6 +8,7 @@ of `cdm.py`; every word of the mapping is bound.
 from rapha.sources.omop.cdm import Clinical
 from rapha.sources.omop.mapping import Mapping
 from rapha.sources.omop.people import row_id
+from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
@@ -27,7 +28,8 @@ def write_events(staging: Staging, mapping: Mapping, table: Clinical, version: s
             SELECT subject_key, left(sha256(concat_ws(chr(31), $source, $table, row_key)), 32) AS event_id,
               $kind AS kind, t_start, t_end, precision, concept, system, code, num,
               CASE WHEN num IS NOT NULL THEN comparator END AS comparator, unit, unit_ucum, value_code,
-              {"row_ref" if table.text else "CAST(NULL AS VARCHAR)"} AS text_ref, 'final' AS status,
+              {"row_ref" if table.text else "CAST(NULL AS VARCHAR)"} AS text_ref, sha256(note_text) AS asset,
+              'final' AS status,
               'affirmed' AS polarity, encounter, row_ref AS source_ref, $version AS source_version,
               $batch AS ingest_batch, false AS deleted,
               CASE coalesce(($type_rules)[list_position($types, type)], $rule)
@@ -46,6 +48,9 @@ def write_events(staging: Staging, mapping: Mapping, table: Clinical, version: s
             "type_rules": list(mapping.available.types.values()),
         },
     )
+    if table.text:
+        texts = "SELECT subject_key, note_text FROM clinical_rows WHERE reason IS NULL AND note_text IS NOT NULL"
+        staging.execute(f"INSERT INTO {NOTE_TEXTS} {texts}")
     staging.execute("DROP TABLE clinical_rows")
     return int(written)
 
@@ -90,7 +95,7 @@ def _meaning(table: Clinical) -> str:
     source_concept, value_concept = table.source_concept or none, table.value_concept or none
     visit = table.id if table.name == "visit_occurrence" else "visit_occurrence_id"
     return f"""
-        SELECT line, row_key, subject_key, type, encounter, end_given, number_given, listed,
+        SELECT line, row_key, subject_key, type, encounter, end_given, number_given, listed, note_text,
           utc_in(starts, $zone) AS t_start, if(starts = date_trunc('day', starts), 'day', 'second') AS precision,
           utc_in(date_trunc('day', starts) + {_LAST}, $zone) AS day_end,
           utc_in(if(ends = date_trunc('day', ends), ends + {_LAST}, ends), $zone) AS t_end,
@@ -110,7 +115,7 @@ def _meaning(table: Clinical) -> str:
             {source_concept} AS source_concept, {value_concept} AS value_concept,
             {table.value_source or none} AS value_source, {table.value_text or none} AS value_text,
             {table.unit_source or none} AS unit_source, {table.unit_concept or none} AS unit_id,
-            {operator} AS operator, CASE {operator} {operators} END AS comparator,
+            {table.text or none} AS note_text, {operator} AS operator, CASE {operator} {operators} END AS comparator,
             finite(TRY_CAST({table.number or none} AS DOUBLE)) AS num, {table.number or none} IS NOT NULL AS number_given
           FROM {table.name} AS t LEFT JOIN people ON people.id = t.person_id)
         LEFT JOIN concepts AS origin ON origin.concept = source_concept

@@ -14,12 +14,13 @@ from rapha.sources.omop.places import DuckDbFile, Folder, Place
 from rapha.sources.omop.vocabulary import write_vocabulary
 from rapha.timeline.data_files import Broken
 from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and CDM are read as: every batch is then written anew."""
 
 
@@ -47,7 +48,8 @@ def ingest(
             aside = _set_aside_csv(staging)
             write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
             tables = staging.tables() | (staging.vocabulary() if "concept" in versions else {})
-            written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables)
+            tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+            written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(
                 FileReport(file=name, rows=rows[name], events=events.get(name, 0), set_aside=staging.reasons(name))
                 for name in versions
@@ -102,7 +104,7 @@ def _write(staging: Staging, mapping: Mapping, versions: dict[str, str], batch: 
     """Fill the tables of the timeline; how many events each table of the CDM made."""
     zone = mapping.zone or "UTC"
     stage_people(staging)
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     write_people(staging, batch, zone)
     write_periods(staging, batch, zone)
     write_vocabulary(staging, mapping, batch)

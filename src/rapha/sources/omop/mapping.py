@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
@@ -26,14 +27,13 @@ class Available(Record):
     types: Annotated[dict[ConceptId, Knowing], Field(default_factory=dict)]
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file. `zone`: where the clocks hung; without it they are UTC.
 
     `systems`: what studies call a vocabulary, where that is not its `vocabulary_id`. `local`: what they call the codes
     of a `*_source_value` that has no source concept. `leave_out_types`: rows of these types are no events.
     """
 
-    source: Slug
     format: Literal["omop"]
     zone: Zone | None = None
     cdm_schema: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] | None = None

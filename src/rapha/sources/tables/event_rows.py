@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rapha.sources.tables.mapping import Events, Mapping, ValueColumn, WideColumn
 from rapha.sources.tables.meaning import Meaning, Moment, Word
+from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
@@ -39,6 +40,10 @@ def write_events(staging: Staging, mapping: Mapping, block: StagedBlock) -> int:
     """Add the block's events; set aside the rows that it cannot read. Returns the number of events."""
     _stage_rows(staging, mapping, block)
     staging.set_aside(block.events.file, "SELECT line, reason FROM block_rows")
+    if block.events.text:
+        text = block.columns[block.events.text]
+        rows = f"SELECT subject_key, {text} FROM block_rows WHERE reason IS NULL"
+        staging.execute(f"INSERT INTO {NOTE_TEXTS} {rows}")
     parts = block.events.wide or (block.events.value,)
     written = sum(_write_part(staging, mapping.source, block, at, part) for at, part in enumerate(parts))
     staging.execute("DROP TABLE block_rows")
@@ -61,6 +66,7 @@ def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
     faults = (
         meaning.empty(events.id),
         meaning.fault("subject_key IS NULL", events.id, f"names no patient of {mapping.subjects.file}"),
+        *([meaning.empty(events.text)] if events.text else []),
         *block.faults(meaning),
         *start.faults,
         *end.faults,
@@ -102,6 +108,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
         code, unit = meaning.bind(part.code), f"CAST({meaning.bind(part.unit)} AS VARCHAR)"
     reference = f"{meaning.bind(block.events.file + '#')} || line"
     component = meaning.bind(f"{block.place}.{column or ''}")
+    asset = f"sha256({block.columns[block.events.text]})" if block.events.text else "CAST(NULL AS VARCHAR)"
     number, comparator = (f"n{at}", f"q{at}") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
     [(written,)] = staging.execute(
         f"""INSERT INTO events BY NAME
@@ -110,7 +117,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
                 {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes,
                 system, {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit,
                 {word} AS value_code, status, polarity, encounter, {reference} AS source_ref,
-                {meaning.bind(block.version)} AS source_version, {meaning.bind(block.batch)} AS ingest_batch,
+                {asset} AS asset, {meaning.bind(block.version)} AS source_version, {meaning.bind(block.batch)} AS ingest_batch,
                 false AS deleted
             FROM block_rows WHERE {readable}""",
         meaning.parameters,

@@ -16,6 +16,7 @@ from rapha.sources.tables.mapping import Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.timeline.data_files import find
 from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
@@ -50,7 +51,8 @@ def ingest(
         staging.check_zones(_zones(mapping.model_dump()), mapping_path.name)
         files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or silent)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
+        tables = staging.tables() | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
 
@@ -74,7 +76,7 @@ def _fill(
         columns[name] = {column: f"c{at}" for at, column in enumerate(wanted)}
     people = mapping.subjects.file
     stage_people(staging, mapping, tables[people], columns[people])
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     write_people(staging, batch)
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()

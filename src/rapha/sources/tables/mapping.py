@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 from rapha.timeline.schema import KINDS, POLARITIES, STATUSES
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -252,7 +253,7 @@ class Join(Record):
 class Events(Record):
     """One event for each row of a file; with `wide`, one for each row and column.
 
-    `where`: only these rows; the others are no events. `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
+    `where`: only these rows; the others are no events. `text`: the text of a note, kept beside the events as an asset. `available`: when the hospital knew. `same` as `time` must be said, as it lets a value be seen when it was taken.
     """
 
     file: FileName
@@ -270,21 +271,23 @@ class Events(Record):
     status: Status = "final"
     polarity: Polarity = "affirmed"
     encounter: Column | None = None
+    text: Column | None = None
     wide: tuple[WideColumn, ...] = ()
 
     @model_validator(mode="after")
     def _one_shape(self) -> "Events":
         if bool(self.wide) == (self.code is not None):
             raise PydanticCustomError("shape", "events have either `code` or `wide`")
+        if self.text and (self.kind != "note" or self.wide):
+            raise PydanticCustomError("shape", "`text` is of events of the kind `note`, one for each row")
         if self.wide and (self.value or self.unit):
             raise PydanticCustomError("shape", "with `wide`, value and unit stand in its rows")
         return self
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file. `origin` is day 0 of every `days` and `day`."""
 
-    source: Slug
     format: Literal["tables"] = "tables"
     origin: date | None = None
     subjects: Subjects
@@ -311,7 +314,7 @@ def _counts_days(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_counts_days, value))
 
 
-_HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter", "by")
+_HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter", "by", "text")
 
 
 def columns_of(part: Record) -> tuple[str, ...]:
