@@ -3,10 +3,11 @@
 import zipfile
 
 import pytest
-from apple_wearer import MAPPING, Wearer, heart
+from apple_wearer import MAPPING, SECRET, Wearer, heart
 from made_up_watch import export_xml, record
 
 from rapha.errors import SourceError
+from rapha.timeline.pseudonym import subject_key
 
 
 @pytest.fixture
@@ -103,3 +104,10 @@ def test_a_phone_in_another_language_calls_the_file_otherwise(wearer):
         archive.writestr("apple_health_export/导出.xml", export_xml([heart("08:00:00", 60)]))
         archive.writestr("apple_health_export/export_cda.xml", "<ClinicalDocument/>")
     assert wearer.ingest().patients == 1
+
+
+def test_sources_that_share_their_patients_say_one_word(wearer):
+    wearer.put(heart("08:00:00", 60))
+    wearer.mapping.write_text(MAPPING + "people: town\n")
+    wearer.ingest()
+    assert wearer.ask("subject_key, 1", "subjects") == [(subject_key(SECRET, "town", "p1"), 1)]

@@ -78,7 +78,7 @@ def ingest(
         _write(staging, mapping, exports, versions, batch, site_secret)
         aside = reading.set_aside_csv(broken)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
-        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables())
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables(), mapping.people)
         files = reading.reports(exports, broken)
         staging.connection.close()
     report = IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
@@ -218,7 +218,7 @@ def _write(
              CASE WHEN count(DISTINCT born) = 1 THEN sane(clock_of(time_parts(min(born)))) END AS birth
            FROM people_told GROUP BY id"""
     )
-    staging.key_patients(secret, mapping.source)
+    staging.key_patients(secret, mapping.whose)
     staging.execute(
         """INSERT INTO subjects BY NAME
            SELECT subject_key, birth, CASE WHEN birth IS NOT NULL THEN 'day' END AS birth_precision, sex,

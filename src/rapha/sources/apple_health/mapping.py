@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record
+from rapha.timeline.mapping_file import SourceMapping
 
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
 PatientId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -19,13 +20,12 @@ class Observation(Record):
     bridge_days: Annotated[int, Field(ge=0, le=30)] = 0
 
 
-class Mapping(Record):
+class Mapping(SourceMapping):
     """The whole file. `zone`: where the patients live; their days begin there, whatever zone the phone was in when it
     wrote the export. `patient` for one export; `patients` for a folder: a CSV in it with the columns `file` and
     `patient`, and `zone` where one lives elsewhere. `samples`: codes whose every sample becomes an event as well.
     """
 
-    source: Slug
     format: Literal["apple-health"]
     zone: Zone
     patient: PatientId | None = None
