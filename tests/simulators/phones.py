@@ -15,8 +15,8 @@ import numpy as np
 import phone_learning as learning
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fake_site import FakeSite, Tensors
-from hub_at_hand import HubAtHand
 from httpx2 import Response
+from hub_at_hand import HubAtHand
 from safetensors.numpy import load, save
 
 from rapha.egress.statistics import canonical_statistics

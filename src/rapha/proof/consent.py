@@ -4,8 +4,6 @@ from collections.abc import Container
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from rapha.canonical import base64_bytes, base64_text
 from rapha.errors import NotPermitted, Unproven
 from rapha.proof import keys
@@ -47,7 +45,7 @@ def open_said(envelope: DeviceEnvelope, key: keys.PublicKey, kind: type[Said]) -
     # 3. It is of that kind, in its one form.
     try:
         said = kind.from_bytes(payload)
-    except ValidationError:
+    except ValueError:
         raise Unproven(f"this is no {kind.__name__.lower()} of a device") from None
     if said.as_bytes() != payload:
         raise Unproven("the record is not in its one form (RFC 8785)")
