@@ -20,16 +20,18 @@ def demo(
     home: Annotated[Path, typer.Option(help="folder of the demonstration; made anew each time")] = Path("demo-home"),
     examples: Annotated[Path, typer.Option(help="folder of the example studies")] = Path("examples"),
     study: Annotated[
-        list[str] | None, typer.Option("--study", help="an example to run, such as diabetes-private; more than once")
+        list[str] | None,
+        typer.Option("--study", help="an example to run, such as report-classification; more than once"),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave hub and hospitals running to play with")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="stop what --keep left running")] = False,
     ugly: Annotated[bool, typer.Option(UGLY_OPTION, help="without bubblewrap: workloads are not isolated")] = False,
 ) -> None:
-    """Run two studies on a real longitudinal record, dealt to hospitals on this machine.
+    """Run two studies on a real longitudinal record, dealt to hospitals on this machine; or, with --study, any of the examples.
 
     Example: rapha demo --hospitals 5 --keep
     """
+    from rapha.cli.demo.records import record_of
     from rapha.cli.demo.town import Town, stop_kept
 
     if stop:
@@ -38,9 +40,10 @@ def demo(
     console, started = Console(), time.monotonic()
     _check_walls(ugly)
     _check_there([examples / name / "study.yaml" for name in study or EXAMPLES])
+    record = record_of(study or EXAMPLES)
     town = Town(home, hospitals, isolate=not ugly)
     try:
-        _build(town, console)
+        _build(town, record, console)
         models = [_study(town, examples / name / "study.yaml", console) for name in study or EXAMPLES]
         if keep:
             town.keep()
@@ -66,12 +69,10 @@ def _check_walls(ugly: bool) -> None:
     choose_backend("i-accept-that-code-can-reach-this-machine" if ugly else name_for_this_machine()).check()
 
 
-def _build(town, console: Console) -> None:  # type: ignore[no-untyped-def]
-    from rapha.cli.demo.record import deal
-
-    console.rule("A real record, dealt to hospitals")
+def _build(town, record, console: Console) -> None:  # type: ignore[no-untyped-def]
+    console.rule(record.ABOUT)
     codes = town.found()
-    for site, folder in zip(town.sites, deal(town.home / "dealt", len(town.sites)), strict=True):
+    for site, folder in zip(town.sites, record.deal(town.home / "dealt", len(town.sites)), strict=True):
         town.data(site).parent.mkdir(exist_ok=True)
         shutil.move(folder, town.data(site))
     town.start_hub()

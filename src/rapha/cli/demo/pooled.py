@@ -47,7 +47,7 @@ def compare(hospitals: Path, study: Study, model: Path) -> Comparison:
     name = HEADLINE[study.outcome.kind]
     return Comparison(
         name="pooled rows",
-        note="Trained on all rows in one place: possible here only because this data is public.",
+        note="Trained on all rows in one place: possible here only because this data is public or made up.",
         together=(_score(pooled, name),),
         federated=(_score(federated, name),),
         sites={site: (_score(evaluation, name),) for site, evaluation in by_site.items()},

@@ -18,6 +18,7 @@ from pathlib import Path
 from rapha.cli.demo import frame_file
 from rapha.errors import ConfigurationError, SourceError
 
+ABOUT = "A real record, dealt to hospitals"
 TABLES = {
     "people.csv": ("nafld1", ("id", "age", "male", "weight", "height", "bmi", "futime", "status")),
     "measurements.csv": ("nafld2", ("id", "days", "test", "value")),

@@ -15,10 +15,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, RaphaError
 from rapha.node.configuration import UGLY
+from rapha.policy.rules import Architecture
+from rapha.records.dense import Modality
 from rapha.records.record import Record
 
 SITES = (
@@ -28,10 +31,10 @@ SITES = (
 )  # fmt: skip
 RULES = """\
 # The rules of a demonstration hospital. {comment}
-modalities: [ehr]
+modalities: [{modalities}]
 purposes: [DUO:0000042, DUO:0000006]
 researchers: any
-architectures: [logistic, mlp, cox, deep-survival, gru]
+architectures: [{architectures}]
 minimum_cohort: 25
 privacy: {{lifetime_epsilon: 10, lifetime_delta: 0.001}}
 sandbox: {sandbox}
@@ -41,8 +44,8 @@ AUTOMATIC = """
   - rule: routine-ehr-studies
     researchers: any
     purposes: [DUO:0000042, DUO:0000006]
-    architectures: [logistic, mlp, cox, deep-survival, gru]
-    modalities: [ehr]
+    architectures: [{architectures}]
+    modalities: [{modalities}]
 """
 START_SECONDS = 60.0
 
@@ -117,10 +120,12 @@ class Town:
 
     def write_rules(self, site: str, *, person: bool) -> None:
         """The rules of a hospital: a person signs each study, or a rule does."""
+        offered = {"architectures": ", ".join(get_args(Architecture)), "modalities": ", ".join(get_args(Modality))}
         text = RULES.format(
+            **offered,
             comment="A steward signs every study." if person else "Routine studies need no person.",
             sandbox="required" if self._isolate else f"{{unisolated_allowed: {UGLY}}}",
-            approve="{by: steward}" if person else AUTOMATIC,
+            approve="{by: steward}" if person else AUTOMATIC.format(**offered),
         )
         (self.hospital(site) / "rules.yaml").write_text(text, encoding="utf-8")
 

@@ -1,0 +1,37 @@
+"""Which record the demonstration deals to its hospitals: a real one where the study can be done on one, else a made-up one.
+
+A record is a module with `deal(out_dir, hospitals)`, which writes one folder for each hospital with its tables and
+`hospital.mapping.yaml`, and `ABOUT`, a line that says what it is and whether it is real.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from rapha.errors import ConfigurationError
+
+REAL = "rapha.cli.demo.record"
+MADE_UP = {"report-classification": "rapha.cli.demo.made_up_reports"}
+"""Examples that no public record at hand can show, and the module that makes one up."""
+
+
+class DemoRecord(Protocol):
+    """A record to deal."""
+
+    ABOUT: str
+
+    def deal(self, out_dir: Path, hospitals: int = 3) -> tuple[Path, ...]:
+        """One folder for each hospital."""
+
+
+def record_of(studies: Sequence[str]) -> DemoRecord:
+    """The one record that all of these examples are done on.
+
+    Raises:
+        ConfigurationError: they need several.
+    """
+    wanted = {MADE_UP.get(study, REAL) for study in studies}
+    if len(wanted) > 1:
+        raise ConfigurationError(f"{' and '.join(studies)} need records of their own: run them one at a time")
+    return cast(DemoRecord, import_module(wanted.pop()))
