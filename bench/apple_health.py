@@ -14,10 +14,9 @@ from pathlib import Path
 from time import perf_counter
 from xml.parsers import expat
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "simulators"))
-
 from figure import figure_line
-from made_up_watch import export_xml, moment, record
+
+from rapha.cli.demo.made_up_wearers import export_xml, moment, record
 
 MEGABYTES, RUNS, MB_PER_SECOND = 400, 5, 75
 MAPPING = "source: watch\nformat: apple-health\nzone: Europe/London\npatient: made-up\n"

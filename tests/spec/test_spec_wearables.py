@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pyarrow.ipc as ipc
 import pytest
-from made_up_watch import deal_wearers, ecg_csv, export_xml, moment, record, write_zip
 
+from rapha.cli.demo.made_up_wearers import MAPPING as DEMO_MAPPING
+from rapha.cli.demo.made_up_wearers import deal_wearers, ecg_csv, export_xml, moment, record, write_zip
 from rapha.cohort.engine import count, freeze
 from rapha.errors import CohortRefused
 from rapha.records.study import Study
@@ -65,12 +66,10 @@ def test_a_study_asks_for_days_of_wear(example: Study, tmp_path: Path, days_worn
 
 
 @pytest.mark.slow
-def test_the_example_of_wearables_has_the_rows_that_were_made_up(
-    example: Study, checkout: Path, tmp_path: Path
-) -> None:
+def test_the_example_of_wearables_has_the_rows_that_were_made_up(example: Study, tmp_path: Path) -> None:
     ill = deal_wearers(tmp_path / "exports", 48)
-    mapping = checkout / "examples" / "sleep-and-heart-rate" / "wearers.mapping.yaml"
-    report = ingest(mapping, tmp_path / "exports", tmp_path / "timeline", SECRET)
+    (tmp_path / "m.yaml").write_text(DEMO_MAPPING)
+    report = ingest(tmp_path / "m.yaml", tmp_path / "exports", tmp_path / "timeline", SECRET)
     assert (report.patients, report.set_aside) == (48, 0)
     frozen = freeze(open_timeline(tmp_path / "timeline"), example, SECRET, tmp_path)
     assert (frozen.patients, frozen.positives) == (48, len(ill))

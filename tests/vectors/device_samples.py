@@ -70,8 +70,19 @@ def task(do: str = "train") -> DeviceTask:
         "train": {"learning_rate": 0.5, "steps": 3, "clip": 0.25, "noise_multiplier": 1.0},
         "evaluate": {},
     }[do]
-    model = {"mean": (7.0, 50.0, 60.0), "scale": (0.5, 12.0, 6.0), "weight": (-0.25, 0.125, 0.5, 0.0, 0.75, 0.0), "bias": -0.5}
-    said = {"study_digest": consent().study_digest, "round": 3, "attempt": 1, "do": do, "peers": [p.as_json() for p in peers()]}
+    model = {
+        "mean": (7.0, 50.0, 60.0),
+        "scale": (0.5, 12.0, 6.0),
+        "weight": (-0.25, 0.125, 0.5, 0.0, 0.75, 0.0),
+        "bias": -0.5,
+    }
+    said = {
+        "study_digest": consent().study_digest,
+        "round": 3,
+        "attempt": 1,
+        "do": do,
+        "peers": [p.as_json() for p in peers()],
+    }
     return DeviceTask.model_validate({**said, **terms, **({} if do == "prepare" else model)})
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from made_up_watch import export_xml, record, write_zip
-
+from rapha.cli.demo.made_up_wearers import export_xml, record, write_zip
 from rapha.sources.apple_health import ingest
 from rapha.timeline.reader import open_timeline
 

@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 from apple_wearer import MAPPING, SECRET, Wearer, heart
-from made_up_watch import export_xml, record
 
+from rapha.cli.demo.made_up_wearers import export_xml, record
 from rapha.errors import SourceError
 from rapha.timeline.pseudonym import subject_key
 

@@ -2,12 +2,13 @@
 
 import datetime as dt
 import os
+import random
 from pathlib import Path
 
 import pytest
 from apple_wearer import HEART, MAPPING, Wearer, asleep, heart, steps
-from made_up_watch import days_of, ecg_csv, record
 
+from rapha.cli.demo.made_up_wearers import days_of, ecg_csv, record
 from rapha.errors import ConfigurationError
 from rapha.sources import source_of
 from rapha.sources.apple_health import ingest
@@ -270,7 +271,7 @@ def test_who_the_patient_is(wearer):
 
 
 def test_again_changes_nothing_and_is_the_same_bytes(wearer):
-    parts, ecgs = days_of(1, 6, dt.datetime(2024, 1, 1, tzinfo=dt.UTC), unwell_after=4)
+    parts, ecgs = days_of(random.Random(1), 6, dt.datetime(2024, 1, 1, tzinfo=dt.UTC), unwell_after=4)
     wearer.put(*parts, beside=ecgs)
     first = wearer.ingest()
     before = {path: path.read_bytes() for path in wearer.timeline.rglob("*.parquet")}

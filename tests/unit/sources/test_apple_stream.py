@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_watch import PROLOG, export_xml, record
 
+from rapha.cli.demo.made_up_wearers import PROLOG, export_xml, record
 from rapha.sources.apple_health import stream
 from rapha.sources.apple_health.places import Damaged
 from rapha.sources.apple_health.stream import read_export

@@ -12,7 +12,10 @@ from typing import Protocol, cast
 from rapha.errors import ConfigurationError
 
 REAL = "rapha.cli.demo.record"
-MADE_UP = {"report-classification": "rapha.cli.demo.made_up_reports"}
+MADE_UP = {
+    "report-classification": "rapha.cli.demo.made_up_reports",
+    "sleep-and-heart-rate": "rapha.cli.demo.made_up_wearers",
+}
 """Examples that no public record at hand can show, and the module that makes one up."""
 
 

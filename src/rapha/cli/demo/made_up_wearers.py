@@ -1,4 +1,9 @@
-"""Exports of Apple Health as a phone writes them: records line by line, or nights and days of somebody who does not exist."""
+"""Made-up exports of Apple Health of people who do not exist, as a phone writes them; and who of them was told of an irregular
+rhythm.
+
+A body under strain sleeps less, its resting pulse climbs and its variability falls, for some weeks before the notice comes. Nothing
+learnt here means anything.
+"""
 
 import datetime as dt
 import random
@@ -7,6 +12,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+ABOUT = "Made-up exports of Apple Health of people who do not exist"
+WEARERS, DAYS, ECG_DAY = 120, 95, 28
+"""Of each hospital; days that each export covers; the day of its electrocardiogram."""
+
+MAPPING = """\
+# Made-up exports, one for each patient, and wearers.csv, which says whose each is. docs/apple-health.md explains every key.
+source: wearers
+format: apple-health
+zone: Europe/London
+patients: wearers.csv
+summaries: [daily]
+observation: {at_least_hours: 4, bridge_days: 3}   # a watch in the drawer over a weekend is no end of observation
+"""
 PROLOG = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE HealthData [
 <!-- HealthKit Export Version: 13 -->
@@ -25,7 +43,7 @@ ME = (
     ' HKCharacteristicTypeIdentifierCardioFitnessMedicationsUse="None"/>\n'
 )
 _DEVICE = "<<HKDevice: 0x{at:x}>, name:Apple Watch, manufacturer:Apple Inc., model:{model}, hardware:{model}6,7, software:10.2>"
-_PREFIX = {"sleep": "HKCategoryTypeIdentifierSleepAnalysis"}
+_SLEEP = "HKCategoryTypeIdentifierSleepAnalysis"
 
 
 def moment(at: dt.datetime) -> str:
@@ -84,42 +102,53 @@ def ecg_csv(at: str, found: str) -> str:
     )
 
 
-def days_of(
-    seed: int, days: int, first: dt.datetime, unwell_after: int | None = None
-) -> tuple[list[str], dict[str, str]]:
-    """Records of days and nights, and electrocardiograms: one after four weeks; where the body is `unwell_after` so many
-    days, sleep shortens and the resting heart rate climbs before, and a rhythm notice comes that day."""
-    dice = random.Random(seed)
-    rest, parts, ecgs = dice.gauss(58, 4), [], {}
-    for day in range(days):
-        midnight = first + dt.timedelta(days=day)
-        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 90)
-        if day != 28 and day != unwell_after and dice.random() < 0.05:
-            continue  # the watch stayed in the drawer
-        parts += _night(dice, midnight, strain) + _day(dice, midnight, rest + 14 * strain)
-        if unwell_after == day:
-            at = moment(midnight + dt.timedelta(hours=10))
-            parts.append(record("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", at, at, "0"))
-        if day == 28:
-            at = moment(midnight + dt.timedelta(hours=20))
-            ecgs["electrocardiograms/ecg_1.csv"] = ecg_csv(at, "Sinus Rhythm")
-    return parts, ecgs
+def deal(out_dir: Path, hospitals: int = 3) -> tuple[Path, ...]:
+    """Write one folder for each hospital: exports, wearers.csv and the mapping. The same every time."""
+    folders = []
+    for number in range(1, hospitals + 1):
+        folder = out_dir / f"hospital-{number}"
+        deal_wearers(folder, WEARERS, seed=number)
+        (folder / "hospital.mapping.yaml").write_text(MAPPING, encoding="utf-8")
+        folders.append(folder)
+    return tuple(folders)
 
 
-def deal_wearers(folder: Path, wearers: int, days: int = 95, seed: int = 0) -> list[int]:
-    """A folder of exports and `wearers.csv`. Every second wearer falls ill after the electrocardiogram: their numbers."""
+def deal_wearers(folder: Path, wearers: int, seed: int = 0) -> list[int]:
+    """A folder of exports and wearers.csv. Every second wearer falls ill after the electrocardiogram: their numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     first, ill = dt.datetime(2024, 1, 1, tzinfo=dt.UTC), []
     for number in range(wearers):
-        dice = random.Random(seed * 100_003 + number)
+        dice = random.Random(f"wearer {seed} {number}")  # noqa: S311
         after = dice.randrange(40, 85) if number % 2 else None
         ill += [number] if after else []
-        parts, ecgs = days_of(seed * 100_003 + number, days, first, after)
+        parts, ecgs = days_of(dice, DAYS, first, after)
         xml = export_xml(parts, born=f"{1950 + number % 50}-03-01", sex="Male" if number % 3 else "Female")
         write_zip(folder / f"wearer-{number}.zip", xml, ecgs)
     rows = "".join(f"wearer-{number}.zip,w{number}\n" for number in range(wearers))
-    (folder / "wearers.csv").write_text("file,patient\n" + rows)
+    (folder / "wearers.csv").write_text("file,patient\n" + rows, encoding="utf-8")
     return ill
+
+
+def days_of(
+    dice: random.Random, days: int, first: dt.datetime, unwell_after: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Records of days and nights, and electrocardiograms. After the day of the latter a Watch is worn less."""
+    rest, parts, ecgs = dice.gauss(58, 4), list[str](), {}
+    for day in range(days):
+        midnight = first + dt.timedelta(days=day)
+        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 90)
+        if day not in (ECG_DAY, unwell_after) and dice.random() < 0.05:
+            continue  # the watch stayed in the drawer
+        parts += _day(dice, midnight, rest + 14 * strain, quarters=48 if day <= ECG_DAY else 18)
+        if day <= ECG_DAY:
+            parts += _night(dice, midnight, strain)
+        if unwell_after == day:
+            at = moment(midnight + dt.timedelta(hours=10))
+            parts.append(record("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", at, at, "0"))
+        if day == ECG_DAY:
+            found = ecg_csv(moment(midnight + dt.timedelta(hours=20)), "Sinus Rhythm")
+            ecgs["electrocardiograms/ecg_1.csv"] = found
+    return parts, ecgs
 
 
 def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[str]:
@@ -128,14 +157,14 @@ def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[st
         minutes = max(5, int(dice.gauss(38 - 12 * strain, 8)))
         end = at + dt.timedelta(minutes=minutes)
         value = f"HKCategoryValueSleepAnalysisAsleep{stage}"
-        parts.append(record(_PREFIX["sleep"], moment(at), moment(end), value, metadata={"HKTimeZone": "Europe/London"}))
+        parts.append(record(_SLEEP, moment(at), moment(end), value, metadata={"HKTimeZone": "Europe/London"}))
         at = end
     return parts
 
 
-def _day(dice: random.Random, midnight: dt.datetime, rest: float) -> list[str]:
+def _day(dice: random.Random, midnight: dt.datetime, rest: float, quarters: int) -> list[str]:
     parts = []
-    for quarter in range(32, 80):
+    for quarter in range(32, 32 + quarters):
         at = moment(midnight + dt.timedelta(minutes=15 * quarter + dice.randrange(15)))
         rate = max(40, round(dice.gauss(rest + 18, 8)))
         parts.append(
