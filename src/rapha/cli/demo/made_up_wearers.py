@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 ABOUT = "Made-up exports of Apple Health of people who do not exist"
-WEARERS, DAYS, ECG_DAY = 120, 95, 28
+WEARERS, DAYS, ECG_DAY = 90, 95, 28
 """Of each hospital; days that each export covers; the day of its electrocardiogram."""
 
 MAPPING = """\
@@ -121,7 +121,8 @@ def deal_wearers(folder: Path, wearers: int, seed: int = 0) -> list[int]:
         dice = random.Random(f"wearer {seed} {number}")  # noqa: S311
         after = dice.randrange(40, 85) if number % 2 else None
         ill += [number] if after else []
-        parts, ecgs = days_of(dice, DAYS, first, after)
+        strained = dice.random() < (0.85 if after else 0.15)  # a sign, and no proof
+        parts, ecgs = days_of(dice, DAYS, first, after, strained)
         xml = export_xml(parts, born=f"{1950 + number % 50}-03-01", sex="Male" if number % 3 else "Female")
         write_zip(folder / f"wearer-{number}.zip", xml, ecgs)
     rows = "".join(f"wearer-{number}.zip,w{number}\n" for number in range(wearers))
@@ -130,13 +131,13 @@ def deal_wearers(folder: Path, wearers: int, seed: int = 0) -> list[int]:
 
 
 def days_of(
-    dice: random.Random, days: int, first: dt.datetime, unwell_after: int | None = None
+    dice: random.Random, days: int, first: dt.datetime, unwell_after: int | None = None, strained: bool = False
 ) -> tuple[list[str], dict[str, str]]:
     """Records of days and nights, and electrocardiograms. After the day of the latter a Watch is worn less."""
     rest, parts, ecgs = dice.gauss(58, 4), list[str](), {}
     for day in range(days):
         midnight = first + dt.timedelta(days=day)
-        strain = 0.0 if unwell_after is None else max(0.0, 1 - max(0, unwell_after - day) / 90)
+        strain = max(0.0, 1 - max(0, (unwell_after or 62) - day) / 90) if strained else 0.0
         if day not in (ECG_DAY, unwell_after) and dice.random() < 0.05:
             continue  # the watch stayed in the drawer
         parts += _day(dice, midnight, rest + 14 * strain, quarters=48 if day <= ECG_DAY else 18)
