@@ -1,8 +1,9 @@
 """A Watch's export of some two years, 400 MB of export.xml in its zip, to a timeline on the disk.
 
 The claim is 75 MB of XML a second; the figure is the time of one ingest, zip read and batch written, each in a process of
-its own. The floor is unpacking and expat with a handler that does nothing. Memory does not grow with the export;
-of its peak, some 175 MB are Python, Arrow and DuckDB before a byte is read.
+its own. The floor is unpacking and expat with a handler that does nothing. Reading holds what is in hand;
+of the peak, some 175 MB are Python, Arrow and DuckDB before a byte is read, and the rest samples that wait for their day, spilled
+to the disk above 512 MB.
 """
 
 import datetime as dt

@@ -25,7 +25,7 @@ from rapha.timeline.writer import is_written, space_watched, write_batch, write_
 
 READING = 1
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
-MEMORY_MB = 96
+MEMORY_MB = 512
 """Of DuckDB; what does not fit is spilled beside the timeline."""
 LIMIT_WORKOUTS = 200_000
 CLINICAL = "clinical records of hospitals beside it are not read: take them from the hospital, or with `format: fhir`"
