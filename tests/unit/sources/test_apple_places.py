@@ -40,6 +40,21 @@ def test_a_folder_of_many_and_one_that_is_damaged(wearer):
     assert wearer.ask("hour(timezone('UTC', t_start)), num", where=daily) == [(15, 80.0), (23, 60.0)]
 
 
+def test_what_is_set_aside_is_told_of_the_export_it_stood_in(wearer):
+    (wearer.folder / "a.zip").write_bytes(b"PK no zip")
+    caffeine = record("DietaryCaffeine", "2024-01-02 08:00:00 +0100", "2024-01-02 08:00:00 +0100", 64, "mg")
+    wearer.put(heart("08:00:00", 60), name="b.zip")
+    wearer.put(heart("08:00:00", 60), caffeine, name="c.zip")
+    (wearer.folder / "whose.csv").write_text("file,patient\na.zip,p1\nb.zip,p2\nc.zip,p3\n")
+    wearer.mapping.write_text(MAPPING.replace("patient: p1", "patients: whose.csv"))
+    wearer.ingest()
+    lines = (wearer.timeline / "set-aside" / "watches.csv").read_text().splitlines()
+    assert lines[1:] == [
+        'a.zip,,"is no whole zip: damaged, cut short or encrypted",1',
+        "c.zip,HKQuantityTypeIdentifierDietaryCaffeine,is of a type that is not read,1",
+    ]
+
+
 def test_two_exports_of_one_patient_are_one_patient_and_the_later_knows_better(wearer):
     """The first was made at noon of the 2nd, the second a day later: the 2nd is whole in the second alone."""
     wearer.put(heart("08:00:00", 60), name="old.zip")

@@ -76,7 +76,7 @@ def ingest(
         if all(file in reading.refused for file in (export.name for export in exports)):
             raise SourceError(f"{exports[0].name} {next(iter(reading.refused.values()))}; no export could be read")
         _write(staging, mapping, exports, versions, batch, site_secret)
-        aside = reading.set_aside_csv(broken)
+        aside = reading.set_aside_csv(exports, broken)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables(), mapping.people)
         files = reading.reports(exports, broken)
@@ -181,18 +181,17 @@ class _Reading:
             found.append(FileReport(file=self.mapping.patients, rows=len(broken), events=0, set_aside=lines))
         return tuple(found)
 
-    def set_aside_csv(self, broken: Broken) -> bytes:
+    def set_aside_csv(self, exports: list[Export], broken: Broken) -> bytes:
         """Per export: the type of records, the reason, how many; no cell of any record. Exports by their line, or 0."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("file", "type", "reason", "records"))
         writer.writerows((name, "", reason, 1) for name, reason in sorted(self.refused.items()))
         writer.writerows((self.mapping.patients, f"line {line}", reason, 1) for line, reason in broken)
-        names = list(self._records)
         for export, kind, reason, count in self.staging.execute(
             "SELECT export, type, reason, sum(records) FROM unread GROUP BY ALL ORDER BY ALL"
         ):
-            writer.writerow((names[export] if export < len(names) else export, kind, reason, int(count)))
+            writer.writerow((exports[export].name, kind, reason, int(count)))
         return text.getvalue().encode()
 
     def notes(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -107,20 +107,41 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 class Opened:
     """An export, open: its `export.xml`, and what lies beside it."""
 
-    def __init__(self, xml: IO[bytes], archive: zipfile.ZipFile | None = None, members: tuple[str, ...] = ()) -> None:
+    def __init__(self, xml: "_Read", archive: zipfile.ZipFile | None = None, members: tuple[str, ...] = ()) -> None:
         self.xml, self._archive, self._members = xml, archive, members
 
     def ecgs(self) -> Iterator[bytes]:
         """The first bytes of each electrocardiogram's file."""
         for name in self._members:
             if self._archive and ECG_FOLDER in name and name.endswith(".csv"):
-                with self._archive.open(name) as file:
-                    yield file.read(ECG_HEAD_BYTES)
+                with _translated(), self._archive.open(name) as file:
+                    head = file.read(ECG_HEAD_BYTES)
+                yield head
 
     def clinical_records(self) -> int:
         """How many FHIR resources of hospitals lie beside."""
         folders = (CLINICAL_FOLDER, CLINICAL_FOLDER.replace("-", "_"))
         return sum(any(folder in name for folder in folders) and name.endswith(".json") for name in self._members)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What zipfile and the disk raise in this block is told as Damaged."""
+    try:
+        yield
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, OSError):
+        raise Damaged("is no whole zip: damaged, cut short or encrypted") from None
+
+
+class _Read:
+    """Reads as the file does; faults of the zip are told as Damaged, and no others are taken for them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        with _translated():
+            return self._file.read(size)
 
 
 @contextmanager
@@ -130,16 +151,14 @@ def open_export(path: Path) -> Iterator[Opened]:
         magic = file.read(4)
         file.seek(0)
         if magic[:2] != b"PK":
-            yield Opened(file)
+            yield Opened(_Read(file))
             return
-        try:
-            with zipfile.ZipFile(file) as archive:
+        with ExitStack() as held:
+            with _translated():
+                archive = held.enter_context(zipfile.ZipFile(file))
                 _check(archive)
-                member = _export_xml(archive)
-                with archive.open(member) as xml:
-                    yield Opened(xml, archive, tuple(archive.namelist()))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, OSError):
-            raise Damaged("is no whole zip: damaged, cut short or encrypted") from None
+                xml = held.enter_context(archive.open(_export_xml(archive)))
+            yield Opened(_Read(xml), archive, tuple(archive.namelist()))
 
 
 def _check(archive: zipfile.ZipFile) -> None:

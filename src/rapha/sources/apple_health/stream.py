@@ -16,7 +16,7 @@ Two readers, of which the second is the judge of the first:
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import Protocol
 from xml.parsers import expat
 
 import pyarrow as pa
@@ -45,6 +45,12 @@ _ENTITY = re.compile(rb"&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos
 _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 
 
+class Readable(Protocol):
+    """Gives at most so many bytes, none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Element:
     """An element that is no record, with its metadata."""
@@ -54,7 +60,7 @@ class Element:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def read_export(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
+def read_export(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
     """Batches of records, columns as `COLUMNS`, in no order that means anything; the other elements are told to `found`.
 
     Raises:
@@ -80,7 +86,7 @@ def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.concat_batches(waiting)
 
 
-def _read(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
+def _read(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
     judge = _Judge(found)
     carried, read, quick = _after_prolog(xml), 0, True
     while True:
@@ -107,7 +113,7 @@ def _read(xml: IO[bytes], found: Callable[[Element], None]) -> Iterator[pa.Recor
             return
 
 
-def _after_prolog(xml: IO[bytes]) -> bytes:
+def _after_prolog(xml: Readable) -> bytes:
     """From the first element on."""
     head = xml.read(LIMIT_PROLOG_BYTES)
     begins = re.search(rb"<HealthData[\s>]", head)
