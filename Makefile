@@ -9,7 +9,7 @@ FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto
 help:
 	@echo "make demo       a study through one hub and three hospitals on this machine"
 	@echo "make test       the fast tests"
-	@echo "make test-all   the same, then the slow ones"
+	@echo "make test-all   the same, then the slow ones, then test-kill"
 	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: some ten minutes"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
@@ -26,6 +26,7 @@ test: ready
 
 test-all: test
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m exhaustive -n auto
 
 test-kill: ready
 	$(BIN)/python -m pytest -m exhaustive -n auto

@@ -33,7 +33,7 @@ def measure(
         "learning_rate: 0.05, batch_size: 64": "learning_rate: 0.001, batch_size: 65536, optimizer: sgd",
         "test_percent: 30, validation_percent: 20": "test_percent: 5, validation_percent: 5",
     }
-    with little_town(3, people=130) as town:
+    with little_town(3, people=160) as town:
         for _ in range(runs):
             _, events = run_study(town, rounds, **changes)
             closed = [at for event, _, at in events if event == "round.closed"]

@@ -4,12 +4,14 @@ A claim is a file of this folder. It runs as a program of its own, at the size o
 figure. A figure that is short of its target is said, not hidden; only a claim that breaks fails the command.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from figure import LINE
 
+KEPT = "figures.txt"
 FOLDER = Path(__file__).resolve().parent
 NOT_CLAIMS = {"run", "figure", "little_town", "many_events", "round_large", "round_of_ten"}
 
@@ -36,7 +38,23 @@ def run_claim(name: str) -> bool:
             print(line, end="", flush=True)
             last = line.strip() or last
     found = LINE.fullmatch(last)
-    return process.returncode == 0 and found is not None and found["name"] == name
+    if process.returncode != 0 or found is None or found["name"] != name:
+        return False
+    keep(FOLDER / KEPT, name, last)
+    return True
+
+
+def keep(file: Path, name: str, line: str) -> None:
+    """Put the figure among those that docs/performance.md is written from, in place of an earlier one of this claim."""
+    kept = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    others = [each for each in kept if f" | figure {name} " not in each]
+    file.write_text("\n".join(sorted([*others, f"{machine()} | {line}"])) + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """`2 cores, 24 GB`: what this process may use of the cores, and all the memory there is."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{len(os.sched_getaffinity(0))} cores, {memory / 1e9:.0f} GB"
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 import commands
+import performance
 import states
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = {"states.md": states.page, "commands.md": commands.page}
+PAGES = {"states.md": states.page, "commands.md": commands.page, "performance.md": performance.page}
 
 
 def main(arguments: list[str]) -> int:

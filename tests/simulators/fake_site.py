@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from safetensors.numpy import save
 
-from rapha.canonical import digest
+from rapha.canonical import base64_text, digest
 from rapha.hub.app import API
 from rapha.proof import keys, token
 from rapha.proof.envelope import seal
@@ -27,7 +27,19 @@ from rapha.records.site import Approval, ConceptCoverage, Denial, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
-from rapha.records.wire import Assignment, Enrolment, Feasible, Offer, Pending, Poll, ReleaseParcel, Stop, Work
+from rapha.records.wire import (
+    INLINE_BYTES,
+    Assignment,
+    Enrolment,
+    Feasible,
+    Offer,
+    Pending,
+    Poll,
+    ReleaseParcel,
+    Stop,
+    UpdateParcel,
+    Work,
+)
 
 Tensors = dict[str, NDArray[np.generic]]
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
@@ -42,6 +54,7 @@ class FakeSite:
         self.study: Study | None = None
         self.approval: Approval | None = None
         self.traces: list[RoundTrace] = []
+        self.inline_bytes = INLINE_BYTES
 
     def join(self, codes: tuple[str, ...] = ("chol", "hdl", "diabetes")) -> "FakeSite":
         """Enrol, and say what is here."""
@@ -107,14 +120,22 @@ class FakeSite:
         return self.hand_in(task, save(tensors), **changes)
 
     def hand_in(self, task: Task, content: bytes, **changes: object) -> Response:
-        """Upload these bytes as the update of a task, and hand it in."""
-        self.upload(content)
+        """Hand in these bytes as the update of a task: with it where they are small, else uploaded before."""
         update = self.update(task, content, **changes)
-        answer = self.send("POST", f"/node/tasks/{task.id}/update", update)
+        if len(content) > self.inline_bytes:
+            self.upload(content)
+            parcel = UpdateParcel(update=update)
+        else:
+            parcel = UpdateParcel(update=update, weights=base64_text(content))
+        answer = self.send("POST", f"/node/tasks/{task.id}/update", parcel)
         if answer.status_code == 204:
             trace = RoundTrace(round=task.round, weights_in=task.weights, weights_out=digest(content))
             self.traces = [*(kept for kept in self.traces if kept.round != task.round), trace]
         return answer
+
+    def hand_in_uploaded(self, task: Task, content: bytes) -> Response:
+        """Hand in what was uploaded before, by this site or by another."""
+        return self.send("POST", f"/node/tasks/{task.id}/update", UpdateParcel(update=self.update(task, content)))
 
     def update(self, task: Task, content: bytes, **changes: object) -> Update:
         said = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from little_timeline import Event, Person, write_timeline
+from little_timeline import Event, Person, Term, write_timeline
 
 from rapha.cohort.plan import plan_of
 from rapha.cohort.statement import cohort_statement
@@ -40,10 +40,12 @@ def study_of(**parts: object) -> Study:
     return study.model_copy(update={"outcome": answer}) if answer else study
 
 
-def ask(folder: Path, study: Study, people: list[Person], events: list[Event]) -> list[dict[str, object]]:
+def ask(
+    folder: Path, study: Study, people: list[Person], events: list[Event], terms: Sequence[Term] = ()
+) -> list[dict[str, object]]:
     """The statement's rows in order, features under their own names."""
     statement = cohort_statement(plan_of(study), KEY)
-    with write_timeline(folder, people, events).connect() as connection:
+    with write_timeline(folder, people, events, terms).connect() as connection:
         table = connection.table(statement.text, statement.parameters)
     names = {f"f{number}": feature.name for number, feature in enumerate(study.features)}
     return table.rename_columns([names.get(name, name) for name in table.column_names]).to_pylist()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import TABLES, VOCABULARY
 
 
 def when(text: str | None) -> datetime | None:
@@ -57,13 +57,28 @@ class Event:
     until: str | None = None  # when it ended: of a stay
     unit: str | None = None
     ucum: str | None = None
+    concept: str | None = None  # the site's own concept for it
+    precision: str | None = "second"
     note: str | None = None  # the text of the asset that it points at
     asset: str | None = None  # the name of one that is not here
 
 
-def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Event]) -> Timeline:
+@dataclass(frozen=True)
+class Term:
+    """A concept of the site's vocabulary: its code, what it maps to where it is no standard one, and what is above it."""
+
+    concept: str
+    code: str
+    system: str = "local"
+    maps_to: tuple[str, ...] | None = None
+    above: tuple[str, ...] = ()
+
+
+def write_timeline(
+    folder: Path, people: Iterable[Person], events: Iterable[Event], terms: Iterable[Term] = ()
+) -> Timeline:
     """Write the folder and open it."""
-    people, events = list(people), list(events)
+    people, events, terms = list(people), list(events), list(terms)
     contents = Contents(folder, "spec", "0" * 32)
     for event in events:
         if event.note is not None:
@@ -78,6 +93,13 @@ def write_timeline(folder: Path, people: Iterable[Person], events: Iterable[Even
         ],
     }
     tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in TABLES.items()}
+    if terms:
+        pairs = [(above, term.concept) for term in terms for above in term.above]
+        listed = {
+            "concepts": [_concept_row(term) for term in terms],
+            "concept_ancestors": [{"ancestor": a, "descendant": d, "ingest_batch": "b"} for a, d in pairs],
+        }
+        tables |= {name: pa.Table.from_pylist(listed[name], schema=schema) for name, schema in VOCABULARY.items()}
     if any(event.note is not None for event in events):
         tables["assets"] = contents.table()
     for name, table in tables.items():
@@ -99,6 +121,8 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "t_start": when(event.at),
         "t_end": when(event.until),
         "t_available": when(event.known),
+        "precision": event.precision,
+        "concept": event.concept,
         "system": event.system,
         "code": event.code,
         "num": event.value,
@@ -113,6 +137,18 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "ingest_batch": "b",
         "deleted": event.deleted,
         "asset": event.asset if event.note is None else hashlib.sha256(event.note.encode()).hexdigest(),
+    }
+
+
+def _concept_row(term: Term) -> dict[str, object]:
+    return {
+        "concept": term.concept,
+        "system": term.system,
+        "code": term.code,
+        "name": None,
+        "standard": term.maps_to is None,
+        "maps_to": None if term.maps_to is None else list(term.maps_to),
+        "ingest_batch": "b",
     }
 
 

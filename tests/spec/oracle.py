@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from little_timeline import Event, Person, when
+from little_timeline import Event, Person, Term, when
+from oracle_features import aggregate, seen
+from oracle_terms import Vocabulary, in_unit
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
@@ -30,19 +32,38 @@ def shift(moment: datetime, length: Duration, sign: int) -> datetime:
     return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
 
 
+def last_moment(moment: datetime, precision: str | None, units: Sequence[str]) -> datetime:
+    """The last moment of the day, month or year that begins at about `moment`: as long as the nearest by UTC."""
+    if precision not in units:
+        return moment
+    near = moment + timedelta(hours=15)
+    near = datetime(
+        near.year, near.month if precision != "year" else 1, near.day if precision == "day" else 1, tzinfo=near.tzinfo
+    )
+    return moment + (shift(near, Duration.model_validate(f"1 {precision}"), 1) - near) - TICK
+
+
 class Happening:
     """One event that counts, or a death, under the name of one concept."""
 
-    def __init__(self, concept: str, event: Event | None, at: datetime, known: datetime) -> None:
-        self.concept, self.at, self.known = concept, at, max(at, known)
+    def __init__(
+        self, concept: str, event: Event | None, at: datetime, known: datetime, latest: datetime, study: Study
+    ) -> None:
+        self.concept, self.at, self.known, self.latest = concept, at, max(at, known), latest
         self.id = event.id if event else ""
+        self.number = [*study.mentioned(), concept].index(concept)
         value = None if event is None else event.value if event.canonical is None else event.canonical
-        self.value = value if value is not None and math.isfinite(value) else None
+        self.given = value if value is not None and math.isfinite(value) else None
         self.unit = None if event is None else event.unit if event.canonical is None else event.ucum
+        self.value = in_unit(self.given, self.unit, concept, study)
         self.comparator = event.comparator if event else None
         self.ends = when(event.until) if event else at
         if self.ends is not None and self.ends < at:
             self.ends = None
+
+    def seen_from(self, index: datetime) -> datetime:
+        """When it happened: a death given to a day that the index lies in, at the end of that day."""
+        return self.at if self.at > index else self.latest
 
     @property
     def order(self) -> tuple[datetime, datetime, bool, float]:
@@ -52,17 +73,17 @@ class Happening:
 class Patient:
     """What is known of one person."""
 
-    def __init__(self, person: Person, events: Sequence[Event], study: Study) -> None:
+    def __init__(self, person: Person, events: Sequence[Event], study: Study, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
         self.person, self.birth, self.died = person, when(person.birth), when(person.death)
         self.ended = self._last_moment()
         self.line = sorted(self._happenings(events, study), key=lambda h: h.order)
         self.periods = self._periods()
 
     def _last_moment(self) -> datetime | None:
-        units = {"day": "1 day", "month": "1 month", "year": "1 year"}
-        if self.died is None or self.person.death_precision not in units:
-            return self.died
-        return shift(self.died, Duration.model_validate(units[self.person.death_precision]), 1) - TICK
+        if self.died is None:
+            return None
+        return last_moment(self.died, self.person.death_precision, ("day", "month", "year"))
 
     def _happenings(self, events: Sequence[Event], study: Study) -> list[Happening]:
         found = []
@@ -74,10 +95,11 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                if (event.system, event.code) in concept.written_codes():
-                    found.append(Happening(name, event, at, when(event.known) or at))
+                if self.vocabulary.is_of(concept, event):
+                    known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
+                    found.append(Happening(name, event, at, known, at, study))
         if self.died is not None:
-            found.append(Happening("death", None, self.died, self.died))
+            found.append(Happening("death", None, self.died, self.ended, self.ended, study))
         return found
 
     def _periods(self) -> list[tuple[datetime, datetime]]:
@@ -127,7 +149,8 @@ class Entry:
             case "encounter end":
                 at = self.ended
             case "next":
-                at = min((h.at for h in line if h.concept == bound.concept and h.at > self.index), default=None)
+                seen = [h.seen_from(self.index) for h in line if h.concept == bound.concept]
+                at = min((moment for moment in seen if moment > self.index), default=None)
             case "last":
                 at = max((h.at for h in line if h.concept == bound.concept and h.known <= self.index), default=None)
         if at is None or bound.offset is None:
@@ -156,7 +179,7 @@ class Entry:
         start, end = span
         found = []
         for happening in self.patient.line:
-            at = happening.known if window.past else happening.at
+            at = happening.known if window.past else happening.seen_from(self.index)
             late = end is not None and (at >= end if window.relation == "before" else at > end)
             if happening.concept in names and not late and (start is None or at > start):
                 found.append(happening)
@@ -168,7 +191,7 @@ def in_range(happening: Happening, value: object) -> bool:
     if value is None:
         return True
     number, sign = happening.value, happening.comparator
-    if number is None or (value.unit != "any" and happening.unit != value.unit):
+    if number is None:
         return False
     lowest, highest = number, number  # of the numbers it may be
     if sign in ("<", "<="):
@@ -183,18 +206,44 @@ def in_range(happening: Happening, value: object) -> bool:
     )
 
 
-def answer(people: Sequence[Person], events: Sequence[Event], study: Study, key: bytes) -> list[Row]:
+def answer(
+    people: Sequence[Person], events: Sequence[Event], study: Study, key: bytes, terms: Sequence[Term] = ()
+) -> list[Row]:
     """The rows that the engine's statement gives, in its order, features under their own names."""
     rows = []
     for person in people:
         if person.opted_out:
             continue
         own = [event for event in events if event.patient == person.key]
-        for entry in _entries(Patient(person, own, study), study):
+        for entry in _entries(Patient(person, own, study, Vocabulary(terms)), study):
             row = _row(entry, study, key)
             if row is not None:
                 rows.append((_hash(key, f"rapha order {study.digest}:{person.key}"), entry.index, row))
     return [row for _, _, row in sorted(rows, key=lambda each: each[:2])]
+
+
+def refusal(people: Sequence[Person], events: Sequence[Event], study: Study, terms: Sequence[Term] = ()) -> str | None:
+    """Why a site with these cannot answer, whatever its numbers; None where it can."""
+    vocabulary = Vocabulary(terms)
+    used = [name for name in study.mentioned() if name != "death"]
+    for name in used:
+        concept = study.concepts[name]
+        if any(vocabulary.cannot_say(each) for each in (*concept.any_of, *concept.exclude)):
+            return "no-hierarchy"
+    here = [
+        happening
+        for person in people
+        if not person.opted_out
+        for happening in Patient(person, [e for e in events if e.patient == person.key], study, vocabulary).line
+    ]
+    if not {h.concept for h in here} >= set(used):
+        return "unknown-concept"
+    numbers = {name: [h for h in here if h.concept == name and h.given is not None] for name in study.numeric()}
+    stated = [name for name in numbers if study.units()[name]]
+    if any(numbers[name] and all(h.value is None for h in numbers[name]) for name in stated):
+        return "unknown-unit"
+    mixed = any(len({h.unit for h in of}) > 1 for name, of in numbers.items() if name not in stated)
+    return "mixed-units" if mixed else None
 
 
 def _entries(patient: Patient, study: Study) -> list[Entry]:
@@ -229,7 +278,7 @@ def _row(entry: Entry, study: Study, key: bytes) -> Row | None:
         return None
     row: Row = {"patient": entry.patient.person.key, "split": _split(entry.patient, study, key)}
     for feature in study.features:
-        row[feature.name] = _feature(feature, entry)
+        row[feature.name] = seen(feature, entry)
     return row | _outcome(entry, study)
 
 
@@ -278,7 +327,7 @@ def _holds(criterion: object, entry: Entry) -> bool:
 def _risen(patient: Patient, rule: object, happening: Happening) -> bool:
     numbers = [
         h for h in patient.line
-        if h.concept == rule.rise and h.value is not None and h.value > 0 and rule.unit in ("any", h.unit) and h.at <= happening.at
+        if h.concept == rule.rise and h.value is not None and h.value > 0 and h.at <= happening.at
     ]  # fmt: skip
     if happening not in numbers:
         return False
@@ -308,12 +357,18 @@ def _outcome(entry: Entry, study: Study) -> Row:
     outcome, patient, index = study.outcome, entry.patient, entry.index
     _, observed_to = patient.period(index)
     starts_at, ends_at = entry.span(outcome.during) or (entry.moment(outcome.during.anchor), None)
-    ahead = [h for h in patient.line if ends_at and index < h.at <= min(ends_at, observed_to)]
-    window = [h for h in ahead if h.at > starts_at]
-    event_at = next((h.at for h in window if _is_outcome(h, outcome, patient)), None)
-    rivals = sorted((h.at, outcome.competing.index(h.concept)) for h in ahead if h.concept in outcome.competing)
-    other_at = rivals[0][0] if rivals else None
-    first = event_at is not None and (other_at is None or set(outcome.competing) == {"death"} or event_at <= other_at)
+    ahead = [h for h in patient.line if ends_at and index < h.seen_from(index) <= min(ends_at, observed_to)]
+    window = [h for h in ahead if h.seen_from(index) > starts_at]
+    # What is on the record happened before a death of the same day: so things are put in order by when they happened at the latest.
+    events = sorted((h.latest, h.seen_from(index)) for h in window if _is_outcome(h, outcome, patient))
+    rivals = sorted(
+        (h.latest, outcome.competing.index(h.concept), h.seen_from(index))
+        for h in ahead
+        if h.concept in outcome.competing
+    )
+    event_at = events[0][1] if events else None
+    other_at = rivals[0][2] if rivals else None
+    first = bool(events) and (not rivals or events[0][0] <= rivals[0][0])
     if outcome.kind == "time-to-event":
         stops = [t for t in (other_at, observed_to, ends_at) if t is not None]
         stop = event_at if first else min(stops) if ends_at else None
@@ -324,74 +379,16 @@ def _outcome(entry: Entry, study: Study) -> Row:
     watched = ends_at is not None and observed_to >= ends_at and ends_at > index
     row: Row = {"label": int(first)}
     if outcome.kind == "categorical":
-        classes = [outcome.events.index(h.concept) for h in window if h.at == event_at and h.concept in outcome.events]
+        classes = [
+            outcome.events.index(h.concept)
+            for h in window
+            if events and h.latest == events[0][0] and h.concept in outcome.events
+        ]
         row = {"label": min(classes) + 1 if first else 0}
     if outcome.kind == "numeric":
-        numbers = [h.value for h in window if h.concept == outcome.value.of and h.value is not None
-                   and outcome.value.unit in ("any", h.unit)]  # fmt: skip
-        row = {"value": _aggregate(outcome.value.pick, numbers)}
+        numbers = [h.value for h in window if h.concept == outcome.value.of and h.value is not None]
+        row = {"value": aggregate(outcome.value.pick, numbers)}
         first, watched = bool(numbers), False
     if not first and other_at is not None:
         return row | {"fate": "competing"}
     return row | {"fate": "kept" if first or watched else "unobserved"}
-
-
-def _feature(feature: object, entry: Entry) -> object:
-    patient, index = entry.patient, entry.index
-    if feature.kind == "demographic":
-        if feature.demographic == "sex":
-            return {"male": 1.0, "female": 0.0}.get(patient.person.sex or "")
-        known = patient.birth is not None and patient.birth <= index
-        return (index - patient.birth) / DAY / 365.25 if known else None
-    if feature.kind == "sequence":
-        found = entry.within(feature.of, feature.during)
-        found.sort(key=lambda h: h.order)
-        return [
-            {"concept": feature.of.index(h.concept), "value": h.value, "days": (index - h.at) / DAY}
-            for h in found[-feature.at_most :]
-        ]
-    found = entry.within([feature.of], feature.during)
-    numbers = [h.value for h in found if h.value is not None]
-    match feature.aggregate:
-        case "count":
-            return float(len({h.id for h in found}))
-        case "any":
-            return float(bool(found))
-        case "since":
-            return (index - max(h.at for h in found)) / DAY if found else None
-        case "slope":
-            return _slope([h for h in found if h.value is not None], 365.25 if feature.per == "year" else 1.0)
-        case "ratio":
-            before = entry.within([feature.of], feature.baseline.during)
-            least = _aggregate(feature.baseline.pick, [h.value for h in before if h.value is not None])
-            return numbers[-1] / least if numbers and least else None
-    return _aggregate(feature.aggregate, numbers)
-
-
-def _aggregate(word: str, numbers: Sequence[float]) -> float | None:
-    if not numbers:
-        return None
-    match word:
-        case "first":
-            return numbers[0]
-        case "last":
-            return numbers[-1]
-        case "min":
-            return min(numbers)
-        case "max":
-            return max(numbers)
-        case "sum":
-            return math.fsum(numbers)
-        case "mean":
-            return math.fsum(numbers) / len(numbers)
-    raise AssertionError(word)
-
-
-def _slope(found: Sequence[Happening], days: float) -> float | None:
-    """Sum of (t - mean t)(v - mean v) over sum of (t - mean t) squared."""
-    if len({h.at for h in found}) < 2:
-        return None
-    times = [(h.at - found[0].at) / DAY / days for h in found]
-    mean_time, mean = math.fsum(times) / len(times), math.fsum(h.value for h in found) / len(found)
-    above = math.fsum((t - mean_time) * (h.value - mean) for t, h in zip(times, found, strict=True))
-    return above / math.fsum((t - mean_time) ** 2 for t in times)

@@ -8,7 +8,10 @@ import oracle
 from asking import KEY, ask, study_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from little_timeline import Event, Person
+from little_timeline import Event, Person, Term, write_timeline
+
+from rapha.cohort.engine import freeze
+from rapha.errors import CohortRefused
 
 NAMES = ["a", "b", "c", "sick"]
 # Few moments, so that ties and borders are common: the last days of months, a leap day, midnights and one microsecond.
@@ -122,6 +125,50 @@ def outcomes(draw: st.DrawFn, kind: str) -> dict[str, object]:
     return outcome | {"competing": draw(rivals)}
 
 
+# A vocabulary of eight: codes of two systems, some of which are no standard ones, and links up and down, also of what is
+# no standard one; t3 is above itself, as OMOP writes it.
+TERMS = [f"t{number}" for number in range(1, 7)]
+some_terms = st.lists(st.sampled_from(TERMS), max_size=2, unique=True).map(tuple)
+terms = st.builds(
+    Term,
+    concept=st.sampled_from(TERMS),
+    code=st.sampled_from([*NAMES, "d", "e"]),
+    system=st.sampled_from(["local", "other"]),
+    maps_to=st.none() | some_terms,
+    above=some_terms,
+)
+vocabularies = st.just([]) | st.lists(terms, max_size=8, unique_by=lambda term: term.concept)
+code_sets = st.builds(
+    lambda system, codes, more: {"system": system, "codes": codes, **more},
+    st.sampled_from(["local", "local", "other"]),
+    st.lists(st.sampled_from([*NAMES, "d", "e"]), min_size=1, max_size=2, unique=True),
+    st.sampled_from([{}, {"mapped": True}, {"descendants": True}]),
+)
+conversions = st.sampled_from([{}, {"kg": 2.5}, {"kg": {"times": 0.1, "plus": -1.0}, "g": 1000.0}])
+
+
+@st.composite
+def meanings(draw: st.DrawFn, name: str, unit: str) -> dict[str, object]:
+    """What a concept stands for: as a rule the code of its name; with a unit where one is stated, or none."""
+    own = {"system": "local", "codes": [name]}
+    of = draw(st.just([own]) | st.lists(code_sets, max_size=2).map(lambda sets: [own, *sets]))
+    exclude = draw(st.just([]) | st.lists(code_sets, max_size=2))
+    said: dict[str, object] = {"any_of": of, "exclude": [each for each in exclude if each not in of]}
+    if unit != "any":
+        said |= {"unit": unit, "convert": draw(conversions)}
+    return said if all(set(e["codes"]) != {name} or e["system"] != "local" for e in said["exclude"]) else {"any_of": of}
+
+
+def set_unit(part: object, unit: str) -> None:
+    """Say all numbers in one unit: a concept has one in a study."""
+    if isinstance(part, dict):
+        if "unit" in part:
+            part["unit"] = unit
+        part = list(part.values())
+    for each in part if isinstance(part, list) else []:
+        set_unit(each, unit)
+
+
 @st.composite
 def studies(draw: st.DrawFn) -> object:
     features = draw(st.lists(aggregates | demographics, min_size=1, max_size=4, unique_by=repr))
@@ -133,13 +180,19 @@ def studies(draw: st.DrawFn) -> object:
     index |= {"after": draw(st.sampled_from([None, None, None, "8 hours"]))}
     index |= {"washout": draw(st.sampled_from([None, None, None, "1 month"]))}
     include, exclude = draw(st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 1), (2, 1)]))
+    include_criteria = draw(st.lists(criteria, min_size=include, max_size=include))
+    exclude_criteria = draw(st.lists(criteria, min_size=exclude, max_size=exclude))
+    unit, stated = draw(units), draw(st.booleans())
+    for part in (include_criteria, exclude_criteria, answer):
+        set_unit(part, unit)
     learnable = {"outcome": answer} if kind not in ("categorical", "numeric") else {"answer": answer}
     return study_of(
+        concepts={name: draw(meanings(name, unit if stated else "any")) for name in NAMES},
         cohort={
             "index": index,
             "encounter": draw(st.lists(concepts, min_size=1, max_size=2, unique=True)),
-            "include": draw(st.lists(criteria, min_size=include, max_size=include)),
-            "exclude": draw(st.lists(criteria, min_size=exclude, max_size=exclude)),
+            "include": include_criteria,
+            "exclude": exclude_criteria,
         },
         features=[*features, draw(sequences)] if kind == "sequence" else features,
         model={"architecture": architecture},
@@ -168,7 +221,8 @@ def timelines(draw: st.DrawFn) -> tuple[list[Person], list[Event]]:
     ]
     events = st.builds(
         Event,
-        code=concepts,
+        code=st.sampled_from([*NAMES, *NAMES, "d", "e"]),
+        system=st.sampled_from(["local"] * 4 + ["other"]),
         at=st.sampled_from([*MOMENTS, None]),
         value=numbers,
         known=st.one_of(st.none(), st.none(), moments),
@@ -178,8 +232,10 @@ def timelines(draw: st.DrawFn) -> tuple[list[Person], list[Event]]:
         polarity=st.sampled_from(["affirmed"] * 5 + ["negated"]),
         deleted=st.integers(0, 9).map(lambda n: n == 9),
         until=st.one_of(st.none(), moments, moments, moments),
-        unit=st.sampled_from([None, "mg", "mmol"]),
-        ucum=st.sampled_from([None, "mg", "mmol"]),
+        unit=st.sampled_from([None, "mg", "mmol", "kg"]),
+        ucum=st.sampled_from([None, "mg", "mmol", "kg", "g"]),
+        concept=st.sampled_from([None, None, *TERMS]),
+        precision=st.sampled_from([None, "second", "second", "second", "day", "month", "year"]),
         comparator=st.sampled_from([None] * 5 + ["<", "<=", ">", ">="]),
     )
     return people, draw(st.lists(events, min_size=20, max_size=50))
@@ -196,12 +252,30 @@ def same(left: object, right: object) -> bool:
     return left == right
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(studies(), timelines())
-def test_engine_and_oracle_agree(study, timeline):
+AGREE = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+@AGREE
+@given(studies(), timelines(), vocabularies)
+def test_engine_and_oracle_agree(study, timeline, vocabulary):
     people, events = timeline
     events = [Event(**{**vars(event), "id": f"{n:032x}"}) for n, event in enumerate(events)]
     with tempfile.TemporaryDirectory() as folder:
-        asked = ask(Path(folder), study, people, events)
-    expected = oracle.answer(people, events, study, KEY)
+        asked = ask(Path(folder), study, people, events, vocabulary)
+    expected = oracle.answer(people, events, study, KEY, vocabulary)
     assert same(asked, expected), f"\nengine {asked}\noracle {expected}"
+
+
+@AGREE
+@given(studies(), timelines(), vocabularies)
+def test_engine_and_oracle_refuse_alike(study, timeline, vocabulary):
+    people, events = timeline
+    with tempfile.TemporaryDirectory() as folder:
+        timeline = write_timeline(Path(folder), people, events, vocabulary)
+        try:
+            freeze(timeline, study, KEY, Path(folder))
+            reason = None
+        except CohortRefused as refused:
+            reason = refused.reason
+    expected = oracle.refusal(people, events, study, vocabulary)
+    assert reason == expected or (expected is None and reason in ("cohort-empty", "cohort-too-small"))

@@ -1,11 +1,13 @@
 """The harness of the figures: their form, and that a claim which breaks is not passed over."""
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from performance import claims, kept, written
 
 
 @pytest.fixture
@@ -32,6 +34,44 @@ def test_a_figure_is_the_median_and_says_whether_it_suffices(bench: Path) -> Non
     assert words[:12] == ["figure", "quick", "2", "s", "target", "2", "ok", "peer", "aces", "8", "ratio", "0.25"]
     assert words[12] == "peak_mb" and int(words[13]) > 0
     assert words[14:] == ["floor", "0.25"]
+
+
+def test_the_newest_figure_of_a_claim_is_kept_with_the_machine(bench: Path) -> None:
+    for seconds in (3, 1):
+        claim(bench, "quick", f"print(figure_line('quick', [{seconds}] * 5, 2))")
+        run(bench, "quick")
+    claim(bench, "quick", "raise SystemExit(3)")
+    run(bench, "quick")
+    (line,) = (bench / "figures.txt").read_text().splitlines()
+    assert re.fullmatch(r"\d+ cores, \d+ GB \| figure quick 1 s target 2 ok peak_mb \d+", line)
+
+
+def test_the_page_says_target_machine_floor_and_the_other_programs(checkout: Path) -> None:
+    page = written(
+        [
+            kept("2 cores, 24 GB | figure quick 0.5 s target 1 ok peer aces 8 ratio 0.0625 peak_mb 60 floor 0.25"),
+            kept("4 cores, 8 GB | figure slow 3 s target 2 short peak_mb 70"),
+        ],
+        [["slow", "others-1", "6"], ["later", "others-1", "9"]],
+        {"quick": "Something quick", "slow": "Something slow", "later": "Not yet"},
+    )
+    for line in (
+        "## 2 cores, 24 GB",
+        "| `quick` | Something quick | 0.5 s | 1 s | ok | 60 MB | 0.25 s | 2.0 |",
+        "| `slow` | Something slow | 3 s | 2 s | **short** | 70 MB |  |  |",
+        "Claims without a figure yet: `later`.",
+        "| `quick` | aces | 8 s | 0.5 s | 16.0 times as fast | same run |",
+        "| `slow` | others-1 | 6 s | 3 s | 2.0 times as fast | apart |",
+        "| `later` | others-1 | 9 s | not measured |  | apart |",
+    ):
+        assert line in page.splitlines()
+
+
+def test_every_claim_is_a_claim_of_the_harness(checkout: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(checkout / "bench" / "run.py"), "?"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip().rpartition("there are: ")[2].split(", ") == sorted(claims())
 
 
 def test_short_is_said_and_is_no_failure(bench: Path) -> None:

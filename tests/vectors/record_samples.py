@@ -55,6 +55,7 @@ from rapha.records.wire import (
     Submitted,
     TrustedKey,
     TrustedKeys,
+    UpdateParcel,
     Work,
 )
 
@@ -270,10 +271,7 @@ def _nouns(study: Study) -> dict[str, Record]:
         "cohort": let_out.cohort,
         "task": _task(study),
         "task-failure": TaskFailure(task=TASK, reason="not-finite"),
-        "update": Update(
-            task=TASK, study_digest=study.digest, site=site, round=2, do="train", weights_in=blob("weights 1"),
-            weights_out=blob("update 2 of north"), weight=1200, scores=(Score(name="loss", value=0.213),),
-        ),
+        "update": _update(study),
         "site-metrics": metrics("north"),
         "study-metrics": StudyMetrics(
             study=study.study, study_digest=study.digest, sites=(metrics("north"),),
@@ -295,6 +293,13 @@ def _nouns(study: Study) -> dict[str, Record]:
     }  # fmt: skip
 
 
+def _update(study: Study) -> Update:
+    return Update(
+        task=TASK, study_digest=study.digest, site=SITES["north"], round=2, do="train", weights_in=blob("weights 1"),
+        weights_out=blob("update 2 of north"), weight=1200, scores=(Score(name="loss", value=0.213),),
+    )  # fmt: skip
+
+
 def _on_the_wire(study: Study) -> dict[str, Record]:
     site, weights = SITES["north"], blob("final weights")
     return {
@@ -304,7 +309,8 @@ def _on_the_wire(study: Study) -> dict[str, Record]:
         "enrolled": Enrolled(site=site, hub="example-hub", hub_key=trusted("example-hub").public_key),
         "poll": Poll(holding=(TASK,), wait_seconds=25),
         "offer": Offer(dispatch=_dispatch(study), study=study),
-        "work": Work(task=_task(study)),
+        "work": Work(task=_task(study), weights="d2VpZ2h0cw=="),
+        "update-parcel": UpdateParcel(update=_update(study), weights="d2VpZ2h0cw=="),
         "stop": Stop(dispatch=DISPATCH, study_id=STUDY, state="cancelled"),
         "feasible": Feasible(dispatch=DISPATCH, patients=Count(below=25)),
         "pending": Pending(dispatch=DISPATCH),

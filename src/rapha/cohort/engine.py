@@ -6,17 +6,18 @@ A refusal names no number: how far below a threshold a cohort lies is itself a c
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
 from rapha.cohort.dense import KIND_OF, DenseColumn
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import TEST, TRAIN, VALIDATION
-from rapha.cohort.statement import cohort_statement, presence_statement
+from rapha.cohort.statement import cohort_statement, hierarchy_statement, presence_statement
 from rapha.errors import CohortRefused
 from rapha.records.dense import DenseFeature
 from rapha.records.record import Digest, Record
-from rapha.records.study import DEATH, Study
+from rapha.records.study import Study
 from rapha.timeline.assets import Assets
 from rapha.timeline.reader import LockedConnection, Timeline
 from rapha.timeline.writer import space_watched
@@ -40,6 +41,7 @@ class FrozenCohort(Record):
     test_rows: int
     positives: int
     set_apart: dict[SetApart, int]
+    units_set_aside: tuple[UnitSetAside, ...] = ()  # numbers of the whole timeline, by concept and unit
     dataset_digest: Digest
 
 
@@ -49,7 +51,7 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
     Raises:
         CohortRefused: as `freeze`.
     """
-    return _patients(_kept(_ask(timeline, study, key), study))
+    return _patients(_kept(_ask(timeline, study, key)[0], study))
 
 
 def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients: Path | None = None) -> FrozenCohort:
@@ -59,10 +61,10 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
     `key` is the site's secret, at least 16 bytes: it deals patients to train, validation and test, and orders the rows.
 
     Raises:
-        CohortRefused: `unknown-concept`, `cohort-empty`, `cohort-too-small` or `too-few-events`.
+        CohortRefused: `no-hierarchy`, `unknown-concept`, `unknown-unit`, `mixed-units`, `cohort-empty`, `cohort-too-small` or `too-few-events`.
         DiskFull: no space left in `folder`, or for what is spilled beside the timeline.
     """
-    answer = _ask(timeline, study, key)
+    answer, units = _ask(timeline, study, key)
     kept = _kept(answer, study)
     plan = plan_of(study)
     dense = _dense(timeline, plan)
@@ -78,6 +80,7 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
         test_rows=splits.count(TEST),
         positives=sum(_events(kept, plan)),
         set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
+        units_set_aside=units,
         dataset_digest=write_dataset(table, folder, dense),
     )
 
@@ -93,29 +96,24 @@ def _dense(timeline: Timeline, plan: Plan) -> list[DenseColumn]:
     return [DenseColumn(feature, assets[KIND_OF[feature.kind]]) for feature in features]
 
 
-def _ask(timeline: Timeline, study: Study, key: bytes) -> "pa.Table":
-    """The answer to the study's statement: every patient of the cohort, those set apart too."""
+def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tuple[UnitSetAside, ...]]:
+    """The answer to the study's statement: every patient of the cohort, those set apart too; and the numbers set aside."""
     if len(key) < 16:
         raise ValueError("the site's secret has at least 16 bytes")
     plan = plan_of(study)
     with space_watched(timeline.folder), timeline.connect() as connection:
-        _check_concepts(connection, plan)
+        set_aside = _check(connection, plan)
         statement = cohort_statement(plan, key)
-        return connection.table(statement.text, statement.parameters)
+        return connection.table(statement.text, statement.parameters), set_aside
 
 
-def _check_concepts(connection: LockedConnection, plan: Plan) -> None:
-    """A concept of which nobody here has an event is more likely coded otherwise than absent, so we do not guess."""
-    statement = presence_statement(plan)
-    present = {number for (number,) in connection.execute(statement.text, statement.parameters).fetchall()}
-    absent = [name for number, name in enumerate(plan.concepts) if number not in present and name != DEATH]
-    if absent:
-        names = ", ".join(f"`{name}`" for name in absent)
-        raise CohortRefused(
-            f"nobody here has an event of {names}: check the system and codes under `concepts` of the study, "
-            "or the mapping this hospital's data was read with",
-            "unknown-concept",
-        )
+def _check(connection: LockedConnection, plan: Plan) -> tuple[UnitSetAside, ...]:
+    """This site can answer. Raises CohortRefused."""
+    if hierarchy := hierarchy_statement(plan):
+        check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
+    presence = presence_statement(plan)
+    counts = connection.execute(presence.text, presence.parameters).fetchall()
+    return check_concepts(plan, (UnitCount(*row) for row in counts))
 
 
 def _kept(answer: "pa.Table", study: Study) -> "pa.Table":

@@ -9,6 +9,7 @@ entered  row, subject_key, index_at, birth, sex, observed_from, observed_to, enc
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.windows import happened
 
 _PERIOD = """
 period AS (
@@ -123,5 +124,6 @@ def _anchor(number: int, plan: Plan, bound: Parameters) -> str:
     assert anchor.concept is not None  # the record's own rule
     concept = bound.bind(plan.number(anchor.concept), "INTEGER")
     if anchor.anchor == "next":
-        return f"min(e.happened) FILTER (WHERE e.concept = {concept} AND e.happened > r.index_at)"
+        at = happened(plan, "r")
+        return f"min({at}) FILTER (WHERE e.concept = {concept} AND {at} > r.index_at)"
     return f"max(e.happened) FILTER (WHERE e.concept = {concept} AND e.known <= r.index_at)"

@@ -6,8 +6,8 @@ set apart: neither a case nor a control.
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
-from rapha.cohort.windows import ends, in_range, starts
-from rapha.records.outcome import OutcomeSpec, Reading, RiseRule, ValueRule
+from rapha.cohort.windows import ends, happened, in_range, starts
+from rapha.records.outcome import Reading, RiseRule, ValueRule
 from rapha.records.study import DEATH
 
 MICROSECONDS_A_DAY = 86_400_000_000
@@ -28,9 +28,10 @@ def label_columns(plan: Plan) -> tuple[str, ...]:
 def answered(plan: Plan, bound: Parameters) -> list[str]:
     """The tables `ahead` (what happened first, while observed) and `answered`."""
     first, last = starts(plan.outcome.during, plan, bound, "cohort"), ends(plan.outcome.during, plan, bound, "cohort")
-    within = f"e.happened > {first}"
+    at = happened(plan, "cohort")
+    within = f"{at} > {first}"
     columns = _competing(plan, bound)
-    columns.append(f"{_event_at(plan, bound, within)} AS event_at")
+    columns += _event(plan, bound, within)
     columns += [f"{column} AS {name}" for name, column in _readings(plan, bound, within).items()]
     listed = ",\n         ".join(columns)
     ahead = f"""
@@ -39,28 +40,42 @@ ahead AS (
          any_value(cohort.observed_to) AS observed_to, any_value({last}) AS ends_at,
          {listed}
   FROM cohort
-  LEFT JOIN {_source(plan, bound)} AS e ON e.subject_key = cohort.subject_key AND e.happened > cohort.index_at
-    AND e.happened <= {last} AND e.happened <= cohort.observed_to
+  LEFT JOIN {_source(plan, bound)} AS e ON e.subject_key = cohort.subject_key AND {at} > cohort.index_at
+    AND {at} <= {last} AND {at} <= cohort.observed_to
   GROUP BY cohort.row
 )"""
     return [ahead, _survival(plan) if plan.outcome.kind == "time-to-event" else _set_apart(plan)]
 
 
 def _competing(plan: Plan, bound: Parameters) -> list[str]:
-    """`competing_at`, the first of the competing events; and each by itself, for its cause."""
+    """`competing_at`, the first of the competing events, by when it may have happened at the latest; and its cause."""
     outcome = plan.outcome
     if not outcome.competing:
-        return [f"{_NEVER} AS competing_at"]
+        return [f"{_NEVER} AS competing_at", f"{_NEVER} AS competing_by"]
     numbers = bound.bind(plan.numbers(outcome.competing), "INTEGER[]")
-    columns = [f"min(e.happened) FILTER (WHERE list_contains({numbers}, e.concept)) AS competing_at"]
+    there = f"list_contains({numbers}, e.concept)"
+    columns = _first(plan, "competing", there)
     if outcome.kind == "time-to-event":
         cause = f"CAST(list_position({numbers}, e.concept) + 1 AS TINYINT)"
-        there = f"FILTER (WHERE list_contains({numbers}, e.concept))"
-        columns.append(f"arg_min({cause}, (e.happened, {cause})) {there} AS competing_cause")
+        columns.append(f"arg_min({cause}, ({_latest(plan)}, {cause})) FILTER (WHERE {there}) AS competing_cause")
     return columns
 
 
-def _event_at(plan: Plan, bound: Parameters, within: str) -> str:
+def _first(plan: Plan, name: str, there: str) -> list[str]:
+    """When the first of some events happened; and the latest moment of it, which says what came before what: whatever
+    else is on the record happened before a death, also where that was given to the day and the rest to the minute."""
+    at, latest = happened(plan, "cohort"), _latest(plan)
+    return [
+        f"arg_min({at}, ({latest}, {at})) FILTER (WHERE {there}) AS {name}_at",
+        f"min({latest}) FILTER (WHERE {there}) AS {name}_by",
+    ]
+
+
+def _latest(plan: Plan) -> str:
+    return "e.latest" if DEATH in plan.concepts else "e.happened"
+
+
+def _event(plan: Plan, bound: Parameters, within: str) -> list[str]:
     """The first moment of the outcome in the window."""
     match plan.outcome.event:
         case ValueRule() as rule:
@@ -73,10 +88,10 @@ def _event_at(plan: Plan, bound: Parameters, within: str) -> str:
                 f"list_contains({bound.bind(plan.numbers(plan.outcome.events), 'INTEGER[]')}, e.concept) AND {within}"
             )
         case None:
-            return _NEVER
+            return [f"{_NEVER} AS event_at", f"{_NEVER} AS event_by"]
         case concept_name:
             there = f"e.concept = {bound.bind(plan.number(concept_name), 'INTEGER')} AND {within}"
-    return f"min(e.happened) FILTER (WHERE {there})"
+    return _first(plan, "event", there)
 
 
 def _readings(plan: Plan, bound: Parameters, within: str) -> dict[str, str]:
@@ -86,7 +101,7 @@ def _readings(plan: Plan, bound: Parameters, within: str) -> dict[str, str]:
         numbers = bound.bind(plan.numbers(outcome.events), "INTEGER[]")
         place = f"list_position({numbers}, e.concept)"
         there = f"FILTER (WHERE list_contains({numbers}, e.concept) AND {within})"
-        return {"class": f"CAST(coalesce(arg_min({place}, (e.happened, {place})) {there}, 0) AS TINYINT)"}
+        return {"class": f"CAST(coalesce(arg_min({place}, ({_latest(plan)}, {place})) {there}, 0) AS TINYINT)"}
     if outcome.value is None:
         return {}
     return {"value": _reading(outcome.value, plan, bound, within)}
@@ -94,7 +109,6 @@ def _readings(plan: Plan, bound: Parameters, within: str) -> dict[str, str]:
 
 def _reading(reading: Reading, plan: Plan, bound: Parameters, within: str) -> str:
     there = f"e.concept = {bound.bind(plan.number(reading.of), 'INTEGER')} AND {within} AND e.value IS NOT NULL"
-    there += f" AND e.unit = {bound.bind(reading.unit, 'VARCHAR')}" if reading.unit != "any" else ""
     columns = {
         "first": "arg_min(e.value, e.place)",
         "last": "arg_max(e.value, e.place)",
@@ -110,8 +124,7 @@ def _source(plan: Plan, bound: Parameters) -> str:
     rule = plan.outcome.event
     if not isinstance(rule, RiseRule):
         return "happening"
-    unit = f" AND unit = {bound.bind(rule.unit, 'VARCHAR')}" if rule.unit != "any" else ""
-    number = f"CASE WHEN concept = {bound.bind(plan.number(rule.rise), 'INTEGER')}{unit} AND value > 0 THEN value END"
+    number = f"CASE WHEN concept = {bound.bind(plan.number(rule.rise), 'INTEGER')} AND value > 0 THEN value END"
     rules = []
     if rule.ratio is not None and rule.within is not None:
         least = _least(number, rule.within.count, rule.within.unit, bound)
@@ -129,21 +142,16 @@ def _least(number: str, count: int, unit: str, bound: Parameters) -> str:
     return f"min({number}) OVER (PARTITION BY subject_key ORDER BY happened {frame})"
 
 
-def _is_case(outcome: OutcomeSpec) -> str:
-    """The event came, and no competing event came before it. Every event that counts is before a death (see
-    `people`), also where the death is given to the day and the event to the minute."""
-    if set(outcome.competing) <= {DEATH}:
-        return "event_at IS NOT NULL"
-    return "event_at IS NOT NULL AND (competing_at IS NULL OR event_at <= competing_at)"
+_CASE = "event_at IS NOT NULL AND (competing_by IS NULL OR event_by <= competing_by)"
+"""The event came, and no competing event came before it."""
 
 
 def _set_apart(plan: Plan) -> str:
     """One rule for every label but a time: there, else competing, else watched to the end, else unknown."""
-    case = _is_case(plan.outcome)
-    there, watched = case, "observed_to >= ends_at AND ends_at > index_at"
-    label = f"CAST({case} AS TINYINT) AS label"
+    there, watched = _CASE, "observed_to >= ends_at AND ends_at > index_at"
+    label = f"CAST({_CASE} AS TINYINT) AS label"
     if plan.outcome.kind == "categorical":
-        label = f"CASE WHEN {case} THEN class ELSE CAST(0 AS TINYINT) END AS label"
+        label = f"CASE WHEN {_CASE} THEN class ELSE CAST(0 AS TINYINT) END AS label"
     if plan.outcome.kind == "numeric":
         there, watched, label = "value IS NOT NULL", "false", "value"
     return f"""
@@ -159,7 +167,6 @@ answered AS (
 
 
 def _survival(plan: Plan) -> str:
-    case = _is_case(plan.outcome)
     cause = ""
     if plan.outcome.competing:
         ended = "competing_at IS NOT NULL AND stop_at = competing_at"
@@ -170,8 +177,8 @@ answered AS (
          (epoch_us(stop_at) - epoch_us(index_at)) / {MICROSECONDS_A_DAY}.0 AS time,
          CAST(is_case AS TINYINT) AS event{cause}
   FROM (
-    SELECT *, {case} AS is_case,
-           CASE WHEN {case} THEN event_at WHEN ends_at IS NOT NULL THEN least(competing_at, observed_to, ends_at) END
+    SELECT *, {_CASE} AS is_case,
+           CASE WHEN {_CASE} THEN event_at WHEN ends_at IS NOT NULL THEN least(competing_at, observed_to, ends_at) END
              AS stop_at
     FROM ahead
   )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from rapha.records.moments import Duration
 
-SqlType = Literal["INTEGER", "INTEGER[]", "VARCHAR", "VARCHAR[]", "BLOB", "DOUBLE"]
+SqlType = Literal["INTEGER", "INTEGER[]", "VARCHAR", "VARCHAR[]", "BOOLEAN[]", "BLOB", "DOUBLE", "DOUBLE[]"]
 
 
 class Parameters:

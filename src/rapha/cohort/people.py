@@ -1,34 +1,44 @@
 """Who there is: patients, and what happened to them.
 
-Tables made here:
+Tables made here, after those of `terms`:
 
-    wanted     concept, system, code                                    the study's codes
     person     subject_key, birth, sex, died, ended                     who has not opted out
-    happening  subject_key, concept, happened, known, and of OPTIONAL   events that count, of wanted codes; and deaths
+    reckoned   concept, unit, times, plus                               units, and how their numbers are brought together
+    happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths
 
-`died` is the moment of death as the source gave it; `ended` the last moment of the day, month or year it was given to.
-A death given to the day at midnight must not undo what happened that afternoon.
+`died` is the first moment of the day, month or year that a death was given to, `ended` the last: a death given to the
+day must not undo what happened that afternoon. What is given to the month or the year is known when that is over.
 """
 
 import re
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.terms import of_the_study, terms
 from rapha.records.study import DEATH
 from rapha.timeline.schema import USABLE_STATUSES
 
-_PERSON = """
+
+def _last_moment(moment: str, precision: str, *units: str) -> str:
+    """SQL: the last moment of the day, month or year that begins at a moment.
+
+    A month begins when the hospital's clocks say so, up to 14 hours off UTC: its length is that of the nearest in UTC.
+    """
+    cases = ""
+    for unit in units:
+        nearest = f"date_trunc('{unit}', {moment} + INTERVAL 15 HOUR)"
+        end = f"{moment} + (({nearest} + INTERVAL 1 {unit.upper()}) - {nearest}) - INTERVAL 1 MICROSECOND"
+        cases += f" WHEN '{unit}' THEN {end}"
+    return f"CASE {precision}{cases} ELSE {moment} END"
+
+
+_PERSON = f"""
 person AS MATERIALIZED (
   SELECT subject_key, min(birth) AS birth, CASE WHEN count(DISTINCT sex) = 1 THEN min(sex) END AS sex,
          min(died) AS died, min(ended) AS ended
   FROM (
     SELECT subject_key, opted_out, sex, timezone('UTC', birth) AS birth, timezone('UTC', death) AS died,
-           CASE death_precision
-             WHEN 'day' THEN timezone('UTC', death) + INTERVAL 1 DAY - INTERVAL 1 MICROSECOND
-             WHEN 'month' THEN timezone('UTC', death) + INTERVAL 1 MONTH - INTERVAL 1 MICROSECOND
-             WHEN 'year' THEN timezone('UTC', death) + INTERVAL 1 YEAR - INTERVAL 1 MICROSECOND
-             ELSE timezone('UTC', death)
-           END AS ended
+           {_last_moment("timezone('UTC', death)", "death_precision", "day", "month", "year")} AS ended
     FROM subjects
   )
   GROUP BY subject_key
@@ -36,14 +46,15 @@ person AS MATERIALIZED (
 )"""
 
 
-OPTIONAL = ("place", "event_id", "value", "lasted_to", "unit", "comparator", "asset")
-"""Columns of `happening` that are read from disk only for a statement that names them."""
+OPTIONAL = ("place", "event_id", "value", "lasted_to", "latest", "comparator", "unit", "given", "asset")
+"""Columns of `happening` that are read from disk only for a statement that names them. `latest`: the last moment at which
+it may have happened, other than `happened` for a death given to the day. `given`: the number before it is reckoned."""
 
 
 def people(plan: Plan, bound: Parameters, used: frozenset[str] = frozenset()) -> list[str]:
-    """The tables `wanted`, `person` and `happening`, with the optional columns that are `used`: enough to ask which
-    concepts anybody has."""
-    return [_wanted(plan, bound), _PERSON, _happening(plan, bound, used)]
+    """The tables up to `happening`, with the optional columns that are `used`: enough to ask which concepts anybody
+    has."""
+    return [*terms(plan, bound), _PERSON, *_reckoned(plan, bound, used), _happening(plan, bound, used)]
 
 
 def used_of(tables: list[str]) -> frozenset[str]:
@@ -52,60 +63,84 @@ def used_of(tables: list[str]) -> frozenset[str]:
     return frozenset(OPTIONAL) & words
 
 
-def _wanted(plan: Plan, bound: Parameters) -> str:
-    concepts = bound.bind([entry.concept for entry in plan.codes], "INTEGER[]")
-    systems = bound.bind([entry.system for entry in plan.codes], "VARCHAR[]")
-    codes = bound.bind([entry.code for entry in plan.codes], "VARCHAR[]")
-    return f"""
-wanted AS (
-  SELECT unnest({concepts}) AS concept, unnest({systems}) AS system, unnest({codes}) AS code
-)"""
-
-
+_START = "timezone('UTC', t_start)"
+_KNOWN = f"greatest({_last_moment(_START, 'precision', 'month', 'year')}, timezone('UTC', t_available))"
 _VALUE = "CASE WHEN isfinite(coalesce(num_canonical, num)) THEN coalesce(num_canonical, num) END"
 _COLUMNS = {
     "event_id": ("events.event_id", "''"),
     "value": (_VALUE, "CAST(NULL AS DOUBLE)"),
     "lasted_to": ("timezone('UTC', CASE WHEN t_end >= t_start THEN t_end END)", "died"),
-    "unit": ("CASE WHEN num_canonical IS NULL THEN unit ELSE unit_ucum END", "CAST(NULL AS VARCHAR)"),
+    "latest": (_START, "ended"),
     "comparator": ("comparator", "CAST(NULL AS VARCHAR)"),
+    "unit": ("CASE WHEN num_canonical IS NULL THEN unit ELSE unit_ucum END", "CAST(NULL AS VARCHAR)"),
     "asset": ("CASE WHEN asset IN (SELECT assets.asset FROM assets) THEN asset END", "CAST(NULL AS VARCHAR)"),
 }
 """Of each optional column: what it is of an event, and of a death."""
 
 
-def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
-    """Codes are looked for first, while the file is read: few of a hospital's events are of a study.
+def _reckoned(plan: Plan, bound: Parameters, used: frozenset[str]) -> list[str]:
+    if not plan.reckonings or not used & {"value", "place"}:
+        return []
+    concepts = bound.bind([each.concept for each in plan.reckonings], "INTEGER[]")
+    units = bound.bind([each.unit for each in plan.reckonings], "VARCHAR[]")
+    times = bound.bind([each.times for each in plan.reckonings], "DOUBLE[]")
+    plus = bound.bind([each.plus for each in plan.reckonings], "DOUBLE[]")
+    return [
+        f"""
+reckoned AS MATERIALIZED (
+  SELECT unnest({concepts}) AS concept, unnest({units}) AS unit, unnest({times}) AS times, unnest({plus}) AS plus
+)"""
+    ]
 
-    `place` numbers a patient's events in time: by when they happened, then by when they were known, then by their
+
+def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
+    """`place` numbers a patient's events in time: by when they happened, then by when they were known, then by their
     numbers."""
+    needed = set(used) | ({"value"} if "place" in used else set())
+    reckon = bool(plan.reckonings) and "value" in needed
+    needed |= {"unit"} if reckon else set()
+    columns = [name for name in _COLUMNS if name in needed]
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
-    columns = [name for name in _COLUMNS if name in used or (name == "value" and "place" in used)]
     of_event = "".join(f", {_COLUMNS[name][0]} AS {name}" for name in columns)
+    raw = f"events.subject_key, status, polarity, deleted, {_START} AS happened, {_KNOWN} AS known{of_event}"
     place = ""
     if "place" in used:
         place = ",\n         dense_rank() OVER (PARTITION BY subject_key ORDER BY happened, known, value) AS place"
+    value, joined = _number(plan, bound) if reckon else ("", "")
+    given = ", value AS given" if "given" in used else ""
+    listed = "".join(f", found.{name}" for name in columns if name != "value")
+    value = value or (", value" if "value" in needed else "")
     return f"""
 happening AS MATERIALIZED (
   SELECT *{place}
   FROM (
-    SELECT events.subject_key, wanted.concept, timezone('UTC', t_start) AS happened,
-           timezone('UTC', greatest(t_start, coalesce(t_available, t_start))) AS known{of_event}
-    FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
-    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code
-    JOIN person ON person.subject_key = events.subject_key
-    WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND t_start IS NOT NULL
-      AND (person.ended IS NULL OR timezone('UTC', t_start) <= person.ended){_deaths(plan, bound, columns)}
+    SELECT found.subject_key, found.concept, happened, known{listed}{given}{value}
+    FROM ({of_the_study(plan, raw)}
+    ) AS found
+    JOIN person ON person.subject_key = found.subject_key{joined}
+    WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND happened IS NOT NULL
+      AND (person.ended IS NULL OR happened <= person.ended){_deaths(plan, bound, columns, "given" in used)}
   )
 )"""
 
 
-def _deaths(plan: Plan, bound: Parameters, columns: list[str]) -> str:
+def _number(plan: Plan, bound: Parameters) -> tuple[str, str]:
+    """The number in the concept's unit, and the join that it needs."""
+    stated = bound.bind(sorted({each.concept for each in plan.reckonings}), "INTEGER[]")
+    number = "CASE WHEN reckoned.times IS NULL THEN value ELSE value * reckoned.times + reckoned.plus END"
+    value = f", CASE WHEN reckoned.unit IS NULL AND list_contains({stated}, found.concept) THEN NULL "
+    value += f"WHEN isfinite({number}) THEN {number} END AS value"
+    return value, "\n    LEFT JOIN reckoned ON reckoned.concept = found.concept AND reckoned.unit = found.unit"
+
+
+def _deaths(plan: Plan, bound: Parameters, columns: list[str], given: bool) -> str:
     if DEATH not in plan.concepts:
         return ""
-    of_death = "".join(f", {_COLUMNS[name][1]}" for name in columns)
+    of_death = "".join(f", {_COLUMNS[name][1]} AS {name}" for name in columns if name != "value")
+    of_death += ", CAST(NULL AS DOUBLE) AS given" if given else ""
+    of_death += ", CAST(NULL AS DOUBLE) AS value" if "value" in columns else ""
     return f"""
     UNION ALL
-    SELECT subject_key, {bound.bind(plan.number(DEATH), "INTEGER")}, died, died{of_death}
+    SELECT subject_key, {bound.bind(plan.number(DEATH), "INTEGER")}, died, ended{of_death}
     FROM person
     WHERE died IS NOT NULL"""

@@ -1,6 +1,6 @@
 """A study's cohort with its concepts numbered: what the statement is made from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rapha.records.cohort_spec import CohortSpec
@@ -13,11 +13,25 @@ from rapha.records.study import DEATH, Study
 
 @dataclass(frozen=True)
 class CodeEntry:
-    """One code of one concept; the concept by its number."""
+    """One code of one concept: whether it stands for all below it, for what is mapped to it, and is excluded; the concept by
+    its number."""
 
     concept: int
     system: str
     code: str
+    descendants: bool = False
+    mapped: bool = False
+    excluded: bool = False
+
+
+@dataclass(frozen=True)
+class Reckoning:
+    """How a concept's numbers of one unit come into its unit: number * times + plus; as they are where `times` is None."""
+
+    concept: int
+    unit: str
+    times: float | None = None
+    plus: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,13 @@ class Plan:
     split: SplitSpec
     study_digest: str
     anchors: tuple[Bound, ...]  # to events: `next a`, `last b`, each once, without their offsets
+    reckonings: tuple[Reckoning, ...]  # of the concepts whose unit is stated; numbers of other units are none
+    numeric: frozenset[str]  # the concepts whose numbers are used
+
+    @property
+    def by_vocabulary(self) -> bool:
+        """Whether the site's vocabulary says which codes are meant."""
+        return any(entry.descendants or entry.mapped for entry in self.codes)
 
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
@@ -46,12 +67,6 @@ class Plan:
 def plan_of(study: Study) -> Plan:
     """The plan of a study. Pure; a valid study always has one."""
     used = study.mentioned()
-    codes = (
-        CodeEntry(number, system, code)
-        for number, name in enumerate(used)
-        if name != DEATH
-        for system, code in dict.fromkeys(study.concepts[name].written_codes())
-    )
     anchors = dict.fromkeys(
         Bound(anchor=bound.anchor, concept=bound.concept)
         for window in study.windows()
@@ -59,5 +74,34 @@ def plan_of(study: Study) -> Plan:
         if bound.concept
     )
     return Plan(
-        used, tuple(codes), study.cohort, study.outcome, study.features, study.split, study.digest, tuple(anchors)
+        concepts=used,
+        codes=tuple(dict.fromkeys(_codes(study, used))),
+        cohort=study.cohort,
+        outcome=study.outcome,
+        features=study.features,
+        split=study.split,
+        study_digest=study.digest,
+        anchors=tuple(anchors),
+        reckonings=tuple(_reckonings(study, used)),
+        numeric=study.numeric(),
     )
+
+
+def _codes(study: Study, used: Iterable[str]) -> Iterator[CodeEntry]:
+    for number, name in enumerate(used):
+        if name == DEATH:
+            continue
+        concept = study.concepts[name]
+        for excluded, sets in ((False, concept.any_of), (True, concept.exclude)):
+            for each in sets:
+                for code in each.codes:
+                    yield CodeEntry(number, each.system, code, each.descendants, each.mapped, excluded)
+
+
+def _reckonings(study: Study, used: Iterable[str]) -> Iterator[Reckoning]:
+    units = study.units()
+    for number, name in enumerate(used):
+        if unit := units.get(name):
+            yield Reckoning(number, unit)
+            for other, conversion in study.concepts[name].convert.items():
+                yield Reckoning(number, other, conversion.times, conversion.plus)

@@ -10,6 +10,7 @@ from rapha.cohort.parameters import Parameters
 from rapha.cohort.people import people, used_of
 from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import order_column, split_column
+from rapha.cohort.terms import hierarchy
 from rapha.records.study import Study
 
 
@@ -48,10 +49,24 @@ def _asked(plan: Plan, bound: Parameters) -> list[str]:
 
 
 def presence_statement(plan: Plan) -> Statement:
-    """Column `concept`: the numbers of the concepts of which anybody here has an event that counts."""
+    """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
+    events in that unit have a number, `given`, and one in the concept's unit, `usable`. Units and numbers are looked at
+    only for a study that uses numbers."""
     bound = Parameters()
-    text = f"WITH{','.join(people(plan, bound))}\nSELECT DISTINCT concept FROM happening ORDER BY concept\n"
-    return Statement(text, bound.values)
+    used = frozenset({"unit", "given", "value"} if plan.numeric else ())
+    counted = "unit, count(given) AS given, count(value) AS usable" if plan.numeric else "NULL AS unit, 0, 0"
+    tables = ",".join(people(plan, bound, used))
+    by = "concept, unit" if plan.numeric else "concept"
+    return Statement(
+        f"WITH{tables}\nSELECT concept, {counted}\nFROM happening\nGROUP BY {by}\nORDER BY {by}\n", bound.values
+    )
+
+
+def hierarchy_statement(plan: Plan) -> Statement | None:
+    """Columns `concept`, `system`, `code`: what is asked for with all below it, where the site cannot say what that is.
+    None where nothing is asked for so."""
+    bound = Parameters()
+    return Statement(hierarchy(plan, bound), bound.values) if any(each.descendants for each in plan.codes) else None
 
 
 def statement_text(study: Study) -> str:

@@ -4,6 +4,7 @@ from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.records.cohort_spec import ValueRange
 from rapha.records.moments import Bound, Window
+from rapha.records.study import DEATH
 
 
 def moment(at: Bound, plan: Plan, bound: Parameters, row: str) -> str:
@@ -35,13 +36,21 @@ def ends(window: Window, plan: Plan, bound: Parameters, row: str) -> str | None:
     return f"{anchor} + {bound.interval(window.length)}" if window.relation == "from" and window.length else anchor
 
 
+def happened(plan: Plan, row: str) -> str:
+    """When the event `e` happened, seen from the index of a row: a death that was given to a day, month or year happens at
+    its first moment, or, where the index is no earlier than that, at its last."""
+    if DEATH not in plan.concepts:
+        return "e.happened"
+    return f"CASE WHEN e.happened > {row}.index_at THEN e.happened ELSE e.latest END"
+
+
 def inside(window: Window, plan: Plan, bound: Parameters, row: str) -> str:
     """Predicate: the event `e` lies in the window. Windows are open at the start, closed at the end.
 
     A past window is of what was *known*: `e.known`, the later of when it happened and when the hospital had it. Any
-    other is of what *happens*: `e.happened`.
+    other is of what *happens*: see `happened`.
     """
-    time = "e.known" if window.past else "e.happened"
+    time = "e.known" if window.past else f"({happened(plan, row)})"
     first, last = starts(window, plan, bound, row), ends(window, plan, bound, row)
     rules = [f"{time} > {first}"] if first else []  # unknown where the row has not the moment: then nothing is inside
     rules += [f"{time} {'<' if window.relation == 'before' else '<='} {last}"] if last else []
@@ -49,7 +58,8 @@ def inside(window: Window, plan: Plan, bound: Parameters, row: str) -> str:
 
 
 def in_range(value: ValueRange | None, bound: Parameters) -> str:
-    """` AND` a predicate: the number of the event `e` is known to lie in the range. Nothing for no range."""
+    """` AND` a predicate: the number of the event `e`, in its concept's unit, is known to lie in the range. Nothing for no
+    range."""
     if value is None:
         return ""
     bounds = [
@@ -58,7 +68,7 @@ def in_range(value: ValueRange | None, bound: Parameters) -> str:
         (value.below, "<", ("'<'", "'<='"), "<=", "'<'"),
         (value.at_most, "<=", ("'<'", "'<='"), "<=", ""),
     ]
-    rules = [f"e.unit = {bound.bind(value.unit, 'VARCHAR')}"] if value.unit != "any" else []
+    rules = []
     for limit, sign, comparators, loose, strict in bounds:
         if limit is None:
             continue

@@ -1,8 +1,11 @@
 """What a node that asks for work is given: first what to stop, then what to do, then what to decide on."""
 
-from sqlalchemy import bindparam, exists, literal, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
+from rapha.canonical import base64_text
+from rapha.errors import Conflict
+from rapha.hub.blobs import Blobs, read
 from rapha.hub.dispatches import own_dispatch
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -12,19 +15,36 @@ from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId
 from rapha.records.site import Dispatch
 from rapha.records.task import Task
-from rapha.records.wire import Assignment, Offer, Poll, Stop, Work
+from rapha.records.wire import INLINE_BYTES, Assignment, Offer, Poll, Stop, Work
 
-_ANYTHING = (
-    select(literal(1))
-    .where(
-        or_(
-            exists().where(DispatchRow.site == bindparam("site"), DispatchRow.stopped.is_(False)),
-            exists().where(TaskRow.site == bindparam("site"), TaskRow.state.in_(("queued", "leased"))),
-        )
-    )
-    .limit(1)
+# Statements are made once, not at each poll: making one costs more than running it.
+_STOPPED = (
+    DispatchRow.site == bindparam("site"),
+    DispatchRow.stopped.is_(False),
+    DispatchRow.study_id == StudyRow.id,
+    or_(
+        DispatchRow.state == "failed",
+        DispatchRow.state.in_(("released", "withdrawn")) & StudyRow.state.in_(FINAL["study"]),
+    ),
 )
-"""Cheap, for the many polls that find nothing: whether this site has any dispatch that is not over, or any open task."""
+_OPEN = (
+    TaskRow.site == bindparam("site"),
+    TaskRow.state.in_(("queued", "leased")),
+    TaskRow.id.not_in(bindparam("holding", expanding=True)),
+    TaskRow.study_id == StudyRow.id,
+    StudyRow.state != "paused",
+)
+_OFFERED = (
+    DispatchRow.site == bindparam("site"),
+    DispatchRow.state == "offered",
+    DispatchRow.id.not_in(bindparam("considering", expanding=True)),
+    DispatchRow.study_id == StudyRow.id,
+)
+_TO_STOP = select(DispatchRow, StudyRow).where(*_STOPPED).order_by(StudyRow.created_at).limit(1)
+_TO_DO = select(TaskRow).where(*_OPEN).order_by(StudyRow.created_at).limit(1)
+_TO_DECIDE = select(DispatchRow, StudyRow).where(*_OFFERED).order_by(StudyRow.created_at).limit(1)
+_WHAT = select(exists().where(*_STOPPED), exists().where(*_OPEN), exists().where(*_OFFERED))
+"""Which of the three there is, in one question: most polls find none."""
 
 
 def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
@@ -37,28 +57,24 @@ def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
         own_dispatch(change.session, site, dispatch).stopped = True
 
 
-def next_assignment(store: Store, site: SiteId, poll: Poll) -> Assignment | None:
+def next_assignment(store: Store, blobs: Blobs, site: SiteId, poll: Poll) -> Assignment | None:
     """The next thing for this site, or None. Asking again without having heard gives the same again."""
+    asked = {"site": site, "holding": list(poll.holding), "considering": list(poll.considering)}
     with store.reading() as session:
-        if session.scalar(_ANYTHING, {"site": site}) is None:
-            return None
-        found = _stop(session, site) or _task(session, site, poll) or _offer(session, site, poll)
-    if not isinstance(found, Work):
-        return found
+        stops, works, offers = session.execute(_WHAT, asked).tuples().one()
+        if stops or not works:
+            return _stop(session, site) if stops else _offer(session, site, poll) if offers else None
+        found = _task(session, site, poll)
+    if found is None:
+        return None
     with store.changing() as change:
-        return found if _lease(change, found.task, site) else None
+        if not _lease(change, found.task, site):
+            return None
+    return found.model_copy(update={"weights": _inline(blobs, found.task.weights)})
 
 
 def _stop(session: Session, site: SiteId) -> Stop | None:
-    over = StudyRow.state.in_(FINAL["study"])
-    row = session.execute(
-        select(DispatchRow, StudyRow)
-        .join(StudyRow)
-        .where(DispatchRow.site == site, DispatchRow.stopped.is_(False))
-        .where(or_(DispatchRow.state == "failed", (DispatchRow.state.in_(("released", "withdrawn"))) & over))
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.execute(_TO_STOP, {"site": site}).first()
     if row is None:
         return None
     dispatch, study = row
@@ -68,14 +84,7 @@ def _stop(session: Session, site: SiteId) -> Stop | None:
 
 def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
     """A task that waits, or that was given out and is not in the node's hands."""
-    row = session.scalars(
-        select(TaskRow)
-        .join(StudyRow, StudyRow.id == TaskRow.study_id)
-        .where(TaskRow.site == site, TaskRow.state.in_(("queued", "leased")), TaskRow.id.not_in(poll.holding))
-        .where(StudyRow.state != "paused")
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.scalars(_TO_DO, {"site": site, "holding": list(poll.holding)}).first()
     return Work(task=Task.from_bytes(row.task)) if row else None
 
 
@@ -90,14 +99,20 @@ def _lease(change: Change, task: Task, site: SiteId) -> bool:
     return True
 
 
+def _inline(blobs: Blobs, digest: str | None) -> str | None:
+    """Small weights, to go with the task. None where there are none, or they are large, or no longer here: the node that
+    asks for the blob is told so."""
+    size_bytes = blobs.size_bytes(digest) if digest else None
+    if digest is None or size_bytes is None or size_bytes > INLINE_BYTES:
+        return None
+    try:
+        return base64_text(read(blobs, digest))
+    except Conflict:
+        return None
+
+
 def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
-    row = session.execute(
-        select(DispatchRow, StudyRow)
-        .join(StudyRow)
-        .where(DispatchRow.site == site, DispatchRow.state == "offered", DispatchRow.id.not_in(poll.considering))
-        .order_by(StudyRow.created_at)
-        .limit(1)
-    ).first()
+    row = session.execute(_TO_DECIDE, {"site": site, "considering": list(poll.considering)}).first()
     if row is None:
         return None
     dispatch, study = row

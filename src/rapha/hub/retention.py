@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select
+from sqlalchemy import ColumnElement, String, bindparam, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs
@@ -41,7 +41,7 @@ def sweep(store: Store, blobs: Blobs, digests: Iterable[str]) -> None:
         return
     with store.changing() as change:
         for digest in digests:
-            if not change.session.scalar(select(_needed(digest))):
+            if not change.session.scalar(_NEEDED, {"digest": digest}):
                 blobs.drop(digest)
 
 
@@ -58,7 +58,7 @@ def sweep_all(store: Store, blobs: Blobs) -> None:
     sweep(store, blobs, blobs.digests())
 
 
-def _needed(digest: str) -> ColumnElement[bool]:
+def _needed(digest: ColumnElement[str]) -> ColumnElement[bool]:
     """Uploaded and not yet answered for; answered for in an open round; of the newest rounds of a live study; delivered."""
     live = StudyRow.state.not_in(FINAL["study"])
     newer = RoundRow.__table__.alias()
@@ -80,3 +80,7 @@ def _same_round() -> ColumnElement[bool]:
 
 def _of_study() -> ColumnElement[bool]:
     return RoundRow.study_id == StudyRow.id
+
+
+_NEEDED = select(_needed(bindparam("digest", type_=String())))
+"""Made once: it is asked for every blob of every round."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from rapha.errors import Conflict
 from rapha.hub import retention
@@ -114,8 +114,11 @@ class Rounds:
 
     def _close_round(self, study_id: str, number: int) -> None:
         """First nothing more is taken, then the average is made, then the round is closed with it."""
-        with self._store.changing() as change:
-            _miss_open_tasks(change, study_id, number)
+        with self._store.reading() as session:
+            open_ = session.scalars(_open_tasks(study_id, number)).first()
+        if open_ is not None:
+            with self._store.changing() as change:
+                _miss_open_tasks(change, study_id, number)
         made = self._aggregate(study_id, number)
         with self._store.changing() as change:
             round_ = change.session.get_one(RoundRow, (study_id, number))
@@ -225,9 +228,12 @@ def _task_row(task: Task) -> TaskRow:
     )
 
 
+def _open_tasks(study_id: str, number: int) -> Select[TaskRow]:
+    return select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.number == number, TaskRow.state.in_(OPEN))
+
+
 def _miss_open_tasks(change: Change, study_id: str, number: int) -> None:
-    open_ = select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.number == number, TaskRow.state.in_(OPEN))
-    for task in change.session.scalars(open_):
+    for task in change.session.scalars(_open_tasks(study_id, number)):
         task.reason = "deadline"
         change.move(task, "missed", "hub", {"reason": "deadline"})
 

@@ -52,22 +52,19 @@ def read_layout(file: BinaryIO, size_bytes: int) -> Layout:
     return _placed(header, 8 + header_bytes, size_bytes)
 
 
-def check_declared(blobs: Blobs, digest: str, declared: Declared) -> None:
-    """Return if the blob holds exactly the declared tensors and every element is finite.
+def check_declared(file: BinaryIO, size_bytes: int, declared: Declared) -> None:
+    """Return if an open file of that size holds exactly the declared tensors and every element is finite.
 
     Raises:
         TrainingFailed: its reason says what is not as declared, its message which tensor, expected and got.
-        Conflict: there is no such blob.
     """
-    size_bytes = blobs.size_bytes(digest) or 0
-    with blobs.open(digest) as file:
-        layout = read_layout(file, size_bytes)
-        if found := mismatch(layout.tensors, declared):
-            raise _refused(found)
-        for name in declared:
-            for block in blocks_of(file, layout, name):
-                if not np.isfinite(block).all():
-                    raise _refused(Mismatch("not-finite", name, "it holds a NaN or an infinity"))
+    layout = read_layout(file, size_bytes)
+    if found := mismatch(layout.tensors, declared):
+        raise _refused(found)
+    for name in declared:
+        for block in blocks_of(file, layout, name):
+            if not np.isfinite(block).all():
+                raise _refused(Mismatch("not-finite", name, "it holds a NaN or an infinity"))
 
 
 def blocks_of(file: BinaryIO, layout: Layout, name: str) -> Iterator[NDArray[Any]]:
@@ -87,11 +84,16 @@ def blocks_of(file: BinaryIO, layout: Layout, name: str) -> Iterator[NDArray[Any
 def read_tensors(blobs: Blobs, digest: str) -> dict[str, NDArray[Any]]:
     """A small blob's tensors, whole: for statistics, never for weights. Raises TrainingFailed, Conflict."""
     with blobs.open(digest) as file:
-        layout = read_layout(file, blobs.size_bytes(digest) or 0)
-        return {
-            name: np.concatenate([block.copy() for block in blocks_of(file, layout, name)] or [np.empty(0)])
-            for name in layout.tensors
-        }
+        return tensors_in(file, blobs.size_bytes(digest) or 0)
+
+
+def tensors_in(file: BinaryIO, size_bytes: int) -> dict[str, NDArray[Any]]:
+    """The same of an open file. Raises TrainingFailed."""
+    layout = read_layout(file, size_bytes)
+    return {
+        name: np.concatenate([block.copy() for block in blocks_of(file, layout, name)] or [np.empty(0)])
+        for name in layout.tensors
+    }
 
 
 def stored_order(declared: Declared) -> list[str]:

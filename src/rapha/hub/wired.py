@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.clock import Clock, utc_now
-from rapha.errors import ConfigurationError
+from rapha.errors import ConfigurationError, RaphaError
 from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.chunked import Chunked
@@ -48,11 +48,23 @@ class Hub:
         try:
             yield
         finally:
-            with self.store.reading() as session:
-                row = session.get(TaskRow, task)
-                study = row.study_id if row else None
-            if study:
-                self.conductor.nudge(study)
+            self._drive_study_of(task)
+
+    @contextmanager
+    def driven_if_refused(self, task: str) -> Iterator[None]:
+        """Drive the task's study when the block raises."""
+        try:
+            yield
+        except RaphaError:
+            self._drive_study_of(task)
+            raise
+
+    def _drive_study_of(self, task: str) -> None:
+        with self.store.reading() as session:
+            row = session.get(TaskRow, task)
+            study = row.study_id if row else None
+        if study:
+            self.conductor.nudge(study)
 
 
 def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:

@@ -103,7 +103,7 @@ class Agent:
             case Work():
                 with self._lock:
                     self._holding.add(assignment.task.id)
-                self._thread(assignment.task.dispatch).submit(self._work, assignment.task)
+                self._thread(assignment.task.dispatch).submit(self._work, assignment)
             case Stop():
                 self._end(assignment)
 
@@ -118,10 +118,11 @@ class Agent:
             with self._lock:
                 self._considering.discard(dispatch)
 
-    def _work(self, task: Task) -> None:
+    def _work(self, work: Work) -> None:
+        task = work.task
         LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
-            self._journey.work(task)
+            self._journey.work(work)
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
         except Exception as error:
             if not self._stopping.is_set():

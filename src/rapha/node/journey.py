@@ -39,7 +39,7 @@ from rapha.records.site import Approval, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
-from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel
+from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel, Work
 from rapha.timeline.reader import open_timeline
 
 PERSON_WAITS_SECONDS = 10.0
@@ -128,16 +128,17 @@ class Journey:
             except (Conflict, NotPermitted):
                 self._register.note("answer.not-taken", entry.dispatch.id, digest=entry.answer.digest)
 
-    def work(self, task: Task) -> None:
+    def work(self, work: Work) -> None:
         """Stages 5 to 8, one task of them. Done again, it gives the same bits; under differential privacy, those that
         left before, or none."""
+        task = work.task
         entry = self._register.entry(task.dispatch)
         approval = self._approvals.check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
         if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
             return
-        self._runs.fetch_weights(run, task)
+        self._runs.fetch_weights(run, work)
         run.do(task)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)

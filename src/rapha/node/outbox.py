@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from rapha import faults
+from rapha.canonical import base64_text
 from rapha.errors import DiskFull
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
@@ -17,7 +18,7 @@ from rapha.records.metrics import SiteMetrics
 from rapha.records.record import DispatchId
 from rapha.records.site import Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure, Update
-from rapha.records.wire import Feasible, Pending, ReleaseParcel
+from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel
 
 
 class Outbox:
@@ -46,8 +47,12 @@ class Outbox:
         """One round's declared tensors, as the gate wrote them, and the round's figures."""
         blob = self._keep(dispatch, f"round-{update.round:04d}.safetensors", weights)
         self._register.note("update.leaving", dispatch, digest=update.digest, weights=update.weights_out)
-        persist(lambda: self._line.upload(update.weights_out, blob))
-        persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", update))
+        if len(weights) > INLINE_BYTES:
+            persist(lambda: self._line.upload(update.weights_out, blob))
+            parcel = UpdateParcel(update=update)
+        else:
+            parcel = UpdateParcel(update=update, weights=base64_text(blob.read_bytes()))
+        persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", parcel))
         self._register.note("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
 
     def kept_update(self, dispatch: DispatchId, number: int) -> bytes | None:

@@ -4,7 +4,7 @@ import secrets
 import shutil
 
 from rapha import faults
-from rapha.canonical import digest, digest_file
+from rapha.canonical import base64_bytes, digest, digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
 from rapha.errors import SandboxError, TrainingFailed
@@ -13,10 +13,12 @@ from rapha.node.hub_line import HubLine, persist
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.transfer import lay
 from rapha.records.outputs import Command
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
 from rapha.records.task import Task
+from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
 
 TRIES = 2
@@ -108,12 +110,14 @@ class Runs:
             self._open[dispatch] = Run(folder, frozen, self, deadline)
         return self._open[dispatch]
 
-    def fetch_weights(self, run: Run, task: Task) -> None:
-        """Put the task's starting weights where the sandbox reads them; earlier ones go."""
-        if (blob := task.weights) is None:
+    def fetch_weights(self, run: Run, work: Work) -> None:
+        """Put the task's starting weights where the sandbox reads them; earlier ones go. Bytes that came with the task and
+        are not those it names are as if none had come: the blob is fetched."""
+        if (blob := work.task.weights) is None:
             return
         target = run.folder.weights / f"{blob.removeprefix('sha256:')}.safetensors"
-        persist(lambda: self._line.download(blob, target))
+        if not lay(blob, sent_along(work), target):
+            persist(lambda: self._line.download(blob, target))
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
                 old.unlink()
@@ -153,3 +157,11 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
+
+
+def sent_along(work: Work) -> bytes:
+    """The starting weights that came with a task; empty where none did, or what came is no base64."""
+    try:
+        return base64_bytes(work.weights or "")
+    except ValueError:
+        return b""

@@ -15,6 +15,12 @@ SENTENCES: dict[ReasonCode, str] = {
     "`privacy.min_cohort`.",
     "unknown-concept": "A concept of the study has no codes in this hospital's records. Check `concepts` against the "
     "site's profile.",
+    "no-hierarchy": "The study asks for all codes below one, and this hospital's vocabulary does not say which they are. "
+    "Write the codes out, or ask the hospital to read in a vocabulary with its hierarchy.",
+    "unknown-unit": "No number of a concept at this hospital is in the study's unit, or in one that it converts. Add the "
+    "conversion under `convert` of the concept, or ask what the hospital's units mean.",
+    "mixed-units": "The numbers of a concept are in more than one unit at this hospital. State the concept's `unit`, and "
+    "the others under `convert`.",
     "cohort-empty": "No patient of this hospital fits the cohort. Loosen the criteria, or leave the site out.",
     "cohort-too-small": "Too few patients of this hospital fit the cohort. Loosen the criteria, or leave the site out.",
     "too-few-events": "Too few patients of the cohort have, or have not, the outcome. Widen its window or concepts.",

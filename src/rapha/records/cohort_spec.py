@@ -24,8 +24,8 @@ OLDEST = 130
 
 
 class ValueRange(Record):
-    """Numbers of events: every bound given must hold. `unit` is the number's own unit, in UCUM where the hospital's
-    mapping gives it; `any` takes numbers whatever their unit. "<5" is known to be below 5 and not known to be below 3.
+    """Numbers of events: every bound given must hold. `unit` is that of the concept's numbers (see `Concept`), in UCUM
+    where the hospital's mapping gives it; `any` states none. "<5" is known to be below 5 and not known to be below 3.
     """
 
     above: Real | None = None

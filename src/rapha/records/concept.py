@@ -27,18 +27,20 @@ ANY_UNIT = "any"
 
 
 class CodeSet(Record):
-    """Codes of one system; with `descendants`, also all that the site's vocabulary has below them.
+    """Codes of one system, exactly as written; with `mapped`, also what the site's vocabulary says is the same as one of
+    them; with `descendants`, all that and all that the vocabulary has below them.
 
     `local` is the site's own naming, agreed beforehand."""
 
     system: System
     codes: Annotated[tuple[Code, ...], Field(min_length=1)]
     descendants: bool = False
+    mapped: bool = False
 
     @model_serializer(mode="wrap")
     def _write(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = plain(self)
-        return written if self.descendants else {key: each for key, each in written.items() if key != "descendants"}
+        return {key: each for key, each in written.items() if key not in ("descendants", "mapped") or each}
 
 
 class Conversion(Record):
@@ -75,7 +77,7 @@ class Concept(Record):
     def _one_set(cls, value: Any) -> Any:
         if not isinstance(value, dict) or "any_of" in value:
             return value
-        of_set = {key: value[key] for key in ("system", "codes", "descendants") if key in value}
+        of_set = {key: value[key] for key in ("system", "codes", "descendants", "mapped") if key in value}
         return {key: each for key, each in value.items() if key not in of_set} | {"any_of": [of_set]}
 
     @model_validator(mode="after")
@@ -98,9 +100,9 @@ class Concept(Record):
         return (dict(sets[0]) if len(sets) == 1 else {"any_of": sets}) | rest
 
     @property
-    def by_hierarchy(self) -> bool:
+    def by_vocabulary(self) -> bool:
         """Which codes it holds depends on the site's vocabulary."""
-        return any(each.descendants for each in (*self.any_of, *self.exclude))
+        return any(each.descendants or each.mapped for each in (*self.any_of, *self.exclude))
 
     def written_codes(self) -> Iterator[tuple[str, str]]:
         """(system, code) of every code that the study writes out for it, excluded ones aside."""

@@ -27,8 +27,8 @@ class RiseRule(Record):
     """The first number that has risen: to `ratio` times the lowest of the `within` up to it, or by `by` above the
     lowest of the `by_within` up to it. At least one of the two must be asked for.
 
-    Numbers just so long apart are compared (48 hours apart is within 48 hours). Only numbers above 0 in `unit`
-    are compared (`any`: whatever their unit), at the time they were taken, those before the index too. Quotient and difference are
+    Numbers just so long apart are compared (48 hours apart is within 48 hours). Only numbers above 0
+    are compared, in `unit` (`any` states none), at the time they were taken, those before the index too. Quotient and difference are
     taken to nine decimal places, so that 1.2 is a rise of 0.3 over 0.9. Source: KDIGO Clinical Practice Guideline for
     Acute Kidney Injury (2012), 2.1.1, without urine output.
     """

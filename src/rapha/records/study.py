@@ -7,12 +7,12 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
-from rapha.records.concept import Concept
+from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import READS, SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
-from rapha.records.moments import Window, not_yet
-from rapha.records.outcome import OutcomeSpec
+from rapha.records.moments import Window
+from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 
@@ -41,7 +41,7 @@ class SiteSelector(Record):
 
 
 class Study(Record):
-    """See the fields' own pages. Refused when written: undeclared concepts, an outcome the model cannot learn,
+    """See the fields' own pages. Refused when written: undeclared concepts, numbers in two units, an outcome the model cannot learn,
     a sequence without an architecture that reads it, features that share a name."""
 
     study: Slug
@@ -57,18 +57,6 @@ class Study(Record):
     privacy: PrivacyTerms = PrivacyTerms()
     sites: SiteSelector = SiteSelector()
     release: Annotated[tuple[Literal["weights", "metrics"], ...], Field(min_length=1)] = ("weights", "metrics")
-
-    @model_validator(mode="after")
-    def _run_as_written(self) -> "Study":
-        """A word that no engine acts on yet is refused: a concept would else hold other codes than it says."""
-        for concept in self.concepts.values():
-            if concept.by_hierarchy:
-                raise not_yet("`descendants` of a concept's codes")
-            if concept.exclude:
-                raise not_yet("`exclude` in a concept")
-            if concept.unit is not None:
-                raise not_yet("`unit` and `convert` in a concept")
-        return self
 
     @model_validator(mode="after")
     def _declared(self) -> "Study":
@@ -139,6 +127,48 @@ class Study(Record):
                 "encounter", "cohort: `within: encounter` needs `encounter: [...]`: the concepts that are stays"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> "Study":
+        said = {name: concept.unit for name, concept in self.concepts.items() if concept.unit}
+        for place, name, unit in self._compared():
+            if unit != ANY_UNIT and name in self.concepts and said.setdefault(name, unit) != unit:
+                raise PydanticCustomError(
+                    "unit",
+                    "{place}: `{name}` is compared in {unit}, and its numbers are in {other}: a concept has one unit in a "
+                    "study; state it as its `unit`, others under `convert`",
+                    {"place": place, "name": name, "unit": unit, "other": said[name]},
+                )
+        return self
+
+    def units(self) -> dict[str, str | None]:
+        """The unit of each concept's numbers, stated with the concept or where they are compared; None where neither."""
+        said = {name: concept.unit for name, concept in self.concepts.items()}
+        stated = {name: unit for _, name, unit in self._compared() if unit != ANY_UNIT}
+        return {name: unit or stated.get(name) for name, unit in said.items()}
+
+    def numeric(self) -> frozenset[str]:
+        """The concepts whose numbers are used, in a unit or in the one that all have: compared, summed up in a feature, read in a sequence, or predicted."""
+        names = {name for _, name, unit in self._compared() if unit != ANY_UNIT}
+        for feature in self.features:
+            if isinstance(feature, SequenceFeature):
+                names.update(feature.of)
+            elif isinstance(feature, AggregateFeature) and feature.aggregate not in ("count", "any", "since"):
+                names.add(feature.of)
+        return frozenset(names - {DEATH})
+
+    def _compared(self) -> Iterator[tuple[str, str, str]]:
+        """(place, concept, unit) of every number that is compared or predicted."""
+        for place, criterion in self._criteria():
+            if criterion.value:
+                yield from ((place, name, criterion.value.unit) for name in criterion.of)
+        match self.outcome.event:
+            case ValueRule() as rule:
+                yield "outcome.event", rule.first, rule.value.unit
+            case RiseRule() as rule:
+                yield "outcome.event", rule.rise, rule.unit
+        if self.outcome.value:
+            yield "outcome.value", self.outcome.value.of, self.outcome.value.unit
 
     def _mentions(self) -> Iterator[tuple[str, str]]:
         yield from (("cohort.index", name) for name in self.cohort.index.of)

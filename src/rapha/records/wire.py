@@ -11,7 +11,13 @@ from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug,
 from rapha.records.release import ReasonCode, Release
 from rapha.records.site import Dispatch
 from rapha.records.study import Study
-from rapha.records.task import Task
+from rapha.records.task import Task, Update
+
+INLINE_BYTES = 64 * 1024
+"""Weights of at most so many bytes travel within the request or answer that names them, not as a blob of their own."""
+
+Inline = Annotated[str, Field(max_length=4 * (INLINE_BYTES + 2) // 3, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+"""Such weights, in base64."""
 
 Pem = Annotated[str, Field(min_length=50, max_length=2000)]
 
@@ -54,10 +60,18 @@ class Offer(Record):
 
 
 class Work(Record):
-    """A task to do."""
+    """A task to do. `weights`: what its starting weights hold, where they are small; else the node fetches the blob."""
 
     kind: Literal["task"] = "task"
     task: Task
+    weights: Inline | None = None
+
+
+class UpdateParcel(Record):
+    """A round handed in. `weights`: what `update.weights_out` names, where it is small; else it was uploaded before."""
+
+    update: Update
+    weights: Inline | None = None
 
 
 class Stop(Record):

@@ -129,7 +129,7 @@ def _concept(name: str, concept: Concept) -> str:
 
 def _code_set(each: CodeSet) -> str:
     codes = "code" if len(each.codes) == 1 else "codes"
-    below = " and all below" if each.descendants else ""
+    below = " and all below" if each.descendants else " and what is mapped to it" if each.mapped else ""
     return f"{codes} {or_words(each.codes)}{below} ({each.system})"
 
 

@@ -7,10 +7,13 @@ from hub_at_hand import HubAtHand, bearer
 from safetensors.numpy import save
 from test_hub_life import recruit, run_round, task_of
 
-from rapha.canonical import digest
+from rapha.canonical import base64_bytes, digest
+from rapha.hub import assignments
 from rapha.hub.app import API
+from rapha.hub.blobs import read
+from rapha.hub.store.tables import UploadRow
 from rapha.records.task import TaskFailure
-from rapha.records.wire import Work
+from rapha.records.wire import UpdateParcel, Work
 
 
 @pytest.fixture
@@ -77,9 +80,47 @@ def test_a_truncated_upload_is_not_kept_and_can_be_sent_again(hub, sites, study_
     cut = sites[0].upload(content[:-9], name=digest(content))
     assert cut.status_code == 409 and "send it again" in cut.text
     assert hub.hub.blobs.size_bytes(digest(content)) is None
-    early = sites[0].send("POST", f"/node/tasks/{task.id}/update", sites[0].update(task, content))
+    early = sites[0].hand_in_uploaded(task, content)
     assert early.status_code == 409 and "upload it first" in early.text
     assert sites[0].hand_in(task, content).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "sent", ["d2VpZ2h0cw==", "d2VpZ2h0cx==", "d2Vp Z2h0cw=="], ids=["other", "second form", "space"]
+)
+def test_weights_that_came_along_spoilt_fail_nobody_and_can_be_sent_again(hub, sites, study_id, sent):
+    task = task_of(sites[0]).task
+    content = save(sites[0].tensors(task))
+    spoilt = UpdateParcel.model_construct(update=sites[0].update(task, content), weights=sent)
+    answer = sites[0].send("POST", f"/node/tasks/{task.id}/update", spoilt)
+    assert answer.status_code == (422 if " " in sent else 409)
+    assert hub.hub.blobs.size_bytes(digest(content)) is None
+    assert sites[0].hand_in(task, content).status_code == 204
+
+
+def test_small_weights_go_with_the_task_and_come_with_the_update(hub, sites, study_id):
+    work = task_of(sites[0])
+    assert digest(base64_bytes(work.weights)) == work.task.weights
+    content = save(sites[0].tensors(work.task))
+    assert sites[0].hand_in(work.task, content).status_code == 204
+    assert read(hub.hub.blobs, digest(content)) == content
+    with hub.hub.store.reading() as session:
+        assert session.get(UploadRow, (digest(content), "north")) is None
+
+
+def test_large_weights_go_and_come_as_blobs(hub, token, sites, study_of, monkeypatch):
+    monkeypatch.setattr(assignments, "INLINE_BYTES", 16)
+    for site in sites:
+        site.inline_bytes = 16
+    study_id = recruit(hub, study_of(rounds=1), token, sites)
+    for round_ in range(2):
+        for site in sites:
+            work = site.wait_for_work()
+            assert (work.task.round, work.weights) == (round_, None)
+            site.do(work)
+    for site in sites:
+        site.do(site.wait_for_work())
+    hub.wait_for(study_id, token, "completed")
 
 
 def test_nobody_answers_with_what_another_uploaded(sites, study_id):
@@ -87,7 +128,7 @@ def test_nobody_answers_with_what_another_uploaded(sites, study_id):
     task = task_of(north).task
     content = save(north.tensors(task))
     south.upload(content)
-    answer = north.send("POST", f"/node/tasks/{task.id}/update", north.update(task, content))
+    answer = north.hand_in_uploaded(task, content)
     assert answer.status_code == 409
 
 
@@ -96,7 +137,7 @@ def test_nobody_answers_anothers_task(sites, study_id):
     task = task_of(north).task
     content = save(south.tensors(task))
     south.upload(content)
-    stolen = south.send("POST", f"/node/tasks/{task.id}/update", south.update(task, content))
+    stolen = south.hand_in_uploaded(task, content)
     absent = south.send("POST", "/node/tasks/t-none/failure", TaskFailure(task="t-none", reason="internal"))
     assert (stolen.status_code, absent.status_code) == (403, 403)
     assert stolen.json()["message"].replace(task.id, "X") == absent.json()["message"].replace("t-none", "X")

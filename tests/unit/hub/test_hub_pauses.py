@@ -86,10 +86,7 @@ def test_requests_out_of_order_are_refused_and_do_no_harm(hub, token, sites, stu
         assert site.approve(offer).status_code == 204
     tasks = [task_of(site).task for site in sites]
     content = b"not uploaded yet"
-    assert (
-        sites[0].send("POST", f"/node/tasks/{tasks[0].id}/update", sites[0].update(tasks[0], content)).status_code
-        == 409
-    )
+    assert sites[0].hand_in_uploaded(tasks[0], content).status_code == 409
     early = tasks[0].model_copy(update={"weights": "sha256:" + "0" * 64})
     assert sites[0].release(early).status_code == 409
     for site, task in zip(sites, tasks, strict=True):

@@ -55,7 +55,7 @@ class FakeJourney:
         self.answered_again = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
 
-    def work(self, task: Task) -> None:
+    def work(self, work: Work) -> None:
         self.started.set()
         assert self.go_on.wait(SECONDS)
         if self.error:

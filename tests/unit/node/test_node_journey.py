@@ -8,7 +8,7 @@ import pytest
 from ledger_bench import private_terms
 from made_up_people import deal_people, write_study
 
-from rapha.canonical import digest
+from rapha.canonical import base64_text, digest
 from rapha.clock import utc_now
 from rapha.errors import CohortRefused, ConfigurationError, Conflict, TrainingFailed, Unreachable
 from rapha.node import journey as journey_module
@@ -22,7 +22,7 @@ from rapha.records.release import RoundTrace
 from rapha.records.site import Approval, Denial, Dispatch
 from rapha.records.study import Study
 from rapha.records.task import Task
-from rapha.records.wire import Feasible, Offer, Pending
+from rapha.records.wire import Feasible, Offer, Pending, Work
 from rapha.sdk.study_file import read_study
 from rapha.sources.tables import ingest
 
@@ -189,10 +189,10 @@ def test_rows_stay_only_where_a_receipt_binds_them(hospital: Hospital, released:
 WITH_BUDGET = BY_RULE.replace("sandbox:", "privacy: {lifetime_epsilon: 4, lifetime_delta: 0.001}\nsandbox:")
 
 
-def private_task(hospital: Hospital, number: int, weights: bytes, do: str = "train") -> Task:
+def private_task(hospital: Hospital, number: int, weights: bytes, do: str = "train") -> Work:
     entry = hospital.register.entry("d-1")
     assert entry
-    return Task(
+    task = Task(
         id=TaskId("t-1"),
         study_id=StudyId("s-1"),
         study_digest=entry.study.digest,
@@ -202,6 +202,7 @@ def private_task(hospital: Hospital, number: int, weights: bytes, do: str = "tra
         do=do,
         weights=digest(weights),
     )
+    return Work(task=task)
 
 
 def test_a_study_past_the_budget_is_denied_and_one_without_a_budget_too(hospital: Hospital) -> None:
@@ -226,8 +227,9 @@ def test_a_private_round_leaves_once_with_the_same_bits_and_never_from_other_wei
     trace = RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(kept))
     hospital.register.keep_trace(DispatchId("d-1"), trace)
     hospital.journey.work(private_task(hospital, 1, b"start"))  # no sandbox: the backend here cannot start one
-    assert hospital.line.uploaded == [digest(kept)]
-    update = hospital.line.heard[-1]
+    parcel = hospital.line.heard[-1]
+    assert parcel.weights == base64_text(kept)
+    update = parcel.update
     assert (update.weights_out, update.scores) == (digest(kept), ())
     with pytest.raises(TrainingFailed) as refused:
         hospital.journey.work(private_task(hospital, 1, b"other"))

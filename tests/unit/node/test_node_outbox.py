@@ -2,7 +2,7 @@
 
 import pytest
 
-from rapha.canonical import digest
+from rapha.canonical import base64_text, digest
 from rapha.clock import utc_now
 from rapha.errors import DiskFull, Unreachable
 from rapha.node.agent import reason_of
@@ -11,6 +11,7 @@ from rapha.node.outbox import Outbox
 from rapha.node.register import Register
 from rapha.records.record import DispatchId, SiteId, TaskId
 from rapha.records.task import Update
+from rapha.records.wire import INLINE_BYTES, UpdateParcel
 
 DISPATCH = DispatchId("d-1")
 WEIGHTS = b"what the gate wrote"
@@ -52,13 +53,21 @@ def outbox(tmp_path, line):
 def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):
     outbox.update(DISPATCH, UPDATE, WEIGHTS)
     assert (tmp_path / "outbox" / "d-1" / "round-0001.safetensors").read_bytes() == WEIGHTS
-    assert line.heard == [("upload", digest(WEIGHTS), WEIGHTS), ("post", "/node/tasks/t-1/update", UPDATE)]
+    assert line.heard == [("post", "/node/tasks/t-1/update", UpdateParcel(update=UPDATE, weights=base64_text(WEIGHTS)))]
+
+
+def test_large_weights_are_uploaded_first(outbox, line):
+    weights = bytes(INLINE_BYTES + 1)
+    update = UPDATE.model_copy(update={"weights_out": digest(weights)})
+    outbox.update(DISPATCH, update, weights)
+    posted = ("post", "/node/tasks/t-1/update", UpdateParcel(update=update))
+    assert line.heard == [("upload", digest(weights), weights), posted]
 
 
 def test_a_hub_that_is_away_is_waited_for_and_heard_of(outbox, line, capsys):
     line.away = 2
     outbox.update(DISPATCH, UPDATE, WEIGHTS)
-    assert [kind for kind, *_ in line.heard] == ["upload", "post"]
+    assert [kind for kind, *_ in line.heard] == ["post"]
     assert capsys.readouterr().out.count("hub.away") == 2
 
 

@@ -10,9 +10,13 @@ from rapha.hub.blobs import BlobFolder, put, read
 from rapha.hub.chunked import Chunked
 from rapha.hub.uploads import Uploads
 from rapha.node import transfer
-from rapha.node.transfer import CutShort, Pace, download, upload
+from rapha.node.runs import sent_along
+from rapha.node.transfer import CutShort, Pace, download, lay, upload
 from rapha.records import chunks as pieces
 from rapha.records.chunks import Chunks, Upload, number_of_chunks
+from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
+from rapha.records.task import Task
+from rapha.records.wire import Work
 
 SIZE = 1000
 CONTENT = bytes(number * 7 % 251 for number in range(10 * SIZE + 17))
@@ -219,3 +223,23 @@ def test_the_pace_is_kept_over_all_transfers_together():
     assert clock[0] == pytest.approx(2.0)
     free = Pace(None, lambda: 0.0, lambda seconds: pytest.fail("it waited"))
     free.take(1 << 40)
+
+
+def test_bytes_that_came_along_are_laid_down_only_where_they_are_the_blob(tmp_path):
+    target = tmp_path / "weights.safetensors"
+    assert not lay(digest(b"weights"), b"others", target)
+    assert list(tmp_path.iterdir()) == []
+    assert lay(digest(b"weights"), b"weights", target)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(target.name, b"weights")]
+
+
+def test_what_came_along_and_is_no_base64_is_as_if_nothing_came():
+    task = Task(
+        id=TaskId("t-1"), study_id=StudyId("s-1"), study_digest=digest(b"study"), dispatch=DispatchId("d-1"),
+        site=SiteId("north"), round=1, do="train", weights=digest(b"weights"),
+    )  # fmt: skip
+    sent = {
+        text: sent_along(Work(task=task, weights=text))
+        for text in (None, "d2VpZ2h0cw==", "d2VpZ2h0cw=", "d2VpZ2h0cx==")
+    }
+    assert list(sent.values()) == [b"", b"weights", b"", b""]

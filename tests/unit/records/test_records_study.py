@@ -219,30 +219,6 @@ def test_a_message_never_repeats_what_was_written() -> None:
     assert "Mrs Example" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("said", "word"),
-    [
-        ({"descendants": True}, "descendants"),
-        ({"exclude": [{"system": "local", "codes": ["b"]}]}, "exclude"),
-        ({"unit": "mg/dL"}, "unit"),
-        ({"exclude": [{"system": "ATC", "codes": ["b"], "descendants": True}]}, "descendants"),
-    ],
-)
-def test_what_no_engine_acts_on_yet_is_refused_by_name(said, word):
-    from rapha.records.concept import Concept
-
-    study = made_up_example()
-    name, concept = next(iter(study.concepts.items()))
-    changed = study.model_dump(mode="json") | {
-        "concepts": {
-            **{k: v.model_dump(mode="json") for k, v in study.concepts.items()},
-            name: Concept.model_validate({**concept.model_dump(mode="json"), **said}).model_dump(mode="json"),
-        }
-    }
-    with pytest.raises(ValidationError, match=f"`{word}.* not yet possible"):
-        Study.model_validate(changed)
-
-
 def made_up_example():
     import record_samples
 

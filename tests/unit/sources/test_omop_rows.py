@@ -99,9 +99,9 @@ def test_a_type_goes_before_the_table(cdm):
 
 def test_numbers_keep_their_comparator_and_unit(cdm):
     cdm.ingest()
-    columns = "num, comparator, unit, unit_ucum, precision, t_start::VARCHAR"
-    assert cdm.event("measurement#30", columns) == (5, "<", "percent", "%", "second", "2012-07-02 05:30:00+00")
-    assert cdm.event("measurement#31", columns) == (7.25, None, "%", "%", "day", "2012-07-02 22:00:00+00")
+    columns = "num, comparator, unit, unit_ucum, num_canonical, precision, t_start::VARCHAR"
+    assert cdm.event("measurement#30", columns) == (5, "<", "percent", "%", 5, "second", "2012-07-02 05:30:00+00")
+    assert cdm.event("measurement#31", columns) == (7.25, None, "%", "%", 7.25, "day", "2012-07-02 22:00:00+00")
 
 
 def test_types_can_be_left_out_and_are_counted(cdm):

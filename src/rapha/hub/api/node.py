@@ -14,8 +14,8 @@ from rapha.hub.assignments import acknowledge_stops, next_assignment
 from rapha.proof import keys
 from rapha.records.record import SiteId
 from rapha.records.site import Approval, Denial, SiteProfile
-from rapha.records.task import TaskFailure, Update
-from rapha.records.wire import Assignment, Enrolled, Enrolment, Feasible, Pending, Poll, ReleaseParcel
+from rapha.records.task import TaskFailure
+from rapha.records.wire import Assignment, Enrolled, Enrolment, Feasible, Pending, Poll, ReleaseParcel, UpdateParcel
 
 router = APIRouter(prefix="/node", tags=["node"], responses=PROBLEMS)
 Site = Annotated[SiteId, Depends(node)]
@@ -38,15 +38,17 @@ def profile(hub: TheHub, site: Site, profile_: SiteProfile) -> None:
 
 
 @router.post("/work", response_model=Assignment, responses={204: {"description": "Nothing within wait_seconds"}})
-async def work(hub: TheHub, site: Site, poll: Poll) -> Assignment | Response:
+async def work(hub: TheHub, site: Site, poll: Poll) -> Response:
     """Wait for something to do, at most `wait_seconds`."""
     if poll.stopped:
         await run_in_threadpool(_acknowledge, hub, site, poll)
     until = time.monotonic() + poll.wait_seconds
     with hub.bell.listening(f"site:{site}") as listener:
         while True:
-            if found := await run_in_threadpool(next_assignment, hub.store, site, poll):
-                return found
+            if found := await run_in_threadpool(next_assignment, hub.store, hub.blobs, site, poll):
+                return Response(
+                    found.model_dump_json(), media_type="application/json"
+                )  # a record needs no second check
             left = until - time.monotonic()
             if left <= 0 or hub.bell.closed or not await listener.wait(left):
                 return Response(status_code=204)
@@ -87,11 +89,14 @@ def denial(hub: TheHub, site: Site, dispatch: str, answer: Denial) -> None:
 
 
 @router.post("/tasks/{task}/update", status_code=204)
-def update(hub: TheHub, site: Site, task: str, answer: Update) -> None:
-    """Hand in a round; its blob is uploaded first. An update that is not as declared fails the task: 422."""
-    _check_same(task, answer.task)
-    with hub.driven_after(task):
-        tasks.receive_update(hub.store, hub.blobs, site, answer)
+def update(hub: TheHub, site: Site, task: str, answer: UpdateParcel) -> None:
+    """Hand in a round, with its weights where they are small; larger ones are uploaded first. An update that is not as
+    declared fails the task: 422."""
+    _check_same(task, answer.update.task)
+    with hub.driven_if_refused(task):
+        study = tasks.receive_update(hub.store, hub.blobs, site, answer)
+    if study:
+        hub.conductor.nudge(study)
 
 
 @router.post("/tasks/{task}/failure", status_code=204)

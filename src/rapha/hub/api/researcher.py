@@ -1,5 +1,6 @@
 """What a researcher may ask of the hub: their own studies, and what the sites say of themselves."""
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -20,6 +21,9 @@ from rapha.records.record import StudyId
 from rapha.records.site import SiteProfile
 from rapha.records.study import Study
 from rapha.records.wire import Delivery, Event, StudyStatus, Submitted
+
+TOGETHER_SECONDS = 0.1
+"""A round tells some events at once: who follows a study is answered once for all of them, a blink later."""
 
 router = APIRouter(tags=["researcher"], responses=PROBLEMS)
 Writer = Annotated[Researcher, Depends(ResearcherWith("study:write"))]
@@ -76,7 +80,8 @@ async def events(
             left = until - time.monotonic()
             if found or left <= 0 or hub.bell.closed:
                 return found
-            await listener.wait(left)
+            if await listener.wait(left):
+                await asyncio.sleep(min(TOGETHER_SECONDS, left))
 
 
 @router.post("/studies/{study_id}/cancel", status_code=204)

@@ -108,7 +108,8 @@ class ConceptSets:
         found: dict[bool, list[Rule]] = {False: [], True: []}
         for (excluded, system, below), codes in groups.items():
             found[excluded].append(
-                {"system": system, "codes": sorted(set(codes))} | ({"descendants": "true"} if below else {})
+                {"system": system, "codes": sorted(set(codes))}
+                | ({"descendants": "true"} if below else {"mapped": "true"})
             )
         if not found[False]:
             raise Untranslated("holds nothing", place=place)

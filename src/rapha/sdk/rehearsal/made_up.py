@@ -56,12 +56,13 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
     dice = random.Random(f"{profile.site} {study.digest}")  # noqa: S311
     people = min(_number(profile.patients), MOST_PEOPLE)
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+    units = {pair: unit for name, unit in study.units().items() for pair in study.concepts[name].written_codes()}
     shares = {(line.system, line.code): _number(line.patients) / max(people, 1) for line in _asked_for(profile, study)}
     for key in range(people):
         start, end, subject = _life(dice, key, profile)
         rows["subjects"].append(subject)
         rows["observation_periods"].append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": SOURCE})
-        rows["events"] += _events(dice, key, start, end, shares)
+        rows["events"] += _events(dice, key, start, end, shares, units)
     batch = digest(f"{profile.site} {study.digest}".encode()).removeprefix("sha256:")[:32]
     made = {name: _table(name, rows[name]) for name in TABLES}
     if dense_of(study):
@@ -96,7 +97,12 @@ def _life(dice: random.Random, key: int, profile: SiteProfile) -> tuple[datetime
 
 
 def _events(
-    dice: random.Random, key: int, start: datetime, end: datetime, shares: dict[tuple[str, str], float]
+    dice: random.Random,
+    key: int,
+    start: datetime,
+    end: datetime,
+    shares: dict[tuple[str, str], float],
+    units: dict[tuple[str, str], str | None],
 ) -> Iterator[Row]:
     for (system, code), share in shares.items():
         if dice.random() >= share:
@@ -106,7 +112,7 @@ def _events(
             yield {
                 "subject_key": key, "event_id": digest(f"{key} {system} {code} {number}".encode())[7:39],
                 "kind": "observation", "t_start": at, "t_available": at, "precision": "second", "system": system,
-                "code": code, "num": round(dice.gauss(100, 20), 1), "status": "final", "polarity": "affirmed",
+                "code": code, "num": round(dice.gauss(100, 20), 1), "unit": units.get((system, code)), "status": "final", "polarity": "affirmed",
                 "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
             }  # fmt: skip
 

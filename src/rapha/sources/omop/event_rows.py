@@ -27,7 +27,8 @@ def write_events(staging: Staging, mapping: Mapping, table: Clinical, version: s
         f"""INSERT INTO events BY NAME
             SELECT subject_key, left(sha256(concat_ws(chr(31), $source, $table, row_key)), 32) AS event_id,
               $kind AS kind, t_start, t_end, precision, concept, system, code, num,
-              CASE WHEN num IS NOT NULL THEN comparator END AS comparator, unit, unit_ucum, value_code,
+              CASE WHEN num IS NOT NULL THEN comparator END AS comparator, unit, unit_ucum,
+              CASE WHEN unit_ucum IS NOT NULL THEN num END AS num_canonical, value_code,
               {"row_ref" if table.text else "CAST(NULL AS VARCHAR)"} AS text_ref, sha256(note_text) AS asset,
               'final' AS status,
               'affirmed' AS polarity, encounter, row_ref AS source_ref, $version AS source_version,

@@ -20,7 +20,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 2
+READING = 3
 """Raised by whoever changes what the same mapping and CDM are read as: every batch is then written anew."""
 
 
