@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "simulators"))
 
+import device_samples
 import receipt_samples
 import record_samples
 from receipt_faults import FAULTS
@@ -29,16 +30,17 @@ def expected() -> dict[str, bytes]:
     files["receipts/expected.json"] = _readable(
         {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in FAULTS.items()}
     )
+    files |= {f"devices/device-{name}.json": _readable(value) for name, value in device_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files
 
 
-def _readable(value: dict[str, object]) -> bytes:
+def _readable(value: object) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def main() -> None:
-    for name in ("records", "receipts"):
+    for name in ("records", "receipts", "devices"):
         shutil.rmtree(HERE / name, ignore_errors=True)
     for path, data in expected().items():
         (HERE / path).parent.mkdir(parents=True, exist_ok=True)

@@ -193,7 +193,20 @@ def samples() -> dict[str, Record]:
     """File name without ending -> record: the nouns of a study, then what is said on the wire."""
     study = example("diabetes-within-5-years")
     privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
-    return {**_nouns(study), **_on_the_wire(study), **privacy}
+    return {**_nouns(study), **_on_the_wire(study), **privacy, **_of_devices()}
+
+
+def _of_devices() -> dict[str, Record]:
+    import device_samples as device  # which needs this page first
+
+    return {
+        "consent": device.consent(),
+        "withdrawal": device.withdrawal(),
+        "device-envelope": device.envelope(),
+        "advert": device.advert(),
+        "device-task": device.task(),
+        "device-answer": device.answer(),
+    }
 
 
 def _ledger_entry(study: Study) -> LedgerEntry:

@@ -9,6 +9,8 @@ study.py       Study: what the researcher asks for, and its parts
 site.py        SiteProfile, Approval, Denial, Dispatch: a hospital and its decision
 cohort.py      Cohort: what was frozen, as a commitment and a suppressed count
 task.py        Task, Update: one site's work in one round
+consent.py     Consent, Withdrawal: one person's yes and no, signed by their own device
+  device.py       what a relay and its devices say to each other
 metrics.py     the closed set of figures that may leave
 release.py     Release, Refusal: what the gate said
 receipt.py     Receipt, Verdict: signed evidence and its judgement

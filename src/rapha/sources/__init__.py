@@ -13,6 +13,7 @@ from rapha.timeline.mapping_file import read_format
 from rapha.timeline.report import Ingest
 
 FORMATS = {
+    "apple-health": "rapha.sources.apple_health",
     "fhir": "rapha.sources.fhir",
     "meds": "rapha.sources.meds",
     "omop": "rapha.sources.omop",

@@ -15,6 +15,7 @@ REAL = "rapha.cli.demo.record"
 MADE_UP = {
     "polygenic-risk": "rapha.cli.demo.made_up_genomes",
     "report-classification": "rapha.cli.demo.made_up_reports",
+    "sleep-and-heart-rate": "rapha.cli.demo.made_up_wearers",
 }
 """Examples that no public record at hand can show, and the module that makes one up."""
 

@@ -1,0 +1,253 @@
+"""The way from a mapping and exports to one batch in the timeline. One export is in hand at a time."""
+
+import csv
+import io
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.apple_health import minutes, samples, single, summaries
+from rapha.sources.apple_health.ahead import ahead
+from rapha.sources.apple_health.ecg import read_ecg
+from rapha.sources.apple_health.mapping import Mapping
+from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
+from rapha.sources.apple_health.stream import Element, read_export
+from rapha.sources.apple_health.vocabulary import CODES
+from rapha.timeline.data_files import Broken
+from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.pseudonym import batch_id
+from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.staging import Staging
+from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+
+READING = 1
+"""Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
+MEMORY_MB = 512
+"""Of DuckDB; what does not fit is spilled beside the timeline."""
+LIMIT_WORKOUTS = 200_000
+CLINICAL = "clinical records of hospitals beside it are not read: take them from the hospital, or with `format: fhir`"
+_SEXES = {"HKBiologicalSexFemale": "female", "HKBiologicalSexMale": "male", "HKBiologicalSexOther": "other"}
+
+
+@dataclass
+class _Told:
+    """What an export says beside its records."""
+
+    me: dict[str, str] = field(default_factory=dict)
+    workouts: list[Element] = field(default_factory=list)
+
+    def note(self, element: Element) -> None:
+        if element.name == "Me":
+            self.me = element.attributes
+        elif element.name == "Workout":
+            if len(self.workouts) >= LIMIT_WORKOUTS:
+                raise Damaged(f"has more than {LIMIT_WORKOUTS:,} workouts")
+            self.workouts.append(element)
+
+
+def ingest(
+    mapping_path: Path, data: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
+) -> IngestReport:
+    """As `rapha.timeline.report.Ingest`. `data` is an `export.zip` or `export.xml`, or a folder of them with the file
+    that says whose each is. An export that cannot be read to its end is set aside as a whole."""
+    if len(site_secret) < SHORTEST_SECRET_BYTES:
+        raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
+    mapping = read_mapping(mapping_path, Mapping)
+    _check_codes(mapping, mapping_path.name)
+    broken: Broken = []
+    exports = find_exports(mapping, data, broken)
+    versions, refused = _versions(exports)
+    batch = batch_id(site_secret, READING, mapping.digest, versions)
+    if live := is_written(timeline_dir, mapping.source, batch):
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
+    timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
+        staging = Staging(Path(spill))
+        staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
+        staging.check_zones({export.zone for export in exports}, mapping_path.name)
+        reading = _Reading(staging, mapping, refused)
+        for at, export in enumerate(exports):
+            (progress or silent)("exports", at, len(exports))
+            reading.read(at, export)
+        (progress or silent)("exports", len(exports), len(exports))
+        if all(file in reading.refused for file in (export.name for export in exports)):
+            raise SourceError(f"{exports[0].name} {next(iter(reading.refused.values()))}; no export could be read")
+        _write(staging, mapping, exports, versions, batch, site_secret)
+        aside = reading.set_aside_csv(exports, broken)
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables(), mapping.people)
+        files = reading.reports(exports, broken)
+        staging.connection.close()
+    report = IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
+    return report.model_copy(update={"notes": reading.notes()})
+
+
+def _check_codes(mapping: Mapping, name: str) -> None:
+    known = [kind.code for kind in CODES if kind.way in ("mean", "sum")]
+    for code in mapping.samples:
+        if code not in known:
+            raise ConfigurationError(f"{name}: samples: no samples are called {code!r}: one of {', '.join(known)}")
+
+
+def _versions(exports: list[Export]) -> tuple[dict[str, str], dict[str, str]]:
+    """The digest of every file; and why a file has none. Which files there are and whose is part of both."""
+    versions, refused = {}, {}
+    for export in exports:
+        try:
+            versions[f"{export.name}|{export.patient}|{export.zone}"] = export.version()
+        except Damaged as fault:
+            refused[export.name] = str(fault)
+            versions[f"{export.name}|{export.patient}|{export.zone}"] = "unreadable"
+    return versions, refused
+
+
+class _Reading:
+    """Exports one after another into `happened`, `people_told` and `worn_days`; and the account of it."""
+
+    def __init__(self, staging: Staging, mapping: Mapping, refused: dict[str, str]) -> None:
+        self.staging, self.mapping, self.refused = staging, mapping, refused
+        self._records: dict[str, int] = {}
+        self._twins = self._clinical = self._unread_ecgs = self._unread_workouts = 0
+        samples.prepare(staging)
+        staging.execute(
+            """CREATE TABLE happened (export INTEGER, system VARCHAR, code VARCHAR, kind VARCHAR, t_start TIMESTAMP,
+                 t_end TIMESTAMP, t_available TIMESTAMP, precision VARCHAR, utc_offset SMALLINT, num DOUBLE, unit VARCHAR,
+                 unit_ucum VARCHAR, num_canonical DOUBLE)"""
+        )
+        staging.execute("CREATE TABLE worn_days (export INTEGER, day DATE, t_start TIMESTAMP, t_end TIMESTAMP)")
+        staging.execute("CREATE TABLE people_told (export INTEGER, id VARCHAR, born VARCHAR, sex VARCHAR)")
+
+    def read(self, number: int, export: Export) -> None:
+        """One export, to its end or not at all."""
+        if export.name in self.refused:
+            return
+        self.staging.execute("DELETE FROM samples")
+        told = _Told()
+        try:
+            with open_export(export.path) as opened:
+                self._records[export.name] = self._take(number, opened, told)
+                ecgs = [read_ecg(head) for head in opened.ecgs()]
+                clinical = opened.clinical_records()
+        except Damaged as fault:
+            self.staging.execute("DELETE FROM unread WHERE export = $export", {"export": number})
+            self.refused[export.name] = str(fault)
+            return
+        self._twins += samples.drop_twins(self.staging)
+        self._clinical += clinical
+        self._unread_ecgs += ecgs.count(None)
+        self._summarise(number, export, told)
+        single.write_ecgs(self.staging, number, export.zone, [ecg for ecg in ecgs if ecg])
+        sex = _SEXES.get(told.me.get("HKCharacteristicTypeIdentifierBiologicalSex", ""))
+        born = told.me.get("HKCharacteristicTypeIdentifierDateOfBirth")
+        self.staging.execute(
+            "INSERT INTO people_told VALUES ($export, $id, $born, $sex)",
+            {"export": number, "id": export.patient, "born": born, "sex": sex},
+        )
+
+    def _take(self, number: int, opened: Opened, told: _Told) -> int:
+        sources, records = samples.Sources(), 0
+        for batch in ahead(read_export(opened.xml, told.note)):
+            samples.take(self.staging, number, batch, sources)
+            records += batch.num_rows
+        return records + len(told.workouts)
+
+    def _summarise(self, number: int, export: Export, told: _Told) -> None:
+        minutes.to_minutes(self.staging, export.zone)
+        summaries.write_worn(self.staging)
+        if "daily" in self.mapping.summaries:
+            summaries.write_days(self.staging, number)
+        if "hourly" in self.mapping.summaries:
+            summaries.write_hours(self.staging, number)
+        summaries.write_worn_days(self.staging, number, self.mapping.observation)
+        single.write_samples(self.staging, number, export.zone, self.mapping.samples)
+        self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)
+
+    def reports(self, exports: list[Export], broken: Broken) -> tuple[FileReport, ...]:
+        """One for each export, and one for the patients' file where lines of it were set aside."""
+        events = dict(self.staging.execute("SELECT export, count(*) FROM happened GROUP BY export"))
+        found = []
+        for at, export in enumerate(exports):
+            query = "SELECT reason, sum(records) FROM unread WHERE export = $export GROUP BY reason ORDER BY reason"
+            reasons = {reason: int(count) for reason, count in self.staging.execute(query, {"export": at})}
+            if export.name in self.refused:
+                reasons = {f"{self.refused[export.name]}; nothing of it was read": 1}
+            rows = self._records.get(export.name, 0)
+            found.append(FileReport(file=export.name, rows=rows, events=events.get(at, 0), set_aside=reasons))
+        if broken and self.mapping.patients:
+            lines = {reason: sum(other == reason for _, other in broken) for _, reason in broken}
+            found.append(FileReport(file=self.mapping.patients, rows=len(broken), events=0, set_aside=lines))
+        return tuple(found)
+
+    def set_aside_csv(self, exports: list[Export], broken: Broken) -> bytes:
+        """Per export: the type of records, the reason, how many; no cell of any record. Exports by their line, or 0."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("file", "type", "reason", "records"))
+        writer.writerows((name, "", reason, 1) for name, reason in sorted(self.refused.items()))
+        writer.writerows((self.mapping.patients, f"line {line}", reason, 1) for line, reason in broken)
+        for export, kind, reason, count in self.staging.execute(
+            "SELECT export, type, reason, sum(records) FROM unread GROUP BY ALL ORDER BY ALL"
+        ):
+            writer.writerow((exports[export].name, kind, reason, int(count)))
+        return text.getvalue().encode()
+
+    def notes(self) -> tuple[str, ...]:
+        """What was lost or taken on trust, counted over all exports."""
+        counted = (
+            (self._twins, "records were there twice, the same in everything: one of each was taken"),
+            (self._clinical, CLINICAL),
+            (self._unread_ecgs, "electrocardiograms could not be read"),
+            (self._unread_workouts, "workouts have no times that can be read"),
+        )
+        return tuple(f"{count:,} {words}" for count, words in counted if count)
+
+
+def _write(
+    staging: Staging, mapping: Mapping, exports: list[Export], versions: dict[str, str], batch: str, secret: bytes
+) -> None:
+    """Fill the tables of the timeline. A patient may have several exports: what two of them tell of one moment is taken
+    from the later in the list, for the day on which an export was made is not whole in it. Of two sexes or births none is
+    taken."""
+    staging.execute(
+        """CREATE TABLE people AS SELECT id, CAST(NULL AS BIGINT) AS subject_key,
+             CASE WHEN count(DISTINCT sex) = 1 THEN min(sex) END AS sex,
+             CASE WHEN count(DISTINCT born) = 1 THEN sane(clock_of(time_parts(min(born)))) END AS birth
+           FROM people_told GROUP BY id"""
+    )
+    staging.key_patients(secret, mapping.whose)
+    staging.execute(
+        """INSERT INTO subjects BY NAME
+           SELECT subject_key, birth, CASE WHEN birth IS NOT NULL THEN 'day' END AS birth_precision, sex,
+             false AS opted_out, $batch AS ingest_batch FROM people""",
+        {"batch": batch},
+    )
+    table = pa.table(
+        {
+            "export": pa.array(range(len(exports)), pa.int32()),
+            "file": [export.name for export in exports],
+            "version": list(versions.values()),
+        }
+    )
+    staging.connection.register("files", table)
+    staging.execute(
+        """INSERT INTO events BY NAME
+           SELECT * EXCLUDE (place) FROM (
+             SELECT subject_key, kind, t_start, t_end, t_available, precision, utc_offset AS utc_offset_minutes, system, code,
+               num, unit, unit_ucum, num_canonical, 'final' AS status, 'affirmed' AS polarity, file AS source_ref,
+               left(sha256(concat_ws(chr(31), $source, CAST(subject_key AS VARCHAR), system, code, CAST(t_start AS VARCHAR),
+                 CAST(t_end AS VARCHAR), place)), 32) AS event_id,
+               version AS source_version, $batch AS ingest_batch, false AS deleted, place
+             FROM (
+               SELECT *, row_number() OVER (PARTITION BY export, system, code, t_start, t_end ORDER BY num, unit) AS place
+               FROM (
+                 SELECT happened.*, subject_key
+                 FROM happened JOIN people_told USING (export) JOIN people USING (id)
+                 QUALIFY export = max(export) OVER (PARTITION BY subject_key, system, code, t_start)))
+             JOIN files USING (export))""",
+        {"source": mapping.source, "batch": batch},
+    )
+    staging.connection.unregister("files")
+    summaries.write_periods(staging, batch, mapping.observation)

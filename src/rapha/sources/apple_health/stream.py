@@ -1,0 +1,220 @@
+"""export.xml -> records by the thousand, and every other element one by one; memory does not grow with the file.
+
+Two readers, of which the second is the judge of the first:
+
+1. Before the first element nothing is read. What iOS writes there, a document type, was not well formed in several
+   versions, and it is where entities are declared: it is passed over, so that no declaration ever takes effect.
+2. expat reads all that is no record as iOS writes it. It knows no entity but XML's own five, opens nothing, and is
+   stopped at `LIMIT_DEPTH` levels, `LIMIT_ATTRIBUTES` attributes and `LIMIT_PIECE_BYTES` without an end.
+3. Records as iOS writes them, nine in ten bytes, are taken out before by one pattern. This gives what expat would: `<` may
+   stand in no value, so where a text has neither `<!` nor `<?`, each `<Record ` begins a record. All `<` are counted
+   again against those that are markup. From the first `<!` or `<?` on, expat reads everything.
+
+`tests/unit/sources/test_apple_stream.py` holds the two against one another.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+from xml.parsers import expat
+
+import pyarrow as pa
+
+from rapha.sources.apple_health.places import LIMIT_BYTES, Damaged
+
+CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 20, 1 << 18, 1 << 23
+BATCH_ROWS = 1 << 14
+LIMIT_DEPTH, LIMIT_ATTRIBUTES = 16, 64
+COLUMNS = ("type", "source", "device", "unit", "start", "end", "value", "extra")
+"""All texts, empty where the record has none. `device` is one of `DEVICES`, empty where nothing is said of it. `extra` holds the metadata as iOS writes it: key="..." value="..."."""
+DEVICES = ("Watch", "iPhone", "other")
+_ATTRIBUTES = {
+    "type": "type", "sourceName": "source", "device": "device", "unit": "unit", "startDate": "start",
+    "endDate": "end", "value": "value",
+}  # fmt: skip
+_KEPT = ("Me", "Workout", "ExportDate")
+_V, _N, _META = rb'="([^"]*)"', rb'="[^"]*"', rb'<MetadataEntry key="[^"]*" value="[^"]*"/>'
+_RECORD = re.compile(
+    rb"<Record type" + _V + rb" sourceName" + _V + rb"(?: sourceVersion" + _N + rb")?(?: device" + _V + rb")?"
+    rb"(?: unit" + _V + rb")?(?: creationDate" + _N + rb")? startDate" + _V + rb" endDate" + _V + rb"(?: value" + _V
+    + rb")?(?:/>|>((?:\s*" + _META + rb")*)\s*</Record>)"
+)  # fmt: skip
+_STRIDE, _EXTRA, _DEVICE = _RECORD.groups + 1, COLUMNS.index("extra"), COLUMNS.index("device")
+_ENTITY = re.compile(rb"&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));|&")
+_NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
+
+
+class Readable(Protocol):
+    """Gives at most so many bytes, none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element that is no record, with its metadata."""
+
+    name: str
+    attributes: dict[str, str]
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def read_export(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
+    """Batches of records, columns as `COLUMNS`, in no order that means anything; the other elements are told to `found`.
+
+    Raises:
+        Damaged: it is no export, not well formed, or passes a limit. What was given before is then to be thrown away.
+    """
+    try:
+        yield from _gathered(_read(xml, found))
+    except expat.ExpatError:
+        raise Damaged("is not well-formed XML") from None
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        raise Damaged("is not UTF-8 text") from None
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Fewer of them: each costs whoever takes it."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
+
+
+def _read(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.RecordBatch]:
+    judge = _Judge(found)
+    carried, read, quick = _after_prolog(xml), 0, True
+    while True:
+        chunk = xml.read(CHUNK_BYTES)
+        read += len(chunk)
+        if read > LIMIT_BYTES:
+            raise Damaged("is larger than any export")
+        text = carried + chunk
+        cut = text.rfind(b"<Record ") if chunk and quick else len(text)
+        if cut < 0:
+            cut = len(text)
+        text, carried = text[:cut], text[cut:]
+        if len(carried) > LIMIT_PIECE_BYTES:
+            raise Damaged("has a record that does not end")
+        if quick and (taken := _taken_out(text)):
+            yield taken[0]
+            text = taken[1]
+        elif quick:
+            quick = False
+        judge.feed(text, last=not chunk)
+        if judge.waiting:
+            yield judge.batch()
+        if not chunk:
+            return
+
+
+def _after_prolog(xml: Readable) -> bytes:
+    """From the first element on."""
+    head = xml.read(LIMIT_PROLOG_BYTES)
+    begins = re.search(rb"<HealthData[\s>]", head)
+    if not begins:
+        raise Damaged("is no export of Apple Health in UTF-8: it has no HealthData")
+    return head[begins.start() :]
+
+
+def _taken_out(text: bytes) -> tuple[pa.RecordBatch, bytes] | None:
+    """The records as iOS writes them, and the text without them; None where something might hide a record or make one."""
+    parts = _RECORD.split(text)
+    rest = b"".join(parts[::_STRIDE])
+    if b"<!" in rest or b"<?" in rest:
+        return None
+    columns = [parts[at::_STRIDE] for at in range(1, _STRIDE)]
+    metadata = b"".join(filter(None, columns[_EXTRA]))
+    ended = len(columns[_EXTRA]) - columns[_EXTRA].count(None)
+    if text.count(b"<") != rest.count(b"<") + len(columns[0]) + ended + metadata.count(b"<"):
+        raise Damaged("is not well-formed XML")
+    return _batch([_devices(column) if at == _DEVICE else _plain(column) for at, column in enumerate(columns)]), rest
+
+
+def _plain(column: list[bytes | None]) -> pa.Array:
+    """Without entities, each distinct text looked at once."""
+    if b"&" not in b"".join(filter(None, column)):
+        return pa.array(column, pa.binary()).cast(pa.string()).fill_null("")
+    coded = pa.array(column, pa.binary()).dictionary_encode()
+    plain = [_ENTITY.sub(_meant, text) for text in coded.dictionary.to_pylist()]
+    return pa.array(plain, pa.binary()).cast(pa.string()).take(coded.indices).fill_null("")
+
+
+def _devices(column: list[bytes | None]) -> pa.Array:
+    """Apple writes a page of every device, with a number that changes: what model it is, is all that is wanted."""
+    coded = pa.array(column, pa.binary()).dictionary_encode()
+    classes = [_device(_ENTITY.sub(_meant, text)) for text in coded.dictionary.to_pylist()]
+    return pa.array(classes, pa.string()).take(coded.indices).fill_null("")
+
+
+def _device(told: bytes) -> str:
+    return next((model for model in DEVICES[:2] if b"model:" + model.encode() in told), "other" if told else "")
+
+
+def _meant(entity: re.Match[bytes]) -> bytes:
+    decimal, hexadecimal, name = entity.groups()
+    if name:
+        return _NAMED[name]
+    number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
+    if not (
+        number in (9, 10, 13) or 0x20 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000
+    ):
+        raise Damaged("is not well-formed XML")
+    return chr(number).encode()
+
+
+def _batch(columns: list[pa.Array]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(columns, names=list(COLUMNS))
+
+
+class _Judge:
+    """expat, with limits."""
+
+    def __init__(self, found: Callable[[Element], None]) -> None:
+        self._found, self._fed = found, 0
+        self._open: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        self._rows: list[tuple[str, ...]] = []
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.StartDoctypeDeclHandler = self._declared
+        self._parser.EntityDeclHandler = self._declared
+
+    @property
+    def waiting(self) -> int:
+        return len(self._rows)
+
+    def feed(self, text: bytes, last: bool) -> None:
+        self._parser.Parse(text, last)
+        self._fed += len(text)
+        if self._fed - max(self._parser.CurrentByteIndex, 0) > LIMIT_PIECE_BYTES:
+            raise Damaged("has an element that does not end")
+
+    def batch(self) -> pa.RecordBatch:
+        rows, self._rows = self._rows, []
+        return _batch([pa.array(column, pa.string()) for column in zip(*rows, strict=True)])
+
+    def _declared(self, *_: object) -> None:
+        raise Damaged("declares a document type where none can be")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) >= LIMIT_DEPTH or len(attributes) > LIMIT_ATTRIBUTES:
+            raise Damaged(f"has more than {LIMIT_DEPTH} levels or {LIMIT_ATTRIBUTES} attributes")
+        if name == "MetadataEntry" and self._open and len(self._open[-1][2]) < LIMIT_ATTRIBUTES:
+            self._open[-1][2].setdefault(attributes.get("key", ""), attributes.get("value", ""))
+        self._open.append((name, attributes, {}))
+
+    def _end(self, name: str) -> None:
+        _, attributes, extra = self._open.pop()
+        if name == "Record":
+            row = {ours: attributes.get(theirs, "") for theirs, ours in _ATTRIBUTES.items()}
+            row["device"] = _device(row["device"].encode())
+            row["extra"] = "".join(f'key="{key}" value="{value}"' for key, value in extra.items())
+            self._rows.append(tuple(row[column] for column in COLUMNS))
+        elif name in _KEPT:
+            self._found(Element(name, attributes, extra))
