@@ -10,5 +10,6 @@ split.py       train, validation or test, and the order of rows: keyed hashes
 statement.py   all of these as one SELECT, and the text a steward reads
 engine.py      ask a timeline: `count` and `freeze`, or a refusal
 dense.py       from assets to arrays: notes, volumes, genotypes
+images.py      a kept volume, resampled as a study asks for it
 dataset.py     the frozen rows as a file: same rows, same bytes
 """

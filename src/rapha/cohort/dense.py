@@ -8,15 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rapha.cohort.images import image_array
 from rapha.errors import ConfigurationError
-from rapha.records.dense import DenseFeature, NoteFeature
+from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
 from rapha.timeline.assets import AssetKind, Assets
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_BYTES = 64 << 20
-KIND_OF: dict[str, AssetKind] = {"note": "note"}
+KIND_OF: dict[str, AssetKind] = {"image": "volume", "note": "note"}
 """Of each kind of dense feature: the kind of asset that it reads."""
 
 
@@ -45,7 +46,7 @@ class DenseColumn:
 
     @property
     def _length(self) -> int:
-        return math.prod(self.feature.shape)
+        return math.prod(self.feature.dims)
 
     def filled(self, assets: "Sequence[str | None]") -> "pa.Array":
         """The column of these rows: null where there is no asset, and zeros under a null."""
@@ -72,5 +73,7 @@ def reader_of(feature: DenseFeature) -> Callable[[bytes], bytes]:
     match feature:
         case NoteFeature():
             return feature.encode
+        case ImageFeature():
+            return lambda content: image_array(content, feature).tobytes()
         case _:
             raise NotImplementedError(feature.kind)

@@ -8,9 +8,10 @@ states its modality, and the shape and element type of its array. Short form: `{
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from rapha.records.moments import Window, no_future
-from rapha.records.record import Record, Word
+from rapha.records.record import Real, Record, Word
 
 Modality = Literal["ehr", "imaging", "text", "genomics", "wearables"]
 Element = Literal["uint8", "int8", "int16", "float32"]
@@ -33,7 +34,7 @@ class DenseFeature(Record):
         return self
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def dims(self) -> tuple[int, ...]:
         """Of one patient's array."""
         raise NotImplementedError
 
@@ -52,7 +53,7 @@ class NoteFeature(DenseFeature):
     at_most: Annotated[int, Field(ge=16, le=65_536)] = 4096
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def dims(self) -> tuple[int, ...]:
         return (self.at_most,)
 
     def encode(self, content: bytes) -> bytes:
@@ -62,5 +63,35 @@ class NoteFeature(DenseFeature):
         return cut.ljust(self.at_most, b"\0")
 
 
-DENSE_KINDS = {"note": NoteFeature}
+Side = Annotated[int, Field(ge=8, le=512)]
+Millimetres = Annotated[Real, Field(ge=0.05, le=50)]
+
+
+class ImageFeature(DenseFeature):
+    """A picture or volume, resampled to `spacing` in mm around its middle and cut or filled up to `shape`, both in the order
+    (slices,) rows, columns; linear in between. `window`: the values that become 0 and 1; what lies outside is cut off, and
+    0 is where there is nothing. A volume for three sides, a single picture for two."""
+
+    modality: ClassVar[Modality] = "imaging"
+    element: ClassVar[Element] = "float32"
+
+    kind: Literal["image"] = "image"
+    shape: Annotated[tuple[Side, ...], Field(min_length=2, max_length=3)]
+    spacing: Annotated[tuple[Millimetres, ...], Field(min_length=2, max_length=3)]
+    window: tuple[Real, Real]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ImageFeature":
+        if len(self.spacing) != len(self.shape):
+            raise PydanticCustomError("image", "`shape` and `spacing` have as many numbers as each other: 2 or 3")
+        if not self.window[0] < self.window[1]:
+            raise PydanticCustomError("image", "`window`: the lower value comes first, as in [-1000, 400]")
+        return self
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        return self.shape
+
+
+DENSE_KINDS = {"image": ImageFeature, "note": NoteFeature}
 """Every dense feature, by the word that it is written with."""

@@ -58,8 +58,21 @@ class TextClassifier(Record):
     embedding: Width = 16
 
 
+class ImageClassifier(Record):
+    """Convolutions of 3 over one `image`, each halving its sides, with group normalisation (whose figures do not depend on who
+    else is in the batch, so that averaging sites is sound) and ReLU; the highest over what is left, joined with the other
+    features; binary outcome."""
+
+    architecture: Literal["image-classifier"] = "image-classifier"
+    channels: Annotated[tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(min_length=1, max_length=6)] = (
+        8,
+        16,
+        32,
+    )
+
+
 _LATER = (
-    "transformer", "image-classifier", "segmenter", "lora", "polygenic", "wearable", "exported",
+    "transformer", "segmenter", "lora", "polygenic", "wearable", "exported",
 )  # fmt: skip
 
 
@@ -72,11 +85,14 @@ def _known(value: Any) -> Any:
 
 
 ArchitectureSpec = Annotated[
-    Annotated[Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier, Field(discriminator="architecture")],
+    Annotated[
+        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier,
+        Field(discriminator="architecture"),
+    ],
     BeforeValidator(_known),
 ]
 SURVIVAL = ("cox", "deep-survival")
-READS: dict[str, str] = {"gru": "sequence", "text-classifier": "note"}
+READS: dict[str, str] = {"gru": "sequence", "text-classifier": "note", "image-classifier": "image"}
 """Of each architecture that reads more than numbers: the kind of feature of which a study has exactly one."""
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
-from rapha.records.learning import Cox, DeepSurvival, Gru, Logistic, Mlp, TextClassifier
+from rapha.records.learning import Cox, DeepSurvival, Gru, ImageClassifier, Logistic, Mlp, TextClassifier
 from rapha.records.record import Record
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
@@ -134,8 +134,18 @@ def _layers(study: Study) -> dict[str, tuple[int, ...]]:
                 "output.weight": (1, read),
                 "output.bias": (1,),
             }
+        case ImageClassifier():
+            return _convolutions(model, width, len(dense_of(study)[0].dims))
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _convolutions(model: ImageClassifier, width: int, sides: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for place, (given, taken) in enumerate(zip((1, *model.channels), model.channels, strict=False)):
+        shapes |= {f"layers.{place}.weight": (taken, given, *[3] * sides), f"layers.{place}.bias": (taken,)}
+        shapes |= {f"norms.{place}.weight": (taken,), f"norms.{place}.bias": (taken,)}
+    return shapes | {"output.weight": (1, model.channels[-1] + width), "output.bias": (1,)}
 
 
 def _hidden(width: int, hidden: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,17 @@ from typing import NamedTuple, assert_never
 
 from rapha.records.averaging import kind_of
 from rapha.records.concept import CodeSet, Concept
-from rapha.records.learning import ArchitectureSpec, Cox, DeepSurvival, Gru, Logistic, Mlp, TextClassifier, TrainingSpec
+from rapha.records.learning import (
+    ArchitectureSpec,
+    Cox,
+    DeepSurvival,
+    Gru,
+    ImageClassifier,
+    Logistic,
+    Mlp,
+    TextClassifier,
+    TrainingSpec,
+)
 from rapha.records.study import Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
@@ -54,6 +64,8 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             )
         case TextClassifier():
             return f"A linear model over the words of a note, each word one of {model.buckets} learnt vectors."
+        case ImageClassifier():
+            return f"A convolutional network over a picture, with {len(model.channels)} layers."
         case _ as unreachable:
             assert_never(unreachable)
 

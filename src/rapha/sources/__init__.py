@@ -14,6 +14,7 @@ from rapha.timeline.report import Ingest
 
 FORMATS = {
     "apple-health": "rapha.sources.apple_health",
+    "dicom": "rapha.sources.dicom",
     "fhir": "rapha.sources.fhir",
     "meds": "rapha.sources.meds",
     "omop": "rapha.sources.omop",

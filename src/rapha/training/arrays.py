@@ -60,7 +60,7 @@ def join_arrays(parts: Sequence[Arrays]) -> Arrays:
 
 def read_arrays(column: pa.ChunkedArray, feature: DenseFeature) -> Arrays:
     """The column of a dense feature. Raises TrainingFailed where it is of another type or length than the study's."""
-    length = int(np.prod(feature.shape))
+    length = int(np.prod(feature.dims))
     if column.type != pa.list_(pa.type_for_alias(feature.element), length):
         raise TrainingFailed(f"rows.arrow: the column {feature.name} is of type {column.type}")
     chunks = tuple(_mapped(chunk, feature, length) for chunk in column.chunks if len(chunk))
@@ -73,7 +73,7 @@ def _mapped(chunk: pa.FixedSizeListArray, feature: DenseFeature, length: int) ->
     if values.null_count:
         raise TrainingFailed(f"rows.arrow: the column {feature.name} has nulls within an array")
     flat: Elements = values.slice(chunk.offset * length, len(chunk) * length).to_numpy()
-    return flat.reshape(len(chunk), *feature.shape)
+    return flat.reshape(len(chunk), *feature.dims)
 
 
 def arrays_of(feature: DenseFeature, values: Any) -> Arrays:
@@ -83,7 +83,7 @@ def arrays_of(feature: DenseFeature, values: Any) -> Arrays:
         StudyError: one is of another shape, or no text.
     """
     present = np.array([value is not None for value in values], dtype=np.bool_)
-    chunk = np.zeros((len(present), *feature.shape), dtype=feature.element)
+    chunk = np.zeros((len(present), *feature.dims), dtype=feature.element)
     for row, value in enumerate(values):
         if value is not None:
             chunk[row] = _one(feature, value)
@@ -96,6 +96,6 @@ def _one(feature: DenseFeature, value: Any) -> Elements:
             raise StudyError(f"rows: {feature.name!r} wants one text a patient, or None")
         return np.frombuffer(feature.encode(value.encode()), dtype=np.uint8)
     array = np.asarray(value)
-    if array.shape != feature.shape:
-        raise StudyError(f"rows: {feature.name!r} wants arrays of the shape {list(feature.shape)}")
+    if array.shape != feature.dims:
+        raise StudyError(f"rows: {feature.name!r} wants arrays of the shape {list(feature.dims)}")
     return array.astype(feature.element)

@@ -9,8 +9,10 @@ from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
 
-ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier")
+ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier")
 NOTE = {"note": "letter", "during": {"until": "index", "for": "2 years"}, "at_most": 64}
+IMAGE = {"image": "letter", "during": {"until": "index", "for": "2 years"}, "shape": [8, 8], "spacing": [1, 1],
+         "window": [0, 1]}  # fmt: skip
 KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
 
@@ -18,15 +20,16 @@ STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("
 def make_study(architecture: str, model: dict | None = None, **training) -> Study:
     survival = architecture in ("cox", "deep-survival")
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
+    widths["image-classifier"] = {"channels": [4, 8]}
     widths["text-classifier"] = {"buckets": 64, "embedding": 4}
     window = {"until": "index", "for": "2 years"}
     sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
-    notes = [NOTE] if architecture == "text-classifier" else []
+    notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE]}.get(architecture, [])
     return Study.model_validate(
         {
             "study": "made-up",
             "purpose": {"sentence": "Nothing but a test.", "data_use": ["DUO:0000006"]},
-            "data": {"modalities": ["ehr", "text"]},
+            "data": {"modalities": ["ehr", "text", "imaging"]},
             "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")},
             "cohort": {"index": {"first": ["hdl"]}},
             "outcome": {
@@ -72,7 +75,13 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         ]
         risk += np.array([sum(v for _, v, _ in row) for row in steps])
         columns["sequence"] = pa.array([[dict(zip(KEYS, s, strict=True)) for s in row] for row in steps], STEPS)
-    for note in dense_of(study):
+    for image in (feature for feature in dense_of(study) if feature.kind == "image"):
+        spots = chance.random(rows) < 0.5
+        pixels = chance.random((rows, 8, 8)).astype(np.float32) / 4
+        pixels[spots, 3:5, 3:5] = 1
+        risk += 3.0 * spots - 1.5
+        columns[image.name] = pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), 64)
+    for note in (feature for feature in dense_of(study) if feature.kind == "note"):
         words = chance.choice(["well", "stable", "poor", "failing"], (rows, 6))
         risk += np.isin(words, ["poor", "failing"]).sum(axis=1) - 3
         texts = np.frombuffer(b"".join(note.encode(" ".join(row).encode()) for row in words), np.uint8)

@@ -28,7 +28,13 @@ def figure(evaluation, name):
 
 @pytest.mark.parametrize(
     ("architecture", "name"),
-    [("mlp", "auroc"), ("gru", "auroc"), ("deep-survival", "c_index"), ("text-classifier", "auroc")],
+    [
+        ("mlp", "auroc"),
+        ("gru", "auroc"),
+        ("deep-survival", "c_index"),
+        ("text-classifier", "auroc"),
+        ("image-classifier", "auroc"),
+    ],
 )
 def test_sites_together_learn(tmp_path, architecture, name):
     study = make_study(architecture)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rapha.cohort.dense import KIND_OF
 from rapha.errors import StudyError
-from rapha.records.dense import DenseFeature, NoteFeature
+from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.timeline.assets import Contents
@@ -43,4 +43,18 @@ def made_up(feature: DenseFeature, dice: random.Random) -> bytes:
     """The content of one asset."""
     if isinstance(feature, NoteFeature):
         return " ".join(dice.choices(WORDS, k=dice.randint(5, MOST_WORDS))).encode()
+    if isinstance(feature, ImageFeature):
+        return _volume(feature, dice)
     raise StudyError(f"a rehearsal cannot make up `{feature.kind}` yet")
+
+
+def _volume(feature: ImageFeature, dice: random.Random) -> bytes:
+    """Noise over the study's window, of its own size and spacing."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    chance = np.random.default_rng(dice.getrandbits(32))
+    low, high = feature.window
+    sides = feature.shape if len(feature.shape) == 3 else (1, *feature.shape)
+    spacing = feature.spacing if len(feature.spacing) == 3 else (1.0, *feature.spacing)
+    return save({"voxels": chance.uniform(low, high, sides).astype(np.int16), "spacing": np.array(spacing)})

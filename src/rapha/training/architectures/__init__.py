@@ -11,12 +11,14 @@ of `rapha.records.tensors.declared_weights`.
     deep-survival   features               log hazard
     gru             features, sequence     logit
     text-classifier features, note         logit
+    image-classifier features, image       logit
 """
 
 from collections.abc import Callable
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
+from rapha.training.architectures.convolution import build_image_classifier
 from rapha.training.architectures.linear import build_cox, build_logistic
 from rapha.training.architectures.network import Network
 from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
@@ -31,6 +33,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "deep-survival": build_deep_survival,
     "gru": build_gru,
     "text-classifier": build_text_classifier,
+    "image-classifier": build_image_classifier,
 }
 
 

@@ -1,0 +1,219 @@
+"""The way from a mapping and a folder of images to one batch in the timeline."""
+
+import csv
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import duckdb
+import pyarrow as pa
+
+from rapha.canonical import digest
+from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.dicom.headers import Header, read_header
+from rapha.sources.dicom.mapping import Mapping, Patients
+from rapha.sources.dicom.stacks import Stack, stacks_of
+from rapha.sources.dicom.volumes import content_of
+from rapha.timeline.assets import Contents
+from rapha.timeline.manifest import Table
+from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.pseudonym import batch_id, subject_key
+from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.schema import TABLES
+from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+
+READING = 1
+"""Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
+MOST_FILES = 20_000_000
+_BURNED_IN = "may have names written into its pixels: `burned_in: take` in the mapping reads it all the same"
+Row = dict[str, Any]
+
+
+def ingest(
+    mapping_path: Path, data: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
+) -> IngestReport:
+    """As `rapha.timeline.report.Ingest`; `data` is a folder, and all folders in it. Links are not followed."""
+    if len(site_secret) < SHORTEST_SECRET_BYTES:
+        raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
+    mapping = read_mapping(mapping_path, Mapping)
+    zone = _zone(mapping, mapping_path.name)
+    whose = _patients(data, mapping.patients)
+    paths = sorted(_files(data, mapping.patients))
+    batch = batch_id(site_secret, READING, mapping.digest, _versions(paths, data, whose))
+    if live := is_written(timeline_dir, mapping.source, batch):
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
+    work = _Work(mapping, zone, whose, site_secret, batch, progress or silent)
+    work.index(paths)
+    with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
+        duck.execute("SET TimeZone = 'UTC'")
+        contents = Contents(timeline_dir, mapping.source, batch)
+        work.read(contents)
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(work.set_aside(data)))
+        tables = work.tables(duck)
+        tables |= {"assets": duck.from_arrow(contents.table())} if work.events else {}
+        if not work.events:
+            contents.drop()
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
+    aside = dict(sorted(Counter(reason for _, reason in work.aside).items()))
+    report = FileReport(file="images", rows=len(paths), events=len(work.events), set_aside=aside)
+    return IngestReport.of(mapping.source, batch, written.rows, (report,), unchanged=False)
+
+
+class _Work:
+    """One ingest under way: `events` made, and `aside`, the files set aside with their reasons."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        zone: ZoneInfo,
+        whose: dict[str, str] | None,
+        secret: bytes,
+        batch: str,
+        progress: Progress,
+    ) -> None:
+        self.events: list[Row] = []
+        self.aside: list[tuple[Path, str]] = []
+        self._mapping, self._zone, self._whose, self._secret = mapping, zone, whose, secret
+        self._batch, self._progress = batch, progress
+        self._stacks: list[Stack] = []
+
+    def index(self, paths: list[Path]) -> None:
+        """Read all headers, and sort them into stacks."""
+        headers = []
+        for done, path in enumerate(paths):
+            if done % 256 == 0:
+                self._progress("headers", done, len(paths))
+            found = read_header(path)
+            reason = found if isinstance(found, str) else self._refusal(found)
+            if reason:
+                self.aside.append((path, reason))
+            elif isinstance(found, Header):
+                headers.append(found)
+        self._stacks, refused = stacks_of(headers)
+        self.aside += [(header.path, each.reason) for each in refused for header in each.images]
+
+    def read(self, contents: Contents) -> None:
+        """Read the pixels of every stack, and keep them."""
+        for done, stack in enumerate(self._stacks):
+            self._progress("volumes", done, len(self._stacks))
+            content = content_of(stack)
+            if isinstance(content, str):
+                self.aside += [(header.path, content) for header in stack.images]
+                continue
+            first = stack.images[0]
+            key = subject_key(self._secret, self._mapping.whose, self._patient(first))
+            asset = contents.add(key, "volume", content)
+            self.events += self._events(stack, key, asset)
+        self._progress("volumes", len(self._stacks), len(self._stacks))
+
+    def _refusal(self, header: Header) -> str | None:
+        if header.modality not in self._mapping.modalities:
+            return "is of a modality that the mapping does not read"
+        if header.at is None:
+            return "does not say when it was taken"
+        if self._whose is not None and header.patient not in self._whose:
+            return "is of a PatientID that the file of patients does not name"
+        if header.burned_in and self._mapping.burned_in == "refuse":
+            return _BURNED_IN
+        return None
+
+    def _patient(self, header: Header) -> str:
+        return header.patient if self._whose is None else self._whose[header.patient]
+
+    def _events(self, stack: Stack, key: int, asset: str) -> Iterator[Row]:
+        first = stack.images[0]
+        start = min(self._utc(header) for header in stack.images)
+        end = max(self._utc(header) for header in stack.images)
+        codes = [("dicom-modality", first.modality)]
+        codes += [("dicom-body-part", first.body_part)] if first.body_part else []
+        name = hashlib.sha256(f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}".encode()).hexdigest()
+        for system, code in codes:
+            yield {
+                "subject_key": key, "event_id": hashlib.sha256(f"{name}\x1f{system}".encode()).hexdigest()[:32],
+                "kind": "imaging", "t_start": start, "t_end": end, "t_available": end, "precision": "second",
+                "utc_offset_minutes": first.offset, "system": system, "code": code, "num": float(len(stack.images)),
+                "unit": "{slices}", "status": "final", "polarity": "affirmed", "asset": asset, "source_ref": f"stack#{name[:16]}",
+                "source_version": "1", "ingest_batch": self._batch, "deleted": False,
+            }  # fmt: skip
+
+    def _utc(self, header: Header) -> datetime:
+        assert header.at is not None  # set aside otherwise
+        if header.offset is not None:
+            return header.at.replace(tzinfo=UTC) - timedelta(minutes=header.offset)
+        return header.at.replace(tzinfo=self._zone).astimezone(UTC)
+
+    def tables(self, duck: duckdb.DuckDBPyConnection) -> dict[Table, duckdb.DuckDBPyRelation]:
+        """Who has an image is a patient; their birth, sex and observation are told by another source of the same people."""
+        keys = sorted({event["subject_key"] for event in self.events})
+        subjects = [{"subject_key": key, "opted_out": False, "ingest_batch": self._batch} for key in keys]
+        return {
+            "events": duck.from_arrow(pa.Table.from_pylist(self.events, schema=TABLES["events"])),
+            "subjects": duck.from_arrow(pa.Table.from_pylist(subjects, schema=TABLES["subjects"])),
+            "observation_periods": duck.from_arrow(TABLES["observation_periods"].empty_table()),
+        }
+
+    def set_aside(self, data: Path) -> bytes:
+        """Reasons, each with how many files; names of files may hold names of people, so none is written."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("reason", "files"))
+        writer.writerows(sorted(Counter(reason for _, reason in self.aside).items()))
+        return text.getvalue().encode()
+
+
+def _files(data: Path, patients: Patients | None) -> Iterator[Path]:
+    """Every plain file in the folder and in the folders below; no link, no mapping, not the file of patients."""
+    if not data.is_dir():
+        raise SourceError(f"{data} is no folder of images")
+    count = 0
+    for folder, folders, names in os.walk(data, followlinks=False):
+        folders.sort()
+        for name in names:
+            path = Path(folder) / name
+            beside = name.endswith((".yaml", ".csv")) or (patients is not None and name == patients.file)
+            if beside or path.is_symlink() or not path.is_file():
+                continue
+            count += 1
+            if count > MOST_FILES:
+                raise SourceError(f"{data} holds more than {MOST_FILES:,} files: read it in parts")
+            yield path
+
+
+def _versions(paths: list[Path], data: Path, whose: dict[str, str] | None) -> dict[str, str]:
+    """By size and time of change: reading every pixel twice would take hours. A file that changes keeps neither."""
+    state = hashlib.sha256()
+    for path in paths:
+        stat = path.stat()
+        state.update(f"{path.relative_to(data)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return {"images": state.hexdigest(), "patients": digest(repr(sorted((whose or {}).items())).encode())}
+
+
+def _patients(data: Path, of: Patients | None) -> dict[str, str] | None:
+    if of is None:
+        return None
+    path = data / of.file
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if missing := [column for column in (of.dicom, of.patient) if column not in (rows.fieldnames or ())]:
+                raise SourceError(f"{path.name} has no column {missing[0]!r}")
+            return {
+                str(row[of.dicom]).strip(): str(row[of.patient]).strip()
+                for row in rows
+                if row[of.dicom] and row[of.patient]
+            }
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise SourceError(f"{path}: cannot be read as a file of patients") from None
+
+
+def _zone(mapping: Mapping, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(mapping.zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ConfigurationError(f"{name}: the zone {mapping.zone!r} is not known") from None
