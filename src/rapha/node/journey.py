@@ -138,7 +138,7 @@ class Journey:
         run = self._open(entry)
         if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
             return
-        self._runs.fetch_weights(run, work)
+        self._runs.fetch_weights(run, work, entry.study)
         run.do(task)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
