@@ -58,7 +58,7 @@ FILES: list[tuple[str, bytes]] = [
 DOORS: dict[str, Callable[[Path], object]] = {
     "weights": lambda folder: gate.pass_weights(folder, WEIGHT),
     "statistics": lambda folder: gate.pass_statistics(folder, STATISTICS, 25),
-    "scores": lambda folder: gate.pass_scores(folder, 25),
+    "scores": lambda folder: gate.pass_scores(folder, 100, 60, 25),
     "evaluation": lambda folder: gate.pass_evaluation(folder, "north", 100, {"competing": 3}, 25, 200),
 }
 OPENS = {"weights": WEIGHTS, "statistics": WEIGHTS, "scores": FIGURES, "evaluation": EVALUATION}

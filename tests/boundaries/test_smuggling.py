@@ -55,7 +55,7 @@ def test_a_row_beside_the_weights_is_stopped_and_not_repeated(tmp_path: Path, fi
 def test_a_row_among_the_figures_is_stopped_and_not_repeated(tmp_path: Path, figures: str) -> None:
     (tmp_path / FIGURES).write_text(f'{{"rows": 203, "positives": 30, "negatives": 40, "figures": {figures}}}')
     with pytest.raises(EgressRefused) as refusal:
-        gate.pass_scores(tmp_path, 25)
+        gate.pass_scores(tmp_path, 203, 70, 25)
     assert "4711" not in str(refusal.value)
 
 
@@ -63,5 +63,23 @@ def test_a_row_among_the_figures_is_stopped_and_not_repeated(tmp_path: Path, fig
 def test_a_row_in_the_value_of_a_figure_does_not_leave(tmp_path: Path, value: str) -> None:
     figures = f'[{{"name": "auroc", "value": "{value}"}}, {{"name": "loss", "value": "0.5"}}]'
     (tmp_path / FIGURES).write_text(f'{{"rows": 203, "positives": 30, "negatives": 40, "figures": {figures}}}')
-    scores = gate.pass_scores(tmp_path, 25)[1]
+    scores = gate.pass_scores(tmp_path, 203, 70, 25)[1]
     assert "loss" in [score.name for score in scores] and "4711" not in str(scores)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"rows": 4711, "positives": 30, "negatives": 40',
+        '"rows": 204, "positives": 30, "negatives": 40',
+        '"rows": 203, "positives": 4711, "negatives": 4711',
+        '"rows": 203, "positives": 30, "negatives": 41',
+    ],
+    ids=["its-weight", "its-weight-by-one", "patients-there-are-not", "one-patient-there-is-not"],
+)
+def test_a_row_in_the_numbers_behind_the_figures_is_stopped(tmp_path: Path, said: str) -> None:
+    """The number of rows is the site's weight in the average and leaves: it is the node's own, not the workload's."""
+    (tmp_path / FIGURES).write_text(f'{{{said}, "figures": []}}')
+    with pytest.raises(EgressRefused) as refusal:
+        gate.pass_scores(tmp_path, 203, 70, 25)
+    assert refusal.value.reason == "output-malformed" and "4711" not in str(refusal.value)

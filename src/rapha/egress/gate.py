@@ -74,14 +74,15 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
     return metrics.model_copy(update={"evaluations": bare})
 
 
-def pass_scores(folder: Path, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
+def pass_scores(folder: Path, train_rows: int, validation_rows: int, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
+    `train_rows` and `validation_rows` are the node's own exact counts.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
-    return release_scores(read_output(data, Figures, FIGURES), min_cohort)
+    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort)
 
 
 def pass_evaluation(

@@ -57,18 +57,23 @@ def read_output(data: bytes, kind: type[Output], name: str) -> Output:
     raise EgressRefused(f"output {name}: not of the form that is read", "output-malformed")
 
 
-def release_scores(raw: Figures, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
+def release_scores(
+    raw: Figures, train_rows: int, validation_rows: int, min_cohort: int
+) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
-    The weight is the number of training rows, rounded as every count.
+    `train_rows` and `validation_rows` are the node's own counts, exact. The weight is the number of training rows,
+    rounded as every count; a workload that says other numbers is refused: one of its own choice would carry 24 bits a
+    round, its share of the average would be what it likes, and figures of three patients would pass for those of many.
 
     Raises:
-        EgressRefused: `cohort-too-small`; `output-malformed` for a figure given twice or an absurd number of rows.
+        EgressRefused: `cohort-too-small`; `output-malformed` for a figure given twice or numbers that cannot be.
     """
-    if raw.rows < min_cohort:
+    if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
-    _check(raw.rows <= MOST_ROWS, "an absurd number of rows")
-    weight = suppress(raw.rows, min_cohort).about
+    counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
+    _check(counted, "rows that the node did not count")
+    weight = suppress(train_rows, min_cohort).about
     enough = _enough(raw.positives, raw.negatives, CLASS_FOR_FIGURES)
     detail = _enough(raw.positives, raw.negatives, max(CLASS_FOR_DETAIL, min_cohort))
     _check_once(figure.name for figure in raw.figures)

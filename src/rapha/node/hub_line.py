@@ -4,10 +4,11 @@ Every request carries a fresh token signed with the node's key, good for one min
 """
 
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,10 +26,13 @@ from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem
 
 API = "/api/v1"
-_BYTES = {"content-type": "application/octet-stream"}
+_BYTES, _JSON = {"content-type": "application/octet-stream"}, {"content-type": "application/json"}
 R = TypeVar("R", bound=Record)
 PATIENCE_SECONDS = 600.0
 LOG = structlog.get_logger("rapha.node")
+ANSWER_LIMIT_BYTES = 16 << 20
+"""No answer but a blob is longer: the chunks of the largest blob there may be, by their digests, are 14 MB."""
+ANSWER_SECONDS = 120.0
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
 
@@ -58,11 +62,11 @@ class HubLine:
 
     def poll(self, poll: Poll) -> Assignment | None:
         """What the hub wants of this node, or None when `wait_seconds` passed."""
-        response = self._send("POST", "/node/work", poll)
-        if response.status_code == httpx2.codes.NO_CONTENT:
+        status, content = self._request("POST", "/node/work", poll.as_bytes(), _JSON)
+        if status == httpx2.codes.NO_CONTENT:
             return None
         try:
-            return _ASSIGNMENT.validate_json(response.content)
+            return _ASSIGNMENT.validate_json(content)
         except ValidationError as error:
             raise Unreachable(f"{self.url} answered something that is no assignment: is it a Rapha hub?") from error
 
@@ -78,20 +82,24 @@ class HubLine:
         """Bring a file to the hub under its digest."""
         transfer.upload(self, blob, file)
 
-    def download(self, blob: str, target: Path) -> None:
-        """Bring a blob to `target`; it appears there only whole and verified. A file that is there is kept."""
-        transfer.download(self, blob, target)
+    def download(self, blob: str, target: Path, limit_bytes: int) -> None:
+        """Bring a blob of at most so many bytes to `target`; it appears there only whole and verified. A file that is
+        there is kept."""
+        transfer.download(self, blob, target, limit_bytes)
 
     def beginning(self, blob: str) -> tuple[bytes, int]:
         """See `transfer.Carrier`."""
         with self._getting(f"/blobs/{blob}", {"range": f"bytes=0-{CHUNK_BYTES - 1}"}) as response:
-            data = b"".join(self._paced(response))
-            return data, int(response.headers.get("content-range", f"/{len(data)}").rpartition("/")[2])
+            data = self._bounded(self._paced(response), CHUNK_BYTES)
+            size = response.headers.get("content-range", f"/{len(data)}").rpartition("/")[2]
+            if re.fullmatch(r"[0-9]{1,18}", size) is None:
+                raise Unreachable(f"{self.url} says no size of a blob: is it a Rapha hub of this version?")
+            return data, int(size)
 
     def chunks_of(self, blob: str) -> Chunks:
         """See `transfer.Carrier`."""
         with self._getting(f"/blobs/{blob}/chunks", {}) as response:
-            return self._read(Chunks, response.read())
+            return self._read(Chunks, self._answer(response))
 
     def fetch(self, blob: str, begin: int, end: int) -> Iterator[bytes]:
         """See `transfer.Carrier`."""
@@ -100,50 +108,70 @@ class HubLine:
 
     def begin_upload(self, chunks: Chunks) -> Upload:
         """See `transfer.Carrier`."""
-        return self._read(Upload, self._send("POST", f"/blobs/{chunks.blob}/upload", chunks).content)
+        return self._read(Upload, self._send("POST", f"/blobs/{chunks.blob}/upload", chunks))
 
     def send_chunk(self, blob: str, number: int, data: bytes) -> Upload:
         """See `transfer.Carrier`."""
         self._pace.take(len(data))
-        return self._read(
-            Upload, self._request("PUT", f"/blobs/{blob}/chunks/{number}", content=data, headers=_BYTES).content
-        )
+        return self._read(Upload, self._request("PUT", f"/blobs/{blob}/chunks/{number}", data, _BYTES)[1])
 
     def send_whole(self, blob: str, data: bytes) -> None:
         """See `transfer.Carrier`."""
         self._pace.take(len(data))
-        self._request("PUT", f"/blobs/{blob}", content=data, headers=_BYTES)
+        self._request("PUT", f"/blobs/{blob}", data, _BYTES)
 
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()
 
-    def _send(self, method: str, path: str, record: Record) -> httpx2.Response:
-        return self._request(method, path, content=record.as_bytes(), headers={"content-type": "application/json"})
+    def _send(self, method: str, path: str, record: Record) -> bytes:
+        return self._request(method, path, record.as_bytes(), _JSON)[1]
 
-    def _request(self, method: str, path: str, *, content: bytes, headers: dict[str, str]) -> httpx2.Response:
-        path = API + path
-        try:
-            response = self._client.request(
-                method, path, content=content, headers={**headers, **self._headers(method, path)}
-            )
-        except httpx2.TransportError as error:
-            raise Unreachable(f"the hub at {self.url} does not answer: {type(error).__name__}") from error
-        if response.is_success:
-            return response
-        raise _problem(response)
+    def _request(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """(status, body) of a success."""
+        with self._answered(method, path, headers, content) as response:
+            return response.status_code, self._answer(response)
+
+    def _getting(self, path: str, headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
+        return self._answered("GET", path, headers, None)
 
     @contextmanager
-    def _getting(self, path: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+    def _answered(
+        self, method: str, path: str, headers: dict[str, str], content: bytes | None
+    ) -> Iterator[httpx2.Response]:
+        """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
         path = API + path
+        headers = {**headers, "accept-encoding": "identity", **self._headers(method, path)}
         try:
-            with self._client.stream("GET", path, headers={**headers, **self._headers("GET", path)}) as response:
+            with self._client.stream(method, path, content=content, headers=headers) as response:
                 if not response.is_success:
-                    response.read()
-                    raise _problem(response)
+                    raise _problem(response.status_code, self._answer(response))
                 yield response
         except httpx2.TransportError as error:
-            raise Unreachable(f"the hub at {self.url} cut a download: {type(error).__name__}") from error
+            raise Unreachable(
+                f"the hub at {self.url} does not answer, or not to the end: {type(error).__name__}"
+            ) from error
+
+    def _answer(self, response: httpx2.Response) -> bytes:
+        """The body of an answer: a hub is believed neither in how long it is nor in how long it takes. Not so a blob: it
+        may come as slowly as the line is."""
+        until = time.monotonic() + ANSWER_SECONDS
+
+        def blocks() -> Iterator[bytes]:
+            for block in response.iter_raw():
+                if time.monotonic() > until:
+                    raise Unreachable(f"{self.url} answers too slowly")
+                yield block
+
+        return self._bounded(blocks(), ANSWER_LIMIT_BYTES)
+
+    def _bounded(self, blocks: Iterator[bytes], limit_bytes: int) -> bytes:
+        data = bytearray()
+        for block in blocks:
+            data += block
+            if len(data) > limit_bytes:
+                raise Unreachable(f"{self.url} answered more than {limit_bytes} bytes: is it a Rapha hub?")
+        return bytes(data)
 
     def _paced(self, response: httpx2.Response) -> Iterator[bytes]:
         for block in response.iter_raw():
@@ -187,17 +215,17 @@ def trusted_authorities(ca: str | None) -> ssl.SSLContext | bool:
         raise ConfigurationError(f"{ca}: not a certificate authority ({why})") from None
 
 
-def _problem(response: httpx2.Response) -> RaphaError:
+def _problem(status: int, content: bytes) -> RaphaError:
     try:
-        problem = Problem.model_validate_json(response.content)
+        problem = Problem.model_validate_json(content)
         message = problem.message + (f" ({problem.hint})" if problem.hint else "")
     except ValidationError:
-        message = f"the hub answered {response.status_code}"
-    if response.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+        message = f"the hub answered {status}"
+    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
         return NotPermitted(message)
-    if response.status_code == httpx2.codes.INSUFFICIENT_STORAGE:
+    if status == httpx2.codes.INSUFFICIENT_STORAGE:
         return DiskFull(message)
-    if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
+    if status >= httpx2.codes.INTERNAL_SERVER_ERROR:
         return Unreachable(message)
     return Conflict(message)
 

@@ -138,7 +138,7 @@ class Journey:
         run = self._open(entry)
         if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
             return
-        self._runs.fetch_weights(run, work)
+        self._runs.fetch_weights(run, work, entry.study)
         run.do(task)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
@@ -199,7 +199,8 @@ class Journey:
             content = gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)
         else:
             content = gate.pass_weights(run.folder.output, declared_weights(study))
-        weight, scores = gate.pass_scores(run.folder.output, smallest)
+        cohort = run.frozen.cohort
+        weight, scores = gate.pass_scores(run.folder.output, cohort.train_rows, cohort.validation_rows, smallest)
         self._send(task, content, weight, () if private else scores)
 
     def _send(self, task: Task, content: bytes, weight: int, scores: tuple[Score, ...]) -> None:

@@ -7,6 +7,7 @@ from rapha import faults
 from rapha.canonical import base64_bytes, digest, digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
+from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine, persist
@@ -17,7 +18,9 @@ from rapha.node.transfer import lay
 from rapha.records.outputs import Command
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
+from rapha.records.study import Study
 from rapha.records.task import Task
+from rapha.records.tensors import declared_weights
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
 
@@ -110,14 +113,15 @@ class Runs:
             self._open[dispatch] = Run(folder, frozen, self, deadline)
         return self._open[dispatch]
 
-    def fetch_weights(self, run: Run, work: Work) -> None:
+    def fetch_weights(self, run: Run, work: Work, study: Study) -> None:
         """Put the task's starting weights where the sandbox reads them; earlier ones go. Bytes that came with the task and
-        are not those it names are as if none had come: the blob is fetched."""
+        are not those it names are as if none had come: the blob is fetched, where it is no larger than the study declares."""
         if (blob := work.task.weights) is None:
             return
         target = run.folder.weights / f"{blob.removeprefix('sha256:')}.safetensors"
         if not lay(blob, sent_along(work), target):
-            persist(lambda: self._line.download(blob, target))
+            largest = limit_bytes(declared_weights(study))
+            persist(lambda: self._line.download(blob, target, largest))
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
                 old.unlink()

@@ -15,7 +15,7 @@ from typing import Protocol
 from rapha import faults
 from rapha.canonical import digest, digest_file
 from rapha.errors import Conflict, Unreachable
-from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload, chunk_digest
+from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload, chunk_digest, number_of_chunks
 
 PATIENCE = 5
 NOTE = ".chunks"
@@ -70,21 +70,25 @@ def upload(line: Carrier, blob: str, file: Path) -> None:
                 raise (CutShort(str(cut)) if state.next_chunk > begun_at else cut) from cut
 
 
-def download(line: Carrier, blob: str, target: Path) -> None:
+def download(line: Carrier, blob: str, target: Path, limit_bytes: int) -> None:
     """Bring a blob to `target`, where it appears only whole and verified. One that is there is kept; what an earlier try
     left beside it is gone on with; chunks that an earlier file of the folder has are not fetched again.
 
-    Raises Unreachable, Conflict.
+    Raises Unreachable; Conflict, also where the blob has more than `limit_bytes`: then nothing of it is fetched.
     """
     if target.is_file() and digest_file(target) == blob:
         return
     first, size_bytes = line.beginning(blob)
+    if size_bytes > limit_bytes:
+        raise Conflict(f"the hub names a blob of {size_bytes} bytes where the study declares at most {limit_bytes}")
     part = target.with_suffix(".part")
     if size_bytes <= len(first):
         part.write_bytes(first)
         found = digest(first)
     else:
         chunks = line.chunks_of(blob)
+        if (chunks.blob, chunks.size_bytes, len(chunks.digests)) != (blob, size_bytes, number_of_chunks(size_bytes)):
+            raise Unreachable("the hub sent chunks that do not fit the blob it named")
         with part.open("r+b" if part.exists() else "w+b", buffering=0) as file:
             found = _Download(line, chunks, file, _Earlier(target.parent)).run(first)
         target.with_suffix(NOTE).write_bytes(chunks.as_bytes())

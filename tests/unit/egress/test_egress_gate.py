@@ -34,7 +34,7 @@ def test_scores_leave_with_a_weight(tmp_path: Path) -> None:
     (tmp_path / FIGURES).write_text(
         '{"rows": 203, "positives": 30, "negatives": 40, "figures": [{"name": "auroc", "value": "0.71239"}]}'
     )
-    weight, (score,) = gate.pass_scores(tmp_path, 25)
+    weight, (score,) = gate.pass_scores(tmp_path, 203, 70, 25)
     assert (weight, score.name, score.value) == (205, "auroc", 0.712)
 
 
@@ -51,7 +51,9 @@ def test_an_evaluation_leaves_under_the_name_of_the_node(tmp_path: Path) -> None
 def test_figures_of_more_than_64_kib_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b" " * (FIGURES_LIMIT_BYTES + 1))
     with pytest.raises(EgressRefused) as caught:
-        gate.pass_scores(tmp_path, 25) if name == FIGURES else gate.pass_evaluation(tmp_path, "north", 203, {}, 25, 300)
+        gate.pass_scores(tmp_path, 203, 70, 25) if name == FIGURES else gate.pass_evaluation(
+            tmp_path, "north", 203, {}, 25, 300
+        )
     assert caught.value.reason == "output-too-large"
 
 

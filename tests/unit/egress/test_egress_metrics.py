@@ -21,6 +21,11 @@ def figures(rows: int = 1003, positives: int = 60, negatives: int = 200, *given_
     )
 
 
+def scores_of(raw: Figures) -> tuple[int, tuple[Score, ...]]:
+    """What leaves of figures that say the node's own numbers."""
+    return release_scores(raw, raw.rows, raw.positives + raw.negatives, 25)
+
+
 def evaluation(positives: int = 60, negatives: int = 140, **changes: Any) -> dict[str, Any]:
     bins = tuple(
         {"predicted": i / 10, "rows": (positives + negatives) // 10, "cases": positives // 10} for i in range(10)
@@ -48,21 +53,21 @@ def refused(*raw: dict[str, Any]) -> str:
 
 
 def test_scores_are_rounded_and_the_weight_is_a_count() -> None:
-    weight, scores = release_scores(figures(), 25)
+    weight, scores = scores_of(figures())
     assert weight == 1005
     assert scores == (Score(name="auroc", value=0.735, low=0.612, high=0.857),)
 
 
 def test_too_few_training_rows_are_refused() -> None:
     with pytest.raises(EgressRefused) as caught:
-        release_scores(figures(24), 25)
+        scores_of(figures(24))
     assert caught.value.reason == "cohort-too-small"
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(9, 200), (200, 9), (0, 0)])
 def test_with_few_of_a_class_only_the_training_loss_leaves(positives: int, negatives: int) -> None:
     loss = {"name": "loss", "value": 0.54321}
-    _, scores = release_scores(figures(1000, positives, negatives, AUROC, loss), 25)
+    _, scores = scores_of(figures(1000, positives, negatives, AUROC, loss))
     assert scores == (Score(name="loss", value=0.543),)
     assert release(evaluation(positives, negatives, figures=(AUROC, loss)))[0].scores == ()
 
@@ -179,9 +184,9 @@ def test_impossible_figures_are_refused(raw: dict[str, Any]) -> None:
 
 def test_a_model_is_judged_once_and_rows_are_not_absurd() -> None:
     assert refused(evaluation(), evaluation()) == "output-malformed"
-    for raw in (figures(10**12), figures(100, 60, 200, AUROC, AUROC)):
+    for raw, train_rows in ((figures(10**12), 1003), (figures(100, 60, 200, AUROC, AUROC), 100)):
         with pytest.raises(EgressRefused) as caught:
-            release_scores(raw, 25)
+            release_scores(raw, train_rows, 260, 25)
         assert caught.value.reason == "output-malformed"
 
 

@@ -18,7 +18,7 @@ from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
 from rapha.records.wire import Work
 
-SIZE = 1000
+SIZE, LIMIT = 1000, 1 << 20
 CONTENT = bytes(number * 7 % 251 for number in range(10 * SIZE + 17))
 
 
@@ -144,7 +144,7 @@ def test_an_upload_that_is_another_blob_than_it_said_is_never_kept(line, file):
 def test_a_download_goes_on_where_it_was_cut_also_in_another_life(line, tmp_path, restart):
     put(line.blobs, CONTENT)
     line.cuts, target = [4000, 4100, 8000], tmp_path / "w.safetensors"
-    persistently(lambda: download(line, digest(CONTENT), target), line, restart)
+    persistently(lambda: download(line, digest(CONTENT), target, LIMIT), line, restart)
     assert target.read_bytes() == CONTENT and not target.with_suffix(".part").exists()
     assert line.carried < len(CONTENT) + 8 * SIZE
 
@@ -153,43 +153,43 @@ def test_a_cut_after_progress_says_so_and_one_without_does_not(line, tmp_path):
     put(line.blobs, CONTENT)
     line.cuts = [5000, 5000]
     with pytest.raises(CutShort):
-        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+        download(line, digest(CONTENT), tmp_path / "w.safetensors", LIMIT)
     with pytest.raises(Unreachable) as caught:
-        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+        download(line, digest(CONTENT), tmp_path / "w.safetensors", LIMIT)
     assert not isinstance(caught.value, CutShort)
 
 
 def test_a_chunk_spoilt_on_its_way_down_is_fetched_again(line, tmp_path):
     put(line.blobs, CONTENT)
     line.spoil = {3400}
-    download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    download(line, digest(CONTENT), tmp_path / "w.safetensors", LIMIT)
     assert (tmp_path / "w.safetensors").read_bytes() == CONTENT and not line.spoil
 
 
 def test_what_lies_spoilt_on_the_disk_is_not_gone_on_with(line, tmp_path):
     put(line.blobs, CONTENT)
     (tmp_path / "w.part").write_bytes(CONTENT[:1500] + b"?" + CONTENT[1501:4000] + b"beyond" * SIZE)
-    download(line, digest(CONTENT), tmp_path / "w.safetensors")
+    download(line, digest(CONTENT), tmp_path / "w.safetensors", LIMIT)
     assert (tmp_path / "w.safetensors").read_bytes() == CONTENT
 
 
 def test_layers_that_did_not_change_are_not_fetched_again(line, tmp_path):
-    download(line, put(line.blobs, CONTENT), tmp_path / "old.safetensors")
+    download(line, put(line.blobs, CONTENT), tmp_path / "old.safetensors", LIMIT)
     changed = CONTENT[: 5 * SIZE] + bytes(SIZE) + CONTENT[6 * SIZE :]
     put(line.blobs, changed)
     line.carried = 0
-    download(line, digest(changed), tmp_path / "new.safetensors")
+    download(line, digest(changed), tmp_path / "new.safetensors", LIMIT)
     assert (tmp_path / "new.safetensors").read_bytes() == changed
     assert line.carried == 2 * SIZE  # the beginning, and what changed
 
 
 def test_chunks_that_do_not_make_the_blob_are_not_believed(line, tmp_path, monkeypatch):
     other = put(line.blobs, CONTENT[::-1])
-    monkeypatch.setattr(line, "chunks_of", lambda blob: line.chunked.chunks_of(other))
+    monkeypatch.setattr(line, "chunks_of", lambda blob: line.chunked.chunks_of(other).model_copy(update={"blob": blob}))
     monkeypatch.setattr(line, "beginning", lambda blob: (CONTENT[:SIZE], len(CONTENT)))
     with pytest.raises(Unreachable, match="other bytes"):
         line.fetch = lambda blob, begin, end: BadLine.fetch(line, other, begin, end)
-        download(line, digest(CONTENT), tmp_path / "w.safetensors")
+        download(line, digest(CONTENT), tmp_path / "w.safetensors", LIMIT)
     assert not (tmp_path / "w.safetensors").exists() and not (tmp_path / "w.part").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_small_blob_comes_and_goes_in_one_piece(line, tmp_path):
     small = tmp_path / "small"
     small.write_bytes(b"figures")
     upload(line, digest(b"figures"), small)
-    download(line, digest(b"figures"), tmp_path / "back.safetensors")
+    download(line, digest(b"figures"), tmp_path / "back.safetensors", LIMIT)
     assert (tmp_path / "back.safetensors").read_bytes() == b"figures"
     assert line.carried == 2 * len(b"figures") and not list((line.home / "uploads").iterdir())
 
