@@ -91,7 +91,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
     for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
         passed = gate.pass_weights(output, declared_weights(study))
-        gate.pass_scores(output, few)
+        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few)
         (weights / WEIGHTS).write_bytes(passed)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
     return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows)
