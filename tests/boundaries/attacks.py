@@ -101,7 +101,7 @@ ATTACKS: dict[str, Callable[[], bool]] = {
     "a kernel segment of memory": calls("shmget", 1, 4096, 0o1600),
     "watch files": calls("inotify_init1", 0),
     "a terminal of its own": does(lambda: os.open("/dev/ptmx", os.O_RDWR)),
-    "list the devices": does(lambda: os.listdir("/dev")),
+    "list the devices": does(lambda: list(Path("/dev").iterdir())),
     "the limits of process 1": does(lambda: resource.prlimit(1, resource.RLIMIT_NOFILE)),
     "watch a folder": does(lambda: fcntl.fcntl(os.open("/in", os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_ACCESS)),
     "let the node wait at an output": lambda: holds("/out/weights.safetensors", fcntl.F_WRLCK),
