@@ -5,9 +5,11 @@ Runs inside the sandbox, alone. `/in/plan.json` is the plan that the self-test h
 `/out/figures.json` as name -> "held" or "got through". Grows with every way out that somebody thinks of.
 """
 
+import fcntl
 import json
 import mmap
 import os
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +45,12 @@ def maps_and_runs() -> bool:
     """A program laid in memory, named by its descriptor."""
     number = syscalls.call("memfd_create", b"x", 0)
     os.execv(f"/proc/self/fd/{number}", ["x"])
+
+
+def holds(path: str, kind: int) -> bool:
+    """A lease: whoever opens the file waits for us, three quarters of a minute."""
+    fcntl.fcntl(os.open(path, os.O_RDONLY), fcntl.F_SETLEASE, kind)
+    return True
 
 
 def calls(name: str, *arguments: int | bytes | None) -> Callable[[], bool]:
@@ -92,6 +100,18 @@ ATTACKS: dict[str, Callable[[], bool]] = {
     "a kernel queue of messages": calls("mq_open", b"x", 0o100, 0o600, None),
     "a kernel segment of memory": calls("shmget", 1, 4096, 0o1600),
     "watch files": calls("inotify_init1", 0),
+    "a terminal of its own": does(lambda: os.open("/dev/ptmx", os.O_RDWR)),
+    "list the devices": does(lambda: list(Path("/dev").iterdir())),
+    "the limits of process 1": does(lambda: resource.prlimit(1, resource.RLIMIT_NOFILE)),
+    "watch a folder": does(lambda: fcntl.fcntl(os.open("/in", os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_ACCESS)),
+    "let the node wait at an output": lambda: holds("/out/weights.safetensors", fcntl.F_WRLCK),
+    "let the node wait at the dataset": lambda: holds("/in/plan.json", fcntl.F_RDLCK),
+    "lock the program's files": does(
+        lambda: fcntl.flock(os.open("/code/rapha/__init__.py", os.O_RDONLY), fcntl.LOCK_EX)
+    ),
+    "lock an output": does(lambda: fcntl.lockf(os.open("/out/weights.safetensors", os.O_RDWR), fcntl.LOCK_EX)),
+    "take the pipes of the node's user": does(lambda: fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)),
+    "a signal by another road": does(lambda: fcntl.fcntl(0, fcntl.F_SETOWN, 1)),
     "restart the machine": calls("reboot", 0, 0, 0, None),
     "a thread with a namespace of its own": calls("clone", 0x00010000 | 0x10000000 | 0x900, None, 0, 0, 0),
     "clone by the newer call": calls("clone", 17, None, 0, 0, 0),

@@ -249,3 +249,14 @@ def test_every_attempt_of_the_self_test_can_get_through_somewhere() -> None:
 
 def test_the_memory_disk_is_the_size_that_is_stated() -> None:
     assert TMP_BYTES == 256 * 2**20
+
+
+def test_empty_files_do_not_fill_the_kernels_memory(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a kilobyte that no size of a disk counts. Bubblewrap cannot limit them: docs/boundaries.md says so."""
+    made = Namespaces()
+    try:
+        made.check()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    flood = "found = 0\ntry:\n  while found < 20_000: os.mkdir(f'/tmp/{found}'); found += 1\nexcept OSError: pass"
+    assert told(made, run, flood, monkeypatch) in range(1000, 4097)

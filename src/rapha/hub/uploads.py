@@ -47,6 +47,8 @@ class Uploads:
         with self._lock:
             known = self._open.get((site, chunks.blob))
             if known is None or known.chunks != chunks:
+                if known is not None:
+                    known.close()  # who still holds it may not write into the file that is begun anew
                 known = Partial(self._folder / f"{site}.{chunks.blob.removeprefix('sha256:')}", chunks)
                 self._open[site, chunks.blob] = known
                 self._make_room(site)
@@ -117,6 +119,8 @@ class Partial:
                 raise Conflict(f"chunk {number} comes out of turn: {self.next} is wanted")
             if len(data) != end - begin or chunk_digest(data) != self.chunks.digests[number]:
                 raise Conflict(f"chunk {number} is not what was announced: send it again")
+            if self._file.closed:
+                raise Conflict("this upload was begun anew: ask which chunk is wanted")
             rest = memoryview(data).cast("B")
             with disk(self._path.parent):
                 self._file.seek(begin)
@@ -139,10 +143,11 @@ class Partial:
             return self._path
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:
+            self._file.close()
 
     def drop(self) -> None:
-        self._file.close()
+        self.close()
         self._path.unlink(missing_ok=True)
 
     def _read_back(self) -> None:

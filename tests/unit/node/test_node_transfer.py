@@ -13,7 +13,7 @@ from rapha.node import transfer
 from rapha.node.runs import sent_along
 from rapha.node.transfer import CutShort, Pace, download, lay, upload
 from rapha.records import chunks as pieces
-from rapha.records.chunks import Chunks, Upload, number_of_chunks
+from rapha.records.chunks import Chunks, Upload, chunk_digest, number_of_chunks
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
 from rapha.records.wire import Work
@@ -213,6 +213,29 @@ def test_a_chunk_out_of_turn_or_a_wrong_plan_is_refused(line):
         line.uploads.begin("north", whole, 10)
     with pytest.raises(Conflict, match="another number of chunks"):
         line.uploads.begin("north", whole.model_copy(update={"digests": ("0" * 64,)}), 1 << 20)
+
+
+def test_an_upload_begun_anew_is_no_more_written_to_by_who_holds_the_earlier(line):
+    """Two that write into one file could leave other bytes in it than either counted."""
+    plan = Chunks(
+        blob=digest(CONTENT), size_bytes=2 * SIZE, digests=(chunk_digest(CONTENT[:SIZE]), chunk_digest(bytes(SIZE)))
+    )
+    line.uploads.begin("north", plan, 1 << 20)
+    earlier = line.uploads._partial("north", plan.blob)
+    anew = plan.model_copy(update={"digests": (chunk_digest(bytes(SIZE)),) * 2})
+    line.uploads.begin("north", anew, 1 << 20)
+    line.uploads.take("north", plan.blob, 0, bytes(SIZE))
+    with pytest.raises(Conflict, match="begun anew"):
+        earlier.take(0, CONTENT[:SIZE])
+    (file,) = (line.home / "uploads").iterdir()
+    assert file.read_bytes() == bytes(SIZE)
+
+
+def test_one_site_does_not_go_on_with_the_upload_of_another(line):
+    plan = Chunks(blob=digest(CONTENT), size_bytes=SIZE, digests=(chunk_digest(CONTENT[:SIZE]),))
+    line.uploads.begin("north", plan, 1 << 20)
+    with pytest.raises(Conflict, match="upload it first"):
+        line.uploads.take("south", plan.blob, 0, CONTENT[:SIZE])
 
 
 def test_the_pace_is_kept_over_all_transfers_together():

@@ -35,6 +35,7 @@ AT_RECURSIVE, AT_FDCWD = 0x8000, -100
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, LAST_CAPABILITY = 1, 24, 38, 40
 DEVICES = ("null", "zero", "full", "random", "urandom")
 OLD, NEW = "/old", "/new"
+MOST_FILES = 4096  # each takes a kilobyte of the kernel's memory, which no size of a disk counts
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,7 +111,7 @@ def make_root(places: dict[str, Any]) -> None:
 
 def make_memory_disk(inside: str, size: int) -> None:
     Path(NEW + inside).mkdir()
-    _mount("tmpfs", NEW + inside, "tmpfs", NOSUID | NODEV | NOEXEC, f"mode=700,size={size}")
+    _mount("tmpfs", NEW + inside, "tmpfs", NOSUID | NODEV | NOEXEC, f"mode=700,size={size},nr_inodes={MOST_FILES}")
 
 
 def make_devices() -> None:

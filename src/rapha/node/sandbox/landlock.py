@@ -22,9 +22,9 @@ GRANTS = {
     "read": READ | READ_FOLDER,
     "lay into": READ | READ_FOLDER | WRITE | TRUNCATE,
     "work in": READ | READ_FOLDER | WRITE | TRUNCATE | MAKE_FOLDER | MAKE_FILE | REMOVE_FOLDER | REMOVE_FILE,
-    "devices": READ | READ_FOLDER | WRITE,
+    "use": READ | WRITE,
 }
-"""What a place may be granted. `lay into` writes files that are there; only `work in` makes new ones."""
+"""What a place may be granted. `lay into` writes files that are there; only `work in` makes new ones; `use` is of a device."""
 
 
 def version() -> int:

@@ -28,7 +28,8 @@ OUTER = (
 )
 PLACES = {
     "/usr": "read", "/lib": "read", "/lib64": "read", "/python": "read", "/site": "read", "/code": "read",
-    "/in": "read", "/weights": "read", "/out": "lay into", "/tmp": "work in", "/dev": "devices",  # noqa: S108
+    "/in": "read", "/weights": "read", "/out": "lay into", "/tmp": "work in",  # noqa: S108
+    "/dev/null": "use", "/dev/zero": "use", "/dev/full": "use", "/dev/random": "use", "/dev/urandom": "use",
 }  # fmt: skip
 _ONE_MORE = """
 import os, resource

@@ -24,6 +24,9 @@ PRCTL = {
 }  # fmt: skip
 IOCTL = {"is it a terminal": 0x5401, "is it a terminal (2)": 0x802C542A, "window size": 0x5413, "bytes waiting": 0x541B,
          "non-blocking": 0x5421, "close on exec": 0x5451}  # fmt: skip
+FCNTL = {"a second number": 0, "get close-on-exec": 1, "set close-on-exec": 2, "get flags": 3, "set flags": 4,
+         "a second number, closed on exec": 1030, "get a pipe's size": 1032}  # fmt: skip
+"""No lease (it would make the node wait who opens an output), no lock, no watch, no signal, no larger pipe."""
 
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER_AT, ARCH_AT, FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT = 0, 4, 16, 24
@@ -51,6 +54,8 @@ def program(processor: str) -> list[Step]:
     steps += _on(number["clone"], _threads_only())
     steps += _on(number["clone3"], [_answer(ERRNO | ENOSYS)])  # its flags lie behind a pointer; libc then asks `clone`
     steps += _on(number["prctl"], _one_of(FIRST_ARGUMENT_AT, list(PRCTL.values())))
+    steps += _on(number["prlimit64"], _one_of(FIRST_ARGUMENT_AT, [0]))  # its own limits, nobody else's
+    steps += _on(number["fcntl"], _one_of(SECOND_ARGUMENT_AT, list(FCNTL.values())))
     steps += _on(number["ioctl"], _one_of(SECOND_ARGUMENT_AT, list(IOCTL.values())))
     return [*steps, _answer(ERRNO | EPERM)]
 

@@ -11,8 +11,8 @@ read:0:63 write:1:64 readv:19:65 writev:20:66 pread64:17:67 pwrite64:18:68 pread
 close:3:57 close_range:436:436 openat:257:56 newfstatat:262:79 fstat:5:80 statx:332:291 statfs:137:43 fstatfs:138:44
 getdents64:217:61 readlinkat:267:78 faccessat:269:48 faccessat2:439:439 mkdirat:258:34 unlinkat:263:35
 renameat:264:38 renameat2:316:276 ftruncate:77:46 fallocate:285:47 fsync:74:82 fdatasync:75:83 fadvise64:221:223
-sync_file_range:277:84 getcwd:79:17 chdir:80:49 fchdir:81:50 flock:73:32 umask:95:166 dup:32:23 dup3:292:24
-fcntl:72:25 pipe2:293:59 ppoll:271:73 pselect6:270:72 epoll_create1:291:20 epoll_ctl:233:21 epoll_pwait:281:22
+sync_file_range:277:84 getcwd:79:17 chdir:80:49 fchdir:81:50 umask:95:166 dup:32:23 dup3:292:24
+pipe2:293:59 ppoll:271:73 pselect6:270:72 epoll_create1:291:20 epoll_ctl:233:21 epoll_pwait:281:22
 eventfd2:290:19 mmap:9:222 mprotect:10:226 munmap:11:215 mremap:25:216 madvise:28:233 brk:12:214 msync:26:227
 mincore:27:232 membarrier:324:283 mbind:237:235 get_mempolicy:239:236 set_mempolicy:238:237 futex:202:98
 futex_waitv:449:449 set_robust_list:273:99 get_robust_list:274:100 rseq:334:293 set_tid_address:218:96
@@ -24,7 +24,7 @@ clock_nanosleep:230:115 nanosleep:35:101 gettimeofday:96:169 times:100:153 getit
 timer_create:222:107 timer_settime:223:110 timer_gettime:224:108 timer_delete:226:111 getpid:39:172 getppid:110:173
 gettid:186:178 getuid:102:174 geteuid:107:175 getgid:104:176 getegid:108:177 getresuid:118:148 getresgid:120:150
 getgroups:115:158 getpgid:121:155 getsid:124:156 uname:63:160 sysinfo:99:179 getrusage:98:165 getcpu:309:168
-getrandom:318:278 prlimit64:302:261 wait4:61:260 waitid:247:95 exit:60:93 exit_group:231:94 open:2:- stat:4:-
+getrandom:318:278 wait4:61:260 waitid:247:95 exit:60:93 exit_group:231:94 open:2:- stat:4:-
 lstat:6:- access:21:- readlink:89:- mkdir:83:- rmdir:84:- unlink:87:- rename:82:- dup2:33:- pipe:22:- poll:7:-
 select:23:- epoll_create:213:- epoll_wait:232:- eventfd:284:- getdents:78:- alarm:37:- pause:34:- arch_prctl:158:-
 time:201:- getrlimit:97:163
@@ -35,10 +35,10 @@ process_vm_readv:310:270 memfd_create:319:279 personality:135:92 kcmp:312:272 un
 mount:165:40 open_tree:428:428 fsopen:430:430 pivot_root:155:41 perf_event_open:298:241 pidfd_open:434:434
 execve:59:221 execveat:322:281 socket:41:198 socketpair:53:199 setxattr:188:5 mknodat:259:33 symlinkat:266:36
 linkat:265:37 fchmodat:268:53 init_module:175:105 kexec_load:246:104 reboot:169:142 inotify_init1:294:26
-shmget:29:194 mq_open:240:180 setresuid:117:147 kill:62:129
+shmget:29:194 mq_open:240:180 setresuid:117:147 kill:62:129 flock:73:32
 """
 _JUDGED = """
-ioctl:16:29 prctl:157:167 clone:56:220 clone3:435:435 seccomp:317:277 landlock_create_ruleset:444:444
+prlimit64:302:261 fcntl:72:25 ioctl:16:29 prctl:157:167 clone:56:220 clone3:435:435 seccomp:317:277 landlock_create_ruleset:444:444
 landlock_add_rule:445:445 landlock_restrict_self:446:446 mount_setattr:442:442
 """
 PROCESSORS = ("x86_64", "aarch64")
