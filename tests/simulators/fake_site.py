@@ -23,7 +23,7 @@ from rapha.records.cohort import Cohort
 from rapha.records.metrics import Count, Evaluation, Score, SiteMetrics
 from rapha.records.record import Record, SiteId, Slug
 from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Release, RoundTrace, SandboxReport
-from rapha.records.site import Approval, ConceptCoverage, Denial, SiteProfile
+from rapha.records.site import Answered, Approval, ConceptCoverage, Denial, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
@@ -96,6 +96,15 @@ class FakeSite:
 
     def feasible(self, offer: Offer) -> Feasible:
         return Feasible(dispatch=offer.dispatch.id, patients=Count(about=150))
+
+    def say_how_many(self, offer: Offer, **changes: object) -> Response:
+        """Answer a question; `changes` are to the answer."""
+        answer = {
+            "dispatch": offer.dispatch.id, "study_digest": offer.dispatch.study_digest, "site": self.name,
+            "policy_digest": digest(b"rules"), "patients": Count(about=150), "events": Count(below=25), "at": self.hub.clock(),
+        }  # fmt: skip
+        path = f"/node/dispatches/{offer.dispatch.id}/answered"
+        return self.send("POST", path, Answered.model_validate({**answer, **changes}))
 
     def wait_for_a_person(self, offer: Offer) -> Response:
         return self.send("POST", f"/node/dispatches/{offer.dispatch.id}/pending", Pending(dispatch=offer.dispatch.id))

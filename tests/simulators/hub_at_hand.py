@@ -66,6 +66,12 @@ class HubAtHand:
         assert answer.status_code == 201, answer.text
         return Submitted.from_bytes(answer.content).study_id
 
+    def ask(self, study: Study, token: str) -> str:
+        """How many patients it would have; the id of the question."""
+        answer = self.http.post(f"{API}/feasibility", content=study.as_bytes(), headers=bearer(token))
+        assert answer.status_code == 201, answer.text
+        return Submitted.from_bytes(answer.content).study_id
+
     def status(self, study_id: str, token: str) -> StudyStatus:
         return StudyStatus.from_bytes(self.http.get(f"{API}/studies/{study_id}", headers=bearer(token)).content)
 

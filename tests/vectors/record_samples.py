@@ -27,6 +27,7 @@ from rapha.records.receipt import Aggregation, Receipt, RoundMembers, Step, Verd
 from rapha.records.record import DispatchId, Record, SiteId, StudyId, TaskId
 from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Refusal, Release, RoundTrace, SandboxReport
 from rapha.records.site import (
+    Answered,
     Approval,
     ConceptCoverage,
     Denial,
@@ -263,6 +264,11 @@ def _nouns(study: Study) -> dict[str, Record]:
             first_year=1987, last_year=2018, coverage=(_coverage(),), version="0.1.0",
         ),
         "dispatch": _dispatch(study),
+        "dispatch-feasibility": _dispatch(study).model_copy(update={"asks": "feasibility"}),
+        "answered": Answered(
+            dispatch=DISPATCH, study_digest=study.digest, site=site, policy_digest=blob("policy of north"),
+            patients=Count(about=1705), events=Count(below=25), at=AT,
+        ),
         "approval": approval(study, "north"),
         "denial": Denial(
             dispatch=DISPATCH, study_digest=study.digest, site=site, policy_digest=blob("policy of north"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.study_feasibility import feasibility
 from rapha.cli.study_import import app as import_app
 from rapha.cli.study_rehearse import rehearse
 
@@ -67,6 +68,7 @@ def check(file: StudyFile) -> None:
 
 
 app.command()(rehearse)
+app.command()(feasibility)
 app.add_typer(import_app, name="import")
 
 

@@ -7,6 +7,7 @@ from rapha.records.wire import Event
 LABELS = {"loss": "loss", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier", "c_index": "C-index"}
 _STUDY = {
     "study.submitted": "Submitted.",
+    "study.answered": "Every hospital has answered.",
     "study.recruited": "Enough hospitals take part.",
     "study.prepared": "Statistics of the features are merged; training starts.",
     "study.trained": "Training is done; every hospital tests the final model.",
@@ -44,7 +45,7 @@ def reason_in_words(code: str) -> str:
 
 def _of_study(event: Event) -> str | None:
     facts = event.facts
-    if event.event == "study.routed":
+    if event.event in ("study.routed", "study.asked"):
         left_out = "".join(f" {site} is left out: {code}." for site, code in facts.items() if site != "sites")
         return f"Sent to {', '.join(facts.get('sites', '').split()) or 'nobody'}.{left_out}"
     if event.event in ("study.refused", "study.failed"):
@@ -61,6 +62,9 @@ def _of_site(event: Event) -> str | None:
     site, facts = f"{event.site:<20}", event.facts
     if event.event == "dispatch.feasible":
         return f"{site} would have {facts.get('patients', 'an unknown number of')} patients"
+    if event.event == "dispatch.answered":
+        patients, events = facts.get("patients", "an unknown number of"), facts.get("events", "an unknown number")
+        return f"{site} would have {patients} patients, {events} with the outcome"
     if event.event == "dispatch.approved":
         return f"{site} approves ({facts.get('decided_by', 'by whom is not said')})"
     if event.event == "dispatch.denied":

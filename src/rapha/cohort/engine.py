@@ -54,6 +54,37 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
     return _patients(_kept(_ask(timeline, study, key)[0], study))
 
 
+class Size(Record):
+    """Exact: how many patients there would be rows of, with the outcome and without it. For the node alone."""
+
+    events: int
+    others: int
+
+
+def size(timeline: Timeline, study: Study, key: bytes) -> Size:
+    """How many patients the study would have here, whether they are enough or not.
+
+    A patient counts once and by their own rows alone: one patient more changes one of the two numbers by one. So nothing is
+    asked of the site as a whole: a concept of which nobody has an event is one that nobody has.
+
+    Raises:
+        CohortRefused: `no-hierarchy`, which the site's vocabulary decides and no patient.
+    """
+    import pyarrow.compute as pc
+
+    plan = plan_of(study)
+    with space_watched(timeline.folder), timeline.connect() as connection:
+        if hierarchy := hierarchy_statement(plan):
+            check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
+        statement = cohort_statement(plan, key)
+        answer = connection.table(statement.text, statement.parameters)
+    kept = answer.filter(pc.equal(answer["fate"], "kept"))
+    if plan.outcome.kind == "numeric":
+        return Size(events=0, others=_patients(kept))
+    events = _patients(kept.filter(pc.greater(kept[_label(plan)], 0)))
+    return Size(events=events, others=_patients(kept) - events)
+
+
 def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients: Path | None = None) -> FrozenCohort:
     """Write the study's rows to `folder/rows.arrow`, and whose they are into the folder `patients`, which no workload may
     see. Same study, timeline and key: same bytes. Done twice is once.

@@ -57,6 +57,15 @@ def suppress_pair(rows: int, events: int, threshold: int) -> tuple[Count, Count]
     return shown, suppress(events, threshold)
 
 
+def suppress_noised(events: int, others: int, threshold: int) -> tuple[Count, Count]:
+    """Patients, and those with the event among them, of two numbers that carry noise: how many have it, and how many not.
+
+    All that is done here is done to what the noise has made of the numbers: it tells of no patient more than they do.
+    """
+    events = max(events, 0)
+    return suppress_pair(events + max(others, 0), events, threshold)
+
+
 def told(reason: ReasonCode) -> ReasonCode:
     """The reason as it may leave: an empty cohort reads as one that is too small. Were the two apart, a cohort of one
     described person would tell whether that person is here."""

@@ -123,6 +123,7 @@ def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
             study_digest=study.digest,
             site=site,
             researcher=study.researcher,
+            asks=study.asks,
         ),
         study=study_of(study.study),
     )

@@ -12,13 +12,14 @@ from rapha.hub.routing import Route, route
 from rapha.hub.store.changes import Change
 from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
 from rapha.records.record import SiteId
-from rapha.records.site import Approval, Denial, SiteProfile
+from rapha.records.site import Answered, Approval, Asks, Denial, SiteProfile
 from rapha.records.study import Study
 from rapha.records.wire import Feasible, Pending
 
 
-def submit(change: Change, study: Study, researcher: str, key: str | None = None) -> StudyRow:
-    """Take a study in and route it: it is recruiting when this returns, or refused with the reason.
+def submit(change: Change, study: Study, researcher: str, key: str | None = None, asks: Asks = "training") -> StudyRow:
+    """Take a study in and route it: it is recruiting when this returns, or asking for feasibility alone, or refused with the
+    reason.
 
     `key`: the same study of the same researcher under the same key is the same one, so a lost answer loses nothing.
 
@@ -27,7 +28,7 @@ def submit(change: Change, study: Study, researcher: str, key: str | None = None
     """
     study_id = f"s-{digest(f'{researcher} {key}'.encode())[7:23] if key else secrets.token_hex(8)}"
     if (known := change.session.get(StudyRow, study_id)) is not None:
-        if (known.researcher, known.digest) != (researcher, study.digest):
+        if (known.researcher, known.digest, known.asks) != (researcher, study.digest, asks):
             raise Conflict("another study was handed in under this key: hand each in under its own")
         return known
     row = StudyRow(
@@ -37,13 +38,15 @@ def submit(change: Change, study: Study, researcher: str, key: str | None = None
         study=study.as_bytes(),
         researcher=researcher,
         state="submitted",
+        asks=asks,
         created_at=change.at,
     )
     change.session.add(row)
     change.session.flush()
     change.tell("study.submitted", f"researcher:{researcher}", study_id=row.id, facts={"study": study.study})
     enrolled = change.session.scalars(select(SiteRow)).all()
-    routed = route(study, [site.id for site in enrolled], profiles(change.session))
+    at_least = study.sites.at_least if asks == "training" else 1
+    routed = route(study, [site.id for site in enrolled], profiles(change.session), at_least)
     _send_out(change, row, routed)
     return row
 
@@ -54,7 +57,12 @@ def _send_out(change: Change, study: StudyRow, routed: Route) -> None:
         study.reason = f"{routed.refusal}: {routed.detail}"
         change.move(study, "refused", "hub", {"reason": routed.refusal, **left_out})
         return
-    change.move(study, "recruiting", "hub", {"sites": " ".join(routed.sites), **left_out})
+    change.move(
+        study,
+        "recruiting" if study.asks == "training" else "asking",
+        "hub",
+        {"sites": " ".join(routed.sites), **left_out},
+    )
     for site in routed.sites:
         change.session.add(
             DispatchRow(id=f"d-{secrets.token_hex(8)}", study_id=study.id, site=site, state="offered", stopped=False)
@@ -87,7 +95,7 @@ def feasible(change: Change, site: SiteId, answer: Feasible) -> None:
     Raises:
         NotPermitted: no such dispatch of this site.
     """
-    row = own_dispatch(change.session, site, answer.dispatch)
+    row = own_dispatch(change.session, site, answer.dispatch, "training")
     if row.state in ("offered", "pending") and row.feasible != answer.as_bytes():
         row.feasible = answer.as_bytes()
         facts = {"patients": str(answer.patients)}
@@ -101,7 +109,7 @@ def pending(change: Change, site: SiteId, answer: Pending) -> None:
         NotPermitted: no such dispatch of this site.
         Conflict: it is decided already.
     """
-    row = own_dispatch(change.session, site, answer.dispatch)
+    row = own_dispatch(change.session, site, answer.dispatch, "training")
     if row.state != "pending":
         change.move(row, "pending", f"node:{site}")
 
@@ -113,7 +121,7 @@ def approve(change: Change, site: SiteId, approval: Approval) -> str:
         NotPermitted: no such dispatch of this site, or the approval is in another site's name.
         Conflict: it is for another study digest, or the dispatch was decided otherwise.
     """
-    row = own_dispatch(change.session, site, approval.dispatch)
+    row = own_dispatch(change.session, site, approval.dispatch, "training")
     _check_decision(change.session, site, row, approval)
     if row.decision == approval.as_bytes():
         return row.study_id
@@ -142,15 +150,35 @@ def deny(change: Change, site: SiteId, denial: Denial) -> str:
     return row.study_id
 
 
-def own_dispatch(session: Session, site: SiteId, dispatch: str) -> DispatchRow:
-    """A dispatch of this site.
+def answered(change: Change, site: SiteId, answer: Answered) -> str:
+    """How many there would be, where that alone was asked; gives the study's id. The same twice is the same as once.
+
+    Raises:
+        NotPermitted: no such dispatch of this site, or the answer is in another site's name.
+        Conflict: it is for another study digest, was answered otherwise, or asks for training.
+    """
+    row = own_dispatch(change.session, site, answer.dispatch, "feasibility")
+    _check_decision(change.session, site, row, answer)
+    if row.decision == answer.as_bytes():
+        return row.study_id
+    row.decision = answer.as_bytes()
+    facts = {"patients": str(answer.patients), "events": str(answer.events)}
+    change.move(row, "answered", f"node:{site}", facts)
+    return row.study_id
+
+
+def own_dispatch(session: Session, site: SiteId, dispatch: str, asks: Asks | None = None) -> DispatchRow:
+    """A dispatch of this site, that asks for this where it is said.
 
     Raises:
         NotPermitted: there is none of that id, or it is another site's; it is not said which.
+        Conflict: it asks for something else.
     """
     row = session.get(DispatchRow, dispatch)
     if row is None or row.site != site:
         raise NotPermitted(f"{site} has no dispatch {dispatch}")
+    if asks and (other := session.get_one(StudyRow, row.study_id).asks) != asks:
+        raise Conflict(f"dispatch {dispatch} asks for {other}: this answers another question")
     return row
 
 
@@ -161,7 +189,7 @@ def withdraw_tasks(change: Change, dispatch: DispatchRow) -> None:
         change.move(task, "withdrawn", "hub")
 
 
-def _check_decision(session: Session, site: SiteId, row: DispatchRow, decision: Approval | Denial) -> None:
+def _check_decision(session: Session, site: SiteId, row: DispatchRow, decision: Approval | Denial | Answered) -> None:
     if decision.site != site:
         raise NotPermitted(f"this decision is in the name of {decision.site}, sent by {site}")
     study = session.get_one(StudyRow, row.study_id)

@@ -1,5 +1,6 @@
 """What happens next to a study, given where it stands. A rule: no clock, no store, no blobs.
 
+    asking       every site answered                         -> conclude
     recruiting   every site answered, enough said yes        -> open round 0 (prepare)
                  so many said no that the quorum is lost     -> refuse
     preparing    round 0 settled                             -> close it (merge statistics), open round 1
@@ -90,6 +91,11 @@ class Complete:
 
 
 @dataclass(frozen=True)
+class Conclude:
+    """Every site has said how many, or that it does not say."""
+
+
+@dataclass(frozen=True)
 class End:
     """The study is over without a result."""
 
@@ -97,12 +103,14 @@ class End:
     reason: str
 
 
-Action = Wait | OpenRound | CloseRound | Complete | End
+Action = Wait | OpenRound | CloseRound | Complete | Conclude | End
 
 
 def next_step(standing: Standing) -> Action:
     """The one next thing to do. Called again after each, until it says Wait."""
     match standing.state:
+        case "asking":
+            return Wait() if any(site.state in UNDECIDED for site in standing.sites) else Conclude()
         case "recruiting":
             return _recruiting(standing)
         case "preparing" | "training" | "releasing":

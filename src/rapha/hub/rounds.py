@@ -15,7 +15,7 @@ from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import Signer, account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.pooling import mean_scores
-from rapha.hub.progress import OPEN, CloseRound, Complete, End, OpenRound, Wait, next_step
+from rapha.hub.progress import OPEN, CloseRound, Complete, Conclude, End, OpenRound, Wait, next_step
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
@@ -94,7 +94,7 @@ class Rounds:
         with self._store.reading() as session:
             return list(session.scalars(select(StudyRow.id).where(StudyRow.state.not_in(FINAL["study"]))))
 
-    def _carry_out(self, study_id: str, action: OpenRound | CloseRound | Complete | End) -> None:
+    def _carry_out(self, study_id: str, action: OpenRound | CloseRound | Complete | Conclude | End) -> None:
         match action:
             case OpenRound():
                 with self._store.changing() as change:
@@ -103,6 +103,11 @@ class Rounds:
                 self._close_round(study_id, action.number)
             case Complete():
                 self._complete(study_id)
+            case Conclude():
+                with self._store.changing() as change:
+                    row = change.session.get_one(StudyRow, study_id)
+                    if row.state == "asking":  # else it was cancelled meanwhile
+                        _end(change, row, "answered", None, "hub")
             case End():
                 with self._store.changing() as change:
                     row = change.session.get_one(StudyRow, study_id)

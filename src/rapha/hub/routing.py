@@ -20,11 +20,12 @@ class Route:
     detail: str = ""
 
 
-def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]) -> Route:
+def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile], at_least: int | None = None) -> Route:
     """The sites that `sites.only` and the modalities admit, in order of their names.
 
     A site without a profile yet is asked: it decides itself. A concept that no profile lists is not worth asking for,
-    so the study is refused; but only when every admitted site has a profile, for what is not known may be there.
+    so the study is refused; but only when every admitted site has a profile, for what is not known may be there. It is
+    refused too where fewer can be asked than `at_least`; the study's own number, if not given.
     """
     named = study.sites.only or tuple(enrolled)
     by_site = {profile.site: profile for profile in profiles}
@@ -45,8 +46,9 @@ def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]
             "unknown-concept",
             f"no site lists a code of the concept {absent[0]}: too few patients have one, or it is coded otherwise",
         )
-    if len(sites) < study.sites.at_least:
-        detail = f"{study.sites.at_least} sites are asked for, {len(sites)} of this hub can be asked"
+    needed = study.sites.at_least if at_least is None else at_least
+    if len(sites) < needed:
+        detail = f"{needed} sites are asked for, {len(sites)} of this hub can be asked"
         return Route((), left_out, _commonest(left_out), detail)
     return Route(tuple(sites), left_out)
 

@@ -11,6 +11,7 @@ from rapha.hub.store.tables import DispatchRow, RoundRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import updates_of
 from rapha.records.record import StudyId
+from rapha.records.site import Answered
 from rapha.records.study import Study
 from rapha.records.task import Update
 from rapha.records.wire import DispatchStatus, Feasible, StudyStatus
@@ -64,12 +65,17 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
         reason=row.reason,
         round=min(newest, study.training.rounds),
         rounds=study.training.rounds,
+        asks=row.asks,
         dispatches=tuple(_dispatch_status(dispatch) for dispatch in dispatches),
     )
 
 
 def _dispatch_status(row: DispatchRow) -> DispatchStatus:
     feasible = Feasible.from_bytes(row.feasible).patients if row.feasible else None
+    events = None
+    if row.state == "answered" and row.decision:
+        answer = Answered.from_bytes(row.decision)
+        feasible, events = answer.patients, answer.events
     return DispatchStatus.model_validate(
-        {"site": row.site, "state": row.state, "feasible": feasible, "reason": row.reason}
+        {"site": row.site, "state": row.state, "feasible": feasible, "events": events, "reason": row.reason}
     )

@@ -48,7 +48,7 @@ class Approvals:
 
     def decide(self, dispatch: Dispatch, study: Study) -> Decision:
         """What the rules say of this study, now."""
-        return decide(self._request(dispatch, study), self.rules())
+        return decide(self.request(dispatch, study), self.rules())
 
     def approve(self, dispatch: Dispatch, decided_by: str, feasible: Count) -> Approval:
         """The site's yes, bound to the study's digest and the rules' digest."""
@@ -106,10 +106,11 @@ class Approvals:
         if entry.study.digest != task.study_digest:
             raise TrainingFailed("the task is of another study than the approved one", "study-changed")
         # 3. the approval is of that study, under the rules of this moment, which still permit it
-        request = self._request(entry.dispatch, entry.study)
+        request = self.request(entry.dispatch, entry.study)
         if refused := decide_again(request, self.rules(), entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)
         return entry.answer
 
-    def _request(self, dispatch: Dispatch, study: Study) -> Request:
+    def request(self, dispatch: Dispatch, study: Study) -> Request:
+        """What the rules are asked about a study."""
         return Request(study=study, researcher=dispatch.researcher, isolated=self._isolated, layers=self._layers)

@@ -1,5 +1,6 @@
 """The whole way of a study through this hospital, on one page.
 
+   question      consider()   only how many? a count with noise leaves, if the rules name who asks; `node/feasibility.py`
 3  feasibility   consider()   how many patients would it have here? a suppressed count leaves, with a yes and not before
 4  approve       consider()   the rules decide, or a steward signs; asked again before every task
 5  freeze        work()       the cohort's rows are written once; a commitment leaves
@@ -18,6 +19,7 @@ from rapha.egress.disclosure import suppress, told
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
 from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
+from rapha.node.feasibility import Questions
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
@@ -35,7 +37,7 @@ from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
 from rapha.records.record import DispatchId
 from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
-from rapha.records.site import Approval, Denial, Dispatch, SiteProfile
+from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics, declared_weights
@@ -57,6 +59,7 @@ class Journey:
         self._ledger = Ledger(home.ledger, clock)
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock)
         self._runs = Runs(home, line, register, backend)
+        self._questions = Questions(home, self._approvals, register, clock)
 
     def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:
         """Tell the hub what this site has, suppressed and rounded. Raises Unreachable: it stayed away for so long."""
@@ -75,6 +78,10 @@ class Journey:
             return
         if study.digest != dispatch.study_digest or entry.study != study:
             self._deny(dispatch, "study-changed")
+            return
+        if dispatch.asks == "feasibility":
+            answer = self._questions.answer(dispatch, study)
+            self._outbox.answer(answer) if isinstance(answer, Answered) else self._deny(dispatch, answer)
             return
         if over := self._ledger.refusal(study, self._approvals.rules()):
             self._deny(dispatch, over)

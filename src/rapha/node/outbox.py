@@ -16,7 +16,7 @@ from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.records.metrics import SiteMetrics
 from rapha.records.record import DispatchId
-from rapha.records.site import Approval, Denial, SiteProfile
+from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure, Update
 from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel
 
@@ -35,10 +35,11 @@ class Outbox:
         self._register.note("profile.sent", None, digest=profile.digest)
 
     def answer(
-        self, answer: Feasible | Pending | Approval | Denial, patience_seconds: float = PATIENCE_SECONDS
+        self, answer: Feasible | Pending | Answered | Approval | Denial, patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
         """The site's answer to an offer. A hub that is away longer than `patience_seconds` is an error."""
-        word = {Feasible: "feasible", Pending: "pending", Approval: "approval", Denial: "denial"}[type(answer)]
+        words = {Feasible: "feasible", Pending: "pending", Answered: "answered", Approval: "approval", Denial: "denial"}
+        word = words[type(answer)]
         self._register.note(f"{word}.leaving", answer.dispatch, digest=answer.digest)
         persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from rapha.errors import ConfigurationError, Conflict, DiskFull
 from rapha.records.lifecycle import check_move
 from rapha.records.record import DispatchId
 from rapha.records.release import RoundTrace
-from rapha.records.site import Approval, Denial, Dispatch
+from rapha.records.site import Answered, Approval, Denial, Dispatch
 from rapha.records.study import Study
 
 _SCHEMA = """
@@ -28,13 +29,18 @@ CREATE TABLE IF NOT EXISTS dispatch (
 CREATE TABLE IF NOT EXISTS trace (
   dispatch TEXT NOT NULL REFERENCES dispatch(id), round INTEGER NOT NULL, weights_in TEXT, weights_out TEXT NOT NULL,
   PRIMARY KEY (dispatch, round));
+CREATE TABLE IF NOT EXISTS question (
+  dispatch TEXT PRIMARY KEY REFERENCES dispatch(id), at TEXT NOT NULL, researcher TEXT NOT NULL, asked TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS event (
   number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, dispatch TEXT, facts TEXT NOT NULL);
 """
 
 
-def _answer(text: str) -> Approval | Denial:
-    record: type[Approval] | type[Denial] = Denial if '"reason"' in text else Approval
+Answer = Approval | Denial | Answered
+
+
+def _answer(text: str) -> Answer:
+    record: type[Answer] = Denial if '"reason"' in text else Answered if '"events"' in text else Approval
     return record.from_bytes(text.encode())
 
 
@@ -52,7 +58,7 @@ class Entry(NamedTuple):
     dispatch: Dispatch
     study: Study
     state: str
-    answer: Approval | Denial | None
+    answer: Answer | None
     cohort: str | None
 
 
@@ -86,28 +92,45 @@ class Register:
         return list(self._entries("WHERE state = ? ORDER BY rowid", (state,)))
 
     def unsent(self) -> list[Entry]:
-        """Every approval and denial of which it is not known that the hub has it, oldest first."""
-        told = "SELECT dispatch FROM event WHERE event IN (?, ?, ?) AND dispatch IS NOT NULL"
-        where = f"WHERE answer IS NOT NULL AND state IN ('approved', 'denied') AND id NOT IN ({told}) ORDER BY rowid"
-        return list(self._entries(where, ("approval.sent", "denial.sent", "answer.not-taken")))
+        """Every approval, denial and count of which it is not known that the hub has it, oldest first."""
+        told = "SELECT dispatch FROM event WHERE event IN (?, ?, ?, ?) AND dispatch IS NOT NULL"
+        where = f"WHERE answer IS NOT NULL AND state IN ('approved', 'denied', 'answered') AND id NOT IN ({told}) ORDER BY rowid"
+        return list(self._entries(where, ("approval.sent", "denial.sent", "answered.sent", "answer.not-taken")))
 
-    def move(
-        self, dispatch: DispatchId | str, target: str, answer: Approval | Denial | None = None, **facts: str
-    ) -> None:
+    def move(self, dispatch: DispatchId | str, target: str, answer: Answer | None = None, **facts: str) -> None:
         """Change the state, with its audit event.
 
         Raises:
             Conflict: the table of lifecycle.py has no such move, or the dispatch is unknown.
         """
         with self._transaction() as db:
-            row = db.execute("SELECT state FROM dispatch WHERE id = ?", (dispatch,)).fetchone()
-            if row is None:
-                raise Conflict(f"no dispatch {dispatch} here; `rapha node pending` lists those that wait")
-            step = check_move("dispatch", row[0], target)
-            db.execute("UPDATE dispatch SET state = ? WHERE id = ?", (target, dispatch))
-            if answer is not None:
-                db.execute("UPDATE dispatch SET answer = ? WHERE id = ?", (answer.as_bytes().decode(), dispatch))
-            self._event(db, step.event, dispatch, facts)
+            self._move(db, dispatch, target, answer, facts)
+
+    def keep_answer(self, answer: Answered, researcher: str, asked: str) -> None:
+        """Keep what is answered to a question before it leaves, and that it was asked; `asked` names the question itself.
+
+        Raises:
+            Conflict: the dispatch is unknown, or was answered already.
+        """
+        with self._transaction() as db:
+            row = (answer.dispatch, stamp(answer.at), researcher, asked)
+            db.execute("INSERT INTO question (dispatch, at, researcher, asked) VALUES (?, ?, ?, ?)", row)
+            facts = {"researcher": researcher, "patients": str(answer.patients), "events": str(answer.events)}
+            self._move(db, answer.dispatch, "answered", answer, facts)
+
+    def questions(self, researcher: str, since: datetime) -> tuple[int, int]:
+        """How many questions of this researcher were answered since then; and how many in all of everybody's, each once."""
+        with self._transaction() as db:
+            query = "SELECT count(*) FROM question WHERE researcher = ? AND at >= ?"
+            lately = db.execute(query, (researcher, stamp(since))).fetchone()[0]
+            return lately, db.execute("SELECT count(DISTINCT asked) FROM question").fetchone()[0]
+
+    def answer_to(self, asked: str) -> Answered | None:
+        """What this question was answered when it was asked first, or None where it never was."""
+        query = "SELECT answer FROM question JOIN dispatch ON id = question.dispatch WHERE asked = ? ORDER BY question.rowid"
+        with self._transaction() as db:
+            row = db.execute(query, (asked,)).fetchone()
+        return Answered.from_bytes(row[0].encode()) if row else None
 
     def keep_cohort(self, dispatch: DispatchId, cohort: str) -> None:
         """Keep the frozen cohort's private facts (salt, digest, counts), as JSON."""
@@ -153,6 +176,16 @@ class Register:
                 _answer(answer) if answer else None,
                 cohort,
             )
+
+    def _move(self, db: _Connection, dispatch: str, target: str, answer: Answer | None, facts: dict[str, str]) -> None:
+        row = db.execute("SELECT state FROM dispatch WHERE id = ?", (dispatch,)).fetchone()
+        if row is None:
+            raise Conflict(f"no dispatch {dispatch} here; `rapha node pending` lists those that wait")
+        step = check_move("dispatch", row[0], target)
+        db.execute("UPDATE dispatch SET state = ? WHERE id = ?", (target, dispatch))
+        if answer is not None:
+            db.execute("UPDATE dispatch SET answer = ? WHERE id = ?", (answer.as_bytes().decode(), dispatch))
+        self._event(db, step.event, dispatch, facts)
 
     def _event(self, db: _Connection, event: str, dispatch: str | None, facts: dict[str, str]) -> None:
         row = (stamp(self._clock()), event, dispatch, json.dumps(facts, sort_keys=True))

@@ -64,6 +64,11 @@ SENTENCES: dict[ReasonCode, str] = {
     "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
     "it does not leave twice. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
+    "feasibility-not-offered": "The hospital's rules let nobody ask for counts without a study (`feasibility`). Read its profile, "
+    "submit the study, or ask the steward.",
+    "asked-too-often": "The hospital has answered as many questions as its rules allow for a day. Ask again tomorrow.",
+    "answers-used-up": "The hospital has given as many counts as its rules allow for ever. Read its profile, submit the study, or "
+    "ask the steward.",
     "disk-full": "The disk is full. Free some space in the folder named in the log; the work goes on by itself.",
     "hub-unreachable": "The hub did not answer. The node tries again by itself; check the network if it lasts.",
     "deadline": "The site did not answer before the round's deadline. Raise `training.deadline_minutes`, or look "

@@ -107,12 +107,21 @@ class PrivacyBudget(Record):
         )
 
 
+class Feasibility(Record):
+    """Who may ask for counts without a study: by name, each so often a day, and all together so often for ever."""
+
+    researchers: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    a_day: Annotated[int, Field(ge=1, le=1000)]
+    in_all: Annotated[int, Field(ge=1, le=1000)]
+
+
 class SiteRules(Record):
     """A study is permitted when every line below holds of it; it runs without a person only under a rule of `approve`.
 
     `purposes` are GA4GH Data Use Ontology codes, compared letter by letter: a broad code does not imply a narrow one.
     `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
+    Without `feasibility` nobody is told a count before a yes to a study.
     """
 
     modalities: tuple[Modality, ...]
@@ -122,6 +131,7 @@ class SiteRules(Record):
     minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
     sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
     privacy: PrivacyBudget | None = None
+    feasibility: Feasibility | None = None
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -131,9 +141,11 @@ class SiteRules(Record):
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rules without a budget keep the digest that they had before there could be one."""
+        """Rules without a budget, or without feasibility, keep the digest that they had before there could be one."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key != "privacy" or value is not None}
+        return {
+            key: value for key, value in written.items() if key not in ("privacy", "feasibility") or value is not None
+        }
 
     @property
     def isolation_required(self) -> bool:

@@ -15,7 +15,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rapha.errors import ConfigurationError
-from rapha.policy.rules import AutomaticRule, SiteRules
+from rapha.policy.rules import AutomaticRule, Feasibility, PrivacyBudget, SiteRules
+from rapha.records.record import Record
 
 MAX_BYTES = 256 * 1024
 MAX_TOLD = 10
@@ -91,7 +92,7 @@ def _sentence(tree: CommentedMap, mistake: ErrorDetails, name: str) -> str:
     key = ".".join(str(step) for step in path)
     match mistake["type"]:
         case "extra_forbidden":
-            words = list((SiteRules if len(path) == 1 else AutomaticRule).model_fields)
+            words = list(_record_at(path).model_fields)
             return f"{where}: unknown key `{str(path[-1])[:60]}`; {_nearest(str(path[-1]), words)}"
         case "missing":
             return f"{where}: the key `{key}` is missing; nothing is permitted by leaving it out"
@@ -103,6 +104,14 @@ def _sentence(tree: CommentedMap, mistake: ErrorDetails, name: str) -> str:
             return f"{where}: {key}: `{str(value)[:60]}` is not {form}"
         case _:
             return f"{where}: {key + ': ' if key else ''}{mistake['msg']}"
+
+
+def _record_at(path: list[int | str]) -> type[Record]:
+    """The record that has the last step of `path` as a key, or should have."""
+    if len(path) == 1:
+        return SiteRules
+    inner: dict[int | str, type[Record]] = {"privacy": PrivacyBudget, "feasibility": Feasibility}
+    return inner.get(path[0], AutomaticRule)
 
 
 def _nearest(word: str, words: list[str]) -> str:

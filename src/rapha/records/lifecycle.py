@@ -21,6 +21,8 @@ class Move(NamedTuple):
 STUDY: tuple[Move, ...] = (
     Move("submitted", "recruiting", "hub", "study.routed"),
     Move("submitted", "refused", "hub", "study.refused"),
+    Move("submitted", "asking", "hub", "study.asked"),
+    Move("asking", "answered", "hub", "study.answered"),
     Move("recruiting", "preparing", "hub", "study.recruited"),
     Move("recruiting", "refused", "hub", "study.refused"),
     Move("preparing", "training", "hub", "study.prepared"),
@@ -30,6 +32,7 @@ STUDY: tuple[Move, ...] = (
     Move("training", "failed", "hub", "study.failed"),
     Move("releasing", "failed", "hub", "study.failed"),
     Move("submitted", "cancelled", "researcher", "study.cancelled"),
+    Move("asking", "cancelled", "researcher", "study.cancelled"),
     Move("recruiting", "cancelled", "researcher", "study.cancelled"),
     Move("preparing", "cancelled", "researcher", "study.cancelled"),
     Move("training", "cancelled", "researcher", "study.cancelled"),
@@ -43,6 +46,7 @@ STUDY: tuple[Move, ...] = (
     Move("paused", "cancelled", "researcher", "study.cancelled"),
 )
 DISPATCH: tuple[Move, ...] = (
+    Move("offered", "answered", "node", "dispatch.answered"),
     Move("offered", "pending", "node", "dispatch.pending"),
     Move("offered", "approved", "node", "dispatch.approved"),
     Move("offered", "denied", "node", "dispatch.denied"),

@@ -1,9 +1,9 @@
 """A hospital: what it says it has, what it was asked, what it decided."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.dense import Modality
 from rapha.records.metrics import Count
@@ -74,6 +74,10 @@ class SiteProfile(Record):
     version: str
 
 
+Asks = Literal["training", "feasibility"]
+"""What is asked of a site: to learn from its patients, or only how many there would be."""
+
+
 class Dispatch(Record):
     """One study on its way to one site."""
 
@@ -82,6 +86,13 @@ class Dispatch(Record):
     study_digest: Digest
     site: SiteId
     researcher: Annotated[str, Field(min_length=1, max_length=120)]
+    asks: Asks = "training"
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A dispatch that asks for training is written as it was before there was anything else to ask."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "asks" or value != "training"}
 
 
 class Approval(Record):
@@ -104,4 +115,19 @@ class Denial(Record):
     site: SiteId
     policy_digest: Digest
     reason: ReasonCode
+    at: datetime
+
+
+class Answered(Record):
+    """How many patients a study would have here, and how many of them with the outcome: with noise, suppressed and rounded.
+
+    An unknown concept, nobody and too few are one and the same: `below`.
+    """
+
+    dispatch: DispatchId
+    study_digest: Digest
+    site: SiteId
+    policy_digest: Digest
+    patients: Count
+    events: Count
     at: datetime

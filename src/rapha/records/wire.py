@@ -9,7 +9,7 @@ from rapha.records.metrics import Count
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId
 from rapha.records.release import ReasonCode, Release
-from rapha.records.site import Dispatch
+from rapha.records.site import Asks, Dispatch
 from rapha.records.study import Study
 from rapha.records.task import Task, Update
 
@@ -105,9 +105,12 @@ class Submitted(Record):
 
 
 class DispatchStatus(Record):
+    """`feasible`: how many patients there would be; `events`: how many of them with the outcome, where that alone was asked."""
+
     site: SiteId
     state: str
     feasible: Count | None = None
+    events: Count | None = None
     reason: ReasonCode | None = None
 
 
@@ -120,6 +123,7 @@ class StudyStatus(Record):
     reason: str | None = None
     round: int
     rounds: int
+    asks: Asks = "training"
     dispatches: tuple[DispatchStatus, ...]
 
 

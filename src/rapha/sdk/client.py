@@ -4,6 +4,7 @@
 """
 
 import ipaddress
+import math
 import random
 import secrets
 import ssl
@@ -89,11 +90,19 @@ class Client:
 
         Asked again a little later where no answer came: under the same key, so that it is handed in once.
         """
+        return self._hand_in("/studies", study)
+
+    def ask(self, study: Study | Path | str) -> Submitted:
+        """Ask the hospitals how many patients a study would have, and train nothing; as `submit`. `watch` tells when they
+        answer, `status` what."""
+        return self._hand_in("/feasibility", study)
+
+    def _hand_in(self, path: str, study: Study | Path | str) -> Submitted:
         whole = study if isinstance(study, Study) else read_study(study)
         headers = {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16)}
         for attempt in range(SUBMIT_TRIES):
             try:
-                answer = self._ask("POST", "/studies", content=whole.as_bytes(), headers=headers)
+                answer = self._ask("POST", path, content=whole.as_bytes(), headers=headers)
                 break
             except Unreachable:
                 if attempt + 1 == SUBMIT_TRIES:
@@ -135,15 +144,15 @@ class Client:
         answer = self._ask("GET", f"/studies/{_part(study_id)}/events", params=params)
         return self._read(tuple[Event, ...], answer)
 
-    def watch(self, study_id: str, *, after: int = 0) -> Iterator[Event]:
-        """The events of a study as they happen, from its first to its last.
+    def watch(self, study_id: str, *, after: int = 0, for_seconds: float = math.inf) -> Iterator[Event]:
+        """The events of a study as they happen, from its first to its last; or those of the next `for_seconds`.
 
         A hub that is away for less than some three minutes is waited for, and no event is lost or given twice.
         """
-        unanswered = 0
-        while True:
+        unanswered, until = 0, time.monotonic() + for_seconds
+        while (left := until - time.monotonic()) > 0:
             try:
-                events = self.events(study_id, after=after, wait_seconds=WAIT_SECONDS)
+                events = self.events(study_id, after=after, wait_seconds=math.ceil(min(WAIT_SECONDS, left)))
             except Unreachable:
                 unanswered += 1
                 if unanswered > PATIENCE:

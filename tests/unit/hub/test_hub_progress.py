@@ -7,6 +7,7 @@ import pytest
 from rapha.hub.progress import (
     CloseRound,
     Complete,
+    Conclude,
     End,
     OpenRound,
     RoundStanding,
@@ -55,6 +56,10 @@ THREE = BOTH + ", west approved"
             CloseRound(1),
         ),
         (standing("training", THREE, turn(1, "train", "north done, south queued, west failed")), Wait(DEADLINE)),
+        (standing("asking", "north answered, south offered"), Wait()),
+        (standing("asking", "north answered, south denied"), Conclude()),
+        (standing("asking", "north denied, south denied"), Conclude()),
+        (standing("answered", "north answered, south answered"), Wait()),
         (standing("completed", BOTH), Wait()),
         (standing("cancelled", BOTH), Wait()),
     ],

@@ -53,8 +53,8 @@ def test_a_move_is_there_once_and_names_its_noun_in_its_event(noun: Noun) -> Non
 
 def test_the_ends_are_those_that_others_rely_on() -> None:
     assert {
-        "study": {"completed", "failed", "cancelled", "refused"},
-        "dispatch": {"released", "denied", "failed", "withdrawn"},
+        "study": {"answered", "completed", "failed", "cancelled", "refused"},
+        "dispatch": {"answered", "released", "denied", "failed", "withdrawn"},
         "task": {"done", "failed", "missed", "withdrawn"},
     } == FINAL
 

@@ -13,7 +13,7 @@ from rapha.hub.api.errors import PROBLEMS
 from rapha.hub.assignments import acknowledge_stops, next_assignment
 from rapha.proof import keys
 from rapha.records.record import SiteId
-from rapha.records.site import Approval, Denial, SiteProfile
+from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure
 from rapha.records.wire import Assignment, Enrolled, Enrolment, Feasible, Pending, Poll, ReleaseParcel, UpdateParcel
 
@@ -85,6 +85,15 @@ def denial(hub: TheHub, site: Site, dispatch: str, answer: Denial) -> None:
     _check_same(dispatch, answer.dispatch)
     with hub.store.changing() as change:
         study = dispatches.deny(change, site, answer)
+    hub.conductor.nudge(study)
+
+
+@router.post("/dispatches/{dispatch}/answered", status_code=204)
+def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
+    """How many patients there would be, where that alone was asked."""
+    _check_same(dispatch, answer.dispatch)
+    with hub.store.changing() as change:
+        study = dispatches.answered(change, site, answer)
     hub.conductor.nudge(study)
 
 

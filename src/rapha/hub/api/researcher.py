@@ -49,6 +49,24 @@ def submit(
     return submitted
 
 
+@router.post("/feasibility", status_code=201)
+def feasibility(
+    hub: TheHub,
+    researcher: Writer,
+    study: Study,
+    idempotency_key: Annotated[str | None, Header(min_length=16, max_length=64)] = None,
+) -> Submitted:
+    """Ask the sites how many patients a study would have, and train nothing. Its status has their answers.
+
+    Under an `Idempotency-Key` of one's own choice the same again is the same as once.
+    """
+    with hub.store.changing() as change:
+        row = dispatches.submit(change, study, researcher.name, idempotency_key, "feasibility")
+        submitted = Submitted(study_id=StudyId(row.id), study_digest=row.digest)
+    hub.conductor.nudge(submitted.study_id)
+    return submitted
+
+
 @router.get("/studies")
 def studies(hub: TheHub, researcher: Reader) -> list[StudyStatus]:
     """One's own studies, newest first."""

@@ -60,7 +60,7 @@ class TokenRow(Table):
 
 class StudyRow(Table):
     """`study` is the canonical bytes whose digest everyone approves. `delivery` the Delivery, once completed.
-    `paused_from`: the state to which a paused study returns."""
+    `paused_from`: the state to which a paused study returns. `asks`: training, or feasibility alone."""
 
     __tablename__ = "studies"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -71,6 +71,7 @@ class StudyRow(Table):
     state: Mapped[str]
     reason: Mapped[str | None]
     paused_from: Mapped[str | None]
+    asks: Mapped[str]
     created_at: Mapped[datetime]
     delivery: Mapped[bytes | None]
 

@@ -1,0 +1,70 @@
+"""How many patients would a study have here? Answered by the rules alone, with noise, and so often and no more.
+
+docs/adr/0014-counts-without-a-yes.md says why noise. The answer is kept before it leaves: a crash, or a hub that lost it, gets
+the same numbers again, and not another draw of the noise that could be averaged with the first.
+"""
+
+import threading
+from datetime import timedelta
+
+from rapha.canonical import digest
+from rapha.clock import Clock
+from rapha.cohort.engine import size
+from rapha.egress.disclosure import suppress_noised
+from rapha.egress.noise import gaussian
+from rapha.errors import CohortRefused
+from rapha.node.approvals import Approvals
+from rapha.node.configuration import Home
+from rapha.node.register import Register
+from rapha.policy.feasibility import Asked, refusal
+from rapha.records.metrics import Count
+from rapha.records.release import ReasonCode
+from rapha.records.site import Answered, Dispatch
+from rapha.records.study import Study
+from rapha.timeline.reader import Timeline, open_timeline
+
+A_DAY = timedelta(days=1)
+
+
+class Questions:
+    """One question at a time: what the rules allow for a day cannot be passed by asking twice at once."""
+
+    def __init__(self, home: Home, approvals: Approvals, register: Register, clock: Clock) -> None:
+        self._home, self._approvals, self._register, self._clock = home, approvals, register, clock
+        self._one_at_a_time = threading.Lock()
+
+    def answer(self, dispatch: Dispatch, study: Study) -> Answered | ReasonCode:
+        """The answer, kept; or the reason why there is none. Numbered, so that an auditor can tick it off."""
+        with self._one_at_a_time:
+            now, rules = self._clock(), self._approvals.rules()
+            timeline = open_timeline(self._home.timeline)
+            # 1. The same question on the same timeline is one question: it has one answer.
+            asked = digest(f"{study.digest} {timeline.digest}".encode())
+            before = self._register.answer_to(asked)
+            # 2. The rules name the researcher, and have an answer left for them.
+            today, in_all = self._register.questions(dispatch.researcher, now - A_DAY)
+            standing = Asked(today=today, in_all=in_all, before=before is not None)
+            if reason := refusal(self._approvals.request(dispatch, study), rules, standing):
+                return reason
+            # 3. Patients are counted, the noise is added, and what is small is suppressed.
+            try:
+                patients, events = (before.patients, before.events) if before else self._counted(timeline, study)
+            except CohortRefused as refused:
+                return refused.reason  # type: ignore[return-value]
+            answer = Answered(
+                dispatch=dispatch.id,
+                study_digest=dispatch.study_digest,
+                site=self._home.configuration.site_id,
+                policy_digest=rules.digest,
+                patients=patients,
+                events=events,
+                at=now,
+            )
+            # 4. It is kept, and counted against the rules, before it leaves.
+            self._register.keep_answer(answer, dispatch.researcher, asked)
+            return answer
+
+    def _counted(self, timeline: Timeline, study: Study) -> tuple[Count, Count]:
+        """Patients and events as they may leave. The study may not ask for less than the site's minimum: the rules say so."""
+        exact = size(timeline, study, self._home.secret)
+        return suppress_noised(exact.events + gaussian(), exact.others + gaussian(), study.privacy.min_cohort)
