@@ -27,7 +27,7 @@ def show_profile(profile: "SiteProfile", find: str | None = None, *, every: bool
     shown = sorted(found, key=lambda line: -(line.patients.about or 0))[: None if every else MOST_LINES]
     table = Table("system", "code", "patients", "years", "values", "units", "known later", box=None, pad_edge=False)
     for line in shown:
-        table.add_row(*(Text(_plain(cell)) for cell in _cells(line)))
+        table.add_row(*(Text(plain(cell)) for cell in _cells(line)))
     console.print(table)
     if len(shown) < len(found):
         console.print(f"{len(found) - len(shown)} more codes: --all shows them, --find WORD those with a word")
@@ -66,6 +66,6 @@ def _groups(groups: "Iterable[Group]") -> str:
     return ", ".join(f"{each.group} {each.patients}" for each in groups) or "-"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A stranger's text without what could steer a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

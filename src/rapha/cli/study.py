@@ -7,6 +7,7 @@ import typer
 
 from rapha.cli.study_feasibility import feasibility
 from rapha.cli.study_import import app as import_app
+from rapha.cli.study_profiles import profiles
 from rapha.cli.study_rehearse import rehearse
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def check(file: StudyFile) -> None:
 
 app.command()(rehearse)
 app.command()(feasibility)
+app.command()(profiles)
 app.add_typer(import_app, name="import")
 
 

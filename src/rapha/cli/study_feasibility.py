@@ -80,17 +80,18 @@ def _answers(client: "Client", study_id: str, study: "Study | None") -> "Feasibi
 
 
 def _tell(answers: "Feasibility") -> None:
+    from rapha.cli.profile_table import plain
     from rapha.cli.study_events import reason_in_words
 
     if answers.reason:
-        typer.echo(f"{answers.study} was not asked: {reason_in_words(answers.reason)}")
+        typer.echo(plain(f"{answers.study} was not asked: {reason_in_words(answers.reason)}"))
         return
     table = Table(box=None, pad_edge=False)
     for name in ("hospital", "patients", "with the outcome"):
         table.add_column(name, no_wrap=True)
     table.add_column("")
     for site in answers.sites:
-        table.add_row(*(Text(cell) for cell in _cells(site)))
+        table.add_row(*(Text(plain(cell)) for cell in _cells(site)))
     Console().print(table)
     for reason in dict.fromkeys(site.reason for site in answers.sites if site.reason):
         typer.echo(f"  {reason_in_words(reason)}")
