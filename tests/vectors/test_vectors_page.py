@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import receipt_samples
 from browser import CheckingPage, browser
 
 from rapha.proof.page import receipt_page
 from rapha.proof.verify import judge
+from rapha.records.study import Study
 from rapha.sdk.folder import read_folder, read_keys
 
 pytestmark = pytest.mark.slow
@@ -188,3 +190,36 @@ def test_keys_that_cannot_be_read_give_no_verdict(page: CheckingPage, folder: Pa
     (folder / "receipts" / "keys.json").write_text('{"keys": [], "more": 1}')
     assert page.judge(folder) == {}
     assert page.sentence().startswith("NOT VERIFIED: keys.json is not a keys file")
+
+
+@pytest.mark.parametrize(
+    ("spent", "holds"),
+    [({}, True), ({"epsilon": 3.5}, False), ({"noise_multiplier": 0.0}, False), ({"delta": 2e-05}, False)],
+)
+def test_privacy_is_judged_as_in_python(
+    page: CheckingPage, tmp_path: Path, spent: dict[str, float], holds: bool
+) -> None:
+    """Reals of every size: they stand in statements as Python writes them."""
+    asked = {"epsilon": 3.0, "delta": 1e-05, "clip": 1.0, "sampling_rate": 0.01}
+    full = {**asked, "epsilon": 2.9375, "noise_multiplier": 123456789.125, "steps": 400, "mechanism": "dp-sgd"}
+
+    def private(parts: receipt_samples.Parts) -> None:
+        stated = json.loads(parts.files["study.json"])
+        ranges = {name: [1, 500] for name in (*stated["concepts"], "age", "sex") if name != "diabetes"}
+        stated["privacy"]["differential_privacy"] = {**asked, "ranges": ranges}
+        study = Study.model_validate(stated)
+        parts.files["study.json"] = study.as_bytes()
+        for site, release in parts.releases.items():
+            privacy = release.privacy.model_copy(update={**full, "accountant": "pld", "unit": "patient", **spent})
+            cohort = release.cohort.model_copy(update={"study_digest": study.digest})
+            changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort}
+            parts.releases[site] = release.model_copy(update=changes)
+        parts.aggregation = parts.aggregation.model_copy(update={"study_digest": study.digest})
+
+    folder = tmp_path / "folder"
+    for path, data in receipt_samples.folder(receipt_samples.Fault(NORTH, 10, before=private)).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    found = in_browser(page, folder)
+    assert found == in_python(folder)
+    assert (found[NORTH][0], len(found[NORTH][1])) == (("passed", 19) if holds else ("failed", 10))
