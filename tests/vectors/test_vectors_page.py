@@ -5,8 +5,10 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import receipt_faults
 import receipt_samples
 from browser import CheckingPage, browser
 
@@ -223,3 +225,31 @@ def test_privacy_is_judged_as_in_python(
     found = in_browser(page, folder)
     assert found == in_python(folder)
     assert (found[NORTH][0], len(found[NORTH][1])) == (("passed", 19) if holds else ("failed", 10))
+
+
+def _statement_changes() -> dict[str, Callable[[dict[str, Any]], None]]:
+    def cohort(value: dict[str, Any]) -> Any:
+        return value["predicate"]["buildDefinition"]["internalParameters"]["cohort"]
+
+    return {
+        "a count twice": lambda value: cohort(value)["patients"].update(about=1700, below=25),
+        "no count": lambda value: cohort(value)["patients"].update(about=None, below=None),
+        "one more word": lambda value: value["predicate"].update(more="a word"),
+        "another order": lambda value: value["subject"].reverse(),
+        "a file more": lambda value: value["subject"].append({**value["subject"][0], "name": "z"}),
+        "another builder": lambda value: value["predicate"]["runDetails"]["builder"].update(id="https://x"),
+        "another time": lambda value: value["predicate"]["runDetails"]["metadata"].update(finishedOn="2026-11-23"),
+    }
+
+
+@pytest.mark.parametrize("change", _statement_changes())
+def test_a_statement_that_is_not_understood_whole_fails_as_in_python(
+    page: CheckingPage, tmp_path: Path, change: str
+) -> None:
+    after = receipt_faults.restated(NORTH, "north", _statement_changes()[change])
+    for path, data in receipt_samples.folder(receipt_samples.Fault(NORTH, 8, after=after)).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    found = in_browser(page, tmp_path)
+    assert found == in_python(tmp_path)
+    assert (found[NORTH][0], len(found[NORTH][1])) == ("failed", 8)
