@@ -67,6 +67,7 @@ def test_no_changed_field_is_accepted() -> None:
         many = [value + 1, value - 1, -value, str(value)] if isinstance(value, int) else edits(value)
         cases += [(path, changed(whole, path, new)) for new in many]
     assert {path[0] for path, _ in cases} == set(whole)
+    cases = [(path, edited) for path, edited in cases if edited != whole]
     for where, edited in [*cases, (("more",), {**whole, "more": 1})]:
         accepted = True
         try:
@@ -79,7 +80,7 @@ def test_no_changed_field_is_accepted() -> None:
 def edits(text: str) -> list[str]:
     """Changed at four places, in capitals, longer and shorter."""
     places = {0, len(text) // 3, len(text) // 2, len(text) - 1}
-    return [*(other(text, at) for at in places), text.upper(), text + "00", text[:-2], text + "\n", ""]
+    return [*(other(text, at) for at in places), text[:2] + text[2:].upper(), text + "00", text[:-2], text + "\n", ""]
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,23 @@ def test_a_trie_shows_each_of_its_values_and_no_other(values: dict[bytes, bytes]
                 assert value_at(trie.root, another, branch) == values[another]
             except Unproven:
                 continue
+
+
+@pytest.mark.parametrize(
+    "values", [{b"\x12\x34": b"one"}, {b"\x12\x34": b"one", b"\x12\x35": b"two" * 20, b"\x12\x35\x77": b"3"}]
+)
+def test_the_branch_to_one_key_shows_nothing_of_another(values: dict[bytes, bytes]) -> None:
+    trie = Trie(values)
+    for key in values:
+        for absent in (b"\x12", b"\x02\x34", b"\x13\x34", b"\x12\x36", key + b"\x00", b"", key[:1] + b"\x44"):
+            with pytest.raises(Unproven):
+                value_at(trie.root, absent, trie.branch(key))
+            with pytest.raises(Unproven):
+                trie.branch(absent)
+
+
+@pytest.mark.parametrize("packed", ["2512", "4012", ""])
+def test_a_path_has_one_form(packed: str) -> None:
+    node = encode([bytes.fromhex(packed), b"value"])
+    with pytest.raises(Unproven, match="no path in its one form"):
+        value_at(keccak256(node), b"\x12", [node])
