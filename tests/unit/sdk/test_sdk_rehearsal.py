@@ -65,6 +65,19 @@ def test_the_command_tells_and_judges(tmp_path):
     assert "0 of 2 rehearsed sites could run made-up" in told.stderr and "Traceback" not in told.stderr
 
 
+def test_several_arrays_are_made_up_where_a_study_reads_them(study_of, tmp_path):
+    plain = study_of(rounds=1).as_json()
+    dense = [{"note": "hdl", "during": {"until": "index"}, "at_most": 200}]
+    dense += [{"image": "hdl", "during": {"until": "index"}, "shape": [8, 8], "spacing": [1, 1], "window": [0, 1]}]
+    model = {"architecture": "late-fusion", "note": {"buckets": 64}, "image": {"channels": [4]}}
+    study = Study.model_validate(
+        plain
+        | {"data": {"modalities": ["ehr", "text", "imaging"]}, "features": [*plain["features"], *dense], "model": model}
+    )
+    done = rehearse(study, profiles_for(study)[:1], tmp_path / "run")
+    assert done[0].ok, done[0].words
+
+
 def test_notes_are_made_up_where_a_study_reads_them(study_of, tmp_path):
     study = study_of(rounds=1)
     note = NoteFeature.model_validate({"of": "hdl", "during": {"until": "index"}, "at_most": 200})
