@@ -27,6 +27,7 @@ WRITTEN_BY_A_COMMAND = {
     "config.json",
     "metrics.json",
     "report.html",
+    "receipt.html",
     "keys.json",
     "receipts/",
     "receipts/keys.json",

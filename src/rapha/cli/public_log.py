@@ -1,4 +1,4 @@
-"""`rapha log fsck` and `rapha log show`: a public log's folder, read as any stranger could. No hub, no network."""
+"""`rapha log fsck`, `show`, `verify-anchor`: a public log's folder, read as any stranger could. No hub, no network."""
 
 import base64
 import hashlib
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rapha.proof.anchor.verify import Anchored
     from rapha.proof.checkpoint import Checkpoint
     from rapha.records.wire import TrustedKeys
 
@@ -56,6 +57,61 @@ def show(
     reader = TileReader(lambda path: read_log_file(folder, path), checkpoint.size)
     for index in range(max(0, checkpoint.size - last), checkpoint.size):
         typer.echo(f"{index:>8}  {_line_of(reader.entry(index))}")
+
+
+@app.command("verify-anchor")
+def verify_anchor(
+    proof: Annotated[
+        Path, typer.Argument(metavar="PROOF", help="The anchor's proof, a JSON file.", show_default=False)
+    ],
+    block_hash: Annotated[str, typer.Option(help="The block's hash, from a chain that you trust.", show_default=False)],
+    contract: Annotated[str, typer.Option(help="The address of the log's contract.", show_default=False)],
+    log: Annotated[
+        Path | None, typer.Option("--log", help="A copy of the log's folder: does it still hold that root?")
+    ] = None,
+) -> None:
+    """Check offline that a log's root stands on a chain, under one block hash that you trust. Ends with 11 if not.
+
+    Example: rapha log verify-anchor anchor.json --block-hash 0x6b0f... --contract 0x5fbd... --log /srv/hub/log
+    """
+    from rapha.proof.anchor.files import read_address, read_block_hash, read_proof
+    from rapha.proof.anchor.verify import check_anchor
+
+    shown = check_anchor(read_proof(_bytes_of(proof)), read_block_hash(block_hash), read_address(contract))
+    typer.echo(
+        f"{_plain(shown.origin)}: {shown.size} entries, root {shown.root.hex()}, anchored in block {shown.block}"
+    )
+    typer.echo(_still_holds(log, shown) if log else "not compared with a log: no folder was given (--log)")
+
+
+def _bytes_of(path: Path) -> bytes:
+    from rapha.errors import Unproven
+    from rapha.proof.anchor.files import MAX_PROOF_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_PROOF_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError):
+        raise Unproven(f"{path}: there is no such file") from None
+
+
+def _still_holds(folder: Path, shown: "Anchored") -> str:
+    """A sentence where the log in `folder` begins with the anchored one. Raises Unproven where it does not."""
+    from rapha.errors import Unproven
+    from rapha.hub.log_keeper import read_log_file
+    from rapha.proof.merkle import root
+    from rapha.proof.tiles import TileReader, check_whole
+
+    checkpoint = _checkpoint(folder)
+    if checkpoint.origin != shown.origin:
+        raise Unproven(f"{folder} is the log {checkpoint.origin}, and the anchor is of {shown.origin}")
+    if checkpoint.size < shown.size:
+        raise Unproven(f"{folder} has {checkpoint.size} entries, and {shown.size} were anchored: some were removed")
+    reader = TileReader(lambda path: read_log_file(folder, path), checkpoint.size)
+    check_whole(lambda path: read_log_file(folder, path), checkpoint.size, checkpoint.root)
+    if root(shown.size, reader.node) != shown.root:
+        raise Unproven(f"{folder} had another root at {shown.size} entries: it was rewritten after it was anchored")
+    return f"{folder}: its first {shown.size} of {checkpoint.size} entries are the ones that were anchored"
 
 
 def _checkpoint(folder: Path) -> "Checkpoint":

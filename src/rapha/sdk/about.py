@@ -1,4 +1,5 @@
-"""What a model folder says of itself: config.json for programs, README.md (a model card) for people, report.html."""
+"""What a model folder says of itself: config.json for programs, README.md (a model card) for people, report.html; and
+receipt.html, by which a browser checks it."""
 
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rapha import __version__
+from rapha.proof.page import PAGE_FILE, receipt_page
 from rapha.records.metrics import StudyMetrics
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights, feature_names, sequence_of
@@ -22,7 +24,7 @@ _TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regressi
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
-    """Write config, card and report into a folder that holds what the hub delivered; what was found in it.
+    """Write config, card, report and checking page into a folder that holds what the hub delivered; what was found in it.
 
     Raises:
         Unproven: the folder is not one.
@@ -31,6 +33,7 @@ def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
     (folder / CONFIG_FILE).write_text(json.dumps(config_of(found.study), indent=2) + "\n", encoding="utf-8")
     (folder / CARD_FILE).write_text(model_card(found.study, found.metrics), encoding="utf-8")
     (folder / REPORT_FILE).write_text(render(found), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(receipt_page(), encoding="utf-8")
     return found
 
 

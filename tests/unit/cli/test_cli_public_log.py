@@ -59,3 +59,54 @@ def test_entries_are_shown_by_key_and_digest(folder: Path) -> None:
     assert "14 bytes of another kind" in said("show", folder, "--last", "301")
     with pytest.raises(Unproven, match="no file checkpoint"):
         said("show", folder / "tile")
+
+
+def test_an_anchor_is_checked_and_compared_with_the_log(folder: Path, tmp_path: Path) -> None:
+    from small_chain import BLOCK, CONTRACT, anchored
+
+    from rapha.hub.log_keeper import read_log_file
+    from rapha.proof.merkle import root
+    from rapha.proof.tiles import TileReader
+
+    at_200 = root(200, TileReader(lambda path: read_log_file(folder, path), 301).node)
+    file = tmp_path / "anchor.json"
+
+    def asked(origin: str, size: int, hashed: bytes, *more: str | Path) -> str:
+        proof, block_hash = anchored(origin, size, hashed)
+        file.write_bytes(proof.as_bytes())
+        words = ("--block-hash", "0x" + block_hash.hex(), "--contract", CONTRACT.upper().replace("X", "x"))
+        return said("verify-anchor", file, *words, *more)
+
+    assert f"anchored in block {BLOCK}" in asked(ORIGIN, 200, at_200)
+    assert "its first 200 of 301 entries" in asked(ORIGIN, 200, at_200, "--log", folder)
+    with pytest.raises(Unproven, match="it was rewritten"):
+        asked(ORIGIN, 200, bytes(range(32)), "--log", folder)
+    with pytest.raises(Unproven, match="some were removed"):
+        asked(ORIGIN, 302, at_200, "--log", folder)
+    with pytest.raises(Unproven, match="and the anchor is of"):
+        asked("another", 200, at_200, "--log", folder)
+
+
+def test_what_is_no_anchor_is_said_in_a_sentence(tmp_path: Path) -> None:
+    from rapha.errors import ConfigurationError
+
+    good = ("--block-hash", "0x" + "00" * 32, "--contract", "0x" + "00" * 20)
+    file = tmp_path / "anchor.json"
+    with pytest.raises(Unproven, match="no such file"):
+        said("verify-anchor", file, *good)
+    file.write_text('{"format": "rapha-anchor-v2"}')
+    with pytest.raises(Unproven, match="not the proof of an anchor"):
+        said("verify-anchor", file, *good)
+    file.write_bytes(b"{" + b" " * (2 << 20))
+    with pytest.raises(Unproven, match="more than"):
+        said("verify-anchor", file, *good)
+    file.write_bytes(anchor_file())
+    for wrong in (("--block-hash", "0x12"), ("--contract", "a7")):
+        with pytest.raises(ConfigurationError, match="hex digits"):
+            said("verify-anchor", file, *good, *wrong)
+
+
+def anchor_file() -> bytes:
+    from small_chain import anchored
+
+    return anchored(ORIGIN, 7, bytes(range(32)))[0].as_bytes()

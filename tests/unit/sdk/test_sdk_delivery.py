@@ -33,7 +33,7 @@ def everything_in(folder: Path) -> set[str]:
 def test_the_folder_has_what_the_hub_listed_and_what_it_says_of_itself(tmp_path: Path) -> None:
     folder = client_of(FakeHub(DELIVERY, BLOBS)).fetch("st-1", tmp_path / "model")
     assert folder == tmp_path / "model"
-    assert everything_in(folder) == {*MADE, "config.json", "README.md", "report.html"}
+    assert everything_in(folder) == {*MADE, "config.json", "README.md", "report.html", "receipt.html"}
     assert all((folder / path).read_bytes() == data for path, data in MADE.items())
     assert everything_in(tmp_path) == {f"model/{path}" for path in everything_in(folder)}
     config = json.loads((folder / "config.json").read_text())
@@ -114,7 +114,7 @@ def test_other_bytes_than_announced_are_refused(tmp_path: Path, change: object, 
     [
         ["../outside"], ["metrics/../../outside"], ["/etc/outside"], ["a\\..\\outside"], [""], [".hidden"],
         ["study.json", "study.json"], ["metrics", "metrics/north.json"], ["config.json"], ["readme.md"],
-        ["report.html"],
+        ["report.html"], ["receipt.html"],
     ],
 )  # fmt: skip
 def test_a_path_that_is_not_in_the_folder_or_not_its_own_is_refused(paths: list[str]) -> None:

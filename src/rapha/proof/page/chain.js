@@ -1,0 +1,69 @@
+/** The hub's account of the rounds, held against what the hospitals signed themselves. As rapha/proof/chain.py. */
+import {Unproven} from "./checklist.js";
+
+export function checkRounds(aggregation) {
+  const rounds = aggregation.rounds, empty = rounds.find((one) => !Object.keys(one.updates).length);
+  if (!rounds.length || rounds.some((one, at) => one.round !== at)) throw new Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved");
+  if (empty) throw new Unproven(`round ${empty.round} took in no update at all`);
+  if (rounds.at(-1).weights_out !== aggregation.weights) throw new Unproven("the weights delivered are not those that came out of the last round");
+  return `rounds 0 to ${rounds.length - 1}`;
+}
+
+export function checkApprovals(aggregation, releases) {
+  if (!releases.length) throw new Unproven("no hospital's own receipt stands behind this: the hub's word is all there is");
+  const stranger = [...contributors(aggregation).keys()].sort().find((site) => !Object.hasOwn(aggregation.approvals, site));
+  if (stranger !== undefined) throw new Unproven(`${stranger} took part without an approval`);
+  for (const {site, approval} of releases) {
+    if (!Object.hasOwn(aggregation.approvals, site)) throw new Unproven(`${site} signed a receipt, but the hub names no approval of it`);
+    if (aggregation.approvals[site] !== approval) throw new Unproven(`the approval that ${site} signed is not the one that the hub names`);
+  }
+  return releases.map((release) => release.site).join(", ");
+}
+
+export function checkUpdates(aggregation, releases) {
+  let compared = 0;
+  for (const release of releases) {
+    const signed = new Map(release.rounds.map((trace) => [trace.round, trace.weights_out]));
+    for (const members of aggregation.rounds) {
+      if (!Object.hasOwn(members.updates, release.site)) continue;
+      if (members.updates[release.site] !== signed.get(members.round)) throw new Unproven(`round ${members.round}: what went in for ${release.site} is not what it signed`);
+      compared++;
+    }
+  }
+  return `${compared} updates compared`;
+}
+
+export function checkStarts(aggregation, releases) {
+  const given = new Map(aggregation.rounds.map((members) => [members.round + 1, members.weights_out])), last = aggregation.rounds.at(-1).round;
+  let compared = 0;
+  for (const release of releases) {
+    for (const trace of release.rounds) {
+      if (trace.round > last) throw new Unproven(`${release.site} signed a round ${trace.round}, which the hub does not know of`);
+      if (trace.weights_in !== (given.get(trace.round) ?? null)) throw new Unproven(`round ${trace.round}: ${release.site} did not start from the weights before it`);
+      compared++;
+    }
+  }
+  return `${compared} starts compared`;
+}
+
+/** What the comparison could not cover, in plain words. */
+export function gaps(aggregation, releases) {
+  const signed = new Set(releases.map((release) => release.site)), counted = contributors(aggregation);
+  const missing = [...counted].filter(([site]) => !signed.has(site)).sort()
+    .map(([site, rounds]) => `What ${site} signed: it took part in ${inWords(rounds)}, and no valid receipt of it is in this folder.`);
+  const late = releases.map((release) => [release.site, release.rounds.map((trace) => trace.round).filter((round) => !(counted.get(release.site) ?? []).includes(round))])
+    .filter(([, rounds]) => rounds.length)
+    .map(([site, rounds]) => `Why the update of ${site} was not counted in ${inWords(rounds)}, though ${site} signed one.`);
+  return [...missing, ...late];
+}
+
+/** Site -> the rounds that its update went into. */
+function contributors(aggregation) {
+  const found = new Map();
+  for (const members of aggregation.rounds) {
+    for (const site of Object.keys(members.updates)) found.set(site, [...(found.get(site) ?? []), members.round]);
+  }
+  return found;
+}
+
+const inWords = (rounds) => (rounds.length === 1 ? `round ${rounds[0]}` : `${rounds.length} rounds (${rounds[0]} to ${rounds.at(-1)})`);

@@ -1,0 +1,48 @@
+/** Step 10: the study is the one that was signed, and privacy as it asked. */
+import {digestOf} from "./bytes.js";
+import {Unproven} from "./checklist.js";
+import {readJson} from "./json.js";
+import {said} from "./stated.js";
+
+const UNREADABLE = `${said.STUDY_FILE} is signed, but is no study that this page can read`;
+
+/** {name, architecture, asked, release, digest}: of the study, what these steps need and no more. Throws Unproven. */
+export async function studyOf(bytes, claim) {
+  if (!bytes) throw new Unproven(`${said.STUDY_FILE} is not in this folder`);
+  const digest = await digestOf(bytes), stated = claim.stated;
+  if (digest !== stated.study_digest) throw new Unproven(`${said.STUDY_FILE} is ${digest}, signed was ${stated.study_digest}`);
+  if (claim.kind === "site" && (stated.cohort.study_digest !== digest || stated.cohort.site !== stated.site)) {
+    throw new Unproven("the cohort was frozen for another study, or by another hospital");
+  }
+  const study = readStudy(bytes);
+  if (study.name !== stated.study) throw new Unproven(`the receipt calls the study ${stated.study}, the study itself ${study.name}`);
+  if (claim.kind === "site" && stated.architecture !== study.architecture) throw new Unproven(`the receipt is of a ${stated.architecture}, the study asks for another architecture`);
+  return {...study, digest};
+}
+
+function readStudy(bytes) {
+  const value = readJson(bytes, UNREADABLE);
+  const study = {name: value?.study, architecture: value?.model?.architecture, asked: value?.privacy?.differential_privacy ?? null, release: value?.release};
+  const fine = typeof study.name === "string" && typeof study.architecture === "string" && Array.isArray(study.release)
+    && (study.asked === null || (typeof study.asked === "object" && real(study.asked.epsilon) && real(study.asked.delta)));
+  if (!fine) throw new Unproven(UNREADABLE);
+  return study;
+}
+
+const real = (value) => value !== null && value !== "" && Number.isFinite(Number(value));
+
+/** What was spent, where it is no more than the study asked for. Throws Unproven. */
+export function checkPrivacy(claim, {asked}) {
+  if (claim.kind !== "site") return "";
+  const spent = claim.stated.privacy;
+  if (asked === null) {
+    if (spent.mechanism !== "none") throw new Unproven("the receipt speaks of differential privacy, which the study did not ask for");
+    return "";
+  }
+  const alike = ["delta", "clip", "sampling_rate"].every((name) => spent[name] !== null && asked[name] !== undefined && Number(spent[name]) === Number(asked[name]));
+  if (spent.epsilon === null || !alike) throw new Unproven("the study asks for differential privacy, and the receipt does not state it as asked for");
+  if (!(Number(spent.epsilon) <= Number(asked.epsilon)) || !Number(spent.noise_multiplier)) {
+    throw new Unproven(`the receipt says that more was spent than epsilon ${asked.epsilon}, or that there was no noise`);
+  }
+  return `; differential privacy: epsilon at most ${spent.epsilon} at delta ${spent.delta}, per ${spent.unit}`;
+}

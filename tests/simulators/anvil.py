@@ -1,0 +1,63 @@
+"""A real chain of one's own: `anvil` out of npm, started for a test and ended by it. JSON-RPC, nothing else."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from patience import until
+
+PACKAGE = "@foundry-rs/anvil@1.7.1"
+
+
+class Chain:
+    """What one asks a node of the chain."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, method: str, *parameters: Any) -> Any:
+        """The result; RuntimeError with the node's words where it refuses."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
+        asked = urllib.request.Request(self.url, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            said = json.loads(answer.read())
+        if "error" in said:
+            raise RuntimeError(said["error"]["message"] + str(said["error"].get("data", "")))
+        return said["result"]
+
+    def send(self, sender: str, to: str | None, data: str) -> Any:
+        """Send from one of anvil's own accounts; the receipt. RuntimeError where the contract refuses."""
+        sent = {"from": sender, "data": data, **({"to": to} if to else {})}
+        self.ask("eth_call", sent, "latest")
+        name = self.ask("eth_sendTransaction", sent)
+        until(lambda: self.ask("eth_getTransactionReceipt", name) is not None)
+        return self.ask("eth_getTransactionReceipt", name)
+
+
+def installed(folder: Path) -> Path | None:
+    """The program, installed into this folder; None where npm is not there or cannot fetch it."""
+    if not shutil.which("npm"):
+        return None
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=300)
+    found = [*folder.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")]
+    return found[0] if done.returncode == 0 and found else None
+
+
+@contextmanager
+def running(program: Path, folder: Path) -> Iterator[Chain]:
+    """A chain at a free port, whose blocks are final two blocks later."""
+    said = folder / "anvil.txt"
+    with said.open("wb") as file:
+        started = subprocess.Popen([program, "--port", "0", "--slots-in-an-epoch", "1"], stdout=file, stderr=file)
+    try:
+        until(lambda: "Listening on" in said.read_text() and said.read_text().endswith("\n"), said.read_text)
+        yield Chain("http://" + said.read_text().split("Listening on")[1].split()[0])
+    finally:
+        started.terminate()
+        started.wait(30)
