@@ -52,8 +52,8 @@ def refused(folder: Path, server: BulkServer, because: str, **more: object) -> N
 )  # fmt: skip
 def test_a_file_elsewhere_is_not_asked_for(tmp_path: Path, server: BulkServer, url: str) -> None:
     item = {"type": "Patient", "url": url.replace("{url}", server.url)}
-    server.manifest = {"output": [item]}
-    refused(tmp_path, server, "another host")
+    server.manifest = {"output": [item], "requiresAccessToken": False}
+    refused(tmp_path, server, "names a file at another host")
 
 
 def test_no_token_goes_to_another_host_even_one_that_is_named(
@@ -69,7 +69,7 @@ def test_no_token_goes_to_another_host_even_one_that_is_named(
 
 def test_the_state_of_the_export_stays_at_the_server(tmp_path: Path, server: BulkServer, other: BulkServer) -> None:
     server.location = f"{other.url}/jobs/1"
-    refused(tmp_path, server, "another host")
+    refused(tmp_path, server, "keeps its export's state at another host")
     assert other.asked == []
 
 
