@@ -17,7 +17,7 @@ from fhir_clinic import MAPPING, SECRET, observation, patient
 
 from rapha.errors import ConfigurationError, NotPermitted, SourceError, Unreachable
 from rapha.sources.fhir import ingest
-from rapha.sources.fhir_server import Fetched, ServerFile, fetch
+from rapha.sources.fhir_server import Fetched, ServerFile, fetch, line
 from rapha.sources.fhir_server.line import retry_after
 from rapha.timeline.reader import open_timeline
 
@@ -115,7 +115,8 @@ def test_after_a_crash_it_goes_on_where_it_was(site: Site, server: BulkServer) -
     assert server.steps == ["GET /jobs/1", "GET /files/Observation", "DELETE /jobs/1"]
 
 
-def test_a_file_cut_short_is_fetched_again(site: Site, server: BulkServer) -> None:
+def test_a_file_cut_short_is_fetched_again(site: Site, server: BulkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "BLOCK_BYTES", 8)
     server.cut = 20
     site.fetch()
     assert site.pauses == [1]

@@ -22,7 +22,7 @@ from rapha.sources.fhir_server.access import Access
 from rapha.sources.fhir_server.answers import Item, Token
 from rapha.sources.fhir_server.server_file import ServerFile, origin_of
 
-LONGEST_ANSWER = 16 << 20
+LONGEST_ANSWER, BLOCK_BYTES = 16 << 20, 1 << 20
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 8, 1.0, 300.0
 LONGEST_ASKED_FOR = 3600.0
 JSON = "application/fhir+json"
@@ -105,7 +105,7 @@ class Line:
         if answer.status_code != 200:
             raise refusal(answer.status_code, "a file of the export")
         limit, lines, last = self._server.largest_bytes, 0, b"\n"
-        for block in answer.iter_raw(1 << 20):
+        for block in answer.iter_raw(BLOCK_BYTES):
             file.write(block)
             lines, last = lines + block.count(b"\n"), block[-1:] or last
             if file.tell() > limit:
