@@ -155,6 +155,28 @@ def test_order_and_repetition_make_no_difference(tmp_path: Path) -> None:
     assert [num for num, *_ in found] == [2.0]
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ({"at": "20190501120000", "control": "2"}, {"at": "20190501120001", "control": "1"}),
+        ({"at": "20190501120000", "control": "9"}, {"at": "20190501120000", "control": "10"}),
+        ({"at": "20190501120000+0100", "control": "2"}, {"at": "20190501120000+0000", "control": "1"}),
+    ],
+)
+def test_what_is_newer(ward: Ward, older: dict[str, str], newer: dict[str, str]) -> None:
+    ward.ingest(result(number("2"), **newer), result(number("1"), **older))
+    assert ward.only("num") == (2.0,)
+
+
+def test_the_newest_message_says_who_a_patient_is_and_a_death_ends_the_period(ward: Ward) -> None:
+    newer = result(number(), at="20190502120000", control="2").replace("19500304|F", f"19510304|M{'|' * 21}20190601")
+    ward.ingest(newer, result(number()))
+    assert ward.only("sex, birth::VARCHAR, death::VARCHAR", "subjects") == (
+        "male", "1951-03-03 23:00:00+00", "2019-05-31 22:00:00+00",
+    )  # fmt: skip
+    assert ward.only("t_end::VARCHAR", "observation_periods") == ("2019-05-31 22:00:00+00",)
+
+
 def test_results_that_only_their_place_tells_apart_are_all_kept(ward: Ward) -> None:
     ward.ingest(result(number("1") + "\r" + number("2")))
     assert [num for (num,) in ward.rows("num")] == [1, 2]
