@@ -39,7 +39,9 @@ class Trust:
 
 
 def certified_path(receipt: str) -> str:
-    """Where the second form of `receipts/north.json` lies."""
+    """Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies."""
+    if receipt.startswith("refusals/"):
+        return f"sigstore/{receipt.removeprefix('refusals/').removesuffix('.json')}.refusal.sigstore.json"
     return f"sigstore/{receipt.removeprefix('receipts/').removesuffix('.json')}.sigstore.json"
 
 
