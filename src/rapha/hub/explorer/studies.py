@@ -60,9 +60,9 @@ def completed(session: Session, page: int) -> list[StudyLine]:
 def one(session: Session, blobs: Blobs, study_id: str) -> tuple[StudyLine, list[Evidence]] | None:
     """A completed study and its evidence; None where there is none of that id, or it is not completed."""
     row = session.get(StudyRow, study_id)
-    if row is None or row.state != "completed" or row.delivery is None:
+    if row is None or row.state != "completed":
         return None
-    files = {file.path: file.blob for file in Delivery.from_bytes(row.delivery).files}
+    files = {file.path: file.blob for file in Delivery.from_bytes(row.delivery or b"").files}
     paths = sorted(path for path in files if path.startswith(("receipts/", REFUSALS)) and path != "receipts/keys.json")
     return StudyLine(row.id, row.name, row.digest), [_evidence(path, read(blobs, files[path])) for path in paths]
 
