@@ -19,6 +19,7 @@ from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
 from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
+from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
 from rapha.proof.verify import REFUSALS
 from rapha.records.averaging import kind_of
@@ -109,6 +110,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     if "metrics" in account.study.release:
         found[POOLED_METRICS_FILE] = metrics
         found |= {f"metrics/{site}.json": parcel.release.metrics for site, parcel in account.releases.items()}
+    found[MODEL_SIGNATURE_FILE] = put(blobs, model_signature(account.study.study, found, signer.key))
     files = (
         DeliveredFile(path=path, blob=blob, size_bytes=blobs.size_bytes(blob) or 0)
         for path, blob in sorted(found.items())

@@ -1,5 +1,6 @@
 """Hospitals' signed refusals at the hub: verified at the door, logged, delivered, and judged by whoever fetches."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,17 @@ from fake_site import FakeSite
 from hub_at_hand import bearer
 from test_hub_life import offered, run_round, task_of
 
+from rapha.canonical import base64_bytes, digest_file
 from rapha.hub.app import API
+from rapha.proof import keys
 from rapha.proof.bundle import read_bundle
-from rapha.proof.envelope import unverified_payload
+from rapha.proof.envelope import pae, unverified_payload
+from rapha.proof.model_signing import MODEL_SIGNATURE_FILE
 from rapha.proof.refusal import parse_refusal
 from rapha.proof.verify import judge
+from rapha.records.receipt import Receipt
 from rapha.records.refusal import Refusal
+from rapha.sdk.delivery import _OURS
 from rapha.sdk.folder import read_folder
 
 
@@ -41,7 +47,7 @@ def test_a_no_and_a_stopped_output_are_signed_logged_and_delivered(hub, token, s
     run_round([north])
     run_round([north])
     hub.wait_for(study_id, token, "completed")
-    folder = fetched(hub, study_id, token, tmp_path)
+    folder = fetched(hub, study_id, token, tmp_path / "model")
     verdicts = {verdict.subject: verdict for verdict in judge(read_folder(folder))}
     assert set(verdicts) == {
         "receipts/north.json", "receipts/aggregation.json", "refusals/south.json", "refusals/west.json",
@@ -55,6 +61,26 @@ def test_a_no_and_a_stopped_output_are_signed_logged_and_delivered(hub, token, s
     }
 
 
+def test_every_delivered_file_is_under_the_hubs_signature(hub, token, sites, study_of, tmp_path):
+    north = sites[0]
+    study_id = hub.submit(study_of(rounds=1, at_least=1), token)
+    for site in sites[1:]:
+        site.deny(offered(site))
+    north.approve(offered(north))
+    for _ in range(3):
+        run_round([north])
+    hub.wait_for(study_id, token, "completed")
+    folder = fetched(hub, study_id, token, tmp_path / "model")
+    receipt = Receipt.model_validate(json.loads((folder / MODEL_SIGNATURE_FILE).read_bytes())["dsseEnvelope"])
+    public = hub.hub.signer.key.public_key()
+    keys.verify(public, base64_bytes(receipt.signatures[0].sig), pae(unverified_payload(receipt)))
+    said = json.loads(unverified_payload(receipt))["predicate"]
+    there = {p.relative_to(folder).as_posix(): digest_file(p)[7:] for p in folder.rglob("*") if p.is_file()}
+    del there[MODEL_SIGNATURE_FILE]
+    assert {one["name"]: one["digest"] for one in said["resources"]} == there
+    assert {name.lower() for name in said["serialization"]["ignore_paths"]} == {*_OURS, MODEL_SIGNATURE_FILE}
+
+
 def test_what_merely_broke_is_no_refusal(hub, token, sites, study_of, tmp_path):
     north, south, _ = sites
     study_id = hub.submit(study_of(rounds=1, at_least=1), token)
@@ -66,7 +92,7 @@ def test_what_merely_broke_is_no_refusal(hub, token, sites, study_of, tmp_path):
     run_round([north])
     run_round([north])
     hub.wait_for(study_id, token, "completed")
-    folder = fetched(hub, study_id, token, tmp_path)
+    folder = fetched(hub, study_id, token, tmp_path / "model")
     assert {path.name for path in (folder / "refusals").iterdir()} == {"west.json"}
     gaps = next(v for v in judge(read_folder(folder)) if v.subject == "receipts/aggregation.json").not_shown
     assert any("south signed no refusal" in said for said in gaps)
