@@ -294,7 +294,7 @@ def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
         raise Unproven(f"the key {keyid[:16]} is {where}")
     if len(named) > 1:
         raise Unproven(f"the key {keyid[:16]} is listed for more than one owner")
-    if keys.keyid(keys.public_from_pem(named[0].public_key)) != keyid:
+    if keys.keyid_of_pem(named[0].public_key) != keyid:
         raise Unproven(f"the key listed as {keyid[:16]} is another one: its SHA-256 differs")
     return named[0]
 
