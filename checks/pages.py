@@ -5,10 +5,16 @@ from pathlib import Path
 
 import commands
 import performance
+import refusals
 import states
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = {"states.md": states.page, "commands.md": commands.page, "performance.md": performance.page}
+PAGES = {
+    "states.md": states.page,
+    "commands.md": commands.page,
+    "performance.md": performance.page,
+    "refusal-schema.json": refusals.page,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -77,7 +77,10 @@ def _is_plain(value: Any) -> bool:
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not (type(item) is str or _is_plain(item)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
     return False

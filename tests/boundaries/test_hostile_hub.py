@@ -12,10 +12,11 @@ import pytest
 from rapha.canonical import digest
 from rapha.clock import utc_now
 from rapha.errors import Conflict, Unreachable
+from rapha.node.enrolment import make_home
 from rapha.node.hub_line import ANSWER_LIMIT_BYTES, HubLine
 from rapha.proof import keys
 from rapha.records.chunks import CHUNK_BYTES, Chunks, chunk_digest
-from rapha.records.wire import Poll
+from rapha.records.wire import Poll, Problem
 
 BLOB = digest(b"weights")
 Answer = Callable[[httpx2.Request], httpx2.Response]
@@ -69,6 +70,35 @@ def test_an_answer_that_unpacks_without_end_is_not_unpacked() -> None:
     with pytest.raises(Unreachable, match="no assignment"):
         line_to(answer).poll(Poll())
     assert asked == ["identity"]
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_node_that_enrols_reads_no_answer_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    body = Endless()
+    enrol_at(monkeypatch, lambda _: httpx2.Response(status, content=body))
+    with pytest.raises(Unreachable, match="more than"):
+        enrol(tmp_path)
+    assert body.taken <= 2 << 20 and not (tmp_path / "home" / "node.yaml").exists()
+
+
+def test_a_node_that_enrols_unpacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be a whole refusal once unpacked is none as it is."""
+    packed = gzip.compress(Problem(code="not-permitted", message="no").as_bytes())
+    enrol_at(monkeypatch, lambda _: sent(403, packed, content_encoding="gzip"))
+    with pytest.raises(Unreachable, match="no Rapha hub"):
+        enrol(tmp_path)
+
+
+def enrol_at(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+    """Let whoever dials out now reach this hub."""
+    client = httpx2.Client(base_url="https://hub.example", transport=httpx2.MockTransport(answer))
+    monkeypatch.setattr("rapha.node.enrolment.httpx2.Client", lambda **_: client)
+
+
+def enrol(tmp_path: Path) -> None:
+    make_home(tmp_path / "home", site="north", name="North", hub_url="https://hub.example", code="a-code-of-a-steward")
 
 
 def test_an_answer_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,13 +43,15 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin"
 
 
-def verified(tool: Path, name: str, file: str, identity: str = "") -> subprocess.CompletedProcess[str]:
+def verified(
+    tool: Path, name: str, file: str, identity: str = "", folder: Path = GOOD
+) -> subprocess.CompletedProcess[str]:
     """What the command says of a receipt and one of its files, with no network where that can be had."""
     alone = ["unshare", "--user", "--map-root-user", "--net"]
     able = shutil.which("unshare") and not subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
     command = [tool / "sigstore", "--trust-config", TRUST, "verify", "identity", "--offline"]
-    command += ["--bundle", GOOD / "sigstore" / f"{name}.sigstore.json", "--cert-oidc-issuer", ISSUER]
-    command += ["--cert-identity", identity or IDENTITY[name], GOOD / file]
+    command += ["--bundle", folder / "sigstore" / f"{name}.sigstore.json", "--cert-oidc-issuer", ISSUER]
+    command += ["--cert-identity", identity or IDENTITY[name], folder / file]
     environ = {**os.environ, "HOME": str(tool)}
     return subprocess.run(
         [*(alone if able else []), *command], env=environ, capture_output=True, text=True, check=False
@@ -69,6 +71,14 @@ def test_the_command_accepts_a_receipt_and_its_file(tool: Path, name: str, file:
 def test_the_command_refuses_another_file_and_another_signer(tool: Path) -> None:
     assert verified(tool, "north", "study.json").returncode != 0
     assert verified(tool, "north", "metrics/north.json", identity=IDENTITY["south"]).returncode != 0
+
+
+def test_the_command_accepts_a_refusal_of_that_study_and_no_other_file(tool: Path) -> None:
+    refused, east = GOOD.parent / "refused", "https://rapha.dev/node/east"
+    said = verified(tool, "east.refusal", "study.json", identity=east, folder=refused)
+    assert said.returncode == 0, said.stderr
+    assert verified(tool, "east.refusal", "metrics.json", identity=east, folder=refused).returncode != 0
+    assert verified(tool, "east.refusal", "study.json", identity=IDENTITY["north"], folder=refused).returncode != 0
 
 
 def verdicts(tool: Path, name: str, bundles: list[Any]) -> list[str]:

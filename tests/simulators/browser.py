@@ -43,8 +43,8 @@ class CheckingPage:
 
 
 @contextmanager
-def browser() -> Iterator[Callable[..., CheckingPage]]:
-    """Opens pages from disk: `opened(html, before="")`; `before` runs first, to take something away from the browser."""
+def chromium() -> Iterator[Any]:
+    """A Chromium, started; skips the test where this machine has none."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no {NAMES[0]} on this machine")
@@ -52,6 +52,14 @@ def browser() -> Iterator[Callable[..., CheckingPage]]:
 
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=program)
+        yield started
+        started.close()
+
+
+@contextmanager
+def browser() -> Iterator[Callable[..., CheckingPage]]:
+    """Opens pages from disk: `opened(html, before="")`; `before` runs first, to take something away from the browser."""
+    with chromium() as started:
 
         def opened(html: Path, before: str = "") -> CheckingPage:
             asked: list[str] = []
@@ -66,4 +74,3 @@ def browser() -> Iterator[Callable[..., CheckingPage]]:
             return CheckingPage(page, asked, faults)
 
         yield opened
-        started.close()

@@ -18,9 +18,11 @@ from rapha.canonical import base64_text, digest
 from rapha.hub.app import API
 from rapha.proof import keys, token
 from rapha.proof.envelope import seal
+from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
 from rapha.records.metrics import Count, Evaluation, Score, SiteMetrics
+from rapha.records.receipt import Receipt
 from rapha.records.record import Record, SiteId, Slug
 from rapha.records.release import EgressVerdict, Numerics, PrivacyReport, Release, RoundTrace, SandboxReport
 from rapha.records.site import Answered, Approval, ConceptCoverage, Denial, SiteProfile
@@ -109,7 +111,8 @@ class FakeSite:
     def wait_for_a_person(self, offer: Offer) -> Response:
         return self.send("POST", f"/node/dispatches/{offer.dispatch.id}/pending", Pending(dispatch=offer.dispatch.id))
 
-    def deny(self, offer: Offer, reason: str = "purpose-not-allowed") -> Response:
+    def deny(self, offer: Offer, reason: str = "purpose-not-allowed", refusal: Receipt | None = None) -> Response:
+        """`refusal`: another one than it would sign."""
         denial = Denial.model_validate(
             {
                 "dispatch": offer.dispatch.id,
@@ -118,9 +121,13 @@ class FakeSite:
                 "policy_digest": digest(b"rules"),
                 "reason": reason,
                 "at": self.hub.clock(),
+                "refusal": refusal or self.refusal(offer.dispatch.study_digest, reason),
             }
         )
         return self.send("POST", f"/node/dispatches/{offer.dispatch.id}/denial", denial)
+
+    def refusal(self, study_digest: str, reason: str) -> Receipt | None:
+        return signed_refusal(self.name, study_digest, reason, self.hub.clock(), self.key)
 
     def answer(self, task: Task, bend: Callable[[Tensors], None] = lambda tensors: None, **changes: object) -> Response:
         """Upload an update and hand it in. `bend` changes its tensors, `changes` fields of the record."""
@@ -155,7 +162,8 @@ class FakeSite:
         return Update.model_validate({**said, **changes})
 
     def fail(self, task: Task, reason: str = "training-failed") -> Response:
-        failure = TaskFailure.model_validate({"task": task.id, "reason": reason})
+        refusal = self.refusal(task.study_digest, reason)
+        failure = TaskFailure.model_validate({"task": task.id, "reason": reason, "refusal": refusal})
         return self.send("POST", f"/node/tasks/{task.id}/failure", failure)
 
     def release(self, task: Task, **changes: object) -> Response:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors.numpy import save
 
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
@@ -60,7 +62,16 @@ class Event:
     concept: str | None = None  # the site's own concept for it
     precision: str | None = "second"
     note: str | None = None  # the text of the asset that it points at
+    picture: float | None = None  # the value of all pixels of the asset that it points at
     asset: str | None = None  # the name of one that is not here
+
+    @property
+    def content(self) -> bytes | None:
+        """Of the asset that it points at."""
+        if self.picture is not None:
+            voxels = np.full((1, 16, 16), self.picture, dtype=np.float32)
+            return save({"voxels": voxels, "spacing": np.ones(3)})
+        return None if self.note is None else self.note.encode()
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,8 @@ def write_timeline(
     people, events, terms = list(people), list(events), list(terms)
     contents = Contents(folder, "spec", "0" * 32)
     for event in events:
-        if event.note is not None:
-            contents.add(event.patient, "note", event.note.encode())
+        if event.content is not None:
+            contents.add(event.patient, "note" if event.picture is None else "volume", event.content)
     rows = {
         "events": [_event_row(event, number) for number, event in enumerate(events)],
         "subjects": [_subject_row(person) for person in people],
@@ -100,7 +111,7 @@ def write_timeline(
             "concept_ancestors": [{"ancestor": a, "descendant": d, "ingest_batch": "b"} for a, d in pairs],
         }
         tables |= {name: pa.Table.from_pylist(listed[name], schema=schema) for name, schema in VOCABULARY.items()}
-    if any(event.note is not None for event in events):
+    if any(event.content is not None for event in events):
         tables["assets"] = contents.table()
     for name, table in tables.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -136,7 +147,7 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "source_version": "1",
         "ingest_batch": "b",
         "deleted": event.deleted,
-        "asset": event.asset if event.note is None else hashlib.sha256(event.note.encode()).hexdigest(),
+        "asset": event.asset if event.content is None else hashlib.sha256(event.content).hexdigest(),
     }
 
 

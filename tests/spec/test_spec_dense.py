@@ -4,6 +4,7 @@ import hashlib
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from asking import KEY, ask, study_of
@@ -62,6 +63,64 @@ def test_an_event_that_points_at_what_is_not_here_is_passed_over(tmp_path: Path)
     events = [Event("b", "2010-04-01", note="here"), Event("b", "2010-05-01", asset="f" * 64)]
     (row,) = ask(tmp_path, of_note(), [Person()], [Event("a", "2010-06-01"), *events])
     assert row[of_note().features[0].name] == named("here")
+
+
+FUSION = {"data": {"modalities": ["ehr", "text", "imaging"]}, "model": {"architecture": "late-fusion", "head": []}}
+WINDOW = {"until": "index"}
+PICTURE = {"during": WINDOW, "shape": [8, 8], "spacing": [2, 2], "window": [0, 100]}
+
+
+def of_many() -> Study:
+    """The last and the first letter, and a picture of the same concept as them and of another."""
+    dense = [
+        {"note": "b", "during": WINDOW, "at_most": 32},
+        {"note": "b", "during": WINDOW, "at_most": 16, "pick": "first"},
+    ]
+    dense += [{"image": "b"} | PICTURE, {"image": "c"} | PICTURE]
+    return study_of(features=[*dense, {"demographic": "age"}], **FUSION)
+
+
+def test_each_of_several_picks_by_its_own_window_and_kind(tmp_path: Path) -> None:
+    events = [
+        Event("b", "2010-02-01", note="old"),
+        Event("b", "2010-04-01", note="new"),
+        Event("b", "2010-03-01", picture=7),
+    ]
+    events += [
+        Event("b", "2010-05-01", picture=9),
+        Event("c", "2010-05-01", note="a letter where a picture is asked for"),
+    ]
+    study = of_many()
+    (row,) = ask(tmp_path, study, [Person()], [Event("a", "2010-06-01"), *events])
+    contents = [events[1].content, events[0].content, events[3].content, None]
+    expected = [content and hashlib.sha256(content).hexdigest() for content in contents]
+    assert [row[feature.name] for feature in study.features[:4]] == expected
+
+
+def test_several_arrays_lie_side_by_side_in_the_frozen_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    people, events = town()
+    shown = [p.key for p in people if p.key % 5]
+    for event in [event for event in events if event.code == "b"]:
+        if event.patient in shown:
+            events.append(Event("c", event.at, patient=event.patient, picture=float(event.patient)))
+    timeline, study = write_timeline(tmp_path / "t", people, events), of_many()
+    once = freeze(timeline, study, KEY, tmp_path / "a", tmp_path / "p")
+    monkeypatch.setattr("rapha.cohort.dense.BATCH_BYTES", 8 * 8 * 4 * 7)
+    again = freeze(timeline, study, KEY, tmp_path / "b", tmp_path / "q")
+    assert again.rows == once.rows == 120
+    whole, cut = (read_dataset(study, tmp_path / name / "rows.arrow") for name in ("a", "b"))
+    letter, first, of_letters, picture = (feature.name for feature in study.features[:4])
+    for name in (letter, first, of_letters, picture):
+        every = list(range(len(whole.train)))
+        assert (whole.train.arrays[name].batch(every) == cut.train.arrays[name].batch(every)).all()
+        assert (whole.train.arrays[name].present == cut.train.arrays[name].present).all()
+    texts, pictures = whole.train.arrays[letter], whole.train.arrays[picture]
+    assert not whole.train.arrays[of_letters].present.any()  # letters only: a picture of this concept there is none
+    assert 0 < texts.present.sum() < len(texts) and 0 < pictures.present.sum() < len(pictures)
+    for row in range(len(whole.train)):
+        if texts.present[row] and pictures.present[row]:
+            patient = int(texts.batch([row])[0].tobytes().decode().split(":")[0].removeprefix("Letter of "))
+            assert pictures.batch([row])[0].max() == np.float32(min(patient / 100, 1))
 
 
 def town(patients: int = 120) -> tuple[list[Person], list[Event]]:

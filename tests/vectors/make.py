@@ -11,8 +11,10 @@ import device_samples
 import receipt_samples
 import record_samples
 from receipt_faults import FAULTS
+from refusal_faults import REFUSAL_FAULTS
 
 HERE = Path(__file__).resolve().parent
+ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS}
 
 
 def expected() -> dict[str, bytes]:
@@ -23,12 +25,12 @@ def expected() -> dict[str, bytes]:
         files[f"records/{name}.json"] = record.as_bytes()
         digests[name] = record.digest
     files["records/digests.json"] = _readable(digests)
-    folders = {"good": receipt_samples.folder()}
-    folders |= {name: receipt_samples.folder(fault) for name, fault in FAULTS.items()}
+    folders = {"good": receipt_samples.folder(), "refused": receipt_samples.folder(receipt_samples.ONE_REFUSES)}
+    folders |= {name: receipt_samples.folder(fault) for name, fault in ALL_FAULTS.items()}
     for name, folder in folders.items():
         files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}
     files["receipts/expected.json"] = _readable(
-        {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in FAULTS.items()}
+        {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in ALL_FAULTS.items()}
     )
     files |= {f"devices/device-{name}.json": _readable(value) for name, value in device_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()

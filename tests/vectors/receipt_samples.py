@@ -14,18 +14,22 @@ import small_log
 from certified_folder import small_trust_config
 
 from rapha.canonical import digest
+from rapha.clock import stamp
 from rapha.errors import Unproven
 from rapha.hub.authority import Authority
 from rapha.proof import envelope
 from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path
+from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Receipt
+from rapha.records.refusal import Refusal
 from rapha.records.release import Release
 from rapha.records.wire import TrustedKey, TrustedKeys
 
 HUB, SITES = "example-hub", ("north", "south")
 NORTH, AGGREGATION = "receipts/north.json", "receipts/aggregation.json"
+REFUSED, REFUSER = "refusals/east.json", "east"
 WEIGHTS = b"\x02\x00\x00\x00\x00\x00\x00\x00{}"
 """The smallest safetensors file: no tensor at all."""
 
@@ -39,6 +43,7 @@ class Parts:
     releases: dict[str, Release]
     aggregation: Aggregation
     files: Files
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     signers: dict[str, str] = field(default_factory=lambda: {**{site: site for site in SITES}, HUB: HUB})
 
 
@@ -81,6 +86,20 @@ def good_parts() -> Parts:
     )
 
 
+def refused(parts: Parts) -> None:
+    """A third hospital says no, and the hub tells of it."""
+    said = {"site": REFUSER, "study_digest": parts.aggregation.study_digest, "stage": "policy", "at": stamp(made_up.AT)}
+    more = {"reason": "cohort-not-answerable", "nonce": digest(b"nonce of east")[7:39]}
+    parts.refusals[REFUSER] = Refusal.model_validate({**said, **more})
+    parts.signers[REFUSER] = REFUSER
+    told = {**parts.aggregation.denials, REFUSER: "cohort-too-small"}
+    parts.aggregation = parts.aggregation.model_copy(update={"denials": told})
+
+
+ONE_REFUSES = Fault(REFUSED, 0, before=refused)
+"""No fault: a good folder in which one hospital refused."""
+
+
 def folder(fault: Fault | None = None) -> Files:
     """Path -> bytes of a model folder."""
     parts = good_parts()
@@ -91,11 +110,13 @@ def folder(fault: Fault | None = None) -> Files:
         named = {"model.safetensors": release.weights, f"metrics/{release.site}.json": release.metrics}
         payload = site_statement(release, named, digest(b"nonce " + site.encode())[7:39], made_up.AT)
         files[f"receipts/{site}.json"] = sealed(payload, parts.signers[site])
+    for site, refusal in parts.refusals.items():
+        files[f"refusals/{site}.json"] = sealed(refusal_statement(refusal), parts.signers[site])
     whole = parts.aggregation
     named = {"model.safetensors": whole.weights, "metrics.json": whole.metrics}
     payload = aggregation_statement(whole, named, digest(b"nonce of the hub")[7:39], made_up.AT)
     files[AGGREGATION] = sealed(payload, parts.signers[HUB])
-    files["receipts/keys.json"] = pinned().as_bytes()
+    files["receipts/keys.json"] = pinned(*parts.refusals).as_bytes()
     if fault:
         fault.after(files)
     certify(files, fault.certifying if fault else lambda value: value)
@@ -107,13 +128,13 @@ def folder(fault: Fault | None = None) -> Files:
 def certify(files: Files, change: Callable[[Certified], Certified]) -> None:
     """Add the second form of each receipt that has a first, as its hub would; `change` says otherwise of it."""
     files[TRUST_CONFIG_FILE] = small_trust_config()
-    for path in (NORTH, "receipts/south.json", AGGREGATION):
+    for path in (NORTH, "receipts/south.json", AGGREGATION, REFUSED):
         try:
             receipt = Bundle.from_bytes(files[path]).dsseEnvelope
         except (KeyError, ValueError):
             continue  # no first form that a hub could certify
         signer = next(
-            (key for key in owners() if key.keyid == receipt.signatures[0].keyid), made_up.trusted("stranger")
+            (key for key in owners(REFUSER) if key.keyid == receipt.signatures[0].keyid), made_up.trusted("stranger")
         )
         asked = Certified(receipt, signer, small_authority.authority(HUB))
         found = change(asked) if path == NORTH else asked
@@ -121,13 +142,13 @@ def certify(files: Files, change: Callable[[Certified], Certified]) -> None:
             files[certified_path(path)] = small_log.certified(found.receipt, found.signer, found.authority)
 
 
-def owners() -> tuple[TrustedKey, ...]:
-    return (made_up.trusted(HUB, "hub"), *(made_up.trusted(site) for site in SITES))
+def owners(*more: str) -> tuple[TrustedKey, ...]:
+    return (made_up.trusted(HUB, "hub"), *(made_up.trusted(site) for site in (*SITES, *more)))
 
 
-def pinned() -> TrustedKeys:
+def pinned(*more: str) -> TrustedKeys:
     log = (small_log.trusted_log(), small_log.trusted_witness())
-    return TrustedKeys(keys=(*owners(), *log, *small_authority.authority(HUB).trusted))
+    return TrustedKeys(keys=(*owners(*more), *log, *small_authority.authority(HUB).trusted))
 
 
 def sealed(payload: bytes, owner: str) -> bytes:

@@ -69,12 +69,13 @@ def in_browser(
     }
 
 
-@pytest.mark.parametrize("name", ["good", *EXPECTED])
+@pytest.mark.parametrize("name", ["good", "refused", *EXPECTED])
 def test_the_page_says_what_the_command_says(page: CheckingPage, name: str) -> None:
     found = in_browser(page, FOLDERS / name)
     assert found == in_python(FOLDERS / name)
-    assert name == "good" or found[EXPECTED[name]["receipt"]][1][-1][1] == "failed"
-    assert page.sentence().startswith("VERIFIED" if name == "good" else "NOT VERIFIED")
+    good = name in ("good", "refused")
+    assert good or found[EXPECTED[name]["receipt"]][1][-1][1] == "failed"
+    assert page.sentence().startswith("VERIFIED" if good else "NOT VERIFIED")
 
 
 def test_pinned_keys_are_the_only_ones_that_count(page: CheckingPage, tmp_path: Path) -> None:

@@ -42,6 +42,19 @@ def test_the_good_folder_holds_throughout() -> None:
     assert all(step.passed for verdict in verdicts.values() for step in verdict.steps)
 
 
+def test_a_folder_with_a_refusal_holds_and_says_who_signed_no() -> None:
+    verdicts = verdicts_on(FOLDERS / "refused")
+    assert {name: (v.ok, len(v.steps)) for name, v in verdicts.items()} == {
+        "receipts/north.json": (True, SITE_STEPS),
+        "receipts/south.json": (True, SITE_STEPS),
+        "refusals/east.json": (True, SITE_STEPS),
+        "receipts/aggregation.json": (True, AGGREGATION_STEPS),
+    }
+    told = " ".join(verdicts["receipts/aggregation.json"].not_shown)
+    assert "west signed no refusal" in told and "east signed no" not in told
+    assert not any("training" in remark for remark in verdicts["refusals/east.json"].not_shown)
+
+
 def test_what_no_receipt_covers_is_said() -> None:
     remarks = " ".join(verdicts_on(FOLDERS / "good")["receipts/aggregation.json"].not_shown)
     assert "README.md" in remarks

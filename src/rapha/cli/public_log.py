@@ -1,4 +1,7 @@
-"""`rapha log fsck`, `show`, `verify-anchor`: a public log's folder, read as any stranger could. No hub, no network."""
+"""`rapha log fsck`, `show`, `verify-anchor`: a public log's folder, read as any stranger could. No hub, no network.
+
+The commands that do reach a network are in `public_anchor.py`.
+"""
 
 import base64
 import hashlib
@@ -8,14 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli import public_anchor
+
 if TYPE_CHECKING:
     from rapha.proof.anchor.verify import Anchored
     from rapha.proof.checkpoint import Checkpoint
     from rapha.records.wire import TrustedKeys
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Check a public log's folder, or show what it holds."
+    add_completion=False, no_args_is_help=True, help="Check a public log's folder, show what it holds, anchor it."
 )
+app.command("anchor")(public_anchor.anchor)
+app.command("deploy-anchor")(public_anchor.deploy_anchor)
+app.command("prove-anchor")(public_anchor.prove_anchor)
 
 Folder = Annotated[Path, typer.Argument(help="The log's folder: HOME/log of a hub, or a copy.", show_default=False)]
 

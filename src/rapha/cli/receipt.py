@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
+    from rapha.proof.refusal import RefusalClaim
     from rapha.records.receipt import Verdict
     from rapha.records.release import PrivacyReport
 
@@ -92,13 +93,18 @@ def show(file: ReceiptFile) -> None:
     from rapha.proof.bundle import read_bundle
     from rapha.proof.claim import SiteClaim
     from rapha.proof.envelope import unverified_payload
+    from rapha.proof.refusal import RefusalClaim, is_refusal, parse_refusal
     from rapha.proof.statement import parse_statement
     from rapha.sdk.folder import read_receipt_file
 
     bundle = read_bundle(read_receipt_file(file))
     receipt = bundle.dsseEnvelope
-    claim = parse_statement(unverified_payload(receipt))
+    payload = unverified_payload(receipt)
+    claim = parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
     _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
+    if isinstance(claim, RefusalClaim):
+        _say_facts([*_refusal_facts(claim), ("key", receipt.signatures[0].keyid)])
+        return
     _say_facts(_site_facts(claim) if isinstance(claim, SiteClaim) else _hub_facts(claim))
     _say_facts(
         [
@@ -142,6 +148,19 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),
         ("code", release.code),
+    ]
+
+
+def _refusal_facts(claim: "RefusalClaim") -> list[tuple[str, str]]:
+    refusal = claim.refusal
+    return [
+        ("hospital", refusal.site),
+        ("REFUSED", refusal.study_digest),
+        ("by", {"policy": "its rules", "steward": "a person there", "gate": "the gate"}[refusal.stage]),
+        ("reason", refusal.reason),
+        ("signed at", f"{refusal.at}, by the signer's clock"),
+        ("nonce", refusal.nonce),
+        ("not shown", "\n".join(claim.not_shown)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from rapha.cohort.dense import KIND_OF
 from rapha.cohort.outcome import MICROSECONDS_A_DAY
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
@@ -129,8 +130,8 @@ def _sequence(feature: SequenceFeature, plan: Plan, bound: Parameters) -> str:
 
 
 def _dense(feature: DenseFeature, plan: Plan, bound: Parameters) -> str:
-    """The name of the asset of the first or last event that has one; of several at one moment, by that name."""
+    """The name of the asset of the first or last event that has one of this kind; of several at one moment, by that name."""
     number = bound.bind(plan.number(feature.of), "INTEGER")
     there = f"e.concept = {number} AND {inside(feature.during, plan, bound, 'cohort')}"
-    picked = "arg_min" if feature.pick == "first" else "arg_max"
-    return f"{picked}(e.asset, (e.place, e.asset)) FILTER (WHERE {there})"
+    picked, kind = "arg_min" if feature.pick == "first" else "arg_max", bound.bind(KIND_OF[feature.kind], "VARCHAR")
+    return f"{picked}(e.asset, (e.place, e.asset)) FILTER (WHERE {there} AND e.asset_kind = {kind})"

@@ -46,7 +46,7 @@ person AS MATERIALIZED (
 )"""
 
 
-OPTIONAL = ("place", "event_id", "value", "lasted_to", "latest", "comparator", "unit", "given", "asset")
+OPTIONAL = ("place", "event_id", "value", "lasted_to", "latest", "comparator", "unit", "given", "asset", "asset_kind")
 """Columns of `happening` that are read from disk only for a statement that names them. `latest`: the last moment at which
 it may have happened, other than `happened` for a death given to the day. `given`: the number before it is reckoned."""
 
@@ -73,7 +73,11 @@ _COLUMNS = {
     "latest": (_START, "ended"),
     "comparator": ("comparator", "CAST(NULL AS VARCHAR)"),
     "unit": ("CASE WHEN num_canonical IS NULL THEN unit ELSE unit_ucum END", "CAST(NULL AS VARCHAR)"),
-    "asset": ("CASE WHEN asset IN (SELECT assets.asset FROM assets) THEN asset END", "CAST(NULL AS VARCHAR)"),
+    "asset": ("asset", "CAST(NULL AS VARCHAR)"),
+    "asset_kind": (
+        "(SELECT any_value(assets.kind) FROM assets WHERE assets.asset = events.asset)",
+        "CAST(NULL AS VARCHAR)",
+    ),
 }
 """Of each optional column: what it is of an event, and of a death."""
 

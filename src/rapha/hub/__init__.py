@@ -14,6 +14,8 @@ tasks.py           updates and failures in
 releases.py        a site's parcel, verified at the door
 tensors.py         is this blob what the study declared; aggregation.py averages such blobs
 log_keeper.py      the public log, static files; receipts.py puts receipts into it
+explorer/          the public log as pages
+refusals.py        hospitals' signed refusals, verified at the door
 delivery.py        metrics, the signed aggregation, the list of files
 averaging.py       rule: each way to make one model of many; likeness.py an alarm; early_stopping.py when it is enough
 uploads.py         large blobs in, chunk by chunk; chunked.py the chunks of those that go out

@@ -1,4 +1,4 @@
-"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem, authority/. Read once, frozen from then on."""
+"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem, authority/, seen-tokens/. Read once, frozen from then on."""
 
 import os
 from pathlib import Path
@@ -52,6 +52,11 @@ class HubConfiguration(Record):
     def uploads(self) -> Path:
         """Large uploads under way."""
         return self.home / "uploads"
+
+    @property
+    def seen_tokens(self) -> Path:
+        """Which of the nodes' tokens were used, for as long as they could be used again."""
+        return self.home / "seen-tokens"
 
     @property
     def key(self) -> Path:

@@ -12,13 +12,16 @@ from rapha.hub.blobs import Blobs, put, read
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
+from rapha.hub.refusals import refusals_of
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
 from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
+from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
+from rapha.proof.verify import REFUSALS
 from rapha.records.averaging import kind_of
 from rapha.records.metrics import SiteMetrics, StudyMetrics
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers
@@ -54,6 +57,7 @@ class Account:
     releases: Mapping[str, ReleaseParcel]
     approvals: Mapping[str, Approval]
     denials: Mapping[str, str]
+    refusals: Mapping[str, Receipt]
     keys: tuple[TrustedKey, ...]
 
     @property
@@ -73,6 +77,8 @@ def account_of(session: Session, row: StudyRow) -> Account:
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
     took_part = [d for d in dispatches if d.decision and d.state != "denied"]
+    refusals = refusals_of(session, dispatches)
+    signed = [d for d in dispatches if d in took_part or d.site in refusals]
     return Account(
         study_id=row.id,
         study=study_of(row.study),
@@ -80,7 +86,8 @@ def account_of(session: Session, row: StudyRow) -> Account:
         releases={task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels},
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
-        keys=tuple(_trusted(session.get_one(SiteRow, d.site)) for d in took_part),
+        refusals=refusals,
+        keys=tuple(_trusted(session.get_one(SiteRow, d.site)) for d in signed),
     )
 
 
@@ -91,6 +98,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     known = TrustedKeys(keys=(signer.trusted, *desk.trusted, *account.keys))
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
+    receipts |= {f"{REFUSALS}{site}.json": refusal for site, refusal in account.refusals.items()}
     proofs = desk.logged(receipts, {key.keyid: key for key in known.keys})
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
@@ -102,6 +110,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     if "metrics" in account.study.release:
         found[POOLED_METRICS_FILE] = metrics
         found |= {f"metrics/{site}.json": parcel.release.metrics for site, parcel in account.releases.items()}
+    found[MODEL_SIGNATURE_FILE] = put(blobs, model_signature(account.study.study, found, signer.key))
     files = (
         DeliveredFile(path=path, blob=blob, size_bytes=blobs.size_bytes(blob) or 0)
         for path, blob in sorted(found.items())

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from rapha.canonical import digest
 from rapha.errors import Conflict, NotPermitted
 from rapha.hub.progress import OPEN
+from rapha.hub.refusals import check_signed
 from rapha.hub.routing import Route, route
 from rapha.hub.store.changes import Change
 from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
@@ -139,11 +140,13 @@ def deny(change: Change, site: SiteId, denial: Denial) -> str:
     Raises:
         NotPermitted: no such dispatch of this site, or the denial is in another site's name.
         Conflict: it is for another study digest, or the dispatch is over.
+        Unproven: its signed refusal says something else than the denial.
     """
     row = own_dispatch(change.session, site, denial.dispatch)
     _check_decision(change.session, site, row, denial)
     if row.decision == denial.as_bytes():
         return row.study_id
+    check_signed(change.session, row.study_id, site, denial)
     row.decision, row.reason = denial.as_bytes(), denial.reason
     change.move(row, "denied", f"node:{site}", {"reason": denial.reason})
     withdraw_tasks(change, row)

@@ -13,6 +13,7 @@ from rapha.errors import Conflict, NotPermitted, TrainingFailed
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, Draft, absent
 from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.refusals import check_signed
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow, UploadRow
@@ -85,10 +86,13 @@ def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:
     Raises:
         NotPermitted: not this site's task.
         Conflict: the task is done, or the round is over.
+        Unproven: its signed refusal says something else than the failure.
     """
     row = own_task(change.session, site, failure.task)
     if row.state != "failed":
+        check_signed(change.session, row.study_id, site, failure)
         fail(change, row, failure.reason)
+        row.result = failure.as_bytes()
     return row.study_id
 
 

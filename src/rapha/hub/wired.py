@@ -81,7 +81,7 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     authority = open_authority(configuration.authority, configuration.settings.name, clock)
     desk = ReceiptDesk(open_log(configuration), Witnesses(configuration.settings.witnesses), authority)
     rounds = Rounds(store, blobs, signer, desk)
-    doorkeeper = Doorkeeper(store, configuration.settings.name, clock)
+    doorkeeper = Doorkeeper(store, configuration.settings.name, clock, configuration.seen_tokens)
     conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)
     return Hub(configuration, store, blobs, bell, doorkeeper, rounds, conductor, uploads, Chunked(blobs), signer, desk)
 

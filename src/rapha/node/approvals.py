@@ -13,6 +13,7 @@ from rapha.policy.decide import Decision, Refused, Request, decide, decide_again
 from rapha.policy.rules import SiteRules
 from rapha.policy.rules_file import read_rules
 from rapha.records.metrics import Count
+from rapha.records.receipt import Receipt
 from rapha.records.record import SiteId
 from rapha.records.release import ReasonCode
 from rapha.records.site import Approval, Denial, Dispatch
@@ -62,8 +63,8 @@ class Approvals:
             at=self._clock(),
         )
 
-    def deny(self, dispatch: Dispatch, reason: ReasonCode) -> Denial:
-        """The site's no."""
+    def deny(self, dispatch: Dispatch, reason: ReasonCode, refusal: Receipt | None) -> Denial:
+        """The site's no, and the same signed for everybody."""
         return Denial(
             dispatch=dispatch.id,
             study_digest=dispatch.study_digest,
@@ -71,6 +72,7 @@ class Approvals:
             policy_digest=self.rules().digest,
             reason=reason,
             at=self._clock(),
+            refusal=refusal,
         )
 
     def check_person_may_sign(self, entry: Entry | None, dispatch_id: str) -> Entry:

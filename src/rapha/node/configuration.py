@@ -6,6 +6,7 @@ HOME/
   key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
   opt-out.txt    identifiers of those who have opted out (0600)
   timeline/      the patients' events: never leaves
+  exports/       how far each FHIR server's data are here, and which export has begun
   node.db        what was asked, decided and done, with its audit events
   runs/          one folder per dispatch: frozen rows, weights, the sandbox's output
   outbox/        a copy of every byte that left, for the steward to look at
@@ -103,6 +104,10 @@ class Home:
     @property
     def outbox(self) -> Path:
         return self.folder / "outbox"
+
+    def export(self, source: str) -> Path:
+        """What is remembered of the exports of a FHIR server; `source` is a slug."""
+        return self.folder / "exports" / f"{source}.json"
 
     def run(self, dispatch: str) -> Path:
         """The folder of one dispatch. The id comes from the hub: only a plain word becomes a path."""

@@ -11,11 +11,14 @@ from pydantic import ValidationError
 
 from rapha.errors import ConfigurationError, NotPermitted, Unreachable
 from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
-from rapha.node.hub_line import API, is_address, trusted_authorities
+from rapha.node.hub_line import API, is_address, trusted_authorities, whole_answer
 from rapha.node.keys import make_secrets
 from rapha.node.sandbox.choose import name_for_this_machine
 from rapha.proof import keys
 from rapha.records.wire import Enrolled, Enrolment, Problem
+
+ANSWER_LIMIT_BYTES = 1 << 16
+"""A name, a key and few words; what answers is not known to be a hub yet."""
 
 
 def make_home(
@@ -64,15 +67,18 @@ def _check_words(site: str, name: str, hub_url: str, code: str) -> None:
 
 
 def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext | bool) -> Enrolled:
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "accept-encoding": "identity"}
     try:
-        with httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=30) as client:
-            response = client.post(f"{API}/node/enrol", content=enrolment.as_bytes(), headers=headers)
+        with (
+            httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=30) as client,
+            client.stream("POST", f"{API}/node/enrol", content=enrolment.as_bytes(), headers=headers) as response,
+        ):
+            answer = whole_answer(url, response, ANSWER_LIMIT_BYTES)
     except httpx2.HTTPError as error:
         raise Unreachable(f"no hub answers at {url} ({type(error).__name__}): is it running?") from error
     try:
         if response.is_success:
-            return Enrolled.model_validate_json(response.content)
-        raise NotPermitted(Problem.model_validate_json(response.content).message)
+            return Enrolled.model_validate_json(answer)
+        raise NotPermitted(Problem.model_validate_json(answer).message)
     except ValidationError as error:
         raise Unreachable(f"{url} answered something that is no Rapha hub's answer") from error

@@ -153,25 +153,10 @@ class HubLine:
             ) from error
 
     def _answer(self, response: httpx2.Response) -> bytes:
-        """The body of an answer: a hub is believed neither in how long it is nor in how long it takes. Not so a blob: it
-        may come as slowly as the line is."""
-        until = time.monotonic() + ANSWER_SECONDS
-
-        def blocks() -> Iterator[bytes]:
-            for block in response.iter_raw():
-                if time.monotonic() > until:
-                    raise Unreachable(f"{self.url} answers too slowly")
-                yield block
-
-        return self._bounded(blocks(), ANSWER_LIMIT_BYTES)
+        return whole_answer(self.url, response)
 
     def _bounded(self, blocks: Iterator[bytes], limit_bytes: int) -> bytes:
-        data = bytearray()
-        for block in blocks:
-            data += block
-            if len(data) > limit_bytes:
-                raise Unreachable(f"{self.url} answered more than {limit_bytes} bytes: is it a Rapha hub?")
-        return bytes(data)
+        return _bounded(self.url, blocks, limit_bytes)
 
     def _paced(self, response: httpx2.Response) -> Iterator[bytes]:
         for block in response.iter_raw():
@@ -191,6 +176,33 @@ class HubLine:
             self._key, site=self._site, audience=self._hub, now=self._clock(), method=method, path=path
         )
         return {"authorization": f"Bearer {signed}"}
+
+
+def whole_answer(url: str, response: httpx2.Response, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:
+    """The body of an answer, not unpacked: a hub is believed neither in how long it is nor in how long it takes. Not so a
+    blob: it may come as slowly as the line is.
+
+    Raises:
+        Unreachable: it is longer than `limit_bytes`, or takes longer than ANSWER_SECONDS.
+    """
+    until = time.monotonic() + ANSWER_SECONDS
+
+    def blocks() -> Iterator[bytes]:
+        for block in response.iter_raw():
+            if time.monotonic() > until:
+                raise Unreachable(f"{url} answers too slowly")
+            yield block
+
+    return _bounded(url, blocks(), limit_bytes)
+
+
+def _bounded(url: str, blocks: Iterator[bytes], limit_bytes: int) -> bytes:
+    data = bytearray()
+    for block in blocks:
+        data += block
+        if len(data) > limit_bytes:
+            raise Unreachable(f"{url} answered more than {limit_bytes} bytes: is it a Rapha hub?")
+    return bytes(data)
 
 
 def is_address(url: str) -> bool:

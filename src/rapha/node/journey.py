@@ -31,11 +31,13 @@ from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
 from rapha.policy.decide import Allowed, Refused
 from rapha.proof.envelope import seal
+from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
-from rapha.records.record import DispatchId
+from rapha.records.receipt import Receipt
+from rapha.records.record import Digest, DispatchId
 from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
 from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
@@ -154,7 +156,8 @@ class Journey:
 
     def fail(self, task: Task, reason: ReasonCode) -> None:
         """Say that a task could not be done."""
-        self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason))
+        refusal = self._signed_no(task.study_digest, reason)
+        self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason, refusal=refusal))
 
     def stop(self, dispatch: DispatchId, state: str) -> None:
         """The study is over: end its run. Its rows stay only where a receipt binds them. Twice is once."""
@@ -285,8 +288,12 @@ class Journey:
         self._outbox.answer(approval, patience_seconds)
         return approval
 
+    def _signed_no(self, study_digest: Digest, reason: ReasonCode) -> Receipt | None:
+        """What the site signs of it for everybody; None where something merely broke."""
+        return signed_refusal(self._site, study_digest, reason, self._clock(), self._key)
+
     def _deny(self, dispatch: Dispatch, reason: ReasonCode, patience_seconds: float = PATIENCE_SECONDS) -> Denial:
-        denial = self._approvals.deny(dispatch, told(reason))
+        denial = self._approvals.deny(dispatch, told(reason), self._signed_no(dispatch.study_digest, reason))
         self._register.move(dispatch.id, "denied", denial, reason=reason)
         self._outbox.answer(denial, patience_seconds)
         return denial

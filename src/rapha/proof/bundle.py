@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rapha.canonical import base64_bytes, base64_text
 from rapha.errors import Unproven
 from rapha.proof.checkpoint import Checkpoint, read_checkpoint
-from rapha.proof.envelope import MAX_RECEIPT_BYTES, read_receipt
+from rapha.proof.envelope import MAX_RECEIPT_BYTES, check_form
 from rapha.proof.merkle import leaf_hash, root_of_inclusion
 from rapha.records.bundle import (
     MEDIA_TYPE,
@@ -57,7 +57,7 @@ def read_bundle(data: bytes) -> Bundle:
         bundle = Bundle.from_bytes(data)
     except ValueError:
         raise Unproven("this is not a Sigstore bundle v0.3 with a DSSE envelope and its log entry") from None
-    read_receipt(bundle.dsseEnvelope.as_bytes())
+    check_form(bundle.dsseEnvelope)
     return bundle
 
 

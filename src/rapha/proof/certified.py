@@ -7,6 +7,7 @@ trust configuration count only for the keys in them.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -18,7 +19,7 @@ from rapha.proof import keys
 from rapha.proof.bundle import decoded
 from rapha.proof.certificate import in_der, read_certificate
 from rapha.proof.checkpoint import note_key_hash
-from rapha.proof.envelope import MAX_RECEIPT_BYTES, read_receipt
+from rapha.proof.envelope import MAX_RECEIPT_BYTES, check_form
 from rapha.records import certified as records
 from rapha.records.bundle import MEDIA_TYPE, LogEntry
 from rapha.records.receipt import Receipt
@@ -39,7 +40,9 @@ class Trust:
 
 
 def certified_path(receipt: str) -> str:
-    """Where the second form of `receipts/north.json` lies."""
+    """Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies."""
+    if receipt.startswith("refusals/"):
+        return f"sigstore/{receipt.removeprefix('refusals/').removesuffix('.json')}.refusal.sigstore.json"
     return f"sigstore/{receipt.removeprefix('receipts/').removesuffix('.json')}.sigstore.json"
 
 
@@ -70,7 +73,7 @@ def read_certified(data: bytes, receipt: Receipt) -> records.CertifiedBundle:
         raise Unproven(
             "this is not a Sigstore bundle v0.3 with a certificate, a time stamp and its log entry"
         ) from None
-    read_receipt(bundle.dsseEnvelope.as_bytes())
+    check_form(bundle.dsseEnvelope)
     if bundle.dsseEnvelope != receipt:
         raise Unproven("the Sigstore form holds another envelope than the receipt")
     return bundle
@@ -121,12 +124,7 @@ def read_trust(data: bytes | None, known: TrustedKeys, where: str) -> Trust:
     """
     if data is None:
         raise Unproven(f"{TRUST_CONFIG_FILE} is missing: ask the hub for the folder again")
-    try:
-        root = records.TrustConfig.from_bytes(data).trustedRoot
-    except ValueError:
-        raise Unproven(f"{TRUST_CONFIG_FILE} is not a trust configuration for Sigstore's clients") from None
-    authority = _certificate(root.certificateAuthorities[0].certChain.certificates[0])
-    stamper = _certificate(root.timestampAuthorities[0].certChain.certificates[0])
+    authority, stamper = _certificates_in(data)
     issuing = [key for key in known.keys if key.role == CERTIFICATE_LOG]
     _check_known(authority, AUTHORITY, known, where)
     _check_known(stamper, STAMPER, known, where)
@@ -135,12 +133,23 @@ def read_trust(data: bytes | None, known: TrustedKeys, where: str) -> Trust:
     return Trust(authority, stamper, keys.public_from_pem(issuing[0].public_key))
 
 
+@lru_cache(1)
+def _certificates_in(data: bytes) -> tuple[x509.Certificate, x509.Certificate]:
+    """Those of authority and stamper: all receipts of a folder rely on one file. Whether they count is asked each time."""
+    try:
+        root = records.TrustConfig.from_bytes(data).trustedRoot
+    except ValueError:
+        raise Unproven(f"{TRUST_CONFIG_FILE} is not a trust configuration for Sigstore's clients") from None
+    authority = _certificate(root.certificateAuthorities[0].certChain.certificates[0])
+    return authority, _certificate(root.timestampAuthorities[0].certChain.certificates[0])
+
+
 def _check_known(certificate: x509.Certificate, role: str, known: TrustedKeys, where: str) -> None:
     public = certificate.public_key()
     if not isinstance(public, keys.PublicKey):
         raise Unproven(f"the certificate of the {role} is of a key that is not on P-256")
-    mine = [keys.public_from_pem(key.public_key) for key in known.keys if key.role == role]
-    if keys.keyid(public) not in map(keys.keyid, mine):
+    mine = [keys.keyid_of_pem(key.public_key) for key in known.keys if key.role == role]
+    if keys.keyid(public) not in mine:
         raise Unproven(f"the key of the {role} in {TRUST_CONFIG_FILE} is not {where}")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rapha.errors import Unproven
 from rapha.proof.claim import SiteClaim
 from rapha.records.receipt import Aggregation
+from rapha.records.refusal import Refusal
 
 
 def check_rounds(aggregation: Aggregation) -> str:
@@ -37,6 +38,19 @@ def check_approvals(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str
         if aggregation.approvals[release.site] != release.approval:
             raise Unproven(f"the approval that {release.site} signed is not the one that the hub names")
     return ", ".join(site.release.site for site in sites)
+
+
+def check_refusals(aggregation: Aggregation, refused: Sequence[Refusal]) -> None:
+    """No hospital's no is passed over: the hub names each that signed one. Raises Unproven."""
+    for refusal in refused:
+        if refusal.site not in aggregation.denials:
+            raise Unproven(f"{refusal.site} signed a refusal, but the hub names none of it")
+
+
+def unsigned_denials(aggregation: Aggregation, refused: Sequence[Refusal]) -> list[str]:
+    """Hospitals of which the hub alone says that they did not take part to the end."""
+    unsigned = sorted(set(aggregation.denials) - {refusal.site for refusal in refused})
+    return [f"That {site} refused or failed: the hub says so, and {site} signed no refusal here." for site in unsigned]
 
 
 def check_updates(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:

@@ -29,6 +29,7 @@ LOG_SIGNATURE, COSIGNATURE = b"\x01", b"\x04"
 MAX_CHECKPOINT_BYTES = 64 << 10
 MAX_SIGNATURES = 64
 KEYS_REMEMBERED = 256
+SIGNATURES_REMEMBERED = 64
 MAX_SIZE = (1 << 63) - 1
 
 _NAME = re.compile(r"[^\s+\x00-\x1f]{1,255}")
@@ -195,9 +196,16 @@ def _signature_of(checkpoint: Checkpoint, name: str, key_id: bytes) -> bytes | N
 
 def _verify(public: Ed25519PublicKey, signature: bytes, message: bytes, wrong: str) -> None:
     try:
-        public.verify(signature, message)
+        _check_fits(public.public_bytes_raw(), signature, message)
     except InvalidSignature:
         raise Unproven(wrong) from None
+
+
+@lru_cache(SIGNATURES_REMEMBERED)
+def _check_fits(public: bytes, signature: bytes, message: bytes) -> None:
+    """Return where these bytes are this key's signature over those. Remembered by all three, and only where it fits: every
+    receipt of a delivery is under one checkpoint, and so is its second form. Raises InvalidSignature."""
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
 
 
 def _cosigned_text(text: bytes, seconds: int) -> bytes:

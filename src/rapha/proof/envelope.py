@@ -45,11 +45,16 @@ def read_receipt(data: bytes) -> Receipt:
         receipt = Receipt.from_bytes(data)
     except ValueError:
         raise Unproven("this is not a DSSE envelope of an in-toto statement") from None
+    check_form(receipt)
+    return receipt
+
+
+def check_form(receipt: Receipt) -> None:
+    """One signature, strict base64, a payload within limits: of an envelope that came inside something else. Raises Unproven."""
     if len(receipt.signatures) != 1:
         raise Unproven(f"the envelope has {len(receipt.signatures)} signatures: a receipt has exactly one")
     unverified_payload(receipt)
     _decode(receipt.signatures[0].sig, "signature")
-    return receipt
 
 
 def unverified_payload(receipt: Receipt) -> bytes:

@@ -78,6 +78,12 @@ def keyid(public: PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+@lru_cache(KEYS_REMEMBERED)
+def keyid_of_pem(pem: str) -> str:
+    """The same of a key in PEM. Raises as `public_from_pem`."""
+    return keyid(public_from_pem(pem))
+
+
 def sign(private: PrivateKey, message: bytes) -> bytes:
     """DER signature with low S over SHA-256 of `message`."""
     r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))

@@ -29,29 +29,41 @@ from rapha.proof.claim import (
     T0_NOT_SHOWN,
     WEIGHTS_FILE,
     AggregationClaim,
+    Json,
     SiteClaim,
     signer_uri,
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
+from rapha.proof.refusal import (
+    REFUSAL_NOT_SHOWN,
+    STUDY_FILE,
+    RefusalClaim,
+    check_refusal_nonce,
+    check_refusal_type,
+    read_refusal,
+)
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
 from rapha.proof.timestamp import check_stamp
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
+from rapha.records.refusal import Refusal
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
 AGGREGATION_RECEIPT = "receipts/aggregation.json"
 KEYS_FILE = "receipts/keys.json"
-STUDY_FILE = "study.json"
+REFUSALS = "refusals/"
+"""Where the hospitals that said no are heard, one file each."""
 
 KEYS_FROM_FOLDER = (
     "Who holds the keys: they came with this folder, so the signatures show that nothing was changed, not who signed. "
     "Give the keys that you had from hub and hospitals themselves to be shown that too."
 )
 
-_RECEIPT = re.compile(r"receipts/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
+Claim = SiteClaim | AggregationClaim | RefusalClaim
+_RECEIPT = re.compile(r"(?:receipts|refusals)/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,8 @@ class ModelFolder:
 
 
 def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
-    """One verdict per receipt: hospitals by name, then the aggregation, whose absence is a failure too."""
+    """One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure
+    too."""
     judged = [_judge_site(folder, path) for path in sorted(folder.receipts) if path != AGGREGATION_RECEIPT]
     standing = [claim for _, claim in judged if claim is not None]
     return (*(verdict for verdict, _ in judged), _judge_aggregation(folder, standing))
@@ -91,45 +104,48 @@ def judge_receipt(folder: ModelFolder, path: str) -> Verdict:
     return _judge_site(folder, path)[0]
 
 
-def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, SiteClaim | None]:
+def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, Claim | None]:
     found = Checklist(path)
-    claim: SiteClaim | AggregationClaim | None = None
+    claim: Claim | None = None
     gaps: tuple[str, ...] = ()
     with suppress(Stopped):
         claim, gaps = _claim_of(folder, path, found)
-    return _verdict(folder, found, claim, gaps), claim if isinstance(claim, SiteClaim) else None
+    return _verdict(folder, found, claim, gaps), claim
 
 
-def _judge_aggregation(folder: ModelFolder, sites: list[SiteClaim]) -> Verdict:
+def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
+    sites = [claim for claim in standing if isinstance(claim, SiteClaim)]
+    refused = [claim.refusal for claim in standing if isinstance(claim, RefusalClaim)]
     found = Checklist(AGGREGATION_RECEIPT)
     try:
         claim, unseen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
-        _check_chain(claim.aggregation, sites, found)
+        _check_chain(claim.aggregation, sites, refused, found)
     except Stopped:
         return _verdict(folder, found, None)
-    gaps = [*unseen, *chain.gaps(claim.aggregation, sites), *_uncovered(folder, [claim, *sites])]
+    told = (*chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
+    gaps = [*unseen, *told, *_uncovered(folder, [claim, *standing])]
     return _verdict(folder, found, claim, gaps)
 
 
-def _verdict(
-    folder: ModelFolder, found: Checklist, claim: SiteClaim | AggregationClaim | None, gaps: Iterable[str] = ()
-) -> Verdict:
+def _verdict(folder: ModelFolder, found: Checklist, claim: Claim | None, gaps: Iterable[str] = ()) -> Verdict:
     """What the signer itself says is not shown comes with the claim; what no receipt of this tier shows, always."""
     unpinned = () if folder.pinned is not None else (KEYS_FROM_FOLDER,)
     claimed = claim.not_shown if claim else ()
-    not_shown = tuple(dict.fromkeys((*T0_NOT_SHOWN, *claimed, *gaps, *unpinned)))
+    always = REFUSAL_NOT_SHOWN if found.subject.startswith(REFUSALS) else T0_NOT_SHOWN
+    not_shown = tuple(dict.fromkeys((*always, *claimed, *gaps, *unpinned)))
     ok = claim is not None and all(step.passed for step in found.steps)
     return Verdict(subject=found.subject, ok=ok, tier="T0", steps=tuple(found.steps), not_shown=not_shown)
 
 
-def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], found: Checklist) -> None:
+def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], refused: list[Refusal], found: Checklist) -> None:
     """Steps 20 to 23. Raises Stopped at the first that fails."""
     # 20. Rounds follow on each other and end in these weights.
     with found.step("Every round leads to the next, and the last to these weights") as say:
         say(chain.check_rounds(aggregation))
     # 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     with found.step("Every hospital that took part had approved, as it says itself") as say:
+        chain.check_refusals(aggregation, refused)
         say(chain.check_approvals(aggregation, sites))
     # 22. What a hospital signed as handed in is what the hub says went in.
     with found.step("What went into each round is what the hospitals signed") as say:
@@ -139,27 +155,13 @@ def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], found: Checkl
         say(chain.check_starts(aggregation, sites))
 
 
-def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteClaim | AggregationClaim, tuple[str, ...]]:
+def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, tuple[str, ...]]:
     """Steps 1 to 19: the claim, and what of the log is not shown. Raises Stopped at the first that fails."""
     bundle, payload, key = _signed_bytes(folder, path, found)
-    # 5. One way to write it, so that everybody reads the same.
-    with found.step("The statement is in canonical form") as say:
-        value = read_canonical(payload)
-        say("RFC 8785, byte for byte")
-    # 6. It is the kind of statement that this place holds.
-    with found.step("The statement is of the right type") as say:
-        kind = check_types(value, (AGGREGATION_BUILD if path == AGGREGATION_RECEIPT else SITE_BUILD,))
-        say(f"in-toto Statement v1, SLSA provenance v1, {kind}")
-    # 7. It cannot be guessed from its hash.
-    with found.step("The nonce has 128 bits") as say:
-        say(check_nonce(value))
-    # 8. All of it is understood.
-    with found.step("Every field is there, and none besides") as say:
-        claim = read_claim(value, payload)
-        say("the whole statement is understood")
+    claim = _understood(path, payload, found)
     # 9. Nobody signs for another.
     with found.step("The signer speaks for itself") as say:
-        speaker = claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
+        speaker = _speaker(claim)
         if speaker != key.owner:
             raise Unproven(f"the statement is about {speaker}, but the key is of {key.owner}")
         say(f"key and statement are both of {speaker}")
@@ -173,6 +175,37 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[SiteCla
     unseen = _check_log(folder, bundle, key, found)
     _check_certified(folder, path, bundle, key, found)
     return claim, unseen
+
+
+def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
+    """Steps 5 to 8. Raises Stopped at the first that fails."""
+    refused = path.startswith(REFUSALS)
+    # 5. One way to write it, so that everybody reads the same.
+    with found.step("The statement is in canonical form") as say:
+        value = read_canonical(payload)
+        say("RFC 8785, byte for byte")
+    # 6. It is the kind of statement that this place holds.
+    with found.step("The statement is of the right type") as say:
+        say(f"in-toto Statement v1, {check_refusal_type(value) if refused else _kind_of(path, value)}")
+    # 7. It cannot be guessed from its hash.
+    with found.step("The nonce has 128 bits") as say:
+        say(check_refusal_nonce(value) if refused else check_nonce(value))
+    # 8. All of it is understood.
+    with found.step("Every field is there, and none besides") as say:
+        claim = read_refusal(value, payload) if refused else read_claim(value, payload)
+        say("the whole statement is understood")
+    return claim
+
+
+def _kind_of(path: str, value: Json) -> str:
+    expected = AGGREGATION_BUILD if path == AGGREGATION_RECEIPT else SITE_BUILD
+    return f"SLSA provenance v1, {check_types(value, (expected,))}"
+
+
+def _speaker(claim: Claim) -> str:
+    if isinstance(claim, RefusalClaim):
+        return claim.refusal.site
+    return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
 
 
 def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> tuple[str, ...]:
@@ -261,7 +294,7 @@ def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
         raise Unproven(f"the key {keyid[:16]} is {where}")
     if len(named) > 1:
         raise Unproven(f"the key {keyid[:16]} is listed for more than one owner")
-    if keys.keyid(keys.public_from_pem(named[0].public_key)) != keyid:
+    if keys.keyid_of_pem(named[0].public_key) != keyid:
         raise Unproven(f"the key listed as {keyid[:16]} is another one: its SHA-256 differs")
     return named[0]
 
@@ -278,28 +311,36 @@ def _check_role(path: str, key: TrustedKey) -> str:
     return f"a {role}'s key, of {key.owner}"
 
 
-def _study_of(folder: ModelFolder, claim: SiteClaim | AggregationClaim) -> Study:
-    stated = claim.release if isinstance(claim, SiteClaim) else claim.aggregation
+def _study_of(folder: ModelFolder, claim: Claim) -> Study:
     if folder.study is None:
         raise Unproven(f"{STUDY_FILE} is not in this folder")
-    if digest(folder.study) != stated.study_digest:
-        raise Unproven(f"{STUDY_FILE} is {digest(folder.study)}, signed was {stated.study_digest}")
+    if digest(folder.study) != _study_digest(claim):
+        raise Unproven(f"{STUDY_FILE} is {digest(folder.study)}, signed was {_study_digest(claim)}")
     if isinstance(claim, SiteClaim):
         cohort = claim.release.cohort
-        if (cohort.study_digest, cohort.site) != (stated.study_digest, claim.release.site):
+        if (cohort.study_digest, cohort.site) != (claim.release.study_digest, claim.release.site):
             raise Unproven("the cohort was frozen for another study, or by another hospital")
     try:
         study = _read_study(folder.study)
     except ValueError:
         raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
-    if study.study != stated.study:
-        raise Unproven(f"the receipt calls the study {stated.study}, the study itself {study.study}")
+    if isinstance(claim, RefusalClaim):
+        return study
+    named = claim.release.study if isinstance(claim, SiteClaim) else claim.aggregation.study
+    if study.study != named:
+        raise Unproven(f"the receipt calls the study {named}, the study itself {study.study}")
     if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
         raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
     return study
 
 
-def _check_privacy(claim: SiteClaim | AggregationClaim, study: Study) -> str:
+def _study_digest(claim: Claim) -> str:
+    if isinstance(claim, RefusalClaim):
+        return claim.refusal.study_digest
+    return claim.release.study_digest if isinstance(claim, SiteClaim) else claim.aggregation.study_digest
+
+
+def _check_privacy(claim: Claim, study: Study) -> str:
     """What was spent, where it is no more than the study asked for. Raises Unproven."""
     terms = study.privacy.differential_privacy
     if not isinstance(claim, SiteClaim):
@@ -325,11 +366,11 @@ def _read_study(data: bytes) -> Study:
     return Study.from_bytes(data)
 
 
-def _check_files(folder: ModelFolder, claim: SiteClaim | AggregationClaim, study: Study) -> str:
+def _check_files(folder: ModelFolder, claim: Claim, study: Study) -> str:
     said = []
     for path, signed in claim.files.items():
         found = folder.digests.get(path)
-        asked = ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
+        asked = path == STUDY_FILE or ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
         if found is None and asked:
             raise Unproven(f"{path} is not in this folder")
         if found is not None and found != signed:
@@ -338,7 +379,7 @@ def _check_files(folder: ModelFolder, claim: SiteClaim | AggregationClaim, study
     return ", ".join(said)
 
 
-def _uncovered(folder: ModelFolder, claims: list[SiteClaim | AggregationClaim]) -> list[str]:
+def _uncovered(folder: ModelFolder, claims: list[Claim]) -> list[str]:
     covered = {
         KEYS_FILE,
         STUDY_FILE,

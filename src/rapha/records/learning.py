@@ -1,15 +1,15 @@
 """How the model learns: architecture, training, privacy terms."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
+from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, Width, WordReader
 from rapha.records.record import Real, Record
 
-Width = Annotated[int, Field(ge=1, le=4096)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 
@@ -49,26 +49,53 @@ class Gru(Record):
     embedding: Width = 16
 
 
-class TextClassifier(Record):
-    """The mean of learnt vectors of the words of one `note`, hashed to `buckets`, joined with the other features
-    (fastText: Joulin et al. 2017, EACL); binary outcome."""
+class TextClassifier(WordReader):
+    """What reads the words of one `note`, joined with the other features; binary outcome."""
 
     architecture: Literal["text-classifier"] = "text-classifier"
-    buckets: Annotated[int, Field(ge=64, le=1_048_576)] = 4096
-    embedding: Width = 16
 
 
-class ImageClassifier(Record):
-    """Convolutions of 3 over one `image`, each halving its sides, with group normalisation (whose figures do not depend on who
-    else is in the batch, so that averaging sites is sound) and ReLU; the highest over what is left, joined with the other
-    features; binary outcome."""
+class ImageClassifier(ConvolutionReader):
+    """What reads one `image`, joined with the other features; binary outcome."""
 
     architecture: Literal["image-classifier"] = "image-classifier"
-    channels: Annotated[tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(min_length=1, max_length=6)] = (
-        8,
-        16,
-        32,
-    )
+
+
+class LateFusion(Record):
+    """A reader of its own for each dense feature, one to `MOST_DENSE` of any kind, and layers of the widths `hidden` with ReLU
+    over the features that are numbers; all joined, and under a `head` of such layers; binary outcome.
+
+    `note` and `image` say how features of that kind are read; without them, as the reader's own defaults say.
+    """
+
+    architecture: Literal["late-fusion"] = "late-fusion"
+    note: WordReader | None = None
+    image: ConvolutionReader | None = None
+    hidden: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
+    head: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study keeps its digest when another kind of reader becomes possible."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value is not None}
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The kinds of dense features of which it is said how they are read."""
+        return tuple(kind for kind in READERS if getattr(self, kind) is not None)
+
+
+Joining = TextClassifier | ImageClassifier | LateFusion
+"""The architectures that join readers with the features that are numbers."""
+
+
+def reader_of(model: Joining, kind: str) -> ReaderSpec:
+    """What reads a dense feature of a kind that the architecture reads."""
+    if not isinstance(model, LateFusion):
+        return model
+    said: ReaderSpec | None = getattr(model, kind)
+    return said or READERS[kind]()
 
 
 _LATER = (
@@ -86,14 +113,29 @@ def _known(value: Any) -> Any:
 
 ArchitectureSpec = Annotated[
     Annotated[
-        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier,
+        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | LateFusion,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
 ]
 SURVIVAL = ("cox", "deep-survival")
-READS: dict[str, str] = {"gru": "sequence", "text-classifier": "note", "image-classifier": "image"}
-"""Of each architecture that reads more than numbers: the kind of feature of which a study has exactly one."""
+MOST_DENSE = 8
+
+
+class Reads(NamedTuple):
+    """Of these kinds of features an architecture reads one, or up to `at_most`, in all; of other arrays and sequences none."""
+
+    kinds: tuple[str, ...] = ()
+    at_most: int = 1
+
+
+READS: dict[str, Reads] = {
+    "gru": Reads(("sequence",)),
+    "text-classifier": Reads(("note",)),
+    "image-classifier": Reads(("image",)),
+    "late-fusion": Reads(tuple(READERS), MOST_DENSE),
+}
+"""The architectures that read more than numbers."""
 
 
 class EarlyStopping(Record):

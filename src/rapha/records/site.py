@@ -7,6 +7,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.dense import Modality
 from rapha.records.metrics import Count
+from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId
 from rapha.records.release import ReasonCode
 from rapha.records.study import DataUse
@@ -108,7 +109,7 @@ class Approval(Record):
 
 
 class Denial(Record):
-    """A site's no. A reason code leaves, a sentence does not."""
+    """A site's no. A reason code leaves, a sentence does not. `refusal`: the same, signed for everybody."""
 
     dispatch: DispatchId
     study_digest: Digest
@@ -116,6 +117,7 @@ class Denial(Record):
     policy_digest: Digest
     reason: ReasonCode
     at: datetime
+    refusal: Receipt | None = None
 
 
 class Answered(Record):

@@ -10,7 +10,16 @@ from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, eve
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
-from rapha.records.learning import READS, SURVIVAL, ArchitectureSpec, PrivacyTerms, SplitSpec, TrainingSpec
+from rapha.records.learning import (
+    READS,
+    SURVIVAL,
+    ArchitectureSpec,
+    LateFusion,
+    PrivacyTerms,
+    Reads,
+    SplitSpec,
+    TrainingSpec,
+)
 from rapha.records.moments import Window
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.private import check_private
@@ -96,14 +105,26 @@ class Study(Record):
 
     def _readable(self) -> None:
         """The features that are more than numbers are those that the architecture reads."""
-        reads = READS.get(self.model.architecture)
-        for kind in ("sequence", *DENSE_KINDS):
-            if sum(f.kind == kind for f in self.features) != (kind == reads):
-                readers = " or ".join(f"`{name}`" for name, read in READS.items() if read == kind)
+        reads = READS.get(self.model.architecture, Reads())
+        found = [f.kind for f in self.features if f.kind in ("sequence", *DENSE_KINDS)]
+        for kind in found:
+            if kind not in reads.kinds:
+                readers = " or ".join(f"`{name}`" for name, each in READS.items() if kind in each.kinds)
                 raise PydanticCustomError(
-                    "learnable", "features: {readers} reads exactly one `{kind}`, the others none",
-                    {"readers": readers, "kind": kind},
+                    "learnable", "features: `{architecture}` reads no `{kind}`; {readers} does",
+                    {"architecture": self.model.architecture, "kind": kind, "readers": readers},
                 )  # fmt: skip
+        if reads.kinds and not 1 <= len(found) <= reads.at_most:
+            wanted = "exactly one" if reads.at_most == 1 else f"one to {reads.at_most}"
+            raise PydanticCustomError(
+                "learnable", "features: `{architecture}` reads {wanted} of {kinds}; the study has {found}",
+                {"architecture": self.model.architecture, "wanted": wanted, "found": len(found),
+                 "kinds": " and ".join(f"`{kind}`" for kind in reads.kinds)},
+            )  # fmt: skip
+        if isinstance(self.model, LateFusion) and (idle := sorted(set(self.model.said) - set(found))):
+            raise PydanticCustomError(
+                "learnable", "model: `{kind}` says how a feature is read that the study has not", {"kind": idle[0]}
+            )
         for at, feature in enumerate(self.features):
             if isinstance(feature, DenseFeature) and feature.modality not in self.data.modalities:
                 raise PydanticCustomError(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rapha.records.metrics import Score
+from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Record, SiteId, StudyId, TaskId
 from rapha.records.release import ReasonCode
 
@@ -43,7 +44,8 @@ class Update(Record):
 
 
 class TaskFailure(Record):
-    """A task that could not be done: a code, never a text."""
+    """A task that could not be done: a code, never a text. `refusal`: signed, where the hospital did not want it done."""
 
     task: TaskId
     reason: ReasonCode
+    refusal: Receipt | None = None

@@ -17,7 +17,19 @@ from pydantic import Field
 
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
-from rapha.records.learning import Cox, DeepSurvival, Gru, ImageClassifier, Logistic, Mlp, TextClassifier
+from rapha.records.learning import (
+    Cox,
+    DeepSurvival,
+    Gru,
+    ImageClassifier,
+    Joining,
+    LateFusion,
+    Logistic,
+    Mlp,
+    TextClassifier,
+    reader_of,
+)
+from rapha.records.readers import Shapes
 from rapha.records.record import Record
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
@@ -114,7 +126,7 @@ def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F6
     }
 
 
-def _layers(study: Study) -> dict[str, tuple[int, ...]]:
+def _layers(study: Study) -> Shapes:
     model, width = study.model, 2 * len(feature_names(study))
     match model:
         case Logistic():
@@ -127,35 +139,37 @@ def _layers(study: Study) -> dict[str, tuple[int, ...]]:
             return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
         case Gru():
             return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
-        case TextClassifier():
-            read = model.embedding + width
-            return {
-                "embedding.weight": (model.buckets, model.embedding),
-                "output.weight": (1, read),
-                "output.bias": (1,),
-            }
-        case ImageClassifier():
-            return _convolutions(model, width, len(dense_of(study)[0].dims))
+        case TextClassifier() | ImageClassifier():
+            return _joined(study, model, hidden=(), head=())
+        case LateFusion():
+            return _joined(study, model, model.hidden, model.head)
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def _convolutions(model: ImageClassifier, width: int, sides: int) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    for place, (given, taken) in enumerate(zip((1, *model.channels), model.channels, strict=False)):
-        shapes |= {f"layers.{place}.weight": (taken, given, *[3] * sides), f"layers.{place}.bias": (taken,)}
-        shapes |= {f"norms.{place}.weight": (taken,), f"norms.{place}.bias": (taken,)}
-    return shapes | {"output.weight": (1, model.channels[-1] + width), "output.bias": (1,)}
+def _joined(study: Study, model: Joining, hidden: tuple[int, ...], head: tuple[int, ...]) -> Shapes:
+    """Of each dense feature what its reader gives and whether it is missing; of the numbers the last layer."""
+    shapes: Shapes = {}
+    width, numbers = 0, 2 * len(feature_names(study))
+    for place, feature in enumerate(dense_of(study)):
+        reader = reader_of(model, feature.kind)
+        shapes |= {f"readers.{place}.{name}": shape for name, shape in reader.shapes(feature.dims).items()}
+        width += reader.width + 1
+    if numbers:
+        shapes |= _hidden(numbers, hidden, "numbers")
+        width += (numbers, *hidden)[-1]
+    shapes |= _hidden(width, head, "head")
+    return shapes | {"output.weight": (1, (width, *head)[-1]), "output.bias": (1,)}
 
 
-def _hidden(width: int, hidden: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
+def _hidden(width: int, hidden: tuple[int, ...], group: str = "layers") -> Shapes:
+    shapes: Shapes = {}
     for place, (given, taken) in enumerate(zip((width, *hidden), hidden, strict=False)):
-        shapes |= {f"layers.{place}.weight": (taken, given), f"layers.{place}.bias": (taken,)}
+        shapes |= {f"{group}.{place}.weight": (taken, given), f"{group}.{place}.bias": (taken,)}
     return shapes
 
 
-def _recurrent(model: Gru, width: int, concepts: int) -> dict[str, tuple[int, ...]]:
+def _recurrent(model: Gru, width: int, concepts: int) -> Shapes:
     gates = 3 * model.hidden
     return {
         "embedding.weight": (concepts, model.embedding),

@@ -13,8 +13,9 @@ from rapha.proof.bundle import read_bundle
 from rapha.proof.certified import TRUST_CONFIG_FILE
 from rapha.proof.claim import SiteClaim
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
+from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import parse_statement
-from rapha.proof.verify import KEYS_FILE, STUDY_FILE, ModelFolder, judge_receipt
+from rapha.proof.verify import KEYS_FILE, REFUSALS, ModelFolder, judge_receipt
 from rapha.records.patient import PatientProof
 from rapha.records.record import Digest
 from rapha.records.wire import TrustedKeys
@@ -44,7 +45,7 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
             keys = read_keys(path / name)
         elif name == STUDY_FILE:
             study = _small_file(path / name, MAX_STUDY_BYTES)
-        elif name.startswith("receipts/") and name.endswith(".json"):
+        elif name.startswith(("receipts/", REFUSALS)) and name.endswith(".json"):
             receipts[name] = read_receipt_file(path / name)
         elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
             certified[name] = read_receipt_file(path / name)

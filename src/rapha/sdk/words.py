@@ -10,6 +10,7 @@ from rapha.records.learning import (
     DeepSurvival,
     Gru,
     ImageClassifier,
+    LateFusion,
     Logistic,
     Mlp,
     TextClassifier,
@@ -66,6 +67,11 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A linear model over the words of a note, each word one of {model.buckets} learnt vectors."
         case ImageClassifier():
             return f"A convolutional network over a picture, with {len(model.channels)} layers."
+        case LateFusion():
+            return (
+                "Each note and picture is read by a network of its own, the numbers by another; a last one joins what they "
+                "see. A patient without a note or picture stays in, and the model is told that it is missing."
+            )
         case _ as unreachable:
             assert_never(unreachable)
 

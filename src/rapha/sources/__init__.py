@@ -16,6 +16,7 @@ FORMATS = {
     "apple-health": "rapha.sources.apple_health",
     "dicom": "rapha.sources.dicom",
     "fhir": "rapha.sources.fhir",
+    "hl7v2": "rapha.sources.hl7v2",
     "meds": "rapha.sources.meds",
     "omop": "rapha.sources.omop",
     "tables": "rapha.sources.tables",

@@ -1,38 +1,22 @@
 """A CSV or Parquet file, read as texts, each row with the line (CSV) or the row (Parquet) it stands on, from 1.
 
-CSV as in RFC 4180: commas, double quotes, UTF-8 with or without a byte order mark, a header; gzip by its ending. Lines
-that are not that are set apart, one by one, and the lines after them are read. A header with tabs and without commas makes
-it a file of tab-separated texts, in which a quote is a character like any other.
+What is CSV: see `csv_rows`; gzip by its ending.
 """
 
-import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from itertools import chain
-from operator import itemgetter
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rapha.errors import SourceError
+from rapha.timeline.csv_rows import CHUNK_ROWS, Broken, CsvRows
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-CHUNK_ROWS = 1 << 16
-LONGEST_LINE = 16 << 20
-NOT_CSV = "cannot be read as CSV: a quote out of place, a NUL, or a field of more than 128 KiB"
-NOT_UTF8 = "is not UTF-8 text"
-WRONG_WIDTH = "has more or fewer fields than the header"
 ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
-_UNREADABLE_BY_CSV = '"x"x\n'
-
-Broken = list[tuple[int, str]]
-"""Line and reason of what could not be read."""
 
 
 def find(folder: Path, name: str) -> Path:
@@ -60,7 +44,9 @@ def read(path: Path, columns: Sequence[str], broken: Broken) -> Iterator[pa.Reco
             yield from _read_parquet(path, columns)
         else:
             with _open(path) as file:
-                yield from _read_csv(file, path.name, columns, broken)
+                rows = CsvRows(file, path.name)
+                for lines, cells in rows.read(_places(path.name, rows.header, columns), broken):
+                    yield _named(lines, cells)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, or cut short"
         raise SourceError(f"{path} cannot be read: {reason}") from None
@@ -72,8 +58,7 @@ def header(path: Path) -> list[str]:
         if path.name.lower().endswith(".parquet"):
             return list(pq.read_schema(path).names)
         with _open(path) as file:
-            _, names = _begin(file, path.name)
-            return names
+            return CsvRows(file, path.name).header
     except (OSError, EOFError, zlib.error, pa.ArrowException):
         raise SourceError(f"{path} cannot be read: damaged, or cut short") from None
 
@@ -84,10 +69,10 @@ def named(first: int, columns: Sequence[pa.Array]) -> pa.RecordBatch:
     return _named(pa.array(range(first, first + rows), pa.int64()), list(columns))
 
 
-def _open(path: Path) -> IO[str]:
+def _open(path: Path) -> IO[bytes]:
     if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
+        return gzip.open(path, "rb")  # type: ignore[return-value]  # it reads as a file does
+    return path.open("rb")
 
 
 def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[int]:
@@ -99,83 +84,6 @@ def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[in
         near = get_close_matches(column, header, n=1)
         raise SourceError(f"{name} has no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return [header.index(column) for column in columns]
-
-
-def _read_csv(file: IO[str], name: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
-    reader, header = _begin(file, name)
-    places = _places(name, header, columns)
-    lines: list[int] = []
-    rows: list[list[str]] = []
-    for line, row in _rows(reader, len(header), broken):
-        lines.append(line)
-        rows.append(row)
-        if len(rows) == CHUNK_ROWS:
-            yield _batch(lines, rows, places, broken)
-            lines, rows = [], []
-    if rows:
-        yield _batch(lines, rows, places, broken)
-
-
-def _begin(file: IO[str], name: str) -> tuple["Reader", list[str]]:
-    """A reader that stands after the header, and the header."""
-    lines = _lines(file)
-    try:
-        first = next(lines)
-        if "\t" in first and "," not in first:
-            reader = csv.reader(chain([first], lines), delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
-        else:
-            reader = csv.reader(chain([first], lines), strict=True)
-        return reader, [cell.strip() for cell in next(reader)]
-    except (StopIteration, csv.Error):
-        raise SourceError(f"{name} does not begin with a header of column names: is it a CSV file?") from None
-
-
-def _lines(file: IO[str]) -> Iterator[str]:
-    """Lines as they stand; in the place of one with a NUL, or too long to hold, one that no CSV reader takes."""
-    while line := file.readline(LONGEST_LINE):
-        whole = len(line) < LONGEST_LINE or line.endswith("\n")
-        while not whole:
-            rest = file.readline(LONGEST_LINE)
-            whole = len(rest) < LONGEST_LINE or rest.endswith("\n")
-            line = _UNREADABLE_BY_CSV
-        yield _UNREADABLE_BY_CSV if "\0" in line else line
-
-
-def _rows(reader: "Reader", width: int, broken: Broken) -> Iterator[tuple[int, list[str]]]:
-    """Rows of the right width with the line they start on. After an error the reader starts afresh on the next line."""
-    first = reader.line_num + 1
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            broken += [(line, NOT_CSV) for line in range(first, reader.line_num + 1)]
-        else:
-            if len(row) == width:
-                yield first, row
-            elif row:
-                broken.append((first, WRONG_WIDTH))
-        first = reader.line_num + 1
-
-
-def _batch(lines: list[int], rows: list[list[str]], places: list[int], broken: Broken) -> pa.RecordBatch:
-    try:
-        columns = [pa.array(map(itemgetter(place), rows), pa.string()) for place in places]
-    except UnicodeEncodeError:
-        legible = [_is_legible(row) for row in rows]
-        broken += [(line, NOT_UTF8) for line, good in zip(lines, legible, strict=True) if not good]
-        kept = [pair for pair, good in zip(zip(lines, rows, strict=True), legible, strict=True) if good]
-        return _batch([line for line, _ in kept], [row for _, row in kept], places, broken)
-    return _named(pa.array(lines, pa.int64()), columns)
-
-
-def _is_legible(row: list[str]) -> bool:
-    try:
-        "".join(row).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

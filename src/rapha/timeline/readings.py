@@ -5,22 +5,32 @@ from dataclasses import dataclass
 
 _ZONE = r"(Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?"
 _TIME = rf"^(\d{{4}})(?:-(\d{{2}})(?:-(\d{{2}})(?:[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:\.\d+)?)? ?{_ZONE})?)?)?$"
+_PLAIN_TIME = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"
+"""What most hospitals write: it is read without being taken apart, to the same moment."""
 _NUMBER = r"^(<=|>=|<|>|≤|≥)? *([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)$"
 
 MACROS = (
-    f"CREATE TEMP MACRO time_parts(v) AS regexp_extract(v, '{_TIME}', ['y', 'm', 'd', 'clock', 'seconds', 'zone'])",
-    """CREATE TEMP MACRO precision_of(parts) AS CASE WHEN parts.y = '' THEN NULL WHEN parts.m = '' THEN 'year'
+    f"CREATE TEMP MACRO text_parts(v) AS regexp_extract(v, '{_TIME}', ['y', 'm', 'd', 'clock', 'seconds', 'zone'])",
+    """CREATE TEMP MACRO parts_precision(parts) AS CASE WHEN parts.y = '' THEN NULL WHEN parts.m = '' THEN 'year'
         WHEN parts.d = '' THEN 'month' WHEN parts.clock = '' THEN 'day' WHEN parts.seconds = '' THEN 'minute'
         ELSE 'second' END""",
-    """CREATE TEMP MACRO sane(moment) AS
-        CASE WHEN moment >= TIMESTAMP '1800-01-01' AND moment < TIMESTAMP '2300-01-01' THEN moment END""",
-    """CREATE TEMP MACRO clock_of(parts) AS TRY_CAST(
+    """CREATE TEMP MACRO parts_clock(parts) AS TRY_CAST(
         parts.y || '-' || if(parts.m = '', '01', parts.m) || '-' || if(parts.d = '', '01', parts.d)
         || ' ' || if(parts.clock = '', '00:00', parts.clock) || if(parts.seconds = '', ':00', parts.seconds)
         AS TIMESTAMP)""",
-    """CREATE TEMP MACRO offset_of(parts) AS CASE WHEN parts.zone = '' THEN NULL WHEN parts.zone = 'Z' THEN 0
+    """CREATE TEMP MACRO parts_offset(parts) AS CASE WHEN parts.zone = '' THEN NULL WHEN parts.zone = 'Z' THEN 0
         ELSE if(parts.zone[1] = '-', -1, 1) * (CAST(parts.zone[2:3] AS INTEGER) * 60
             + if(length(parts.zone) > 3, CAST(right(parts.zone, 2) AS INTEGER), 0)) END""",
+    """CREATE TEMP MACRO any_time(parts) AS
+        {'clock': parts_clock(parts), 'exact': parts_precision(parts), 'ahead': parts_offset(parts)}""",
+    f"""CREATE TEMP MACRO time_parts(v) AS CASE WHEN regexp_full_match(v, '{_PLAIN_TIME}')
+        THEN {{'clock': TRY_CAST(v AS TIMESTAMP), 'exact': 'second', 'ahead': CAST(NULL AS INTEGER)}}
+        ELSE any_time(text_parts(v)) END""",
+    "CREATE TEMP MACRO clock_of(parts) AS parts.clock",
+    "CREATE TEMP MACRO precision_of(parts) AS parts.exact",
+    "CREATE TEMP MACRO offset_of(parts) AS parts.ahead",
+    """CREATE TEMP MACRO sane(moment) AS
+        CASE WHEN moment >= TIMESTAMP '1800-01-01' AND moment < TIMESTAMP '2300-01-01' THEN moment END""",
     "CREATE TEMP MACRO utc_in(clock, zone) AS make_timestamp(epoch_us(timezone(zone, clock)))",
     r"""CREATE TEMP MACRO days_of(v) AS
         CAST(TRY_CAST(CASE WHEN regexp_full_match(v, '[+-]?\d{1,6}(\.0*)?') THEN v END AS DOUBLE) AS INTEGER)""",

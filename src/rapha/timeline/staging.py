@@ -7,16 +7,19 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rapha.errors import ConfigurationError
 from rapha.timeline import data_files
+from rapha.timeline.ahead import ahead
+from rapha.timeline.csv_rows import Broken
 from rapha.timeline.manifest import Table
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.pseudonym import subject_key
 from rapha.timeline.readings import MACROS
 from rapha.timeline.schema import ALL_TABLES
 
-_BLANKS = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+_BLANKS = " \t\n\r\xa0"
 
 
 class Staging:
@@ -24,13 +27,14 @@ class Staging:
 
     def __init__(self, spill: Path) -> None:
         settings: dict[str, Any] = {
-            "threads": 1,
+            "threads": 2,
             "temp_directory": str(spill),
             "python_enable_replacements": False,
         }
         self.connection = duckdb.connect(":memory:", config=settings)
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET checkpoint_threshold = '1TB'")
         for macro in MACROS:
             self.connection.execute(macro)
         self.connection.execute("CREATE TABLE set_aside (file VARCHAR, line BIGINT, reason VARCHAR, row_id VARCHAR)")
@@ -55,7 +59,7 @@ class Staging:
     def load(self, path: Path, table: str, columns: Sequence[str]) -> int:
         """Stage the columns of a file as texts without blanks around them, NULL where empty. Returns the rows read,
         those that are set aside at once among them. Raises SourceError: the file cannot be read."""
-        broken: data_files.Broken = []
+        broken: Broken = []
         return self.stage(path.name, table, columns, data_files.read(path, columns, broken), broken)
 
     def stage(
@@ -64,17 +68,17 @@ class Staging:
         table: str,
         columns: Sequence[str],
         batches: Iterable[pa.RecordBatch],
-        broken: data_files.Broken,
+        broken: Broken,
     ) -> int:
         """The same from batches as `data_files.read` gives them; `broken` is read when they are through."""
         names = [f"c{at}" for at in range(len(columns))]
         self.execute(f"CREATE TABLE {table} (line BIGINT{''.join(f', {name} VARCHAR' for name in names)})")
-        trimmed = "".join(f", nullif(trim({name}, {_BLANKS}), '')" for name in names)
+        texts = "".join(f", nullif({name}, '')" for name in names)
         rows = 0
-        for batch in batches:
+        for batch in ahead(map(_trimmed, batches)):
             rows += batch.num_rows
             self.connection.register("incoming", batch)
-            self.execute(f"INSERT INTO {table} SELECT line{trimmed} FROM incoming")
+            self.execute(f"INSERT INTO {table} SELECT line{texts} FROM incoming")
             self.connection.unregister("incoming")
         self._set_aside_lines(file, broken)
         return rows + len(broken)
@@ -108,13 +112,21 @@ class Staging:
         self.execute("UPDATE people SET subject_key = keyed.subject_key FROM keyed WHERE people.id = keyed.id")
         self.connection.unregister("keyed")
 
-    def _set_aside_lines(self, file: str, broken: data_files.Broken) -> None:
+    def _set_aside_lines(self, file: str, broken: Broken) -> None:
         if broken:
             lines, reasons = zip(*broken, strict=True)
             table = pa.table({"line": pa.array(lines, pa.int64()), "reason": pa.array(reasons, pa.string())})
             self.connection.register("broken", table)
             self.set_aside(file, "FROM broken")
             self.connection.unregister("broken")
+
+
+def _trimmed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The line numbers as they stand, and the texts without blanks around them."""
+    line, *texts = batch.columns
+    return pa.RecordBatch.from_arrays(
+        [line, *(pc.utf8_trim(text, _BLANKS) for text in texts)], names=batch.schema.names
+    )
 
 
 def _zoneless(schema: pa.Schema) -> pa.Schema:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rapha.errors import Conflict, DiskFull
+from rapha.timeline.ahead import ahead
 from rapha.timeline.assets import FOLDER, sweep_contents
 from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
 from rapha.timeline.schema import ALL_TABLES, TABLES
@@ -121,7 +122,7 @@ def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation) ->
     def write(file: BinaryIO) -> None:
         nonlocal rows
         with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=encoded) as writer:
-            for group in _groups(batches, schema):
+            for group in ahead(_groups(batches, schema), most=1):
                 rows += group.num_rows
                 writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
 

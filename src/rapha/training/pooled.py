@@ -4,6 +4,7 @@ What each hospital's own model is made with, and the model of the pooled rows wh
 For the bits of a sandbox, call `rapha.training.numerics.pin` first.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -23,7 +24,8 @@ from rapha.training.metrics import evaluation
 from rapha.training.statistics import feature_statistics, start_of
 from rapha.training.weights import load_into, weights_of
 
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 256 << 20
+"""How much is read at once to be scored: rows, and bytes of their arrays as float32."""
 
 
 def train_alone(study: Study, datasets: Sequence[Dataset]) -> tuple[Weights, RawEvaluation]:
@@ -57,6 +59,11 @@ def evaluate_on(
     return evaluation(score(network, make_inputs(rows, weights)), rows, model)
 
 
+def _rows_at_once(inputs: Inputs) -> int:
+    bytes_a_row = 4 * sum(math.prod(arrays.shape) for arrays in inputs.arrays.values())
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(bytes_a_row, 1)))
+
+
 def score(network: Network, inputs: Inputs) -> Floats:
     """What the network gives for each row [n]: logits or log hazards, float64.
 
@@ -65,7 +72,7 @@ def score(network: Network, inputs: Inputs) -> Floats:
     """
     network.eval()
     with torch.inference_mode():
-        blocks = [network(inputs, rows) for rows in torch.split(torch.arange(len(inputs)), _ROWS_AT_ONCE)]
+        blocks = [network(inputs, rows) for rows in torch.split(torch.arange(len(inputs)), _rows_at_once(inputs))]
     scores = torch.cat(blocks).double().numpy()
     if not np.isfinite(scores).all():
         raise TrainingFailed("the model gives what is not a number: lower the learning rate", "not-finite")

@@ -2,7 +2,7 @@
 
 import pytest
 from fake_site import FakeSite
-from hub_at_hand import bearer
+from hub_at_hand import bearer, running
 
 from rapha.hub.app import API
 from rapha.proof import keys
@@ -31,6 +31,17 @@ def test_a_token_opens_its_door_once(hub, sites):
     assert ask(hub, credential).status_code == 204
     again = ask(hub, credential)
     assert again.status_code == 401 and "used before" in again.text
+
+
+def test_a_token_that_was_used_before_the_hub_started_again_stays_used(tmp_path, clock):
+    with running(tmp_path / "again", clock) as hub:
+        site = FakeSite(hub, "north").join()
+        credential = signed(hub, site)
+        assert ask(hub, credential).status_code == 204
+    with running(tmp_path / "again", clock) as hub:
+        again = ask(hub, credential)
+        assert again.status_code == 401 and "used before" in again.text
+        assert ask(hub, signed(hub, site)).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,12 @@ def test_what_is_delivered_verifies_and_says_who_denied(hub, token, sites, study
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(hub.http.get(f"{API}/blobs/{file.blob}", headers=bearer(token)).content)
     verdicts = {verdict.subject: verdict for verdict in judge(read_folder(tmp_path / "model"))}
-    assert set(verdicts) == {"receipts/north.json", "receipts/south.json", "receipts/aggregation.json"}
+    assert set(verdicts) == {
+        "receipts/north.json",
+        "receipts/south.json",
+        "receipts/aggregation.json",
+        "refusals/west.json",
+    }
     assert all(verdict.ok for verdict in verdicts.values()), verdicts
     in_the_public_log(hub, tmp_path / "model")
 
@@ -98,7 +103,7 @@ def in_the_public_log(hub, model: Path) -> None:
         return answer.content
 
     checkpoint = read_checkpoint(fetch("checkpoint"))
-    assert checkpoint.size == 6, "each receipt with its key, and with its certificate"
+    assert checkpoint.size == 8, "each receipt with its key, and with its certificate"
     check_whole(fetch, checkpoint.size, checkpoint.root)
     reader = TileReader(fetch, checkpoint.size)
     for file in ("aggregation", "north", "south"):

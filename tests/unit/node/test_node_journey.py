@@ -14,10 +14,13 @@ from rapha.errors import CohortRefused, ConfigurationError, Conflict, TrainingFa
 from rapha.node import journey as journey_module
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.journey import Journey
-from rapha.node.keys import make_secrets
+from rapha.node.keys import load_key, make_secrets
 from rapha.node.ledger import Ledger
 from rapha.node.register import Register
+from rapha.proof.envelope import open_envelope
+from rapha.proof.refusal import parse_refusal
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
+from rapha.records.refusal import Refusal
 from rapha.records.release import RoundTrace
 from rapha.records.site import Approval, Denial, Dispatch
 from rapha.records.study import Study
@@ -125,6 +128,33 @@ def test_nobody_and_too_few_leave_as_the_same_word(hospital: Hospital, tmp_path:
     other.rules(BY_RULE)
     assert other.offer(**FEW) == [Denial]
     assert hospital.line.heard[0].reason == other.line.heard[0].reason == "cohort-too-small"
+    assert {signed_no(one).reason for one in (hospital, other)} == {"cohort-not-answerable"}
+
+
+def signed_no(hospital: Hospital) -> Refusal:
+    """What the hospital signed of its last answer, by its own key."""
+    receipt = hospital.line.heard[-1].refusal
+    return parse_refusal(open_envelope(receipt, load_key(hospital.home.key).public_key())).refusal
+
+
+def test_a_stewards_no_is_signed_and_said_again_in_the_same_bytes(hospital: Hospital) -> None:
+    hospital.offer()
+    denial = hospital.journey.refuse("d-1")
+    refusal = signed_no(hospital)
+    assert (refusal.site, refusal.stage, refusal.reason) == ("north", "steward", "steward-denied")
+    assert refusal.study_digest == denial.study_digest
+    hospital.offer()
+    assert hospital.line.heard[-1] == denial
+
+
+def test_what_the_gate_stopped_is_signed_and_what_broke_is_not(hospital: Hospital) -> None:
+    hospital.rules(BY_RULE)
+    hospital.offer()
+    task = private_task(hospital, 1, b"weights").task
+    hospital.journey.fail(task, "not-finite")
+    assert (signed_no(hospital).stage, signed_no(hospital).study_digest) == ("gate", task.study_digest)
+    hospital.journey.fail(task, "internal")
+    assert hospital.line.heard[-1].refusal is None
 
 
 def test_the_count_leaves_with_the_stewards_yes(hospital: Hospital) -> None:

@@ -37,6 +37,14 @@ def test_a_survival_model_is_refused_by_name() -> None:
         Study.model_validate(private_json() | {"model": {"architecture": "cox"}, "outcome": outcome})
 
 
+def test_a_fusion_is_refused_by_name() -> None:
+    note = {"note": "hdl", "during": {"until": "index"}}
+    fusion = {"model": {"architecture": "late-fusion"}, "data": {"modalities": ["ehr", "text"]}}
+    features = [*private_json()["features"], note]
+    with pytest.raises(ValidationError, match="`late-fusion` cannot be trained with differential privacy yet"):
+        Study.model_validate(private_json() | fusion | {"features": features})
+
+
 @pytest.mark.parametrize(("ranges", "words"), RANGES.values(), ids=RANGES)
 def test_every_feature_has_a_range_and_no_other_name(ranges: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):

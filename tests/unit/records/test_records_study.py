@@ -71,6 +71,14 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("model", {"architecture": "gru"}, "learnable", ""),
     ("model", {"architecture": "text-classifier"}, "learnable", ""),
     ("features.0", {"note": "hdl", "during": WINDOW}, "learnable", ""),
+    ("model", {"architecture": "late-fusion"}, "learnable", ""),
+    ("model", {"architecture": "late-fusion", "genome": {}}, "extra_forbidden", "model.late-fusion.genome"),
+    (
+        "model",
+        {"architecture": "late-fusion", "image": {"channels": []}},
+        "too_short",
+        "model.late-fusion.image.channels",
+    ),
     ("features.0", {"note": "hdl", "during": {"from": "index", "for": "1 year"}}, "future", "features.0.note"),
     ("model", {"architecture": "oracle"}, "union_tag_invalid", "model"),
     ("model", {"architecture": "mlp", "hidden": []}, "too_short", "model.mlp.hidden"),
@@ -211,6 +219,40 @@ def test_what_is_left_unsaid_is_in_the_digest() -> None:
     said = changed(BINARY, "training.batch_size", 256)
     assert Study.model_validate(said).digest == study.digest
     assert Study.model_validate(changed(BINARY, "training.batch_size", 128)).digest != study.digest
+
+
+NOTE = {"note": "hdl", "during": WINDOW, "at_most": 64}
+IMAGE = {"image": "hdl", "during": WINDOW, "shape": [8, 8], "spacing": [1, 1], "window": [0, 1]}
+
+
+def reading(*features: dict[str, Any], **model: Any) -> dict[str, Any]:
+    dense = {"data": {"modalities": ["ehr", "text", "imaging"]}, "model": model}
+    return BINARY | dense | {"features": [*BINARY["features"], *features]}
+
+
+@pytest.mark.parametrize(
+    ("model", "features", "words"),
+    [
+        ({"architecture": "late-fusion"}, [], "`late-fusion` reads one to 8 of `note` and `image`; the study has 0"),
+        ({"architecture": "late-fusion"}, [NOTE | {"at_most": 16 + n, "pick": pick, "during": {"until": "index", "for": f"{n + 1} days"}}
+         for n in range(5) for pick in ("first", "last")], "one to 8 of .*; the study has 10"),
+        ({"architecture": "text-classifier"}, [NOTE, IMAGE], "`text-classifier` reads no `image`; `image-classifier` or `late-fusion` does"),
+        ({"architecture": "text-classifier"}, [NOTE, NOTE | {"pick": "first"}], "reads exactly one of `note`; the study has 2"),
+        ({"architecture": "late-fusion", "image": {}}, [NOTE], "`image` says how a feature is read that the study has not"),
+        ({"architecture": "late-fusion"}, [NOTE, {"sequence": ["hdl"], "during": WINDOW}], "reads no `sequence`"),
+    ],
+)  # fmt: skip
+def test_an_architecture_reads_its_own_kinds_and_no_more_than_it_can(
+    model: dict[str, Any], features: list[dict[str, Any]], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Study.model_validate(reading(*features, **model))
+
+
+def test_a_fusion_that_says_nothing_of_its_readers_keeps_its_digest_when_there_are_more() -> None:
+    study = Study.model_validate(reading(NOTE, IMAGE, architecture="late-fusion"))
+    assert study.as_json()["model"] == {"architecture": "late-fusion", "hidden": [16], "head": [16]}
+    assert Study.model_validate(study.as_json()) == study
 
 
 def test_a_message_never_repeats_what_was_written() -> None:

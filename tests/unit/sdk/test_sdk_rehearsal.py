@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from random import Random
 
 import pytest
 from made_up_people import write_study
@@ -10,7 +11,9 @@ from rapha.records.dense import NoteFeature
 from rapha.records.metrics import Count
 from rapha.records.study import Study
 from rapha.sdk.rehearsal import profiles_for, rehearse
+from rapha.sdk.rehearsal.made_up_assets import give_assets
 from rapha.sdk.study_file import read_study
+from rapha.timeline.assets import Contents
 
 
 @pytest.fixture
@@ -63,6 +66,23 @@ def test_the_command_tells_and_judges(tmp_path):
     told = rapha("study", "rehearse", str(bad))
     assert told.returncode == 8
     assert "0 of 2 rehearsed sites could run made-up" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_several_arrays_are_made_up_where_a_study_reads_them(study_of, tmp_path):
+    plain = study_of(rounds=1).as_json()
+    dense = [{"note": "hdl", "during": {"until": "index"}, "at_most": 200}]
+    dense += [{"image": "hdl", "during": {"until": "index"}, "shape": [8, 8], "spacing": [1, 1], "window": [0, 1]}]
+    model = {"architecture": "late-fusion", "note": {"buckets": 64}, "image": {"channels": [4]}}
+    study = Study.model_validate(
+        plain
+        | {"data": {"modalities": ["ehr", "text", "imaging"]}, "features": [*plain["features"], *dense], "model": model}
+    )
+    contents = Contents(tmp_path, "made-up", "b")
+    system, code = next(iter(study.concepts["hdl"].written_codes()))
+    give_assets(study, [{"system": system, "code": code, "subject_key": 1} for _ in range(40)], contents, Random(1))
+    assert set(contents.table()["kind"].to_pylist()) == {"note", "volume"}
+    done = rehearse(study, profiles_for(study)[:1], tmp_path / "run")
+    assert done[0].ok, done[0].words
 
 
 def test_notes_are_made_up_where_a_study_reads_them(study_of, tmp_path):

@@ -63,6 +63,15 @@ def test_that_there_is_no_differential_privacy_is_said() -> None:
     assert said(EXAMPLE, "What holds for every hospital")[-1] == "No differential privacy is applied."
 
 
+def test_what_a_fusion_does_with_those_who_lack_something() -> None:
+    text = (
+        EXAMPLE.replace("architecture: mlp, hidden: [32, 16]", "architecture: late-fusion")
+        .replace("modalities: [ehr]", "modalities: [ehr, text]")
+        .replace("  - {demographic: sex}", "  - {note: hdl, during: {until: index}}")
+    )
+    assert "A patient without a note or picture stays in" in said(text, "How it learns")[0]
+
+
 def test_a_note_and_what_reads_it() -> None:
     text = (
         EXAMPLE.replace("architecture: mlp, hidden: [32, 16]", "architecture: text-classifier")

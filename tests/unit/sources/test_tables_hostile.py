@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from rapha.errors import ConfigurationError, SourceError
-from rapha.timeline import data_files
-from rapha.timeline.data_files import NOT_CSV, NOT_UTF8
+from rapha.timeline import csv_blocks
+from rapha.timeline.csv_rows import NOT_CSV, NOT_UTF8
 
 HEADER = b"patient,taken,reported,test,value,unit\n"
 GOOD = b"p1,2010-01-01,2010-01-01,hdl,50,mg/dL\n"
@@ -42,7 +42,8 @@ def test_one_hostile_line_costs_that_line(hospital, line, reason):
 
 
 def test_a_line_too_long_to_hold_costs_that_line(hospital, monkeypatch):
-    monkeypatch.setattr(data_files, "LONGEST_LINE", 100)
+    monkeypatch.setattr(csv_blocks, "LONGEST_LINE", 100)
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 64)
     write_labs(hospital, HEADER + GOOD + b"p1,2010-01-01,2010-01-01," + b"h" * 950 + b",50,u\n" + GOOD)
     assert hospital.ask("source_ref") == [("raw.csv#2",), ("raw.csv#4",)]
     assert f'raw.csv,3,"{NOT_CSV}"' in hospital.aside()

@@ -9,10 +9,11 @@ from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
 
-ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier")
+ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion")
 NOTE = {"note": "letter", "during": {"until": "index", "for": "2 years"}, "at_most": 64}
 IMAGE = {"image": "letter", "during": {"until": "index", "for": "2 years"}, "shape": [8, 8], "spacing": [1, 1],
          "window": [0, 1]}  # fmt: skip
+OTHER_NOTE = NOTE | {"note": "ill", "at_most": 32}
 KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
 
@@ -21,10 +22,13 @@ def make_study(architecture: str, model: dict | None = None, **training) -> Stud
     survival = architecture in ("cox", "deep-survival")
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
     widths["image-classifier"] = {"channels": [4, 8]}
+    widths["late-fusion"] = {"note": {"buckets": 64, "embedding": 4}, "image": {"channels": [4, 8]}, "head": [8]}
     widths["text-classifier"] = {"buckets": 64, "embedding": 4}
     window = {"until": "index", "for": "2 years"}
     sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
-    notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE]}.get(architecture, [])
+    notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE], "late-fusion": [NOTE, IMAGE, OTHER_NOTE]}.get(
+        architecture, []
+    )
     return Study.model_validate(
         {
             "study": "made-up",
@@ -80,12 +84,18 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         pixels = chance.random((rows, 8, 8)).astype(np.float32) / 4
         pixels[spots, 3:5, 3:5] = 1
         risk += 3.0 * spots - 1.5
-        columns[image.name] = pa.FixedSizeListArray.from_arrays(pa.array(pixels.ravel()), 64)
+        columns[image.name] = pa.FixedSizeListArray.from_arrays(
+            pa.array(pixels.ravel()), 64, mask=none_of(study, rows, 5)
+        )
     for note in (feature for feature in dense_of(study) if feature.kind == "note"):
         words = chance.choice(["well", "stable", "poor", "failing"], (rows, 6))
         risk += np.isin(words, ["poor", "failing"]).sum(axis=1) - 3
         texts = np.frombuffer(b"".join(note.encode(" ".join(row).encode()) for row in words), np.uint8)
-        columns[note.name] = pa.FixedSizeListArray.from_arrays(pa.array(texts), note.at_most)
+        columns[note.name] = pa.FixedSizeListArray.from_arrays(
+            pa.array(texts), note.at_most, mask=none_of(study, rows, 7)
+        )
+    for feature in dense_of(study):  # in the order of the study
+        columns[feature.name] = columns.pop(feature.name)
     if study.outcome.kind == "binary":
         columns["label"] = pa.array((chance.random(rows) < 1 / (1 + np.exp(-risk))).astype(int), pa.int8())
     else:
@@ -95,6 +105,11 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
     return pa.table(columns)
 
 
+def none_of(study: Study, rows: int, every: int) -> pa.Array | None:
+    """Of a study with several arrays: who has none."""
+    return pa.array(np.arange(rows) % every == 0) if study.model.architecture == "late-fusion" else None
+
+
 def write_rows(path: Path, table: pa.Table) -> Path:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
@@ -102,4 +117,6 @@ def write_rows(path: Path, table: pa.Table) -> Path:
 
 
 def make_dataset(study: Study, folder: Path, **made) -> Dataset:
-    return read_dataset(study, write_rows(folder / "rows.arrow", make_table(study, **made)))
+    """In a file of its own for each seed: arrays stay mapped from it."""
+    path = folder / f"site-{made.get('seed', 1)}.arrow"
+    return read_dataset(study, write_rows(path, make_table(study, **made)))

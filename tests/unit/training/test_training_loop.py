@@ -34,6 +34,7 @@ def figure(evaluation, name):
         ("deep-survival", "c_index"),
         ("text-classifier", "auroc"),
         ("image-classifier", "auroc"),
+        ("late-fusion", "auroc"),
     ],
 )
 def test_sites_together_learn(tmp_path, architecture, name):

@@ -38,6 +38,13 @@ def test_a_gru_without_other_features_has_exactly_the_declared_tensors():
     assert tensors_of(build(alone)) == declared_weights(alone)
 
 
+@pytest.mark.parametrize("kept", [slice(3, 6), slice(3, 4), slice(0, 5)])
+def test_a_fusion_of_fewer_features_has_exactly_the_declared_tensors(kept):
+    study = make_study("late-fusion")
+    fewer = study.model_copy(update={"features": study.features[kept]})
+    assert tensors_of(build(fewer)) == declared_weights(fewer)
+
+
 def test_features_keep_the_order_of_the_study_and_leave_the_sequence_out():
     assert feature_names(make_study("gru")) == ("last_hdl_until_2years", "age", "sex")
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from rapha import __version__
 from rapha.errors import ConfigurationError
-from rapha.proof import certified, claim, logged, verify
+from rapha.proof import certified, claim, logged, refusal, verify
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.receipt import Aggregation
+from rapha.records.refusal import STAGES, Refusal
 from rapha.records.release import Release
 from rapha.records.wire import TrustedKeys
 
@@ -26,12 +27,12 @@ PAGE_FILE = "receipt.html"
 HERE = Path(__file__).parent
 ORDER = (
     "checklist", "bytes", "json", "shape", "der", "keys", "merkle", "checkpoint", "bundle", "logged", "statement",
-    "certificate", "timestamp", "certified", "chain", "study", "verify", "files", "view", "main",
+    "certificate", "timestamp", "certified", "chain", "study", "refusal", "verify", "files", "view", "main",
 )  # fmt: skip
 """Each module comes after those that it imports."""
 STATED = "stated"
 """The module that is written here."""
-SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation)
+SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal)
 UNDERSTOOD = frozenset({
     "$ref", "anyOf", "const", "enum", "type", "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "items", "properties", "required", "additionalProperties",
@@ -86,9 +87,10 @@ def said() -> dict[str, Any]:
     return {
         **{name: getattr(claim, name) for name in names},
         **{
-            name: getattr(verify, name)
-            for name in ("AGGREGATION_RECEIPT", "KEYS_FILE", "KEYS_FROM_FOLDER", "STUDY_FILE")
+            name: getattr(verify, name) for name in ("AGGREGATION_RECEIPT", "KEYS_FILE", "KEYS_FROM_FOLDER", "REFUSALS")
         },
+        **{name: getattr(refusal, name) for name in ("REFUSAL_NOT_SHOWN", "REFUSAL_TYPE", "STUDY_FILE")},
+        "STAGES": STAGES,
         **{name: getattr(certified, name) for name in ("AUTHORITY", "CERTIFICATE_LOG", "STAMPER", "TRUST_CONFIG_FILE")},
         "NO_WITNESS": logged.NO_WITNESS,
     }

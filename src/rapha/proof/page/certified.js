@@ -7,8 +7,11 @@ import {p256FromPem} from "./keys.js";
 import {hasShape} from "./shape.js";
 import {said, shapes} from "./stated.js";
 
-/** Where the second form of `receipts/north.json` lies. */
-export const certifiedPath = (receipt) => `sigstore/${receipt.slice("receipts/".length, -".json".length)}.sigstore.json`;
+/** Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies. */
+export function certifiedPath(receipt) {
+  const [place, name] = receipt.slice(0, -".json".length).split("/");
+  return `sigstore/${name}${`${place}/` === said.REFUSALS ? ".refusal" : ""}.sigstore.json`;
+}
 
 /** {authority, stamper, certificateLog} of a trust configuration. Throws Unproven. */
 export async function readTrust(bytes, known, where) {

@@ -20,6 +20,19 @@ export function checkApprovals(aggregation, releases) {
   return releases.map((release) => release.site).join(", ");
 }
 
+/** No hospital's no is passed over. */
+export function checkRefusals(aggregation, refused) {
+  const missed = refused.find(({site}) => !Object.hasOwn(aggregation.denials, site));
+  if (missed) throw new Unproven(`${missed.site} signed a refusal, but the hub names none of it`);
+}
+
+/** Hospitals of which the hub alone says that they did not take part to the end. */
+export function unsignedDenials(aggregation, refused) {
+  const signed = new Set(refused.map(({site}) => site));
+  return Object.keys(aggregation.denials).filter((site) => !signed.has(site)).sort()
+    .map((site) => `That ${site} refused or failed: the hub says so, and ${site} signed no refusal here.`);
+}
+
 export function checkUpdates(aggregation, releases) {
   let compared = 0;
   for (const release of releases) {

@@ -3,20 +3,22 @@ import {fromBase64} from "./bytes.js";
 import {certifiedEntry, checkEntry, checkInclusion, keyEntry, openEnvelope, readBundle, readCertified, signatureOf} from "./bundle.js";
 import {checkCertificate} from "./certificate.js";
 import {certifiedPath, readTrust} from "./certified.js";
-import {checkApprovals, checkRounds, checkStarts, checkUpdates, gaps} from "./chain.js";
+import {checkApprovals, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
 import {p256FromPem} from "./keys.js";
 import {checkSignedByLog, checkWitnesses} from "./logged.js";
+import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
 import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./statement.js";
 import {said} from "./stated.js";
 import {checkPrivacy, studyOf} from "./study.js";
 import {checkStamp} from "./timestamp.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
-const NAME = /^receipts\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
+const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
+const isRefusal = (path) => path.startsWith(said.REFUSALS);
 const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy and release, no more.";
 
-/** One verdict per receipt: hospitals by name, then the aggregation, whose absence is a failure too.
+/** One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure too.
  *  A verdict is {subject, outcome, steps, notShown}; `folder` is as files.js gives it. */
 export async function judge(folder) {
   const verdicts = [], standing = [];
@@ -30,18 +32,22 @@ export async function judge(folder) {
 }
 
 async function judgeAggregation(folder, standing) {
-  const found = new Checklist(AGGREGATION), releases = standing.map((claim) => claim.stated);
+  const found = new Checklist(AGGREGATION);
+  const [releases, refused] = ["site", "refusal"].map((kind) => standing.filter((claim) => claim.kind === kind).map((claim) => claim.stated));
   const reached = await claimOf(folder, AGGREGATION, found).then(async ({claim, unseen}) => {
     const aggregation = claim.stated;
     // 20. Rounds follow on each other and end in these weights.
     await found.step("Every round leads to the next, and the last to these weights", () => checkRounds(aggregation));
     // 21. The hospitals that took part said yes, to this study, in the very words that they signed.
-    await found.step("Every hospital that took part had approved, as it says itself", () => checkApprovals(aggregation, releases));
+    await found.step("Every hospital that took part had approved, as it says itself", () => {
+      checkRefusals(aggregation, refused);
+      return checkApprovals(aggregation, releases);
+    });
     // 22. What a hospital signed as handed in is what the hub says went in.
     await found.step("What went into each round is what the hospitals signed", () => checkUpdates(aggregation, releases));
     // 23. What came out of a round is what the hospitals say they started the next one from.
     await found.step("Each hospital started each round from what the round before gave", () => checkStarts(aggregation, releases));
-    return {claim, unseen: [...unseen, ...gaps(aggregation, releases), ...uncovered(folder, [claim, ...standing])]};
+    return {claim, unseen: [...unseen, ...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
   }).catch(stopped);
   return verdictOn(folder, found, reached);
 }
@@ -55,14 +61,14 @@ function stopped(problem) {
 function verdictOn(folder, found, reached) {
   const outcomes = found.steps.map((step) => step.outcome);
   const outcome = !reached || outcomes.includes(FAILED) ? FAILED : outcomes.includes(UNCHECKED) ? UNCHECKED : PASSED;
-  const remarks = [...said.T0_NOT_SHOWN, ...(reached?.claim.notShown ?? []), ...(reached?.unseen ?? []), ...(folder.pinned ? [] : [said.KEYS_FROM_FOLDER]), STUDY_NOT_READ];
+  const remarks = [...(isRefusal(found.subject) ? said.REFUSAL_NOT_SHOWN : said.T0_NOT_SHOWN), ...(reached?.claim.notShown ?? []), ...(reached?.unseen ?? []), ...(folder.pinned ? [] : [said.KEYS_FROM_FOLDER]), STUDY_NOT_READ];
   return {subject: found.subject, outcome, steps: found.steps, notShown: [...new Set(remarks)]};
 }
 
 /** Steps 1 to 19: the claim, and what of the log is not shown. Throws Stopped at the first that fails. */
 async function claimOf(folder, path, found) {
   const {bundle, payload, key, signer} = await signedBytes(folder, path, found);
-  const expected = path === AGGREGATION ? said.AGGREGATION_BUILD : said.SITE_BUILD;
+  const refused = isRefusal(path), expected = path === AGGREGATION ? said.AGGREGATION_BUILD : said.SITE_BUILD;
   let value, claim, study;
   // 5. One way to write it, so that everybody reads the same.
   await found.step("The statement is in canonical form", () => {
@@ -70,12 +76,13 @@ async function claimOf(folder, path, found) {
     return "RFC 8785, byte for byte";
   });
   // 6. It is the kind of statement that this place holds.
-  await found.step("The statement is of the right type", () => `in-toto Statement v1, SLSA provenance v1, ${checkTypes(value, expected)}`);
+  await found.step("The statement is of the right type", () =>
+    `in-toto Statement v1, ${refused ? checkRefusalType(value) : `SLSA provenance v1, ${checkTypes(value, expected)}`}`);
   // 7. It cannot be guessed from its hash.
-  await found.step("The nonce has 128 bits", () => checkNonce(value));
+  await found.step("The nonce has 128 bits", () => (refused ? checkRefusalNonce(value) : checkNonce(value)));
   // 8. All of it is understood.
   await found.step("Every field is there, and none besides", () => {
-    claim = readClaim(value, payload, expected);
+    claim = refused ? readRefusal(value, payload) : readClaim(value, payload, expected);
     return "the whole statement is understood";
   });
   // 9. Nobody signs for another.
@@ -138,7 +145,7 @@ function checkRole(path, key) {
 async function checkFiles(folder, claim, study) {
   const told = [], large = [];
   for (const [path, signed] of claim.files) {
-    const asked = study.release.includes(path === said.WEIGHTS_FILE ? "weights" : "metrics");
+    const asked = path === said.STUDY_FILE || study.release.includes(path === said.WEIGHTS_FILE ? "weights" : "metrics");
     if (!folder.files.has(path)) {
       if (asked) throw new Unproven(`${path} is not in this folder`);
       told.push(`${path} is not here, since the study did not ask for it`);

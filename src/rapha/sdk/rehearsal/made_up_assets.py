@@ -33,9 +33,13 @@ MOST_WORDS = 40
 
 def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Contents, dice: random.Random) -> None:
     """Every event of a concept that a dense feature reads points at an asset of its own."""
-    wanted = {pair: feature for feature in dense_of(study) for pair in study.concepts[feature.of].written_codes()}
+    wanted: dict[tuple[str, str], list[DenseFeature]] = {}
+    for feature in dense_of(study):
+        for pair in study.concepts[feature.of].written_codes():
+            wanted.setdefault(pair, []).append(feature)
     for event in events:
-        if feature := wanted.get((event["system"], event["code"])):
+        if features := wanted.get((event["system"], event["code"])):
+            feature = dice.choice(features) if len(features) > 1 else features[0]
             event["asset"] = contents.add(event["subject_key"], KIND_OF[feature.kind], made_up(feature, dice))
 
 

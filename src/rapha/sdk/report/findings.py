@@ -10,8 +10,9 @@ from rapha.errors import Unproven
 from rapha.proof.bundle import read_bundle
 from rapha.proof.claim import AggregationClaim, SiteClaim
 from rapha.proof.envelope import unverified_payload
+from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import parse_statement
-from rapha.proof.verify import STUDY_FILE, ModelFolder, judge
+from rapha.proof.verify import ModelFolder, judge
 from rapha.records.metrics import StudyMetrics
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.release import Release

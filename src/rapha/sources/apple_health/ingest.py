@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.apple_health import minutes, samples, single, summaries
-from rapha.sources.apple_health.ahead import ahead
 from rapha.sources.apple_health.ecg import read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
 from rapha.sources.apple_health.stream import Element, read_export
 from rapha.sources.apple_health.vocabulary import CODES
-from rapha.timeline.data_files import Broken
+from rapha.timeline.ahead import ahead
+from rapha.timeline.csv_rows import Broken
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent

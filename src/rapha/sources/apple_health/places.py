@@ -23,6 +23,7 @@ from typing import IO
 from rapha.errors import SourceError
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.timeline import data_files
+from rapha.timeline.csv_rows import Broken
 
 LIMIT_BYTES, LIMIT_RATIO, LIMIT_MEMBERS = 64 << 30, 300, 1_000_000
 RATIO_COUNTS_FROM_BYTES = 1 << 24
@@ -53,7 +54,7 @@ class Export:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_exports(mapping: Mapping, data: Path, broken: data_files.Broken) -> list[Export]:
+def find_exports(mapping: Mapping, data: Path, broken: Broken) -> list[Export]:
     """Every export and its patient. Lines of the patients' file that say neither are added to `broken`.
 
     Raises:

@@ -12,7 +12,7 @@ from rapha.sources.omop.mapping import Mapping
 from rapha.sources.omop.people import stage_people, write_people, write_periods
 from rapha.sources.omop.places import DuckDbFile, Folder, Place
 from rapha.sources.omop.vocabulary import write_vocabulary
-from rapha.timeline.data_files import Broken
+from rapha.timeline.csv_rows import Broken
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id

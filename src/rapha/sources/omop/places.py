@@ -9,6 +9,7 @@ import pyarrow as pa
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.timeline import data_files
+from rapha.timeline.csv_rows import Broken
 
 ENDINGS = (".parquet", ".csv.gz", ".csv")
 
@@ -24,7 +25,7 @@ class Place(Protocol):
         """
         ...
 
-    def read(self, table: str, columns: Sequence[str], broken: data_files.Broken) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
         """Rows as `data_files.read` gives them. Raises SourceError."""
         ...
 
@@ -55,7 +56,7 @@ class Folder:
             return None
         return {name.lower(): name for name in data_files.header(self._path(table))}
 
-    def read(self, table: str, columns: Sequence[str], broken: data_files.Broken) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
         return data_files.read(self._path(table), columns, broken)
 
     def version(self, table: str) -> str:
@@ -94,7 +95,7 @@ class DuckDbFile:
         found = self._tables.get(table)
         return found.columns if found else None
 
-    def read(self, table: str, columns: Sequence[str], broken: data_files.Broken) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
         import duckdb
 
         found = self._tables[table]

@@ -14,6 +14,7 @@ import pyarrow as pa
 from rapha.errors import ConfigurationError, SourceError, Unreachable
 from rapha.sources.omop.places import chosen, quoted
 from rapha.timeline import data_files
+from rapha.timeline.csv_rows import CHUNK_ROWS, Broken
 
 LONGEST_CONNECTION_BYTES = 4096
 _COLUMNS = """
@@ -50,14 +51,14 @@ class Postgres:
         found = self._tables.get(table)
         return found.columns if found else None
 
-    def read(self, table: str, columns: Sequence[str], broken: data_files.Broken) -> Iterator[pa.RecordBatch]:
+    def read(self, table: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
         listed = ", ".join(f"{quoted(name)}::text" for name in columns)
         statement = f"SELECT {listed} FROM {self._tables[table].quoted} ORDER BY {quoted(columns[0])}"
         line = 1
         try:
             with self._connection.cursor(name="rapha") as cursor:
                 cursor.execute(statement.encode())
-                while rows := cursor.fetchmany(data_files.CHUNK_ROWS):
+                while rows := cursor.fetchmany(CHUNK_ROWS):
                     yield data_files.named(line, [pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)])
                     line += len(rows)
         except self._error as error:

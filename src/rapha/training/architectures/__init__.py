@@ -12,18 +12,18 @@ of `rapha.records.tensors.declared_weights`.
     gru             features, sequence     logit
     text-classifier features, note         logit
     image-classifier features, image       logit
+    late-fusion     features, any arrays   logit
 """
 
 from collections.abc import Callable
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
-from rapha.training.architectures.convolution import build_image_classifier
+from rapha.training.architectures.joined import build_joined
 from rapha.training.architectures.linear import build_cox, build_logistic
 from rapha.training.architectures.network import Network
 from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
 from rapha.training.architectures.recurrent import build_gru
-from rapha.training.architectures.words import build_text_classifier
 from rapha.training.numerics import generator
 
 TABLE: dict[str, Callable[[Study], Network]] = {
@@ -32,8 +32,9 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "cox": build_cox,
     "deep-survival": build_deep_survival,
     "gru": build_gru,
-    "text-classifier": build_text_classifier,
-    "image-classifier": build_image_classifier,
+    "text-classifier": build_joined,
+    "image-classifier": build_joined,
+    "late-fusion": build_joined,
 }
 
 

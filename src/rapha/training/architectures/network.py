@@ -32,10 +32,20 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def reset(self, chance: torch.Generator) -> None:
-        """Draw all parameters anew: uniform in +-1/sqrt(fan in), a bias like its layer's weight."""
-        bound = 1.0
+        """Draw all parameters anew: uniform in +-1/sqrt(fan in), a bias like its layer's weight. A norm leaves what it is
+        given as it is."""
         with torch.no_grad():
-            for parameter in self.parameters():
-                if parameter.dim() > 1:
-                    bound = max(parameter.shape[1], 1) ** -0.5
-                parameter.uniform_(-bound, bound, generator=chance)
+            for module in self.modules():
+                if isinstance(module, nn.GroupNorm):
+                    module.weight.fill_(1)
+                    module.bias.fill_(0)
+                else:
+                    _draw(module, chance)
+
+
+def _draw(module: nn.Module, chance: torch.Generator) -> None:
+    bound = 1.0
+    for parameter in module.parameters(recurse=False):
+        if parameter.dim() > 1:
+            bound = max(parameter[0].numel(), 1) ** -0.5
+        parameter.uniform_(-bound, bound, generator=chance)

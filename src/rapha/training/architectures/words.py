@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from rapha.errors import TrainingFailed
-from rapha.records.learning import TextClassifier
-from rapha.records.study import Study
-from rapha.records.tensors import dense_of, feature_names
-from rapha.training.architectures.network import Network
+from rapha.records.dense import DenseFeature
+from rapha.records.learning import MOST_DENSE
+from rapha.records.readers import ReaderSpec, WordReader
+from rapha.training.architectures.reader import Reader
 from rapha.training.arrays import Arrays
-from rapha.training.inputs import Inputs
 
 WORD = re.compile(r"\w+")
 ROWS_AT_ONCE = 1024
@@ -28,31 +27,27 @@ class Bags(NamedTuple):
     offsets: Tensor
 
 
-class WordBag(Network):
-    """The mean vector of a note's words, joined with the other features. A patient without a note, or without a word in it,
-    has the vector zero."""
+class WordBag(Reader):
+    """The mean vector of a note's words; zero where there is no word in it."""
 
-    def __init__(self, features: int, note: str, buckets: int, embedding: int) -> None:
-        super().__init__(features)
-        self.note, self.buckets = note, buckets
+    def __init__(self, buckets: int, embedding: int) -> None:
+        super().__init__(embedding)
+        self.buckets = buckets
         self.embedding = nn.Embedding(buckets, embedding)
-        self.output = nn.Linear(embedding + 2 * features, 1)
 
-    def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
-        if self.note not in inputs.arrays:
-            raise TrainingFailed("the rows have no note")
-        bags = bags_of(inputs.arrays[self.note], self.buckets)
+    def forward(self, arrays: Arrays, rows: Tensor) -> Tensor:
+        bags = bags_of(arrays, self.buckets)
         starts, counts = bags.offsets[rows], bags.offsets[rows + 1] - bags.offsets[rows]
         row = torch.repeat_interleave(torch.arange(len(rows)), counts)
         within = torch.arange(len(row)) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
         vectors = self.embedding(bags.word[starts[row] + within])
         summed = torch.zeros(len(rows), vectors.shape[1]).index_add(0, row, vectors)
-        mean = summed / counts.clamp(min=1).unsqueeze(1)
-        score: Tensor = self.output(torch.cat([mean, inputs.features[rows]], dim=1))
-        return score.squeeze(1)
+        return summed / counts.clamp(min=1).unsqueeze(1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(
+    maxsize=6 * MOST_DENSE
+)  # of every note that a study may have: three splits, and those of the site's own model
 def bags_of(notes: Arrays, buckets: int) -> Bags:
     """The words of each note, in lower case, as buckets. Read once: notes do not change between rounds."""
     words: list[int] = []
@@ -65,9 +60,7 @@ def bags_of(notes: Arrays, buckets: int) -> Bags:
     return Bags(torch.tensor(words, dtype=torch.int64), torch.tensor(offsets, dtype=torch.int64))
 
 
-def build_text_classifier(study: Study) -> WordBag:
-    model = study.model
-    if not isinstance(model, TextClassifier):
-        raise TrainingFailed(f"{model.architecture} reads no note")
-    (note,) = dense_of(study)
-    return WordBag(len(feature_names(study)), note.name, model.buckets, model.embedding)
+def build_words(spec: ReaderSpec, note: DenseFeature) -> WordBag:
+    if not isinstance(spec, WordReader):
+        raise TrainingFailed("a note is read word by word")
+    return WordBag(spec.buckets, spec.embedding)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rapha.sources.apple_health.ahead import ahead
+from rapha.timeline.ahead import ahead
 
 
 def test_the_same_items_in_their_order():

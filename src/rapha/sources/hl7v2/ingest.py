@@ -1,0 +1,147 @@
+"""The way from a mapping and a folder of messages to one batch in the timeline."""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from rapha.canonical import digest_file
+from rapha.errors import ConfigurationError
+from rapha.sources.hl7v2.contents import Person, Told, contents_of
+from rapha.sources.hl7v2.event_rows import Row, row_of
+from rapha.sources.hl7v2.mapping import Mapping
+from rapha.sources.hl7v2.messages import find, read
+from rapha.timeline.manifest import Table
+from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.pseudonym import batch_id, subject_key
+from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.schema import TABLES
+from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+
+READING = 1
+"""Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
+
+
+def ingest(
+    mapping_path: Path, data: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
+) -> IngestReport:
+    """As `rapha.timeline.report.Ingest`; `data` is a folder of messages. In which files and in which order they lie makes
+    no difference to what is read, but to the places named."""
+    if len(site_secret) < SHORTEST_SECRET_BYTES:
+        raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
+    mapping = read_mapping(mapping_path, Mapping)
+    paths = find(data)
+    versions = {name: digest_file(path) for name, path in paths.items()}
+    batch = batch_id(site_secret, READING, mapping.digest, versions)
+    if live := is_written(timeline_dir, mapping.source, batch):
+        return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
+    held = _Held(mapping)
+    for number, (name, path) in enumerate(paths.items()):
+        (progress or silent)(name, number, len(paths))
+        held.read(name, path)
+    rows = held.rows(site_secret, batch, versions)
+    timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
+        duck.execute("SET TimeZone = 'UTC'")
+        tables = {name: duck.from_arrow(pa.Table.from_pylist(rows[name], schema=TABLES[name])) for name in rows}
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
+        written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
+    return IngestReport.of(mapping.source, batch, written.rows, held.reports(list(paths)), unchanged=False)
+
+
+class _Held:
+    """The newest of everything that was told, and what was set aside: file, line, reason."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping, self._zone = mapping, ZoneInfo(mapping.zone)
+        self._people: dict[str, Person] = {}
+        self._told: dict[tuple[str, ...], Told] = {}
+        self._aside: list[tuple[str, int, str]] = []
+        self._messages: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+
+    def read(self, name: str, path: Path) -> None:
+        for message in read(path, self._mapping.encoding):
+            self._messages[name] += 1
+            for found in contents_of(message, name, self._mapping, self._zone):
+                if isinstance(found, str):
+                    self._aside.append((name, message.line, found))
+                elif isinstance(found, Person):
+                    last = self._people.get(found.patient)
+                    if last is None or found.version > last.version:
+                        self._people[found.patient] = found
+                else:
+                    before = self._told.get(found.name)
+                    if before is None or found.version > before.version:
+                        self._told[found.name] = found
+
+    def rows(self, secret: bytes, batch: str, versions: dict[str, str]) -> dict[Table, list[dict[str, Any]]]:
+        """The three tables. A newest version that cannot be read leaves no older one in its place."""
+        keys = {patient: subject_key(secret, self._mapping.whose, patient) for patient in sorted(self._people)}
+        events: list[Row] = []
+        for told in self._told.values():
+            row = row_of(told, self._mapping, self._zone)
+            if isinstance(row, str):
+                self._aside.append((told.file, told.line, row))
+                continue
+            self._events[told.file] += 1
+            version = {"source_version": versions[told.file], "ingest_batch": batch}
+            events.append(row | version | {"subject_key": keys[told.patient], "event_id": self._own(row["event_id"])})
+        people = [self._subject(person, keys[name], batch) for name, person in sorted(self._people.items())]
+        return {"events": events, "subjects": people, "observation_periods": self._periods(events, people, batch)}
+
+    def _own(self, name: str) -> str:
+        return hashlib.sha256(f"{self._mapping.source}\x1f{name}".encode()).hexdigest()[:32]
+
+    def _subject(self, person: Person, key: int, batch: str) -> dict[str, Any]:
+        birth, death = person.birth, person.death
+        return {
+            "subject_key": key, "birth": birth and birth.start, "birth_precision": birth and birth.precision,
+            "sex": person.sex, "death": death and death.start, "death_precision": death and death.precision,
+            "opted_out": False, "ingest_batch": batch,
+        }  # fmt: skip
+
+    def _periods(self, events: list[Row], people: list[dict[str, Any]], batch: str) -> list[dict[str, Any]]:
+        """Of usable events; the last day is observed to its end, and a death ends the period."""
+        span, times = self._mapping.observation, {person["subject_key"]: list[datetime]() for person in people}
+        for row in events:
+            if row["status"] not in ("cancelled", "entered-in-error"):
+                times[row["subject_key"]] += [row["t_start"], row.get("t_end") or row["t_start"]]
+        found = []
+        for person in people:
+            seen = times[person["subject_key"]]
+            start = _midnight(span.start) if isinstance(span.start, date) else min(seen, default=None)
+            end = _midnight(span.end) + timedelta(days=1) if isinstance(span.end, date) else max(seen, default=None)
+            end = min(end, person["death"]) if end and person["death"] else end
+            if start and end and start <= end:
+                key = person["subject_key"]
+                found.append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": batch})
+        return found
+
+    def reports(self, names: list[str]) -> tuple[FileReport, ...]:
+        def aside(name: str) -> dict[str, int]:
+            return dict(sorted(Counter(reason for file, _, reason in self._aside if file == name).items()))
+
+        return tuple(
+            FileReport(file=name, rows=self._messages[name], events=self._events[name], set_aside=aside(name))
+            for name in names
+        )
+
+    def listing(self) -> bytes:
+        """File, line of the message, reason; no value."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("file", "line", "reason"))
+        writer.writerows(sorted(self._aside))
+        return text.getvalue().encode()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
