@@ -12,6 +12,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from rapha.records.study import Study
+    from rapha.records.wire import StudyStatus
     from rapha.sdk.client import Client
     from rapha.sdk.feasibility import Feasibility, SiteAnswer
 
@@ -45,6 +46,7 @@ def feasibility(
         study_id = file if study is None else client.ask(study).study_id
         if not as_json:
             typer.echo(f"{study_id}  (rapha study feasibility {study_id} shows the answers again)")
+        _is_a_question(client.status(study_id))
         if wait:
             _wait(client, study_id, wait_minutes * 60)
         answers = _answers(client, study_id, study)
@@ -52,6 +54,14 @@ def feasibility(
         typer.echo(answers.model_dump_json(indent=2))
     else:
         _tell(answers)
+
+
+def _is_a_question(status: "StudyStatus") -> None:
+    from rapha.errors import Conflict
+
+    if status.asks != "feasibility":
+        study = status.study_id
+        raise Conflict(f"{study} is a study that trains: `rapha study show {study}` says where it stands")
 
 
 def _wait(client: "Client", study_id: str, seconds: float) -> None:
@@ -66,12 +76,10 @@ def _wait(client: "Client", study_id: str, seconds: float) -> None:
 
 
 def _answers(client: "Client", study_id: str, study: "Study | None") -> "Feasibility":
-    from rapha.errors import Conflict, NotPermitted
+    from rapha.errors import NotPermitted
     from rapha.sdk.feasibility import feasibility_of
 
     status = client.status(study_id)
-    if status.asks != "feasibility":
-        raise Conflict(f"{study_id} is a study that trains: `rapha study show {study_id}` says where it stands")
     try:
         profiles = client.sites()
     except NotPermitted:  # a token that may not read profiles: the answers are told without them

@@ -9,6 +9,7 @@ from click.testing import Result
 from fake_site import FakeSite
 from hub_at_hand import Clock, HubAtHand, running
 from made_up_people import write_study
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from rapha.cli.study import app
@@ -36,9 +37,8 @@ def say(hub: HubAtHand, monkeypatch: pytest.MonkeyPatch):
     token = hub.token()
 
     def connect(*_: object, **__: object) -> Client:
-        hub.http.base_url = f"http://testserver{API}"
-        hub.http.headers["authorization"] = f"Bearer {token}"
-        return Talking(hub.http)
+        headers = {"authorization": f"Bearer {token}"}
+        return Client(TestClient(hub.app, base_url=f"http://testserver{API}", headers=headers))
 
     monkeypatch.setattr(client_module, "connect", connect)
 
@@ -46,13 +46,6 @@ def say(hub: HubAtHand, monkeypatch: pytest.MonkeyPatch):
         return CliRunner().invoke(app, [*words, "--hub", "http://hub", "--token", "t"])
 
     return run
-
-
-class Talking(Client):
-    """Closing it would stop the hub."""
-
-    def close(self) -> None:
-        pass
 
 
 def answer(site: FakeSite, **changes: object) -> None:
