@@ -293,7 +293,9 @@ class Journey:
         return signed_refusal(self._site, study_digest, reason, self._clock(), self._key)
 
     def _deny(self, dispatch: Dispatch, reason: ReasonCode, patience_seconds: float = PATIENCE_SECONDS) -> Denial:
-        denial = self._approvals.deny(dispatch, told(reason), self._signed_no(dispatch.study_digest, reason))
+        asked = dispatch.asks == "feasibility"  # a question is no study: a no to it is nobody else's business
+        signed = None if asked else self._signed_no(dispatch.study_digest, reason)
+        denial = self._approvals.deny(dispatch, told(reason), signed)
         self._register.move(dispatch.id, "denied", denial, reason=reason)
         self._outbox.answer(denial, patience_seconds)
         return denial
