@@ -163,6 +163,24 @@ def test_a_medication_is_found_inside_beside_and_in_a_later_file(clinic: Clinic)
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_a_medication_in_several_versions_the_newest_counts(clinic: Clinic, order):
+    versions = [
+        {
+            "resourceType": "Medication",
+            "id": "m1",
+            "meta": {"lastUpdated": f"20{year}-01-01T00:00:00Z"},
+            "code": coded(code),
+        }
+        for year, code in ((18, "z, old"), (19, "a, new"))
+    ]
+    use = about("MedicationStatement", status="active", effectiveDateTime="2019-05-01")
+    clinic.ingest(
+        patient(), {**use, "medicationReference": {"reference": "Medication/m1"}}, *(versions[at] for at in order)
+    )
+    assert clinic.ask("code") == [("a, new",)]
+
+
 VISIT = about(
     "Encounter",
     "e1",

@@ -23,8 +23,8 @@ _TABLES = (
         WHERE members IS NOT NULL AND reason IS NULL) GROUP BY member""",
     """CREATE TABLE tablets AS SELECT address, coding.system AS system, coding.code AS code, nth - 1 AS nth FROM (
         SELECT address, unnest(codings) AS coding, generate_subscripts(codings, 1) AS nth
-        FROM (SELECT address, arg_max(codings, coalesce(updated, TIMESTAMP '1800-01-01')) AS codings
-            FROM medicines GROUP BY address))""",
+        FROM (SELECT address, max({'updated': coalesce(updated, TIMESTAMP '1800-01-01'), 'codings': codings}).codings AS codings
+            FROM medicines WHERE codings IS NOT NULL GROUP BY address))""",
 )
 _AVAILABLE = {
     "same": "s.t_otherwise",

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rapha.errors import SourceError
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES, TABLE_BYTES = 4 << 20, 16 << 20
 LONGEST_LINE = 64 << 20
 LARGEST_BUNDLE = 256 << 20
 MOST_FILES = 100_000
@@ -20,8 +22,11 @@ BATCH_LINES = 4096
 NDJSON = (".ndjson", ".ndjson.gz")
 JSON = (".json", ".json.gz")
 TOO_LONG = "is longer than 64 MiB"
+MARK = b"\xef\xbb\xbf"
+"""A byte order mark."""
 NOT_UTF8 = "is not UTF-8 text"
 
+Ends = np.ndarray[tuple[int], np.dtype[np.int32]]
 Broken = list[tuple[int, str]]
 """Line and reason of what could not be read."""
 
@@ -58,7 +63,7 @@ def read(path: Path, broken: Broken) -> Iterator[pa.Table]:
     try:
         with _open(path) as file:
             if path.name.endswith(NDJSON):
-                yield from _lines(file, broken)
+                yield from _together(_lines(file, broken))
             else:
                 text = file.read(LARGEST_BUNDLE + 1)
                 if len(text) > LARGEST_BUNDLE:
@@ -76,15 +81,18 @@ def _open(path: Path) -> IO[bytes]:
 def _lines(file: IO[bytes], broken: Broken) -> Iterator[pa.Table]:
     rest, number, skipping = b"", 1, False
     while block := file.read(BLOCK_BYTES):
-        *lines, rest = (rest + block).split(b"\n")
-        if lines and skipping:
-            broken.append((number, TOO_LONG))
-            lines, number, skipping = lines[1:], number + 1, False
-        if lines:
-            first, number = number, number + len(lines)
-            table = _table(range(first, number), lines, broken)
-            del lines, block  # the table alone is held while it is worked on
+        held = rest + block
+        ends = _ends(held)
+        if len(ends):
+            rest = held[ends[-1] :]
+            if skipping:
+                broken.append((number, TOO_LONG))
+            table = _whole_lines(held, ends, number, skipping, broken)
+            number, skipping = number + len(ends), False
+            del held, block  # the table alone is held while it is worked on
             yield table
+        else:
+            rest = held
         if len(rest) > LONGEST_LINE or skipping:
             rest, skipping = b"", True
     if skipping:
@@ -93,10 +101,44 @@ def _lines(file: IO[bytes], broken: Broken) -> Iterator[pa.Table]:
         yield _table([number], [rest], broken)
 
 
+def _together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same lines in tables of some `TABLE_BYTES`: a statement for each has its price."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(one.nbytes for one in held) >= TABLE_BYTES:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _ends(held: bytes) -> Ends:
+    """Where each line ends: one past its line feed."""
+    return (np.flatnonzero(np.frombuffer(held, np.uint8) == ord("\n")) + 1).astype(np.int32)
+
+
+def _whole_lines(held: bytes, ends: Ends, number: int, skipping: bool, broken: Broken) -> pa.Table:
+    """The lines up to the last line feed as they lie in `held`, each with its own; one by one where some are no text, or
+    one is the tail of a line that was too long."""
+    if not skipping and not (number == 1 and held.startswith(MARK)):
+        starts = np.concatenate((np.zeros(1, np.int32), ends))
+        texts = pa.StringArray.from_buffers(len(ends), pa.py_buffer(starts), pa.py_buffer(held))
+        try:
+            texts.validate(full=True)
+        except pa.ArrowInvalid:
+            pass
+        else:
+            return _told(pa.table({"line": pa.array(range(number, number + len(ends)), pa.int64()), "text": texts}))
+    lines = held[: ends[-1] - 1].split(b"\n")
+    tail = 1 if skipping else 0
+    return _table(range(number + tail, number + len(lines)), lines[tail:], broken)
+
+
 def _table(numbers: "range | list[int]", lines: list[bytes], broken: Broken) -> pa.Table:
     """The lines that are text; a byte order mark at the very beginning is no part of it."""
-    if numbers[0] == 1:
-        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+    if numbers and numbers[0] == 1:
+        lines[0] = lines[0].removeprefix(MARK)
     try:
         texts = pa.array(lines, pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
@@ -107,11 +149,14 @@ def _table(numbers: "range | list[int]", lines: list[bytes], broken: Broken) -> 
             [number for number, _ in kept],
             pa.array([line for _, line in kept], pa.binary()).cast(pa.string()),
         )
-    table = pa.table({"line": pa.array(numbers, pa.int64()), "text": texts})
-    if not all(lines):
-        import pyarrow.compute as pc
+    return _told(pa.table({"line": pa.array(numbers, pa.int64()), "text": texts}))
 
-        table = table.filter(pc.not_equal(table["text"], ""))
+
+def _told(table: pa.Table) -> pa.Table:
+    """Without empty lines, in batches that can be worked on side by side."""
+    says = pc.greater(pc.binary_length(pc.utf8_rtrim(table["text"], "\n")), 0)
+    if not pc.all(says).as_py():
+        table = table.filter(says)
     return pa.Table.from_batches(table.to_batches(max_chunksize=BATCH_LINES), table.schema)
 
 

@@ -20,6 +20,7 @@ from rapha.sources.fhir.readings import READINGS
 from rapha.sources.fhir.resource_types import RESOURCE_TYPES
 from rapha.sources.fhir.staged_rows import COLUMNS, component_statement, statement
 from rapha.sources.fhir.structures import OBSERVATIONS, STRUCTURES, structure
+from rapha.timeline.ahead import ahead
 
 THREADS, MEMORY = 2, "160MB"
 NOT_READ = "a resource of this type is not read: "
@@ -58,6 +59,7 @@ class Staging:
             "memory_limit": MEMORY,
             "temp_directory": str(spill),
             "python_enable_replacements": False,
+            "preserve_insertion_order": False,  # rows are sorted when they are written; until then they go side by side
         }
         self.connection = duckdb.connect(":memory:", config=settings)
         self.connection.execute("SET enable_external_access = false")
@@ -80,7 +82,7 @@ class Staging:
     def load(self, file: int, name: str, path: Path) -> None:
         """Stage every resource of a file. Raises SourceError: it cannot be read."""
         broken: export_files.Broken = []
-        for table in export_files.read(path, broken):
+        for table in ahead(export_files.read(path, broken)):
             table = table.append_column("address", pa.nulls(len(table), pa.string()))
             self._sort(file, name, table, may_hold_bundles=True, counted_by_entry=path.name.endswith(export_files.JSON))
         pa.default_memory_pool().release_unused()  # what the texts took is not kept for the next file
@@ -181,9 +183,11 @@ class Staging:
             self.connection.unregister(name)
 
     def _asked(self, table: pa.Table, query: str) -> pa.Table:
-        """What a query answers with this Arrow table in its sight, as `chunk`."""
+        """What a query answers with this Arrow table in its sight, as `chunk`: row by row, in its order."""
         self.connection.register("chunk", table)
+        self.connection.execute("SET preserve_insertion_order = true")
         try:
             return self.connection.sql(query).to_arrow_table()
         finally:
+            self.connection.execute("SET preserve_insertion_order = false")
             self.connection.unregister("chunk")
