@@ -4,7 +4,16 @@ from rapha.policy.explain import SENTENCES
 from rapha.records.lifecycle import STUDY
 from rapha.records.wire import Event
 
-LABELS = {"loss": "loss", "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier", "c_index": "C-index"}
+LABELS = {
+    "loss": "loss",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier",
+    "c_index": "C-index",
+    "r2": "R²",
+    "mae": "MAE",
+    "rmse": "RMSE",
+}
 _STUDY = {
     "study.submitted": "Submitted.",
     "study.answered": "Every hospital has answered.",

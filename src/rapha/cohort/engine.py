@@ -79,7 +79,7 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
         statement = cohort_statement(plan, key)
         answer = connection.table(statement.text, statement.parameters)
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
-    if plan.outcome.kind == "numeric":
+    if plan.outcome.numeric:
         return Size(events=0, others=_patients(kept))
     events = _patients(kept.filter(pc.greater(kept[_label(plan)], 0)))
     return Size(events=events, others=_patients(kept) - events)
@@ -169,7 +169,7 @@ def _check_events(rows: "pa.Table", plan: Plan) -> None:
     """Enough patients with the outcome; and enough without, where it is binary (a censored row is no control)."""
     import pyarrow.compute as pc
 
-    if plan.outcome.kind == "numeric":
+    if plan.outcome.numeric:
         return
     outcome = rows[_label(plan)]
     cases = _patients(rows.filter(pc.greater(outcome, 0)))
@@ -192,7 +192,7 @@ def _of_fate(answer: "pa.Table", fate: SetApart) -> int:
 
 def _events(rows: "pa.Table", plan: Plan) -> list[int]:
     """1 for a row with the outcome, else 0; of a numeric outcome there are none."""
-    if plan.outcome.kind == "numeric":
+    if plan.outcome.numeric:
         return []
     return [int(label > 0) for label in rows[_label(plan)].to_pylist()]
 

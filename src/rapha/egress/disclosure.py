@@ -13,9 +13,14 @@ from rapha.records.release import ReasonCode
 ROUND_TO = 5
 FIGURE_DECIMALS: dict[MetricName, int] = {
     "loss": 3, "auroc": 3, "auprc": 3, "brier": 3, "c_index": 3, "calibration_slope": 2, "calibration_intercept": 2,
+    "r2": 3,
 }  # fmt: skip
 """A hospital of a thousand held-out patients knows its AUROC to about +-0.02: a third decimal compares two models on
 the same patients, a fourth would only carry information about the patients."""
+
+
+FIGURE_DIGITS: dict[MetricName, int] = {"mae": 3, "rmse": 3}
+"""Significant digits of those that are in the unit of the outcome: the same for any unit."""
 
 
 def suppress(n: int, threshold: int, base: int = ROUND_TO) -> Count:
@@ -108,7 +113,9 @@ def within(shown: Count, threshold: int) -> tuple[int, int]:
 
 
 def round_figure(name: MetricName, value: float) -> float:
-    """The figure to the decimals of its name; never a negative zero."""
+    """The figure to the decimals or the significant digits of its name; never a negative zero."""
+    if name in FIGURE_DIGITS:
+        return round_significant(value, FIGURE_DIGITS[name])
     return round(value, FIGURE_DECIMALS[name]) + 0.0
 
 

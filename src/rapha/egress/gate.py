@@ -74,27 +74,35 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
     return metrics.model_copy(update={"evaluations": bare})
 
 
-def pass_scores(folder: Path, train_rows: int, validation_rows: int, min_cohort: int) -> tuple[int, tuple[Score, ...]]:
+def pass_scores(
+    folder: Path, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts.
+    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
-    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort)
+    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, numeric)
 
 
 def pass_evaluation(
-    folder: Path, site: str, train_rows: int, set_apart: SetApart, min_cohort: int, patients: int
+    folder: Path,
+    site: str,
+    train_rows: int,
+    set_apart: SetApart,
+    min_cohort: int,
+    patients: int,
+    numeric: bool = False,
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts.
+    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     return release_metrics(
-        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients
+        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients, numeric
     )

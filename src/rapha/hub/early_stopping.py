@@ -6,7 +6,7 @@ from rapha.hub.pooling import mean_scores
 from rapha.records.learning import EarlyStopping
 from rapha.records.task import Update
 
-LOWER_IS_BETTER = ("brier",)
+LOWER_IS_BETTER = ("brier", "mae", "rmse")
 
 
 def rounds_to_train(asked: int, terms: EarlyStopping | None, updates: Sequence[dict[str, Update]]) -> int:

@@ -210,7 +210,9 @@ class Journey:
         else:
             content = gate.pass_weights(run.folder.output, declared_weights(study))
         cohort = run.frozen.cohort
-        weight, scores = gate.pass_scores(run.folder.output, cohort.train_rows, cohort.validation_rows, smallest)
+        weight, scores = gate.pass_scores(
+            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
+        )
         self._send(task, content, weight, () if private else scores)
 
     def _send(self, task: Task, content: bytes, weight: int, scores: tuple[Score, ...]) -> None:
@@ -233,7 +235,13 @@ class Journey:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
         metrics = gate.pass_evaluation(
-            run.folder.output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows
+            run.folder.output,
+            self._site,
+            cohort.train_rows,
+            cohort.set_apart,
+            smallest,
+            cohort.rows,
+            entry.study.outcome.numeric,
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics

@@ -19,8 +19,14 @@ class Logistic(Record):
     architecture: Literal["logistic"] = "logistic"
 
 
+class LinearModel(Record):
+    """One linear layer, numeric outcome."""
+
+    architecture: Literal["linear"] = "linear"
+
+
 class Mlp(Record):
-    """Linear layers with ReLU, binary outcome."""
+    """Linear layers with ReLU, binary or numeric outcome."""
 
     architecture: Literal["mlp"] = "mlp"
     hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (64, 32)
@@ -42,7 +48,8 @@ class DeepSurvival(Record):
 
 
 class Gru(Record):
-    """A GRU over the `sequence` feature, its last state joined with the other features; binary outcome."""
+    """A GRU over the `sequence` feature, its last state joined with the other features; binary or
+    numeric outcome."""
 
     architecture: Literal["gru"] = "gru"
     hidden: Width = 64
@@ -63,7 +70,8 @@ class ImageClassifier(ConvolutionReader):
 
 class LateFusion(Record):
     """A reader of its own for each dense feature, one to `MOST_DENSE` of any kind, and layers of the widths `hidden` with ReLU
-    over the features that are numbers; all joined, and under a `head` of such layers; binary outcome.
+    over the features that are numbers; all joined, and under a `head` of such layers; binary or
+    numeric outcome.
 
     `note` and `image` say how features of that kind are read; without them, as the reader's own defaults say.
     """
@@ -113,12 +121,23 @@ def _known(value: Any) -> Any:
 
 ArchitectureSpec = Annotated[
     Annotated[
-        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | LateFusion,
+        Logistic | LinearModel | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | LateFusion,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
 ]
-SURVIVAL = ("cox", "deep-survival")
+LEARNS: dict[str, tuple[str, ...]] = {
+    "logistic": ("binary",),
+    "linear": ("numeric",),
+    "mlp": ("binary", "numeric"),
+    "cox": ("time-to-event",),
+    "deep-survival": ("time-to-event",),
+    "gru": ("binary", "numeric"),
+    "text-classifier": ("binary",),
+    "image-classifier": ("binary",),
+    "late-fusion": ("binary", "numeric"),
+}
+"""The kinds of outcome that an architecture learns."""
 MOST_DENSE = 8
 
 
@@ -138,6 +157,15 @@ READS: dict[str, Reads] = {
 """The architectures that read more than numbers."""
 
 
+METRICS_OF: dict[str, tuple[str, ...]] = {
+    "binary": ("auroc", "auprc", "brier"),
+    "time-to-event": ("c_index",),
+    "numeric": ("r2", "mae", "rmse"),
+    "categorical": (),
+}
+"""Of each kind of outcome: the figures by which rounds can be compared."""
+
+
 class EarlyStopping(Record):
     """End training before `rounds`, once `metric` was no better than its best for `patience` rounds.
 
@@ -145,7 +173,7 @@ class EarlyStopping(Record):
     trained in that round. A round in which too few patients allow no figure counts as none.
     """
 
-    metric: Literal["auroc", "auprc", "c_index", "brier"]
+    metric: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
     patience: Annotated[int, Field(ge=1, le=1000)] = 5
 
 

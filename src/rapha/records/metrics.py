@@ -6,10 +6,14 @@ from pydantic import Field, model_validator
 
 from rapha.records.record import Digest, Real, Record
 
-MetricName = Literal["loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index"]
+MetricName = Literal[
+    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
+]  # fmt: skip
 METRICS: tuple[str, ...] = (
-    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index",
+    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
 )  # fmt: skip
+OF_NUMBERS: frozenset[MetricName] = frozenset(("r2", "mae", "rmse"))
+"""Those of a numeric outcome, beside `loss`; the others are of cases and controls, or of events."""
 
 
 class Count(Record):
@@ -56,11 +60,12 @@ class CalibrationBin(Record):
 
 
 class Evaluation(Record):
-    """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone."""
+    """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone. `events`: None
+    for a numeric outcome, of which everybody has one."""
 
     model: Literal["federated", "local"]
     rows: Count
-    events: Count
+    events: Count | None
     scores: Annotated[tuple[Score, ...], Field(max_length=16)]
     roc: Annotated[tuple[RocPoint, ...], Field(max_length=32)] = ()
     calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=16)] = ()

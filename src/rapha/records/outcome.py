@@ -152,6 +152,11 @@ class OutcomeSpec(Record):
         return self
 
     @property
+    def numeric(self) -> bool:
+        """Whether it is a number."""
+        return self.kind == "numeric"
+
+    @property
     def concepts(self) -> tuple[str, ...]:
         """The concepts it is made of, competing ones aside."""
         return tuple(name for _, name in self.mentions())

@@ -48,6 +48,8 @@ def check_private(study: "Study") -> None:
     reasons = (
         (study.model.architecture not in LEARNERS,
          f"model: `{study.model.architecture}` cannot be trained with differential privacy yet; {' and '.join(LEARNERS)} can"),
+        (study.outcome.kind == "numeric",
+         "outcome: a numeric outcome cannot be had with differential privacy yet: its mean and scale are measured on patients"),
         (study.cohort.index.pick == "every",
          "cohort.index: `every` gives a patient several rows; differential privacy here protects one row a patient: "
          "use `first` or `last`"),

@@ -11,8 +11,9 @@ from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import (
+    LEARNS,
+    METRICS_OF,
     READS,
-    SURVIVAL,
     ArchitectureSpec,
     LateFusion,
     PrivacyTerms,
@@ -82,26 +83,31 @@ class Study(Record):
 
     @model_validator(mode="after")
     def _learnable(self) -> "Study":
-        survival = self.model.architecture in SURVIVAL
-        if self.outcome.kind in ("categorical", "numeric"):
+        kind, learns = self.outcome.kind, LEARNS[self.model.architecture]
+        if kind not in learns:
+            others = ", ".join(name for name, kinds in LEARNS.items() if kind in kinds)
             raise PydanticCustomError(
                 "learnable",
-                "model: no architecture of this version learns a {kind} outcome; `{architecture}` does not",
-                {"kind": self.outcome.kind, "architecture": self.model.architecture},
-            )
-        if survival != (self.outcome.kind == "time-to-event"):
-            wanted = "time-to-event" if survival else "binary"
-            raise PydanticCustomError(
-                "learnable",
-                "model: `{architecture}` learns a {wanted} outcome; the outcome is {kind}",
-                {"architecture": self.model.architecture, "wanted": wanted, "kind": self.outcome.kind},
-            )
+                "model: `{architecture}` learns a {learns} outcome; the outcome is {kind}, which is learnt by {others}",
+                {"architecture": self.model.architecture, "learns": " or ".join(learns), "kind": kind,
+                 "others": others or "no architecture of this version"},
+            )  # fmt: skip
+        self._judged()
         self._readable()
         names = [f.name for f in self.features]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
         check_private(self)
         return self
+
+    def _judged(self) -> None:
+        """Early stopping looks at a figure that there is of this outcome."""
+        stopping = self.training.early_stopping
+        if stopping and stopping.metric not in METRICS_OF[self.outcome.kind]:
+            raise PydanticCustomError(
+                "learnable", "training.early_stopping: of a {kind} outcome there is no `{metric}`; there are: {known}",
+                {"kind": self.outcome.kind, "metric": stopping.metric, "known": ", ".join(METRICS_OF[self.outcome.kind])},
+            )  # fmt: skip
 
     def _readable(self) -> None:
         """The features that are more than numbers are those that the architecture reads."""

@@ -4,6 +4,7 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
 
     statistics  prepare, one site -> hub    features.count/mean/variance [F] F64, for a sequence also sequence.* [C]
     start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
+                                            both of a numeric outcome also outcome.* [1]
     weights     every round after           the start, and the layers; all F32
 
 F is the number of features that are numbers, in the order of the study; C the number of concepts of the
@@ -24,6 +25,7 @@ from rapha.records.learning import (
     ImageClassifier,
     Joining,
     LateFusion,
+    LinearModel,
     Logistic,
     Mlp,
     TextClassifier,
@@ -119,6 +121,8 @@ def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F6
     widths = {"features": len(feature_names(study))}
     if sequence := sequence_of(study):
         widths["sequence"] = len(sequence.of)
+    if study.outcome.kind == "numeric":
+        widths["outcome"] = 1
     return {
         f"{group}.{figure}": TensorSpec(shape=(width,), dtype=dtype)
         for group, width in widths.items()
@@ -129,7 +133,7 @@ def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F6
 def _layers(study: Study) -> Shapes:
     model, width = study.model, 2 * len(feature_names(study))
     match model:
-        case Logistic():
+        case Logistic() | LinearModel():
             return {"linear.weight": (1, width), "linear.bias": (1,)}
         case Cox():
             return {"linear.weight": (1, width)}

@@ -26,8 +26,10 @@ def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
         case "numeric":
             first = f"The {event} in the {length} after the index."
             last = "A patient without such a number is unknown and set apart."
-    if outcome.during.end or outcome.during.anchor.offset:
+    if outcome.during.end:
         first = f"{first[:-1]}: {_within(outcome)}."
+    elif outcome.during.anchor.offset:
+        first = f"{first.removesuffix(' after the index.').removesuffix('.')} that begins {bound_in_words(outcome.during.anchor)}."
     if not outcome.competing:
         return first, last
     event = or_words(tuple("death" if name == DEATH else name for name in outcome.competing))

@@ -11,6 +11,7 @@ from rapha.records.learning import (
     Gru,
     ImageClassifier,
     LateFusion,
+    LinearModel,
     Logistic,
     Mlp,
     TextClassifier,
@@ -57,6 +58,8 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A neural network with {_layers(model.hidden)}."
         case Cox():
             return "A Cox proportional hazards model: one weight for every feature."
+        case LinearModel():
+            return "A linear model: one weight for each feature."
         case DeepSurvival():
             return f"A neural network with {_layers(model.hidden)}, trained as a Cox model (DeepSurv)."
         case Gru():

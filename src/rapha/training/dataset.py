@@ -46,14 +46,16 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Rows:
-    """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days,
-    None for a binary outcome; arrays by the names of the dense features."""
+    """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days for a
+    time-to-event outcome, else None; value [n] of a numeric outcome, else None (event is then 0 throughout); arrays by the
+    names of the dense features."""
 
     features: Floats
     event: Ints
     time: Floats | None
     sequences: Sequences | None
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
+    value: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.event)
@@ -71,6 +73,7 @@ class Rows:
             None if self.time is None else self.time[rows],
             None if self.sequences is None else self.sequences.take(rows),
             {name: arrays.take(rows) for name, arrays in self.arrays.items()},
+            None if self.value is None else self.value[rows],
         )
 
 
@@ -107,6 +110,7 @@ def pool(datasets: Sequence[Dataset]) -> Dataset:
 
 def _concatenate(parts: Sequence[Rows]) -> Rows:
     times = [part.time for part in parts if part.time is not None]
+    values = [part.value for part in parts if part.value is not None]
     sequences = [part.sequences for part in parts if part.sequences is not None]
     return Rows(
         np.concatenate([part.features for part in parts]),
@@ -114,6 +118,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         np.concatenate(times) if times else None,
         _join(sequences) if sequences else None,
         {name: join_arrays([part.arrays[name] for part in parts]) for name in parts[0].arrays},
+        np.concatenate(values) if values else None,
     )
 
 
@@ -130,13 +135,13 @@ def _join(parts: Sequence[Sequences]) -> Sequences:
 def _check_columns(study: Study, table: pa.Table) -> None:
     expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
     expected += [feature.name for feature in dense_of(study)]
-    survival = study.outcome.kind == "time-to-event"
     cause = ["cause"] if study.outcome.competing else []
-    expected += ["time", "event", *cause] if survival else ["label"]
+    labels = {"time-to-event": ["time", "event", *cause], "numeric": ["value"]}
+    expected += labels.get(study.outcome.kind, ["label"])
     if table.column_names != expected:
         wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
         raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
-    types = {name: pa.float64() for name in (*feature_names(study), "time")}
+    types = {name: pa.float64() for name in (*feature_names(study), "time", "value")}
     types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
     for column in table.schema:
         dense = column.name not in types and column.name != "sequence"  # `read_arrays` looks at its type
@@ -161,6 +166,11 @@ def _rows(study: Study, table: pa.Table) -> Rows:
     arrays = {feature.name: read_arrays(table[feature.name], feature) for feature in dense_of(study)}
     if study.outcome.kind == "binary":
         return Rows(features, _whole(table, "label", highest=1), None, sequences, arrays)
+    if study.outcome.kind == "numeric":
+        value = table["value"].to_numpy()
+        if not np.isfinite(value).all():
+            raise TrainingFailed("rows.arrow: the column value holds what is no number")
+        return Rows(features, np.zeros(len(value), dtype=np.int64), None, sequences, arrays, value)
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")

@@ -40,27 +40,32 @@ class Steps:
 
 @dataclass(frozen=True)
 class Inputs:
-    """features [n, 2F] float32; event [n] float32, 1 or 0; time [n] in days, None for a binary outcome; arrays by the names of
-    the dense features, as they are in the rows."""
+    """features [n, 2F] float32; event [n] float32, 1 or 0; time [n] in days for a time-to-event outcome, else None; arrays by
+    the names of the dense features, as they are in the rows; value [n] float32, standardised, of a numeric outcome, else
+    None."""
 
     features: Tensor
     steps: Steps | None
     event: Tensor
     time: Floats | None
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
+    value: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
 
 def make_inputs(rows: Rows, weights: Mapping[str, npt.NDArray[np.float32]]) -> Inputs:
-    """Standardise with `features.mean` and `features.scale` (and `sequence.*`) of the weights."""
+    """Standardise with `features.mean` and `features.scale` (and `sequence.*`, `outcome.*`) of the weights."""
     steps = None
     if rows.sequences is not None:
         steps = _steps(rows.sequences, weights["sequence.mean"], weights["sequence.scale"])
     values, missing = _standardise(rows.features, weights["features.mean"], weights["features.scale"])
     features = _tensor(np.concatenate([values, missing], axis=1))
-    return Inputs(features, steps, _tensor(rows.event), rows.time, rows.arrays)
+    value = None
+    if rows.value is not None:
+        value = _tensor(_standardise(rows.value, weights["outcome.mean"], weights["outcome.scale"])[0])
+    return Inputs(features, steps, _tensor(rows.event), rows.time, rows.arrays, value)
 
 
 def _standardise(

@@ -65,7 +65,7 @@ def _rows_at_once(inputs: Inputs) -> int:
 
 
 def score(network: Network, inputs: Inputs) -> Floats:
-    """What the network gives for each row [n]: logits or log hazards, float64.
+    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; float64.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).
@@ -76,4 +76,7 @@ def score(network: Network, inputs: Inputs) -> Floats:
     scores = torch.cat(blocks).double().numpy()
     if not np.isfinite(scores).all():
         raise TrainingFailed("the model gives what is not a number: lower the learning rate", "not-finite")
-    return scores
+    if network.outcome is None:
+        return scores
+    numbers: Floats = scores * network.outcome.scale.double().numpy() + network.outcome.mean.double().numpy()
+    return numbers

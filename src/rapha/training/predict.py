@@ -38,7 +38,7 @@ class Model:
 
     def predict(self, rows: Mapping[str, Any]) -> Floats:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
-        (1 is the hazard of the patient whose score is zero).
+        (1 is the hazard of the patient whose score is zero). Of a numeric outcome the number itself, in its unit.
 
         `rows` gives for each feature name n numbers, or one number for one patient; None or NaN is missing. Under
         `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first. Of a
@@ -63,7 +63,13 @@ class Model:
         features = np.stack(columns, axis=1) if columns else np.empty((count, 0))
         event = np.zeros(count, dtype=np.int64)
         scores = score(self._network, make_inputs(Rows(features, event, None, sequences, arrays), self._weights))
-        return np.exp(scores) if self.study.outcome.kind == "time-to-event" else risk_of(scores)
+        match self.study.outcome.kind:
+            case "time-to-event":
+                return np.exp(scores)
+            case "numeric":
+                return scores
+            case _:
+                return risk_of(scores)
 
 
 def load_model(study: Study, weights: Mapping[str, npt.NDArray[np.float32]]) -> Model:

@@ -1,4 +1,4 @@
-"""Prepare: mean and variance of each feature over the training rows, and what the hub makes of them for one site."""
+"""Prepare: mean and variance of each feature, and of a numeric outcome, over the training rows, and what the hub makes of them for one site."""
 
 import numpy as np
 
@@ -25,6 +25,8 @@ def feature_statistics(study: Study, rows: Rows) -> dict[str, Floats]:
     few = study.privacy.min_cohort
     columns = [column[~np.isnan(column)] for column in rows.features.T]
     statistics = _table("features", columns, [len(column) >= few for column in columns])
+    if rows.value is not None:
+        statistics |= _table("outcome", [rows.value], [len(rows) >= few])
     sequence, steps = sequence_of(study), rows.sequences
     if sequence is not None and steps is not None:
         patient = np.repeat(np.arange(len(rows)), np.diff(steps.offsets))
@@ -33,7 +35,9 @@ def feature_statistics(study: Study, rows: Rows) -> dict[str, Floats]:
         shown = [len(np.unique(patient[at])) >= few for at in chosen]
         statistics |= _table("sequence", [steps.value[at] for at in chosen], shown)
     if not all(np.isfinite(tensor).all() for tensor in statistics.values()):
-        raise TrainingFailed("a feature's variance is no number: look for absurd values", "not-finite")
+        raise TrainingFailed(
+            "the variance of a feature or of the outcome is no number: look for absurd values", "not-finite"
+        )
     return statistics
 
 

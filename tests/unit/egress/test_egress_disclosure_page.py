@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from rapha.egress.disclosure import FIGURE_DECIMALS
+from rapha.egress.disclosure import FIGURE_DECIMALS, FIGURE_DIGITS
 from rapha.egress.gate import RULES
 from rapha.egress.metrics import RANGES
 from rapha.records.metrics import METRICS
@@ -21,5 +21,6 @@ def test_every_figure_has_its_decimals_and_its_range_on_the_page() -> None:
     for name in METRICS:
         (row,) = [row for row in ROWS if f"`{name}`" in row]
         low, high = RANGES[name]
-        assert row.endswith(f"| {FIGURE_DECIMALS[name]} | {low:g} to {high:g} |")
-    assert set(FIGURE_DECIMALS) == set(RANGES) == set(METRICS)
+        rounding = f"{FIGURE_DIGITS[name]} digits" if name in FIGURE_DIGITS else FIGURE_DECIMALS[name]
+        assert row.endswith(f"| {rounding} | {low:g} to {high:g} |")
+    assert {*FIGURE_DECIMALS, *FIGURE_DIGITS} == set(RANGES) == set(METRICS)

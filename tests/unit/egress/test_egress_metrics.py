@@ -220,3 +220,47 @@ def test_what_the_workload_writes_is_read() -> None:
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(EgressRefused):
         read_output(data, Figures, FIGURES)
+
+
+R2 = {"name": "r2", "value": 0.61239, "low": 0.49, "high": 0.72}
+RMSE = {"name": "rmse", "value": 12.3456, "low": 11.04, "high": 13.96}
+
+
+def scores_of_numbers(patients: int, *given_: dict[str, Any], positives: int = 0) -> tuple[Score, ...]:
+    raw = figures(1003, positives, patients, *given_)
+    return release_scores(raw, raw.rows, positives + patients, 25, numeric=True)[1]
+
+
+def test_figures_of_numbers_are_rounded_in_any_unit() -> None:
+    large = {"name": "mae", "value": 987_654.3}
+    assert scores_of_numbers(200, R2, RMSE, large) == (
+        Score(name="r2", value=0.612, low=0.49, high=0.72),
+        Score(name="rmse", value=12.3, low=11.0, high=14.0),
+        Score(name="mae", value=988_000.0),
+    )
+
+
+@pytest.mark.parametrize(("patients", "shown", "with_interval"), [(19, 0, 0), (20, 1, 0), (49, 1, 0), (50, 1, 1)])
+def test_numbers_need_twice_as_many_patients_as_a_class(patients: int, shown: int, with_interval: int) -> None:
+    scores = scores_of_numbers(patients, R2)
+    assert (len(scores), sum(score.low is not None for score in scores)) == (shown, with_interval)
+
+
+def test_a_figure_of_another_kind_of_outcome_does_not_leave() -> None:
+    for raw, numeric in ((figures(1003, 0, 260, AUROC), True), (figures(1003, 60, 200, RMSE), False)):
+        with pytest.raises(EgressRefused) as caught:
+            release_scores(raw, 1003, 260, 25, numeric)
+        assert caught.value.reason == "metric-not-allowed"
+    with pytest.raises(EgressRefused):
+        scores_of_numbers(200, R2, positives=1)
+
+
+def test_an_evaluation_of_numbers_has_no_cases_and_no_curves() -> None:
+    bare = evaluation(0, 140, figures=(R2,), roc=(), bins=())
+    record = RawEvaluations.model_validate({"evaluations": [bare]})
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, numeric=True).evaluations
+    assert released.events is None and released.rows == Count(about=140) and released.score("r2")
+    for curve in ({"roc": GRID}, {"bins": evaluation()["bins"]}):
+        record = RawEvaluations.model_validate({"evaluations": [{**bare, **curve}]})
+        with pytest.raises(EgressRefused):
+            release_metrics(record, "north", 1003, {}, 25, 5000, numeric=True)

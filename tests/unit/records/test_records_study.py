@@ -142,17 +142,6 @@ WRONG: list[tuple[str, Any, str, str]] = [
     (
         "outcome",
         {
-            "kind": "numeric",
-            "value": {"last": "hdl", "unit": "any"},
-            "unobserved": "exclude",
-            "during": {"from": "index", "for": "1 year"},
-        },
-        "learnable",
-        "",
-    ),
-    (
-        "outcome",
-        {
             "kind": "categorical",
             "events": ["hdl", "death"],
             "unobserved": "exclude",
@@ -203,8 +192,39 @@ def test_the_studies_these_start_from_are_right(study: dict[str, Any]) -> None:
 def test_a_survival_study_censors() -> None:
     with pytest.raises(ValidationError, match="censor"):
         Study.model_validate(changed(SURVIVAL, "outcome.unobserved", "exclude"))
-    with pytest.raises(ValidationError, match="learns a binary outcome"):
+    with pytest.raises(ValidationError, match="learns a binary or numeric outcome"):
         Study.model_validate(changed(SURVIVAL, "model", {"architecture": "mlp"}))
+
+
+NUMERIC = {
+    "kind": "numeric",
+    "value": {"last": "hdl", "unit": "mg/dL"},
+    "unobserved": "exclude",
+    "during": {"from": "index", "for": "1 year"},
+}
+
+
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_a_number_is_learnt_by_those_that_can(architecture: str) -> None:
+    study = Study.model_validate(changed(changed(BINARY, "outcome", NUMERIC), "model", {"architecture": architecture}))
+    assert study.outcome.numeric
+
+
+@pytest.mark.parametrize("architecture", ["logistic", "cox"])
+def test_and_by_no_other(architecture: str) -> None:
+    asked = changed(changed(BINARY, "outcome", NUMERIC), "model", {"architecture": architecture})
+    with pytest.raises(ValidationError, match="numeric, which is learnt by linear, mlp, gru, late-fusion"):
+        Study.model_validate(asked)
+    with pytest.raises(ValidationError, match="`linear` learns a numeric outcome; the outcome is binary"):
+        Study.model_validate(changed(BINARY, "model", {"architecture": "linear"}))
+
+
+def test_early_stopping_looks_at_a_figure_that_there_is() -> None:
+    stopping = {"early_stopping": {"metric": "r2", "patience": 2}}
+    with pytest.raises(ValidationError, match="of a binary outcome there is no `r2`; there are: auroc, auprc, brier"):
+        Study.model_validate(changed(BINARY, "training", stopping))
+    numeric = changed(changed(BINARY, "outcome", NUMERIC), "model", {"architecture": "linear"})
+    Study.model_validate(changed(numeric, "training", stopping))
 
 
 def test_the_short_form_and_the_signed_form_are_the_same_study() -> None:

@@ -29,7 +29,7 @@ WRONG = [
     ("split: ", "7: again\nsplit: ", "38: the key '7' is not a word; write it in quotes"),
     # words of a closed set
     ("mlp,", "mpl,", "36: model: 'mpl' is not known here; did you mean 'mlp'?"),
-    ("architecture: mlp, ", "", "36: model: the key 'architecture' is missing; it is one of logistic, mlp, cox,"
+    ("architecture: mlp, ", "", "36: model: the key 'architecture' is missing; it is one of logistic, linear, mlp, cox,"
      " deep-survival, gru, text-classifier, image-classifier or late-fusion"),
     ("{demographic: age}", "{demographic: agee}", "33: features[5].demographic: 'agee' is not known here; did you mean"
      " 'age'?"),
@@ -71,7 +71,7 @@ WRONG = [
     (AGE, "{any_of: [hdl], none_of: [hdl], during: {until: index}}", "18: cohort.include[0]: a criterion has one of:"
      " age, sex, observed, within, any_of, all_of, none_of, and, or, not; here are any_of and none_of"),
     ("architecture: mlp, hidden: [32, 16]", "architecture: cox", "36: model: `cox` learns a time-to-event outcome; the"
-     " outcome is binary"),
+     " outcome is binary, which is learnt by logistic, mlp, gru, text-classifier, image-classifier, late-fusion"),
     ("competing: death", "competing: diabetes", "21: outcome: the competing event is the outcome itself"),
     ("unobserved: exclude", "unobserved: censor", "21: outcome: a binary outcome needs `unobserved: exclude`"),
     (HDL, "{last: hdl, during: {from: index}}", "29: features[1]: a feature may not look past the index: use until or"
@@ -94,8 +94,8 @@ WRONG = [
      " missing"),
     ("  event: diabetes", "  kind: numeric\n  event: diabetes", "21: outcome: a numeric outcome is given by `value`, and"
      " by nothing else"),
-    ("  event: diabetes", "  kind: numeric\n  value: {last: diabetes, unit: any}", "37: model: no architecture of this"
-     " version learns a numeric outcome; `mlp` does not"),
+    ("  event: diabetes", "  kind: categorical\n  events: [diabetes, hdl]", "37: model: `mlp` learns a binary or numeric"
+     " outcome; the outcome is categorical, which is learnt by no architecture of this version"),
     ("{demographic: sex}", "{demographic: age}", "27: features: `age` is asked for twice"),
     # not the YAML that is read
     ("  index:", "\tindex:", "16: a tab where spaces belong; indent with two spaces"),

@@ -9,7 +9,17 @@ from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
 
-ARCHITECTURES = ("logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion")
+ARCHITECTURES = (
+    "logistic",
+    "linear",
+    "mlp",
+    "cox",
+    "deep-survival",
+    "gru",
+    "text-classifier",
+    "image-classifier",
+    "late-fusion",
+)
 NOTE = {"note": "letter", "during": {"until": "index", "for": "2 years"}, "at_most": 64}
 IMAGE = {"image": "letter", "during": {"until": "index", "for": "2 years"}, "shape": [8, 8], "spacing": [1, 1],
          "window": [0, 1]}  # fmt: skip
@@ -18,8 +28,8 @@ KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
 
 
-def make_study(architecture: str, model: dict | None = None, **training) -> Study:
-    survival = architecture in ("cox", "deep-survival")
+def make_study(architecture: str, model: dict | None = None, numeric: bool = False, **training) -> Study:
+    survival, numeric = architecture in ("cox", "deep-survival"), numeric or architecture == "linear"
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
     widths["image-classifier"] = {"channels": [4, 8]}
     widths["late-fusion"] = {"note": {"buckets": 64, "embedding": 4}, "image": {"channels": [4, 8]}, "head": [8]}
@@ -37,8 +47,8 @@ def make_study(architecture: str, model: dict | None = None, **training) -> Stud
             "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")},
             "cohort": {"index": {"first": ["hdl"]}},
             "outcome": {
-                "kind": "time-to-event" if survival else "binary",
-                "event": "ill",
+                "kind": "time-to-event" if survival else "numeric" if numeric else "binary",
+                **({"value": {"last": "ill", "unit": "mmol/L"}} if numeric else {"event": "ill"}),
                 "during": {"from": "index", "for": "5 years"},
                 "unobserved": "censor" if survival else "exclude",
             },
@@ -96,7 +106,9 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         )
     for feature in dense_of(study):  # in the order of the study
         columns[feature.name] = columns.pop(feature.name)
-    if study.outcome.kind == "binary":
+    if study.outcome.kind == "numeric":
+        columns["value"] = pa.array(100 + 20 * risk + chance.normal(0, 10, rows), pa.float64())
+    elif study.outcome.kind == "binary":
         columns["label"] = pa.array((chance.random(rows) < 1 / (1 + np.exp(-risk))).astype(int), pa.int8())
     else:
         time, censored = chance.exponential(1000 * np.exp(-risk)), chance.exponential(1500, rows)

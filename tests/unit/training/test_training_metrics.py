@@ -2,12 +2,22 @@ import numpy as np
 import pytest
 from lifelines.utils import concordance_index
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    r2_score,
+    roc_auc_score,
+    roc_curve,
+)
 
 from rapha.training.calibration import bins, brier, calibration_intercept, calibration_slope, risk_of
 from rapha.training.concordance import c_index
 from rapha.training.dataset import Rows
 from rapha.training.discrimination import ROC_GRID, auprc, auroc, roc
+from rapha.training.distance import mae, r2, rmse
 from rapha.training.metrics import evaluation, hazard_loss, risk_loss
 
 CHANCE = np.random.default_rng(7)
@@ -32,6 +42,32 @@ def test_figures_agree_with_scikit_learn():
     assert auprc(logit, event).value == pytest.approx(average_precision_score(event, logit), abs=1e-12)
     assert brier(logit, event).value == pytest.approx(brier_score_loss(event, risk), abs=1e-12)
     assert risk_loss(logit, event).value == pytest.approx(log_loss(event, risk), abs=1e-12)
+
+
+def test_distances_agree_with_scikit_learn():
+    value = CHANCE.normal(120, 20, 500)
+    predicted = 0.7 * value + CHANCE.normal(36, 9, 500)
+    assert r2(predicted, value).value == pytest.approx(r2_score(value, predicted), abs=1e-12)
+    assert mae(predicted, value).value == pytest.approx(mean_absolute_error(value, predicted), abs=1e-12)
+    assert rmse(predicted, value).value == pytest.approx(mean_squared_error(value, predicted) ** 0.5, abs=1e-12)
+
+
+def test_intervals_of_distances_hold_what_they_promise():
+    value = CHANCE.normal(120, 20, 60_000)
+    predicted = 0.7 * value + CHANCE.normal(36, 9, 60_000)
+    truths = [figure(predicted, value) for figure in (r2, mae, rmse)]
+    hits = np.zeros(3)
+    for block in np.array_split(np.arange(60_000), 200):
+        found = [figure(predicted[block], value[block]) for figure in (r2, mae, rmse)]
+        hits += [one.low <= truth.value <= one.high for one, truth in zip(found, truths, strict=True)]
+    assert (hits >= 180).all() and (hits < 200).all(), hits
+
+
+def test_numbers_that_are_all_the_same_explain_nothing():
+    same = np.full(30, 7.0)
+    assert r2(same, same) is None
+    assert rmse(same, same).value == 0
+    assert mae(same[:0], same[:0]) is None and rmse(same[:0], same[:0]) is None and r2(same[:0], same[:0]) is None
 
 
 def test_delong_s_variance_is_that_of_all_pairs():

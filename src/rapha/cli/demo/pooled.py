@@ -11,7 +11,7 @@ from rapha.records.outputs import RawEvaluation
 from rapha.records.study import Study
 from rapha.sdk.report.comparison import Comparison
 
-HEADLINE = {"binary": "auroc", "time-to-event": "c_index"}
+HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2"}
 
 
 def frozen_rows(hospitals: Path, study: Study) -> dict[str, Path]:

@@ -81,6 +81,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
 
     pin()
     output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
+    numeric = study.outcome.numeric
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
@@ -91,10 +92,10 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
     for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
         passed = gate.pass_weights(output, declared_weights(study))
-        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few)
+        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
-    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows)
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, numeric)
 
 
 def _named(weights: Path) -> str:

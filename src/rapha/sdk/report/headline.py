@@ -17,6 +17,9 @@ LABELS = {
     "calibration_slope": "Calibration slope",
     "calibration_intercept": "Calibration intercept",
     "c_index": "C-index",
+    "r2": "R²",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
 }
 MODELS = {"federated": "Federated", "local": "Own model"}
 
@@ -37,7 +40,7 @@ class SiteRow(NamedTuple):
 
 def main_metric(study: Study) -> str:
     """The figure a study of this kind is judged by."""
-    return "c_index" if study.outcome.kind == "time-to-event" else "auroc"
+    return {"time-to-event": "c_index", "numeric": "r2"}.get(study.outcome.kind, "auroc")
 
 
 def count(number: Count | None) -> str:
@@ -119,7 +122,9 @@ def _took_part(findings: Findings, site: SiteMetrics) -> SiteRow:
 
 
 def _test_rows(evaluation: Evaluation | None) -> str:
-    return f"{count(evaluation.rows)}, {count(evaluation.events)} with the outcome" if evaluation else "–"
+    if evaluation is None:
+        return "–"
+    return count(evaluation.rows) + (f", {count(evaluation.events)} with the outcome" if evaluation.events else "")
 
 
 def _decider(decided_by: str) -> str:

@@ -1,18 +1,20 @@
 """The table of what can be trained. An architecture that is not in it is refused, never replaced by another.
 
 Every entry takes `Inputs` and the places [b] of the rows to read, and gives one number a row [b]: the logit of the risk
-for a binary outcome, the logarithm of the relative hazard for a time-to-event outcome. Its tensors are exactly those
+for a binary outcome, the logarithm of the relative hazard for a time-to-event outcome, the standardised number for a numeric
+one. Its tensors are exactly those
 of `rapha.records.tensors.declared_weights`.
 
     name            reads                  gives
     logistic        features               logit
-    mlp             features               logit
+    linear          features               number
+    mlp             features               logit, number
     cox             features               log hazard
     deep-survival   features               log hazard
-    gru             features, sequence     logit
+    gru             features, sequence     logit, number
     text-classifier features, note         logit
     image-classifier features, image       logit
-    late-fusion     features, any arrays   logit
+    late-fusion     features, any arrays   logit, number
 """
 
 from collections.abc import Callable
@@ -20,14 +22,15 @@ from collections.abc import Callable
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
 from rapha.training.architectures.joined import build_joined
-from rapha.training.architectures.linear import build_cox, build_logistic
-from rapha.training.architectures.network import Network
+from rapha.training.architectures.linear import build_cox, build_regression
+from rapha.training.architectures.network import Network, Standards
 from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
 from rapha.training.architectures.recurrent import build_gru
 from rapha.training.numerics import generator
 
 TABLE: dict[str, Callable[[Study], Network]] = {
-    "logistic": build_logistic,
+    "logistic": build_regression,
+    "linear": build_regression,
     "mlp": build_mlp,
     "cox": build_cox,
     "deep-survival": build_deep_survival,
@@ -50,5 +53,7 @@ def build(study: Study) -> Network:
             f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"
         )
     network = TABLE[name](study)
+    if study.outcome.kind == "numeric":
+        network.outcome = Standards(1)
     network.reset(generator(study.training.seed, "weights"))
     return network

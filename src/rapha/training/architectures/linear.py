@@ -1,4 +1,4 @@
-"""One linear layer: logistic regression, and Cox's model."""
+"""One linear layer: logistic and linear regression, and Cox's model."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ class Linear(Network):
             nn.init.zeros_(parameter)
 
 
-def build_logistic(study: Study) -> Linear:
+def build_regression(study: Study) -> Linear:
+    """Logistic where the outcome is binary, linear where it is numeric."""
     return Linear(len(feature_names(study)), bias=True)
 
 

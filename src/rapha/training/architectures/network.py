@@ -25,6 +25,7 @@ class Network(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.features = Standards(features)
+        self.outcome: Standards | None = None  # of a numeric outcome, in whose standard deviations the output is
         self.noise = torch.Generator()
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
