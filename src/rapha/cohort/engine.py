@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
 from rapha.cohort.dense import KIND_OF, DenseColumn
+from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
@@ -76,6 +77,7 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
     with space_watched(timeline.folder), timeline.connect() as connection:
         if hierarchy := hierarchy_statement(plan):
             check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
+        lay_mentions(timeline, connection, plan)
         statement = cohort_statement(plan, key)
         answer = connection.table(statement.text, statement.parameters)
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
@@ -133,18 +135,19 @@ def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tupl
         raise ValueError("the site's secret has at least 16 bytes")
     plan = plan_of(study)
     with space_watched(timeline.folder), timeline.connect() as connection:
-        set_aside = _check(connection, plan)
+        lay_mentions(timeline, connection, plan)
+        set_aside = _check(connection, plan, study.privacy.min_cohort)
         statement = cohort_statement(plan, key)
         return connection.table(statement.text, statement.parameters), set_aside
 
 
-def _check(connection: LockedConnection, plan: Plan) -> tuple[UnitSetAside, ...]:
+def _check(connection: LockedConnection, plan: Plan, fewest: int) -> tuple[UnitSetAside, ...]:
     """This site can answer. Raises CohortRefused."""
     if hierarchy := hierarchy_statement(plan):
         check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
     presence = presence_statement(plan)
     counts = connection.execute(presence.text, presence.parameters).fetchall()
-    return check_concepts(plan, (UnitCount(*row) for row in counts))
+    return check_concepts(plan, (UnitCount(*row) for row in counts), fewest)
 
 
 def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
