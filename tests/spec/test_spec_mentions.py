@@ -91,6 +91,12 @@ def test_a_note_of_two_concepts_is_read_as_one_event(tmp_path: Path) -> None:
     assert row["count_said_until_1years"] == 1.0
 
 
+def test_a_picture_and_a_text_that_is_not_here_say_nothing(tmp_path: Path) -> None:
+    events = [INDEX, Event("b", "2010-03-01", picture=5.0), Event("b", "2010-03-02", asset="f" * 64)]
+    assert ask(tmp_path / "none", study_of(**who_says()), [Person()], events) == []
+    assert len(ask(tmp_path / "one", study_of(**who_says()), [Person()], [*events, note("Pneumonia.")])) == 1
+
+
 def town(saying: int, patients: int = 200) -> tuple[list[Person], list[Event]]:
     """So many of them have a note that says it; every third is sick later."""
     people = [Person(key) for key in range(1, patients + 1)]

@@ -74,6 +74,7 @@ SAYS = [
     ("{} as a child.", {"historical"}), ("Mother has {}.", {"family"}), ("{} in her brother.", {"family"}),
     ("{} runs in the family.", {"family"}), ("Return if {} recurs.", {"hypothetical"}), ("At risk for {}.", {"hypothetical"}),
     ("Monitor for {}.", {"hypothetical"}), ("Denies effusion but has {}.", set()), ("No fever, {} however.", {"negated"}),
+    ("Mother is well, but {} is seen.", set()), ("No history of {}.", {"negated"}), ("Mother: fine, no {}", {"family", "negated"}),
     ("Her mother denies previous {}.", {"family", "negated", "historical"}), ("76 year old with {}.", set()),
 ]  # fmt: skip
 
@@ -83,6 +84,14 @@ def test_what_the_words_around_a_phrase_say_of_it(sentence, said):
     words = tokens(plain(sentence.format("pneumonia")))
     at = [token.word for token in words].index("pneumonia")
     assert meanings(words, Span(at, at + 1)) == said
+
+
+def test_what_all_under_a_heading_is():
+    """Each `time` and `about` that a heading alone makes; another heading, or none, makes none."""
+    how = {"family": {"about": ("family",)}, "past": {"time": ("historical",)}, "if": {"time": ("hypothetical",)}}
+    scanner = Scanner({name: Mention(phrases=("gout",), notes=("n",), **said) for name, said in how.items()})
+    headings = {"FAMILY HISTORY": {"family"}, "Past medical history": {"past"}, "Allergies": {"if"}, "Plan": set()}
+    assert {h: scanner.said_in(f"{h}:\nGout".encode()) for h in headings} == headings
 
 
 def test_a_phrase_does_not_speak_of_itself():
