@@ -42,7 +42,8 @@ class Scanner(Generic[Name]):
         """The mentions that a note says: one of the phrases, meant as the mention accepts. What is not UTF-8 is passed over."""
         text = plain(content.decode("utf-8", "replace")[:MOST_CHARACTERS])
         found: set[Name] = set()
-        if self._any.search(text) is None:
+        folded = text.casefold()
+        if not any(word in folded for word in self._first):  # most notes say none of it
             return frozenset()
         for sentence in sentences(text):
             if self._any.search(text, sentence.start, sentence.end):
