@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from little_timeline import Event, Person, Term, write_timeline
 
+from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.plan import plan_of
 from rapha.cohort.statement import cohort_statement
 from rapha.records.outcome import OutcomeSpec
@@ -45,7 +46,9 @@ def ask(
 ) -> list[dict[str, object]]:
     """The statement's rows in order, features under their own names."""
     statement = cohort_statement(plan_of(study), KEY)
-    with write_timeline(folder, people, events, terms).connect() as connection:
+    timeline = write_timeline(folder, people, events, terms)
+    with timeline.connect() as connection:
+        lay_mentions(timeline, connection, plan_of(study))
         table = connection.table(statement.text, statement.parameters)
     names = {f"f{number}": feature.name for number, feature in enumerate(study.features)}
     return table.rename_columns([names.get(name, name) for name in table.column_names]).to_pylist()

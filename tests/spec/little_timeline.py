@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +42,28 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A sentence of a note that says a phrase; as `denied`, of a relative, ..., or plainly; under a heading, or none."""
+
+    phrase: str
+    how: str = "plain"
+    heading: str = ""
+
+    SENTENCES: ClassVar[dict[str, str]] = {
+        "plain": "There is {} today.",
+        "negated": "No evidence of {}.",
+        "possible": "Possible {} on the left.",
+        "family": "Her mother had {}.",
+        "historical": "History of {}.",
+        "hypothetical": "Return if {} develops.",
+    }
+
+    @property
+    def text(self) -> str:
+        return f"{self.heading}\n{self.SENTENCES[self.how].format(self.phrase)}\n"
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a patient; `known` None: the source does not say when it was known."""
 
@@ -64,6 +87,7 @@ class Event:
     note: str | None = None  # the text of the asset that it points at
     picture: float | None = None  # the value of all pixels of the asset that it points at
     asset: str | None = None  # the name of one that is not here
+    says: tuple[Said, ...] = ()  # a note, sentence by sentence
 
     @property
     def content(self) -> bytes | None:
@@ -71,6 +95,8 @@ class Event:
         if self.picture is not None:
             voxels = np.full((1, 16, 16), self.picture, dtype=np.float32)
             return save({"voxels": voxels, "spacing": np.ones(3)})
+        if self.says:
+            return "".join(said.text for said in self.says).encode()
         return None if self.note is None else self.note.encode()
 
 

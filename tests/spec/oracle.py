@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from little_timeline import Event, Person, Term, when
 from oracle_features import aggregate, seen
+from oracle_mentions import of_concept, says
 from oracle_terms import Vocabulary, in_unit
 
 from rapha.records.moments import Bound, Duration, Window
@@ -51,6 +52,7 @@ class Happening:
     ) -> None:
         self.concept, self.at, self.known, self.latest = concept, at, max(at, known), latest
         self.id = event.id if event else ""
+        self.patient = event.patient if event else None
         self.number = [*study.mentioned(), concept].index(concept)
         value = None if event is None else event.value if event.canonical is None else event.canonical
         self.given = value if value is not None and math.isfinite(value) else None
@@ -95,9 +97,9 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                if self.vocabulary.is_of(concept, event):
+                if self.vocabulary.is_of(concept, event) or says(concept.mention, event, study, self.vocabulary):
                     known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
-                    found.append(Happening(name, event, at, known, at, study))
+                    found.append(Happening(name, of_concept(event, concept), at, known, at, study))
         if self.died is not None:
             found.append(Happening("death", None, self.died, self.ended, self.ended, study))
         return found
@@ -237,6 +239,9 @@ def refusal(people: Sequence[Person], events: Sequence[Event], study: Study, ter
         for happening in Patient(person, [e for e in events if e.patient == person.key], study, vocabulary).line
     ]
     if not {h.concept for h in here} >= set(used):
+        return "unknown-concept"
+    saying = {name: {h.patient for h in here if h.concept == name} for name in used if study.concepts[name].mention}
+    if any(len(patients) < study.privacy.min_cohort for patients in saying.values()):
         return "unknown-concept"
     numbers = {name: [h for h in here if h.concept == name and h.given is not None] for name in study.numeric()}
     stated = [name for name in numbers if study.units()[name]]

@@ -14,6 +14,7 @@ from rich.table import Table
 from rapha.cli import node_patient
 from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
+from rapha.cli.node_identifiers import identifiers
 from rapha.cli.node_opt_out import opt_out
 from rapha.errors import SandboxError
 
@@ -98,6 +99,7 @@ def ingest(
 app.command()(export)
 app.command()(fetch)
 app.command("opt-out")(opt_out)
+app.command("identifiers")(identifiers)
 
 
 @app.command()

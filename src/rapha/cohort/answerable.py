@@ -14,12 +14,14 @@ from rapha.records.study import DEATH
 
 @dataclass(frozen=True)
 class UnitCount:
-    """Of one concept, by its number, and one unit: how many events have a number, and how many one that can be used."""
+    """Of one concept, by its number, and one unit: how many events have a number, and how many one that can be used; and how
+    many patients have such an event, where notes are asked."""
 
     concept: int
     unit: str | None
     given: int
     usable: int
+    patients: int | None = None
 
 
 class UnitSetAside(Record):
@@ -43,18 +45,24 @@ def check_hierarchy(plan: Plan, unknown: Sequence[tuple[int, str, str]]) -> None
     )
 
 
-def check_concepts(plan: Plan, counts: Iterable[UnitCount]) -> tuple[UnitSetAside, ...]:
+def check_concepts(plan: Plan, counts: Iterable[UnitCount], fewest: int) -> tuple[UnitSetAside, ...]:
     """Somebody has an event of every concept, and the numbers that are used are of one unit. Returns what is set aside.
 
-    A concept of which nobody here has an event is more likely coded otherwise than absent.
+    A concept of which nobody here has an event is more likely coded otherwise than absent. What notes say is said of `fewest`
+    patients or more: a phrase is free text, and one that few notes hold, such as a name, would find a person.
 
     Raises:
         CohortRefused: `unknown-concept`, `unknown-unit` or `mixed-units`; names the concepts, and no unit or number of
             the hospital's.
     """
     counts = list(counts)
-    present = {count.concept for count in counts}
+    present = {c.concept for c in counts if c.concept not in plan.said or (c.patients or 0) >= fewest}
     absent = [name for number, name in enumerate(plan.concepts) if number not in present and name != DEATH]
+    if said := [name for name in absent if plan.number(name) in plan.said]:
+        raise CohortRefused(
+            f"the notes of fewer than {fewest} patients here say {_listed(said)}: check its phrases, or what it accepts",
+            "unknown-concept",
+        )
     if absent:
         raise CohortRefused(
             f"nobody here has an event of {_listed(absent)}: check the system and codes under `concepts` of the study, "

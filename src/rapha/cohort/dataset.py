@@ -47,9 +47,11 @@ def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence
     return pa.table(columns)
 
 
-def write_dataset(table: "pa.Table", folder: Path, dense: "Sequence[DenseColumn]" = ()) -> str:
+def write_dataset(
+    table: "pa.Table", folder: Path, dense: "Sequence[DenseColumn]" = (), patients: Sequence[int] = ()
+) -> str:
     """Write `rows.arrow` into `folder`; returns its digest. Atomic: a reader sees all of it or none. The assets of `dense`
-    columns are read a batch at a time, so that memory does not grow with what is dense.
+    columns are read a batch at a time, so that memory does not grow with what is dense; `patients`: whose each row is.
 
     Raises:
         DiskFull: no space left in `folder`.
@@ -69,7 +71,7 @@ def write_dataset(table: "pa.Table", folder: Path, dense: "Sequence[DenseColumn]
                 batch = table.slice(start, rows)
                 for column in dense:
                     place = batch.schema.get_field_index(column.feature.name)
-                    filled = column.filled(batch[column.feature.name].to_pylist())
+                    filled = column.filled(batch[column.feature.name].to_pylist(), patients[start : start + rows])
                     batch = batch.set_column(place, schema.field(place), filled)
                 writer.write_table(batch, max_chunksize=rows)
 

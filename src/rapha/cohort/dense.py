@@ -16,6 +16,9 @@ from rapha.timeline.assets import AssetKind, Assets
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Ready = Callable[[int, bytes], bytes]
+"""A patient's key, and the text of a note of theirs: the text as a model may see it."""
+
 BATCH_BYTES = 64 << 20
 KIND_OF: dict[str, AssetKind] = {"image": "volume", "note": "note"}
 """Of each kind of dense feature: the kind of asset that it reads."""
@@ -23,10 +26,11 @@ KIND_OF: dict[str, AssetKind] = {"image": "volume", "note": "note"}
 
 @dataclass(frozen=True)
 class DenseColumn:
-    """One dense feature and where its assets are."""
+    """One dense feature, where its assets are, and how the text of a note is made ready for a model."""
 
     feature: DenseFeature
     assets: Assets
+    ready: Ready
 
     @property
     def kind(self) -> "pa.DataType":
@@ -48,16 +52,15 @@ class DenseColumn:
     def _length(self) -> int:
         return math.prod(self.feature.dims)
 
-    def filled(self, assets: "Sequence[str | None]") -> "pa.Array":
-        """The column of these rows: null where there is no asset, and zeros under a null."""
+    def filled(self, assets: "Sequence[str | None]", patients: Sequence[int]) -> "pa.Array":
+        """The column of these rows, and whose they are: null where there is no asset, and zeros under a null."""
         import pyarrow as pa
 
         width = self._row_bytes
         held = bytearray(width * len(assets))
-        read = reader_of(self.feature)
         for row, asset in enumerate(assets):
             if asset is not None:
-                content = read(self.assets.read(asset))
+                content = self._array(patients[row], self.assets.read(asset))
                 if len(content) != width:
                     raise ConfigurationError(
                         f"an asset does not fit the feature `{self.feature.name}`: ingest it again"
@@ -67,13 +70,12 @@ class DenseColumn:
         missing = pa.array([asset is None for asset in assets], pa.bool_())
         return pa.FixedSizeListArray.from_arrays(values, self._length, mask=missing if None in assets else None)
 
-
-def reader_of(feature: DenseFeature) -> Callable[[bytes], bytes]:
-    """From an asset's content to the bytes of the feature's array, in C order, little-endian."""
-    match feature:
-        case NoteFeature():
-            return feature.encode
-        case ImageFeature():
-            return lambda content: image_array(content, feature).tobytes()
-        case _:
-            raise NotImplementedError(feature.kind)
+    def _array(self, patient: int, content: bytes) -> bytes:
+        """From an asset's content to the bytes of the feature's array, in C order, little-endian."""
+        match self.feature:
+            case NoteFeature():
+                return self.feature.encode(self.ready(patient, content))
+            case ImageFeature():
+                return image_array(content, self.feature).tobytes()
+            case _:
+                raise NotImplementedError(self.feature.kind)

@@ -3,12 +3,15 @@
 A refusal names no number: how far below a threshold a cohort lies is itself a count.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
+from rapha.cohort.deidentify.ready import KnownOf, nothing_known, ready_for_model
 from rapha.cohort.dense import KIND_OF, DenseColumn
+from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
@@ -76,6 +79,7 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
     with space_watched(timeline.folder), timeline.connect() as connection:
         if hierarchy := hierarchy_statement(plan):
             check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
+        lay_mentions(timeline, connection, plan)
         statement = cohort_statement(plan, key)
         answer = connection.table(statement.text, statement.parameters)
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
@@ -85,11 +89,19 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
     return Size(events=events, others=_patients(kept) - events)
 
 
-def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients: Path | None = None) -> FrozenCohort:
+def freeze(
+    timeline: Timeline,
+    study: Study,
+    key: bytes,
+    folder: Path,
+    patients: Path | None = None,
+    known: KnownOf = nothing_known,
+) -> FrozenCohort:
     """Write the study's rows to `folder/rows.arrow`, and whose they are into the folder `patients`, which no workload may
-    see. Same study, timeline and key: same bytes. Done twice is once.
+    see. Same study, timeline, key and knowledge: same bytes. Done twice is once.
 
     `key` is the site's secret, at least 16 bytes: it deals patients to train, validation and test, and orders the rows.
+    `known`: what is hidden in the notes of some patients, by their keys; `as_written` hides nothing.
 
     Raises:
         CohortRefused: `no-hierarchy`, `unknown-concept`, `unknown-unit`, `mixed-units`, `cohort-empty`, `cohort-too-small` or `too-few-events`.
@@ -98,7 +110,8 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
     answer, units = _ask(timeline, study, key)
     kept = _kept(answer, study)
     plan = plan_of(study)
-    dense = _dense(timeline, plan)
+    whose = kept["patient"].to_pylist()
+    dense = _dense(timeline, plan, known, whose)
     table = dataset_of(kept, plan.features, label_columns(plan))
     if patients is not None:
         write_patients(kept["patient"], table, patients)
@@ -112,19 +125,20 @@ def freeze(timeline: Timeline, study: Study, key: bytes, folder: Path, patients:
         positives=sum(_events(kept, plan)),
         set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
         units_set_aside=units,
-        dataset_digest=write_dataset(table, folder, dense),
+        dataset_digest=write_dataset(table, folder, dense, whose),
     )
 
 
-def _dense(timeline: Timeline, plan: Plan) -> list[DenseColumn]:
-    """The plan's dense features, each with its assets."""
+def _dense(timeline: Timeline, plan: Plan, known: KnownOf, whose: Sequence[int]) -> list[DenseColumn]:
+    """The plan's dense features, each with its assets; what is known of patients is asked for only where notes are read."""
     features = [feature for feature in plan.features if isinstance(feature, DenseFeature)]
     if not features:
         return []
     with timeline.connect() as connection:
         kinds = {KIND_OF[feature.kind] for feature in features}
         assets = {kind: Assets.of(timeline.folder, connection, kind) for kind in kinds}
-    return [DenseColumn(feature, assets[KIND_OF[feature.kind]]) for feature in features]
+    ready = ready_for_model(known, whose if "note" in kinds else ())
+    return [DenseColumn(feature, assets[KIND_OF[feature.kind]], ready) for feature in features]
 
 
 def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tuple[UnitSetAside, ...]]:
@@ -133,18 +147,19 @@ def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tupl
         raise ValueError("the site's secret has at least 16 bytes")
     plan = plan_of(study)
     with space_watched(timeline.folder), timeline.connect() as connection:
-        set_aside = _check(connection, plan)
+        lay_mentions(timeline, connection, plan)
+        set_aside = _check(connection, plan, study.privacy.min_cohort)
         statement = cohort_statement(plan, key)
         return connection.table(statement.text, statement.parameters), set_aside
 
 
-def _check(connection: LockedConnection, plan: Plan) -> tuple[UnitSetAside, ...]:
+def _check(connection: LockedConnection, plan: Plan, fewest: int) -> tuple[UnitSetAside, ...]:
     """This site can answer. Raises CohortRefused."""
     if hierarchy := hierarchy_statement(plan):
         check_hierarchy(plan, connection.execute(hierarchy.text, hierarchy.parameters).fetchall())
     presence = presence_statement(plan)
     counts = connection.execute(presence.text, presence.parameters).fetchall()
-    return check_concepts(plan, (UnitCount(*row) for row in counts))
+    return check_concepts(plan, (UnitCount(*row) for row in counts), fewest)
 
 
 def _kept(answer: "pa.Table", study: Study) -> "pa.Table":

@@ -4,10 +4,14 @@ Tables made here, after those of `terms`:
 
     person     subject_key, birth, sex, died, ended                     who has not opted out
     reckoned   concept, unit, times, plus                               units, and how their numbers are brought together
+    found      of OPTIONAL, and what says whether it counts             events of the study's codes, where notes are asked
     happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths
 
 `died` is the first moment of the day, month or year that a death was given to, `ended` the last: a death given to the
 day must not undo what happened that afternoon. What is given to the month or the year is known when that is over.
+
+What notes say are events too: `mentions` (see `notes/events.py`) holds concept, note and event_id of each note that says so, and
+such an event is the note's own under the mention's concept, without its text.
 """
 
 import re
@@ -103,6 +107,7 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     needed = set(used) | ({"value"} if "place" in used else set())
     reckon = bool(plan.reckonings) and "value" in needed
     needed |= {"unit"} if reckon else set()
+    needed |= {"event_id"} if plan.said else set()
     columns = [name for name in _COLUMNS if name in needed]
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
     of_event = "".join(f", {_COLUMNS[name][0]} AS {name}" for name in columns)
@@ -114,18 +119,37 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     given = ", value AS given" if "given" in used else ""
     listed = "".join(f", found.{name}" for name in columns if name != "value")
     value = value or (", value" if "value" in needed else "")
-    return f"""
+    events, before = of_the_study(plan, raw), ""
+    if plan.said:
+        before = f"""
+found AS MATERIALIZED ({events}
+),"""
+        events = _with_mentions(columns)
+    return f"""{before}
 happening AS MATERIALIZED (
   SELECT *{place}
   FROM (
     SELECT found.subject_key, found.concept, happened, known{listed}{given}{value}
-    FROM ({of_the_study(plan, raw)}
+    FROM ({events}
     ) AS found
     JOIN person ON person.subject_key = found.subject_key{joined}
     WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND happened IS NOT NULL
       AND (person.ended IS NULL OR happened <= person.ended){_deaths(plan, bound, columns, "given" in used)}
   )
 )"""
+
+
+def _with_mentions(columns: list[str]) -> str:
+    """SQL: the events found, and the mentions in them. A mention has no number, end or text."""
+    own = {"value": "DOUBLE", "comparator": "VARCHAR", "unit": "VARCHAR", "asset": "VARCHAR", "asset_kind": "VARCHAR"}
+    none = "".join(f", CAST(NULL AS {own[name]}) AS {name}" for name in columns if name in own)
+    none += ", CAST(NULL AS TIMESTAMP) AS lasted_to" if "lasted_to" in columns else ""
+    return f"""
+    SELECT * FROM found
+    UNION ALL BY NAME
+    SELECT found.* REPLACE (mentions.concept AS concept{none})
+    FROM found
+    JOIN mentions ON mentions.note = found.concept AND mentions.event_id = found.event_id"""
 
 
 def _number(plan: Plan, bound: Parameters) -> tuple[str, str]:

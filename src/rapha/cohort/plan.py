@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rapha.records.cohort_spec import CohortSpec
 from rapha.records.feature import Feature
 from rapha.records.learning import SplitSpec
+from rapha.records.mention import Mention
 from rapha.records.moments import Bound
 from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import DEATH, Study
@@ -49,6 +50,7 @@ class Plan:
     anchors: tuple[Bound, ...]  # to events: `next a`, `last b`, each once, without their offsets
     reckonings: tuple[Reckoning, ...]  # of the concepts whose unit is stated; numbers of other units are none
     numeric: frozenset[str]  # the concepts whose numbers are used
+    said: dict[int, Mention]  # the concepts that are what notes say, by their numbers
 
     @property
     def by_vocabulary(self) -> bool:
@@ -84,6 +86,7 @@ def plan_of(study: Study) -> Plan:
         anchors=tuple(anchors),
         reckonings=tuple(_reckonings(study, used)),
         numeric=study.numeric(),
+        said={used.index(name): each for name, each in study.said_in_notes().items() if name in used},
     )
 
 

@@ -1,6 +1,6 @@
 """A study's cohort as one SELECT: the rows of the frozen dataset, and those set apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapha.cohort.criteria import cohort
 from rapha.cohort.entry import entered
@@ -50,15 +50,35 @@ def _asked(plan: Plan, bound: Parameters) -> list[str]:
 
 def presence_statement(plan: Plan) -> Statement:
     """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
-    events in that unit have a number, `given`, and one in the concept's unit, `usable`. Units and numbers are looked at
-    only for a study that uses numbers."""
+    events in that unit have a number, `given`, and one in the concept's unit, `usable`; and how many `patients` have it.
+    Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say."""
     bound = Parameters()
     used = frozenset({"unit", "given", "value"} if plan.numeric else ())
+    patients = "count(DISTINCT subject_key)" if plan.said else "NULL"
     counted = "unit, count(given) AS given, count(value) AS usable" if plan.numeric else "NULL AS unit, 0, 0"
     tables = ",".join(people(plan, bound, used))
     by = "concept, unit" if plan.numeric else "concept"
     return Statement(
-        f"WITH{tables}\nSELECT concept, {counted}\nFROM happening\nGROUP BY {by}\nORDER BY {by}\n", bound.values
+        f"WITH{tables}\nSELECT concept, {counted}, {patients} AS patients\nFROM happening\nGROUP BY {by}\nORDER BY {by}\n",
+        bound.values,
+    )
+
+
+def notes_statement(plan: Plan) -> Statement:
+    """Columns `note` (the number of a concept), `event_id` and `asset`: the notes that count in which a mention of the plan is
+    looked for. The least of its concepts where a note is of several."""
+    bound = Parameters()
+    notes = sorted({plan.number(name) for mention in plan.said.values() for name in mention.notes})
+    of_notes = replace(plan, codes=tuple(each for each in plan.codes if each.concept in notes), said={}, reckonings=())
+    tables = ",".join(people(of_notes, bound, frozenset({"event_id", "asset", "asset_kind"})))
+    return Statement(
+        f"""WITH{tables}
+SELECT concept AS note, event_id, asset
+FROM happening
+WHERE list_contains({bound.bind(notes, "INTEGER[]")}, concept) AND asset_kind = 'note'
+ORDER BY asset, event_id, note
+""",
+        bound.values,
     )
 
 
@@ -75,8 +95,14 @@ def statement_text(study: Study) -> str:
     Values made from the site's secret are not shown.
     """
     statement = cohort_statement(plan_of(study), b"")
+    read = [f"-- read beforehand, into `mentions`: {_told(study, name)}" for name in study.said_in_notes()]
     values = (f"--   ${name} = {_shown(value)}" for name, value in statement.parameters.items())
-    return "\n".join([statement.text, "-- values, bound and never part of the text:", *values, ""])
+    return "\n".join([*read, statement.text, "-- values, bound and never part of the text:", *values, ""])
+
+
+def _told(study: Study, name: str) -> str:
+    mention = study.said_in_notes()[name]
+    return f"{name}, {mention.as_bytes().decode()}"
 
 
 def _shown(value: object) -> str:

@@ -94,6 +94,10 @@ class Home:
         return self.folder / "opt-out.txt"
 
     @property
+    def identifiers(self) -> Path:
+        return self.folder / "identifiers.csv"
+
+    @property
     def database(self) -> Path:
         return self.folder / "node.db"
 

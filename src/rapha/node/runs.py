@@ -2,19 +2,23 @@
 
 import secrets
 import shutil
+from functools import partial
 
 from rapha import faults
 from rapha.canonical import base64_bytes, digest, digest_file
+from rapha.cohort.deidentify.ready import KnownOf, as_written
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
 from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine, persist
+from rapha.node.identifiers import known_of
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.transfer import lay
+from rapha.policy.rules_file import read_rules
 from rapha.records.outputs import Command
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
@@ -153,7 +157,8 @@ class Runs:
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
         faults.point("node.to-freeze")
         secret, kept = self._home.secret, self._home.run(entry.dispatch.id)
-        cohort = freeze(open_timeline(self._home.timeline), entry.study, secret, folder.input, kept)
+        hidden: KnownOf = as_written if read_rules(self._home.rules).notes_as_written else partial(known_of, self._home)
+        cohort = freeze(open_timeline(self._home.timeline), entry.study, secret, folder.input, kept, hidden)
         faults.point("node.frozen")
         (folder.input / "study.json").write_bytes(entry.study.as_bytes())
         assert isinstance(entry.answer, Approval)  # work() has checked the task against it

@@ -24,6 +24,7 @@ from rapha.records.release import Layer
 from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
+SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion",
@@ -78,6 +79,21 @@ def _sandbox(value: Any) -> Any:
     )
 
 
+class AsWritten(Record):
+    """Notes enter the sandbox as they are written, names and all."""
+
+    as_written: Literal["i-accept-that-a-model-sees-names-in-notes"]
+
+
+def _notes(value: Any) -> Any:
+    if isinstance(value, AsWritten) or value in ("hidden", {"as_written": SEEN_RISK}):
+        return value
+    raise PydanticCustomError(
+        "notes",
+        f"write `notes: hidden`, or leave it out; `{{as_written: {SEEN_RISK}}}` lets a model see the names in notes",
+    )
+
+
 def _approve(value: Any) -> Any:
     if value == {"by": "steward"}:
         return ()
@@ -124,6 +140,7 @@ class SiteRules(Record):
     `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
     Without `feasibility` nobody is told a count before a yes to a study.
+    `notes`: names, dates and numbers in notes are hidden before a model sees them, unless it is said that they are not.
     """
 
     modalities: tuple[Modality, ...]
@@ -134,6 +151,7 @@ class SiteRules(Record):
     sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
     privacy: PrivacyBudget | None = None
     feasibility: Feasibility | None = None
+    notes: Annotated[Literal["hidden"] | AsWritten, BeforeValidator(_notes)] = "hidden"
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -143,11 +161,16 @@ class SiteRules(Record):
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rules without a budget, or without feasibility, keep the digest that they had before there could be one."""
+        """Rules without a budget, without feasibility, or without a word on notes keep the digest that they had before there
+        could be one."""
         written: dict[str, Any] = serialise(self)
-        return {
-            key: value for key, value in written.items() if key not in ("privacy", "feasibility") or value is not None
-        }
+        unsaid = {"privacy": None, "feasibility": None, "notes": "hidden"}
+        return {key: value for key, value in written.items() if key not in unsaid or value != unsaid[key]}
+
+    @property
+    def notes_as_written(self) -> bool:
+        """Whether a model sees the names in notes."""
+        return isinstance(self.notes, AsWritten)
 
     @property
     def isolation_required(self) -> bool:

@@ -5,6 +5,7 @@
     {any_of: [{system: LOINC, codes: [2160-0]}, {system: local, codes: [crea]}]}         sets of several systems
     {..., unit: mg/dL, convert: {umol/L: 0.0113122}}                     its numbers in mg/dL
     {..., unit: Cel, convert: {"[degF]": {times: 0.5555555555555556, plus: -17.77777777777778}}}
+    {mention: {phrases: [pneumonia], notes: [chest-report]}}             what notes say (see `mention.py`)
 
 Signed is the shortest of them that says the same: what is not said is not written.
 """
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.mention import Mention
 from rapha.records.record import Real, Record
 
 System = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -65,9 +67,12 @@ class Concept(Record):
 
     With `unit`, its numbers are in that unit: as they stand where they are in it, by `convert` where they are in one of
     those listed there, and no numbers otherwise. Without, all of its numbers at a site must be of one unit.
+
+    With `mention`, it is what notes say, and has neither codes nor numbers.
     """
 
-    any_of: Annotated[tuple[CodeSet, ...], Field(min_length=1, max_length=200)]
+    any_of: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
+    mention: Mention | None = None
     exclude: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
     unit: UnitCode | None = None
     convert: Annotated[dict[UnitCode, Conversion], Field(default_factory=dict, max_length=50)]
@@ -75,13 +80,21 @@ class Concept(Record):
     @model_validator(mode="before")
     @classmethod
     def _one_set(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "any_of" in value:
+        if (
+            not isinstance(value, dict)
+            or "any_of" in value
+            or ("mention" in value and not {"system", "codes"} & set(value))
+        ):
             return value
         of_set = {key: value[key] for key in ("system", "codes", "descendants", "mapped") if key in value}
         return {key: each for key, each in value.items() if key not in of_set} | {"any_of": [of_set]}
 
     @model_validator(mode="after")
     def _agrees(self) -> "Concept":
+        if self.mention and (self.any_of or self.exclude or self.unit):
+            raise PydanticCustomError("mention", "a `mention` is made of phrases: it has no codes and no unit")
+        if not self.mention and not self.any_of:
+            raise PydanticCustomError("codes", "a concept has codes, or a `mention`: with neither it is nothing")
         if self.unit == ANY_UNIT:
             raise PydanticCustomError("unit", "a concept's `unit` is a unit, such as mg/dL: leave it out for none")
         if self.convert and self.unit is None:
@@ -96,6 +109,8 @@ class Concept(Record):
     def _write(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = plain(self)
         sets = written.pop("any_of")
+        if self.mention:
+            return {"mention": written["mention"]}
         rest = {key: each for key, each in written.items() if each not in (None, [], (), {})}
         return (dict(sets[0]) if len(sets) == 1 else {"any_of": sets}) | rest
 

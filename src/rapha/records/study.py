@@ -21,13 +21,18 @@ from rapha.records.learning import (
     SplitSpec,
     TrainingSpec,
 )
+from rapha.records.mention import Mention
 from rapha.records.moments import Window
+from rapha.records.of_notes import check_mentions
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 
 DEATH = "death"
 """The one concept that need not be declared: it is of the patient, not of a code system."""
+
+_UNNUMBERED = ("count", "any", "since")
+"""The aggregates that need no number."""
 
 DataUse = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
 
@@ -174,13 +179,18 @@ class Study(Record):
         stated = {name: unit for _, name, unit in self._compared() if unit != ANY_UNIT}
         return {name: unit or stated.get(name) for name, unit in said.items()}
 
+    def compared_numbers(self) -> frozenset[str]:
+        """The concepts whose numbers are compared, predicted, or summed up in a feature, whatever their unit."""
+        summed = (f.of for f in self.features if isinstance(f, AggregateFeature) and f.aggregate not in _UNNUMBERED)
+        return frozenset((*(name for _, name, _ in self._compared()), *summed))
+
     def numeric(self) -> frozenset[str]:
         """The concepts whose numbers are used, in a unit or in the one that all have: compared, summed up in a feature, read in a sequence, or predicted."""
         names = {name for _, name, unit in self._compared() if unit != ANY_UNIT}
         for feature in self.features:
             if isinstance(feature, SequenceFeature):
                 names.update(feature.of)
-            elif isinstance(feature, AggregateFeature) and feature.aggregate not in ("count", "any", "since"):
+            elif isinstance(feature, AggregateFeature) and feature.aggregate not in _UNNUMBERED:
                 names.add(feature.of)
         return frozenset(names - {DEATH})
 
@@ -196,6 +206,15 @@ class Study(Record):
                 yield "outcome.event", rule.rise, rule.unit
         if self.outcome.value:
             yield "outcome.value", self.outcome.value.of, self.outcome.value.unit
+
+    @model_validator(mode="after")
+    def _of_notes(self) -> "Study":
+        check_mentions(self)
+        return self
+
+    def said_in_notes(self) -> dict[str, Mention]:
+        """The concepts that are what notes say."""
+        return {name: concept.mention for name, concept in self.concepts.items() if concept.mention}
 
     def _mentions(self) -> Iterator[tuple[str, str]]:
         yield from (("cohort.index", name) for name in self.cohort.index.of)
@@ -233,5 +252,7 @@ class Study(Record):
         return (window for _, window in self._windows())
 
     def mentioned(self) -> tuple[str, ...]:
-        """The concepts that the study uses, in order of first use."""
-        return tuple(dict.fromkeys(name for _, name in self._mentions()))
+        """The concepts that the study uses, in order of first use; then the notes that they are said in."""
+        used = dict.fromkeys(name for _, name in self._mentions())
+        said = self.said_in_notes()
+        return tuple(dict.fromkeys([*used, *(note for name in used if name in said for note in said[name].notes)]))

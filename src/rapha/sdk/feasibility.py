@@ -102,5 +102,7 @@ def lacking(study: Study, profile: SiteProfile) -> tuple[str, ...]:
     listed = {(line.system, line.code) for line in profile.coverage}
     used = {name: study.concepts[name] for name in study.mentioned() if name in study.concepts}
     return tuple(
-        name for name, each in used.items() if not each.by_vocabulary and not set(each.written_codes()) & listed
+        name
+        for name, each in used.items()
+        if not each.by_vocabulary and not each.mention and not set(each.written_codes()) & listed
     )

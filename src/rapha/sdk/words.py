@@ -17,6 +17,7 @@ from rapha.records.learning import (
     TextClassifier,
     TrainingSpec,
 )
+from rapha.records.mention import Mention
 from rapha.records.study import Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
@@ -139,6 +140,8 @@ def _privacy(study: Study) -> str:
 
 
 def _concept(name: str, concept: Concept) -> str:
+    if concept.mention:
+        return f"{name}: {mention_in_words(concept.mention)}."
     said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
     if concept.exclude:
         said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"
@@ -146,6 +149,15 @@ def _concept(name: str, concept: Concept) -> str:
         others = f", converted from {and_words(tuple(concept.convert))}" if concept.convert else ""
         said += f"; numbers in {concept.unit}{others}, none of another unit"
     return f"{said}."
+
+
+def mention_in_words(mention: Mention) -> str:
+    """As a note must say it."""
+    quoted = or_words(tuple(f"“{phrase}”" for phrase in mention.phrases))
+    where = f", under {or_words(mention.sections)}" if mention.sections else ""
+    where += f", but not under {or_words(mention.not_sections)}" if mention.not_sections else ""
+    meant = f"{or_words(mention.polarity)}, of the {or_words(mention.about)}, {or_words(mention.time)}"
+    return f"a note of {or_words(mention.notes)} says {quoted}{where} ({meant})"
 
 
 def _code_set(each: CodeSet) -> str:

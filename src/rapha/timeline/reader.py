@@ -24,7 +24,7 @@ _TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods", "conc
 
 
 class LockedConnection:
-    """Answers SELECT over the tables of `schema.ALL_TABLES`, and does nothing else.
+    """Answers SELECT over the tables of `schema.ALL_TABLES`, and over what the node lays beside them; does nothing else.
 
     Two walls, each enough by itself for what it covers:
 
@@ -36,6 +36,13 @@ class LockedConnection:
     def __init__(self, duck: "duckdb.DuckDBPyConnection", spill: Path) -> None:
         self._duck = duck
         self._drop_spill = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
+
+    def lay(self, name: str, table: "pa.Table") -> None:
+        """Lay a table of the node's own making beside the timeline's, in this connection's memory alone. Raises ValueError: the
+        name is one of the timeline's."""
+        if name in ALL_TABLES:
+            raise ValueError(f"`{name}` is a table of the timeline")
+        self._duck.from_arrow(table).create(name)
 
     def execute(self, statement: str, parameters: Mapping[str, object] | None = None) -> Self:
         """Ask one SELECT; read the answer with `fetchall` or `fetchone`. Raises NotPermitted: it is not one SELECT."""

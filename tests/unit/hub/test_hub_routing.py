@@ -5,6 +5,7 @@ import pytest
 from rapha.hub.routing import route
 from rapha.records.metrics import Count
 from rapha.records.site import ConceptCoverage, SiteProfile
+from rapha.records.study import Study
 
 ALL = ("chol", "hdl", "diabetes")
 
@@ -39,6 +40,16 @@ def test_a_concept_that_nobody_has_is_a_refusal(study_of):
     routed = route(study_of(), ["north", "west"], [profile(site, codes=("chol", "hdl")) for site in ("north", "west")])
     assert (routed.sites, routed.refusal) == ((), "unknown-concept")
     assert routed.detail.startswith("no site lists a code of the concept diabetes")
+
+
+def test_what_notes_say_may_be_anywhere_and_the_notes_must_be_there(study_of):
+    written = study_of().as_json()
+    said = {"mention": {"phrases": ["gout"], "notes": ["letter"]}}
+    concepts = written["concepts"] | {"said": said, "letter": {"system": "local", "codes": ["letter"]}}
+    study = Study.model_validate(written | {"concepts": concepts, "data": {"modalities": ["ehr", "text"]}})
+    for codes, refusal in (((*ALL, "letter"), None), (ALL, "unknown-concept")):
+        sites = [profile(site, codes, ("ehr", "text")) for site in ("north", "west")]
+        assert route(study, ["north", "west"], sites).refusal == refusal
 
 
 @pytest.mark.parametrize("enrolled", [[], ["north"]])

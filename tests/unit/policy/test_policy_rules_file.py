@@ -70,6 +70,17 @@ def test_a_mistake_is_told_where_it_is(rules_text: str, right: str, wrong: str, 
     assert told in mistake(rules_text.replace(right, wrong, 1))
 
 
+def test_names_in_notes_are_hidden_unless_it_is_said_in_so_many_words(rules_text: str, rules: SiteRules) -> None:
+    said = read_rules(rules_text + "notes: {as_written: i-accept-that-a-model-sees-names-in-notes}\n")
+    hidden = read_rules(rules_text + "notes: hidden\n")
+    assert (said.notes_as_written, hidden.notes_as_written, rules.notes_as_written) == (True, False, False)
+    assert hidden.digest == rules.digest != said.digest
+    assert SiteRules.from_bytes(said.as_bytes()) == said
+    assert "notes" not in rules.as_json()
+    for wrong in ("as_written", "{as_written: yes}", "no", "{hidden: false}"):
+        assert "notes: write `notes: hidden`" in mistake(rules_text + f"notes: {wrong}\n")
+
+
 @pytest.mark.parametrize("approve", ["{by: nobody}", "steward", "[]", "{by: steward, rule: x}"])
 def test_approve_is_by_a_steward_or_by_named_rules(default_rules: Path, approve: str) -> None:
     text = default_rules.read_text().replace("{by: steward}", approve)

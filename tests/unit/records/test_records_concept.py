@@ -37,7 +37,7 @@ def test_every_part_is_signed():
     "value, said",
     [
         ({}, "system"),
-        ({"any_of": []}, "at least 1"),
+        ({"any_of": []}, "it is nothing"),
         ({"any_of": [PLAIN], **PLAIN}, "Extra inputs"),
         (PLAIN | {"convert": {"umol/L": 1}}, "state that"),
         (PLAIN | {"unit": "mg/dL", "convert": {"mg/dL": 1}}, "own unit"),

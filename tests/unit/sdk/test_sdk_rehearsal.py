@@ -53,6 +53,16 @@ def test_a_cohort_nobody_can_be_in_is_refused_as_a_hospital_would(study_of, tmp_
     assert {site.reason for site in done} == {"cohort-empty"}
 
 
+def test_notes_are_made_up_that_say_what_a_study_asks(study_of, tmp_path):
+    written = study_of(rounds=1).as_json()
+    mention = {"phrases": ["gout", "heart failure"], "notes": ["hdl"], "about": ["family"], "polarity": ["negated"]}
+    features = [*written["features"], {"any": "said", "during": {"until": "index"}}]
+    said = {"concepts": written["concepts"] | {"said": {"mention": mention}}, "features": features}
+    study = Study.model_validate(written | said | {"data": {"modalities": ["ehr", "text"]}})
+    done = rehearse(study, profiles_for(study)[:1], tmp_path / "run")
+    assert done[0].ok, done[0].words
+
+
 def rapha(*words):
     command = [sys.executable, "-m", "rapha.cli.main", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)

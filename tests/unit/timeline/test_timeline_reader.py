@@ -39,6 +39,15 @@ def other(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_a_node_lays_beside_the_timeline_never_stands_for_one_of_its_tables(folder: Path) -> None:
+    beside = pa.table({"x": [1]})
+    with open_timeline(folder).connect() as connection:
+        connection.lay("beside", beside)
+        assert connection.execute("SELECT x FROM beside").fetchall() == [(1,)]
+        with pytest.raises(ValueError, match="table of the timeline"):
+            connection.lay("subjects", beside)
+
+
 def test_reads_the_three_tables(folder):
     with open_timeline(folder).connect() as connection:
         assert connection.execute("SELECT subject_key, sex FROM subjects").fetchall() == [(0, "female")]

@@ -14,6 +14,7 @@ from rapha.errors import ConfigurationError
 REAL = "rapha.cli.demo.record"
 MADE_UP = {
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
+    "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
     "nodule-classification": "rapha.cli.demo.made_up_scans",
     "polygenic-risk": "rapha.cli.demo.made_up_genomes",
     "report-classification": "rapha.cli.demo.made_up_reports",

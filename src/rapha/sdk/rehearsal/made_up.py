@@ -65,7 +65,7 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
         rows["events"] += _events(dice, key, start, end, shares, units)
     batch = digest(f"{profile.site} {study.digest}".encode()).removeprefix("sha256:")[:32]
     made = {name: _table(name, rows[name]) for name in TABLES}
-    if dense_of(study):
+    if dense_of(study) or study.said_in_notes():
         contents = Contents(folder, SOURCE, batch)
         give_assets(study, rows["events"], contents, dice)
         made |= {"events": _table("events", rows["events"]), "assets": contents.table()}

@@ -1,12 +1,15 @@
-"""What made-up events point at, where a study reads it: one function for each kind of dense feature."""
+"""What made-up events point at, where a study reads it: one function for each kind of dense feature; and notes that say what
+a study asks of notes."""
 
 import random
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
 
 from rapha.cohort.dense import KIND_OF
+from rapha.cohort.notes.scan import Scanner
 from rapha.errors import StudyError
 from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
+from rapha.records.mention import Mention, Section
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.timeline.assets import Contents
@@ -29,27 +32,66 @@ WORDS = [
     "chest",
 ]
 MOST_WORDS = 40
+SAYING = 0.5
+WAYS_TO_SAY = (
+    "There is {} today.", "Possible {}.", "No {}.", "Her mother had {}.", "History of {}.", "Return if {} develops.",
+    "Her mother has possible {}.", "Return if her mother has possible {}.", "Her mother denies {}.", "Return if her mother has {}.", "Mother: history of {}.",
+    "History of possible {}.", "Denies previous {}.", "If no {}, return.", "Return if possible {}.",
+    "Her mother denies previous {}.", "Her mother has a history of possible {}.", "Return if her mother denies {}.",
+)  # fmt: skip
+NAMED_AFTER: dict[Section, str] = {section: section.replace("-", " ") for section in get_args(Section)} | {
+    "other": "", "complaint": "chief complaint", "course": "hospital course", "signature": "signed",
+}  # fmt: skip
 
 
 def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Contents, dice: random.Random) -> None:
-    """Every event of a concept that a dense feature reads points at an asset of its own."""
+    """Every event of a concept that a dense feature reads, or in which mentions are looked for, points at an asset of its
+    own."""
     wanted: dict[tuple[str, str], list[DenseFeature]] = {}
     for feature in dense_of(study):
         for pair in study.concepts[feature.of].written_codes():
             wanted.setdefault(pair, []).append(feature)
+    said: dict[tuple[str, str], list[Mention]] = {}
+    for mention in study.said_in_notes().values():
+        for name in mention.notes:
+            for pair in study.concepts[name].written_codes():
+                said.setdefault(pair, []).append(mention)
     for event in events:
-        if features := wanted.get((event["system"], event["code"])):
+        pair = (event["system"], event["code"])
+        if features := wanted.get(pair):
             feature = dice.choice(features) if len(features) > 1 else features[0]
-            event["asset"] = contents.add(event["subject_key"], KIND_OF[feature.kind], made_up(feature, dice))
+            made = made_up(feature, dice, said.get(pair, []))
+            event["asset"] = contents.add(event["subject_key"], KIND_OF[feature.kind], made)
+        elif mentions := said.get(pair):
+            event["asset"] = contents.add(event["subject_key"], "note", made_up_note(mentions, dice))
 
 
-def made_up(feature: DenseFeature, dice: random.Random) -> bytes:
+def made_up(feature: DenseFeature, dice: random.Random, said: Sequence[Mention] = ()) -> bytes:
     """The content of one asset."""
     if isinstance(feature, NoteFeature):
-        return " ".join(dice.choices(WORDS, k=dice.randint(5, MOST_WORDS))).encode()
+        return made_up_note(said, dice)
     if isinstance(feature, ImageFeature):
         return _volume(feature, dice)
     raise StudyError(f"a rehearsal cannot make up `{feature.kind}` yet")
+
+
+def made_up_note(said: Sequence[Mention], dice: random.Random) -> bytes:
+    """Words without sense; each second time, of each mention, a sentence that says it as is asked for."""
+    parts = [" ".join(dice.choices(WORDS, k=dice.randint(5, MOST_WORDS))) + "."]
+    return "\n\n".join([*parts, *(saying(mention, dice) for mention in said if dice.random() < SAYING)]).encode()
+
+
+def saying(mention: Mention, dice: random.Random) -> str:
+    """A few lines that say a mention: the first of the ways in which people put it that the scanner takes for it."""
+    phrase = dice.choice(mention.phrases)
+    headings = [NAMED_AFTER[section] for section in mention.sections] or ["", "Family history", "Past history"]
+    scanner = Scanner({"": mention})
+    for heading in headings:
+        for words in WAYS_TO_SAY:
+            text = f"{heading.upper()}:\n{words.format(phrase)}" if heading else words.format(phrase)
+            if scanner.said_in(text.encode()):
+                return text
+    raise StudyError(f"a rehearsal cannot make up a note that says {phrase!r} as the study asks for it")
 
 
 def _volume(feature: ImageFeature, dice: random.Random) -> bytes:
