@@ -20,6 +20,7 @@ from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
+from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 1
@@ -48,13 +49,14 @@ def ingest(
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
         staging = Staging(Path(spill))
-        staging.check_zones(_zones(mapping.model_dump()), mapping_path.name)
+        staging.check_zones(_zones(mapping.model_dump(exclude={"units"})), mapping_path.name)
         files = _fill(staging, mapping, paths, versions, batch, site_secret, progress or silent)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         tables = staging.tables() | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+        tables, notes = in_ucum(staging.connection, tables, mapping.units)
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
-    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
 
 
 def _fill(

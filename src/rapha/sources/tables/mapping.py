@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Record
-from rapha.timeline.mapping_file import SourceMapping
 from rapha.timeline.schema import KINDS, POLARITIES, STATUSES
+from rapha.timeline.units import MeasuredMapping
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Column = Text
@@ -285,7 +285,7 @@ class Events(Record):
         return self
 
 
-class Mapping(SourceMapping):
+class Mapping(MeasuredMapping):
     """The whole file. `origin` is day 0 of every `days` and `day`."""
 
     format: Literal["tables"] = "tables"
@@ -296,7 +296,7 @@ class Mapping(SourceMapping):
 
     @model_validator(mode="after")
     def _origin_given(self) -> "Mapping":
-        if self.origin is None and _counts_days(self.model_dump()):
+        if self.origin is None and _counts_days(self.model_dump(exclude={"units"})):
             raise PydanticCustomError("origin", "a time counts days, so `origin: 2000-01-01` must say what day 0 is")
         return self
 
