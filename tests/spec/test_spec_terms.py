@@ -159,6 +159,41 @@ def test_in_which_unit_a_number_is_seen(tmp_path: Path, concept, given: list[Eve
     assert row["last_b_until_1years"] == seen
 
 
+BOTH = [value(90.0, "mg/dL", "2010-02-01"), value(8.0, "mmol/L", "2010-03-01"), value(126.0, "mg/dL", "2010-04-01")]
+"""90, 144 and 126 mg/dL, in one window."""
+
+
+@pytest.mark.parametrize(
+    ("feature", "seen"),
+    [
+        ({"first": "b"}, 90.0), ({"last": "b"}, 126.0), ({"min": "b"}, 90.0), ({"max": "b"}, 144.0), ({"mean": "b"}, 120.0),
+        ({"sum": "b"}, 360.0), ({"slope": "b", "per": "day"}, 1026 / 1742),
+        ({"ratio": "b", "baseline": {"max": YEAR}}, 0.875), ({"count": "b"}, 3.0),
+    ],
+)  # fmt: skip
+def test_two_units_in_one_window_are_converted_or_refused_and_never_mixed(tmp_path: Path, feature, seen: float) -> None:
+    of = feature | {"during": YEAR}
+    study = asks(IN_MG, features=[of])
+    (row,) = ask(tmp_path / "said", study, [Person()], [A, *BOTH])
+    assert row[study.features[0].name] == pytest.approx(seen, abs=1e-4)
+    if "count" not in feature:
+        assert refused(tmp_path / "unsaid", asks(GLUCOSE, features=[of]), [*EVERYTHING, *BOTH]) == "mixed-units"
+
+
+def test_two_units_in_one_rise_are_converted_or_refused(tmp_path: Path) -> None:
+    rise = {"event": {"rise": "b", "unit": "mg/dL", "ratio": 1.5, "within": "7 days"}, "during": {"from": "index", "for": "30 days"},
+            "unobserved": "exclude"}  # fmt: skip
+    given = [
+        value(100.0, "mg/dL", "2010-06-02"),
+        value(5.0, "mmol/L", "2010-06-04"),
+        value(8.0, "mmol/L", "2010-06-05"),
+    ]
+    (row,) = ask(tmp_path / "said", asks(IN_MG, outcome=rise), [Person()], [A, *given])
+    assert row["label"] == 1  # from 90 to 144
+    (row,) = ask(tmp_path / "aside", asks(GLUCOSE | {"unit": "mg/dL"}, outcome=rise), [Person()], [A, *given])
+    assert row["label"] == 0  # the others are no numbers
+
+
 def test_a_comparison_reads_the_converted_number(tmp_path: Path) -> None:
     high = {"any_of": ["b"], "during": YEAR, "value": {"above": 100, "unit": "mg/dL"}}
     study = asks(IN_MG, cohort={"index": {"first": ["a"]}, "include": [high]})

@@ -41,12 +41,14 @@ def rehearse(
 
     study = read_study(file)
     profiles = _profiles(study, hub, token, ca)
+    _warn_unlisted(study, profiles)
     if keep is not None:
         done = _with_progress(study, profiles, keep)
     else:
         with tempfile.TemporaryDirectory(prefix="rapha-rehearsal-") as folder:
             done = _with_progress(study, profiles, Path(folder))
     _tell(done)
+    _warn_never_seen(done)
     _judge(study, done)
 
 
@@ -83,6 +85,26 @@ def _tell(done: "tuple[SiteRehearsal, ...]") -> None:
     Console().print(table)
     for words in dict.fromkeys(site.words for site in done if site.words):
         typer.echo(f"  {words}")
+
+
+def _warn_unlisted(study: "Study", profiles: "tuple[SiteProfile, ...]") -> None:
+    from rapha.sdk.rehearsal import unlisted
+
+    for feature, concept in unlisted(study, profiles).items():
+        typer.echo(
+            f"warning: no profile lists a code of `{concept}`, which the feature `{feature}` reads: check its system and codes, "
+            "or leave the feature out",
+            err=True,
+        )
+
+
+def _warn_never_seen(done: "tuple[SiteRehearsal, ...]") -> None:
+    """Of features that nobody has at any site where there was a cohort."""
+    cohorts = [set(site.never_seen) for site in done if site.cohort]
+    for feature in sorted(set.intersection(*cohorts)) if cohorts else []:
+        typer.echo(
+            f"warning: nobody in the cohort has the feature `{feature}`: can its window hold anything?", err=True
+        )
 
 
 def _judge(study: "Study", done: "tuple[SiteRehearsal, ...]") -> None:

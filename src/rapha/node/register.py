@@ -91,6 +91,10 @@ class Register:
         """Every dispatch in that state, oldest first."""
         return list(self._entries("WHERE state = ? ORDER BY rowid", (state,)))
 
+    def frozen(self) -> list[Entry]:
+        """Every dispatch whose rows were frozen here, oldest first."""
+        return list(self._entries("WHERE cohort IS NOT NULL ORDER BY rowid", ()))
+
     def unsent(self) -> list[Entry]:
         """Every approval, denial and count of which it is not known that the hub has it, oldest first."""
         told = "SELECT dispatch FROM event WHERE event IN (?, ?, ?, ?) AND dispatch IS NOT NULL"

@@ -2,10 +2,12 @@
 
 import secrets
 import shutil
+from collections.abc import Iterator
 from functools import partial
 
 from rapha import faults
 from rapha.canonical import base64_bytes, digest, digest_file
+from rapha.cohort.answerable import UnitSetAside
 from rapha.cohort.deidentify.ready import KnownOf, as_written
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
@@ -43,6 +45,14 @@ class FrozenRun(Record):
     def commitment(self) -> Digest:
         """SHA-256 over the salt and the dataset's digest."""
         return digest(bytes.fromhex(self.salt) + self.cohort.dataset_digest.encode())
+
+
+def units_set_aside(register: Register) -> Iterator[tuple[DispatchId, str, UnitSetAside]]:
+    """Of every run that was frozen here: the numbers that were none for it, because of their unit. For the steward alone."""
+    for entry in register.frozen():
+        if entry.cohort is not None:
+            for aside in FrozenRun.from_bytes(entry.cohort.encode()).cohort.units_set_aside:
+                yield entry.dispatch.id, entry.study.study, aside
 
 
 class Run:

@@ -75,6 +75,10 @@ def written(place: Place) -> str:
     return text
 
 
+TRUTHS = ("descendants", "mapped")
+"""The keys, of a concept's codes, that take true or false."""
+
+
 def read_marked(text: str) -> tuple[Marked, list[Fault]]:
     """The marked tree of a text, and what is wrong with keys and scalars in it.
 
@@ -130,7 +134,11 @@ def _marked(node: Node, place: Place, yaml: YAML, faults: list[Fault]) -> Marked
     if isinstance(node, MappingNode):
         return _marked_mapping(node, place, yaml, faults)
     if str(node.tag).endswith(":bool"):
-        faults.append(Fault(line, place, f"no key takes {node.value}; if a word is meant, write it in quotes"))
+        if place and place[-1] in TRUTHS:
+            return Marked(yaml.constructor.construct_object(node), line)
+        faults.append(
+            Fault(line, place, f"this key does not take {node.value}; if a word is meant, write it in quotes")
+        )
     return Marked(_scalar(node, yaml), line)
 
 

@@ -20,6 +20,7 @@ FORMATS = {
     "meds": "rapha.sources.meds",
     "omop": "rapha.sources.omop",
     "tables": "rapha.sources.tables",
+    "views": "rapha.sources.tables.flattened",
     "vcf": "rapha.sources.vcf",
 }
 """The word in the mapping file, and the room that reads such data."""

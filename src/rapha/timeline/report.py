@@ -39,7 +39,13 @@ class IngestReport(Record):
 
     @classmethod
     def of(
-        cls, source: str, batch: str, rows: Mapping[Table, int], files: tuple[FileReport, ...], unchanged: bool
+        cls,
+        source: str,
+        batch: str,
+        rows: Mapping[Table, int],
+        files: tuple[FileReport, ...],
+        unchanged: bool,
+        notes: tuple[str, ...] = (),
     ) -> "IngestReport":
         """The report on a batch of so many `rows`, table by table."""
         return cls(
@@ -51,6 +57,7 @@ class IngestReport(Record):
             observation_periods=rows["observation_periods"],
             files=files,
             set_aside_file=set_aside_file(source),
+            notes=notes,
         )
 
     @property

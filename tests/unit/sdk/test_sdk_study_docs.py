@@ -3,14 +3,16 @@
 import re
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 import delivered_sample as sample
 import pytest
+from made_up_people import write_study
 
 from rapha.records.feature import AGGREGATES
 from rapha.records.learning import PrivacyTerms, SplitSpec, TrainingSpec
 from rapha.records.study import SiteSelector, Study
-from rapha.sdk.study_file import parse_study
+from rapha.sdk.study_file import parse_study, read_study
 from rapha.sdk.vocabulary import CRITERIA, tags_at
 
 PAGE = (sample.CHECKOUT / "docs/study.md").read_text()
@@ -23,6 +25,18 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_every_yaml_example_is_a_study(text: str) -> None:
     parse_study(text)
+
+
+def concepts_of_terminology() -> list[str]:
+    page = (sample.CHECKOUT / "docs/terminology.md").read_text()
+    return re.findall(r"```yaml\nconcepts:\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", concepts_of_terminology())
+def test_every_concept_of_the_page_on_terminology_can_be_written_in_a_study(text: str, tmp_path: Path) -> None:
+    text = text.replace("diabetes:", "sugar:")  # the made-up study has a concept of that name
+    study = read_study(write_study(tmp_path / "study.yaml", **{"concepts:\n": "concepts:\n" + text}))
+    assert len(study.concepts) == 3 + len(text.strip().splitlines())
 
 
 @pytest.mark.parametrize("code", blocks("python"))

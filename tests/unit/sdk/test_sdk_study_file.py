@@ -49,7 +49,7 @@ WRONG = [
     ("rounds: 20", "rounds: '20x'", "37: training.rounds: expected a whole number; found '20x'"),
     ("rounds: 20", "rounds: 2.5", "37: training.rounds: expected a whole number; found 2.5"),
     ("rounds: 20", "rounds: .nan", "37: training.rounds: expected a finite number; found nan"),
-    ("rounds: 20", "rounds: true", "37: training.rounds: no key takes true; if a word is meant, write it in quotes"),
+    ("rounds: 20", "rounds: true", "37: training.rounds: this key does not take true; if a word is meant, write it in quotes"),
     ("rounds: 20", "rounds: " + "9" * 5000, f"37: training.rounds: expected a whole number; found '{'9' * 60}'"),
     ("0.003", "yes", "37: training.learning_rate: expected a number; found 'yes'"),
     ("min_cohort: 25", "min_cohort: 5", "39: privacy.min_cohort: 5 is out of range: at least 10"),

@@ -66,7 +66,9 @@ def _read(path: Path) -> Marked:
         tree, faults = read_marked(text)
     except Unreadable as unreadable:
         raise StudyError("\n".join(fault.sentence(path.name) for fault in unreadable.faults)) from None
-    wrong = [fault for fault in faults if not fault.message.startswith("no key takes")]  # True and False are ACES's own
+    wrong = [
+        fault for fault in faults if not fault.message.startswith("this key does not take")
+    ]  # True and False are ACES's own
     if wrong:
         raise StudyError("\n".join(fault.sentence(path.name) for fault in wrong))
     if not isinstance(tree.value, dict):

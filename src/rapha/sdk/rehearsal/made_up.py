@@ -1,12 +1,12 @@
 """People who do not exist, as many and with such codes as a site's profile says, in a timeline like a hospital's.
 
-Nothing here comes from a row: a profile holds suppressed and rounded counts. So nothing learnt here means anything; that it
-can be learnt at all does.
+Nothing here comes from a row: a profile holds suppressed and rounded counts. How many have a code is the profile's; where an
+event lies is the study's (see `scenes.py`). So nothing learnt here means anything; that it can be learnt at all does.
 """
 
 import random
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,19 @@ from rapha.records.record import Slug
 from rapha.records.site import ConceptCoverage, SiteProfile
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
+from rapha.sdk.rehearsal.lives import FIRST_YEAR, LAST_YEAR, birth, life, number_of, sex, subject
 from rapha.sdk.rehearsal.made_up_assets import give_assets
+from rapha.sdk.rehearsal.numbers import Level, usual
+from rapha.sdk.rehearsal.scenes import Pair, Placed, Scene, barred
 from rapha.timeline.assets import Contents
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import TABLES, VOCABULARY
 from rapha.timeline.writer import write_batch
 
 MOST_PEOPLE = 5_000
 """More would only take longer: a rehearsal asks whether, not how well."""
 
 PEOPLE, SHARE = 2_000, 0.6
-FIRST_YEAR, LAST_YEAR = 2005, 2022
-DYING, MOST_EVENTS = 0.08, 6
+ON_THE_WAY, MOST_EVENTS = 0.7, 4
 SOURCE = "made-up"
 Row = dict[str, Any]
 
@@ -54,68 +56,130 @@ def profiles_for(study: Study) -> tuple[SiteProfile, ...]:
 def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
     """Fill a timeline with made-up people; how many there are. Same profile and study: same people."""
     dice = random.Random(f"{profile.site} {study.digest}")  # noqa: S311
-    people = min(_number(profile.patients), MOST_PEOPLE)
-    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    units = {pair: unit for name, unit in study.units().items() for pair in study.concepts[name].written_codes()}
-    shares = {(line.system, line.code): _number(line.patients) / max(people, 1) for line in _asked_for(profile, study)}
+    people = min(number_of(profile.patients), MOST_PEOPLE)
+    rows: dict[str, list[Row]] = {name: [] for name in (*TABLES, *VOCABULARY)}
+    shares = _shares(profile, study, people)
     for key in range(people):
-        start, end, subject = _life(dice, key, profile)
-        rows["subjects"].append(subject)
-        rows["observation_periods"].append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": SOURCE})
-        rows["events"] += _events(dice, key, start, end, shares, units)
+        _person(dice, key, profile, study, shares, rows)
     batch = digest(f"{profile.site} {study.digest}".encode()).removeprefix("sha256:")[:32]
-    made = {name: _table(name, rows[name]) for name in TABLES}
+    tables = TABLES
+    if any(concept.by_vocabulary for concept in study.concepts.values()):
+        tables = TABLES | VOCABULARY
+        _vocabulary(shares, rows)
+    made = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in tables.items()}
     if dense_of(study) or study.said_in_notes():
         contents = Contents(folder, SOURCE, batch)
         give_assets(study, rows["events"], contents, dice)
-        made |= {"events": _table("events", rows["events"]), "assets": contents.table()}
+        made |= {"events": pa.Table.from_pylist(rows["events"], schema=TABLES["events"]), "assets": contents.table()}
     with duckdb.connect(":memory:") as duck:
-        tables = {name: duck.from_arrow(table) for name, table in made.items()}
-        write_batch(folder, SOURCE, batch, digest(b"made up"), tables)  # type: ignore[arg-type]
+        relations = {name: duck.from_arrow(table) for name, table in made.items()}
+        write_batch(folder, SOURCE, batch, digest(b"made up"), relations)  # type: ignore[arg-type]
     return people
 
 
-def _asked_for(profile: SiteProfile, study: Study) -> Iterator[ConceptCoverage]:
-    codes = {pair for concept in study.concepts.values() for pair in concept.written_codes()}
-    return (line for line in profile.coverage if (line.system, line.code) in codes)
+def _shares(profile: SiteProfile, study: Study, people: int) -> dict[Pair, float]:
+    """The part of patients who have each code that the study writes. A concept that stands for more codes than it writes is
+    taken to be there where the profile lists none of these: what is below a code, a profile does not say."""
+    listed = {(line.system, line.code): number_of(line.patients) / max(people, 1) for line in profile.coverage}
+    shares: dict[Pair, float] = {}
+    for concept in study.concepts.values():
+        pairs = set(concept.written_codes())
+        here = {pair: listed[pair] for pair in pairs & listed.keys()}
+        shares |= here if here or not concept.by_vocabulary else dict.fromkeys(pairs, SHARE)
+    return dict(sorted(shares.items()))
 
 
-def _number(count: Count) -> int:
-    return count.about if count.about is not None else (count.below or 1) - 1
+def unlisted(study: Study, profiles: Iterable[SiteProfile]) -> dict[str, str]:
+    """Features, by name, whose concept no profile lists a code of, and that concept. A concept that stands for more codes than
+    it writes out is left to the hospitals."""
+    listed = {(line.system, line.code) for profile in profiles for line in profile.coverage}
+    missing = {
+        name
+        for name, concept in study.concepts.items()
+        if not concept.by_vocabulary and listed.isdisjoint(concept.written_codes())
+    }
+    reading = ((feature.name, name) for feature in study.features for name in _read_by(feature))
+    return {feature: name for feature, name in reading if name in missing}
 
 
-def _life(dice: random.Random, key: int, profile: SiteProfile) -> tuple[datetime, datetime, Row]:
-    first, last = profile.first_year or FIRST_YEAR, profile.last_year or LAST_YEAR
-    start, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last, 12, 31, tzinfo=UTC)
-    birth = start - timedelta(days=dice.randint(20 * 365, 80 * 365))
-    death = start + (end - start) * dice.random() if dice.random() < DYING else None
-    subject = {
-        "subject_key": key, "birth": birth, "birth_precision": "day", "sex": dice.choice(("female", "male")),
-        "death": death, "death_precision": "second" if death else None, "opted_out": False, "ingest_batch": SOURCE,
-    }  # fmt: skip
-    return start, death or end, subject
+def _read_by(feature: Any) -> tuple[str, ...]:
+    of = getattr(feature, "of", ())
+    return (of,) if isinstance(of, str) else tuple(of)
 
 
-def _events(
+def _person(
     dice: random.Random,
     key: int,
-    start: datetime,
-    end: datetime,
-    shares: dict[tuple[str, str], float],
-    units: dict[tuple[str, str], str | None],
-) -> Iterator[Row]:
-    for (system, code), share in shares.items():
-        if dice.random() >= share:
-            continue
-        for number in range(dice.randint(1, MOST_EVENTS)):
-            at = start + (end - start) * dice.random()
-            yield {
-                "subject_key": key, "event_id": digest(f"{key} {system} {code} {number}".encode())[7:39],
-                "kind": "observation", "t_start": at, "t_available": at, "precision": "second", "system": system,
-                "code": code, "num": round(dice.gauss(100, 20), 1), "unit": units.get((system, code)), "status": "final", "polarity": "affirmed",
-                "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
-            }  # fmt: skip
+    profile: SiteProfile,
+    study: Study,
+    shares: Mapping[Pair, float],
+    rows: dict[str, list[Row]],
+) -> None:
+    start, end, death = life(dice, profile)
+    held = _held(dice, study, shares)
+    scene = Scene(study, dice, (start, end), held)
+    on_the_way = dice.random() < ON_THE_WAY and scene.played()
+    if on_the_way and scene.death:
+        end = death = scene.death
+    left_out = barred(study) if on_the_way else frozenset()
+    events = [*scene.events, *_strewn(dice, study, {n: p for n, p in held.items() if n not in left_out}, start, end)]
+    born = birth(dice, profile, study, scene.index if on_the_way else start, end)
+    rows["subjects"].append(subject(key, born, sex(dice, profile), death, SOURCE))
+    rows["observation_periods"].append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": SOURCE})
+    rows["events"] += (_row(dice, key, number, event, held, study) for number, event in enumerate(events))
 
 
-def _table(name: str, rows: list[Row]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=TABLES[name])
+def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> dict[str, list[Pair]]:
+    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them."""
+    cohort = study.cohort
+    together = {
+        *cohort.index.of,
+        *cohort.encounter,
+        *(n for c in cohort.include for n in getattr(c, "of", ()) if isinstance(n, str)),
+    }
+    drawn, held = dice.random(), {}
+    for name, concept in study.concepts.items():
+        pairs = sorted(set(concept.written_codes()) & shares.keys())
+        held[name] = [pair for pair in pairs if (drawn if name in together else dice.random()) < shares[pair]]
+    return held
+
+
+def _strewn(
+    dice: random.Random, study: Study, held: Mapping[str, list[Pair]], start: datetime, end: datetime
+) -> Iterator[Placed]:
+    """Events anywhere in a life."""
+    levels: dict[str, Level] = {}
+    for name in (name for name, pairs in held.items() if pairs):
+        level = levels.setdefault(name, usual(dice, study, name))
+        for _ in range(dice.randint(0, MOST_EVENTS)):
+            yield Placed(name, start + (end - start) * dice.random(), None, level.number(dice))
+
+
+def _row(
+    dice: random.Random, key: int, number: int, event: Placed, held: Mapping[str, list[Pair]], study: Study
+) -> Row:
+    system, code = dice.choice(held[event.concept])
+    return {
+        "subject_key": key, "event_id": digest(f"{key} {system} {code} {number}".encode())[7:39],
+        "kind": "observation", "t_start": event.start, "t_end": event.end, "t_available": event.start, "precision": "second",
+        "system": system, "code": code, "num": event.number, "unit": study.units().get(event.concept), "status": "final",
+        "polarity": "affirmed", "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
+    }  # fmt: skip
+
+
+def _vocabulary(pairs: Iterable[Pair], rows: dict[str, list[Row]]) -> None:
+    """Every code is a concept of its own, with one below it, so that a hierarchy can be asked."""
+    for system, code in pairs:
+        name = f"{system} {code}"
+        for concept, own in ((name, code), (f"{name} below", f"{code} below")):
+            rows["concepts"].append(
+                {
+                    "concept": concept,
+                    "system": system,
+                    "code": own,
+                    "standard": True,
+                    "maps_to": [concept],
+                    "ingest_batch": SOURCE,
+                }
+            )
+            rows["concept_ancestors"].append({"ancestor": name, "descendant": concept, "ingest_batch": SOURCE})

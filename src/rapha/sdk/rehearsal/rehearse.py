@@ -30,12 +30,14 @@ Progress = Callable[[str, int, int], None]
 class SiteRehearsal(Record):
     """What became of the study at one made-up site. Exact numbers: nobody is behind them.
 
-    Either `metrics` is there, or `reason` and `words` say why the study could not be done.
+    Either `metrics` is there, or `reason` and `words` say why the study could not be done. `never_seen`: the features that nobody
+    in the cohort has.
     """
 
     site: str
     people: int
     cohort: FrozenCohort | None = None
+    never_seen: tuple[str, ...] = ()
     metrics: SiteMetrics | None = None
     reason: str | None = None
     words: str | None = None
@@ -61,14 +63,34 @@ def rehearse(
 def _at(study: Study, profile: SiteProfile, folder: Path) -> SiteRehearsal:
     people = write_timeline(folder / "timeline", profile, study)
     cohort = None
+    never_seen: tuple[str, ...] = ()
     try:
         frozen = folder / "input"
         frozen.mkdir(parents=True, exist_ok=True)
         cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen)
+        never_seen = _never_seen(study, frozen / "rows.arrow")
         metrics = _train(study, cohort, profile.site, folder)
     except (CohortRefused, TrainingFailed, EgressRefused) as refusal:
-        return SiteRehearsal(site=profile.site, people=people, cohort=cohort, reason=refusal.reason, words=str(refusal))
-    return SiteRehearsal(site=profile.site, people=people, cohort=cohort, metrics=metrics)
+        said = {"reason": refusal.reason, "words": str(refusal)}
+        return SiteRehearsal(site=profile.site, people=people, cohort=cohort, never_seen=never_seen, **said)
+    return SiteRehearsal(site=profile.site, people=people, cohort=cohort, never_seen=never_seen, metrics=metrics)
+
+
+def _never_seen(study: Study, rows: Path) -> tuple[str, ...]:
+    """The features that are missing, or 0 of a count, in every frozen row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with pa.memory_map(str(rows)) as file:
+        table = pa.ipc.open_file(file).read_all()
+    columns = [(feature, table[feature.name]) for feature in study.features if feature.name in table.column_names]
+    counts = ("count", "any")
+    return tuple(
+        feature.name
+        for feature, column in columns
+        if column.null_count == len(column)
+        or (getattr(feature, "aggregate", "") in counts and not pc.any(pc.not_equal(column, 0)).as_py())
+    )
 
 
 def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteMetrics:

@@ -21,6 +21,7 @@ from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 2
@@ -54,9 +55,10 @@ def ingest(
         listing = _set_aside_csv(staging, list(paths))
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         tables = _tables(staging) | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+        tables, notes = in_ucum(staging.connection, tables, mapping.units)
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
-    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
 
 
 def _fill(

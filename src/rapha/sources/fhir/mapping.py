@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Record
-from rapha.timeline.mapping_file import SourceMapping
+from rapha.timeline.units import MeasuredMapping
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s|?#\"\\]{1,300}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
@@ -79,7 +79,7 @@ class OptOut(Record):
     lists: Literal["opted out", "remain"]
 
 
-class Mapping(SourceMapping):
+class Mapping(MeasuredMapping):
     """The whole file."""
 
     format: Literal["fhir"]

@@ -23,6 +23,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import TABLES
+from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 1
@@ -51,9 +52,10 @@ def ingest(
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         duck.execute("SET TimeZone = 'UTC'")
         tables = {name: duck.from_arrow(pa.Table.from_pylist(rows[name], schema=TABLES[name])) for name in rows}
+        tables, notes = in_ucum(duck, tables, mapping.units)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
-    return IngestReport.of(mapping.source, batch, written.rows, held.reports(list(paths)), unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, held.reports(list(paths)), unchanged=False, notes=notes)
 
 
 class _Held:

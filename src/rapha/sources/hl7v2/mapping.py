@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Record
-from rapha.timeline.mapping_file import SourceMapping
+from rapha.timeline.units import MeasuredMapping
 
 SYSTEMS = {"LN": "http://loinc.org", "SCT": "http://snomed.info/sct"}
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -29,7 +29,7 @@ class Span(Record):
     end: Literal["last event"] | date
 
 
-class Mapping(SourceMapping):
+class Mapping(MeasuredMapping):
     """The whole file. `authority`: the assigning authority (PID-3.4) whose identifier is the patient's. `zone`: where the
     clocks hung of times that name no offset. `systems`: HL7's names of coding systems (OBX-3.3) and what they are in studies;
     a name that is not there stands as `hl7v2:NAME`."""

@@ -18,6 +18,7 @@ from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
+from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
 READING = 3
@@ -49,6 +50,7 @@ def ingest(
             write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
             tables = staging.tables() | (staging.vocabulary() if "concept" in versions else {})
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+            tables, notes = in_ucum(staging.connection, tables, mapping.units)
             written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(
                 FileReport(file=name, rows=rows[name], events=events.get(name, 0), set_aside=staging.reasons(name))
@@ -57,7 +59,7 @@ def ingest(
             staging.connection.close()
     finally:
         place.close()
-    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
+    return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
 
 
 def _place(data: Path, mapping: Mapping) -> Place:

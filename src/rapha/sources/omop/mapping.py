@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from rapha.records.record import Record
-from rapha.timeline.mapping_file import SourceMapping
+from rapha.timeline.units import MeasuredMapping
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
@@ -27,7 +27,7 @@ class Available(Record):
     types: Annotated[dict[ConceptId, Knowing], Field(default_factory=dict)]
 
 
-class Mapping(SourceMapping):
+class Mapping(MeasuredMapping):
     """The whole file. `zone`: where the clocks hung; without it they are UTC.
 
     `systems`: what studies call a vocabulary, where that is not its `vocabulary_id`. `local`: what they call the codes

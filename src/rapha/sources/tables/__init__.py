@@ -3,6 +3,7 @@
 mapping.py       the mapping language, as records
 meaning.py       what a column means: SQL that reads a text as a time, a number, a word of a list
 ingest.py        the way from a mapping and a folder to a batch in the timeline
+flattened.py     the same of FHIR resources, by views
 
 How files are read, and what is set aside: `rapha.timeline.data_files` and `rapha.timeline.staging`.
 

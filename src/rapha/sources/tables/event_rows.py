@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rapha.sources.tables.mapping import Events, Mapping, ValueColumn, WideColumn
+from rapha.sources.tables.mapping import ColumnMapping, Events, ValueColumn, WideColumn
 from rapha.sources.tables.meaning import Meaning, Moment, Word
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.readings import Fault, first_reason
@@ -36,7 +36,7 @@ class StagedBlock:
         )
 
 
-def write_events(staging: Staging, mapping: Mapping, block: StagedBlock) -> int:
+def write_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> int:
     """Add the block's events; set aside the rows that it cannot read. Returns the number of events."""
     _stage_rows(staging, mapping, block)
     staging.set_aside(block.events.file, "SELECT line, reason FROM block_rows")
@@ -50,7 +50,7 @@ def write_events(staging: Staging, mapping: Mapping, block: StagedBlock) -> int:
     return written
 
 
-def _stage_rows(staging: Staging, mapping: Mapping, block: StagedBlock) -> None:
+def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> None:
     """`block_rows`: the file's rows with what is true of the whole row, the numbers `n0` ... and comparators `q0` ...
     of its value columns, and the reason to set the row aside."""
     events, meaning = block.events, Meaning(mapping.origin, block.columns)

@@ -6,14 +6,15 @@ column, the name alone is enough.
 
 from collections.abc import Iterator
 from datetime import date
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Record
-from rapha.timeline.mapping_file import SourceMapping
 from rapha.timeline.schema import KINDS, POLARITIES, STATUSES
+from rapha.timeline.units import MeasuredMapping
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Column = Text
@@ -285,18 +286,17 @@ class Events(Record):
         return self
 
 
-class Mapping(SourceMapping):
-    """The whole file. `origin` is day 0 of every `days` and `day`."""
+class ColumnMapping(MeasuredMapping):
+    """What columns mean, wherever the tables come from. `origin` is day 0 of every `days` and `day`."""
 
-    format: Literal["tables"] = "tables"
     origin: date | None = None
     subjects: Subjects
     observation: Observation
     events: Annotated[tuple[Events, ...], Field(min_length=1, max_length=500)]
 
     @model_validator(mode="after")
-    def _origin_given(self) -> "Mapping":
-        if self.origin is None and _counts_days(self.model_dump()):
+    def _origin_given(self) -> "ColumnMapping":
+        if self.origin is None and _counts_days(self.model_dump(exclude={"units"})):
             raise PydanticCustomError("origin", "a time counts days, so `origin: 2000-01-01` must say what day 0 is")
         return self
 
@@ -304,6 +304,33 @@ class Mapping(SourceMapping):
         """Every file it names, once, in the order it names them."""
         joined = (block.join.file for block in self.events if block.join)
         return tuple(dict.fromkeys([self.subjects.file, *(block.file for block in self.events), *joined]))
+
+
+class Mapping(ColumnMapping):
+    """The whole file of `format: tables`."""
+
+    format: Literal["tables"] = "tables"
+
+
+class ViewsMapping(ColumnMapping):
+    """The whole file of `format: views`: what it calls a file is one of `views`, by its name there. Each is a ViewDefinition beside
+    the mapping, over the FHIR resources of the data folder."""
+
+    format: Literal["views"]
+    views: Annotated[dict[FileName, FileName], Field(min_length=1, max_length=200)]
+
+    @model_validator(mode="after")
+    def _all_are_views(self) -> "ViewsMapping":
+        for name in self.files():
+            if name not in self.views:
+                near = get_close_matches(name, self.views, n=1)
+                meant = f"; did you mean `{near[0]}`?" if near else ""
+                raise PydanticCustomError(
+                    "view", "`file: {name}` is none of `views`{meant}", {"name": name, "meant": meant}
+                )
+        if idle := sorted(set(self.views) - set(self.files())):
+            raise PydanticCustomError("view", "the view `{name}` is read by nothing: leave it out", {"name": idle[0]})
+        return self
 
 
 def _counts_days(value: Any) -> bool:

@@ -1,13 +1,13 @@
 """Patients, and from when to when each was observed."""
 
-from rapha.sources.tables.mapping import Death, Mapping
+from rapha.sources.tables.mapping import ColumnMapping, Death
 from rapha.sources.tables.meaning import Meaning, Moment, Word
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.schema import USABLE_STATUSES
 from rapha.timeline.staging import Staging
 
 
-def stage_people(staging: Staging, mapping: Mapping, table: str, columns: dict[str, str]) -> None:
+def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: dict[str, str]) -> None:
     """Read the subjects' staged file into `people`: id, birth, sex, death, opt-out; `subject_key` is still to come."""
     subjects = mapping.subjects
     meaning = Meaning(mapping.origin, columns)
@@ -52,7 +52,7 @@ def write_people(staging: Staging, batch: str) -> None:
     )
 
 
-def write_periods(staging: Staging, mapping: Mapping, columns: dict[str, str], batch: str) -> None:
+def write_periods(staging: Staging, mapping: ColumnMapping, columns: dict[str, str], batch: str) -> None:
     """One observation period per patient, after all events are there; a patient without one stays a patient."""
     meaning = Meaning(mapping.origin, columns)
     usable = meaning.bind(list(USABLE_STATUSES))
