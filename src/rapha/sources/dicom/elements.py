@@ -123,7 +123,7 @@ def _dataset(
     source: _Bytes, at: int, end: int | None, wanted: Tree, depth: int, top: bool = False
 ) -> tuple[Elements, int]:
     """Elements from `at`, to `end` exactly, or (None) to the end of the item; and where that is. `top`: pixels end it too."""
-    data, size, explicit, _ = source
+    data, size, explicit, _ = source  # beyond `end` or the bytes, nothing fits any more, and it ends in a doubt
     found: Elements = {}
     last = -1
     while at != end:
@@ -163,10 +163,6 @@ def _dataset(
             if tag == _CHARACTER_SET:
                 _known_character_set(data[at : at + length], vr)
             at += length
-        if at > (size if end is None else end):
-            raise Doubt
-    if end is None:
-        raise Doubt
     return found, at
 
 
@@ -215,8 +211,6 @@ def _sequence(source: _Bytes, at: int, length: int, wanted: Tree, depth: int) ->
             raise Doubt
         found, at = _dataset(source, at, None if inside == _UNDEFINED else at + inside, wanted, depth + 1)
         items.append(found)
-        if at > (source.size if end is None else end):
-            raise Doubt
     return tuple(items), at
 
 
