@@ -13,7 +13,7 @@ from figure import LINE
 
 KEPT = "figures.txt"
 FOLDER = Path(__file__).resolve().parent
-NOT_CLAIMS = {"run", "figure", "little_town", "many_events", "round_large", "round_of_ten"}
+NOT_CLAIMS = {"run", "figure", "little_town", "many_events", "many_images", "round_large", "round_of_ten"}
 
 
 def main(arguments: list[str]) -> int:

@@ -142,12 +142,15 @@ def test_a_tilted_gantry_is_no_box(archive: Archive) -> None:
     [
         ({"Modality": "PT"}, "is of a modality that the mapping does not read"),
         ({"AcquisitionDate": "", "AcquisitionTime": ""}, "does not say when it was taken"),
-        ({"NumberOfFrames": "12"}, "is a multi-frame image, which is not read yet"),
+        ({"NumberOfFrames": "12"}, "is a multi-frame image that does not place each of its frames"),
         ({"PatientID": ""}, "lacks one of PatientID, Modality, SeriesInstanceUID and SOPInstanceUID"),
         ({"SamplesPerPixel": 3}, "is in colour, which is not read yet"),
         ({"PixelSpacing": [4.0, 0.0]}, "does not say how large a pixel is"),
         ({"ImagePositionPatient": None}, "does not say where in the patient it lies"),
         ({"BurnedInAnnotation": "YES"}, "may have names written into its pixels"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, "is a mosaic: many slices in one picture"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "is a localiser"),
+        ({"Modality": "DX", "PresentationIntentType": "FOR PROCESSING"}, "is what the detector gave, for processing"),
         ({"Rows": 9000}, "has no picture, or one of more than 4096 pixels a side"),
     ],
 )
@@ -156,6 +159,83 @@ def test_what_is_set_aside(archive: Archive, elements: dict[str, Any], reason: s
         edit(path, **elements)
     (said,) = reasons(archive)
     assert said.startswith(f"4 {reason}")
+
+
+def test_slices_written_in_different_ways_are_one_volume(archive: Archive) -> None:
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+
+    paths = archive.scan(voxels=np.concatenate([VOXELS, VOXELS[:1]]))
+    ways = (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
+    for path, way in zip(paths, ways, strict=False):
+        found = pydicom.dcmread(path)
+        found.file_meta.TransferSyntaxUID = way
+        found.save_as(path, implicit_vr=way.is_implicit_VR)
+    packed = pydicom.dcmread(paths[3])
+    packed.compress(RLELossless, generate_instance_uid=False)
+    packed.save_as(paths[3])
+    assert reasons(archive) == []
+    assert archive.volumes()[0]["voxels"].tolist() == [*VOXELS.tolist(), VOXELS[0].tolist()]
+
+
+def test_what_a_vendor_writes_for_itself_changes_nothing(archive: Archive) -> None:
+    for number, path in enumerate(archive.scan()):
+        found = pydicom.dcmread(path)
+        block = found.private_block(0x0029, "A VENDOR", create=True)
+        block.add_new(0x10, "OB", b"\x18\x00\x86\x00IS\x02\x00%d " % number)
+        block.add_new(0x11, "SQ", [pydicom.Dataset()])
+        found.save_as(path)
+    assert reasons(archive) == []
+    assert len(archive.volumes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("elements", "at"),
+    [
+        ({"AcquisitionDate": None, "StudyDate": "20150531"}, "2015-05-31 00:00:00+00"),
+        ({"AcquisitionDate": None, "SeriesDate": "20150602", "SeriesTime": "1015"}, "2015-06-02 10:15:00+00"),
+        ({"StudyDate": "20000101"}, "2015-06-01 09:30:00+00"),
+        ({"AcquisitionDateTime": "20150603081500.5"}, "2015-06-03 08:15:00+00"),
+    ],
+    ids=["study", "series", "not-the-study", "whole"],
+)
+def test_the_nearest_thing_to_when_it_was_taken(archive: Archive, elements: dict[str, Any], at: str) -> None:
+    for path in archive.scan():
+        edit(path, **elements)
+    archive.ingest()
+    assert {found for (found,) in archive.ask("t_start::VARCHAR")} == {at}
+
+
+def test_a_day_that_is_none_is_not_taken(archive: Archive) -> None:
+    for path in archive.scan(StudyDate="20150531", StudyTime="120000"):
+        path.write_bytes(path.read_bytes().replace(b"20150601", b"20151301"))
+    archive.ingest()
+    assert {found for (found,) in archive.ask("t_start::VARCHAR")} == {"2015-05-31 12:00:00+00"}
+
+
+def test_a_mammogram_says_which_view_it_is(archive: Archive) -> None:
+    for number, (side, view) in enumerate((("L", "CC"), ("R", "MLO"))):
+        more = {"Modality": "DX", "ImageLaterality": side, "ViewPosition": view, "BodyPartExamined": None}
+        archive.scan(voxels=VOXELS[:1], name=f"m{number}", **more)
+    archive.ingest()
+    assert archive.ask("system, code") == [
+        ("dicom-modality", "DX"), ("dicom-modality", "DX"), ("dicom-view", "DX-L-CC"), ("dicom-view", "DX-R-MLO"),
+    ]  # fmt: skip
+
+
+def test_a_table_of_values_in_place_of_a_slope(archive: Archive) -> None:
+    for path in archive.scan():
+        edit(path, ModalityLUTSequence=[pydicom.Dataset()])
+    assert reasons(archive) == ["4 has a table of values in place of a slope, which is not read yet"]
+
+
+def test_an_enhanced_file_is_counted_once_where_it_is_set_aside(archive: Archive) -> None:
+    from rapha.cli.demo.made_up_frames import frame, write_enhanced
+
+    good = write_enhanced(archive.data / "good.dcm", "p1", date(2015, 6, 1), VOXELS, archive.dice)
+    uneven = [frame(place) for place in (0, 5, 15, 20)]
+    write_enhanced(archive.data / "bad.dcm", "p2", date(2015, 6, 1), VOXELS, archive.dice, frames=uneven)
+    assert good.exists() and reasons(archive) == ["1 lacks slices, or has them at uneven distances"]
+    assert archive.ask("code, num") == [("CHEST", 4.0), ("CT", 4.0)]
 
 
 def test_a_single_slice_of_a_volume_is_none_and_a_radiograph_is(archive: Archive) -> None:

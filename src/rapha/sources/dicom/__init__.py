@@ -1,7 +1,12 @@
 """Radiology images (DICOM) into the timeline: volumes as assets, without a header.
 
 mapping.py    the words of the mapping file
-headers.py    a file's header, as far as it is needed; untrusted bytes
+wanted.py     which elements are read at all
+elements.py   a plain header, fast: bytes -> elements, or a doubt. Pure
+reading.py    a file -> its elements, by that reader or by pydicom; untrusted bytes
+values.py     an element's value in the form a question needs
+uptake.py     what makes a PET image one of standardised uptake values
+headers.py    elements -> one header for each image or frame
 stacks.py     headers -> stacks of one geometry, or the reason why they are none. Pure
 volumes.py    a stack's pixels -> a volume in its own units
 ingest.py     the whole way

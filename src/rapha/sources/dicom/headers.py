@@ -1,35 +1,35 @@
-"""The header of an image, as far as it is needed. Files are untrusted bytes: whatever pydicom cannot read is a reason."""
+"""What one image says of itself, as far as it is needed. A file of several frames says it of each."""
 
-import warnings
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rapha.errors import ConfigurationError
+from rapha.sources.dicom.elements import Elements
+from rapha.sources.dicom.reading import UNREADABLE, read_elements
+from rapha.sources.dicom.uptake import uptake_factor
+from rapha.sources.dicom.values import clock, items, real, values, whole_number, word, words
+from rapha.sources.dicom.wanted import WANTED
 
-TAGS = (
-    "SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID", "Modality", "BodyPartExamined", "ImageType",
-    "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "ContentDate", "ContentTime", "SeriesDate", "SeriesTime",
-    "StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing", "EchoNumbers", "AcquisitionNumber",
-    "TemporalPositionIdentifier", "DiffusionBValue", "BurnedInAnnotation", "PhotometricInterpretation",
-)  # fmt: skip
-LARGEST_SIDE = 4096
+LARGEST_SIDE, MOST_FRAMES = 4096, 65_536
 _TIMES = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime"),
           ("StudyDate", "StudyTime"))  # fmt: skip
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
 
 
 class Header(NamedTuple):
-    """One image. `at` is a clock, in `offset` minutes from UTC where the file says so. `kind` tells stacks of a series apart."""
+    """One image: a file of one frame, or (`number`, from 1) a frame of a file. `at` is a clock, in `offset` minutes from UTC where the
+    file says so. `kind` tells stacks of a series apart. A stored pixel times `slope` and `intercept` more is its value."""
 
     path: Path
+    number: int
     instance: str
     series: str
     frame: str
     patient: str
     modality: str
     body_part: str
+    view: str
     at: datetime | None
     offset: int | None
     rows: int
@@ -39,95 +39,148 @@ class Header(NamedTuple):
     spacing: tuple[float, ...]
     kind: tuple[str, ...]
     burned_in: bool
+    slope: float
+    intercept: float
 
 
-def read_header(path: Path) -> Header | str:
-    """The header of a file, or why it is of no use.
+def read_headers(path: Path, modalities: Collection[str]) -> list[Header] | str:
+    """The header of each image in a file, or why the file is of no use. `modalities` are those that are read.
 
     Raises:
         ConfigurationError: the `imaging` extra is not installed.
     """
+    found = read_elements(path, WANTED)
+    if isinstance(found, str):
+        return found
     try:
-        import pydicom
-    except ImportError:
-        raise ConfigurationError("images need an extra: pip install 'rapha[imaging]'") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
-            return _header(path, found)
-    except (pydicom.errors.InvalidDicomError, OSError):
-        return "is no DICOM file"
-    except Exception:  # a header may hold anything, and pydicom fails in as many ways
-        return "has a header that cannot be read"
+        return headers_of(path, found, modalities)
+    except (TypeError, ValueError, OverflowError):
+        return UNREADABLE
 
 
-def _header(path: Path, found: Any) -> Header | str:
-    words = {
-        name: str(found.get(name) or "") for name in ("SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality")
-    }
-    if not all(words.values()):
+def headers_of(path: Path, found: Elements, modalities: Collection[str]) -> list[Header] | str:
+    """The same of elements that are read. Pure."""
+    if reason := _refused(found, modalities):
+        return reason
+    whole = _whole(path, found)
+    if whole.modality == "PT":
+        factor = uptake_factor(found)
+        if isinstance(factor, str):
+            return factor
+        whole = whole._replace(slope=whole.slope * factor, intercept=whole.intercept * factor)
+    frames = items(found, "PerFrameFunctionalGroupsSequence")
+    count = whole_number(found, "NumberOfFrames", 1)
+    if not frames:
+        return [whole] if count <= 1 else "is a multi-frame image that does not place each of its frames"
+    if len(frames) != count or count > MOST_FRAMES:
+        return "does not describe each of its frames"
+    if whole.modality == "PT":
+        return "is enhanced PET, which is not read yet"
+    shared = items(found, "SharedFunctionalGroupsSequence")
+    return [_frame(whole, number, frame, shared[0] if shared else {}) for number, frame in enumerate(frames, 1)]
+
+
+def _refused(found: Elements, modalities: Collection[str]) -> str | None:
+    if not all(word(found, name) for name in ("SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality")):
         return "lacks one of PatientID, Modality, SeriesInstanceUID and SOPInstanceUID"
-    if int(found.get("NumberOfFrames") or 1) > 1:
-        return "is a multi-frame image, which is not read yet"
-    rows, columns = int(found.get("Rows") or 0), int(found.get("Columns") or 0)
-    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
+    if word(found, "Modality") not in modalities:
+        return "is of a modality that the mapping does not read"
+    kind = words(found, "ImageType").split("\\")
+    if "MOSAIC" in kind:
+        return "is a mosaic: many slices in one picture"
+    if "LOCALIZER" in kind:
+        return "is a localiser"
+    if not all(0 < whole_number(found, name, 0) <= LARGEST_SIDE for name in ("Rows", "Columns")):
         return "has no picture, or one of more than 4096 pixels a side"
-    if int(found.get("SamplesPerPixel") or 1) != 1:
+    if whole_number(found, "SamplesPerPixel", 1) != 1:
         return "is in colour, which is not read yet"
+    if word(found, "PresentationIntentType") == "FOR PROCESSING" and word(found, "Modality") in ("MG", "DX", "CR"):
+        return "is what the detector gave, for processing: the picture made of it is read"
+    return None
+
+
+def _whole(path: Path, found: Elements) -> Header:
     kind = ("ImageType", "EchoNumbers", "AcquisitionNumber", "TemporalPositionIdentifier", "DiffusionBValue")
+    side, view = word(found, "ImageLaterality"), word(found, "ViewPosition")
     return Header(
         path=path,
-        instance=words["SOPInstanceUID"],
-        series=words["SeriesInstanceUID"],
-        frame=str(found.get("FrameOfReferenceUID") or ""),
-        patient=words["PatientID"].strip(),
-        modality=words["Modality"],
-        body_part=str(found.get("BodyPartExamined") or "").strip().upper(),
+        number=0,
+        instance=word(found, "SOPInstanceUID"),
+        series=word(found, "SeriesInstanceUID"),
+        frame=word(found, "FrameOfReferenceUID"),
+        patient=word(found, "PatientID"),
+        modality=word(found, "Modality"),
+        body_part=word(found, "BodyPartExamined").upper(),
+        view=f"{side}-{view}" if side and view else "",
         at=_when(found),
-        offset=_offset(str(found.get("TimezoneOffsetFromUTC") or "")),
-        rows=rows,
-        columns=columns,
-        orientation=_numbers(found.get("ImageOrientationPatient"), 6),
-        position=_numbers(found.get("ImagePositionPatient"), 3),
-        spacing=_numbers(found.get("PixelSpacing"), 2) or _numbers(found.get("ImagerPixelSpacing"), 2),
-        kind=tuple(str(found.get(name) or "") for name in kind),
+        offset=_offset(word(found, "TimezoneOffsetFromUTC")),
+        rows=whole_number(found, "Rows", 0),
+        columns=whole_number(found, "Columns", 0),
+        orientation=_numbers(found, "ImageOrientationPatient", 6),
+        position=_numbers(found, "ImagePositionPatient", 3),
+        spacing=_numbers(found, "PixelSpacing", 2) or _numbers(found, "ImagerPixelSpacing", 2),
+        kind=tuple(words(found, name) for name in kind),
         burned_in=_burned_in(found),
+        slope=real(found, "RescaleSlope", 1.0),
+        intercept=real(found, "RescaleIntercept", 0.0),
     )
 
 
-def _burned_in(found: Any) -> bool:
+def _frame(whole: Header, number: int, own: Elements, shared: Elements) -> Header:
+    """A frame's own macro counts, and the shared one where it has none (PS3.3, C.7.6.16)."""
+
+    def macro(name: str) -> Elements:
+        given = items(own, name) or items(shared, name)
+        return given[0] if given else {}
+
+    content, diffusion, pixels = (
+        macro("FrameContentSequence"),
+        macro("MRDiffusionSequence"),
+        macro("PixelValueTransformationSequence"),
+    )
+    direction = items(diffusion, "DiffusionGradientDirectionSequence")
+    frame_type = macro("MRImageFrameTypeSequence") or macro("CTImageFrameTypeSequence")
+    kind = (
+        words(frame_type, "FrameType"), words(content, "StackID"), words(content, "TemporalPositionIndex"),
+        words(macro("MREchoSequence"), "EffectiveEchoTime"), words(diffusion, "DiffusionBValue"),
+        words(direction[0], "DiffusionGradientOrientation") if direction else "",
+    )  # fmt: skip
+    return whole._replace(
+        number=number,
+        at=_moment(word(content, "FrameAcquisitionDateTime")) or whole.at,
+        orientation=_numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6) or whole.orientation,
+        position=_numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
+        spacing=_numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2) or whole.spacing,
+        kind=(*whole.kind, *kind),
+        slope=real(pixels, "RescaleSlope", whole.slope),
+        intercept=real(pixels, "RescaleIntercept", whole.intercept),
+    )
+
+
+def _burned_in(found: Elements) -> bool:
     """Whether names may be written into the pixels: said so, or of a kind that often has them and does not deny it."""
-    said = str(found.get("BurnedInAnnotation") or "").upper()
-    often = found.get("Modality") == "US" or str(found.get("SOPClassUID") or "").startswith(_SECONDARY)
+    said = word(found, "BurnedInAnnotation").upper()
+    often = word(found, "Modality") == "US" or word(found, "SOPClassUID").startswith(_SECONDARY)
     return said == "YES" or (often and said != "NO")
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...]:
+def _numbers(found: Elements, name: str, count: int) -> tuple[float, ...]:
     """So many finite numbers, or none."""
-    try:
-        numbers = tuple(float(each) for each in value or ())
-    except (TypeError, ValueError):
-        return ()
+    numbers = tuple(float(each) for each in values(found, name))
     return numbers if len(numbers) == count and all(abs(each) < 1e6 for each in numbers) else ()
 
 
-def _when(found: Any) -> datetime | None:
-    whole = str(found.get("AcquisitionDateTime") or "")
-    candidates = [(whole[:8], whole[8:14])] if whole else []
-    candidates += [(str(found.get(day) or ""), str(found.get(time) or "")) for day, time in _TIMES]
-    for day, time in candidates:
-        try:
-            moment = datetime.strptime(day[:8], "%Y%m%d")
-        except ValueError:
-            continue
-        digits = time.partition(".")[0][:6]
-        if len(digits) in (2, 4, 6) and digits.isdigit():
-            hours, minutes, seconds = (int(digits[at : at + 2] or 0) for at in (0, 2, 4))
-            if hours < 24 and minutes < 60 and seconds < 60:
-                moment += timedelta(hours=hours, minutes=minutes, seconds=seconds)
+def _when(found: Elements) -> datetime | None:
+    if (moment := _moment(word(found, "AcquisitionDateTime"))) is not None:
         return moment
+    for day, time in _TIMES:
+        if (moment := clock(word(found, day), word(found, time))) is not None:
+            return moment
     return None
+
+
+def _moment(text: str) -> datetime | None:
+    return clock(text[:8], text[8:14])
 
 
 def _offset(text: str) -> int | None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from rapha.canonical import digest
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.dicom.headers import Header, read_header
+from rapha.sources.dicom.headers import Header, read_headers
 from rapha.sources.dicom.mapping import Mapping, Patients
 from rapha.sources.dicom.stacks import Stack, stacks_of
 from rapha.sources.dicom.volumes import content_of
@@ -28,7 +28,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 MOST_FILES = 20_000_000
 _BURNED_IN = "may have names written into its pixels: `burned_in: take` in the mapping reads it all the same"
@@ -89,14 +89,19 @@ class _Work:
         for done, path in enumerate(paths):
             if done % 256 == 0:
                 self._progress("headers", done, len(paths))
-            found = read_header(path)
-            reason = found if isinstance(found, str) else self._refusal(found)
+            found = read_headers(path, self._mapping.modalities)
+            reason = found if isinstance(found, str) else self._refusal(found[0])
             if reason:
                 self.aside.append((path, reason))
-            elif isinstance(found, Header):
-                headers.append(found)
+            elif not isinstance(found, str):
+                headers += found
         self._stacks, refused = stacks_of(headers)
-        self.aside += [(header.path, each.reason) for each in refused for header in each.images]
+        for each in refused:
+            self._set_aside(each.images, each.reason)
+
+    def _set_aside(self, images: tuple[Header, ...], reason: str) -> None:
+        """Once for each file, however many of its frames it is."""
+        self.aside += [(path, reason) for path in sorted({header.path for header in images})]
 
     def read(self, contents: Contents) -> None:
         """Read the pixels of every stack, and keep them."""
@@ -104,7 +109,7 @@ class _Work:
             self._progress("volumes", done, len(self._stacks))
             content = content_of(stack)
             if isinstance(content, str):
-                self.aside += [(header.path, content) for header in stack.images]
+                self._set_aside(stack.images, content)
                 continue
             first = stack.images[0]
             key = subject_key(self._secret, self._mapping.whose, self._patient(first))
@@ -113,8 +118,6 @@ class _Work:
         self._progress("volumes", len(self._stacks), len(self._stacks))
 
     def _refusal(self, header: Header) -> str | None:
-        if header.modality not in self._mapping.modalities:
-            return "is of a modality that the mapping does not read"
         if header.at is None:
             return "does not say when it was taken"
         if self._whose is not None and header.patient not in self._whose:
@@ -132,7 +135,11 @@ class _Work:
         end = max(self._utc(header) for header in stack.images)
         codes = [("dicom-modality", first.modality)]
         codes += [("dicom-body-part", first.body_part)] if first.body_part else []
-        name = hashlib.sha256(f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}".encode()).hexdigest()
+        codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view else []
+        image = f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}" + (
+            f"\x1f{first.number}" if first.number else ""
+        )
+        name = hashlib.sha256(image.encode()).hexdigest()
         for system, code in codes:
             yield {
                 "subject_key": key, "event_id": hashlib.sha256(f"{name}\x1f{system}".encode()).hexdigest()[:32],

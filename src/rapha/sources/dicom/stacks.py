@@ -32,13 +32,11 @@ class NoStack(NamedTuple):
 
 def stacks_of(headers: Iterable[Header]) -> tuple[list[Stack], list[NoStack]]:
     """All stacks, in the order of their first images' identifiers; each image is in one stack, or in one reason."""
-    once: dict[str, Header] = {}
+    once: dict[tuple[str, int], Header] = {}
     twice: list[Header] = []
-    for header in sorted(headers, key=lambda each: (each.instance, str(each.path))):
-        if header.instance in once:
+    for header in sorted(headers, key=lambda each: (each.instance, each.number, str(each.path))):
+        if once.setdefault((header.instance, header.number), header) is not header:
             twice.append(header)
-        else:
-            once[header.instance] = header
     groups: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for header in once.values():
         groups[_geometry(header)].append(header)
@@ -55,11 +53,16 @@ def stacks_of(headers: Iterable[Header]) -> tuple[list[Stack], list[NoStack]]:
 
 def _geometry(header: Header) -> tuple[object, ...]:
     """What all images of a stack have in common. A flat picture is a stack of its own."""
-    alone = header.instance if header.modality in FLAT else ""
+    alone = header.instance if _is_flat(header) else ""
     orientation = tuple(round(each, 4) for each in header.orientation)
     spacing = tuple(round(each, 4) for each in header.spacing)
     place = (header.rows, header.columns, orientation, spacing)
     return (header.patient, header.series, header.frame, header.modality, *place, header.kind, alone)
+
+
+def _is_flat(header: Header) -> bool:
+    """A picture of its own. Frames of one file that have places, as in tomosynthesis, are not."""
+    return header.modality in FLAT and not header.number
 
 
 def _of_group(group: list[Header]) -> list[Stack | NoStack]:
@@ -67,7 +70,7 @@ def _of_group(group: list[Header]) -> list[Stack | NoStack]:
     if not first.spacing or min(first.spacing) <= 0:
         return [NoStack(tuple(group), "does not say how large a pixel is")]
     rows, columns = first.spacing
-    if first.modality in FLAT:
+    if _is_flat(first):
         return [Stack((first,), (1.0, rows, columns))]
     if not first.orientation or not all(header.position for header in group):
         return [NoStack(tuple(group), "does not say where in the patient it lies")]

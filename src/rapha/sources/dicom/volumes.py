@@ -1,52 +1,65 @@
-"""A stack's pixels as a volume: Hounsfield units for CT, what the device gave for others. Nothing of a header is kept."""
+"""A stack's pixels as a volume: Hounsfield units for CT, SUV for PET, what the device gave for others. Nothing of a header is kept."""
 
 import warnings
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from rapha.sources.dicom.stacks import Stack
 
+Voxels = npt.NDArray[np.float32]
 LARGEST_VOXELS = 256 << 20
+_TOO_LARGE = "is larger than 256 million voxels"
 
 
 def content_of(stack: Stack) -> bytes | str:
     """The asset of a stack, as safetensors: `voxels` [slices, rows, columns] and `spacing` [3] in mm; or why there is none."""
-    from safetensors.numpy import save
-
     first = stack.images[0]
     if len(stack.images) * first.rows * first.columns > LARGEST_VOXELS:
-        return "is larger than 256 million voxels"
-    slices: list[npt.NDArray[np.float32]] = []
+        return _TOO_LARGE
+    slices: list[Voxels] = []
+    opened: tuple[Path, Voxels] | None = None
     for header in stack.images:
-        found = _pixels(header.path)
-        if isinstance(found, str):
-            return found
-        if found.shape != (first.rows, first.columns):
+        if opened is None or opened[0] != header.path:
+            stored = _stored(header.path)
+            if isinstance(stored, str):
+                return stored
+            opened = (header.path, stored)
+        frames = opened[1]
+        if frames.shape[1:] != (first.rows, first.columns) or len(frames) < header.number:
             return "has another size than its header says"
-        slices.append(found)
-    voxels = np.stack(slices)
+        slices.append(frames[max(header.number - 1, 0)] * np.float32(header.slope) + np.float32(header.intercept))
+    return _packed(np.stack(slices), stack.spacing)
+
+
+def _packed(voxels: Voxels, spacing: tuple[float, float, float]) -> bytes | str:
+    from safetensors.numpy import save
+
     if not np.isfinite(voxels).all():
         return "has pixels that are no numbers"
     small = (np.rint(voxels) == voxels).all() and abs(voxels).max(initial=0) < 2**15
     kept = np.ascontiguousarray(voxels, dtype=np.int16 if small else np.float32)
-    return save({"voxels": kept, "spacing": np.array(stack.spacing, np.float64)})
+    return save({"voxels": kept, "spacing": np.array(spacing, np.float64)})
 
 
-def _pixels(path: Any) -> npt.NDArray[np.float32] | str:
+def _stored(path: Path) -> Voxels | str:
+    """All frames of a file as they are stored: [frames, rows, columns]; white on black is turned."""
     import pydicom
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = pydicom.dcmread(path)
+            if "ModalityLUTSequence" in found:
+                return "has a table of values in place of a slope, which is not read yet"
+            if int(found.get("NumberOfFrames") or 1) * int(found.Rows) * int(found.Columns) > LARGEST_VOXELS:
+                return _TOO_LARGE
             stored = found.pixel_array.astype(np.float32)
-            slope, intercept = float(found.get("RescaleSlope", 1)), float(found.get("RescaleIntercept", 0))
             inverted = found.get("PhotometricInterpretation") == "MONOCHROME1"
     except NotImplementedError:
         return "is compressed in a way that cannot be read here"
     except Exception:  # pixels may be anything, and pydicom fails in as many ways
         return "has pixels that cannot be read"
-    values = stored * np.float32(slope) + np.float32(intercept)
-    return (values.max() + values.min() - values) if inverted else values
+    frames: Voxels = stored[None] if stored.ndim == 2 else stored
+    return (frames.max() + frames.min() - frames) if inverted else frames
