@@ -8,7 +8,6 @@ import escrow_ground as on
 import paid_site as site
 from escrow_refusals import BEGUN, SECOND, Scene
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rapha.hub.anchors.bounded_web3 import Web3
 from rapha.hub.anchors.escrow import terms_of
@@ -19,10 +18,26 @@ WHO = st.sampled_from(on.ACCOUNTS)
 FUNDER = st.sampled_from((on.FUNDER, on.FUNDER, on.FUNDER, on.FUNDER, on.STRANGER))
 REFEREE = st.sampled_from((on.REFEREE, on.REFEREE, on.REFEREE, on.FUNDER))
 WHICH = st.integers(0, 2)
+WINDOW, RULING = 3 * on.DAY, 5 * on.DAY
 DEADLINES = (10, 20, 60)
 """In days."""
 SHARES = ((9_500, 500), (1, 9_999), (10_000,))
-WINDOW, RULING = 3 * on.DAY, 5 * on.DAY
+
+WAY = st.sampled_from(("settle", "pay", "give back", "keep silent", "wait"))
+HONEST = st.tuples(st.just("onward"), WHICH, WAY)
+ANY = st.one_of(
+    st.tuples(st.just("lock"), FUNDER, WHICH, st.sampled_from((0, 0, 0, 1))),
+    st.tuples(st.just("present"), WHO, WHICH, st.sampled_from((0, 0, 0, 1))),
+    st.tuples(st.just("dispute"), FUNDER, WHICH),
+    st.tuples(st.just("decide"), REFEREE, WHICH, st.booleans()),
+    st.tuples(st.just("settle"), WHO, WHICH),
+    st.tuples(st.just("refund"), WHO, WHICH),
+    st.tuples(st.just("withdraw"), WHO, WHO),
+    st.tuples(st.just("wait"), st.sampled_from((on.DAY, WINDOW, RULING, 10 * on.DAY))),
+)
+STEP = st.integers(0, 9).flatmap(lambda dice: ANY if dice > 6 else HONEST)
+LIVES = st.tuples(st.tuples(*[st.integers(1, 10**20)] * 3), st.lists(STEP, min_size=15, max_size=30))
+"""Three amounts, and what is done, step by step."""
 
 
 @dataclass
@@ -37,25 +52,25 @@ class Held:
     until: int = 0
 
 
-class Life(RuleBasedStateMachine):
-    """`scene` is set by the test. What the contract takes must be just what this model takes, and its coin what this model counts."""
+class Life:
+    """What the contract takes must be just what this model takes, and its coin what this model counts. `reached`: what was taken."""
 
-    scene: Scene
     reached: ClassVar[Counter[str]] = Counter()
 
-    @initialize(amounts=st.tuples(*[st.integers(1, 10**20)] * 3))
-    def begin(self, amounts: tuple[int, int, int]) -> None:
-        ground = self.ground = self.scene.ground
-        self.before = ground.chain.ask("evm_snapshot")
+    def __init__(self, scene: Scene, amounts: tuple[int, ...]) -> None:
+        self.scene = scene
+        ground = self.ground = scene.ground
         self.deposits = [self._made(number, amount) for number, amount in enumerate(amounts)]
         self.owed = dict.fromkeys(on.ACCOUNTS, 0)
         self.locked = self.paid_out = 0
         self.receipts: set[str] = set()
         self.started = {account: ground.balance(account) for account in on.ACCOUNTS}
 
-    def teardown(self) -> None:
-        if hasattr(self, "before"):
-            self.ground.chain.ask("evm_revert", self.before)
+    def step(self, name: str, *how: Any) -> None:
+        """Take one step, and look at all the coin there is."""
+        getattr(self, name)(*how)
+        self.no_coin_is_made_or_lost()
+        self.each_is_owed_what_the_terms_say()
 
     def _made(self, number: int, amount: int) -> Held:
         payees = tuple(
@@ -84,7 +99,6 @@ class Life(RuleBasedStateMachine):
         self.reached[function] += 1
         return True
 
-    @rule(who=FUNDER, which=WHICH, less=st.sampled_from((0, 0, 0, 1)))
     def lock(self, who: str, which: int, less: int) -> None:
         held = self.deposits[which]
         allowed = who == on.FUNDER and held.state == "none" and not less and self._now() < held.voucher.deposit.deadline
@@ -92,7 +106,6 @@ class Life(RuleBasedStateMachine):
             held.state = "held"
             self.locked += held.amount
 
-    @rule(who=WHO, which=WHICH, besides=st.sampled_from((0, 0, 0, 1)))
     def present(self, who: str, which: int, besides: int) -> None:
         held, shown = self.deposits[which], (which + besides) % len(self.deposits)
         allowed = held.state == "held" and which == shown and held.salt not in self.receipts
@@ -104,42 +117,36 @@ class Life(RuleBasedStateMachine):
             if which == 2:
                 self._pay(held)
 
-    @rule(who=FUNDER, which=WHICH)
     def dispute(self, who: str, which: int) -> None:
         held = self.deposits[which]
         allowed = who == on.FUNDER and held.state == "presented" and self._now() < held.until
         if self._tried(allowed, who, "dispute", terms_of(held.voucher.deposit)):
             held.state, held.until = "disputed", self._now() + RULING
 
-    @rule(who=REFEREE, which=WHICH, pays=st.booleans())
     def decide(self, who: str, which: int, pays: bool) -> None:
         held = self.deposits[which]
         allowed = who == on.REFEREE and which != 2 and held.state == "disputed" and self._now() < held.until
         if self._tried(allowed, who, "rule", terms_of(held.voucher.deposit), pays):
             self._pay(held) if pays else self._give_back(held)
 
-    @rule(who=WHO, which=WHICH)
     def settle(self, who: str, which: int) -> None:
         held = self.deposits[which]
         allowed = held.state in ("presented", "disputed") and self._now() >= held.until
         if self._tried(allowed, who, "settle", terms_of(held.voucher.deposit)):
             self._pay(held)
 
-    @rule(who=WHO, which=WHICH)
     def refund(self, who: str, which: int) -> None:
         held = self.deposits[which]
         allowed = held.state == "held" and self._now() > held.voucher.deposit.deadline
         if self._tried(allowed, who, "refund", terms_of(held.voucher.deposit)):
             self._give_back(held)
 
-    @rule(who=WHO, account=WHO)
     def withdraw(self, who: str, account: str) -> None:
         owed = self.owed[account]
         if self._tried(owed > 0, who, "withdraw", Web3.to_checksum_address(account)):
             self.owed[account] = 0
             self.paid_out += owed
 
-    @rule(which=WHICH, way=st.sampled_from(("settle", "pay", "give back", "keep silent", "wait")))
     def onward(self, which: int, way: str) -> None:
         """The next step of an honest life, so that many lives end."""
         held = self.deposits[which]
@@ -160,21 +167,15 @@ class Life(RuleBasedStateMachine):
         else:
             self.withdraw(on.STRANGER, on.CUSTODIAN if held.state == "paid" else on.FUNDER)
 
-    @rule(seconds=st.sampled_from((on.DAY, WINDOW, RULING, 10 * on.DAY)))
     def wait(self, seconds: int) -> None:
         self.ground.wait_until(self._now() + seconds)
 
-    @invariant()
     def no_coin_is_made_or_lost(self) -> None:
-        if not hasattr(self, "deposits"):
-            return
         held = sum(each.amount for each in self.deposits if each.state in ("held", "presented", "disputed"))
         assert self.ground.balance(self.ground.escrow) == held + sum(self.owed.values()) == self.locked - self.paid_out
 
-    @invariant()
     def each_is_owed_what_the_terms_say(self) -> None:
-        if hasattr(self, "deposits"):
-            assert {account: self.ground.owed(account) for account in on.ACCOUNTS} == self.owed
+        assert {account: self.ground.owed(account) for account in on.ACCOUNTS} == self.owed
 
     def _pay(self, held: Held) -> None:
         assert held.state not in ("paid", "refunded")
