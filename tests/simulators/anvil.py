@@ -34,9 +34,16 @@ class Chain:
         """Send from one of anvil's own accounts; the receipt. RuntimeError where the contract refuses."""
         sent = {"from": sender, "data": data, **({"to": to} if to else {})}
         self.ask("eth_call", sent, "latest")
-        name = self.ask("eth_sendTransaction", sent)
+        return self.carried_out(sent)
+
+    def carried_out(self, transaction: dict[str, Any]) -> Any:
+        """Send it; the receipt. RuntimeError where it failed."""
+        name = self.ask("eth_sendTransaction", transaction)
         until(lambda: self.ask("eth_getTransactionReceipt", name) is not None)
-        return self.ask("eth_getTransactionReceipt", name)
+        receipt = self.ask("eth_getTransactionReceipt", name)
+        if receipt["status"] != "0x1":
+            raise RuntimeError(f"the transaction {name} failed")
+        return receipt
 
 
 def installed(folder: Path) -> Path | None:
@@ -50,11 +57,13 @@ def installed(folder: Path) -> Path | None:
 
 
 @contextmanager
-def running(program: Path, folder: Path) -> Iterator[Chain]:
-    """A chain at a free port, whose blocks are final two blocks later."""
+def running(program: Path, folder: Path, *more: str) -> Iterator[Chain]:
+    """A chain at a free port, whose blocks are final two blocks later. `more`: further words on its command line."""
     said = folder / "anvil.txt"
     with said.open("wb") as file:
-        started = subprocess.Popen([program, "--port", "0", "--slots-in-an-epoch", "1"], stdout=file, stderr=file)
+        started = subprocess.Popen(
+            [program, "--port", "0", "--slots-in-an-epoch", "1", *more], stdout=file, stderr=file
+        )
     try:
         until(lambda: "Listening on" in said.read_text() and said.read_text().endswith("\n"), said.read_text)
         yield Chain("http://" + said.read_text().split("Listening on")[1].split()[0])

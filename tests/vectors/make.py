@@ -7,13 +7,16 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "simulators"))
 
+import anchor_samples
 import device_samples
+import escrow_samples
 import receipt_samples
 import record_samples
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 
 HERE = Path(__file__).resolve().parent
+FOLDERS = ("records", "receipts", "devices", "anchors", "escrow")
 ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS}
 
 
@@ -33,6 +36,8 @@ def expected() -> dict[str, bytes]:
         {name: {"receipt": fault.receipt, "step": fault.step} for name, fault in ALL_FAULTS.items()}
     )
     files |= {f"devices/device-{name}.json": _readable(value) for name, value in device_samples.files().items()}
+    files |= {f"anchors/{name}.json": _readable(value) for name, value in anchor_samples.files().items()}
+    files |= {f"escrow/{name}.json": _readable(value) for name, value in escrow_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files
 
@@ -42,7 +47,7 @@ def _readable(value: object) -> bytes:
 
 
 def main() -> None:
-    for name in ("records", "receipts", "devices"):
+    for name in FOLDERS:
         shutil.rmtree(HERE / name, ignore_errors=True)
     for path, data in expected().items():
         (HERE / path).parent.mkdir(parents=True, exist_ok=True)

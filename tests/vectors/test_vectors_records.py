@@ -14,9 +14,7 @@ SAMPLES = record_samples.samples()
 
 
 def test_every_golden_file_is_what_make_writes() -> None:
-    there = {
-        path.relative_to(HERE).as_posix() for name in ("records", "receipts", "devices") for path in _files(HERE / name)
-    }
+    there = {path.relative_to(HERE).as_posix() for name in make.FOLDERS for path in _files(HERE / name)}
     wanted = make.expected()
     assert there == set(wanted)
     assert [path for path, data in wanted.items() if (HERE / path).read_bytes() != data] == []

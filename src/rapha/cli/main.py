@@ -29,6 +29,7 @@ COMMANDS = {
     "hub": ("rapha.cli.hub:app", "The control plane: set up, run, enrol sites, give tokens."),
     "receipt": ("rapha.cli.receipt:app", "Verify a model folder's receipts, or show one. Needs no hub and no network."),
     "log": ("rapha.cli.public_log:app", "Check a public log's folder, show what it holds, anchor it."),
+    "escrow": ("rapha.cli.escrow:app", "Pay hospitals for computing, against receipts: lock, show, settle."),
     "witness": ("rapha.cli.witness:app", "See that a public log never goes back: set up, run."),
     "demo": ("rapha.cli.demo.command:demo", "A study through a hub and hospitals on this machine, on real records."),
     "doctor": ("rapha.cli.doctor:doctor", "What this machine can and cannot do, and how to mend it."),

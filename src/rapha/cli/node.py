@@ -17,6 +17,7 @@ from rapha.cli.node_fetch import fetch
 from rapha.cli.node_identifiers import identifiers
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_units import units
+from rapha.cli.node_voucher import voucher
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ app.command()(fetch)
 app.command("opt-out")(opt_out)
 app.command("identifiers")(identifiers)
 app.command()(units)
+app.command()(voucher)
 
 
 @app.command()

@@ -54,7 +54,7 @@ def prove_anchor(
     size: Annotated[int | None, typer.Option(min=1, help="Of which size; the largest final one by default.")] = None,
     block: Annotated[int | None, typer.Option(min=0, help="The anchor's block, where it is old: no search.")] = None,
 ) -> None:
-    """Write the proof of a final anchor, which `rapha log verify-anchor` checks offline. Needs no key.
+    """Write the proof of a final anchor, which `rapha log verify-anchor` checks offline. Needs no key. In HOME/anchors/ of a hub, its `/explore` shows it.
 
     Example: rapha log prove-anchor /srv/hub/log --chain chain.json --out anchor.json
     """
@@ -67,7 +67,9 @@ def prove_anchor(
         if not wanted:
             raise Conflict(f"nothing of {log.origin} is anchored in a block that is final: try again later")
         proof, block_hash = client.prove(log.origin, wanted, log.root_at(wanted), block)
-    out.write_bytes(proof.as_bytes())
+    draft = out.with_name(f".{out.name}.draft")
+    draft.write_bytes(proof.as_bytes())
+    draft.replace(out)
     typer.echo(f"{out}: {log.origin} at {wanted} entries. This node of the chain says that its block is {block_hash};")
     typer.echo("a reader should have that hash from somewhere else, then:")
     typer.echo(f"  rapha log verify-anchor {out} --block-hash {block_hash} --contract {proof.contract}")

@@ -1,4 +1,4 @@
-"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem, authority/, seen-tokens/. Read once, frozen from then on."""
+"""The hub's home folder: hub.json (settings), hub.db, blobs/, key.pem, log/, log-key.pem, anchors/, authority/, seen-tokens/. Read once, frozen from then on."""
 
 import os
 from pathlib import Path
@@ -66,6 +66,11 @@ class HubConfiguration(Record):
     def log(self) -> Path:
         """The public log: static files."""
         return self.home / "log"
+
+    @property
+    def anchors(self) -> Path:
+        """Proofs of the log's anchors, for the explorer: whoever makes them lays them here. Names that sort by age."""
+        return self.home / "anchors"
 
     @property
     def log_key(self) -> Path:

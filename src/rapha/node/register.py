@@ -168,6 +168,13 @@ class Register:
             rows = db.execute(query, (limit,)).fetchall()
         return [(at, event, dispatch, json.loads(facts)) for at, event, dispatch, facts in reversed(rows)]
 
+    def said_of(self, event: str, dispatch: DispatchId, fact: str) -> str | None:
+        """What the newest event of that name said of a dispatch; None where there is none."""
+        with self._transaction() as db:
+            asked = "SELECT facts FROM event WHERE event = ? AND dispatch = ? ORDER BY number DESC LIMIT 1"
+            found = db.execute(asked, (event, dispatch)).fetchone()
+        return json.loads(found[0]).get(fact) if found else None
+
     def _entries(self, where: str, values: tuple[str, ...]) -> Iterator[Entry]:
         with self._transaction() as db:
             rows = db.execute(f"SELECT dispatch, study, state, answer, cohort FROM dispatch {where}", values)

@@ -5,6 +5,7 @@ guessed. This is the one form of a DSSE signature in a log that Sigstore's curre
 """
 
 import hashlib
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives import serialization
 
@@ -22,20 +23,29 @@ def log_entry(receipt: Receipt, public: keys.PublicKey) -> bytes:
     Raises:
         Unproven: the payload of the receipt is not base64 in its one form.
     """
+    return log_entry_of(_digest(receipt), receipt.signatures[0].sig, public)
+
+
+def log_entry_of(digest: bytes, signature: str, public: keys.PublicKey) -> bytes:
+    """The same, of the SHA-256 of the DSSE bytes and the signature in base64."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _entry(receipt, {"publicKey": {"rawBytes": base64_text(der)}})
+    return _entry(digest, signature, {"publicKey": {"rawBytes": base64_text(der)}})
 
 
 def certified_entry(receipt: Receipt, certificate: bytes) -> bytes:
     """The entry for the same receipt with its signer shown by a certificate (DER). Raises as `log_entry`."""
-    return _entry(receipt, {"x509Certificate": {"rawBytes": base64_text(certificate)}})
+    signer = {"x509Certificate": {"rawBytes": base64_text(certificate)}}
+    return _entry(_digest(receipt), receipt.signatures[0].sig, signer)
 
 
-def _entry(receipt: Receipt, signer: dict[str, object]) -> bytes:
-    signed = pae(unverified_payload(receipt), receipt.payloadType)
+def _digest(receipt: Receipt) -> bytes:
+    return hashlib.sha256(pae(unverified_payload(receipt), receipt.payloadType)).digest()
+
+
+def _entry(digest: bytes, signature: str, signer: Mapping[str, object]) -> bytes:
     verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", **signer}
     body = {
-        "data": {"algorithm": "SHA2_256", "digest": base64_text(hashlib.sha256(signed).digest())},
-        "signature": {"content": receipt.signatures[0].sig, "verifier": verifier},
+        "data": {"algorithm": "SHA2_256", "digest": base64_text(digest)},
+        "signature": {"content": signature, "verifier": verifier},
     }
     return canonical_bytes({"apiVersion": VERSION, "kind": KIND, "spec": {"hashedRekordV002": body}})

@@ -1,9 +1,9 @@
 """Study: what the researcher asks for. Its digest is what everyone approves, runs and signs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
@@ -25,6 +25,7 @@ from rapha.records.mention import Mention
 from rapha.records.moments import Window
 from rapha.records.of_notes import check_mentions
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
+from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 
@@ -72,6 +73,13 @@ class Study(Record):
     privacy: PrivacyTerms = PrivacyTerms()
     sites: SiteSelector = SiteSelector()
     release: Annotated[tuple[Literal["weights", "metrics"], ...], Field(min_length=1)] = ("weights", "metrics")
+    payment: Payment | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study that offers no payment is written as it was before there was any, and keeps its digest."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "payment" or value is not None}
 
     @model_validator(mode="after")
     def _declared(self) -> "Study":

@@ -18,6 +18,7 @@ from rapha.records.learning import (
     TrainingSpec,
 )
 from rapha.records.mention import Mention
+from rapha.records.payment import Payment
 from rapha.records.study import Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
@@ -46,6 +47,7 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
         Section("How it learns", (architecture_in_words(study.model), *_training(study.training), _split(study))),
         Section("What holds for every hospital", _terms(study)),
+        *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
     )
 
@@ -136,6 +138,21 @@ def _privacy(study: Study) -> str:
     return (
         f"Differential privacy at every hospital: epsilon {terms.epsilon:g} and delta {terms.delta:g} for each patient, over "
         "all rounds together. No figure of how well the model does leaves; rounded counts do."
+    )
+
+
+def _payment(terms: Payment) -> tuple[str, ...]:
+    shares = "".join(f", {other.percent} % of it to {other.account}" for other in terms.others)
+    judged = (
+        f"Within {terms.referee.window_days} days the payer may object; then {terms.referee.account} decides, in "
+        f"{terms.referee.ruling_days} days, and where they say nothing the hospital is paid."
+        if terms.referee
+        else "Nobody can object."
+    )
+    return (
+        f"Each hospital is paid {terms.each_site} wei for computing{shares}. Nothing is paid for data.",
+        f"It is held by {terms.escrow} on chain {terms.chain}, and paid against the hospital's receipt in {terms.log}, until "
+        f"the end of {terms.until} (UTC). {judged}",
     )
 
 

@@ -99,6 +99,10 @@ class Chain:
         with self._understood():
             return function.call(block_identifier="latest" if block is None else block)
 
+    def now(self) -> int:
+        """The newest block's time, in seconds since 1970: the only clock that a contract has."""
+        return _field(self.ask("eth_getBlockByNumber", "latest", False), "timestamp", self.host)
+
     def nonces(self, address: str) -> tuple[int, int]:
         """How many of the account's transactions are in blocks; and how many with those that wait."""
         counted = [self._number("eth_getTransactionCount", address, tag) for tag in ("latest", "pending")]
@@ -109,14 +113,15 @@ class Chain:
         base = _field(self.ask("eth_getBlockByNumber", "latest", False), "baseFeePerGas", self.host)
         return base, self._number("eth_maxPriorityFeePerGas")
 
-    def estimate(self, sender: str, to: str | None, data: str) -> int:
+    def estimate(self, sender: str, to: str | None, data: str, wei: int = 0) -> int:
         """Gas that this would use after the newest block. Raises Conflict where it would fail.
 
         Not after what waits, as some nodes reckon: one that takes the place of another runs without it.
         """
-        return self._number("eth_estimateGas", {"from": sender, "data": data, **({"to": to} if to else {})}, "latest")
+        asked = {"from": sender, "data": data, **({"to": to} if to else {}), **({"value": hex(wei)} if wei else {})}
+        return self._number("eth_estimateGas", asked, "latest")
 
-    def send(self, key: ChainKey, nonce: int, to: str | None, data: str, gas: int, fees: Fees) -> str:
+    def send(self, key: ChainKey, nonce: int, to: str | None, data: str, gas: int, fees: Fees, wei: int = 0) -> str:
         """Sign and hand in; the transaction's hash, worked out here. The same call again is the same transaction.
 
         Raises:
@@ -127,7 +132,7 @@ class Chain:
             "chainId": self.settings.chain_id,
             "nonce": nonce,
             "gas": gas,
-            "value": 0,
+            "value": wei,
             "data": data,
         }
         whole |= {"maxFeePerGas": fees.most, "maxPriorityFeePerGas": fees.tip, "type": 2}

@@ -162,14 +162,23 @@ def deploy(chain: Chain, key: ChainKey, name: str, *arguments: Any, pause: Pause
     gas = gas_for(chain.estimate(sender, None, data), chain.settings.deploy_gas_limit, "deploy_gas_limit")
     sent = chain.send(key, mined, None, data, gas, fees(*chain.prices(), chain.settings.max_fee_gwei))
     address = address_to_be(sender, mined)
+    outcome = wait_for(chain, sent, pause)
+    if outcome is None:
+        raise Unreachable(
+            f"{sent} is not in a block yet: once it is, the contract is at {address}. Do not deploy again"
+        )
+    if not outcome.succeeded or outcome.contract != address:
+        raise Conflict(f"the transaction {sent} failed in block {outcome.block}: nothing was deployed")
+    return address, outcome
+
+
+def wait_for(chain: Chain, transaction: str, pause: Pause = time.sleep) -> Outcome | None:
+    """What became of a transaction; None where it is in no block within the settings' `wait_seconds`. Raises Unreachable."""
     for _ in range(chain.settings.wait_seconds // POLL_SECONDS + 1):
-        outcome = chain.outcome(sent)
-        if outcome and (not outcome.succeeded or outcome.contract != address):
-            raise Conflict(f"the transaction {sent} failed in block {outcome.block}: nothing was deployed")
-        if outcome:
-            return address, outcome
+        if outcome := chain.outcome(transaction):
+            return outcome
         pause(POLL_SECONDS)
-    raise Unreachable(f"{sent} is not in a block yet: once it is, the contract is at {address}. Do not deploy again")
+    return None
 
 
 def _windows(final: int) -> Sequence[tuple[int, int]]:

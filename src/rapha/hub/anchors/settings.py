@@ -23,8 +23,8 @@ MAX_FILE_BYTES = 64 << 10
 class ChainSettings(Record):
     """`chain_id` is pinned: a node of another chain is refused (Polygon has 137).
 
-    Nothing is sent that could use more than `gas_limit` gas (a contract's deployment: `deploy_gas_limit`) or pay more than
-    `max_fee_gwei` for each unit of it. A block counts as final by the chain's own `finalized` tag; `final_depth` is for
+    Nothing is sent that could use more than `gas_limit` gas (to the escrow: `escrow_gas_limit`; a contract's deployment:
+    `deploy_gas_limit`) or pay more than `max_fee_gwei` for each unit of it. A block counts as final by the chain's own `finalized` tag; `final_depth` is for
     chains without one: so many blocks on top. `url` may hold a password or an access key, so it is in no message.
     """
 
@@ -34,6 +34,7 @@ class ChainSettings(Record):
     escrow: Address | None = None
     key_file: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     gas_limit: Annotated[int, Field(strict=True, ge=21_000, le=30_000_000)] = 150_000
+    escrow_gas_limit: Annotated[int, Field(strict=True, ge=21_000, le=30_000_000)] = 1_500_000
     deploy_gas_limit: Annotated[int, Field(strict=True, ge=100_000, le=30_000_000)] = 3_000_000
     max_fee_gwei: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
     final_depth: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from rapha.errors import Conflict, Unproven
 from rapha.hub.log_keeper import read_log_file
 from rapha.proof.checkpoint import read_checkpoint
-from rapha.proof.merkle import root
+from rapha.proof.merkle import inclusion_proof, root
 from rapha.proof.tiles import CHECKPOINT, TileReader, edge_of
 
 
@@ -24,7 +24,23 @@ class WholeLog:
         """The root it had at an earlier size. Raises Unproven where it never was as large, or a tile is missing."""
         if not 1 <= size <= self.size:
             raise Unproven(f"{self.folder} has {self.size} entries, not {size}")
-        return root(size, TileReader(lambda path: read_log_file(self.folder, path), self.size).node)
+        return root(size, self._reader.node)
+
+    def index_of(self, leaf: bytes) -> int:
+        """The place of an entry, the first where it is there twice. `leaf`: its hash. Raises Unproven where it is not there."""
+        reader = self._reader
+        for index in range(self.size):
+            if reader.node(0, index) == leaf:
+                return index
+        raise Unproven(f"{self.folder} does not hold this receipt")
+
+    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The path from an entry up to the root of an earlier size. Raises ValueError where the entry came later."""
+        return inclusion_proof(index, size, self._reader.node)
+
+    @property
+    def _reader(self) -> TileReader:
+        return TileReader(lambda path: read_log_file(self.folder, path), self.size)
 
 
 def check_same_log(log: WholeLog, anchors: Iterable[tuple[int, bytes]]) -> None:

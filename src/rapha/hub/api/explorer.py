@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rapha.hub.api.credentials import TheHub
 from rapha.hub.explorer import studies
+from rapha.hub.explorer.anchors import AnchorView, anchor_file, anchor_views, first_over
 from rapha.hub.explorer.entries import PAGE_ENTRIES, entry_view, newest_first, proof_file
 from rapha.hub.explorer.pages import explorer_policy, rendered
 from rapha.hub.wired import Hub
@@ -43,7 +44,9 @@ def entry(hub: TheHub, index: Index) -> HTMLResponse:
     (place,) = hub.desk.log.prove([index], checkpoint)
     with hub.store.reading() as session:
         owners = _owners(hub, studies.owners(session, (found.keyid,)))
-    return _page(hub, "entry", entry=found, proof=place.proof, checkpoint=checkpoint, owners=owners)
+    anchored = first_over(_anchors(hub)[0], index)
+    shown: dict[str, Any] = {"entry": found, "proof": place.proof, "checkpoint": checkpoint, "owners": owners}
+    return _page(hub, "entry", anchor=anchored, **shown)
 
 
 @router.get("/entry/{index}/body", response_class=Response, responses=MISSING)
@@ -88,6 +91,26 @@ def site_list(hub: TheHub, page: Page = 0) -> HTMLResponse:
     with hub.store.reading() as session:
         found = studies.sites(session, page)
     return _page(hub, "sites", sites=found[: studies.PAGE_ROWS], more=len(found) > studies.PAGE_ROWS, page=page)
+
+
+@router.get("/anchors")
+def anchors(hub: TheHub) -> HTMLResponse:
+    """The roots of this log that stand on a chain, as far as their proofs lie in the home's `anchors/`."""
+    found, unreadable = _anchors(hub)
+    return _page(hub, "anchors", anchors=found, unreadable=unreadable)
+
+
+@router.get("/anchors/{name}", response_class=Response, responses=MISSING)
+def anchor_proof(hub: TheHub, name: Annotated[str, Path(max_length=100)]) -> Response:
+    """One proof, for `rapha log verify-anchor`."""
+    found = {view.name for view in _anchors(hub)[0]}
+    data = anchor_file(hub.configuration.anchors, name) if name in found else None
+    return _missing(hub) if data is None else _file(data, name)
+
+
+def _anchors(hub: Hub) -> tuple[list[AnchorView], int]:
+    log = hub.desk.log
+    return anchor_views(hub.configuration.anchors, log.origin, log.checkpoint.size, log.read)
 
 
 def _owners(hub: Hub, sites: Mapping[str, str]) -> dict[str, str]:
