@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rapha.cohort.genotypes import GenotypeRows
 from rapha.cohort.images import image_array
 from rapha.errors import ConfigurationError
-from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
+from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.timeline.assets import AssetKind, Assets
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_BYTES = 64 << 20
-KIND_OF: dict[str, AssetKind] = {"image": "volume", "note": "note"}
-"""Of each kind of dense feature: the kind of asset that it reads."""
+KIND_OF: dict[str, AssetKind] = {"genotypes": "genotypes", "image": "volume", "note": "note"}
+"""Of each kind of dense feature: the kind of asset that an event of it points at."""
+BESIDE: dict[str, tuple[AssetKind, ...]] = {"genotypes": ("callset",)}
+"""And the kinds that such an asset points at itself."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class DenseColumn:
 
         width = self._row_bytes
         held = bytearray(width * len(assets))
-        read = reader_of(self.feature)
+        read = reader_of(self.feature, self.assets)
         for row, asset in enumerate(assets):
             if asset is not None:
                 content = read(self.assets.read(asset))
@@ -68,11 +71,13 @@ class DenseColumn:
         return pa.FixedSizeListArray.from_arrays(values, self._length, mask=missing if None in assets else None)
 
 
-def reader_of(feature: DenseFeature) -> Callable[[bytes], bytes]:
+def reader_of(feature: DenseFeature, assets: Assets) -> Callable[[bytes], bytes]:
     """From an asset's content to the bytes of the feature's array, in C order, little-endian."""
     match feature:
         case NoteFeature():
             return feature.encode
+        case GenotypesFeature():
+            return GenotypeRows(feature, assets.read).row
         case ImageFeature():
             return lambda content: image_array(content, feature).tobytes()
         case _:

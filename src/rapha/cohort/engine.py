@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
-from rapha.cohort.dense import KIND_OF, DenseColumn
+from rapha.cohort.dense import BESIDE, KIND_OF, DenseColumn
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
 from rapha.cohort.plan import Plan, plan_of
@@ -122,9 +122,11 @@ def _dense(timeline: Timeline, plan: Plan) -> list[DenseColumn]:
     if not features:
         return []
     with timeline.connect() as connection:
-        kinds = {KIND_OF[feature.kind] for feature in features}
-        assets = {kind: Assets.of(timeline.folder, connection, kind) for kind in kinds}
-    return [DenseColumn(feature, assets[KIND_OF[feature.kind]]) for feature in features]
+        assets = {
+            kind: Assets.of(timeline.folder, connection, KIND_OF[kind], *BESIDE.get(kind, ()))
+            for kind in {feature.kind for feature in features}
+        }
+    return [DenseColumn(feature, assets[feature.kind]) for feature in features]
 
 
 def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tuple[UnitSetAside, ...]]:

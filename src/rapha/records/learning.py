@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
-from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, Width, WordReader
+from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
 from rapha.records.record import Real, Record
 
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
@@ -61,16 +61,23 @@ class ImageClassifier(ConvolutionReader):
     architecture: Literal["image-classifier"] = "image-classifier"
 
 
+class VariantClassifier(VariantReader):
+    """What reads the variants of one `genotypes`, joined with the other features; binary outcome."""
+
+    architecture: Literal["variant-classifier"] = "variant-classifier"
+
+
 class LateFusion(Record):
     """A reader of its own for each dense feature, one to `MOST_DENSE` of any kind, and layers of the widths `hidden` with ReLU
     over the features that are numbers; all joined, and under a `head` of such layers; binary outcome.
 
-    `note` and `image` say how features of that kind are read; without them, as the reader's own defaults say.
+    `note`, `image` and `genotypes` say how features of that kind are read; without them, as the reader's own defaults say.
     """
 
     architecture: Literal["late-fusion"] = "late-fusion"
     note: WordReader | None = None
     image: ConvolutionReader | None = None
+    genotypes: VariantReader | None = None
     hidden: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
     head: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
 
@@ -86,7 +93,7 @@ class LateFusion(Record):
         return tuple(kind for kind in READERS if getattr(self, kind) is not None)
 
 
-Joining = TextClassifier | ImageClassifier | LateFusion
+Joining = TextClassifier | ImageClassifier | VariantClassifier | LateFusion
 """The architectures that join readers with the features that are numbers."""
 
 
@@ -113,7 +120,7 @@ def _known(value: Any) -> Any:
 
 ArchitectureSpec = Annotated[
     Annotated[
-        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | LateFusion,
+        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | VariantClassifier | LateFusion,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -133,6 +140,7 @@ READS: dict[str, Reads] = {
     "gru": Reads(("sequence",)),
     "text-classifier": Reads(("note",)),
     "image-classifier": Reads(("image",)),
+    "variant-classifier": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
 }
 """The architectures that read more than numbers."""

@@ -27,6 +27,7 @@ from rapha.records.learning import (
     Logistic,
     Mlp,
     TextClassifier,
+    VariantClassifier,
     reader_of,
 )
 from rapha.records.readers import Shapes
@@ -139,7 +140,7 @@ def _layers(study: Study) -> Shapes:
             return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
         case Gru():
             return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
-        case TextClassifier() | ImageClassifier():
+        case TextClassifier() | ImageClassifier() | VariantClassifier():
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)

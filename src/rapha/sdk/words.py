@@ -15,6 +15,7 @@ from rapha.records.learning import (
     Mlp,
     TextClassifier,
     TrainingSpec,
+    VariantClassifier,
 )
 from rapha.records.study import Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
@@ -67,10 +68,12 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A linear model over the words of a note, each word one of {model.buckets} learnt vectors."
         case ImageClassifier():
             return f"A convolutional network over a picture, with {len(model.channels)} layers."
+        case VariantClassifier():
+            return f"A neural network over variants, with a layer of {model.units}."
         case LateFusion():
             return (
-                "Each note and picture is read by a network of its own, the numbers by another; a last one joins what they "
-                "see. A patient without a note or picture stays in, and the model is told that it is missing."
+                "Each note, picture and row of genotypes is read by a network of its own, the numbers by another; a last one "
+                "joins what they see. A patient without one of them stays in, and the model is told that it is missing."
             )
         case _ as unreachable:
             assert_never(unreachable)

@@ -12,6 +12,7 @@ of `rapha.records.tensors.declared_weights`.
     gru             features, sequence     logit
     text-classifier features, note         logit
     image-classifier features, image       logit
+    variant-classifier features, genotypes logit
     late-fusion     features, any arrays   logit
 """
 
@@ -34,6 +35,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "gru": build_gru,
     "text-classifier": build_joined,
     "image-classifier": build_joined,
+    "variant-classifier": build_joined,
     "late-fusion": build_joined,
 }
 
