@@ -40,7 +40,7 @@ class GenotypeRows:
         if callset not in self._places:
             self._places[callset] = self._placed(callset)
         places, variants = self._places[callset]
-        if dosage.dtype != np.int8 or dosage.shape != (variants,) or ((dosage < UNKNOWN_COPIES) ).any():
+        if dosage.dtype != np.int8 or dosage.shape != (variants,) or ((dosage < UNKNOWN_COPIES) | (dosage > 2)).any():
             raise ConfigurationError(_DAMAGED)
         return np.append(dosage, np.int8(UNKNOWN_COPIES))[places].tobytes()
 

@@ -27,7 +27,7 @@ ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 
 Architecture = Literal[
     "logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
-    "variant-classifier", "late-fusion",
+    "variant-classifier", "late-fusion", "gwas",
 ]  # fmt: skip
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 

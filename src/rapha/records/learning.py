@@ -3,7 +3,9 @@
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
 
+from rapha.records.association import Gwas
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
@@ -120,7 +122,16 @@ def _known(value: Any) -> Any:
 
 ArchitectureSpec = Annotated[
     Annotated[
-        Logistic | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | VariantClassifier | LateFusion,
+        Logistic
+        | Mlp
+        | Cox
+        | DeepSurvival
+        | Gru
+        | TextClassifier
+        | ImageClassifier
+        | VariantClassifier
+        | Gwas
+        | LateFusion,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -141,6 +152,7 @@ READS: dict[str, Reads] = {
     "text-classifier": Reads(("note",)),
     "image-classifier": Reads(("image",)),
     "variant-classifier": Reads(("genotypes",)),
+    "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
 }
 """The architectures that read more than numbers."""
@@ -186,11 +198,23 @@ class TrainingSpec(Record):
         return value
 
 
-class SplitSpec(Record):
-    """By patient, by a keyed hash: the same patient is on the same side in every round."""
+LEAST_HELD_OUT = 5
+"""Per cent of the patients: fewer tell nothing."""
 
-    test_percent: Annotated[int, Field(ge=5, le=50)] = 25
-    validation_percent: Annotated[int, Field(ge=5, le=40)] = 10
+
+class SplitSpec(Record):
+    """By patient, by a keyed hash: the same patient is on the same side in every round. Nobody is held out (0) where nothing
+    is measured on those who are: in a `gwas`."""
+
+    test_percent: Annotated[int, Field(ge=0, le=50)] = 25
+    validation_percent: Annotated[int, Field(ge=0, le=40)] = 10
+
+    @model_validator(mode="after")
+    def _enough_or_nobody(self) -> "SplitSpec":
+        for name in ("test_percent", "validation_percent"):
+            if 0 < getattr(self, name) < LEAST_HELD_OUT:
+                raise PydanticCustomError("split", "{name}: at least {least}", {"name": name, "least": LEAST_HELD_OUT})
+        return self
 
 
 class PrivacyTerms(Record):

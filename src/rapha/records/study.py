@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.association import check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
@@ -84,14 +85,15 @@ class Study(Record):
     @model_validator(mode="after")
     def _learnable(self) -> "Study":
         survival = self.model.architecture in SURVIVAL
-        if self.outcome.kind in ("categorical", "numeric"):
+        unlearnt = ("categorical",) if self.model.architecture == "gwas" else ("categorical", "numeric")
+        if self.outcome.kind in unlearnt:
             raise PydanticCustomError(
                 "learnable",
                 "model: no architecture of this version learns a {kind} outcome; `{architecture}` does not",
                 {"kind": self.outcome.kind, "architecture": self.model.architecture},
             )
         if survival != (self.outcome.kind == "time-to-event"):
-            wanted = "time-to-event" if survival else "binary"
+            wanted = "time-to-event" if survival else "binary or numeric" if "numeric" not in unlearnt else "binary"
             raise PydanticCustomError(
                 "learnable",
                 "model: `{architecture}` learns a {wanted} outcome; the outcome is {kind}",
@@ -102,6 +104,7 @@ class Study(Record):
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
         check_private(self)
+        check_association(self)
         return self
 
     def _readable(self) -> None:

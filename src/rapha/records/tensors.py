@@ -4,7 +4,7 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
 
     statistics  prepare, one site -> hub    features.count/mean/variance [F] F64, for a sequence also sequence.* [C]
     start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
-    weights     every round after           the start, and the layers; all F32
+    weights     every round after           the start, and the layers; all F32. Of a gwas the start, and its sums; these F64
 
 F is the number of features that are numbers, in the order of the study; C the number of concepts of the
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NamedTuple, assert_never
 
 from pydantic import Field
 
+from rapha.records.association import Gwas, shapes_of
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
 from rapha.records.learning import (
@@ -94,6 +95,9 @@ def declared_start(study: Study) -> Declared:
 
 def declared_weights(study: Study) -> Declared:
     """What a round of training gives, and every round but the first starts from."""
+    if isinstance(study.model, Gwas):
+        sums = {name: TensorSpec(shape=shape, dtype="F64") for name, shape in shapes_of(study).items()}
+        return {**declared_start(study), **sums}
     layers = {name: TensorSpec(shape=shape, dtype="F32") for name, shape in _layers(study).items()}
     return {**declared_start(study), **layers}
 
@@ -144,6 +148,8 @@ def _layers(study: Study) -> Shapes:
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)
+        case Gwas():
+            return {}
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -20,7 +20,7 @@ from rapha.sdk.report.page import REPORT_FILE, render
 from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
-_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression"}
+_TASKS = {"binary": "tabular-classification", "numeric": "tabular-regression", "time-to-event": "tabular-regression"}
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:

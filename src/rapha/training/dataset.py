@@ -47,13 +47,14 @@ class Sequences:
 @dataclass(frozen=True)
 class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days,
-    None for a binary outcome; arrays by the names of the dense features."""
+    value [n] is a numeric outcome; each None for another kind of outcome; arrays by the names of the dense features."""
 
     features: Floats
     event: Ints
     time: Floats | None
     sequences: Sequences | None
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
+    value: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.event)
@@ -71,6 +72,7 @@ class Rows:
             None if self.time is None else self.time[rows],
             None if self.sequences is None else self.sequences.take(rows),
             {name: arrays.take(rows) for name, arrays in self.arrays.items()},
+            None if self.value is None else self.value[rows],
         )
 
 
@@ -106,6 +108,7 @@ def pool(datasets: Sequence[Dataset]) -> Dataset:
 
 
 def _concatenate(parts: Sequence[Rows]) -> Rows:
+    values = [part.value for part in parts if part.value is not None]
     times = [part.time for part in parts if part.time is not None]
     sequences = [part.sequences for part in parts if part.sequences is not None]
     return Rows(
@@ -114,6 +117,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         np.concatenate(times) if times else None,
         _join(sequences) if sequences else None,
         {name: join_arrays([part.arrays[name] for part in parts]) for name in parts[0].arrays},
+        np.concatenate(values) if values else None,
     )
 
 
@@ -132,11 +136,12 @@ def _check_columns(study: Study, table: pa.Table) -> None:
     expected += [feature.name for feature in dense_of(study)]
     survival = study.outcome.kind == "time-to-event"
     cause = ["cause"] if study.outcome.competing else []
-    expected += ["time", "event", *cause] if survival else ["label"]
+    label = "value" if study.outcome.kind == "numeric" else "label"
+    expected += ["time", "event", *cause] if survival else [label]
     if table.column_names != expected:
         wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
         raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
-    types = {name: pa.float64() for name in (*feature_names(study), "time")}
+    types = {name: pa.float64() for name in (*feature_names(study), "time", "value")}
     types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
     for column in table.schema:
         dense = column.name not in types and column.name != "sequence"  # `read_arrays` looks at its type
@@ -161,10 +166,19 @@ def _rows(study: Study, table: pa.Table) -> Rows:
     arrays = {feature.name: read_arrays(table[feature.name], feature) for feature in dense_of(study)}
     if study.outcome.kind == "binary":
         return Rows(features, _whole(table, "label", highest=1), None, sequences, arrays)
+    if study.outcome.kind == "numeric":
+        return Rows(features, np.zeros(len(features), np.int64), None, sequences, arrays, _numbers(table))
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")
     return Rows(features, _whole(table, "event", highest=1), time, sequences, arrays)
+
+
+def _numbers(table: pa.Table) -> Floats:
+    value: Floats = table["value"].to_numpy()
+    if not np.isfinite(value).all():
+        raise TrainingFailed("rows.arrow: the column value holds what is not a number")
+    return value
 
 
 def _whole(table: pa.Table, name: str, highest: int) -> Ints:
