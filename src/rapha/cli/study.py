@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.study_associations import associations
 from rapha.cli.study_feasibility import feasibility
 from rapha.cli.study_import import app as import_app
 from rapha.cli.study_profiles import profiles
@@ -71,6 +72,7 @@ def check(file: StudyFile) -> None:
 app.command()(rehearse)
 app.command()(feasibility)
 app.command()(profiles)
+app.command()(associations)
 app.add_typer(import_app, name="import")
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rapha.cohort.genotypes import GenotypeRows
 from rapha.cohort.images import image_array
 from rapha.errors import ConfigurationError
-from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
+from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.timeline.assets import AssetKind, Assets
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ Ready = Callable[[int, bytes], bytes]
 """A patient's key, and the text of a note of theirs: the text as a model may see it."""
 
 BATCH_BYTES = 64 << 20
-KIND_OF: dict[str, AssetKind] = {"image": "volume", "note": "note"}
-"""Of each kind of dense feature: the kind of asset that it reads."""
+KIND_OF: dict[str, AssetKind] = {"genotypes": "genotypes", "image": "volume", "note": "note"}
+"""Of each kind of dense feature: the kind of asset that an event of it points at."""
+BESIDE: dict[str, tuple[AssetKind, ...]] = {"genotypes": ("callset",)}
+"""And the kinds that such an asset points at itself."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,10 @@ class DenseColumn:
 
         width = self._row_bytes
         held = bytearray(width * len(assets))
+        read = self._reader()
         for row, asset in enumerate(assets):
             if asset is not None:
-                content = self._array(patients[row], self.assets.read(asset))
+                content = read(patients[row], self.assets.read(asset))
                 if len(content) != width:
                     raise ConfigurationError(
                         f"an asset does not fit the feature `{self.feature.name}`: ingest it again"
@@ -70,12 +74,15 @@ class DenseColumn:
         missing = pa.array([asset is None for asset in assets], pa.bool_())
         return pa.FixedSizeListArray.from_arrays(values, self._length, mask=missing if None in assets else None)
 
-    def _array(self, patient: int, content: bytes) -> bytes:
-        """From an asset's content to the bytes of the feature's array, in C order, little-endian."""
+    def _reader(self) -> Callable[[int, bytes], bytes]:
+        """From a patient's key and an asset's content to the bytes of the feature's array, in C order, little-endian."""
         match self.feature:
-            case NoteFeature():
-                return self.feature.encode(self.ready(patient, content))
-            case ImageFeature():
-                return image_array(content, self.feature).tobytes()
+            case NoteFeature() as note:
+                return lambda patient, content: note.encode(self.ready(patient, content))
+            case GenotypesFeature() as genotypes:
+                rows = GenotypeRows(genotypes, self.assets.read)
+                return lambda _, content: rows.row(content)
+            case ImageFeature() as image:
+                return lambda _, content: image_array(content, image).tobytes()
             case _:
                 raise NotImplementedError(self.feature.kind)

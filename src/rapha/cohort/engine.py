@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
 from rapha.cohort.deidentify.ready import KnownOf, nothing_known, ready_for_model
-from rapha.cohort.dense import KIND_OF, DenseColumn
+from rapha.cohort.dense import BESIDE, KIND_OF, DenseColumn
 from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
@@ -135,10 +135,12 @@ def _dense(timeline: Timeline, plan: Plan, known: KnownOf, whose: Sequence[int])
     if not features:
         return []
     with timeline.connect() as connection:
-        kinds = {KIND_OF[feature.kind] for feature in features}
-        assets = {kind: Assets.of(timeline.folder, connection, kind) for kind in kinds}
-    ready = ready_for_model(known, whose if "note" in kinds else ())
-    return [DenseColumn(feature, assets[KIND_OF[feature.kind]], ready) for feature in features]
+        assets = {
+            kind: Assets.of(timeline.folder, connection, KIND_OF[kind], *BESIDE.get(kind, ()))
+            for kind in {feature.kind for feature in features}
+        }
+    ready = ready_for_model(known, whose if "note" in assets else ())
+    return [DenseColumn(feature, assets[feature.kind], ready) for feature in features]
 
 
 def _ask(timeline: Timeline, study: Study, key: bytes) -> tuple["pa.Table", tuple[UnitSetAside, ...]]:

@@ -1,4 +1,4 @@
-"""The gate: the four doors the node calls. What comes out of them is all of a workload that ever leaves a hospital.
+"""The gate: the doors the node calls. What comes out of them is all of a workload that ever leaves a hospital.
 
 Each opens fixed names in the workload's output folder, believes nothing it reads, and returns what may leave or raises.
 No message holds anything the workload wrote.
@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from rapha.egress.association import canonical_sums
 from rapha.egress.collect import collect
 from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
 from rapha.egress.statistics import canonical_statistics
 from rapha.egress.weights import canonical_weights, limit_bytes, write_canonical
+from rapha.records.association import Gwas
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
-from rapha.records.tensors import TensorSpec, declared_statistics
+from rapha.records.tensors import TensorSpec, declared_statistics, declared_weights
 
 FIGURES_LIMIT_BYTES = 64 * 1024
 
@@ -37,6 +39,26 @@ RULES: tuple[str, ...] = (
     "counts-suppressed-and-rounded",
 )
 """What every output that left has passed, by name, for the receipt's `EgressVerdict.rules`. See docs/disclosure.md."""
+
+
+SUMS_RULE = "sums-of-enough-copies-of-either-allele"
+
+
+def rules_of(study: Study) -> tuple[str, ...]:
+    """The names of the rules that outputs of this study pass."""
+    return (*RULES, SUMS_RULE) if isinstance(study.model, Gwas) else RULES
+
+
+def pass_update(folder: Path, study: Study, train_rows: int, min_cohort: int) -> bytes:
+    """What a round of training lets out: weights, or the sums of a GWAS. `train_rows` is the node's own exact count.
+
+    Raises:
+        EgressRefused: as `pass_weights`; `output-malformed` for counts that cannot be.
+    """
+    declared = declared_weights(study)
+    if isinstance(study.model, Gwas):
+        return canonical_sums(collect(folder, WEIGHTS, limit_bytes(declared)), study, train_rows, min_cohort)
+    return pass_weights(folder, declared)
 
 
 def pass_weights(folder: Path, declared: Mapping[str, TensorSpec]) -> bytes:

@@ -19,6 +19,7 @@ from rapha.records.averaging import (
     FedYogi,
     Median,
     NormClip,
+    Sum,
     TrimmedMean,
 )
 
@@ -57,10 +58,20 @@ def combine(method: AggregationSpec, block: Block) -> tuple[Floats, State]:
             return trimmed_mean(block.sites, method.trim_percent), {}
         case NormClip():
             return _clipped(block), {}
+        case Sum():
+            return total(block.sites), {}
         case FedAvgM() | FedAdam() | FedYogi():
             return _moved(method, block)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def total(sites: Sequence[Floats]) -> Floats:
+    """Added up, every site counting as it stands."""
+    added = np.zeros(sites[0].shape, np.float64)
+    for site in sites:
+        added += site
+    return added
 
 
 def mean(sites: Sequence[Floats], rows: Sequence[float]) -> Floats:

@@ -42,7 +42,7 @@ from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
 from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
-from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.records.tensors import declared_statistics
 from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel, Work
 from rapha.timeline.reader import open_timeline
 
@@ -203,13 +203,13 @@ class Journey:
     def _hand_in(self, study: Study, run: Run, task: Task) -> None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
         smallest, private = self._smallest_count(study), study.privacy.differential_privacy is not None
+        cohort = run.frozen.cohort
         if task.do == "prepare" and private:
             content = gate.declared_statistics_alone(study)
         elif task.do == "prepare":
             content = gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)
         else:
-            content = gate.pass_weights(run.folder.output, declared_weights(study))
-        cohort = run.frozen.cohort
+            content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
         weight, scores = gate.pass_scores(
             run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
         )
@@ -268,7 +268,7 @@ class Journey:
             packages=packages(),
             numerics=run.sandbox.numerics,
             sandbox=run.sandbox.report,
-            egress=EgressVerdict(rules=gate.RULES, files=len(self._register.traces(task.dispatch)) + 1),
+            egress=EgressVerdict(rules=gate.rules_of(entry.study), files=len(self._register.traces(task.dispatch)) + 1),
             privacy=privacy_report(entry.study, self._ledger.head),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}

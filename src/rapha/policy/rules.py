@@ -27,7 +27,8 @@ ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
-    "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion",
+    "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
+    "variant-classifier", "late-fusion", "gwas",
 ]  # fmt: skip
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 

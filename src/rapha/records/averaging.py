@@ -69,9 +69,15 @@ class NormClip(Record):
     at_most: Annotated[Real, Field(gt=0)] | None = None
 
 
-Averaging = FedProx | FedAvgM | FedAdam | FedYogi | Median | TrimmedMean | NormClip
+class Sum(Record):
+    """What the sites send is added up, element by element; the inputs' standards, which are the same everywhere, stay."""
+
+    kind: Literal["sum"] = "sum"
+
+
+Averaging = FedProx | FedAvgM | FedAdam | FedYogi | Median | TrimmedMean | NormClip | Sum
 FEDAVG = "fedavg"
-_KINDS = ("fedprox", "fedavgm", "fedadam", "fedyogi", "median", "trimmed-mean", "norm-clip")
+_KINDS = ("fedprox", "fedavgm", "fedadam", "fedyogi", "median", "trimmed-mean", "norm-clip", "sum")
 
 
 def kind_of(aggregation: Any) -> str | None:
@@ -95,7 +101,8 @@ AggregationSpec = Annotated[
     | Annotated[FedYogi, Tag("fedyogi")]
     | Annotated[Median, Tag("median")]
     | Annotated[TrimmedMean, Tag("trimmed-mean")]
-    | Annotated[NormClip, Tag("norm-clip")],
+    | Annotated[NormClip, Tag("norm-clip")]
+    | Annotated[Sum, Tag("sum")],
     Discriminator(kind_of),
     BeforeValidator(_short),
 ]

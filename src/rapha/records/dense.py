@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.moments import Window, no_future
 from rapha.records.record import Real, Record, Word
+from rapha.records.variant import Build, TrimmedVariant
 
 Modality = Literal["ehr", "imaging", "text", "genomics", "wearables"]
 Element = Literal["uint8", "int8", "int16", "float32"]
@@ -93,5 +94,32 @@ class ImageFeature(DenseFeature):
         return self.shape
 
 
-DENSE_KINDS = {"image": ImageFeature, "note": NoteFeature}
+UNKNOWN_COPIES = -1
+
+
+class GenotypesFeature(DenseFeature):
+    """How many copies a patient has of the alternative allele of each of `variants`: 0, 1, 2, or -1 where nothing is known.
+
+    The order is the study's, so that it is the same at every hospital, whatever its calls have; a variant that a
+    hospital's matrix lacks is unknown for all there."""
+
+    modality: ClassVar[Modality] = "genomics"
+    element: ClassVar[Element] = "int8"
+
+    kind: Literal["genotypes"] = "genotypes"
+    build: Build
+    variants: Annotated[tuple[TrimmedVariant, ...], Field(min_length=1, max_length=20_000)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "GenotypesFeature":
+        if len(set(self.variants)) < len(self.variants):
+            raise PydanticCustomError("variant", "`variants`: one is named twice")
+        return self
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        return (len(self.variants),)
+
+
+DENSE_KINDS = {"genotypes": GenotypesFeature, "image": ImageFeature, "note": NoteFeature}
 """Every dense feature, by the word that it is written with."""

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import Concepts
-from rapha.records.dense import DENSE_KINDS, ImageFeature, NoteFeature
+from rapha.records.dense import DENSE_KINDS, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.moments import Window, no_future
 from rapha.records.record import Record, Word
 
@@ -130,7 +130,7 @@ def _expand(value: Any) -> Any:
 
 Feature = Annotated[
     Annotated[
-        AggregateFeature | DemographicFeature | SequenceFeature | NoteFeature | ImageFeature,
+        AggregateFeature | DemographicFeature | SequenceFeature | NoteFeature | ImageFeature | GenotypesFeature,
         Field(discriminator="kind"),
     ],
     BeforeValidator(_expand),

@@ -3,11 +3,13 @@
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
 
+from rapha.records.association import Gwas
 from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
-from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, Width, WordReader
+from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
 from rapha.records.record import Real, Record
 
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
@@ -68,17 +70,24 @@ class ImageClassifier(ConvolutionReader):
     architecture: Literal["image-classifier"] = "image-classifier"
 
 
+class VariantClassifier(VariantReader):
+    """What reads the variants of one `genotypes`, joined with the other features; binary outcome."""
+
+    architecture: Literal["variant-classifier"] = "variant-classifier"
+
+
 class LateFusion(Record):
     """A reader of its own for each dense feature, one to `MOST_DENSE` of any kind, and layers of the widths `hidden` with ReLU
     over the features that are numbers; all joined, and under a `head` of such layers; binary or
     numeric outcome.
 
-    `note` and `image` say how features of that kind are read; without them, as the reader's own defaults say.
+    `note`, `image` and `genotypes` say how features of that kind are read; without them, as the reader's own defaults say.
     """
 
     architecture: Literal["late-fusion"] = "late-fusion"
     note: WordReader | None = None
     image: ConvolutionReader | None = None
+    genotypes: VariantReader | None = None
     hidden: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
     head: Annotated[tuple[Width, ...], Field(max_length=4)] = (16,)
 
@@ -94,7 +103,7 @@ class LateFusion(Record):
         return tuple(kind for kind in READERS if getattr(self, kind) is not None)
 
 
-Joining = TextClassifier | ImageClassifier | LateFusion
+Joining = TextClassifier | ImageClassifier | VariantClassifier | LateFusion
 """The architectures that join readers with the features that are numbers."""
 
 
@@ -121,7 +130,17 @@ def _known(value: Any) -> Any:
 
 ArchitectureSpec = Annotated[
     Annotated[
-        Logistic | LinearModel | Mlp | Cox | DeepSurvival | Gru | TextClassifier | ImageClassifier | LateFusion,
+        Logistic
+        | LinearModel
+        | Mlp
+        | Cox
+        | DeepSurvival
+        | Gru
+        | TextClassifier
+        | ImageClassifier
+        | VariantClassifier
+        | Gwas
+        | LateFusion,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -135,6 +154,8 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "gru": ("binary", "numeric"),
     "text-classifier": ("binary",),
     "image-classifier": ("binary",),
+    "variant-classifier": ("binary",),
+    "gwas": ("numeric", "binary"),
     "late-fusion": ("binary", "numeric"),
 }
 """The kinds of outcome that an architecture learns."""
@@ -152,6 +173,8 @@ READS: dict[str, Reads] = {
     "gru": Reads(("sequence",)),
     "text-classifier": Reads(("note",)),
     "image-classifier": Reads(("image",)),
+    "variant-classifier": Reads(("genotypes",)),
+    "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
 }
 """The architectures that read more than numbers."""
@@ -206,11 +229,23 @@ class TrainingSpec(Record):
         return value
 
 
-class SplitSpec(Record):
-    """By patient, by a keyed hash: the same patient is on the same side in every round."""
+LEAST_HELD_OUT = 5
+"""Per cent of the patients: fewer tell nothing."""
 
-    test_percent: Annotated[int, Field(ge=5, le=50)] = 25
-    validation_percent: Annotated[int, Field(ge=5, le=40)] = 10
+
+class SplitSpec(Record):
+    """By patient, by a keyed hash: the same patient is on the same side in every round. Nobody is held out (0) where nothing
+    is measured on those who are: in a `gwas`."""
+
+    test_percent: Annotated[int, Field(ge=0, le=50)] = 25
+    validation_percent: Annotated[int, Field(ge=0, le=40)] = 10
+
+    @model_validator(mode="after")
+    def _enough_or_nobody(self) -> "SplitSpec":
+        for name in ("test_percent", "validation_percent"):
+            if 0 < getattr(self, name) < LEAST_HELD_OUT:
+                raise PydanticCustomError("split", "{name}: at least {least}", {"name": name, "least": LEAST_HELD_OUT})
+        return self
 
 
 class PrivacyTerms(Record):

@@ -50,6 +50,24 @@ class ConvolutionReader(Record):
         return shapes
 
 
-ReaderSpec = WordReader | ConvolutionReader
-READERS: dict[str, type[WordReader] | type[ConvolutionReader]] = {"note": WordReader, "image": ConvolutionReader}
+class VariantReader(Record):
+    """`units` linear units with ReLU over a patient's `genotypes`: of each variant the copies, 0 where they are unknown, and a
+    1 where they are."""
+
+    units: Width = 16
+
+    @property
+    def width(self) -> int:
+        return self.units
+
+    def shapes(self, dims: tuple[int, ...]) -> Shapes:
+        return {"layer.weight": (self.units, 2 * dims[0]), "layer.bias": (self.units,)}
+
+
+ReaderSpec = WordReader | ConvolutionReader | VariantReader
+READERS: dict[str, type[WordReader] | type[ConvolutionReader] | type[VariantReader]] = {
+    "note": WordReader,
+    "image": ConvolutionReader,
+    "genotypes": VariantReader,
+}
 """Of each kind of dense feature that can be joined with others: what reads it."""

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.association import check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
-from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
+from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import (
     LEARNS,
@@ -28,6 +29,7 @@ from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
+from rapha.records.variant import GENOTYPES
 
 DEATH = "death"
 """The one concept that need not be declared: it is of the patient, not of a code system."""
@@ -111,6 +113,7 @@ class Study(Record):
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
         check_private(self)
+        check_association(self)
         return self
 
     def _judged(self) -> None:
@@ -144,12 +147,25 @@ class Study(Record):
             raise PydanticCustomError(
                 "learnable", "model: `{kind}` says how a feature is read that the study has not", {"kind": idle[0]}
             )
+        self._of_one_build()
         for at, feature in enumerate(self.features):
             if isinstance(feature, DenseFeature) and feature.modality not in self.data.modalities:
                 raise PydanticCustomError(
                     "modality", "features.{at}: a `{kind}` is of the modality `{modality}`: name it under data.modalities",
                     {"at": at, "kind": feature.kind, "modality": feature.modality},
                 )  # fmt: skip
+
+    def _of_one_build(self) -> None:
+        """A matrix of another build has other positions: its concept says which build it is of."""
+        for at, feature in enumerate(self.features):
+            if isinstance(feature, GenotypesFeature):
+                wanted = f"{GENOTYPES}:{feature.build}"
+                codes = self.concepts[feature.of].written_codes() if feature.of != DEATH else ()
+                if {system for system, _ in codes} != {wanted}:
+                    raise PydanticCustomError(
+                        "build", "features.{at}: `{name}` is to have codes of the system `{wanted}`, and no others",
+                        {"at": at, "name": feature.of, "wanted": wanted},
+                    )  # fmt: skip
 
     @model_validator(mode="after")
     def _placed(self) -> "Study":

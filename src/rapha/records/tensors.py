@@ -4,8 +4,8 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
 
     statistics  prepare, one site -> hub    features.count/mean/variance [F] F64, for a sequence also sequence.* [C]
     start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
-                                            both of a numeric outcome also outcome.* [1]
-    weights     every round after           the start, and the layers; all F32
+                                            both of a numeric outcome also outcome.* [1], but for a gwas
+    weights     every round after           the start, and the layers; all F32. Of a gwas the start, and its sums; these F64
 
 F is the number of features that are numbers, in the order of the study; C the number of concepts of the
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
@@ -16,6 +16,7 @@ from typing import Annotated, Literal, NamedTuple, assert_never
 
 from pydantic import Field
 
+from rapha.records.association import Gwas, shapes_of
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
 from rapha.records.learning import (
@@ -29,6 +30,7 @@ from rapha.records.learning import (
     Logistic,
     Mlp,
     TextClassifier,
+    VariantClassifier,
     reader_of,
 )
 from rapha.records.readers import Shapes
@@ -83,6 +85,11 @@ def dense_of(study: Study) -> tuple[DenseFeature, ...]:
     return tuple(f for f in study.features if isinstance(f, DenseFeature))
 
 
+def learns_in_deviations(study: Study) -> bool:
+    """Whether the network gives the outcome in standard deviations from its mean."""
+    return study.outcome.numeric and not isinstance(study.model, Gwas)
+
+
 def declared_statistics(study: Study) -> Declared:
     """What `prepare` gives: count, mean and population variance of what is not missing among the training rows."""
     return _per_input(study, ("count", "mean", "variance"), "F64")
@@ -95,6 +102,9 @@ def declared_start(study: Study) -> Declared:
 
 def declared_weights(study: Study) -> Declared:
     """What a round of training gives, and every round but the first starts from."""
+    if isinstance(study.model, Gwas):
+        sums = {name: TensorSpec(shape=shape, dtype="F64") for name, shape in shapes_of(study).items()}
+        return {**declared_start(study), **sums}
     layers = {name: TensorSpec(shape=shape, dtype="F32") for name, shape in _layers(study).items()}
     return {**declared_start(study), **layers}
 
@@ -121,7 +131,7 @@ def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F6
     widths = {"features": len(feature_names(study))}
     if sequence := sequence_of(study):
         widths["sequence"] = len(sequence.of)
-    if study.outcome.kind == "numeric":
+    if learns_in_deviations(study):
         widths["outcome"] = 1
     return {
         f"{group}.{figure}": TensorSpec(shape=(width,), dtype=dtype)
@@ -143,10 +153,12 @@ def _layers(study: Study) -> Shapes:
             return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
         case Gru():
             return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
-        case TextClassifier() | ImageClassifier():
+        case TextClassifier() | ImageClassifier() | VariantClassifier():
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)
+        case Gwas():
+            return {}
         case _ as unreachable:
             assert_never(unreachable)
 

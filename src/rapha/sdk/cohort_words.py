@@ -15,7 +15,7 @@ from rapha.records.cohort_spec import (
     ValueRange,
     WithinCriterion,
 )
-from rapha.records.dense import ImageFeature, NoteFeature
+from rapha.records.dense import GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.moments import Bound, Duration, Window
 
@@ -99,6 +99,9 @@ def feature_in_words(feature: Feature) -> str:
         case SequenceFeature():
             when = window_in_words(feature.during)
             return f"The last {feature.at_most} records of {and_words(feature.of)}, in order, {when}."
+        case GenotypesFeature():
+            when = window_in_words(feature.during)
+            return f"The copies of {len(feature.variants):,} variants ({feature.build}) in the {feature.pick} {feature.of} {when}."
         case ImageFeature():
             size = " x ".join(map(str, feature.shape))
             return f"The pixels of the {feature.pick} {feature.of} {window_in_words(feature.during)}, as {size}."

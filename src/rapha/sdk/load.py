@@ -1,17 +1,21 @@
 """A ready model from a delivered folder, once its receipts are verified."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rapha.errors import ConfigurationError, Unproven
+from rapha.errors import ConfigurationError, StudyError, Unproven
 from rapha.proof.claim import WEIGHTS_FILE
 from rapha.proof.verify import judge
+from rapha.records.association import Gwas
 from rapha.records.receipt import Verdict
+from rapha.records.study import Study
 from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder, read_keys
 from rapha.sdk.report.findings import read_study_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from rapha.training.predict import Model
 
 
@@ -24,20 +28,35 @@ def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "M
     Raises:
         Unproven: a receipt, or a file it vouches for, does not verify; nothing is loaded.
         ConfigurationError: torch is not installed.
+        StudyError: it is the result of a GWAS, which predicts nothing.
     """
+    study, weights = verified(folder, keys)
+    if isinstance(study.model, Gwas):
+        raise StudyError(f"{study.study} is a GWAS, which predicts nothing: see `rapha study associations {folder}`")
+    try:
+        from rapha.training.predict import load_model
+    except ModuleNotFoundError as error:
+        raise _not_installed(error) from None
+    return load_model(study, weights)
+
+
+def verified(
+    folder: Path | str, keys: TrustedKeys | Path | str | None = None
+) -> "tuple[Study, dict[str, npt.NDArray[Any]]]":
+    """Study and tensors of such a folder. Raises as `load`."""
     folder = Path(folder)
     pinned = keys if keys is None or isinstance(keys, TrustedKeys) else read_keys(Path(keys))
     check_verdicts(judge(read_folder(folder, pinned)), folder)
     study = read_study_of(folder)
     try:
         from safetensors.numpy import load_file
-
-        from rapha.training.predict import load_model
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"a model needs {error.name}, which is not installed: pip install 'rapha[train]'"
-        ) from None
-    return load_model(study, load_file(folder / WEIGHTS_FILE))
+        raise _not_installed(error) from None
+    return study, load_file(folder / WEIGHTS_FILE)
+
+
+def _not_installed(error: ModuleNotFoundError) -> ConfigurationError:
+    return ConfigurationError(f"a model needs {error.name}, which is not installed: pip install 'rapha[train]'")
 
 
 def check_verdicts(verdicts: tuple[Verdict, ...], folder: Path) -> None:

@@ -15,7 +15,7 @@ from rapha.records.cohort_spec import (
     IndexEvent,
     NotCriterion,
 )
-from rapha.records.dense import DENSE_KINDS, ImageFeature, NoteFeature
+from rapha.records.dense import DENSE_KINDS, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.feature import (
     AGGREGATES,
     FEATURE_WORDS,
@@ -42,6 +42,7 @@ _SHORT_FORMS: dict[type[Record], tuple[str, ...]] = {
     AggregateFeature: (*AGGREGATES, "during", "per", "baseline"),
     SequenceFeature: ("sequence", "during", "at_most"),
     DemographicFeature: ("demographic",),
+    GenotypesFeature: ("genotypes", "during", "build", "variants", "pick"),
     ImageFeature: ("image", "during", "shape", "spacing", "window", "pick"),
     NoteFeature: ("note", "during", "at_most", "pick"),
 }

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, assert_never
 
+from rapha.records.association import Gwas
 from rapha.records.averaging import kind_of
 from rapha.records.concept import CodeSet, Concept
 from rapha.records.learning import (
@@ -16,6 +17,7 @@ from rapha.records.learning import (
     Mlp,
     TextClassifier,
     TrainingSpec,
+    VariantClassifier,
 )
 from rapha.records.mention import Mention
 from rapha.records.payment import Payment
@@ -73,10 +75,18 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A linear model over the words of a note, each word one of {model.buckets} learnt vectors."
         case ImageClassifier():
             return f"A convolutional network over a picture, with {len(model.channels)} layers."
+        case VariantClassifier():
+            return f"A neural network over variants, with a layer of {model.units}."
+        case Gwas():
+            return (
+                "A genome-wide association study: every variant by itself, adjusted for the other features. A hospital sends "
+                f"sums over its patients, and nothing of a variant of which it has fewer than {model.least_allele_count} copies of the "
+                "rarer allele."
+            )
         case LateFusion():
             return (
-                "Each note and picture is read by a network of its own, the numbers by another; a last one joins what they "
-                "see. A patient without a note or picture stays in, and the model is told that it is missing."
+                "Each note, picture and row of genotypes is read by a network of its own, the numbers by another; a last one "
+                "joins what they see. A patient without one of them stays in, and the model is told that it is missing."
             )
         case _ as unreachable:
             assert_never(unreachable)
@@ -108,6 +118,7 @@ _WAYS = {
     "fedyogi": "averaged by number of training patients, and the model moved by that change as Yogi would (FedYogi)",
     "median": "merged by the median of each number, every hospital counting alike",
     "trimmed-mean": "averaged without the highest and lowest of each number, every hospital counting alike",
+    "sum": "added up",
     "norm-clip": "averaged by number of training patients, a change that is too long being shortened first",
 }
 

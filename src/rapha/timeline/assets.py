@@ -6,7 +6,8 @@ leaves a patient out, takes the contents away too.
 
     note        UTF-8 text
     volume      safetensors, `voxels` and what is needed to place them
-    genotypes   safetensors, `dosage` by the variants of its call set
+    genotypes   safetensors, `dosage` by the variants of its call set, and the name of that asset
+    callset     text: the build, then a variant a line; one for many patients
 """
 
 import hashlib
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rapha.timeline.reader import LockedConnection
 
 FOLDER = "contents"
-AssetKind = Literal["note", "volume", "genotypes"]
+AssetKind = Literal["note", "volume", "genotypes", "callset"]
 
 
 class Contents:
@@ -72,9 +73,10 @@ class Assets:
         self._timeline, self._where = timeline, where
 
     @classmethod
-    def of(cls, timeline: Path, connection: "LockedConnection", kind: AssetKind) -> Self:
-        """The assets of one kind."""
-        found = connection.execute("SELECT asset, held_in, bytes FROM assets WHERE kind = $kind", {"kind": kind})
+    def of(cls, timeline: Path, connection: "LockedConnection", *kinds: AssetKind) -> Self:
+        """The assets of these kinds."""
+        chosen = "SELECT asset, held_in, bytes FROM assets WHERE list_contains($kinds, kind)"
+        found = connection.execute(chosen, {"kinds": list(kinds)})
         return cls(timeline, {asset: (held_in, size) for asset, held_in, size in found.fetchall()})
 
     def __contains__(self, asset: object) -> bool:

@@ -101,7 +101,7 @@ KINDS = (
     "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",
     "variant",
 )  # fmt: skip
-ASSET_KINDS = ("note", "volume", "genotypes")
+ASSET_KINDS = ("note", "volume", "genotypes", "callset")
 PRECISIONS = ("year", "month", "day", "minute", "second")
 STATUSES = ("final", "preliminary", "amended", "cancelled", "entered-in-error")
 POLARITIES = ("affirmed", "negated", "excluded", "unknown")

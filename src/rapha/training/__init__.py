@@ -7,6 +7,9 @@ arrays.py         dense columns, mapped into memory and read batch by batch
 inputs.py         rows -> tensors, standardised
 statistics.py     prepare: mean and variance of each feature
 architectures/    the table of what can be trained
+association.py    the sums of a GWAS
+normal_equations.py from such sums to effects
+tails.py          and to p-values
 optimizers.py     AdamW and SGD
 loop.py           one round
 metrics.py        the figures: discrimination.py, calibration.py, concordance.py

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rapha.errors import StudyError, TrainingFailed
-from rapha.records.dense import DenseFeature, NoteFeature
+from rapha.records.dense import UNKNOWN_COPIES, DenseFeature, GenotypesFeature, NoteFeature
 
 Ints = npt.NDArray[np.int64]
 Elements = npt.NDArray[np.generic]
@@ -98,4 +98,6 @@ def _one(feature: DenseFeature, value: Any) -> Elements:
     array = np.asarray(value)
     if array.shape != feature.dims:
         raise StudyError(f"rows: {feature.name!r} wants arrays of the shape {list(feature.dims)}")
+    if isinstance(feature, GenotypesFeature) and not np.isin(array, (UNKNOWN_COPIES, 0, 1, 2)).all():
+        raise StudyError(f"rows: {feature.name!r} wants copies: 0, 1, 2, or -1 where they are unknown")
     return array.astype(feature.element)

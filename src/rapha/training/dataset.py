@@ -167,14 +167,18 @@ def _rows(study: Study, table: pa.Table) -> Rows:
     if study.outcome.kind == "binary":
         return Rows(features, _whole(table, "label", highest=1), None, sequences, arrays)
     if study.outcome.kind == "numeric":
-        value = table["value"].to_numpy()
-        if not np.isfinite(value).all():
-            raise TrainingFailed("rows.arrow: the column value holds what is no number")
-        return Rows(features, np.zeros(len(value), dtype=np.int64), None, sequences, arrays, value)
+        return Rows(features, np.zeros(len(features), np.int64), None, sequences, arrays, _numbers(table))
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")
     return Rows(features, _whole(table, "event", highest=1), time, sequences, arrays)
+
+
+def _numbers(table: pa.Table) -> Floats:
+    value: Floats = table["value"].to_numpy()
+    if not np.isfinite(value).all():
+        raise TrainingFailed("rows.arrow: the column value holds what is not a number")
+    return value
 
 
 def _whole(table: pa.Table, name: str, highest: int) -> Ints:

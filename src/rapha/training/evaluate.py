@@ -1,6 +1,7 @@
 """The federated model on this site's held-out patients, and beside it the site's own."""
 
 from rapha.errors import TrainingFailed
+from rapha.records.association import Gwas
 from rapha.records.outputs import RawEvaluation, RawEvaluations
 from rapha.records.study import Study
 from rapha.training.dataset import Dataset
@@ -15,9 +16,9 @@ def evaluate_site(study: Study, weights: Weights, dataset: Dataset) -> RawEvalua
         TrainingFailed: the federated model gives what is not a number (`not-finite`).
 
     Under differential privacy: how many rows there are, and no figure. Figures of held-out patients are not accounted
-    for, and an own model would be one without noise.
+    for, and an own model would be one without noise. A GWAS has no figures: its result is its sums.
     """
-    if study.privacy.differential_privacy:
+    if study.privacy.differential_privacy or isinstance(study.model, Gwas):
         test = dataset.test
         counted = RawEvaluation(
             model="federated", positives=test.positives, negatives=len(test) - test.positives, figures=()

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from rapha.errors import TrainingFailed
+from rapha.records.association import Gwas
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
 from rapha.training.architectures import build
+from rapha.training.architectures.network import Network
+from rapha.training.association import site_sums
 from rapha.training.dataset import Dataset
 from rapha.training.evaluate import evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
@@ -28,7 +31,7 @@ class Learner:
     def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path) -> None:
         self._study, self._dataset = study, dataset
         self._weights, self._output = weights, output
-        self._network = build(study)
+        self._network: Network | None = None
         self._standards: dict[str, bytes] = {}
         self._inputs: tuple[Inputs, Inputs] | None = None
 
@@ -51,7 +54,11 @@ class Learner:
     def _train(self, command: Command) -> None:
         first = command.round == 1
         start = self._read(command, declared_start(self._study) if first else declared_weights(self._study))
-        if first:
+        if isinstance(self._study.model, Gwas):
+            write_tensors(self._output / WEIGHTS, site_sums(self._study, self._dataset.train, start))
+            self._write_figures(())
+            return
+        if first or self._network is None:
             self._network = build(self._study)
         load_into(self._network, start)
         train, validation = self._standardised(start)

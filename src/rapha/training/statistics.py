@@ -5,7 +5,7 @@ import numpy as np
 from rapha.errors import TrainingFailed
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
-from rapha.records.tensors import sequence_of
+from rapha.records.tensors import learns_in_deviations, sequence_of
 from rapha.training.dataset import Floats, Rows
 from rapha.training.inputs import Weights
 
@@ -25,7 +25,7 @@ def feature_statistics(study: Study, rows: Rows) -> dict[str, Floats]:
     few = study.privacy.min_cohort
     columns = [column[~np.isnan(column)] for column in rows.features.T]
     statistics = _table("features", columns, [len(column) >= few for column in columns])
-    if rows.value is not None:
+    if rows.value is not None and learns_in_deviations(study):
         statistics |= _table("outcome", [rows.value], [len(rows) >= few])
     sequence, steps = sequence_of(study), rows.sequences
     if sequence is not None and steps is not None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from rapha.hub import tensors
-from rapha.hub.aggregation import Part, federated_average, merged_statistics, pooled_moments
+from rapha.hub.aggregation import Part, combined, federated_average, merged_statistics, pooled_moments
 from rapha.hub.blobs import BlobMemory, put, read
+from rapha.records.averaging import Sum
 from rapha.records.tensors import TensorSpec
 
 DECLARED = {"a": TensorSpec(shape=(3, 2), dtype="F32"), "b": TensorSpec(shape=(), dtype="F32")}
@@ -37,6 +38,16 @@ def test_it_is_the_mean_weighted_by_rows(seed, rows):
         plain = np.average([model[name].astype(np.float64) for model in sent], axis=0, weights=rows)
         np.testing.assert_allclose(found[name], plain.astype(np.float32), rtol=1e-6, atol=1e-7)
         assert found[name].dtype == np.float32 and found[name].shape == DECLARED[name].shape
+
+
+def test_sums_are_added_up_whatever_the_rows_and_the_standards_beside_them_stay():
+    blobs, dice = BlobMemory(), np.random.default_rng(5)
+    declared = {"sums.a": TensorSpec(shape=(3, 2), dtype="F64"), "features.mean": TensorSpec(shape=(2,), dtype="F32")}
+    mean = dice.normal(size=2).astype(np.float32)
+    sent = [{"sums.a": dice.normal(size=(3, 2)), "features.mean": mean} for _ in range(3)]
+    found = load(read(blobs, combined(blobs, parts(blobs, sent, [5, 90, 1]), declared, Sum()).weights))
+    assert found["features.mean"].tobytes() == mean.tobytes()
+    np.testing.assert_allclose(found["sums.a"], sum(each["sums.a"] for each in sent), rtol=1e-15)
 
 
 def test_the_order_of_arrival_does_not_show():

@@ -253,7 +253,7 @@ def reading(*features: dict[str, Any], **model: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("model", "features", "words"),
     [
-        ({"architecture": "late-fusion"}, [], "`late-fusion` reads one to 8 of `note` and `image`; the study has 0"),
+        ({"architecture": "late-fusion"}, [], "`late-fusion` reads one to 8 of `note` and `image` and `genotypes`; the study has 0"),
         ({"architecture": "late-fusion"}, [NOTE | {"at_most": 16 + n, "pick": pick, "during": {"until": "index", "for": f"{n + 1} days"}}
          for n in range(5) for pick in ("first", "last")], "one to 8 of .*; the study has 10"),
         ({"architecture": "text-classifier"}, [NOTE, IMAGE], "`text-classifier` reads no `image`; `image-classifier` or `late-fusion` does"),
@@ -267,6 +267,41 @@ def test_an_architecture_reads_its_own_kinds_and_no_more_than_it_can(
 ) -> None:
     with pytest.raises(ValidationError, match=words):
         Study.model_validate(reading(*features, **model))
+
+
+GENOTYPES = {"genotypes": "panel", "during": WINDOW, "build": "GRCh38", "variants": ["19-44908684-T-C", "1-5-AT-A"]}
+PANEL = {"system": "genotypes:GRCh38", "codes": ["panel"]}
+
+
+def of_variants(feature: dict[str, Any], panel: dict[str, Any] = PANEL) -> dict[str, Any]:
+    study = reading(feature, architecture="variant-classifier")
+    return study | {"data": {"modalities": ["ehr", "genomics"]}, "concepts": study["concepts"] | {"panel": panel}}
+
+
+def test_a_study_reads_the_variants_that_it_names_in_its_own_order() -> None:
+    feature = Study.model_validate(of_variants(GENOTYPES)).features[-1]
+    assert (feature.dims, feature.element, feature.modality) == ((2,), "int8", "genomics")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("feature", "panel", "words"),
+    [
+        (GENOTYPES, PANEL | {"system": "genotypes:GRCh37"}, "codes of the system `genotypes:GRCh38`"),
+        (GENOTYPES | {"build": "GRCh37"}, PANEL, "codes of the system `genotypes:GRCh37`"),
+        (GENOTYPES | {"genotypes": "death"}, PANEL, "`death` is to have codes of the system"),
+        (GENOTYPES | {"variants": ["1-5-A-G", "1-5-A-G"]}, PANEL, "named twice"),
+        (GENOTYPES | {"variants": ["1-5-TA-TG"]}, PANEL, "fewest bases"),
+        (GENOTYPES | {"variants": ["1-5-AT-GT"]}, PANEL, "fewest bases"),
+        (GENOTYPES | {"variants": ["1-5-A-A"]}, PANEL, "fewest bases"),
+        (GENOTYPES | {"variants": ["chr1-5-A-G"]}, PANEL, "match"),
+        (GENOTYPES | {"variants": []}, PANEL, "at least 1"),
+    ],
+)
+def test_variants_that_would_match_nothing_are_refused(
+    feature: dict[str, Any], panel: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Study.model_validate(of_variants(feature, panel))
 
 
 def test_a_fusion_that_says_nothing_of_its_readers_keeps_its_digest_when_there_are_more() -> None:

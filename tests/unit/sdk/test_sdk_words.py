@@ -69,7 +69,7 @@ def test_what_a_fusion_does_with_those_who_lack_something() -> None:
         .replace("modalities: [ehr]", "modalities: [ehr, text]")
         .replace("  - {demographic: sex}", "  - {note: hdl, during: {until: index}}")
     )
-    assert "A patient without a note or picture stays in" in said(text, "How it learns")[0]
+    assert "A patient without one of them stays in" in said(text, "How it learns")[0]
 
 
 def test_a_note_and_what_reads_it() -> None:

@@ -203,7 +203,7 @@ def test_the_same_again_changes_nothing_and_a_new_call_does(lab: Laboratory) -> 
 @pytest.mark.parametrize(
     ("mapping", "told"),
     [
-        ("", "name `variants`, `regions` or `scores`"),
+        ("", "name `variants`, `regions`, `scores` or `matrices`"),
         ("variants: [rs429358]\n", "variants"),
         ('regions: ["19:200-100"]\n', "empty or longer"),
         ('regions: ["19:1-9000000"]\n', "empty or longer"),

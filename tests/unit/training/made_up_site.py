@@ -9,20 +9,13 @@ from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
 
-ARCHITECTURES = (
-    "logistic",
-    "linear",
-    "mlp",
-    "cox",
-    "deep-survival",
-    "gru",
-    "text-classifier",
-    "image-classifier",
-    "late-fusion",
-)
+ARCHITECTURES = ("logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
+                 "variant-classifier", "late-fusion")  # fmt: skip
 NOTE = {"note": "letter", "during": {"until": "index", "for": "2 years"}, "at_most": 64}
 IMAGE = {"image": "letter", "during": {"until": "index", "for": "2 years"}, "shape": [8, 8], "spacing": [1, 1],
          "window": [0, 1]}  # fmt: skip
+GENOTYPES = {"genotypes": "panel", "during": {"until": "index", "for": "2 years"}, "build": "GRCh38",
+             "variants": [f"1-{place}-A-G" for place in range(1, 13)]}  # fmt: skip
 OTHER_NOTE = NOTE | {"note": "ill", "at_most": 32}
 KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
@@ -33,18 +26,19 @@ def make_study(architecture: str, model: dict | None = None, numeric: bool = Fal
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
     widths["image-classifier"] = {"channels": [4, 8]}
     widths["late-fusion"] = {"note": {"buckets": 64, "embedding": 4}, "image": {"channels": [4, 8]}, "head": [8]}
+    widths["variant-classifier"] = {"units": 4}
     widths["text-classifier"] = {"buckets": 64, "embedding": 4}
     window = {"until": "index", "for": "2 years"}
     sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
-    notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE], "late-fusion": [NOTE, IMAGE, OTHER_NOTE]}.get(
-        architecture, []
-    )
+    notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE], "variant-classifier": [GENOTYPES],
+             "late-fusion": [NOTE, IMAGE, OTHER_NOTE, GENOTYPES]}.get(architecture, [])  # fmt: skip
     return Study.model_validate(
         {
             "study": "made-up",
             "purpose": {"sentence": "Nothing but a test.", "data_use": ["DUO:0000006"]},
-            "data": {"modalities": ["ehr", "text", "imaging"]},
-            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")},
+            "data": {"modalities": ["ehr", "text", "imaging", "genomics"]},
+            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")}
+            | {"panel": {"system": "genotypes:GRCh38", "codes": ["panel"]}},
             "cohort": {"index": {"first": ["hdl"]}},
             "outcome": {
                 "kind": "time-to-event" if survival else "numeric" if numeric else "binary",
@@ -103,6 +97,13 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         texts = np.frombuffer(b"".join(note.encode(" ".join(row).encode()) for row in words), np.uint8)
         columns[note.name] = pa.FixedSizeListArray.from_arrays(
             pa.array(texts), note.at_most, mask=none_of(study, rows, 7)
+        )
+    for panel in (feature for feature in dense_of(study) if feature.kind == "genotypes"):
+        copies = chance.binomial(2, 0.3, (rows, 12)).astype(np.int8)
+        risk += 1.5 * (copies[:, :3].sum(axis=1) - 1.8)
+        copies[chance.random((rows, 12)) < 0.02] = -1
+        columns[panel.name] = pa.FixedSizeListArray.from_arrays(
+            pa.array(copies.ravel()), 12, mask=none_of(study, rows, 9)
         )
     for feature in dense_of(study):  # in the order of the study
         columns[feature.name] = columns.pop(feature.name)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from made_up_site import make_dataset, make_study
 
+from rapha.errors import StudyError
 from rapha.records.tensors import dense_of
 from rapha.training.architectures import build
 from rapha.training.inputs import make_inputs
@@ -26,7 +27,7 @@ def inputs(study, tmp_path):
 def test_nobody_is_left_out_for_want_of_an_array(study, tmp_path):
     dataset = make_dataset(study, tmp_path, rows=200)
     missing = {name: (~arrays.present).sum() for name, arrays in dataset.train.arrays.items()}
-    assert len(missing) == 3 and all(missing.values())
+    assert len(missing) == 4 and all(missing.values())
     assert len(dataset.train) + len(dataset.validation) + len(dataset.test) == 200
 
 
@@ -42,7 +43,7 @@ def test_what_lies_under_a_missing_array_is_not_read(study, inputs):
     assert (score(network, inputs) == before).all()
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_none_is_another_thing_than_an_empty_one(study, inputs, place):
     name = dense_of(study)[place].name
     arrays = inputs.arrays[name]
@@ -88,9 +89,12 @@ def test_all_together_tell_more_than_each_alone(study, tmp_path):
     assert auroc(*study.features) > max(alone) + 0.03
 
 
-def test_a_ready_model_takes_texts_and_pictures_and_none(study):
+def test_a_ready_model_takes_texts_pictures_genotypes_and_none(study):
     model = load_model(study, weights_of(build(study)))
-    letter, picture, other = (feature.name for feature in dense_of(study))
+    letter, picture, other, panel = (feature.name for feature in dense_of(study))
     rows = {name: [50.0, None, 50.0] for name in model.features}
     rows |= {letter: ["well", None, "well"], picture: [None, torch.zeros(8, 8).numpy(), None], other: [None, None, "x"]}
+    rows[panel] = [None, None, [0, 1, 2, -1] * 3]
     assert len(set(model.predict(rows))) == 3
+    with pytest.raises(StudyError, match="wants copies"):
+        model.predict(rows | {panel: [None, None, [3] * 12]})

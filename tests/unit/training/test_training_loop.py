@@ -34,6 +34,7 @@ def figure(evaluation, name):
         ("deep-survival", "c_index"),
         ("text-classifier", "auroc"),
         ("image-classifier", "auroc"),
+        ("variant-classifier", "auroc"),
         ("late-fusion", "auroc"),
         ("mlp, numeric", "r2"),
         ("gru, numeric", "r2"),

@@ -132,8 +132,12 @@ def _sign(town, site: str) -> None:  # type: ignore[no-untyped-def]
 
 def _compare(town, study, model: Path, console: Console) -> None:  # type: ignore[no-untyped-def]
     from rapha.cli.demo.pooled import compare
+    from rapha.records.association import Gwas
     from rapha.sdk.report.page import write_report
 
+    if isinstance(study.model, Gwas):
+        _associations(town, study, model, console)
+        return
     comparison = compare(town.home / "hospitals", study, model)
     write_report(model, comparison)
     federated, pooled = comparison.federated[0], comparison.together[0]
@@ -141,6 +145,17 @@ def _compare(town, study, model: Path, console: Console) -> None:  # type: ignor
         f"{pooled.name.upper().replace('_', '-')} on everybody's held-out patients: "
         f"federated [bold]{federated.value:.3f}[/], pooled rows {pooled.value:.3f}, "
         f"difference {abs(federated.value - pooled.value):.3f}"
+    )
+
+
+def _associations(town, study, model: Path, console: Console) -> None:  # type: ignore[no-untyped-def]
+    from rapha.cli.demo.pooled import furthest_effect
+    from rapha.cli.study_associations import associations
+
+    associations(model)
+    furthest, compared = furthest_effect(town.home / "hospitals", study, model)
+    console.print(
+        f"the effects of {compared:,} variants, beside those of the pooled rows: at most {furthest:.1g} standard errors apart"
     )
 
 
@@ -156,10 +171,15 @@ def _judge(model: Path, console: Console) -> None:
 
 
 def _farewell(town, models: list[Path], keep: bool, seconds: float, console: Console) -> None:  # type: ignore[no-untyped-def]
+    from rapha.cli.study_associations import TABLE_FILE
+
     console.rule(f"done in {seconds:.0f} s")
     console.print(f"open   {models[0] / 'report.html'}", soft_wrap=True)
     console.print(f"check  rapha receipt verify {models[0]}", soft_wrap=True)
-    console.print(f'use    python -c "import rapha; print(rapha.load({str(models[0])!r}))"', soft_wrap=True)
+    if (table := models[0] / TABLE_FILE).is_file():
+        console.print(f"table  {table}", soft_wrap=True)
+    else:
+        console.print(f'use    python -c "import rapha; print(rapha.load({str(models[0])!r}))"', soft_wrap=True)
     if keep:
         console.print(f"play   RAPHA_HUB={town.hub_url} RAPHA_TOKEN={town.token} rapha study list", soft_wrap=True)
         console.print(f"stop   rapha demo --stop --home {town.home}", soft_wrap=True)

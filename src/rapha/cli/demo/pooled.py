@@ -54,6 +54,26 @@ def compare(hospitals: Path, study: Study, model: Path) -> Comparison:
     )
 
 
+def furthest_effect(hospitals: Path, study: Study, model: Path) -> tuple[float, int]:
+    """Of a GWAS: how far, in standard errors, an effect is from that of the pooled rows at most, and of how many variants: those
+    of which the hospitals together count the same patients."""
+    from safetensors.numpy import load_file
+
+    from rapha.sdk.associations import associations
+    from rapha.training.association import site_sums
+    from rapha.training.dataset import pool, read_dataset
+    from rapha.training.statistics import feature_statistics, start_of
+
+    rows = pool([read_dataset(study, place) for place in frozen_rows(hospitals, study).values()]).train
+    state = start_of(feature_statistics(study, rows))
+    for _ in range(study.training.rounds):
+        state = site_sums(study, rows, state)
+    pooled = {one.variant: one for one in associations(study, state).found}
+    both = [(one, pooled[one.variant]) for one in associations(study, load_file(model / "model.safetensors")).found]
+    apart = [abs(one.beta - other.beta) / other.standard_error for one, other in both if one.n == other.n]
+    return max(apart, default=0.0), len(apart)
+
+
 def _score(evaluation: RawEvaluation, name: str) -> Score:
     figure = next(figure for figure in evaluation.figures if figure.name == name)
     low, high = (None if bound is None else round(bound, 3) for bound in (figure.low, figure.high))

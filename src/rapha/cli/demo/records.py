@@ -15,6 +15,8 @@ REAL = "rapha.cli.demo.record"
 MADE_UP = {
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
     "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
+    "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",
+    "gwas-infarction": "rapha.cli.demo.made_up_biobank",
     "nodule-classification": "rapha.cli.demo.made_up_scans",
     "polygenic-risk": "rapha.cli.demo.made_up_genomes",
     "report-classification": "rapha.cli.demo.made_up_reports",

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from rapha.cohort.dense import KIND_OF
 from rapha.cohort.notes.scan import Scanner
 from rapha.errors import StudyError
-from rapha.records.dense import DenseFeature, ImageFeature, NoteFeature
+from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.mention import Mention, Section
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
@@ -60,10 +60,29 @@ def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Conten
         pair = (event["system"], event["code"])
         if features := wanted.get(pair):
             feature = dice.choice(features) if len(features) > 1 else features[0]
-            made = made_up(feature, dice, said.get(pair, []))
-            event["asset"] = contents.add(event["subject_key"], KIND_OF[feature.kind], made)
+            event["asset"] = _kept(feature, event["subject_key"], contents, dice, said.get(pair, []))
         elif mentions := said.get(pair):
             event["asset"] = contents.add(event["subject_key"], "note", made_up_note(mentions, dice))
+
+
+def _kept(
+    feature: DenseFeature, subject_key: int, contents: Contents, dice: random.Random, said: Sequence[Mention]
+) -> str:
+    if not isinstance(feature, GenotypesFeature):
+        return contents.add(subject_key, KIND_OF[feature.kind], made_up(feature, dice, said))
+    callset = contents.add(subject_key, "callset", "\n".join([feature.build, *feature.variants]).encode())
+    return contents.add(subject_key, "genotypes", _genotypes(feature, callset, dice))
+
+
+def _genotypes(feature: GenotypesFeature, callset: str, dice: random.Random) -> bytes:
+    """Common variants, one call in fifty missing."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    chance = np.random.default_rng(dice.getrandbits(32))
+    dosage = chance.binomial(2, 0.3, len(feature.variants)).astype(np.int8)
+    dosage[chance.random(len(dosage)) < 0.02] = -1
+    return save({"dosage": dosage, "callset": np.frombuffer(bytes.fromhex(callset), dtype=np.uint8)})
 
 
 def made_up(feature: DenseFeature, dice: random.Random, said: Sequence[Mention] = ()) -> bytes:

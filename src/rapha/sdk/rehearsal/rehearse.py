@@ -17,7 +17,7 @@ from rapha.records.outputs import WEIGHTS, Command
 from rapha.records.record import Record
 from rapha.records.site import SiteProfile
 from rapha.records.study import Study
-from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.records.tensors import declared_statistics
 from rapha.sdk.rehearsal.made_up import write_timeline
 from rapha.timeline.reader import open_timeline
 
@@ -113,7 +113,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
     for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
-        passed = gate.pass_weights(output, declared_weights(study))
+        passed = gate.pass_update(output, study, cohort.train_rows, few)
         gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))

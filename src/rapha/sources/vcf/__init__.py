@@ -5,6 +5,7 @@ build.py      which reference genome a file is called against, by its contigs
 variants.py   one spelling for a variant: split, trimmed, without `chr`
 calls.py      a file's records -> a dosage for each sample and variant, or unknown
 scores.py     a PGS Catalog scoring file -> a score for each sample
+matrices.py   a row of copies for each sample, as an asset
 samples.py    which sample is whose, and since when that is known
 event_rows.py dosages and scores -> events
 ingest.py     the whole way

@@ -4,17 +4,20 @@
     variant      variant:GRCh38       19-44908684-T-C    copies   affirmed where there are any, negated where there are none
     measurement  dosage:GRCh38        19-44908684-T-C    copies   affirmed: 0 is a number too
     measurement  pgs                  PGS000018          score    affirmed
+    variant      genotypes:GRCh38     chr22              variants called; points at the matrix
 
 So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from rapha.records.variant import GENOTYPES
 from rapha.sources.vcf.calls import Dosages
+from rapha.sources.vcf.matrices import Kept
 from rapha.sources.vcf.samples import Sample
 from rapha.sources.vcf.scores import Scores
 from rapha.sources.vcf.variants import Variant
@@ -45,6 +48,12 @@ class EventRows:
         """One event for each sample that has the score."""
         for at in np.flatnonzero(np.isfinite(scores.score)).tolist():
             yield self._row(at, "measurement", "pgs", name, float(scores.score[at]), "affirmed")
+
+    def of_matrix(self, kept: Iterable[Kept]) -> Iterator[Row]:
+        """One event for each sample that has a row of the matrix."""
+        for one in kept:
+            system = f"{GENOTYPES}:{self._build}"
+            yield self._row(one.at, "variant", system, one.matrix, float(one.called), "affirmed") | {"asset": one.asset}
 
     def _row(self, at: int, kind: str, system: str, code: str, number: float, polarity: str) -> Row:
         sample = self._samples[at]

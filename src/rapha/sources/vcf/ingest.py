@@ -4,7 +4,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import duckdb
@@ -14,10 +14,12 @@ from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.calls import Calls, Wanted
 from rapha.sources.vcf.event_rows import EventRows, Row
-from rapha.sources.vcf.mapping import Mapping
+from rapha.sources.vcf.mapping import Mapping, Matrix
+from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.samples import Aside, Sample, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variants import parse
+from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
@@ -49,8 +51,12 @@ def ingest(
     rows = EventRows(mapping.source, batch, versions[mapping.files[0]], mapping.build, samples, keys)
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         duck.execute("SET TimeZone = 'UTC'")
-        tables = _tables(duck, _events(mapping, rows, calls, scorings, scores), sorted(set(keys)), batch)
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        contents = Contents(timeline_dir, mapping.source, batch) if mapping.matrices else None
+        events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
+        tables = _tables(duck, chain.from_iterable(events), sorted(set(keys)), batch)
+        if contents:
+            tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
@@ -70,7 +76,9 @@ def _version(data: Path, name: str) -> str:
 
 def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[Scoring], progress: Progress) -> Calls:
     scored = {variant for scoring in scorings for variant in scoring.variants()}
-    wanted = Wanted(map(parse, mapping.variants), mapping.regions, scored)
+    variants = [name for part in _asking(mapping) for name in part.variants]
+    regions = [region for part in _asking(mapping) for region in part.regions]
+    wanted = Wanted(map(parse, variants), regions, scored)
     calls = Calls([sample.name for sample in samples], wanted, mapping.quality, mapping.build)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
@@ -79,14 +87,35 @@ def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[S
     return calls
 
 
+def _asking(mapping: Mapping) -> tuple[Mapping | Matrix, ...]:
+    """What names variants and regions."""
+    return (mapping, *mapping.matrices)
+
+
 def _events(
     mapping: Mapping, rows: EventRows, calls: Calls, scorings: list[Scoring], scores: list[Scores]
 ) -> Iterable[Row]:
-    """Of the variants that the mapping names; what only a score asked for becomes no event of its own."""
+    """Of the variants that the mapping names; what only a score or a matrix asked for becomes no event of its own."""
     own = Wanted(map(parse, mapping.variants), mapping.regions)
     yield from rows.of_variants({variant: of for variant, of in calls.dosage.items() if own.takes(variant)})
     for scoring, of in zip(scorings, scores, strict=True):
         yield from rows.of_score(scoring.name, of)
+
+
+def _matrices(
+    mapping: Mapping, rows: EventRows, calls: Calls, keys: list[int], contents: Contents | None
+) -> Iterable[Row]:
+    if contents:
+        for matrix in mapping.matrices:
+            yield from rows.of_matrix(keep_matrix(matrix, mapping.build, calls.dosage, keys, contents))
+
+
+def _assets(duck: duckdb.DuckDBPyConnection, contents: Contents) -> dict[Table, duckdb.DuckDBPyRelation]:
+    table = contents.table()
+    if len(table):
+        return {"assets": duck.from_arrow(table)}
+    contents.drop()
+    return {}
 
 
 def _tables(

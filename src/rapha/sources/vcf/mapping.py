@@ -5,18 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.record import Real, Record
+from rapha.records.record import Real, Record, Slug
+from rapha.records.variant import Build, RegionName, VariantName
 from rapha.timeline.mapping_file import SourceMapping
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-VariantName = Annotated[
-    str, StringConstraints(pattern=r"^([1-9]|1\d|2[0-2]|X|Y|MT)-[1-9]\d{0,8}-[ACGT]{1,200}-[ACGT]{1,200}$")
-]
-"""chromosome-position-reference-alternative, trimmed: 19-44908684-T-C."""
-
-RegionName = Annotated[str, StringConstraints(pattern=r"^([1-9]|1\d|2[0-2]|X|Y|MT):[1-9]\d{0,8}-[1-9]\d{0,8}$")]
 LARGEST_REGION = 5_000_000
+"""Of a region of which every variant becomes events; a matrix may have whole chromosomes."""
 
 
 class Samples(Record):
@@ -47,27 +43,53 @@ class ScoreFile(Record):
     missing: Literal["none", "mean"] = "none"
 
 
+class Matrix(Record):
+    """One array a sample: its copies of each of `variants` and of every variant in `regions`. `name` is what studies call it."""
+
+    name: Slug
+    variants: Annotated[tuple[VariantName, ...], Field(max_length=100_000)] = ()
+    regions: Annotated[tuple[RegionName, ...], Field(max_length=10_000)] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> "Matrix":
+        if not (self.variants or self.regions):
+            raise PydanticCustomError("nothing", "a matrix has `variants`, or `regions`, or both")
+        check_regions(self.regions, longest=300_000_000)
+        return self
+
+
 class Mapping(SourceMapping):
-    """The whole file. Events are made of `variants`, of every variant in `regions`, and of `scores`; nothing else of the
-    calls enters the timeline."""
+    """The whole file. Events are made of `variants`, of every variant in `regions`, of `scores`, and one for each of
+    `matrices`; nothing else of the calls enters the timeline."""
 
     format: Literal["vcf"]
-    build: Literal["GRCh37", "GRCh38"]
+    build: Build
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=100)]
     samples: Samples
     quality: Quality = Quality()
     variants: Annotated[tuple[VariantName, ...], Field(max_length=10_000)] = ()
     regions: Annotated[tuple[RegionName, ...], Field(max_length=500)] = ()
     scores: Annotated[tuple[ScoreFile, ...], Field(max_length=50)] = ()
+    matrices: Annotated[tuple[Matrix, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
     def _something(self) -> "Mapping":
-        if not (self.variants or self.regions or self.scores):
-            raise PydanticCustomError("nothing", "name `variants`, `regions` or `scores`: else nothing is read")
-        for region in self.regions:
-            start, end = map(int, region.partition(":")[2].split("-"))
-            if not 0 <= end - start < LARGEST_REGION:
-                raise PydanticCustomError(
-                    "region", "regions: {region} is empty or longer than 5 million bases", {"region": region}
-                )
+        if not (self.variants or self.regions or self.scores or self.matrices):
+            raise PydanticCustomError(
+                "nothing", "name `variants`, `regions`, `scores` or `matrices`: else nothing is read"
+            )
+        if len({matrix.name for matrix in self.matrices}) < len(self.matrices):
+            raise PydanticCustomError("twice", "matrices: two have the same name")
+        check_regions(self.regions, LARGEST_REGION)
         return self
+
+
+def check_regions(regions: tuple[str, ...], longest: int) -> None:
+    """Raises PydanticCustomError where one is empty or too long."""
+    for region in regions:
+        start, end = map(int, region.partition(":")[2].split("-"))
+        if not 0 <= end - start < longest:
+            raise PydanticCustomError(
+                "region", "regions: {region} is empty or longer than {longest} million bases",
+                {"region": region, "longest": longest // 1_000_000},
+            )  # fmt: skip

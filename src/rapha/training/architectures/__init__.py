@@ -14,6 +14,7 @@ of `rapha.records.tensors.declared_weights`.
     gru             features, sequence     logit, number
     text-classifier features, note         logit
     image-classifier features, image       logit
+    variant-classifier features, genotypes logit
     late-fusion     features, any arrays   logit, number
 """
 
@@ -21,6 +22,7 @@ from collections.abc import Callable
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
+from rapha.records.tensors import learns_in_deviations
 from rapha.training.architectures.joined import build_joined
 from rapha.training.architectures.linear import build_cox, build_regression
 from rapha.training.architectures.network import Network, Standards
@@ -37,6 +39,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "gru": build_gru,
     "text-classifier": build_joined,
     "image-classifier": build_joined,
+    "variant-classifier": build_joined,
     "late-fusion": build_joined,
 }
 
@@ -53,7 +56,7 @@ def build(study: Study) -> Network:
             f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"
         )
     network = TABLE[name](study)
-    if study.outcome.kind == "numeric":
+    if learns_in_deviations(study):
         network.outcome = Standards(1)
     network.reset(generator(study.training.seed, "weights"))
     return network

@@ -7,17 +7,22 @@ from torch import Tensor, nn
 
 from rapha.errors import TrainingFailed
 from rapha.records.dense import DenseFeature
-from rapha.records.learning import ImageClassifier, LateFusion, TextClassifier, reader_of
+from rapha.records.learning import ImageClassifier, LateFusion, TextClassifier, VariantClassifier, reader_of
 from rapha.records.readers import ReaderSpec
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of, feature_names
 from rapha.training.architectures.convolution import build_convolutions
 from rapha.training.architectures.network import Network
 from rapha.training.architectures.reader import Reader
+from rapha.training.architectures.variants import build_variants
 from rapha.training.architectures.words import build_words
 from rapha.training.inputs import Inputs
 
-READERS: dict[str, Callable[[ReaderSpec, DenseFeature], Reader]] = {"note": build_words, "image": build_convolutions}
+READERS: dict[str, Callable[[ReaderSpec, DenseFeature], Reader]] = {
+    "note": build_words,
+    "image": build_convolutions,
+    "genotypes": build_variants,
+}
 """Of each kind of dense feature: what reads it."""
 
 
@@ -71,7 +76,7 @@ def _through(layers: nn.ModuleList, state: Tensor) -> Tensor:
 
 def build_joined(study: Study) -> Joined:
     model, dense = study.model, dense_of(study)
-    if not isinstance(model, TextClassifier | ImageClassifier | LateFusion):
+    if not isinstance(model, TextClassifier | ImageClassifier | VariantClassifier | LateFusion):
         raise TrainingFailed(f"{model.architecture} joins no arrays")
     hidden, head = (model.hidden, model.head) if isinstance(model, LateFusion) else ((), ())
     readers = [READERS[feature.kind](reader_of(model, feature.kind), feature) for feature in dense]

@@ -1,0 +1,112 @@
+"""One hospital's sums of a GWAS: what they are is said in `rapha.records.association`. Float64, a stretch of variants at a time."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rapha.errors import TrainingFailed
+from rapha.records.association import SUMS, columns_of, variants_of
+from rapha.records.study import Study
+from rapha.records.tensors import declared_start
+from rapha.training.arrays import Arrays
+from rapha.training.dataset import Floats, Rows
+from rapha.training.normal_equations import solved
+
+BLOCK_BYTES = 32 << 20
+Sums = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Of whom all numbers and a row of genotypes are there: covariates [n, p - 1], the first of them 1; outcome [n]."""
+
+    covariates: Floats
+    outcome: Floats
+    genotypes: Arrays
+    binary: bool
+
+    def copies(self, first: int, last: int) -> npt.NDArray[np.int8]:
+        """[n, last - first] of these variants; -1 where they are unknown."""
+        parts = [chunk[:, first:last] for chunk in self.genotypes.chunks]
+        return np.concatenate(parts)[self.genotypes.rows].astype(np.int8)
+
+
+def site_sums(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]]) -> Sums:
+    """The declared tensors of this site, from those that the round begins with: the start, or all sites' sums.
+
+    Raises:
+        TrainingFailed: nobody here has all numbers and a row of genotypes (`cohort-empty`).
+    """
+    patients = patients_of(study, rows, weights)
+    effects = None
+    if f"{SUMS}target" in weights and patients.binary:
+        effects = solved(weights[f"{SUMS}information"], weights[f"{SUMS}target"]).effects
+    parts = list(_blocks(patients, len(variants_of(study).variants), columns_of(study), effects))
+    sums = {f"{SUMS}{name}": np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: weights[name] for name in declared_start(study)} | sums
+
+
+def patients_of(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]]) -> Patients:
+    """Those whose numbers are all there, standardised as all sites agreed. Raises TrainingFailed."""
+    genotypes = rows.arrays[variants_of(study).name]
+    mean, scale = (weights[f"features.{figure}"].astype(np.float64) for figure in ("mean", "scale"))
+    whole = np.flatnonzero(genotypes.present & ~np.isnan(rows.features).any(axis=1))
+    if not len(whole):
+        raise TrainingFailed("no patient has all numbers and a row of genotypes", "cohort-empty")
+    covariates = np.column_stack([np.ones(len(whole)), (rows.features[whole] - mean) / scale])
+    outcome = rows.event if rows.value is None else rows.value
+    return Patients(covariates, outcome[whole].astype(np.float64), genotypes.take(whole), rows.value is None)
+
+
+def _blocks(patients: Patients, variants: int, p: int, effects: Floats | None) -> Iterator[Sums]:
+    at_once = max(1, BLOCK_BYTES // (8 * len(patients.outcome)))
+    for first in range(0, variants, at_once):
+        last = min(first + at_once, variants)
+        start = np.zeros((last - first, p)) if effects is None else effects[first:last]
+        yield block_sums(patients, patients.copies(first, last), start)
+
+
+def block_sums(patients: Patients, copies: npt.NDArray[np.int8], effects: Floats) -> Sums:
+    """The sums of some variants [b], over the patients of whom their copies [n, b] are known; with the weights that the
+    effects [b, p] give, for a binary outcome. A variant whose effects are no numbers has zeros, but for its counts."""
+    known = copies >= 0
+    solvable = np.asarray(np.isfinite(effects).all(axis=1), dtype=np.bool_)
+    g = np.where(known, copies, 0).astype(np.float64)
+    y, there = patients.outcome[:, None], (known & solvable[None, :]).astype(np.float64)
+    counts = _counts(patients, known, g)
+    if not patients.binary:
+        return _of(patients, g, there, there * y) | {"counts": counts, "fit": (there * y * y).sum(axis=0)}
+    effects = np.where(solvable[:, None], effects, 0.0)
+    linear = patients.covariates @ effects[:, :-1].T + g * effects[:, -1]
+    risk = 1 / (1 + np.exp(-np.clip(linear, -700, 700)))
+    weight, left = there * risk * (1 - risk), there * (y - risk)
+    fit = -2 * (there * (y * linear - np.logaddexp(0, linear))).sum(axis=0)
+    score = _right(patients.covariates, g, left)
+    return _of(patients, g, weight, weight * linear + left) | {"counts": counts, "fit": fit, "score": score}
+
+
+def _of(patients: Patients, g: Floats, weight: Floats, right: Floats) -> Sums:
+    """X'WX, packed, and X' times the right side."""
+    constant = patients.covariates
+    row, column = np.tril_indices(constant.shape[1])
+    weighted = weight * g
+    information = [
+        weight.T @ (constant[:, row] * constant[:, column]),
+        weighted.T @ constant,
+        (weighted * g).sum(axis=0),
+    ]
+    information[2] = information[2][:, None]
+    return {"information": np.concatenate(information, axis=1), "target": _right(constant, g, right)}
+
+
+def _right(constant: Floats, g: Floats, right: Floats) -> Floats:
+    return np.concatenate([right.T @ constant, (right * g).sum(axis=0)[:, None]], axis=1)
+
+
+def _counts(patients: Patients, known: npt.NDArray[np.bool_], g: Floats) -> Floats:
+    cases = patients.outcome if patients.binary else np.zeros_like(patients.outcome)
+    counted = [known.sum(axis=0), g.sum(axis=0), cases @ known, cases @ g]
+    return np.stack(counted, axis=1).astype(np.float64)
