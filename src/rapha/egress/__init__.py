@@ -5,6 +5,5 @@ collect.py     opens outputs by fixed names only, into memory
 weights.py     a safetensors reader that believes nothing, and one way to write it
 statistics.py  feature statistics: too few patients show as none, the rest is rounded
 metrics.py     figures, ROC, calibration: a closed set, with enough of each class
-strict_json.py JSON with no second reading
 disclosure.py  small numbers suppressed, the others rounded
 """

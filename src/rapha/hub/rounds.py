@@ -168,7 +168,7 @@ class Rounds:
                 return  # cancelled or paused meanwhile
             row.delivery = delivery.as_bytes()
             for digest in {file.blob for file in delivery.files}:
-                change.session.add(DeliveredRow(digest=digest, study_id=study_id))
+                change.session.merge(DeliveredRow(digest=digest, study_id=study_id))
             _end(change, row, "completed", None, "hub")
             for site, parcel in account.releases.items():
                 retention.forget_upload(change, site, parcel.release.metrics)

@@ -26,7 +26,7 @@ from rapha.records.study import DataUse
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 
 Architecture = Literal[
-    "logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion",
+    "logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion", "exported",
 ]  # fmt: skip
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 

@@ -11,6 +11,7 @@ from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.learning import (
+    ANY_OUTCOME,
     READS,
     SURVIVAL,
     ArchitectureSpec,
@@ -89,7 +90,7 @@ class Study(Record):
                 "model: no architecture of this version learns a {kind} outcome; `{architecture}` does not",
                 {"kind": self.outcome.kind, "architecture": self.model.architecture},
             )
-        if survival != (self.outcome.kind == "time-to-event"):
+        if self.model.architecture not in ANY_OUTCOME and survival != (self.outcome.kind == "time-to-event"):
             wanted = "time-to-event" if survival else "binary"
             raise PydanticCustomError(
                 "learnable",
@@ -114,8 +115,10 @@ class Study(Record):
                     "learnable", "features: `{architecture}` reads no `{kind}`; {readers} does",
                     {"architecture": self.model.architecture, "kind": kind, "readers": readers},
                 )  # fmt: skip
-        if reads.kinds and not 1 <= len(found) <= reads.at_most:
-            wanted = "exactly one" if reads.at_most == 1 else f"one to {reads.at_most}"
+        if reads.kinds and not reads.at_least <= len(found) <= reads.at_most:
+            wanted = (
+                "exactly one" if reads.at_most == 1 else f"{'one' if reads.at_least else 'none'} to {reads.at_most}"
+            )
             raise PydanticCustomError(
                 "learnable", "features: `{architecture}` reads {wanted} of {kinds}; the study has {found}",
                 {"architecture": self.model.architecture, "wanted": wanted, "found": len(found),

@@ -20,6 +20,7 @@ from rapha.records.feature import SequenceFeature
 from rapha.records.learning import (
     Cox,
     DeepSurvival,
+    Exported,
     Gru,
     ImageClassifier,
     Joining,
@@ -143,6 +144,8 @@ def _layers(study: Study) -> Shapes:
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)
+        case Exported():
+            return {**model.parameters, **model.running}
         case _ as unreachable:
             assert_never(unreachable)
 

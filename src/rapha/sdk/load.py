@@ -9,6 +9,7 @@ from rapha.proof.verify import judge
 from rapha.records.receipt import Verdict
 from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder, read_keys
+from rapha.sdk.graph_file import read_graph_of
 from rapha.sdk.report.findings import read_study_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "M
         raise ConfigurationError(
             f"a model needs {error.name}, which is not installed: pip install 'rapha[train]'"
         ) from None
-    return load_model(study, load_file(folder / WEIGHTS_FILE))
+    return load_model(study, load_file(folder / WEIGHTS_FILE), read_graph_of(folder, study))
 
 
 def check_verdicts(verdicts: tuple[Verdict, ...], folder: Path) -> None:

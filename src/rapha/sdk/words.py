@@ -1,5 +1,6 @@
 """A study in the words of a clinician: plain sentences, grouped as one would tell them."""
 
+import math
 from typing import NamedTuple, assert_never
 
 from rapha.records.averaging import kind_of
@@ -8,6 +9,7 @@ from rapha.records.learning import (
     ArchitectureSpec,
     Cox,
     DeepSurvival,
+    Exported,
     Gru,
     ImageClassifier,
     LateFusion,
@@ -71,6 +73,12 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return (
                 "Each note and picture is read by a network of its own, the numbers by another; a last one joins what they "
                 "see. A patient without a note or picture stays in, and the model is told that it is missing."
+            )
+        case Exported():
+            numbers = sum(math.prod(shape) for shape in model.parameters.values())
+            return (
+                f"A model of the researcher's own, of {numbers:,} learnt numbers. It comes as a graph of allowed operators and not as "
+                f"code; the hospital's own trainer trains it ({model.graph})."
             )
         case _ as unreachable:
             assert_never(unreachable)

@@ -7,11 +7,13 @@ from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure,
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
 from rapha.training.architectures import build
+from rapha.training.architectures.network import Network
 from rapha.training.dataset import Dataset
 from rapha.training.evaluate import evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import figures
+from rapha.training.numerics import generator
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
@@ -25,20 +27,23 @@ class Learner:
     differential privacy also on chance, which nobody can repeat.
     """
 
-    def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path) -> None:
-        self._study, self._dataset = study, dataset
+    def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path, graph: bytes | None = None) -> None:
+        """`graph`: the file of an exported model; read at the first command, so that what is wrong with it has a reason."""
+        self._study, self._dataset, self._graph = study, dataset, graph
         self._weights, self._output = weights, output
-        self._network = build(study)
+        self._network: Network | None = None
         self._standards: dict[str, bytes] = {}
         self._inputs: tuple[Inputs, Inputs] | None = None
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
+        if self._network is None:
+            self._network = build(self._study, self._graph)
         match command.do:
             case "prepare":
                 self._prepare()
             case "train":
-                self._train(command)
+                self._train(command, self._network)
             case "evaluate":
                 self._evaluate(command)
 
@@ -48,26 +53,28 @@ class Learner:
         write_tensors(self._output / WEIGHTS, feature_statistics(self._study, self._dataset.train))
         self._write_figures(())
 
-    def _train(self, command: Command) -> None:
+    def _train(self, command: Command, network: Network) -> None:
         first = command.round == 1
         start = self._read(command, declared_start(self._study) if first else declared_weights(self._study))
         if first:
-            self._network = build(self._study)
-        load_into(self._network, start)
+            network.reset(generator(self._study.training.seed, "weights"))
+        load_into(network, start)
         train, validation = self._standardised(start)
         if self._study.privacy.differential_privacy:
-            train_privately(self._study, self._network, train, command.round)
-            write_tensors(self._output / WEIGHTS, weights_of(self._network))
+            train_privately(self._study, network, train, command.round)
+            write_tensors(self._output / WEIGHTS, weights_of(network))
             self._write_figures(())  # a loss is not accounted for, and so does not leave
             return
-        loss = train_round(self._study, self._network, train, command.round)
-        write_tensors(self._output / WEIGHTS, weights_of(self._network))
-        held_out = figures(score(self._network, validation), self._dataset.validation)
+        loss = train_round(self._study, network, train, command.round)
+        write_tensors(self._output / WEIGHTS, weights_of(network))
+        held_out = figures(score(network, validation), self._dataset.validation)
         self._write_figures((Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss")))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
-        write_bytes(self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset).as_bytes())
+        write_bytes(
+            self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset, self._graph).as_bytes()
+        )
 
     def _read(self, command: Command, declared: Declared) -> Weights:
         if command.weights is None:

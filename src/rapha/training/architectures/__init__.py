@@ -13,12 +13,14 @@ of `rapha.records.tensors.declared_weights`.
     text-classifier features, note         logit
     image-classifier features, image       logit
     late-fusion     features, any arrays   logit
+    exported        features, any arrays   logit, or log hazard
 """
 
 from collections.abc import Callable
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
+from rapha.training.architectures.exported import build_exported
 from rapha.training.architectures.joined import build_joined
 from rapha.training.architectures.linear import build_cox, build_logistic
 from rapha.training.architectures.network import Network
@@ -38,13 +40,16 @@ TABLE: dict[str, Callable[[Study], Network]] = {
 }
 
 
-def build(study: Study) -> Network:
-    """The study's model, with the first weights that its seed gives: the same at every site.
+def build(study: Study, graph: bytes | None = None) -> Network:
+    """The study's model, with the first weights that its seed gives: the same at every site. `graph`: the file of an exported
+    model, which has its first weights with it.
 
     Raises:
-        TrainingFailed: the table has no such architecture.
+        TrainingFailed: the table has no such architecture, or the graph is not one that is read.
     """
     name = study.model.architecture
+    if name == "exported":
+        return build_exported(study, graph)
     if name not in TABLE:
         raise TrainingFailed(
             f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"

@@ -1,0 +1,119 @@
+"""`rapha.export_model`: what becomes of a module on the researcher's own machine, and what is said of one that cannot be."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from own_model import Own
+from torch import nn
+
+import rapha
+from rapha.errors import ConfigurationError, StudyError
+from rapha.graph.reading import read_graph
+
+
+def test_the_same_module_gives_the_same_bytes_and_stays_as_it_was(tmp_path: Path) -> None:
+    module = Own().eval()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    one = rapha.export_model(module, torch.randn(3, 6), tmp_path / "one.pt2").read_bytes()
+    two = rapha.export_model(module, torch.randn(3, 6), tmp_path / "two.pt2").read_bytes()
+    assert one == two and not module.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_no_word_of_the_researchers_machine_and_no_pickle_travels(tmp_path: Path) -> None:
+    path = rapha.export_model(Own(), torch.randn(3, 6), tmp_path / "model.pt2")
+    content = path.read_bytes()
+    for word in (str(tmp_path), "own_model", "site-packages", "stack_trace", ".py"):
+        assert word.encode() not in content, word
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert not any(archive.read(name).startswith((b"\x80", b"PK")) for name in archive.namelist())
+
+
+def test_what_is_written_in_place_is_read_by_its_newest_name(tmp_path: Path) -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 4)
+
+        def forward(self, features):
+            state = self.linear(features)
+            state += 1
+            state *= 2
+            return state.sum(1)
+
+    graph = read_graph(rapha.export_model(InPlace(), torch.randn(3, 6), tmp_path / "model.pt2").read_bytes())
+    assert [node.operator for node in graph.nodes] == [
+        "aten.linear.default", "aten.add.Tensor", "aten.mul.Tensor", "aten.sum.dim_IntList",
+    ]  # fmt: skip
+
+
+def test_a_constant_of_forward_travels_and_is_no_part_of_the_state(tmp_path: Path) -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 1)
+            self.register_buffer("scale", torch.tensor([2.0]), persistent=False)
+
+        def forward(self, features):
+            return self.linear(features) * self.scale
+
+    graph = read_graph(rapha.export_model(Constant(), torch.randn(3, 6), tmp_path / "model.pt2").read_bytes())
+    assert graph.shapes("constant") == {"scale": (1,)} and not graph.shapes("fixed")
+
+
+class Sorts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 1)
+
+    def forward(self, features):
+        return self.linear(features.sort(dim=1).values)
+
+
+class Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 1)
+
+    def forward(self, features):
+        return self.linear(features) if features.sum() > 0 else self.linear(-features)
+
+
+class Views(nn.Module):
+    """Writes through one name and reads through another: not what a graph without memory computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 4)
+
+    def forward(self, features):
+        state = self.linear(features)
+        state[:, 0].mul_(100)
+        return state.sum(1)
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "said"),
+    [
+        (Sorts(), torch.randn(3, 6), "aten.sort.default is not on the list"),
+        (Branches(), torch.randn(3, 6), "torch.export cannot export"),
+        (Views(), torch.randn(3, 6), "does not compute what the module computes"),
+        (nn.Linear(6, 2), torch.randn(3, 6), "one number a row"),
+        (nn.Linear(6, 1), torch.randn(1, 6), "two rows or more"),
+        (nn.Identity(), torch.randn(3), "it has 0 nodes"),
+        (nn.ReLU(), torch.randn(3), "no parameter to learn"),
+    ],
+    ids=["operator", "branch", "alias", "two-numbers", "one-row", "identity", "nothing-to-learn"],
+)
+def test_a_module_that_no_hospital_could_train_is_refused_at_home(module, example, said, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=said):
+        rapha.export_model(module, example, tmp_path / "model.pt2")
+    assert not (tmp_path / "model.pt2").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        rapha.export_model(Own(), torch.randn(3, 6), tmp_path / "no" / "model.pt2")
