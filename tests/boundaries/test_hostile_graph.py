@@ -62,8 +62,25 @@ def other_before(content: bytes) -> bytes:
 
 
 def flipped(content: bytes) -> bytes:
-    at = content.index(b"little")
-    return content[:at] + b"bigbig" + content[at + 6 :]
+    name = weight_member(0).encode()
+    at = content.index(name) + len(name)
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def behind_a_script(content: bytes) -> bytes:
+    """A file that is two things at once: its first bytes are a script, and every offset is right."""
+    members = {name: bytes(data) for name, data in read_members(content).items()}
+    file = io.BytesIO(b"#!/bin/sh\n")
+    with zipfile.ZipFile(file, "a") as made:
+        for name, data in members.items():
+            made.writestr(name, data)
+    return file.getvalue()
+
+
+def before_the_list(content: bytes) -> bytes:
+    """Bytes that no member has, between the members and their list."""
+    start = int.from_bytes(content[-6:-2], "little")
+    return content[:start] + b"rows" + content[start:-6] + (start + 4).to_bytes(4, "little") + content[-2:]
 
 
 ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
@@ -91,6 +108,8 @@ ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
     "other-byte-order": put("model/byteorder", b"big"),
     "twice": twice,
     "two-names": other_before,
+    "two-things-at-once": behind_a_script,
+    "bytes-of-no-member": before_the_list,
     "other-bytes": flipped,
 }
 

@@ -14,6 +14,8 @@ from rapha.records.study import Study
 from rapha.sdk.marked_yaml import Fault, Marked
 
 PLACE = ("model", "graph")
+STAND_IN = {"graph": digest(b""), "size_bytes": 1, "parameters": {"unread": [1]}}
+"""For a graph that cannot be read, so that the rest of the study is."""
 
 
 class NamedGraph:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rapha.errors import Conflict, NotYetPossible, StudyError
 from rapha.records.study import Study
 from rapha.sdk.graph_file import PLACE as GRAPH_PLACE
-from rapha.sdk.graph_file import NamedGraph, named_in
+from rapha.sdk.graph_file import STAND_IN, NamedGraph, named_in
 from rapha.sdk.marked_yaml import Fault, Marked, Unreadable, read_marked
 from rapha.sdk.study_faults import faults_of, undeclared
 
@@ -62,11 +62,10 @@ def _parsed(text: str, name: str, beside: Path) -> tuple[Study, bytes | None]:
     missing = dict(undeclared(tree))
     faults += [fault for _, fault in undeclared(tree)]
     graph, wrong = _graph(tree, beside)
-    study, found = _validated(tree, missing, graph)
+    study, found = _validated(tree, missing, graph.stated if graph else STAND_IN if wrong else None)
     if study is not None and graph is not None and (unfit := graph.fault(study, tree)):
         wrong.append(unfit)
     faults += wrong
-    found = [fault for fault in found if not (wrong and fault.place[:1] == ("model",))]
     later = [fault.place for fault in found if fault.not_yet]
     faults = [fault for fault in faults if not any(fault.place[: len(place)] == place for place in later)]
     places = {fault.place for fault in faults}
@@ -87,11 +86,12 @@ def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | None, list[Fault]]:
         return None, [Fault(node.line if node else tree.line, GRAPH_PLACE, str(error))]
 
 
-def _validated(tree: Marked, missing: dict[str, Any], graph: NamedGraph | None) -> tuple[Study | None, list[Fault]]:
-    """Undeclared concepts are declared for the while, so that they do not hide what else is wrong."""
+def _validated(tree: Marked, missing: dict[str, Any], model: dict[str, Any] | None) -> tuple[Study | None, list[Fault]]:
+    """Undeclared concepts are declared for the while, so that they do not hide what else is wrong; so is a graph that cannot be
+    read. `model`: as the study states what it names by a file."""
     document = dict(tree.value)
-    if graph is not None:
-        document["model"] = {**document["model"], **graph.stated}
+    if model is not None:
+        document["model"] = {**document["model"], **model}
     if missing:
         document["concepts"] = {**document["concepts"], **dict.fromkeys(missing, _STAND_IN)}
     try:

@@ -81,3 +81,20 @@ def test_other_bytes_than_were_named_and_too_many_are_not_kept(hub, token, graph
     assert upload(hub, token, graph, digest(b"other")) == 409
     assert upload(hub, token, b"\0" * ((1 << 20) + 1)) == 413
     assert not hub.hub.blobs.digests()
+
+
+def test_of_graphs_that_no_study_names_the_newest_few_stay(hub, token, sites, study, graph) -> None:
+    assert upload(hub, token, graph) == 204
+    assert submit(hub, token, study).status_code == 201
+    others = [bytes([n]) * 64 for n in range(6)]
+    assert [upload(hub, token, other) for other in others] == [204] * 6
+    assert set(hub.hub.blobs.digests()) == {digest(graph), *map(digest, others[-4:])}
+
+
+def test_it_goes_when_its_study_ends_without_a_model(hub, token, sites, study, graph) -> None:
+    assert upload(hub, token, graph) == 204
+    kept, dropped = (submit(hub, token, study).json()["study_id"] for _ in range(2))
+    hub.http.post(f"{API}/studies/{dropped}/cancel", headers=bearer(token))
+    assert hub.hub.blobs.size_bytes(digest(graph)) == len(graph)
+    hub.http.post(f"{API}/studies/{kept}/cancel", headers=bearer(token))
+    assert hub.hub.blobs.size_bytes(digest(graph)) is None

@@ -1,5 +1,6 @@
 """`rapha.export_model`: what becomes of a module on the researcher's own machine, and what is said of one that cannot be."""
 
+import runpy
 import zipfile
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from own_model import Own
 from torch import nn
 
 import rapha
+from rapha.canonical import digest
 from rapha.errors import ConfigurationError, StudyError
 from rapha.graph.reading import read_graph
+from rapha.sdk.study_file import read_study, read_study_and_graph
 
 
 def test_the_same_module_gives_the_same_bytes_and_stays_as_it_was(tmp_path: Path) -> None:
@@ -117,3 +120,34 @@ def test_a_module_that_no_hospital_could_train_is_refused_at_home(module, exampl
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written"):
         rapha.export_model(Own(), torch.randn(3, 6), tmp_path / "no" / "model.pt2")
+
+
+def test_the_examples_file_is_what_its_module_writes(checkout: Path, tmp_path: Path) -> None:
+    folder = checkout / "examples" / "mortality-own-model"
+    names = runpy.run_path(str(folder / "model.py"))
+    again = rapha.export_model(names["Mortality"](), torch.randn(2, 2 * names["FEATURES"]), tmp_path / "model.pt2")
+    graph, expected = read_graph(again.read_bytes()), read_graph((folder / "model.pt2").read_bytes())
+    assert (graph.nodes, graph.inputs, graph.named) == (expected.nodes, expected.inputs, expected.named)
+    study, content = read_study_and_graph(folder / "study.yaml")
+    assert content is not None and study.model.graph == digest(content)
+
+
+def test_a_study_file_says_what_is_wrong_with_the_graph_it_names(checkout: Path, tmp_path: Path) -> None:
+    text = (checkout / "examples" / "mortality-own-model" / "study.yaml").read_text()
+    study = tmp_path / "study.yaml"
+    study.write_text(text)
+    with pytest.raises(StudyError, match=r"study.yaml:\d+: model.graph: .*model.pt2 cannot be read"):
+        read_study(study)
+    rapha.export_model(Own(9), torch.randn(3, 18), tmp_path / "model.pt2")
+    assert read_study(study).model.running
+    study.write_text(text.replace("  - {demographic: sex}\n", ""))
+    with pytest.raises(
+        StudyError, match=r"model.graph: the model's graph takes F32 \[rows, 18\]; this study gives F32 \[rows, 16\]"
+    ):
+        read_study(study)
+    (tmp_path / "model.pt2").write_bytes(b"PK")
+    with pytest.raises(StudyError, match="the file has 2 bytes"):
+        read_study(study)
+    study.write_text(text.replace("graph: model.pt2", "graph: 'sha256:0'"))
+    with pytest.raises(StudyError, match="is not the name of a file beside the study, or a digest"):
+        read_study(study)

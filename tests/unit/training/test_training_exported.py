@@ -18,11 +18,12 @@ from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
 from rapha.training.architectures import build
 from rapha.training.architectures.exported import _OWN, Interpreter, function_of
+from rapha.training.arrays import Arrays
 from rapha.training.inputs import make_inputs
 from rapha.training.pooled import score, train_alone
 from rapha.training.private import clipped_sum, train_privately
 from rapha.training.statistics import feature_statistics, start_of
-from rapha.training.weights import load_into, weights_of
+from rapha.training.weights import check_weights, load_into, weights_of
 
 
 class Lines(nn.Module):
@@ -213,3 +214,94 @@ def test_a_graph_for_another_study_is_not_built(tmp_path) -> None:
     other = study.model.model_copy(update={"parameters": {**study.model.parameters, "leave.bias": (2,)}})
     with pytest.raises(TrainingFailed, match="other tensors"):
         build(study.model_copy(update={"model": other}), graph)
+
+
+class Fuses(nn.Module):
+    """Numbers, a note, a picture and another note; a flag says who has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.letters = nn.Embedding(256, 4)
+        self.see = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.leave = nn.Linear(9 + 4 + 4 + 4, 1)
+
+    def forward(self, features, note, image, other):
+        words = [self.letters(each).mean(1) for each in (note, other)]
+        return self.leave(torch.cat([features, *words, self.see(image)], 1))
+
+
+@pytest.fixture
+def fused(tmp_path):
+    from rapha.sdk.export import export_model
+
+    module = Fuses()
+    given = (
+        torch.randn(3, 9),
+        *(torch.randint(0, 255, (3, 64)), torch.randn(3, 1, 8, 8), torch.randint(0, 255, (3, 32))),
+    )
+    graph = export_model(module, given, tmp_path / "model.pt2").read_bytes()
+    fusion = make_study("late-fusion")
+    return module, with_graph(fusion, tmp_path / "model.pt2"), graph, make_dataset(fusion, tmp_path, rows=80)
+
+
+def test_it_is_given_notes_images_and_who_has_none(fused) -> None:
+    module, study, graph, dataset = fused
+    start = start_of(feature_statistics(study, dataset.train))
+    network = build(study, graph)
+    load_into(network, start)
+    inputs = make_inputs(dataset.train, start)
+    note, image, other = (inputs.arrays[name] for name in inputs.arrays)
+    rows = np.arange(len(inputs))
+    flags = torch.from_numpy(np.stack([~each.present for each in (note, image, other)], axis=1)).float()
+    assert flags.sum(0).min() > 0 and flags.sum(0).max() < len(rows)
+    there = [torch.from_numpy(each.batch(rows) * present_of(each, rows)) for each in (note, image, other)]
+    given = (torch.cat([inputs.features, flags], 1), there[0].long(), there[1].unsqueeze(1), there[2].long())
+    with torch.no_grad():
+        assert np.allclose(score(network, inputs), module.eval()(*given).reshape(-1).numpy(), atol=1e-5)
+
+
+def test_what_lies_where_there_is_no_array_tells_nothing(fused) -> None:
+    _, study, graph, dataset = fused
+    start = start_of(feature_statistics(study, dataset.train))
+    network = build(study, graph)
+    load_into(network, start)
+    inputs = make_inputs(dataset.train, start)
+    before = score(network, inputs)
+    rows = np.arange(len(inputs))
+    hidden = {
+        name: Arrays(
+            (np.where(present_of(each, rows), each.batch(rows), 1).astype(each.chunks[0].dtype),), rows, each.present
+        )
+        for name, each in inputs.arrays.items()
+    }
+    changed = type(inputs)(inputs.features, inputs.steps, inputs.event, inputs.time, hidden)
+    assert np.array_equal(before, score(network, changed))
+
+
+def present_of(arrays, rows):
+    """Whether each of these rows has an array, to be held against the arrays themselves."""
+    return arrays.present[rows].reshape(-1, *[1] * len(arrays.shape))
+
+
+def test_it_learns_a_hazard_where_the_outcome_is_a_time(tmp_path) -> None:
+    cox = make_study("cox")
+    study, graph = own(tmp_path, cox, Own(norm=False))
+    _, measured = train_alone(study, [make_dataset(cox, tmp_path)], graph)
+    assert next(figure.value for figure in measured.figures if figure.name == "c_index") > 0.6
+
+
+def test_a_tensor_of_the_researchers_may_be_named_as_ours_are_and_be_negative(tmp_path) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Linear(6, 1)
+            self.scale = nn.Parameter(torch.tensor([-2.0]))
+
+        def forward(self, features):
+            return self.features(features) * self.scale
+
+    study, graph = own(tmp_path, make_study("logistic"), Scaled())
+    check_weights(weights_of(build(study, graph)), declared_weights(study))
+    taken = {**study.model.parameters, "features.scale": (1,)}
+    with pytest.raises(ValueError, match=r"`features\.scale` is there twice, or its name is one of ours"):
+        Study.model_validate({**study.as_json(), "model": {**study.model.as_json(), "parameters": taken}})

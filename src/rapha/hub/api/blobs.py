@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
 from rapha.errors import Conflict, NotPermitted
-from rapha.hub import graphs
+from rapha.hub import graphs, retention
 from rapha.hub.api.credentials import ResearcherWith, TheHub, node, node_or_researcher
 from rapha.hub.api.errors import PROBLEMS, TooLarge
 from rapha.hub.blobs import Draft, absent
@@ -45,15 +45,16 @@ async def upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: Bl
 
 
 @router.put("/{digest}/graph", status_code=204, openapi_extra={"requestBody": {"content": _RAW, "required": True}})
-async def upload_graph(hub: TheHub, _researcher: Writer, digest: BlobDigest, request: Request) -> None:
-    """Stream the graph of a model of one's own in, before the study that names it. It stays once a study does; what no study
-    names goes when the hub next starts."""
+async def upload_graph(hub: TheHub, researcher: Writer, digest: BlobDigest, request: Request) -> None:
+    """Stream the graph of a model of one's own in, before the study that names it. It stays once a study does; of what no
+    study names the newest few stay, until the hub next starts."""
     limit_bytes = min(hub.configuration.blob_limit_bytes, LARGEST_GRAPH_BYTES)
     draft = await run_in_threadpool(hub.blobs.draft)
     with draft:
         await _receive(request, draft, limit_bytes)
         await run_in_threadpool(draft.settle, digest)
         await run_in_threadpool(draft.keep)
+    await run_in_threadpool(retention.sweep, hub.store, hub.blobs, hub.waiting.add(researcher.name, digest))
 
 
 @router.post("/{digest}/upload")

@@ -44,7 +44,7 @@ def submit(
     """
     with hub.store.changing() as change:
         row = dispatches.submit(change, study, researcher.name, idempotency_key)
-        graphs.keep(change, hub.blobs, row.id, study)
+        graphs.keep(change, hub.blobs, row, study)
         submitted = Submitted(study_id=StudyId(row.id), study_digest=row.digest)
     hub.conductor.nudge(submitted.study_id)
     return submitted

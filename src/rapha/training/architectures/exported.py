@@ -97,8 +97,10 @@ class Interpreter(Network):
             if feature.name not in inputs.arrays:
                 raise TrainingFailed(f"the rows have no {feature.name}")
             found = inputs.arrays[feature.name]
-            flags.append(torch.from_numpy(~found.present[places]).float().unsqueeze(1))
+            missing = torch.from_numpy(~found.present[places])
+            flags.append(missing.float().unsqueeze(1))
             batch = torch.from_numpy(found.batch(places))
+            batch[missing] = 0  # what lies in the rows where there is none is nobody's
             arrays.append(batch.float().unsqueeze(1) if feature.kind == "image" else batch.long())
         return [torch.cat(flags, dim=1), *arrays]
 
