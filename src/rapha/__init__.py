@@ -4,6 +4,7 @@ The public face of the package, loaded on first use so that `import rapha` stays
 
 * `rapha.Study`: a study, described in Python or read from a file;
 * `rapha.connect(hub, token)`: a client of a hub;
+* `rapha.export_model(module, example, path)`: an `nn.Module` of one's own, as a graph that a study can name;
 * `rapha.load(folder)`: a trained model from a delivered folder, after its receipts are verified.
 """
 
@@ -11,14 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "connect", "load"]
+__all__ = ["Study", "__version__", "connect", "export_model", "load"]
 
 if TYPE_CHECKING:
     from rapha.records.study import Study
     from rapha.sdk.client import connect
+    from rapha.sdk.export import export_model
     from rapha.sdk.load import load
 
-_HOMES = {"Study": "rapha.records.study", "connect": "rapha.sdk.client", "load": "rapha.sdk.load"}
+_HOMES = {
+    "Study": "rapha.records.study",
+    "connect": "rapha.sdk.client",
+    "export_model": "rapha.sdk.export",
+    "load": "rapha.sdk.load",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Examples on a record of their own, as a newcomer runs them."""
+"""Examples on a record of their own, and one with a model of its own, as a newcomer runs them."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from rapha.cli.demo.records import MADE_UP
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("example", sorted(MADE_UP))
+@pytest.mark.parametrize("example", [*sorted(MADE_UP), "mortality-own-model"])
 def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> None:
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed: see `rapha doctor`")

@@ -88,11 +88,11 @@ def submit(
 
     Example: rapha study submit stroke-within-1-year.yaml --watch
     """
-    from rapha.sdk.study_file import read_study
+    from rapha.sdk.study_file import read_study_and_graph
 
-    study = read_study(file)
+    study, graph = read_study_and_graph(file)
     with _client(hub, token, ca) as client:
-        submitted = client.submit(study)
+        submitted = client.submit(study, graph)
         if follow:
             typer.echo(f"{submitted.study_id}  {submitted.study_digest}")
             _watch(client, submitted.study_id, study.study)

@@ -37,16 +37,16 @@ def rehearse(
 
     Example: rapha study rehearse stroke-within-1-year.yaml
     """
-    from rapha.sdk.study_file import read_study
+    from rapha.sdk.study_file import read_study_and_graph
 
-    study = read_study(file)
+    study, graph = read_study_and_graph(file)
     profiles = _profiles(study, hub, token, ca)
     _warn_unlisted(study, profiles)
     if keep is not None:
-        done = _with_progress(study, profiles, keep)
+        done = _with_progress(study, profiles, keep, graph)
     else:
         with tempfile.TemporaryDirectory(prefix="rapha-rehearsal-") as folder:
-            done = _with_progress(study, profiles, Path(folder))
+            done = _with_progress(study, profiles, Path(folder), graph)
     _tell(done)
     _warn_never_seen(done)
     _judge(study, done)
@@ -66,13 +66,19 @@ def _profiles(study: "Study", hub: str | None, token: str | None, ca: Path | Non
     return tuple(profile for profile in known if not study.sites.only or profile.site in study.sites.only)
 
 
-def _with_progress(study: "Study", profiles: "tuple[SiteProfile, ...]", folder: Path) -> "tuple[SiteRehearsal, ...]":
+def _with_progress(
+    study: "Study", profiles: "tuple[SiteProfile, ...]", folder: Path, graph: bytes | None
+) -> "tuple[SiteRehearsal, ...]":
     from rapha.sdk.rehearsal import rehearse as run
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         line = bar.add_task("rehearsing", total=len(profiles))
         return run(
-            study, profiles, folder, lambda site, done, _: bar.update(line, completed=done, description=site or "done")
+            study,
+            profiles,
+            folder,
+            lambda site, done, _: bar.update(line, completed=done, description=site or "done"),
+            graph,
         )
 
 

@@ -6,6 +6,5 @@ weights.py     a safetensors reader that believes nothing, and one way to write 
 association.py the sums of a GWAS: of too few copies none
 statistics.py  feature statistics: too few patients show as none, the rest is rounded
 metrics.py     figures, ROC, calibration: a closed set, with enough of each class
-strict_json.py JSON with no second reading
 disclosure.py  small numbers suppressed, the others rounded
 """

@@ -14,11 +14,11 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from rapha.egress.disclosure import round_figure, suppress, suppress_pair
-from rapha.egress.strict_json import NotStrict, strict_json
 from rapha.errors import EgressRefused
 from rapha.records.metrics import OF_NUMBERS, CalibrationBin, Evaluation, MetricName, RocPoint, Score, SiteMetrics
 from rapha.records.outputs import Figure, Figures, RawBin, RawEvaluation, RawEvaluations
 from rapha.records.record import Record
+from rapha.strict_json import NotStrict, strict_json
 
 CLASS_FOR_FIGURES = 10
 CLASS_FOR_BIN = 10

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rapha.egress.strict_json import NotStrict, strict_json
 from rapha.errors import EgressRefused
 from rapha.records.tensors import TensorSpec
+from rapha.strict_json import NotStrict, strict_json
 
 MAX_HEADER_BYTES = 1 << 20
 LARGEST_WEIGHT = 1e6

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from rapha.clock import Clock
 from rapha.hub.blobs import Blobs, put, read
+from rapha.hub.graphs import graph_of
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
@@ -17,7 +18,7 @@ from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, Tas
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
-from rapha.proof.claim import POOLED_METRICS_FILE, WEIGHTS_FILE
+from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
@@ -107,6 +108,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     }
     if "weights" in account.study.release:
         found[WEIGHTS_FILE] = account.weights
+        found |= {GRAPH_FILE: graph} if (graph := graph_of(account.study)) else {}
     if "metrics" in account.study.release:
         found[POOLED_METRICS_FILE] = metrics
         found |= {f"metrics/{site}.json": parcel.release.metrics for site, parcel in account.releases.items()}

@@ -6,9 +6,11 @@ from sqlalchemy import ColumnElement, String, bindparam, delete, exists, or_, se
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs
+from rapha.hub.graphs import graph_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
+from rapha.hub.studies import study_of
 from rapha.records.lifecycle import FINAL
 
 
@@ -31,7 +33,7 @@ def blobs_of_study(session: Session, study_id: str) -> set[str]:
     rounds = session.scalars(select(RoundRow).where(RoundRow.study_id == study_id))
     tasks = session.scalars(select(TaskRow.blob).where(TaskRow.study_id == study_id))
     used = {digest for row in rounds for digest in (row.weights_in, row.weights_out, *(row.kept or "").split())}
-    used |= set(tasks)
+    used |= {*tasks, graph_of(study_of(session.get_one(StudyRow, study_id).study))}
     return {digest for digest in used if digest}
 
 

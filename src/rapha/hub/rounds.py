@@ -9,7 +9,7 @@ from typing import assert_never
 from sqlalchemy import Select, select
 
 from rapha.errors import Conflict
-from rapha.hub import retention
+from rapha.hub import graphs, retention
 from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
 from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import Signer, account_of, make_delivery
@@ -168,7 +168,7 @@ class Rounds:
                 return  # cancelled or paused meanwhile
             row.delivery = delivery.as_bytes()
             for digest in {file.blob for file in delivery.files}:
-                change.session.add(DeliveredRow(digest=digest, study_id=study_id))
+                change.session.merge(DeliveredRow(digest=digest, study_id=study_id))
             _end(change, row, "completed", None, "hub")
             for site, parcel in account.releases.items():
                 retention.forget_upload(change, site, parcel.release.metrics)
@@ -248,6 +248,8 @@ def _end(change: Change, row: StudyRow, state: str, reason: str | None, actor: s
     facts = {"reason": reason} if reason else {}
     row.reason = reason
     change.move(row, state, actor, facts)
+    if state != "completed":
+        graphs.let_go(change, row)
     for dispatch in change.session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id)):
         withdraw_tasks(change, dispatch)
         change.topics.add(f"site:{dispatch.site}")

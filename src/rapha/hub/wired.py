@@ -14,6 +14,7 @@ from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.delivery import Signer
+from rapha.hub.graphs import Waiting
 from rapha.hub.identity import Doorkeeper
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.notify import Bell
@@ -41,6 +42,7 @@ class Hub:
     chunked: Chunked
     signer: Signer
     desk: ReceiptDesk
+    waiting: Waiting
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -83,7 +85,20 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     rounds = Rounds(store, blobs, signer, desk)
     doorkeeper = Doorkeeper(store, configuration.settings.name, clock, configuration.seen_tokens)
     conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)
-    return Hub(configuration, store, blobs, bell, doorkeeper, rounds, conductor, uploads, Chunked(blobs), signer, desk)
+    return Hub(
+        configuration,
+        store,
+        blobs,
+        bell,
+        doorkeeper,
+        rounds,
+        conductor,
+        uploads,
+        Chunked(blobs),
+        signer,
+        desk,
+        Waiting(),
+    )
 
 
 def open_log(configuration: HubConfiguration) -> LogKeeper:

@@ -21,7 +21,8 @@ from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.transfer import lay
 from rapha.policy.rules_file import read_rules
-from rapha.records.outputs import Command
+from rapha.records.learning import Exported
+from rapha.records.outputs import GRAPH, Command
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
 from rapha.records.study import Study
@@ -123,6 +124,7 @@ class Runs:
         if dispatch not in self._open:
             folder = RunFolder.under(self._home.run(dispatch))
             frozen = self._frozen(entry, folder)
+            self._fetch_graph(entry.study, folder)
             deadline = entry.study.training.deadline_minutes * 60.0
             self._open[dispatch] = Run(folder, frozen, self, deadline)
         return self._open[dispatch]
@@ -139,6 +141,11 @@ class Runs:
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
                 old.unlink()
+
+    def _fetch_graph(self, study: Study, folder: RunFolder) -> None:
+        """Put the graph of a model of the researcher's own beside the rows, as bytes: only the sandbox reads it."""
+        if isinstance(model := study.model, Exported):
+            persist(lambda: self._line.download(model.graph, folder.input / GRAPH, model.size_bytes))
 
     def start(self, folder: RunFolder) -> Sandbox:
         """A sandbox over a run folder."""

@@ -64,6 +64,12 @@ SENTENCES: dict[ReasonCode, str] = {
     "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
     "it does not leave twice. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
+    "graph-refused": "The model's graph is not as `rapha.export_model` writes it, so it was not run. Export it again; `rapha study "
+    "check` says what is wrong with it.",
+    "operator-not-allowed": "The model's graph uses an operator that is not on the trainer's list. `rapha study check` names it; say "
+    "the same in other layers.",
+    "graph-mismatch": "The model's graph has not the inputs or tensors that the study states. Export it again for this study, and "
+    "submit it anew.",
     "feasibility-not-offered": "The hospital's rules let nobody ask for counts without a study (`feasibility`). Read its profile, "
     "submit the study, or ask the steward.",
     "asked-too-often": "The hospital has answered as many questions as its rules allow for a day. Ask again tomorrow.",

@@ -28,7 +28,7 @@ SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
-    "variant-classifier", "late-fusion", "gwas",
+    "variant-classifier", "late-fusion", "gwas", "exported",
 ]  # fmt: skip
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 

@@ -28,6 +28,7 @@ AGGREGATION_BUILD = "https://rapha.dev/build/aggregation/v1"
 NODE_URI = "https://rapha.dev/node/"
 HUB_URI = "https://rapha.dev/hub/"
 WEIGHTS_FILE = "model.safetensors"
+GRAPH_FILE = "model.pt2"
 POOLED_METRICS_FILE = "metrics.json"
 
 T0_NOT_SHOWN = (

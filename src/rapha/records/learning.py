@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from rapha.records.association import Gwas
@@ -10,8 +17,14 @@ from rapha.records.averaging import AggregationSpec
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
-from rapha.records.record import Real, Record
+from rapha.records.record import Digest, Real, Record
 
+LARGEST_GRAPH_BYTES = 512 << 20
+STANDARDS = frozenset({"features.mean", "features.scale", "sequence.mean", "sequence.scale"})
+"""Tensors that travel beside a model's own."""
+
+TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$", max_length=200)]
+Sides = Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 27)], ...], Field(max_length=8)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 
@@ -103,6 +116,33 @@ class LateFusion(Record):
         return tuple(kind for kind in READERS if getattr(self, kind) is not None)
 
 
+class Exported(Record):
+    """A model of the researcher's own, as a `torch.export` graph; a logit a row for a binary outcome, a log hazard for a
+    time-to-event outcome.
+
+    `graph`: digest of its `.pt2` file, of `size_bytes`, which travels beside the study. `parameters`: what is learnt, `running`:
+    what a batch norm keeps of the rows; by the researcher's own names. The sandbox holds both against the file.
+    """
+
+    architecture: Literal["exported"] = "exported"
+    graph: Digest
+    size_bytes: Annotated[int, Field(ge=1, le=LARGEST_GRAPH_BYTES)]
+    parameters: Annotated[dict[TensorName, Sides], Field(min_length=1, max_length=5000)]
+    running: Annotated[dict[TensorName, Sides], Field(max_length=5000)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Exported":
+        if taken := sorted(
+            (set(self.parameters) & set(self.running)) | (STANDARDS & {*self.parameters, *self.running})
+        ):
+            raise PydanticCustomError(
+                "tensor",
+                "model: the tensor `{name}` is there twice, or its name is one of ours: rename it",
+                {"name": taken[0]},
+            )
+        return self
+
+
 Joining = TextClassifier | ImageClassifier | VariantClassifier | LateFusion
 """The architectures that join readers with the features that are numbers."""
 
@@ -116,7 +156,7 @@ def reader_of(model: Joining, kind: str) -> ReaderSpec:
 
 
 _LATER = (
-    "transformer", "segmenter", "lora", "polygenic", "wearable", "exported",
+    "transformer", "segmenter", "lora", "polygenic", "wearable",
 )  # fmt: skip
 
 
@@ -140,7 +180,8 @@ ArchitectureSpec = Annotated[
         | ImageClassifier
         | VariantClassifier
         | Gwas
-        | LateFusion,
+        | LateFusion
+        | Exported,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -157,16 +198,19 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "variant-classifier": ("binary",),
     "gwas": ("numeric", "binary"),
     "late-fusion": ("binary", "numeric"),
+    "exported": ("binary", "time-to-event"),
 }
 """The kinds of outcome that an architecture learns."""
 MOST_DENSE = 8
 
 
 class Reads(NamedTuple):
-    """Of these kinds of features an architecture reads one, or up to `at_most`, in all; of other arrays and sequences none."""
+    """Of these kinds of features an architecture reads one, or `at_least` to `at_most`, in all; of other arrays and sequences
+    none."""
 
     kinds: tuple[str, ...] = ()
     at_most: int = 1
+    at_least: int = 1
 
 
 READS: dict[str, Reads] = {
@@ -176,6 +220,7 @@ READS: dict[str, Reads] = {
     "variant-classifier": Reads(("genotypes",)),
     "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
+    "exported": Reads(tuple(READERS), MOST_DENSE, at_least=0),
 }
 """The architectures that read more than numbers."""
 

@@ -17,6 +17,8 @@ from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
 
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
+GRAPH = "model.pt2"
+"""In the input folder: the graph of an exported model."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
 
 

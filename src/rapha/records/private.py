@@ -13,7 +13,7 @@ from rapha.records.record import Real, Record, Word
 if TYPE_CHECKING:
     from rapha.records.study import Study
 
-LEARNERS = ("logistic", "mlp")
+LEARNERS = ("logistic", "mlp", "exported")
 SCALES_IN_A_RANGE = 4
 """A range is taken for two standard deviations to each side of its middle."""
 
@@ -46,8 +46,11 @@ def check_private(study: "Study") -> None:
         return
     training = study.training
     reasons = (
+        (study.model.architecture == "exported" and bool(study.model.running),
+         "model: a batch norm's running figures are of patients and get no noise: with differential privacy use a group norm or a "
+         "layer norm"),
         (study.model.architecture not in LEARNERS,
-         f"model: `{study.model.architecture}` cannot be trained with differential privacy yet; {' and '.join(LEARNERS)} can"),
+         f"model: `{study.model.architecture}` cannot be trained with differential privacy yet; {', '.join(LEARNERS)} can"),
         (study.outcome.kind == "numeric",
          "outcome: a numeric outcome cannot be had with differential privacy yet: its mean and scale are measured on patients"),
         (study.cohort.index.pick == "every",

@@ -136,8 +136,10 @@ class Study(Record):
                     "learnable", "features: `{architecture}` reads no `{kind}`; {readers} does",
                     {"architecture": self.model.architecture, "kind": kind, "readers": readers},
                 )  # fmt: skip
-        if reads.kinds and not 1 <= len(found) <= reads.at_most:
-            wanted = "exactly one" if reads.at_most == 1 else f"one to {reads.at_most}"
+        if reads.kinds and not reads.at_least <= len(found) <= reads.at_most:
+            wanted = (
+                "exactly one" if reads.at_most == 1 else f"{'one' if reads.at_least else 'none'} to {reads.at_most}"
+            )
             raise PydanticCustomError(
                 "learnable", "features: `{architecture}` reads {wanted} of {kinds}; the study has {found}",
                 {"architecture": self.model.architecture, "wanted": wanted, "found": len(found),

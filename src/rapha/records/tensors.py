@@ -22,6 +22,7 @@ from rapha.records.feature import SequenceFeature
 from rapha.records.learning import (
     Cox,
     DeepSurvival,
+    Exported,
     Gru,
     ImageClassifier,
     Joining,
@@ -159,6 +160,8 @@ def _layers(study: Study) -> Shapes:
             return _joined(study, model, model.hidden, model.head)
         case Gwas():
             return {}
+        case Exported():
+            return {**model.parameters, **model.running}
         case _ as unreachable:
             assert_never(unreachable)
 

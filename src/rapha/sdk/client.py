@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
+from rapha.canonical import digest
 from rapha.errors import ConfigurationError, Unreachable
 from rapha.records.lifecycle import FINAL, STUDY
 from rapha.records.site import SiteProfile
@@ -24,9 +25,11 @@ from rapha.records.study import Study
 from rapha.records.wire import Delivery, Event, StudyStatus, Submitted, TrustedKeys
 from rapha.sdk.answers import refusal, silence
 from rapha.sdk.delivery import Progress, deliver, ignore
-from rapha.sdk.study_file import read_study
+from rapha.sdk.graph_file import graph_of
+from rapha.sdk.study_file import read_study, read_study_and_graph
 
 API = "/api/v1"
+_OCTETS = {"Content-Type": "application/octet-stream"}
 WAIT_SECONDS = 25
 PATIENCE = 12
 """Questions without an answer, one after another, before `watch` gives up: some three minutes."""
@@ -85,11 +88,16 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, study: Study | Path | str) -> Submitted:
-        """Hand in a study, or the study of a file. Raises StudyError for a file that is wrong.
+    def submit(self, study: Study | Path | str, graph: bytes | None = None) -> Submitted:
+        """Hand in a study, or the study of a file. Raises StudyError for a file that is wrong. `graph`: of a study with a model
+        of one's own, what its `graph` names; read with the file, where a file is given.
 
         Asked again a little later where no answer came: under the same key, so that it is handed in once.
         """
+        if not isinstance(study, Study):
+            study, graph = read_study_and_graph(study)
+        if (content := graph_of(study, graph)) is not None:
+            self._ask("PUT", f"/blobs/{digest(content)}/graph", content=content, headers=_OCTETS)
         return self._hand_in("/studies", study)
 
     def ask(self, study: Study | Path | str) -> Submitted:

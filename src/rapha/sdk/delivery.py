@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 """Told of bytes that are here and bytes in all."""
 
 ATTEMPTS = 4
-_OURS = ("associations.tsv", "config.json", "readme.md", "report.html", "receipt.html")
+_OURS = ("associations.tsv", "config.json", "readme.md", "report.html", "receipt.html", "module.safetensors")
 
 
 def ignore(done: int, total: int) -> None:

@@ -11,6 +11,7 @@ from rapha.records.receipt import Verdict
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder, read_keys
+from rapha.sdk.graph_file import read_graph_of
 from rapha.sdk.report.findings import read_study_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "M
         from rapha.training.predict import load_model
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
-    return load_model(study, weights)
+    return load_model(study, weights, read_graph_of(Path(folder), study))
 
 
 def verified(

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from rapha.errors import Conflict, NotYetPossible, StudyError
 from rapha.records.study import Study
+from rapha.sdk.graph_file import PLACE as GRAPH_PLACE
+from rapha.sdk.graph_file import STAND_IN, NamedGraph, named_in
 from rapha.sdk.marked_yaml import Fault, Marked, Unreadable, read_marked
 from rapha.sdk.study_faults import faults_of, undeclared
 
@@ -16,7 +18,12 @@ _STAND_IN = {"system": "undeclared", "codes": ["undeclared"]}
 
 
 def read_study(path: Path | str) -> Study:
-    """The study of a YAML file.
+    """The study of a YAML file. Raises as `read_study_and_graph`."""
+    return read_study_and_graph(path)[0]
+
+
+def read_study_and_graph(path: Path | str) -> tuple[Study, bytes | None]:
+    """The study of a YAML file, and the graph that it names, if it does: a file beside it.
 
     Raises:
         NotYetPossible: it asks for something this version cannot do; the message names it.
@@ -37,11 +44,15 @@ def read_study(path: Path | str) -> Study:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise StudyError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    return parse_study(text, str(path))
+    return _parsed(text, str(path), path.parent)
 
 
 def parse_study(text: str, name: str = "study.yaml") -> Study:
     """The study of a YAML text; `name` stands for the file in messages. Raises as `read_study`."""
+    return _parsed(text, name, Path())[0]
+
+
+def _parsed(text: str, name: str, beside: Path) -> tuple[Study, bytes | None]:
     try:
         tree, faults = read_marked(text)
     except Unreadable as unreadable:
@@ -50,19 +61,37 @@ def parse_study(text: str, name: str = "study.yaml") -> Study:
         raise _refusal([Fault(tree.line, (), "expected keys such as `study:` and `cohort:` at the top")], name)
     missing = dict(undeclared(tree))
     faults += [fault for _, fault in undeclared(tree)]
-    study, found = _validated(tree, missing)
+    graph, wrong = _graph(tree, beside)
+    study, found = _validated(tree, missing, graph.stated if graph else STAND_IN if wrong else None)
+    if study is not None and graph is not None and (unfit := graph.fault(study, tree)):
+        wrong.append(unfit)
+    faults += wrong
     later = [fault.place for fault in found if fault.not_yet]
     faults = [fault for fault in faults if not any(fault.place[: len(place)] == place for place in later)]
     places = {fault.place for fault in faults}
     faults += [fault for fault in found if fault.place not in places]
     if faults or study is None:
         raise _refusal(faults, name)
-    return study
+    return study, graph.content if graph else None
 
 
-def _validated(tree: Marked, missing: dict[str, Any]) -> tuple[Study | None, list[Fault]]:
-    """Undeclared concepts are declared for the while, so that they do not hide what else is wrong."""
+def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | None, list[Fault]]:
+    """The graph that the study names by its file, or what is wrong with it."""
+    if (file := named_in(tree)) is None:
+        return None, []
+    try:
+        return NamedGraph(beside / file), []
+    except StudyError as error:
+        node = tree.at(*GRAPH_PLACE)
+        return None, [Fault(node.line if node else tree.line, GRAPH_PLACE, str(error))]
+
+
+def _validated(tree: Marked, missing: dict[str, Any], model: dict[str, Any] | None) -> tuple[Study | None, list[Fault]]:
+    """Undeclared concepts are declared for the while, so that they do not hide what else is wrong; so is a graph that cannot be
+    read. `model`: as the study states what it names by a file."""
     document = dict(tree.value)
+    if model is not None:
+        document["model"] = {**document["model"], **model}
     if missing:
         document["concepts"] = {**document["concepts"], **dict.fromkeys(missing, _STAND_IN)}
     try:

@@ -1,5 +1,6 @@
 """A study in the words of a clinician: plain sentences, grouped as one would tell them."""
 
+import math
 from typing import NamedTuple, assert_never
 
 from rapha.records.association import Gwas
@@ -9,6 +10,7 @@ from rapha.records.learning import (
     ArchitectureSpec,
     Cox,
     DeepSurvival,
+    Exported,
     Gru,
     ImageClassifier,
     LateFusion,
@@ -87,6 +89,12 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return (
                 "Each note, picture and row of genotypes is read by a network of its own, the numbers by another; a last one "
                 "joins what they see. A patient without one of them stays in, and the model is told that it is missing."
+            )
+        case Exported():
+            numbers = sum(math.prod(shape) for shape in model.parameters.values())
+            return (
+                f"A model of the researcher's own, of {numbers:,} learnt numbers. It comes as a graph of allowed operators and not as "
+                f"code; the hospital's own trainer trains it ({model.graph})."
             )
         case _ as unreachable:
             assert_never(unreachable)

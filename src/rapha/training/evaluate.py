@@ -9,7 +9,7 @@ from rapha.training.inputs import Weights
 from rapha.training.pooled import evaluate_on, train_alone
 
 
-def evaluate_site(study: Study, weights: Weights, dataset: Dataset) -> RawEvaluations:
+def evaluate_site(study: Study, weights: Weights, dataset: Dataset, graph: bytes | None = None) -> RawEvaluations:
     """Both models on the same test rows; the own model had the same architecture, seed and number of epochs.
 
     Raises:
@@ -24,12 +24,14 @@ def evaluate_site(study: Study, weights: Weights, dataset: Dataset) -> RawEvalua
             model="federated", positives=test.positives, negatives=len(test) - test.positives, figures=()
         )
         return RawEvaluations(evaluations=(counted,))
-    return RawEvaluations(evaluations=(evaluate_on(study, weights, dataset.test), *_own(study, dataset)))
+    return RawEvaluations(
+        evaluations=(evaluate_on(study, weights, dataset.test, graph=graph), *_own(study, dataset, graph))
+    )
 
 
-def _own(study: Study, dataset: Dataset) -> tuple[RawEvaluation, ...]:
+def _own(study: Study, dataset: Dataset, graph: bytes | None) -> tuple[RawEvaluation, ...]:
     try:
-        return (train_alone(study, [dataset])[1],)
+        return (train_alone(study, [dataset], graph)[1],)
     except TrainingFailed:
         # A site too small to learn alone has no model of its own to compare with; the federated one stands.
         return ()

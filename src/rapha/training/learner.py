@@ -15,6 +15,7 @@ from rapha.training.evaluate import evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import figures
+from rapha.training.numerics import generator
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
@@ -28,8 +29,9 @@ class Learner:
     differential privacy also on chance, which nobody can repeat.
     """
 
-    def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path) -> None:
-        self._study, self._dataset = study, dataset
+    def __init__(self, study: Study, dataset: Dataset, weights: Path, output: Path, graph: bytes | None = None) -> None:
+        """`graph`: the file of an exported model; read at the first command, so that what is wrong with it has a reason."""
+        self._study, self._dataset, self._graph = study, dataset, graph
         self._weights, self._output = weights, output
         self._network: Network | None = None
         self._standards: dict[str, bytes] = {}
@@ -37,11 +39,15 @@ class Learner:
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
+        if not isinstance(self._study.model, Gwas):
+            self._built()
         match command.do:
             case "prepare":
                 self._prepare()
+            case "train" if isinstance(self._study.model, Gwas):
+                self._sum(command)
             case "train":
-                self._train(command)
+                self._train(command, self._built())
             case "evaluate":
                 self._evaluate(command)
 
@@ -51,30 +57,42 @@ class Learner:
         write_tensors(self._output / WEIGHTS, feature_statistics(self._study, self._dataset.train))
         self._write_figures(())
 
-    def _train(self, command: Command) -> None:
+    def _built(self) -> Network:
+        if self._network is None:
+            self._network = build(self._study, self._graph)
+        return self._network
+
+    def _sum(self, command: Command) -> None:
+        write_tensors(self._output / WEIGHTS, site_sums(self._study, self._dataset.train, self._start(command)))
+        self._write_figures(())
+
+    def _train(self, command: Command, network: Network) -> None:
         first = command.round == 1
-        start = self._read(command, declared_start(self._study) if first else declared_weights(self._study))
-        if isinstance(self._study.model, Gwas):
-            write_tensors(self._output / WEIGHTS, site_sums(self._study, self._dataset.train, start))
-            self._write_figures(())
-            return
-        if first or self._network is None:
-            self._network = build(self._study)
-        load_into(self._network, start)
+        start = self._start(command)
+        if first:
+            network.reset(generator(self._study.training.seed, "weights"))
+        load_into(network, start)
         train, validation = self._standardised(start)
         if self._study.privacy.differential_privacy:
-            train_privately(self._study, self._network, train, command.round)
-            write_tensors(self._output / WEIGHTS, weights_of(self._network))
+            train_privately(self._study, network, train, command.round)
+            write_tensors(self._output / WEIGHTS, weights_of(network))
             self._write_figures(())  # a loss is not accounted for, and so does not leave
             return
-        loss = train_round(self._study, self._network, train, command.round)
-        write_tensors(self._output / WEIGHTS, weights_of(self._network))
-        held_out = figures(score(self._network, validation), self._dataset.validation)
+        loss = train_round(self._study, network, train, command.round)
+        write_tensors(self._output / WEIGHTS, weights_of(network))
+        held_out = figures(score(network, validation), self._dataset.validation)
         self._write_figures((Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss")))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
-        write_bytes(self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset).as_bytes())
+        write_bytes(
+            self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset, self._graph).as_bytes()
+        )
+
+    def _start(self, command: Command) -> Weights:
+        """What a round starts from."""
+        first = command.round == 1
+        return self._read(command, declared_start(self._study) if first else declared_weights(self._study))
 
     def _read(self, command: Command, declared: Declared) -> Weights:
         if command.weights is None:

@@ -28,7 +28,7 @@ _ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 256 << 20
 """How much is read at once to be scored: rows, and bytes of their arrays as float32."""
 
 
-def train_alone(study: Study, datasets: Sequence[Dataset]) -> tuple[Weights, RawEvaluation]:
+def train_alone(study: Study, datasets: Sequence[Dataset], graph: bytes | None = None) -> tuple[Weights, RawEvaluation]:
     """Train as a federation of one would: own statistics, all rounds, on the training rows of all datasets together.
 
     Returns the weights, and their evaluation on the test rows of all datasets together, named `local`.
@@ -38,13 +38,13 @@ def train_alone(study: Study, datasets: Sequence[Dataset]) -> tuple[Weights, Raw
     """
     together = pool(datasets)
     start = start_of(feature_statistics(study, together.train))
-    network = build(study)
+    network = build(study, graph)
     load_into(network, start)
     inputs = make_inputs(together.train, start)
     for number in range(1, study.training.rounds + 1):
         train_round(study, network, inputs, number)
     weights = weights_of(network)
-    return weights, evaluate_on(study, weights, together.test, "local")
+    return weights, evaluate_on(study, weights, together.test, "local", graph)
 
 
 def evaluate_on(
@@ -52,9 +52,10 @@ def evaluate_on(
     weights: Mapping[str, npt.NDArray[np.float32]],
     rows: Rows,
     model: Literal["federated", "local"] = "federated",
+    graph: bytes | None = None,
 ) -> RawEvaluation:
     """Measure weights of the study's model on these rows. Raises TrainingFailed."""
-    network = build(study)
+    network = build(study, graph)
     load_into(network, weights)
     return evaluation(score(network, make_inputs(rows, weights)), rows, model)
 

@@ -21,11 +21,13 @@ from rapha.training.weights import check_weights, load_into
 class Model:
     """A trained model of one study. `features` are the names that `predict` wants, in the order of the study."""
 
-    def __init__(self, study: Study, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    def __init__(
+        self, study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None
+    ) -> None:
         check_weights(weights, declared_weights(study))
         self.study, self.features = study, feature_names(study)
         self._weights = dict(weights)
-        self._network = build(study)
+        self._network = build(study, graph)
         load_into(self._network, self._weights)
 
     def __repr__(self) -> str:
@@ -72,9 +74,10 @@ class Model:
                 return risk_of(scores)
 
 
-def load_model(study: Study, weights: Mapping[str, npt.NDArray[np.float32]]) -> Model:
-    """The study's model with these weights. Raises TrainingFailed where they are not the declared tensors."""
-    return Model(study, weights)
+def load_model(study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None) -> Model:
+    """The study's model with these weights; `graph`: the file of an exported model. Raises TrainingFailed where they are not
+    the declared tensors, or the graph is not the study's."""
+    return Model(study, weights, graph)
 
 
 def _column(name: str, values: Any) -> Floats:

@@ -12,6 +12,7 @@ from safetensors.numpy import save
 
 from rapha import faults
 from rapha.errors import TrainingFailed
+from rapha.records.learning import STANDARDS
 from rapha.records.tensors import Declared, TensorSpec, mismatch
 from rapha.training.architectures.network import Network
 from rapha.training.inputs import Weights
@@ -91,5 +92,5 @@ def _check_values(weights: Mapping[str, npt.NDArray[Any]]) -> None:
     for name, values in weights.items():
         if not np.isfinite(values).all():
             raise TrainingFailed(f"tensor {name!r} holds what is not a number", "not-finite")
-        if name.endswith(".scale") and not (values > 0).all():
+        if name in STANDARDS and name.endswith(".scale") and not (values > 0).all():
             raise TrainingFailed(f"tensor {name!r} holds a scale that is not above 0", "weights-unreadable")

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from rapha import faults
 from rapha.errors import TrainingFailed
-from rapha.records.outputs import Command, Reply
+from rapha.records.outputs import GRAPH, Command, Reply
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
 from rapha.training.dataset import read_dataset
@@ -46,7 +46,9 @@ def main(arguments: Sequence[str]) -> int:
         numerics = pin()
         study = Study.from_bytes((folders.input / "study.json").read_bytes())
         dataset = read_dataset(study, folders.input / "rows.arrow")
-        learner = Learner(study, dataset, folders.weights, folders.output)
+        graph = folders.input / GRAPH
+        exported = graph.read_bytes() if study.model.architecture == "exported" else None
+        learner = Learner(study, dataset, folders.weights, folders.output, exported)
     except Exception as error:
         traceback.print_exc()
         _send(replies, Reply(ok=False, reason=_reason(error)))

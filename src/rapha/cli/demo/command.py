@@ -88,14 +88,14 @@ def _study(town, path: Path, console: Console) -> Path:  # type: ignore[no-untyp
     from rapha.cli.study_view import StudyView
     from rapha.errors import RaphaError
     from rapha.sdk.client import connect
-    from rapha.sdk.study_file import read_study
+    from rapha.sdk.study_file import read_study_and_graph
 
-    study = read_study(path)
+    study, graph = read_study_and_graph(path)
     console.rule(study.study)
     console.print(study.purpose.sentence)
     with connect(town.hub_url, town.token) as client:
         _wait_for_profiles(client, town)
-        submitted = client.submit(study)
+        submitted = client.submit(study, graph)
         with StudyView(console, study.study) as view:
             for event in client.watch(submitted.study_id):
                 view.feed(event)

@@ -9,6 +9,7 @@ from rapha.errors import RaphaError
 from rapha.records.metrics import Score
 from rapha.records.outputs import RawEvaluation
 from rapha.records.study import Study
+from rapha.sdk.graph_file import read_graph_of
 from rapha.sdk.report.comparison import Comparison
 
 HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2"}
@@ -41,9 +42,10 @@ def compare(hospitals: Path, study: Study, model: Path) -> Comparison:
     pin()
     datasets = {site: read_dataset(study, rows) for site, rows in frozen_rows(hospitals, study).items()}
     together = pool(tuple(datasets.values()))
-    federated = evaluate_on(study, load_file(model / "model.safetensors"), together.test)
-    weights, pooled = train_alone(study, tuple(datasets.values()))
-    by_site = {site: evaluate_on(study, weights, dataset.test, "local") for site, dataset in datasets.items()}
+    graph = read_graph_of(model, study)
+    federated = evaluate_on(study, load_file(model / "model.safetensors"), together.test, graph=graph)
+    weights, pooled = train_alone(study, tuple(datasets.values()), graph)
+    by_site = {site: evaluate_on(study, weights, dataset.test, "local", graph) for site, dataset in datasets.items()}
     name = HEADLINE[study.outcome.kind]
     return Comparison(
         name="pooled rows",

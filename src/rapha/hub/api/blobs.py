@@ -12,16 +12,19 @@ from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect
 
 from rapha.errors import Conflict, NotPermitted
-from rapha.hub.api.credentials import TheHub, node, node_or_researcher
+from rapha.hub import graphs, retention
+from rapha.hub.api.credentials import ResearcherWith, TheHub, node, node_or_researcher
 from rapha.hub.api.errors import PROBLEMS, TooLarge
 from rapha.hub.blobs import Draft, absent
 from rapha.hub.configuration import MIB
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
 from rapha.hub.tokens import Researcher
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.learning import LARGEST_GRAPH_BYTES
 from rapha.records.record import SiteId
 
 router = APIRouter(prefix="/blobs", tags=["blobs"], responses=PROBLEMS)
+Writer = Annotated[Researcher, Depends(ResearcherWith("study:write"))]
 BlobDigest = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 _RAW = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -39,6 +42,19 @@ async def upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: Bl
     with draft:
         await _receive(request, draft, hub.configuration.blob_limit_bytes)
         await run_in_threadpool(_keep, hub, site, draft, digest)
+
+
+@router.put("/{digest}/graph", status_code=204, openapi_extra={"requestBody": {"content": _RAW, "required": True}})
+async def upload_graph(hub: TheHub, researcher: Writer, digest: BlobDigest, request: Request) -> None:
+    """Stream the graph of a model of one's own in, before the study that names it. It stays once a study does; of what no
+    study names the newest few stay, until the hub next starts."""
+    limit_bytes = min(hub.configuration.blob_limit_bytes, LARGEST_GRAPH_BYTES)
+    draft = await run_in_threadpool(hub.blobs.draft)
+    with draft:
+        await _receive(request, draft, limit_bytes)
+        await run_in_threadpool(draft.settle, digest)
+        await run_in_threadpool(draft.keep)
+    await run_in_threadpool(retention.sweep, hub.store, hub.blobs, hub.waiting.add(researcher.name, digest))
 
 
 @router.post("/{digest}/upload")
@@ -86,8 +102,8 @@ def download(
     digest: BlobDigest,
     range_: Annotated[str | None, Header(alias="range", max_length=100)] = None,
 ) -> Response:
-    """Stream a blob out, or the bytes of one range of it: to a node the weights of its own tasks, to a researcher the
-    files of their own deliveries."""
+    """Stream a blob out, or the bytes of one range of it: to a node the weights of its own tasks
+    and the graph of a study that was sent to it, to a researcher the files of their own deliveries."""
     with hub.store.reading() as session:
         check_may_fetch(session, asker, digest)
     size_bytes = hub.blobs.size_bytes(digest)
@@ -116,7 +132,8 @@ def check_may_fetch(session: Session, asker: SiteId | Researcher, digest: str) -
     else:
         own = exists().where(RoundRow.weights_in == digest, RoundRow.study_id == TaskRow.study_id)
         own = own.where(RoundRow.number == TaskRow.number, TaskRow.site == asker)
-    if not session.scalar(select(own)):
+    sent = not isinstance(asker, Researcher) and graphs.was_sent_to(session, asker, digest)
+    if not sent and not session.scalar(select(own)):
         raise NotPermitted(f"the blob {digest} is not yours to fetch, or is not here")
 
 

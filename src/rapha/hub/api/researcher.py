@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.errors import Conflict, NotPermitted
-from rapha.hub import dispatches
+from rapha.hub import dispatches, graphs
 from rapha.hub.api.credentials import ResearcherWith, TheHub
 from rapha.hub.api.errors import PROBLEMS
 from rapha.hub.standing import status_of
@@ -44,6 +44,7 @@ def submit(
     """
     with hub.store.changing() as change:
         row = dispatches.submit(change, study, researcher.name, idempotency_key)
+        graphs.keep(change, hub.blobs, row, study)
         submitted = Submitted(study_id=StudyId(row.id), study_digest=row.digest)
     hub.conductor.nudge(submitted.study_id)
     return submitted

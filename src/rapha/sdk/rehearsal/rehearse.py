@@ -49,18 +49,23 @@ class SiteRehearsal(Record):
 
 
 def rehearse(
-    study: Study, profiles: Sequence[SiteProfile], folder: Path, progress: Progress = lambda site, done, steps: None
+    study: Study,
+    profiles: Sequence[SiteProfile],
+    folder: Path,
+    progress: Progress = lambda site, done, steps: None,
+    graph: bytes | None = None,
 ) -> tuple[SiteRehearsal, ...]:
-    """Rehearse at every site; timelines, frozen rows and weights are left in `folder`, one folder a site."""
+    """Rehearse at every site; timelines, frozen rows and weights are left in `folder`, one folder a site. `graph`: of a model
+    of one's own, its file."""
     done = []
     for number, profile in enumerate(profiles):
         progress(profile.site, number, len(profiles))
-        done.append(_at(study, profile, folder / profile.site))
+        done.append(_at(study, profile, folder / profile.site, graph))
     progress("", len(profiles), len(profiles))
     return tuple(done)
 
 
-def _at(study: Study, profile: SiteProfile, folder: Path) -> SiteRehearsal:
+def _at(study: Study, profile: SiteProfile, folder: Path, graph: bytes | None) -> SiteRehearsal:
     people = write_timeline(folder / "timeline", profile, study)
     cohort = None
     never_seen: tuple[str, ...] = ()
@@ -69,7 +74,7 @@ def _at(study: Study, profile: SiteProfile, folder: Path) -> SiteRehearsal:
         frozen.mkdir(parents=True, exist_ok=True)
         cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen)
         never_seen = _never_seen(study, frozen / "rows.arrow")
-        metrics = _train(study, cohort, profile.site, folder)
+        metrics = _train(study, cohort, profile.site, folder, graph)
     except (CohortRefused, TrainingFailed, EgressRefused) as refusal:
         said = {"reason": refusal.reason, "words": str(refusal)}
         return SiteRehearsal(site=profile.site, people=people, cohort=cohort, never_seen=never_seen, **said)
@@ -93,7 +98,7 @@ def _never_seen(study: Study, rows: Path) -> tuple[str, ...]:
     )
 
 
-def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteMetrics:
+def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: bytes | None) -> SiteMetrics:
     """A federation of one, a few rounds long."""
     from rapha.training.dataset import read_dataset
     from rapha.training.learner import Learner
@@ -107,7 +112,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path) -> SiteM
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
-    learner = Learner(study, dataset, weights, output)
+    learner = Learner(study, dataset, weights, output, graph)
     learner.do(Command(do="prepare", round=0))
     gate.pass_statistics(output, declared_statistics(study), few)
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))

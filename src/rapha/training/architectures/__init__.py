@@ -16,6 +16,7 @@ of `rapha.records.tensors.declared_weights`.
     image-classifier features, image       logit
     variant-classifier features, genotypes logit
     late-fusion     features, any arrays   logit, number
+    exported        features, any arrays   logit, or log hazard
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
 from rapha.records.tensors import learns_in_deviations
+from rapha.training.architectures.exported import build_exported
 from rapha.training.architectures.joined import build_joined
 from rapha.training.architectures.linear import build_cox, build_regression
 from rapha.training.architectures.network import Network, Standards
@@ -44,13 +46,16 @@ TABLE: dict[str, Callable[[Study], Network]] = {
 }
 
 
-def build(study: Study) -> Network:
-    """The study's model, with the first weights that its seed gives: the same at every site.
+def build(study: Study, graph: bytes | None = None) -> Network:
+    """The study's model, with the first weights that its seed gives: the same at every site. `graph`: the file of an exported
+    model, which has its first weights with it.
 
     Raises:
-        TrainingFailed: the table has no such architecture.
+        TrainingFailed: the table has no such architecture, or the graph is not one that is read.
     """
     name = study.model.architecture
+    if name == "exported":
+        return build_exported(study, graph)
     if name not in TABLE:
         raise TrainingFailed(
             f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"
