@@ -89,7 +89,7 @@ def variants() -> list[Site]:
     dice = random.Random("biobank")  # noqa: S311
     places = [("1", 1_000_000 + 1_500_000 * at) for at in range(120)]
     places += [("19", 500_000 + 1_200_000 * at) for at in range(40)]
-    sites = []
+    sites: list[Site] = []
     for chromosome, position in places:
         alleles = dice.choice((("A", "G"), ("C", "T"), ("G", "A"), ("T", "G")))
         one = dice.uniform(0.08, 0.6)
