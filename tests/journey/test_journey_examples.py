@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from rapha.cli.demo.records import MADE_UP
+from rapha.egress.gate import SUMS_RULE
+from rapha.sdk.report.findings import read_findings
 
 pytestmark = pytest.mark.slow
 
@@ -20,4 +22,12 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-m", "rapha.cli.main", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stdout.count("verified, T0") == 3
-    assert (tmp_path / "home" / "models" / example / "model.safetensors").is_file()
+    model = tmp_path / "home" / "models" / example
+    assert (model / "model.safetensors").is_file()
+    if example.startswith("gwas"):
+        patients = [int(line.split("\t")[-1]) for line in (model / "associations.tsv").read_text().splitlines()[1:]]
+        assert (
+            len(patients) == 160 and sum(n < 0.7 * max(patients) for n in patients) == 1
+        )  # a hospital had too few copies
+        releases = read_findings(model).releases
+        assert all(release.egress.rules[-1] == SUMS_RULE for release in releases.values()) and len(releases) == 2

@@ -153,7 +153,7 @@ def test_of_too_few_copies_nothing_leaves(counts: dict[str, float], shown: bool)
         {"patients": 401},
         {"patients": 399.5},
         {"copies": 801, "patients": 400},
-        {"of_cases": 181},
+        {"of_cases": 181, "copies": 400},
         {"cases": 401},
         {"of_cases": 101},
         {"cases": -1, "of_cases": 0},

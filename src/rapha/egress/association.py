@@ -59,7 +59,7 @@ def _check_possible(counts: Counts, train_rows: int, binary: bool) -> None:
     patients, copies, cases, of_cases = counts.T
     others, of_others = patients - cases, copies - of_cases
     possible = (np.floor(counts) == counts).all() and (counts >= 0).all() and (patients <= train_rows).all()
-    possible = possible and (others >= 0).all() and (of_others >= 0).all()
+    possible = possible and (of_others >= 0).all()
     possible = possible and (of_cases <= 2 * cases).all() and (of_others <= 2 * others).all()
     if not possible or (not binary and cases.any()):
         raise EgressRefused("sums: counts that cannot be, or that the node did not count", "output-malformed")

@@ -96,6 +96,7 @@ def test_a_variant_becomes_events_at_the_time_the_sample_was_taken_and_known_whe
 @pytest.mark.parametrize(
     ("lines", "dosage"),
     [
+        pytest.param([line("0/1 0/0 1/1").replace("GT:GQ", "GT")], {}, id="without a quality where one is asked is unknown"),
         pytest.param([line("./.:99 0/.:99 0/1:99")], {"p3": 1}, id="no call and half a call are unknown"),
         pytest.param([line("0/1:19 0/0:19 0/1:20")], {"p3": 1}, id="below the quality is unknown"),
         pytest.param([line("0/1:99 0/0:99 1/1:99", filter="LowQual")], {}, id="a failed filter is unknown"),

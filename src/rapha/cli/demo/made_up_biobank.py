@@ -66,6 +66,9 @@ _CHROMOSOMES = {"1": 248_956_422, "19": 58_617_616}
 CAUSAL = {12: 0.35, 57: -0.30, 101: 0.25}
 """Places among the variants, and mmol/L of LDL a copy."""
 
+RARE, RARELY = 30, (0.001, 0.03)
+"""One of which a hospital with few of the second ancestry has too few copies to tell."""
+
 
 class Site(NamedTuple):
     """One variant; its frequency in either ancestry."""
@@ -86,12 +89,12 @@ def variants() -> list[Site]:
     dice = random.Random("biobank")  # noqa: S311
     places = [("1", 1_000_000 + 1_500_000 * at) for at in range(120)]
     places += [("19", 500_000 + 1_200_000 * at) for at in range(40)]
-    sites = []
+    sites: list[Site] = []
     for chromosome, position in places:
         alleles = dice.choice((("A", "G"), ("C", "T"), ("G", "A"), ("T", "G")))
         one = dice.uniform(0.08, 0.6)
         other = min(max(one + dice.gauss(0, 0.12), 0.02), 0.95)
-        sites.append(Site(chromosome, position, *alleles, (one, other)))
+        sites.append(Site(chromosome, position, *alleles, RARELY if len(sites) == RARE else (one, other)))
     return sites
 
 

@@ -23,6 +23,8 @@ from rapha.sources.vcf.mapping import Quality
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 
 Dosages = npt.NDArray[np.int8]
+Samples = npt.NDArray[np.int64] | slice
+Flags = npt.NDArray[np.bool_]
 UNKNOWN = -1
 SAID_TWICE = "says of a variant and sample what another record says differently"
 
@@ -115,31 +117,31 @@ class Calls:
             raise SourceError(
                 f"{path.name}: none of its samples is in the file of samples: see `samples` of the mapping"
             )
-        self._read(path.name, calls, np.array(columns, dtype=np.int64))
+        found = np.array(columns, dtype=np.int64)
+        self._read(path.name, calls, _chosen(found[:, 0], len(calls.samples)), _chosen(found[:, 1], len(self.samples)))
 
-    def _read(self, name: str, calls: Any, columns: npt.NDArray[np.int64]) -> None:
+    def _read(self, name: str, calls: Any, of: Samples, places: Samples) -> None:
+        """`of`: the places in the file of the samples that are ours; `places`: those among ours."""
         self.records[name], self.aside[name] = 0, Counter()
-        places: dict[str, str] = {}
+        plain: dict[str, str] = {}
         for record in _records(calls, name, self.records):
             contig = record.CHROM
-            place = places[contig] if contig in places else places.setdefault(contig, chromosome(contig))
+            place = plain[contig] if contig in plain else plain.setdefault(contig, chromosome(contig))
             if self._wanted.touches(place, record.POS, max(record.POS, record.end)) and (
-                reason := self._take(record, place, columns)
+                reason := self._take(record, place, of, places)
             ):
                 self.aside[name][reason] += 1
                 self.lines.append((name, self.records[name], reason))
 
-    def _take(self, record: Any, place: str, columns: npt.NDArray[np.int64]) -> str | None:
+    def _take(self, record: Any, place: str, of: Samples, places: Samples) -> str | None:
         """What a record says; or why it says nothing."""
         filters = record.FILTERS or ["PASS"]
         if not set(filters) <= set(self._quality.filters):
             return "failed a filter that the mapping does not take"
-        if record.genotypes is None or not len(record.genotypes):
+        if "GT" not in record.FORMAT:
             return "has no genotypes"
-        alleles = record.genotype.array()[columns[:, 0]][:, :-1]
-        present = alleles != -2  # -2 fills up a haploid call
-        known = ((alleles >= 0) | ~present).all(axis=1) & present.any(axis=1) & self._good(record, columns[:, 0])
-        only_reference = known & ((alleles == 0) | ~present).all(axis=1)
+        alleles = _alleles(record, of)
+        known = self._good(record, of, _known(alleles))
         reason = None
         said: set[Variant] = set()
         for at, alternative in enumerate(record.ALT, 1):
@@ -149,28 +151,66 @@ class Calls:
                 continue
             variant = trimmed(place, record.POS, record.REF, alternative)
             if self._wanted.takes(variant):
-                copies = np.where(known, (alleles == at).sum(axis=1), UNKNOWN)
-                reason = self._say(variant, copies, columns[:, 1]) or reason
+                copies = _copies(alleles, at)
+                copies[~known] = UNKNOWN
+                reason = self._say(variant, copies, places) or reason
                 said.add(variant)
         for variant in self._wanted.named(place, record.POS, max(record.POS, record.end)):
             if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF):
-                reason = self._say(variant, np.where(only_reference, 0, UNKNOWN), columns[:, 1]) or reason
+                only_reference = known & np.logical_and.reduce([each <= 0 for each in alleles])
+                reason = self._say(variant, np.where(only_reference, 0, UNKNOWN).astype(np.int8), places) or reason
         return reason
 
-    def _good(self, record: Any, of: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        good = np.ones(len(of), dtype=np.bool_)
-        if self._quality.least_quality and record.gt_quals is not None:
-            good &= record.gt_quals[of] >= self._quality.least_quality
-        if self._quality.least_depth and record.gt_depths is not None:
-            good &= record.gt_depths[of] >= self._quality.least_depth
-        return good
+    def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
+        """Which of the known calls are good enough."""
+        if self._quality.least_quality and (quality := record.gt_quals) is not None:
+            known &= quality[of] >= self._quality.least_quality
+        if self._quality.least_depth and (depth := record.gt_depths) is not None:
+            known &= depth[of] >= self._quality.least_depth
+        return known
 
-    def _say(self, variant: Variant, copies: npt.NDArray[Any], places: npt.NDArray[np.int64]) -> str | None:
-        held = self.dosage.setdefault(variant, np.full(len(self.samples), UNKNOWN, dtype=np.int8))
-        before, new = held[places], copies.astype(np.int8)
+    def _say(self, variant: Variant, new: Dosages, places: Samples) -> str | None:
+        if variant not in self.dosage:
+            self.dosage[variant] = np.full(len(self.samples), UNKNOWN, dtype=np.int8)
+            self.dosage[variant][places] = new
+            return None
+        held = self.dosage[variant]
+        before = held[places]
         differs = (before >= 0) & (new >= 0) & (before != new)
         held[places] = np.where(differs, UNKNOWN, np.where(new >= 0, new, before))
         return SAID_TWICE if differs.any() else None
+
+
+def _chosen(places: npt.NDArray[np.int64], among: int) -> Samples:
+    """The same places, as a slice where they are all in their order: nothing is copied then."""
+    return slice(None) if np.array_equal(places, np.arange(among)) else places
+
+
+def _alleles(record: Any, of: Samples) -> list[npt.NDArray[np.int16]]:
+    """One array for each copy of the chromosome: the number of the allele, -1 where it is not called, -2 where there is none."""
+    called = record.genotype.array()[of]
+    return [called[:, copy].copy() for copy in range(called.shape[1] - 1)]
+
+
+def _known(alleles: list[npt.NDArray[np.int16]]) -> Flags:
+    """Who has at least one copy, and of every copy an allele."""
+    lowest = alleles[0]
+    for other in alleles[1:]:
+        lowest = np.minimum(lowest, other)
+    known: Flags = lowest >= 0
+    if len(alleles) > 1 and lowest.min(initial=0) < -1:  # somebody has fewer copies than others
+        first, *others = alleles
+        known = first >= 0
+        for other in others:
+            known &= (other >= 0) | (other == -2)
+    return known
+
+
+def _copies(alleles: list[npt.NDArray[np.int16]], number: int) -> Dosages:
+    copies: Dosages = (alleles[0] == number).astype(np.int8)
+    for other in alleles[1:]:
+        copies += (other == number).view(np.int8)
+    return copies
 
 
 def _open(path: Path) -> Any:
