@@ -1,10 +1,11 @@
 """WHAT MAY LEAVE. The workload's output is untrusted bytes; this is the list of what may pass. Pure but for collect.
 
-gate.py        the four doors that the node calls, and the names of the rules they keep
+gate.py        the doors that the node calls, and the names of the rules they keep
 collect.py     opens outputs by fixed names only, into memory
 weights.py     a safetensors reader that believes nothing, and one way to write it
 statistics.py  feature statistics: too few patients show as none, the rest is rounded
 metrics.py     figures, ROC, calibration: a closed set, with enough of each class
+memorisation.py what the audit found, held against the site's limits
 strict_json.py JSON with no second reading
 disclosure.py  small numbers suppressed, the others rounded
 """

@@ -64,6 +64,8 @@ SENTENCES: dict[ReasonCode, str] = {
     "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
     "it does not leave twice. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
+    "patients-remembered": "The audit found that the model knows patients it learned from better than others, so it did not "
+    "leave. Train for fewer epochs, a smaller model, with more `weight_decay`, or with differential privacy.",
     "feasibility-not-offered": "The hospital's rules let nobody ask for counts without a study (`feasibility`). Read its profile, "
     "submit the study, or ask the steward.",
     "asked-too-often": "The hospital has answered as many questions as its rules allow for a day. Ask again tomorrow.",

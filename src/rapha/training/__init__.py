@@ -9,6 +9,8 @@ statistics.py     prepare: mean and variance of each feature
 architectures/    the table of what can be trained
 optimizers.py     AdamW and SGD
 loop.py           one round
+private.py        one round with differential privacy: accounting.py says with how much noise
+membership.py     the audit: who was learned from?
 metrics.py        the figures: discrimination.py, calibration.py, concordance.py
 pooled.py         train and measure without a federation
 evaluate.py       the federated model and the site's own, on held-out patients
