@@ -4,19 +4,22 @@ A model that remembers nobody knows a patient it learned from no better than one
 split is by a keyed hash, so who is on which side is chance. By chance alone the share of pairs in which the former is the
 better known (`recognised`) scatters about one half with the deviation of a rank sum (Mann and Whitney 1947), so
 
-1. a release is refused only where that share is further above the site's limit than chance brings it once in a thousand times;
-2. where even a model that knows most of its patients by heart could not be told from chance, nothing is said: `not-run`;
-3. of a private round, planted patients are guessed (Steinke, Nasr and Jagielski 2023, https://arxiv.org/abs/2305.08846):
+1. a release is refused where that share is further above the site's limit than chance brings it once in a thousand times;
+2. and where, of the rows that the model knows best, more were learned from than chance brings, at the odds of that limit, once in a
+   thousand times: a model may know a few by heart, and the others as it should;
+3. where even a model that knows most of its patients by heart could not be told from chance, nothing is said: `not-run`;
+4. of a private round, planted patients are guessed (Steinke, Nasr and Jagielski 2023, https://arxiv.org/abs/2305.08846):
    so many right guesses that the epsilon it owes brings them less than once in ten thousand times refuse it.
 """
 
 import math
 
 from rapha.errors import EgressRefused
-from rapha.records.audit import AuditLimits, AuditVerdict, Guesses, RawAudit
+from rapha.records.audit import BEST, AuditLimits, AuditVerdict, Guesses, RawAudit
 
+ALARM = 1e-3
 DEVIATIONS = 3.09
-"""One chance in a thousand, of a normal distribution's upper end."""
+"""That chance, of a normal distribution's upper end."""
 
 VISIBLE = 0.25
 """Where a model has to pass the limit by as much to be refused, one that knows most of its patients by heart might not be: nothing is
@@ -52,11 +55,12 @@ def judge(
     Raises:
         EgressRefused: `output-malformed`: rows that the node did not count, or guesses that are none.
     """
-    if (raw.members, raw.held_out) != (members, held_out) or not _possible(raw.guesses):
+    if (raw.members, raw.held_out) != (members, held_out) or not _possible(raw):
         raise EgressRefused("the workload's audit: rows that the node did not count", "output-malformed")
     above = refused_above(limits, members, held_out, rows_a_patient)
     seen = None if raw.guesses is None else epsilon_seen(raw.guesses)
-    found = raw.recognised is not None and raw.recognised > above
+    best = None if raw.recognised is None else best_known_chance(raw, limits, rows_a_patient)
+    found = raw.recognised is not None and (raw.recognised > above or (best is not None and best < ALARM))
     spent = epsilon is not None and raw.guesses is not None and chance_of(raw.guesses, epsilon, DELTA) < DOUBT
     looked = raw.recognised is not None and can_see(limits, members, held_out, rows_a_patient)
     return AuditVerdict(
@@ -65,6 +69,7 @@ def judge(
         held_out=held_out,
         recognised=raw.recognised,
         refused_above=above if math.isfinite(above) else None,
+        best_known_chance=best,
         epsilon=epsilon,
         epsilon_seen=seen,
     )
@@ -105,8 +110,22 @@ def epsilon_seen(guesses: Guesses) -> float:
     return low * _STEP
 
 
-def _possible(guesses: Guesses | None) -> bool:
-    return guesses is None or guesses.correct <= guesses.guesses <= guesses.planted
+def best_known_chance(raw: RawAudit, limits: AuditLimits, rows_a_patient: float = 1.0) -> float:
+    """How likely so many of the rows known best were learned from, of a model at the limit: each by itself, at the odds of its side
+    times those of the limit. Several rows of one patient count as one."""
+    rows = math.floor((raw.members + raw.held_out) // BEST / rows_a_patient)
+    odds = limits.recognised * raw.members
+    against = (1 - limits.recognised) * raw.held_out
+    if not (rows and odds and against):
+        return 1.0
+    learned = min(rows, math.floor(raw.best_known / rows_a_patient))
+    return min(1.0, math.fsum(_binomial(rows, odds / (odds + against))[learned:]))
+
+
+def _possible(raw: RawAudit) -> bool:
+    guesses, rows = raw.guesses, (raw.members + raw.held_out) // BEST
+    counted = guesses is None or guesses.correct <= guesses.guesses <= guesses.planted
+    return counted and raw.best_known <= min(rows, raw.members)
 
 
 def _binomial(n: int, right: float) -> list[float]:

@@ -13,6 +13,9 @@ from rapha.records.record import Real, Record
 AUDIT_PASSED = "memorisation-audit"
 """What the receipt has among its rules where every output of the run passed the audit."""
 
+BEST = 20
+"""Of so many rows, the one that the model knows best is looked at by itself."""
+
 Probability = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -36,16 +39,19 @@ class Guesses(Record):
 
 class RawAudit(Record):
     """`members`, `held_out`: how many rows were compared. `recognised`: the share of pairs in which the row that was learned
-    from is the better known; None where that could not be measured. `guesses`: under differential privacy."""
+    from is the better known; None where that could not be measured. `best_known`: how many of the one in `BEST` rows that are known
+    best were learned from. `guesses`: under differential privacy."""
 
     members: Annotated[int, Field(ge=0)]
     held_out: Annotated[int, Field(ge=0)]
     recognised: Probability | None
+    best_known: Annotated[int, Field(ge=0)] = 0
     guesses: Guesses | None = None
 
 
 class AuditVerdict(Record):
-    """For the steward; never leaves. `refused_above` is what `recognised` had to pass to be refused; `epsilon` what the round may
+    """For the steward; never leaves. `refused_above` is what `recognised` had to pass to be refused; `best_known_chance` how likely a
+    model at the limit is to have learned from so many of the rows that it knows best; `epsilon` what the round may
     have spent, and `epsilon_seen` what it was seen to spend at the least, where patients were planted."""
 
     verdict: Literal["passed", "refused", "not-run"]
@@ -53,5 +59,6 @@ class AuditVerdict(Record):
     held_out: int
     recognised: Probability | None = None
     refused_above: Real | None = None
+    best_known_chance: Probability | None = None
     epsilon: Real | None = None
     epsilon_seen: Real | None = None

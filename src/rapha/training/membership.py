@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from rapha.errors import TrainingFailed
-from rapha.records.audit import Guesses, RawAudit
+from rapha.records.audit import BEST, Guesses, RawAudit
 from rapha.records.study import Study
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
@@ -56,21 +56,22 @@ class Membership:
         """The audit of a model after round `number`. `recognised` is None where there is nothing to compare, or a half of the rows
         is too few to train a reference."""
         members, held_out = len(self._dataset.train), len(self._dataset.validation) + len(self._dataset.test)
-        share = None
+        share, best = None, 0
         if members > 1 and held_out:
             try:
-                share = self._recognised(network, number)
+                share, best = self._recognised(network, number)
             except TrainingFailed as failed:
                 if failed.reason not in ("too-few-events", "cohort-empty"):
                     raise
-        return RawAudit(members=members, held_out=held_out, recognised=share, guesses=guesses)
+        return RawAudit(members=members, held_out=held_out, recognised=share, best_known=best, guesses=guesses)
 
-    def _recognised(self, network: Network, number: int) -> float | None:
+    def _recognised(self, network: Network, number: int) -> tuple[float | None, int]:
         known = self._likelihood(network) - self._of_references(min(number, self._enough))
         members = np.zeros(len(known), dtype=np.int64)
         members[: len(self._dataset.train)] = 1
         found = auroc(known, members)
-        return None if found is None else found.value
+        best = np.lexsort((members, -known))[: len(known) // BEST]  # of rows known alike, those held out first
+        return None if found is None else found.value, int(members[best].sum())
 
     def _of_references(self, rounds: int) -> Floats:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""

@@ -40,6 +40,24 @@ def test_at_the_limit_of_what_is_seen() -> None:
     assert verdict(0.2).verdict == "passed"
 
 
+def best(known: int, members: int = 650, held_out: int = 350, rows: float = 1.0) -> float:
+    raw = RawAudit(members=members, held_out=held_out, recognised=0.5, best_known=known)
+    found = judge(raw, LIMITS, members, held_out, rows, None)
+    assert (found.verdict == "refused") == (found.best_known_chance < 0.001)
+    return found.best_known_chance
+
+
+def test_a_few_known_by_heart_are_enough() -> None:
+    """Of 50 rows known best, each learned from with the odds 0.55 * 650 to 0.45 * 350, written out."""
+    odds = 0.55 * 650 / (0.55 * 650 + 0.45 * 350)
+    assert math.isclose(
+        best(45), sum(math.comb(50, k) * odds**k * (1 - odds) ** (50 - k) for k in range(45, 51)), rel_tol=1e-9
+    )
+    assert [best(known) < 0.001 for known in (0, 35, 44, 45, 50)] == [False, False, False, True, True]
+    assert best(5, 65, 35) > 0.1
+    assert best(50, rows=5.0) > 0.001
+
+
 def test_several_rows_of_a_patient_are_one() -> None:
     assert verdict(0.65).verdict == "refused"
     assert verdict(0.65, rows=4.0).verdict == "passed"
@@ -70,6 +88,7 @@ def test_a_refusal_says_so_and_no_number() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
+        RawAudit(members=650, held_out=350, recognised=0.5, best_known=51),
         RawAudit(members=651, held_out=350, recognised=0.5),
         RawAudit(members=650, held_out=349, recognised=0.5),
         RawAudit(members=650, held_out=350, recognised=0.5, guesses=Guesses(planted=8, guesses=9, correct=1)),

@@ -11,6 +11,7 @@ from rapha.egress.memorisation import judge
 from rapha.records.audit import AuditLimits
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
+from rapha.training import membership
 from rapha.training.architectures import build
 from rapha.training.dataset import Dataset, read_dataset
 from rapha.training.inputs import make_inputs
@@ -58,9 +59,17 @@ def test_a_model_of_planted_patients_is_refused_and_its_clean_twin_passes(tmp_pa
     )
     found = {
         share: verdict(study, read_dataset(study, write_rows(tmp_path / f"{share}.arrow", marked(study, share))))
-        for share in (0.0, 0.5)
+        for share in (0.0, 0.1, 0.5)
     }
-    assert found == {0.0: "passed", 0.5: "refused"}
+    assert found == {0.0: "passed", 0.1: "refused", 0.5: "refused"}
+
+
+def test_rows_known_alike_count_as_held_out(tmp_path, monkeypatch) -> None:
+    study = make_study("logistic")
+    dataset = make_dataset(study, tmp_path)
+    monkeypatch.setattr(membership, "row_likelihood", lambda scores, event, time: np.zeros(len(scores)))
+    found = audited(study, dataset)
+    assert (found.recognised, found.best_known) == (0.5, 0)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
