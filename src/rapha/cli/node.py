@@ -212,6 +212,23 @@ def deny(home: Folder, dispatch: DispatchArgument) -> None:
 
 
 @app.command()
+def show(home: Folder, dispatch: DispatchArgument) -> None:
+    """Show one study as it went here: its state, its rounds, and what the audit of each found. For the steward alone.
+
+    Example: rapha node show /srv/rapha d-4f2a
+    """
+    from rapha.cli.node_show import show_dispatch
+    from rapha.errors import Conflict
+    from rapha.node.configuration import Home
+
+    register = _register(Home(home))
+    entry = register.entry(dispatch)
+    if entry is None:
+        raise Conflict(f"no dispatch {_plain(dispatch)} here; `rapha node log HOME` names those there were")
+    show_dispatch(entry, register.traces(entry.dispatch.id), register.audits(entry.dispatch.id))
+
+
+@app.command()
 def log(home: Folder, last: Annotated[int, typer.Option(help="how many events")] = 50) -> None:
     """Show the audit log: what was asked, decided, done and sent.
 

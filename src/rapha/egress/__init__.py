@@ -6,5 +6,6 @@ weights.py     a safetensors reader that believes nothing, and one way to write 
 association.py the sums of a GWAS: of too few copies none
 statistics.py  feature statistics: too few patients show as none, the rest is rounded
 metrics.py     figures, ROC, calibration: a closed set, with enough of each class
+memorisation.py what the audit found, held against the site's limits
 disclosure.py  small numbers suppressed, the others rounded
 """

@@ -4,17 +4,20 @@ Each opens fixed names in the workload's output folder, believes nothing it read
 No message holds anything the workload wrote.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rapha.egress.association import canonical_sums
 from rapha.egress.collect import collect
+from rapha.egress.memorisation import check_passed, judge
 from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
 from rapha.egress.statistics import canonical_statistics
 from rapha.egress.weights import canonical_weights, limit_bytes, write_canonical
+from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
+from rapha.records.audit import AUDIT_PASSED, AuditLimits, AuditVerdict
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
@@ -107,6 +110,40 @@ def pass_scores(
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, numeric)
+
+
+def audited(
+    folder: Path,
+    evaluated: bool,
+    limits: AuditLimits,
+    members: int,
+    held_out: int,
+    rows_a_patient: float,
+    epsilon: float | None,
+) -> AuditVerdict:
+    """What is to be said of the audit of an output: of the final weights where they were `evaluated`, else of a round's.
+    `members` and `held_out` are the node's own exact counts; `epsilon` is what a private round owes. Nothing of it leaves.
+
+    Raises:
+        EgressRefused: metric-not-allowed, output-malformed, output-too-large; `output-malformed` also where there is no audit.
+    """
+    name = EVALUATION if evaluated else FIGURES
+    data = collect(folder, name, FIGURES_LIMIT_BYTES)
+    raw = (read_output(data, RawEvaluations, name) if evaluated else read_output(data, Figures, name)).audit
+    if raw is None:
+        raise EgressRefused(f"output {name}: no audit, where one was asked for", "output-malformed")
+    return judge(raw, limits, members, held_out, rows_a_patient, epsilon)
+
+
+def pass_audit(verdict: AuditVerdict, limits: AuditLimits) -> None:
+    """Raises EgressRefused: patients-remembered, cohort-too-small."""
+    check_passed(verdict, limits)
+
+
+def rules_passed(study: Study, verdicts: Iterable[AuditVerdict]) -> tuple[str, ...]:
+    """What the receipt may say that every output of a run has passed: the audit where each of its verdicts says so."""
+    said = [one.verdict for one in verdicts]
+    return (*rules_of(study), AUDIT_PASSED) if said and set(said) == {"passed"} else rules_of(study)
 
 
 def pass_evaluation(

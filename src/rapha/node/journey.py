@@ -5,6 +5,7 @@
 4  approve       consider()   the rules decide, or a steward signs; asked again before every task
 5  freeze        work()       the cohort's rows are written once; a commitment leaves
 6  train         work()       in the sandbox, round after round; the gate lets declared tensors out
+   audit         work()       does the model remember patients? one that does goes no further
 7  release       finish()     figures of the closed set leave, rounded and suppressed
 8  receipt       finish()     all of it is bound by a signature
 """
@@ -13,9 +14,10 @@ import secrets
 
 from rapha.canonical import digest
 from rapha.clock import Clock
-from rapha.cohort.engine import count
+from rapha.cohort.engine import FrozenCohort, count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
+from rapha.egress.memorisation import can_see
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
 from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
@@ -25,7 +27,7 @@ from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Outbox
 from rapha.node.profile import measure_profile
-from rapha.node.provenance import code_digest, packages, privacy_report
+from rapha.node.provenance import code_digest, epsilon_of_a_round, packages, privacy_report
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
@@ -33,6 +35,8 @@ from rapha.policy.decide import Allowed, Refused
 from rapha.proof.envelope import seal
 from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
+from rapha.records.association import Gwas
+from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
@@ -148,7 +152,11 @@ class Journey:
         if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
             return
         self._runs.fetch_weights(run, work, entry.study)
-        run.do(task)
+        model = task.do != "prepare" and not isinstance(entry.study.model, Gwas)  # sums have rules of their own
+        audited = model and self._can_audit(entry.study, run)
+        run.do(task, audit=audited)
+        if model:
+            self._audit(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
         else:
@@ -199,6 +207,27 @@ class Journey:
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
         self._send(task, content, weight or self._smallest_count(entry.study), ())
         return True
+
+    def _can_audit(self, study: Study, run: Run) -> bool:
+        """The planted patients of a private round are enough to see by, however few patients there are."""
+        limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
+        return limits is not None and (private or can_see(limits, *_compared(run.frozen.cohort)))
+
+    def _audit(self, study: Study, run: Run, task: Task, audited: bool) -> None:
+        """Before anything of a round or of the final weights leaves. What was found stays here, in the register.
+
+        Raises:
+            EgressRefused: the model remembers patients, or too few are there to see it and the rules want it seen.
+        """
+        limits, compared = self._approvals.rules().audit_limits, _compared(run.frozen.cohort)
+        members, held_out, _ = compared
+        verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
+        if limits is not None and audited:
+            owed = epsilon_of_a_round(study) if task.do == "train" else None
+            verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
+        self._register.keep_audit(task.dispatch, task.round, verdict)
+        if limits is not None:
+            gate.pass_audit(verdict, limits)
 
     def _hand_in(self, study: Study, run: Run, task: Task) -> None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
@@ -268,7 +297,7 @@ class Journey:
             packages=packages(),
             numerics=run.sandbox.numerics,
             sandbox=run.sandbox.report,
-            egress=EgressVerdict(rules=gate.rules_of(entry.study), files=len(self._register.traces(task.dispatch)) + 1),
+            egress=EgressVerdict(rules=self._rules_passed(entry), files=len(self._register.traces(task.dispatch)) + 1),
             privacy=privacy_report(entry.study, self._ledger.head),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
@@ -278,6 +307,9 @@ class Journey:
             self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
         self._outbox.release(task.dispatch, parcel, metrics)
         self._ledger.settle(entry.dispatch)
+
+    def _rules_passed(self, entry: Entry) -> tuple[str, ...]:
+        return gate.rules_passed(entry.study, self._register.audits(entry.dispatch.id).values())
 
     def _feasible(self, study: Study) -> Count:
         return suppress(
@@ -307,3 +339,8 @@ class Journey:
         self._register.move(dispatch.id, "denied", denial, reason=reason)
         self._outbox.answer(denial, patience_seconds)
         return denial
+
+
+def _compared(cohort: FrozenCohort) -> tuple[int, int, float]:
+    """What an audit compares: training rows, rows held out, and how many rows a patient has."""
+    return cohort.train_rows, cohort.rows - cohort.train_rows, cohort.rows / max(cohort.patients, 1)

@@ -1,15 +1,16 @@
 """What ran: the digest of this package's own code and the versions of what it stands on. For the receipt."""
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import rapha
 from rapha.canonical import digest_file, digest_of
+from rapha.egress.memorisation import DELTA as AUDIT_DELTA
 from rapha.records.record import Digest
 from rapha.records.release import PrivacyReport
 from rapha.records.study import Study
-from rapha.training.accounting import ACCOUNTANT, mechanism_of
+from rapha.training.accounting import ACCOUNTANT, epsilon_of, mechanism_of
 
 PACKAGES = ("rapha", "torch", "numpy", "duckdb", "pyarrow", "safetensors", "cryptography", "pydantic", "dp-accounting")
 
@@ -51,3 +52,17 @@ def privacy_report(study: Study, ledger: Digest) -> PrivacyReport:
         unit="patient",
         ledger=ledger,
     )
+
+
+def epsilon_of_a_round(study: Study) -> float | None:
+    """What one round of the study may spend, at the delta of the audit; None without differential privacy."""
+    terms = study.privacy.differential_privacy
+    if terms is None:
+        return None
+    steps = study.training.local_epochs * terms.steps_per_epoch
+    return _epsilon_of_a_round(mechanism_of(study).noise_multiplier, terms.sampling_rate, steps)
+
+
+@lru_cache(maxsize=64)
+def _epsilon_of_a_round(noise_multiplier: float, rate: float, steps: int) -> float:
+    return epsilon_of(noise_multiplier, rate, steps, AUDIT_DELTA)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from rapha import faults
 from rapha.clock import Clock, stamp
 from rapha.errors import ConfigurationError, Conflict, DiskFull
+from rapha.records.audit import AuditVerdict
 from rapha.records.lifecycle import check_move
 from rapha.records.record import DispatchId
 from rapha.records.release import RoundTrace
@@ -28,6 +29,9 @@ CREATE TABLE IF NOT EXISTS dispatch (
   answer TEXT, cohort TEXT);
 CREATE TABLE IF NOT EXISTS trace (
   dispatch TEXT NOT NULL REFERENCES dispatch(id), round INTEGER NOT NULL, weights_in TEXT, weights_out TEXT NOT NULL,
+  PRIMARY KEY (dispatch, round));
+CREATE TABLE IF NOT EXISTS audit (
+  dispatch TEXT NOT NULL REFERENCES dispatch(id), round INTEGER NOT NULL, verdict TEXT NOT NULL,
   PRIMARY KEY (dispatch, round));
 CREATE TABLE IF NOT EXISTS question (
   dispatch TEXT PRIMARY KEY REFERENCES dispatch(id), at TEXT NOT NULL, researcher TEXT NOT NULL, asked TEXT NOT NULL);
@@ -155,6 +159,21 @@ class Register:
         with self._transaction() as db:
             rows = db.execute(query, (dispatch,)).fetchall()
         return tuple(RoundTrace(round=r[0], weights_in=r[1], weights_out=r[2]) for r in rows)
+
+    def keep_audit(self, dispatch: DispatchId, number: int, verdict: AuditVerdict) -> None:
+        """Remember what the audit of a round found; a round done again replaces its line."""
+        with self._transaction() as db:
+            row = (dispatch, number, verdict.as_bytes().decode())
+            db.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", row)
+            self._event(db, f"audit.{verdict.verdict}", dispatch, {"after": str(number)})
+
+    def audits(self, dispatch: DispatchId | str) -> dict[int, AuditVerdict]:
+        """What the audits of a dispatch found, by round."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT round, verdict FROM audit WHERE dispatch = ? ORDER BY round", (dispatch,)
+            ).fetchall()
+        return {number: AuditVerdict.from_bytes(verdict.encode()) for number, verdict in rows}
 
     def note(self, event: str, dispatch: DispatchId | None = None, **facts: str) -> None:
         """An audit event that changes no state."""

@@ -74,15 +74,15 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(self, task: Task) -> None:
-        """Let the workload do a task; its outputs are then in `folder.output`.
+    def do(self, task: Task, *, audit: bool = False) -> None:
+        """Let the workload do a task, and audit what comes of it where it should; its outputs are then in `folder.output`.
 
         Raises:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code.
         """
         weights = f"{task.weights.removeprefix('sha256:')}.safetensors" if task.weights else None
-        command = Command(do=task.do, round=task.round, weights=weights)
+        command = Command(do=task.do, round=task.round, weights=weights, audit=audit)
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:

@@ -70,6 +70,8 @@ SENTENCES: dict[ReasonCode, str] = {
     "the same in other layers.",
     "graph-mismatch": "The model's graph has not the inputs or tensors that the study states. Export it again for this study, and "
     "submit it anew.",
+    "patients-remembered": "The audit found that the model knows patients it learned from better than others, so it did not "
+    "leave. Train for fewer epochs, a smaller model, with more `weight_decay`, or with differential privacy.",
     "feasibility-not-offered": "The hospital's rules let nobody ask for counts without a study (`feasibility`). Read its profile, "
     "submit the study, or ask the steward.",
     "asked-too-often": "The hospital has answered as many questions as its rules allow for a day. Ask again tomorrow.",

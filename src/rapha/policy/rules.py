@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from rapha.records.audit import AuditLimits
 from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
@@ -25,6 +26,7 @@ from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
+ACCEPTED_MEMORY = "i-accept-that-models-may-remember-patients"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
@@ -95,6 +97,14 @@ def _notes(value: Any) -> Any:
     )
 
 
+def _audit(value: Any) -> Any:
+    if value is None or isinstance(value, dict | AuditLimits) or value == ACCEPTED_MEMORY:
+        return value
+    raise PydanticCustomError(
+        "audit", f"write `audit: {{recognised: 0.55, too_few: release}}`; `{ACCEPTED_MEMORY}` is for trial data"
+    )
+
+
 def _approve(value: Any) -> Any:
     if value == {"by": "steward"}:
         return ()
@@ -140,8 +150,9 @@ class SiteRules(Record):
     `purposes` are GA4GH Data Use Ontology codes, compared letter by letter: a broad code does not imply a narrow one.
     `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
-    Without `feasibility` nobody is told a count before a yes to a study.
-    `notes`: names, dates and numbers in notes are hidden before a model sees them, unless it is said that they are not.
+    Without `feasibility` nobody is told a count before a yes to a study. Without `audit` every release is audited, under the limits
+    that `AuditLimits` has of itself. `notes`: names, dates and numbers in notes are hidden before a model sees them, unless
+    it is said that they are not.
     """
 
     modalities: tuple[Modality, ...]
@@ -153,6 +164,9 @@ class SiteRules(Record):
     privacy: PrivacyBudget | None = None
     feasibility: Feasibility | None = None
     notes: Annotated[Literal["hidden"] | AsWritten, BeforeValidator(_notes)] = "hidden"
+    audit: Annotated[
+        AuditLimits | Literal["i-accept-that-models-may-remember-patients"] | None, BeforeValidator(_audit)
+    ] = None
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -162,16 +176,26 @@ class SiteRules(Record):
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rules without a budget, without feasibility, or without a word on notes keep the digest that they had before there
-        could be one."""
+        """Rules that leave out what may be left out keep the digest that they had before it could be there."""
         written: dict[str, Any] = serialise(self)
-        unsaid = {"privacy": None, "feasibility": None, "notes": "hidden"}
+        unsaid = {"privacy": None, "feasibility": None, "audit": None, "notes": "hidden"}
         return {key: value for key, value in written.items() if key not in unsaid or value != unsaid[key]}
 
     @property
     def notes_as_written(self) -> bool:
         """Whether a model sees the names in notes."""
         return isinstance(self.notes, AsWritten)
+
+    @property
+    def audit_limits(self) -> AuditLimits | None:
+        """Those that every release is held against; None where the site's rules want no audit."""
+        match self.audit:
+            case None:
+                return AuditLimits()
+            case AuditLimits():
+                return self.audit
+            case _:
+                return None
 
     @property
     def isolation_required(self) -> bool:

@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rapha.errors import ConfigurationError
 from rapha.policy.rules import AutomaticRule, Feasibility, PrivacyBudget, SiteRules
+from rapha.records.audit import AuditLimits
 from rapha.records.record import Record
 
 MAX_BYTES = 256 * 1024
@@ -110,7 +111,7 @@ def _record_at(path: list[int | str]) -> type[Record]:
     """The record that has the last step of `path` as a key, or should have."""
     if len(path) == 1:
         return SiteRules
-    inner: dict[int | str, type[Record]] = {"privacy": PrivacyBudget, "feasibility": Feasibility}
+    inner: dict[int | str, type[Record]] = {"privacy": PrivacyBudget, "feasibility": Feasibility, "audit": AuditLimits}
     return inner.get(path[0], AutomaticRule)
 
 

@@ -46,6 +46,7 @@ PRIVACY_NOT_SHOWN = (
     "That counts, which are rounded and suppressed, tell nothing of any one patient: differential privacy is of the weights alone, "
     "and of each hospital's patients by themselves."
 )
+NO_AUDIT_NOT_SHOWN = "That the weights were tried for what they remember of patients: no audit of all that left is among the rules passed."
 NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
 
 Json = dict[str, Any]

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rapha.records.audit import RawAudit
 from rapha.records.metrics import MetricName
 from rapha.records.record import Real, Record
 from rapha.records.release import Numerics, ReasonCode
@@ -33,12 +34,14 @@ class Figure(Record):
 
 class Figures(Record):
     """`rows`: training rows, exact. The figures are of the validation patients (and `loss` of the training ones).
-    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown."""
+    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown. `audit`: of the weights
+    beside it, where the command asked for one."""
 
     rows: Annotated[int, Field(ge=0)]
     positives: Annotated[int, Field(ge=0)]
     negatives: Annotated[int, Field(ge=0)]
     figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
+    audit: RawAudit | None = None
 
 
 class RawBin(Record):
@@ -61,15 +64,20 @@ class RawEvaluation(Record):
 
 
 class RawEvaluations(Record):
+    """`audit`: of the weights that were evaluated, where the command asked for one."""
+
     evaluations: Annotated[tuple[RawEvaluation, ...], Field(max_length=4)]
+    audit: RawAudit | None = None
 
 
 class Command(Record):
-    """A line from the node to the workload's standard input. `weights` is a file name under /weights."""
+    """A line from the node to the workload's standard input. `weights` is a file name under /weights. `audit`: measure as well
+    what the weights remember of the patients here."""
 
     do: Work
     round: int
     weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
+    audit: bool = False
 
 
 class Reply(Record):

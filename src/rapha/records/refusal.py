@@ -20,7 +20,7 @@ PolicyReason = Literal[
 StewardReason = Literal["steward-denied"]
 GateReason = Literal[
     "weights-unreadable", "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor",
-    "output-malformed", "output-too-large", "metric-not-allowed", "round-already-left", "noise-missing",
+    "output-malformed", "output-too-large", "metric-not-allowed", "round-already-left", "noise-missing", "patients-remembered",
 ]  # fmt: skip
 
 STAGES: dict[str, Stage] = {

@@ -14,7 +14,8 @@ ReasonCode = Literal[
     "sandbox-unavailable", "sandbox-layer-missing", "sandbox-died", "training-failed", "weights-unreadable",
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
     "output-too-large", "metric-not-allowed", "budget-not-offered", "budget-exhausted", "round-already-left",
-    "noise-missing", "graph-refused", "operator-not-allowed", "graph-mismatch", "feasibility-not-offered", "asked-too-often", "answers-used-up", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
+    "noise-missing", "patients-remembered", "graph-refused", "operator-not-allowed", "graph-mismatch", "feasibility-not-offered",
+    "asked-too-often", "answers-used-up", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
 ]  # fmt: skip
 """Why something did not happen. Stable words; `rapha.policy.explain` has a sentence for each."""
 

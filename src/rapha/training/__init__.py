@@ -12,6 +12,8 @@ normal_equations.py from such sums to effects
 tails.py          and to p-values
 optimizers.py     AdamW and SGD
 loop.py           one round
+private.py        one round with differential privacy: accounting.py says with how much noise
+membership.py     the audit: who was learned from?
 metrics.py        the figures: discrimination.py, calibration.py, concordance.py
 pooled.py         train and measure without a federation
 evaluate.py       the federated model and the site's own, on held-out patients

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
+from rapha.records.audit import Guesses, RawAudit
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
@@ -14,6 +15,7 @@ from rapha.training.dataset import Dataset
 from rapha.training.evaluate import evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
+from rapha.training.membership import Membership
 from rapha.training.metrics import figures
 from rapha.training.numerics import generator
 from rapha.training.pooled import score
@@ -36,6 +38,7 @@ class Learner:
         self._network: Network | None = None
         self._standards: dict[str, bytes] = {}
         self._inputs: tuple[Inputs, Inputs] | None = None
+        self._membership: Membership | None = None
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
@@ -74,20 +77,37 @@ class Learner:
         load_into(network, start)
         train, validation = self._standardised(start)
         if self._study.privacy.differential_privacy:
-            train_privately(self._study, network, train, command.round)
+            guesses = train_privately(self._study, network, train, command.round)
             write_tensors(self._output / WEIGHTS, weights_of(network))
-            self._write_figures(())  # a loss is not accounted for, and so does not leave
+            # A loss is not accounted for, and so does not leave.
+            self._write_figures((), self._audit(command, network, start, guesses))
             return
         loss = train_round(self._study, network, train, command.round)
         write_tensors(self._output / WEIGHTS, weights_of(network))
         held_out = figures(score(network, validation), self._dataset.validation)
-        self._write_figures((Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss")))
+        found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))
+        self._write_figures(found, self._audit(command, network, start))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
-        write_bytes(
-            self._output / EVALUATION, evaluate_site(self._study, weights, self._dataset, self._graph).as_bytes()
-        )
+        evaluations = evaluate_site(self._study, weights, self._dataset, self._graph)
+        if command.audit:
+            network = build(self._study, self._graph)
+            load_into(network, weights)
+            evaluations = evaluations.model_copy(update={"audit": self._audit(command, network, weights)})
+        write_bytes(self._output / EVALUATION, evaluations.as_bytes())
+
+    def _audit(
+        self, command: Command, network: Network, weights: Weights, guesses: Guesses | None = None
+    ) -> RawAudit | None:
+        """What the network remembers, where the command asks."""
+        if not command.audit:
+            return None
+        self._standardised(weights)
+        if self._membership is None:
+            standards = {name: weights[name] for name in declared_start(self._study)}
+            self._membership = Membership(self._study, self._dataset, standards, self._graph)
+        return self._membership.measure(network, command.round, guesses)
 
     def _start(self, command: Command) -> Weights:
         """What a round starts from."""
@@ -104,15 +124,16 @@ class Learner:
         standards = {name: weights[name].tobytes() for name in declared_start(self._study)}
         if self._inputs is None or standards != self._standards:
             self._inputs = (make_inputs(self._dataset.train, weights), make_inputs(self._dataset.validation, weights))
-            self._standards = standards
+            self._standards, self._membership = standards, None
         return self._inputs
 
-    def _write_figures(self, found: tuple[Figure, ...]) -> None:
+    def _write_figures(self, found: tuple[Figure, ...], audit: RawAudit | None = None) -> None:
         validation = self._dataset.validation
         record = Figures(
             rows=len(self._dataset.train),
             positives=validation.positives,
             negatives=len(validation) - validation.positives,
             figures=found,
+            audit=audit,
         )
         write_bytes(self._output / FIGURES, record.as_bytes())

@@ -5,6 +5,9 @@
 3. Gaussian noise of `noise_multiplier * clip` is added to their sum.
 4. The sum is divided by a number of the study's own, never by how many rows there are; AdamW does the rest.
 5. The noise that was added is measured, and a round with less of it than it must have does not leave.
+6. Planted patients, each with a coordinate of the gradient to itself, in or out by the toss of a coin, go through steps 1, 3 and 4
+   beside the real ones; who was in is guessed from what comes out (`rapha.egress.memorisation` judges it). They cost the
+   model nothing: no weight is of their coordinates.
 
 Chance is the operating system's, byte for byte: no seed, of the study's or ours, can bring the noise back.
 """
@@ -19,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rapha.errors import TrainingFailed
+from rapha.records.audit import Guesses
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.study import Study
 from rapha.training.accounting import mechanism_of
@@ -34,9 +38,14 @@ _SHORTER = 1 - 1e-6
 
 _DEVIATIONS = 6.0
 
+PLANTED, GUESSES = 32_768, 8192
+"""Patients of the audit, and of how many of them it is said that they were in. Without noise those are all right, wherever a pass over
+the patients has each in it once on average: some 10,400 are seen at all."""
 
-def train_privately(study: Study, network: Network, inputs: Inputs, number: int) -> None:
-    """Train the network in place for `local_epochs`. Two calls never give the same weights.
+
+def train_privately(study: Study, network: Network, inputs: Inputs, number: int) -> Guesses:
+    """Train the network in place for `local_epochs`; returns the guesses of who of the planted was in. Two calls never give the
+    same weights.
 
     Raises:
         TrainingFailed: no rows (`cohort-empty`), a weight that is no number (`not-finite`), the noise is not what it
@@ -48,18 +57,46 @@ def train_privately(study: Study, network: Network, inputs: Inputs, number: int)
     if not len(inputs):
         raise TrainingFailed("there are no training rows: widen the cohort", "cohort-empty")
     deviation = mechanism_of(study).noise_multiplier * terms.clip
-    check = NoiseCheck(deviation)
+    check, planted = NoiseCheck(deviation), Planted(terms)
     optimizer = make_optimizer(study.training, network.parameters())
     network.train()
     network.noise = generator(study.training.seed, "noise", number)
     for _ in range(study.training.local_epochs * terms.steps_per_epoch):
-        _step(network, inputs, terms, deviation, study.privacy.min_cohort, check)
+        _step(network, inputs, terms, deviation, study.privacy.min_cohort, check, planted)
         optimizer.step()
     network.eval()
     check.passed()
     for parameter in network.parameters():
         if not torch.isfinite(parameter).all():
             raise TrainingFailed("a weight is no longer a number: lower the learning rate", "not-finite")
+    return planted.guesses()
+
+
+class Planted:
+    """Patients of the audit: none of a hospital, and none of the model. Of those who are in, each step has a Poisson sample, with a
+    gradient of the full length in a coordinate of their own."""
+
+    def __init__(self, terms: DifferentialPrivacy) -> None:
+        self._terms = terms
+        self._inside = torch.zeros(PLANTED, dtype=torch.bool)
+        self._inside[sampled(PLANTED, 0.5)] = True
+        self._seen = torch.zeros(PLANTED, dtype=torch.float64)
+
+    def gradients(self) -> Tensor:
+        """Their part of the sum of gradients of one step [PLANTED], before its noise."""
+        part = torch.zeros(PLANTED, dtype=torch.float64)
+        drawn = sampled(PLANTED, self._terms.sampling_rate)
+        part[drawn[self._inside[drawn]]] = self._terms.clip
+        return part
+
+    def see(self, noised: Tensor) -> None:
+        """The same after the noise: all that a guess may be made from."""
+        self._seen += noised
+
+    def guesses(self) -> Guesses:
+        """The largest sums are said to be of those who were in; of the others nothing is said."""
+        likeliest = torch.argsort(self._seen, descending=True)[:GUESSES]
+        return Guesses(planted=PLANTED, guesses=GUESSES, correct=int(self._inside[likeliest].sum()))
 
 
 class NoiseCheck:
@@ -82,12 +119,21 @@ class NoiseCheck:
 
 
 def _step(
-    network: Network, inputs: Inputs, terms: DifferentialPrivacy, deviation: float, patients: int, check: NoiseCheck
+    network: Network,
+    inputs: Inputs,
+    terms: DifferentialPrivacy,
+    deviation: float,
+    patients: int,
+    check: NoiseCheck,
+    planted: Planted,
 ) -> None:
     parameters = list(network.parameters())
     rows = sampled(len(inputs), terms.sampling_rate)
-    flat = torch.cat([part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip)])
+    real = [part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip)]
+    flat = torch.cat([*real, planted.gradients()])
     noised = flat + torch.from_numpy(gaussian(flat.numel()) * deviation)
+    planted.see(noised[-PLANTED:])
+    flat, noised = flat[:-PLANTED], noised[:-PLANTED]
     check.see(flat, noised)
     noised /= terms.sampling_rate * patients
     for parameter, part in zip(parameters, torch.split(noised, [p.numel() for p in parameters]), strict=True):

@@ -8,6 +8,7 @@ import pytest
 from rapha.canonical import canonical_bytes
 from rapha.errors import Unproven
 from rapha.proof.claim import (
+    NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
     NO_WALLS_NOT_SHOWN,
     T0_NOT_SHOWN,
@@ -16,6 +17,7 @@ from rapha.proof.claim import (
     SiteClaim,
 )
 from rapha.proof.statement import aggregation_statement, parse_statement, site_statement
+from rapha.records.audit import AUDIT_PASSED
 from rapha.records.receipt import Aggregation
 from rapha.records.record import SiteId
 from rapha.records.release import Release
@@ -38,7 +40,13 @@ def test_a_release_reads_back_whole(release: Release) -> None:
     claim = parse_statement(of_site(release))
     assert isinstance(claim, SiteClaim)
     assert (claim.release, claim.nonce, claim.at, claim.tier) == (release, NONCE, AT, "T0")
-    assert claim.not_shown == (*T0_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN)
+    assert claim.not_shown == (*T0_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN)
+
+
+def test_a_release_that_was_audited_says_so_among_its_rules_and_not_that_it_was_not(release: Release) -> None:
+    passed = release.egress.model_copy(update={"rules": (*release.egress.rules, AUDIT_PASSED)})
+    claim = parse_statement(of_site(release.model_copy(update={"egress": passed})))
+    assert NO_AUDIT_NOT_SHOWN not in claim.not_shown
 
 
 def test_an_aggregation_reads_back_whole(aggregation: Aggregation) -> None:

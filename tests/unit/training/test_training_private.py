@@ -8,19 +8,19 @@ import torch
 from made_up_site import make_dataset, make_study
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from rapha.egress.memorisation import DELTA, DOUBT, chance_of
 from rapha.errors import TrainingFailed
+from rapha.node.provenance import epsilon_of_a_round
 from rapha.records.study import Study
 from rapha.training import private
 from rapha.training.accounting import epsilon_of, mechanism_of
 from rapha.training.architectures import build
-from rapha.training.dataset import Rows
 from rapha.training.inputs import make_inputs
-from rapha.training.private import NoiseCheck, clipped_sum, gaussian, sampled, train_privately
+from rapha.training.private import PLANTED, NoiseCheck, clipped_sum, gaussian, sampled, train_privately
 from rapha.training.statistics import feature_statistics, start_of
 from rapha.training.weights import load_into, weights_of
 
 RANGES = {"hdl": [10, 120], "age": [18, 100], "sex": [0, 1]}
-CANARIES, GUESSES = 60, 20
 
 
 def private_study(architecture="logistic", epsilon=0.5, rate=0.25, ranges=None, features=None, **training) -> Study:
@@ -133,50 +133,45 @@ def test_a_round_with_another_noise_does_not_leave(tmp_path, monkeypatch, factor
     assert refused.value.reason == "noise-missing"
 
 
-def epsilon_at_least(correct: int, guesses: int, doubt: float = 1e-4) -> float:
-    """The audit of one run (Steinke, Nasr and Jagielski 2023, theorem 5.2, delta 0): the largest epsilon at which so many
-    right guesses have a chance below `doubt`."""
-    bound = 0.0
-    for epsilon in np.arange(0.0, 6.0, 0.01):
-        right = math.exp(epsilon) / (1 + math.exp(epsilon))
-        chance = sum(
-            math.comb(guesses, k) * right**k * (1 - right) ** (guesses - k) for k in range(correct, guesses + 1)
-        )
-        if chance > doubt:
-            return bound
-        bound = float(epsilon)
-    return bound
-
-
-def audit(study: Study) -> float:
-    """Each canary has a value that nobody else has, and is in by the toss of a coin; its weight is asked whether it was."""
-    inside = np.random.default_rng().random(CANARIES) < 0.5
-    values = np.full((CANARIES, CANARIES), np.nan)
-    np.fill_diagonal(values, 1e6)
-    rows = Rows(values[inside], np.ones(int(inside.sum()), dtype=np.int64), None, None)
+def chance_of_a_round(study: Study, folder) -> float:
+    """How likely the guesses of who of the planted was in are, if the round kept to its epsilon."""
+    dataset = make_dataset(study, folder)
+    start = start_of(feature_statistics(study, dataset.train))
     network = build(study)
-    for number in range(1, study.training.rounds + 1):
-        train_privately(study, network, make_inputs(rows, start_of(feature_statistics(study, rows))), number)
-    weights = weights_of(network)["linear.weight"][0, :CANARIES]
-    order = np.argsort(weights, kind="stable")
-    correct = int(inside[order[-GUESSES:]].sum()) + int((~inside[order[:GUESSES]]).sum())
-    return epsilon_at_least(correct, 2 * GUESSES)
+    load_into(network, start)
+    guesses = train_privately(study, network, make_inputs(dataset.train, start), 1)
+    owed = epsilon_of_a_round(study)
+    assert owed is not None and owed > 0
+    return chance_of(guesses, owed, DELTA)
 
 
-@pytest.fixture
-def audited() -> Study:
-    window = {"until": "index", "for": "2 years"}
-    features = [{"last": f"c{n}", "during": window} for n in range(CANARIES)]
-    return private_study(
-        ranges={f"c{n}": [0, 1] for n in range(CANARIES)}, features=features, rounds=4, rate=0.5, epsilon=0.5
-    )
-
-
-def test_the_audit_finds_noise_that_is_silently_gone(audited, monkeypatch):
+@pytest.mark.parametrize(
+    ("architecture", "epsilon", "rate"), [("logistic", 0.5, 0.25), ("mlp", 3.0, 0.05), ("mlp", 8.0, 0.05)]
+)
+def test_the_audit_finds_noise_that_is_silently_gone(tmp_path, monkeypatch, architecture, epsilon, rate):
     monkeypatch.setattr(private, "gaussian", np.zeros)
     monkeypatch.setattr(NoiseCheck, "passed", lambda self: None)
-    assert audit(audited) > audited.privacy.differential_privacy.epsilon
+    assert chance_of_a_round(private_study(architecture, epsilon, rate, rounds=10), tmp_path) < DOUBT
 
 
-def test_the_audit_finds_nothing_where_there_is_noise(audited):
-    assert audit(audited) <= audited.privacy.differential_privacy.epsilon
+@pytest.mark.parametrize(("epsilon", "rate"), [(0.5, 0.25), (8.0, 0.5)])
+def test_the_audit_finds_nothing_where_there_is_noise(tmp_path, epsilon, rate):
+    assert chance_of_a_round(private_study("logistic", epsilon, rate, rounds=4), tmp_path) > 0.5
+
+
+def test_the_planted_leave_no_trace_in_the_model(tmp_path, monkeypatch):
+    """Without noise, and with everybody in each step, the weights are the same whoever of the planted was in."""
+    study = private_study("mlp")
+    dataset = make_dataset(study, tmp_path)
+    start = start_of(feature_statistics(study, dataset.train))
+    monkeypatch.setattr(private, "gaussian", np.zeros)
+    monkeypatch.setattr(NoiseCheck, "passed", lambda self: None)
+    real = private.sampled
+    monkeypatch.setattr(private, "sampled", lambda n, rate: real(n, rate) if n == PLANTED else torch.arange(n))
+    made = []
+    for _ in range(2):
+        network = build(study)
+        load_into(network, start)
+        train_privately(study, network, make_inputs(dataset.train, start), 1)
+        made.append(weights_of(network))
+    assert all((made[0][name] == made[1][name]).all() for name in made[0])
