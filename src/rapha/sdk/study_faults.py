@@ -15,6 +15,8 @@ from rapha.sdk.vocabulary import CRITERIA, EVENT_WORDS, FEATURES, PICKS, SHORT_K
 _PLACED = re.compile(r"^([a-z_0-9.]+): (.*)$")
 _PATTERNS = {
     "DUO": "a Data Use Ontology term such as DUO:0000006",
+    "MONDO": "a MONDO term such as MONDO:0005148",
+    "[A-Z]{2}": "a country in two capital letters, such as DE",
     "[a-z0-9][a-z0-9-]": "lower-case letters, digits and hyphens, at most 63",
     "[A-Za-z0-9]": "letters, digits, '_', '.' and '-', at most 63",
 }

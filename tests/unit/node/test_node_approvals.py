@@ -72,7 +72,7 @@ def task(study: Study) -> Task:
 def test_the_rules_decide(write: Callable[..., Approvals], dispatch: Dispatch, study: Study) -> None:
     assert isinstance(write().decide(dispatch, study), Allowed)
     assert isinstance(write(approve="{by: steward}").decide(dispatch, study), NeedsPerson)
-    refused = write(purpose="DUO:0000042").decide(dispatch, study)
+    refused = write(purpose="DUO:0000011").decide(dispatch, study)
     assert isinstance(refused, Refused) and refused.reason == "purpose-not-allowed"
 
 
@@ -114,7 +114,7 @@ def test_an_edit_of_the_rules_counts_from_the_next_task_on(
 ) -> None:
     found = entry(dispatch, study, write(), "rule:routine")
     with pytest.raises(TrainingFailed) as refusal:
-        write(purpose="DUO:0000042").check_task(found, task(study))
+        write(purpose="DUO:0000011").check_task(found, task(study))
     assert refusal.value.reason == "policy-changed"
 
 
@@ -129,4 +129,4 @@ def test_a_person_signs_only_what_waits_and_only_what_the_rules_permit(
     with pytest.raises(Conflict, match="no dispatch d-9"):
         approvals.check_person_may_sign(None, "d-9")
     with pytest.raises(NotPermitted, match="purpose-not-allowed"):
-        write(purpose="DUO:0000042", approve="{by: steward}").check_person_may_sign(waiting, "d-1")
+        write(purpose="DUO:0000011", approve="{by: steward}").check_person_may_sign(waiting, "d-1")
