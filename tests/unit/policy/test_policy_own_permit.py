@@ -78,6 +78,7 @@ def test_what_is_no_single_fitting_permit_is_refused_when_it_is_read(rules: Site
         "forbid (principal, action, resource);",
         EVERYTHING * 2,
         "permit (principal, action, resource) when { context.x };",
+        EVERYTHING + "forbid (principal, action, resource) when { context.rounds > 5000 };",
     ],
 )
 def test_text_that_got_past_the_reader_permits_nothing(study: Study, rules: SiteRules, cedar: str) -> None:
