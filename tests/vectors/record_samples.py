@@ -7,9 +7,11 @@ from ruamel.yaml import YAML
 
 from rapha.canonical import digest
 from rapha.node.patients import root_of
+from rapha.policy import stewards
 from rapha.proof import keys
 from rapha.proof.envelope import seal
 from rapha.records.cohort import Cohort
+from rapha.records.decision import DecisionRecord, Facts, Reading
 from rapha.records.feature import AggregateFeature
 from rapha.records.ledger import LedgerEntry, Spend
 from rapha.records.metrics import (
@@ -246,6 +248,26 @@ def _dispatch(study: Study) -> Dispatch:
     )
 
 
+def _signed_by_two(study: Study) -> Approval:
+    """As `approval`, by two stewards; the keys are those of other samples."""
+    given = approval(study, "north").model_copy(update={"decision": _decision(study).digest})
+    names = {"example-person": "north", "other-person": "south"}
+    yes = stewards.SignedYes.of_approval(given)
+    signed = tuple(stewards.sign(yes, name, private_key(key), AT) for name, key in names.items())
+    return given.model_copy(update={"signatures": signed, "decided_by": stewards.decided_by(tuple(names))})
+
+
+def _decision(study: Study) -> DecisionRecord:
+    facts = Facts.of(study, "example-researcher", isolated=True, layers=("seccomp",), runs_before=2, at=AT)
+    return DecisionRecord(
+        dispatch=DISPATCH, study_digest=study.digest, policy_digest=blob("policy of north"), stage="offer", facts=facts,
+        readings=(
+            Reading(line="modalities", holds=True), Reading(line="purposes", holds=False, reason="purpose-not-allowed"),
+        ),
+        outcome="refused", by="rules:purposes", reason="purpose-not-allowed", at=AT, nonce="0123456789abcdef" * 2,
+    )  # fmt: skip
+
+
 def _receipt() -> Receipt:
     return seal(b'{"only":"a sample"}', private_key("north"))
 
@@ -270,6 +292,8 @@ def _nouns(study: Study) -> dict[str, Record]:
             patients=Count(about=1705), events=Count(below=25), at=AT,
         ),
         "approval": approval(study, "north"),
+        "approval-two-stewards": _signed_by_two(study),
+        "decision": _decision(study),
         "denial": Denial(
             dispatch=DISPATCH, study_digest=study.digest, site=site, policy_digest=blob("policy of north"),
             reason="purpose-not-allowed", at=AT,

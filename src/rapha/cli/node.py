@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rapha.cli import node_patient
+from rapha.cli import node_patient, node_policy, node_stewards
 from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_identifiers import identifiers
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
 )
+app.add_typer(node_policy.app, name="policy")
+app.command("steward-key")(node_stewards.steward_key)
 app.command("patient-secret")(node_patient.patient_secret)
 app.command("prove-use")(node_patient.prove_use)
 app.command("prove-non-use")(node_patient.prove_non_use)
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]
+KeyOption = Annotated[Path | None, typer.Option("--key", help="the steward's own key, where the rules name stewards")]
 UglyOption = Annotated[
     bool,
     typer.Option(
@@ -170,14 +173,17 @@ def pending(home: Folder) -> None:
     from rapha.node.configuration import Home
     from rapha.sdk.words import in_words
 
-    entries = _register(Home(home)).entries("pending")
+    opened = Home(home)
+    register = _register(opened)
+    entries = register.entries("pending")
     for entry in entries:
         typer.secho(f"{entry.dispatch.id}  {_plain(entry.study.study)}, asked by {_plain(entry.dispatch.researcher)}")
         for section in in_words(entry.study):
             typer.secho(f"  {section.title}", bold=True)
             for sentence in section.sentences:
                 typer.echo(f"    {_plain(sentence)}")
-        typer.echo(f"  data use {', '.join(entry.study.purpose.data_use)}\n  {entry.study.digest}\n")
+        signed = node_stewards.signed_so_far(opened, register, entry)
+        typer.echo(f"  data use {', '.join(entry.study.purpose.data_use)}\n  {signed}{entry.study.digest}\n")
     typer.echo(
         "`rapha node approve HOME DISPATCH --steward NAME`, or `rapha node deny HOME DISPATCH`"
         if entries
@@ -186,15 +192,20 @@ def pending(home: Folder) -> None:
 
 
 @app.command()
-def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption) -> None:
-    """Approve a study that waits, in the name of a steward.
+def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption, key: KeyOption = None) -> None:
+    """Approve a study that waits, in the name of a steward. Where the rules ask for two, the first yes is kept, and waits too.
 
     Example: rapha node approve /srv/rapha d-4f2a --steward maria-lopez
     """
     from rapha.node.configuration import Home
 
+    opened = Home(home)
+    private = node_stewards.unlocked(key) if key else None
     with _kept_for_the_agent():
-        approval = _journey(Home(home)).sign(dispatch, steward)
+        approval = _journey(opened).sign(dispatch, steward, private)
+    if approval is None:
+        typer.echo(f"signed by {steward}; another steward has to sign before anything runs")
+        return
     typer.echo(f"approved {approval.study_digest} by {approval.decided_by}, cohort {approval.feasible}")
 
 

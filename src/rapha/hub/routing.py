@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rapha.policy.data_use import advice
 from rapha.records.concept import Concept
+from rapha.records.decision import Facts
 from rapha.records.record import SiteId
 from rapha.records.release import ReasonCode
 from rapha.records.site import SiteProfile
@@ -21,7 +23,7 @@ class Route:
 
 
 def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile], at_least: int | None = None) -> Route:
-    """The sites that `sites.only` and the modalities admit, in order of their names.
+    """The sites that `sites.only`, the modalities and the terms of data use admit, in order of their names.
 
     A site without a profile yet is asked: it decides itself. A concept that no profile lists is not worth asking for,
     so the study is refused; but only when every admitted site has a profile, for what is not known may be there. It is
@@ -33,8 +35,9 @@ def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]
     left_out: dict[str, ReasonCode] = {}
     for site in sorted(set(named) & set(enrolled)):
         profile = by_site.get(site)
-        if profile and not set(study.data.modalities) <= set(profile.modalities):
-            left_out[site] = "modality-not-offered"
+        reason = _not_worth_asking(study, profile) if profile else None
+        if reason:
+            left_out[site] = reason
         else:
             sites.append(SiteId(site))
     known = [by_site[site] for site in sites if site in by_site]
@@ -51,6 +54,13 @@ def route(study: Study, enrolled: Sequence[str], profiles: Sequence[SiteProfile]
         detail = f"{needed} sites are asked for, {len(sites)} of this hub can be asked"
         return Route((), left_out, _commonest(left_out), detail)
     return Route(tuple(sites), left_out)
+
+
+def _not_worth_asking(study: Study, profile: SiteProfile) -> ReasonCode | None:
+    """By the site's own profile; advice, since the site decides."""
+    if not set(study.data.modalities) <= set(profile.modalities):
+        return "modality-not-offered"
+    return advice(Facts.of(study, researcher="", isolated=True), profile.data_use)
 
 
 def _concepts_of_nobody(study: Study, profiles: Sequence[SiteProfile]) -> list[str]:

@@ -34,6 +34,7 @@ from rapha.records.release import ReasonCode
 from rapha.records.task import Task
 from rapha.records.wire import Offer, Poll, Stop, Work
 
+LOOKS_AT_THE_CLOCK_SECONDS = 15.0
 LOG = structlog.get_logger("rapha.node")
 
 
@@ -122,6 +123,8 @@ class Agent:
         task = work.task
         LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
+            if not self._comes_the_hour(work):
+                return
             self._journey.work(work)
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
         except Exception as error:
@@ -134,6 +137,19 @@ class Agent:
                 self._stop(task.dispatch, state)  # again: what this thread still wrote goes too
             with self._lock:
                 self._holding.discard(task.id)
+
+    def _comes_the_hour(self, work: Work) -> bool:
+        """Wait until the site's rules let work touch data; False where the study, or the agent, ended meanwhile. The hub closes a
+        round at its deadline, whoever waits."""
+        told = False
+        while not self._journey.may_work_now():
+            if self._stopping.is_set() or work.task.dispatch in self._over:
+                return False
+            if not told:
+                LOG.info("task.waits", do=work.task.do, dispatch=work.task.dispatch, until="the hours of the rules")
+                told = True
+            self._stopping.wait(LOOKS_AT_THE_CLOCK_SECONDS)
+        return True
 
     def _fail(self, task: Task, reason: ReasonCode) -> None:
         LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)

@@ -4,19 +4,22 @@ The rules file is read at each question, so that a steward's edit counts from th
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, Conflict, NotPermitted, TrainingFailed
 from rapha.node.register import Entry
-from rapha.policy.decide import Decision, Refused, Request, decide, decide_again
+from rapha.policy.decide import Decision, Refused, Request, decide, decide_again, is_open
 from rapha.policy.rules import SiteRules
 from rapha.policy.rules_file import read_rules
+from rapha.policy.stewards import SignedYes, refused_steward, sign, valid_signers
+from rapha.proof.keys import PrivateKey
 from rapha.records.metrics import Count
 from rapha.records.receipt import Receipt
-from rapha.records.record import SiteId
+from rapha.records.record import Digest, SiteId
 from rapha.records.release import ReasonCode
-from rapha.records.site import Approval, Denial, Dispatch
+from rapha.records.site import Approval, Denial, Dispatch, StewardSignature
 from rapha.records.study import Study
 from rapha.records.task import Task
 
@@ -37,11 +40,21 @@ def check_steward_name(name: str) -> str:
 
 
 class Approvals:
-    """`isolated`: whether the node's sandbox isolates, and by which layers; rules may demand them."""
+    """`isolated`: whether the node's sandbox isolates, and by which layers; rules may demand them. `runs_before`: how many runs
+    of a study's project there were; without it, rules that limit them permit none."""
 
-    def __init__(self, rules: Path, site: SiteId, isolated: bool, layers: tuple[str, ...], clock: Clock) -> None:
+    def __init__(
+        self,
+        rules: Path,
+        site: SiteId,
+        isolated: bool,
+        layers: tuple[str, ...],
+        clock: Clock,
+        runs_before: Callable[[Dispatch, Study], int] | None = None,
+    ) -> None:
         self._rules, self._site, self._clock = rules, site, clock
         self._isolated, self._layers = isolated, layers
+        self._runs_before = runs_before
 
     def rules(self) -> SiteRules:
         """The rules as they stand now."""
@@ -51,8 +64,15 @@ class Approvals:
         """What the rules say of this study, now."""
         return decide(self.request(dispatch, study), self.rules())
 
-    def approve(self, dispatch: Dispatch, decided_by: str, feasible: Count) -> Approval:
-        """The site's yes, bound to the study's digest and the rules' digest."""
+    def approve(
+        self,
+        dispatch: Dispatch,
+        decided_by: str,
+        feasible: Count,
+        decision: Digest | None = None,
+        signatures: tuple[StewardSignature, ...] = (),
+    ) -> Approval:
+        """The site's yes, bound to the study's digest, the rules' digest and the record of the decision."""
         return Approval(
             dispatch=dispatch.id,
             study_digest=dispatch.study_digest,
@@ -61,9 +81,11 @@ class Approvals:
             decided_by=decided_by,
             feasible=feasible,
             at=self._clock(),
+            decision=decision,
+            signatures=signatures,
         )
 
-    def deny(self, dispatch: Dispatch, reason: ReasonCode, refusal: Receipt | None) -> Denial:
+    def deny(self, dispatch: Dispatch, reason: ReasonCode, refusal: Receipt | None, decision: Digest) -> Denial:
         """The site's no, and the same signed for everybody."""
         return Denial(
             dispatch=dispatch.id,
@@ -73,6 +95,7 @@ class Approvals:
             reason=reason,
             at=self._clock(),
             refusal=refusal,
+            decision=decision,
         )
 
     def check_person_may_sign(self, entry: Entry | None, dispatch_id: str) -> Entry:
@@ -91,9 +114,40 @@ class Approvals:
             raise NotPermitted(f"the rules refuse this study now ({decision.reason}): a person cannot override them")
         return entry
 
-    def check_steward(self, name: str) -> str:
-        """As `check_steward_name`."""
-        return check_steward_name(name)
+    def signed_by(self, entry: Entry, steward: str, key: PrivateKey | None) -> StewardSignature | None:
+        """What a steward signs; None where the rules name no stewards, and a name has to do.
+
+        Raises:
+            ConfigurationError: the steward's name is none.
+            NotPermitted: they may not sign this study, or not with this key.
+        """
+        check_steward_name(steward)
+        rules = self.rules()
+        if why := refused_steward(rules.stewards, steward, entry.dispatch.researcher):
+            raise NotPermitted(why)
+        if rules.stewards is None:
+            return None
+        named = rules.stewards.named(steward)
+        if key is None or named is None or key.public_key() != named.public:
+            which = "a key, `--key FILE`" if key is None else "the key that the rules have for this steward"
+            raise NotPermitted(f"{steward} signs with {which}: nobody signs for somebody else here")
+        return sign(SignedYes.of(entry.dispatch, rules.digest), steward, key, self._clock())
+
+    def signers(
+        self, entry: Entry, signatures: tuple[StewardSignature, ...]
+    ) -> tuple[tuple[StewardSignature, ...], int]:
+        """Those signatures that count under the rules of now, one of each steward; and how many more are needed."""
+        rules = self.rules()
+        if rules.stewards is None:
+            return (), 1
+        yes = SignedYes.of(entry.dispatch, rules.digest)
+        valid = valid_signers(yes, signatures, rules.stewards, entry.dispatch.researcher)
+        counting = tuple(one for one in signatures if one.steward in valid)[: rules.stewards.needed]
+        return counting, rules.stewards.needed - len(counting)
+
+    def may_work_now(self) -> bool:
+        """Whether it is an hour at which work may touch data."""
+        return is_open(self.rules(), self._clock())
 
     def check_task(self, entry: Entry | None, task: Task) -> Approval:
         """The approval under which a task may touch data. Numbered, so that an auditor can tick it off.
@@ -107,7 +161,10 @@ class Approvals:
         # 2. the task is of the very study that was offered
         if entry.study.digest != task.study_digest:
             raise TrainingFailed("the task is of another study than the approved one", "study-changed")
-        # 3. the approval is of that study, under the rules of this moment, which still permit it
+        # 3. the approval is of that very dispatch
+        if entry.answer.dispatch != task.dispatch or entry.dispatch.id != task.dispatch:
+            raise TrainingFailed("the approval is of another dispatch than the task", "not-approved")
+        # 4. the approval is of that study, under the rules of this moment, which still permit it
         request = self.request(entry.dispatch, entry.study)
         if refused := decide_again(request, self.rules(), entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)
@@ -115,4 +172,12 @@ class Approvals:
 
     def request(self, dispatch: Dispatch, study: Study) -> Request:
         """What the rules are asked about a study."""
-        return Request(study=study, researcher=dispatch.researcher, isolated=self._isolated, layers=self._layers)
+        counted = self._runs_before is not None and self.rules().runs_per_project is not None
+        return Request(
+            study=study,
+            researcher=dispatch.researcher,
+            isolated=self._isolated,
+            layers=self._layers,
+            runs_before=self._runs_before(dispatch, study) if counted and self._runs_before else None,
+            at=self._clock(),
+        )

@@ -14,36 +14,38 @@ import secrets
 
 from rapha.canonical import digest
 from rapha.clock import Clock
-from rapha.cohort.engine import FrozenCohort, count
+from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
-from rapha.egress.memorisation import can_see
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
 from rapha.node.approvals import Approvals
+from rapha.node.audits import Audits
 from rapha.node.configuration import Home
+from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Outbox
 from rapha.node.profile import measure_profile
-from rapha.node.provenance import code_digest, epsilon_of_a_round, packages, privacy_report
+from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
+from rapha.policy import stewards
 from rapha.policy.decide import Allowed, Refused
 from rapha.proof.envelope import seal
+from rapha.proof.keys import PrivateKey
 from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
-from rapha.records.association import Gwas
-from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
+from rapha.records.decision import Outcome, Stage
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
-from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile
+from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile, StewardSignature
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics
@@ -63,7 +65,10 @@ class Journey:
         self._key = load_key(home.key)
         self._outbox = Outbox(home.outbox, line, register)
         self._ledger = Ledger(home.ledger, clock)
-        self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock)
+        runs_before = self._ledger.runs_before
+        self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock, runs_before)
+        self._decisions = Decisions(register, clock)
+        self._audits = Audits(self._approvals, register)
         self._runs = Runs(home, line, register, backend)
         self._questions = Questions(home, self._approvals, register, clock)
 
@@ -83,51 +88,64 @@ class Journey:
             self._outbox.answer(entry.answer or Pending(dispatch=dispatch.id))
             return
         if study.digest != dispatch.study_digest or entry.study != study:
-            self._deny(dispatch, "study-changed")
+            self._deny(dispatch, entry.study, "study-changed", "offer", "rules:approval")
             return
         if dispatch.asks == "feasibility":
             answer = self._questions.answer(dispatch, study)
-            self._outbox.answer(answer) if isinstance(answer, Answered) else self._deny(dispatch, answer)
+            if isinstance(answer, Answered):
+                self._keep(dispatch, study, "question", "allowed", "rules:feasibility")
+                self._outbox.answer(answer)
+            else:
+                self._deny(dispatch, study, answer, "question", "rules:feasibility")
             return
         if over := self._ledger.refusal(study, self._approvals.rules()):
-            self._deny(dispatch, over)
+            self._deny(dispatch, study, over, "offer", "ledger")
             return
         decision = self._approvals.decide(dispatch, study)
         if isinstance(decision, Refused):
-            self._deny(dispatch, decision.reason)
+            self._deny(dispatch, study, decision.reason, "offer", by_whom(decision)[1])
             return
         if not isinstance(decision, Allowed):  # nothing is counted for somebody whom nobody here has said yes to
+            self._keep(dispatch, study, "offer", *by_whom(decision))
             self._register.move(dispatch.id, "pending")
             self._outbox.answer(Pending(dispatch=dispatch.id))
             return
         try:
             feasible = self._feasible(study)
         except CohortRefused as refusal:
-            self._deny(dispatch, refusal.reason)  # type: ignore[arg-type]
+            self._deny(dispatch, study, refusal.reason, "offer", "cohort")  # type: ignore[arg-type]
             return
         self._outbox.answer(Feasible(dispatch=dispatch.id, patients=feasible))
-        self._approve(dispatch, f"rule:{decision.rule}", feasible)
+        self._approve(dispatch, study, f"rule:{decision.rule}", feasible)
 
-    def sign(self, dispatch_id: str, steward: str) -> Approval:
-        """Stage 4, a steward's yes. Kept first, then said to the hub.
+    def sign(self, dispatch_id: str, steward: str, key: PrivateKey | None = None) -> Approval | None:
+        """Stage 4, a steward's yes. Kept first, then said to the hub; None where another steward has to sign too.
 
         Raises:
+            NotPermitted: this steward may not sign, or not with this key.
             CohortRefused: there are too few patients; the study is denied for that.
             Unreachable: the hub is away; the agent says it once the hub is back.
         """
         entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
-        decided_by = self._approvals.check_steward(steward)
+        signed = self._approvals.signed_by(entry, steward, key)
+        if signed is not None:
+            self._register.keep_signature(entry.dispatch.id, signed)
+        signatures, missing = self._approvals.signers(entry, self._register.signatures(entry.dispatch.id))
+        if signed is not None and missing:
+            return None
+        decided_by = stewards.decided_by(tuple(one.steward for one in signatures) or (steward,))
         try:
             feasible = self._feasible(entry.study)
         except CohortRefused as refusal:
-            self._deny(entry.dispatch, refusal.reason, PERSON_WAITS_SECONDS)  # type: ignore[arg-type]
+            reason: ReasonCode = refusal.reason  # type: ignore[assignment]
+            self._deny(entry.dispatch, entry.study, reason, "signature", "cohort", PERSON_WAITS_SECONDS)
             raise
-        return self._approve(entry.dispatch, decided_by, feasible, PERSON_WAITS_SECONDS)
+        return self._approve(entry.dispatch, entry.study, decided_by, feasible, PERSON_WAITS_SECONDS, signatures)
 
     def refuse(self, dispatch_id: str) -> Denial:
         """Stage 4, a steward's no. Raises Unreachable, as `sign`."""
         entry = self._approvals.check_person_may_sign(self._register.entry(dispatch_id), dispatch_id)
-        return self._deny(entry.dispatch, "steward-denied", PERSON_WAITS_SECONDS)
+        return self._deny(entry.dispatch, entry.study, "steward-denied", "signature", "steward", PERSON_WAITS_SECONDS)
 
     def answer_again(self) -> None:
         """Say what was decided here and is not known to have reached the hub: it was away, or the process that said it
@@ -146,17 +164,15 @@ class Journey:
         left before, or none."""
         task = work.task
         entry = self._register.entry(task.dispatch)
-        approval = self._approvals.check_task(entry, task)
+        approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
         if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
             return
         self._runs.fetch_weights(run, work, entry.study)
-        model = task.do != "prepare" and not isinstance(entry.study.model, Gwas)  # sums have rules of their own
-        audited = model and self._can_audit(entry.study, run)
+        audited = self._audits.wanted(entry.study, run, task)
         run.do(task, audit=audited)
-        if model:
-            self._audit(entry.study, run, task, audited)
+        self._audits.check(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
         else:
@@ -166,6 +182,10 @@ class Journey:
         """Say that a task could not be done."""
         refusal = self._signed_no(task.study_digest, reason)
         self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason, refusal=refusal))
+
+    def may_work_now(self) -> bool:
+        """Whether it is an hour at which work may touch data. Work that comes at another waits."""
+        return self._approvals.may_work_now()
 
     def stop(self, dispatch: DispatchId, state: str) -> None:
         """The study is over: end its run. Its rows stay only where a receipt binds them. Twice is once."""
@@ -207,27 +227,6 @@ class Journey:
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
         self._send(task, content, weight or self._smallest_count(entry.study), ())
         return True
-
-    def _can_audit(self, study: Study, run: Run) -> bool:
-        """The planted patients of a private round are enough to see by, however few patients there are."""
-        limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
-        return limits is not None and (private or can_see(limits, *_compared(run.frozen.cohort)))
-
-    def _audit(self, study: Study, run: Run, task: Task, audited: bool) -> None:
-        """Before anything of a round or of the final weights leaves. What was found stays here, in the register.
-
-        Raises:
-            EgressRefused: the model remembers patients, or too few are there to see it and the rules want it seen.
-        """
-        limits, compared = self._approvals.rules().audit_limits, _compared(run.frozen.cohort)
-        members, held_out, _ = compared
-        verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
-        if limits is not None and audited:
-            owed = epsilon_of_a_round(study) if task.do == "train" else None
-            verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
-        self._register.keep_audit(task.dispatch, task.round, verdict)
-        if limits is not None:
-            gate.pass_audit(verdict, limits)
 
     def _hand_in(self, study: Study, run: Run, task: Task) -> None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
@@ -297,7 +296,9 @@ class Journey:
             packages=packages(),
             numerics=run.sandbox.numerics,
             sandbox=run.sandbox.report,
-            egress=EgressVerdict(rules=self._rules_passed(entry), files=len(self._register.traces(task.dispatch)) + 1),
+            egress=EgressVerdict(
+                rules=self._audits.rules_passed(entry), files=len(self._register.traces(task.dispatch)) + 1
+            ),
             privacy=privacy_report(entry.study, self._ledger.head),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
@@ -308,9 +309,6 @@ class Journey:
         self._outbox.release(task.dispatch, parcel, metrics)
         self._ledger.settle(entry.dispatch)
 
-    def _rules_passed(self, entry: Entry) -> tuple[str, ...]:
-        return gate.rules_passed(entry.study, self._register.audits(entry.dispatch.id).values())
-
     def _feasible(self, study: Study) -> Count:
         return suppress(
             count(open_timeline(self._home.timeline), study, self._home.secret), self._smallest_count(study)
@@ -320,10 +318,44 @@ class Journey:
         """The stricter of what the study and the site demand."""
         return max(study.privacy.min_cohort, self._approvals.rules().minimum_cohort)
 
+    def _check_task(self, entry: Entry | None, task: Task) -> Approval:
+        try:
+            approval = self._approvals.check_task(entry, task)
+        except TrainingFailed as refused:
+            if entry is not None:
+                given = entry.answer if isinstance(entry.answer, Approval) else None
+                reason: ReasonCode = refused.reason  # type: ignore[assignment]
+                self._keep(entry.dispatch, entry.study, "task", "refused", "rules", reason, given)
+            raise
+        assert entry is not None
+        self._keep(entry.dispatch, entry.study, "task", "allowed", approval.decided_by, None, approval)
+        return approval
+
+    def _keep(
+        self,
+        dispatch: Dispatch,
+        study: Study,
+        stage: Stage,
+        outcome: Outcome,
+        by: str,
+        reason: ReasonCode | None = None,
+        approval: Approval | None = None,
+    ) -> Digest:
+        request, rules = self._approvals.request(dispatch, study), self._approvals.rules()
+        return self._decisions.keep(dispatch, stage, request, rules, outcome, by, reason, approval)
+
     def _approve(
-        self, dispatch: Dispatch, decided_by: str, feasible: Count, patience_seconds: float = PATIENCE_SECONDS
+        self,
+        dispatch: Dispatch,
+        study: Study,
+        decided_by: str,
+        feasible: Count,
+        patience_seconds: float = PATIENCE_SECONDS,
+        signatures: tuple[StewardSignature, ...] = (),
     ) -> Approval:
-        approval = self._approvals.approve(dispatch, decided_by, feasible)
+        stage: Stage = "offer" if decided_by.startswith("rule:") else "signature"
+        kept = self._keep(dispatch, study, stage, "allowed", decided_by)
+        approval = self._approvals.approve(dispatch, decided_by, feasible, kept, signatures)
         self._register.move(dispatch.id, "approved", approval, by=decided_by)
         self._outbox.answer(approval, patience_seconds)
         return approval
@@ -332,15 +364,19 @@ class Journey:
         """What the site signs of it for everybody; None where something merely broke."""
         return signed_refusal(self._site, study_digest, reason, self._clock(), self._key)
 
-    def _deny(self, dispatch: Dispatch, reason: ReasonCode, patience_seconds: float = PATIENCE_SECONDS) -> Denial:
+    def _deny(
+        self,
+        dispatch: Dispatch,
+        study: Study,
+        reason: ReasonCode,
+        stage: Stage,
+        by: str,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> Denial:
         asked = dispatch.asks == "feasibility"  # a question is no study: a no to it is nobody else's business
         signed = None if asked else self._signed_no(dispatch.study_digest, reason)
-        denial = self._approvals.deny(dispatch, told(reason), signed)
+        kept = self._keep(dispatch, study, stage, "refused", by, reason)
+        denial = self._approvals.deny(dispatch, told(reason), signed, kept)
         self._register.move(dispatch.id, "denied", denial, reason=reason)
         self._outbox.answer(denial, patience_seconds)
         return denial
-
-
-def _compared(cohort: FrozenCohort) -> tuple[int, int, float]:
-    """What an audit compares: training rows, rows held out, and how many rows a patient has."""
-    return cohort.train_rows, cohort.rows - cohort.train_rows, cohort.rows / max(cohort.patients, 1)

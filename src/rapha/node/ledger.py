@@ -66,6 +66,9 @@ class Ledger:
                 return
             if reason := rules_of_the_ledger.refusal(entries, DATASET, study, rules):
                 raise TrainingFailed("the privacy ledger refuses this study", reason)
+            before = rules_of_the_ledger.runs_before(entries, project_of(dispatch, study), dispatch.id)
+            if rules.runs_per_project is not None and before >= rules.runs_per_project:
+                raise TrainingFailed("the rules allow no further run of this project", "too-many-runs")
             self._append(
                 entries,
                 LedgerEntry(
@@ -86,6 +89,10 @@ class Ledger:
     def refusal(self, study: Study, rules: SiteRules) -> ReasonCode | None:
         """Whether `reserve` would refuse now, and why."""
         return rules_of_the_ledger.refusal(self.entries(), DATASET, study, rules)
+
+    def runs_before(self, dispatch: Dispatch, study: Study) -> int:
+        """How many runs of the same project came before this one."""
+        return rules_of_the_ledger.runs_before(self.entries(), project_of(dispatch, study), dispatch.id)
 
     def settle(self, dispatch: Dispatch) -> None:
         """What was set aside is spent: the release has left. Twice is once."""

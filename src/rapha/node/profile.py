@@ -33,7 +33,7 @@ def profile_of(found: Coverage, site: str, name: str, rules: SiteRules, key: byt
         site=site,
         name=name,
         modalities=rules.modalities,
-        data_use=rules.purposes,
+        data_use=(*rules.purposes, *(condition.code for condition in rules.conditions)),
         patients=patients,
         sexes=fit.groups(found.sexes, patients, threshold, shown, "sex"),
         ages=fit.groups(found.ages, patients, threshold, shown, "age"),

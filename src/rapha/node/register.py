@@ -13,14 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from rapha import faults
 from rapha.clock import Clock, stamp
 from rapha.errors import ConfigurationError, Conflict, DiskFull
 from rapha.records.audit import AuditVerdict
+from rapha.records.decision import DecisionRecord
 from rapha.records.lifecycle import check_move
-from rapha.records.record import DispatchId
+from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
-from rapha.records.site import Answered, Approval, Denial, Dispatch
+from rapha.records.site import Answered, Approval, Denial, Dispatch, StewardSignature
 from rapha.records.study import Study
 
 _SCHEMA = """
@@ -35,6 +38,11 @@ CREATE TABLE IF NOT EXISTS audit (
   PRIMARY KEY (dispatch, round));
 CREATE TABLE IF NOT EXISTS question (
   dispatch TEXT PRIMARY KEY REFERENCES dispatch(id), at TEXT NOT NULL, researcher TEXT NOT NULL, asked TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS signature (
+  dispatch TEXT NOT NULL REFERENCES dispatch(id), steward TEXT NOT NULL, signature TEXT NOT NULL,
+  PRIMARY KEY (dispatch, steward));
+CREATE TABLE IF NOT EXISTS decision (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, dispatch TEXT NOT NULL, digest TEXT NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS event (
   number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, event TEXT NOT NULL, dispatch TEXT, facts TEXT NOT NULL);
 """
@@ -139,6 +147,55 @@ class Register:
         with self._transaction() as db:
             row = db.execute(query, (asked,)).fetchone()
         return Answered.from_bytes(row[0].encode()) if row else None
+
+    def keep_signature(self, dispatch: DispatchId, signature: StewardSignature) -> None:
+        """Keep a steward's yes; one steward has one, the newest."""
+        with self._transaction() as db:
+            row = (dispatch, signature.steward, signature.as_bytes().decode())
+            db.execute("INSERT OR REPLACE INTO signature VALUES (?, ?, ?)", row)
+            self._event(db, "signature.kept", dispatch, {"steward": signature.steward})
+
+    def signatures(self, dispatch: DispatchId) -> tuple[StewardSignature, ...]:
+        """Who has signed, in order of their names. Whether it counts is another question."""
+        query = "SELECT signature FROM signature WHERE dispatch = ? ORDER BY steward"
+        with self._transaction() as db:
+            rows = db.execute(query, (dispatch,)).fetchall()
+        return tuple(StewardSignature.from_bytes(row[0].encode()) for row in rows)
+
+    def keep_decision(self, record: DecisionRecord) -> Digest:
+        """Keep a decision; its digest, or that of the last one of its dispatch where nothing differs but the moment."""
+        with self._transaction() as db:
+            last = self._decisions(db, "WHERE dispatch = ? ORDER BY number DESC LIMIT 1", (record.dispatch,))
+            if last and last[0].says_the_same(record):
+                return last[0].digest
+            row = (record.dispatch, record.digest, record.as_bytes().decode())
+            db.execute("INSERT INTO decision (dispatch, digest, record) VALUES (?, ?, ?)", row)
+            told = {"outcome": record.outcome, "by": record.by, "reason": record.reason or "", "record": record.digest}
+            self._event(db, f"decision.{record.stage}", record.dispatch, {key: v for key, v in told.items() if v})
+            return record.digest
+
+    def decisions(self, dispatch: str | None = None) -> list[DecisionRecord]:
+        """Every decision, or those of one dispatch, oldest first.
+
+        Raises:
+            ConfigurationError: one is not what was written.
+        """
+        where = "WHERE dispatch = ? ORDER BY number" if dispatch else "ORDER BY number"
+        with self._transaction() as db:
+            return self._decisions(db, where, (dispatch,) if dispatch else ())
+
+    def _decisions(self, db: _Connection, where: str, values: tuple[str, ...]) -> list[DecisionRecord]:
+        rows = db.execute(f"SELECT number, digest, record FROM decision {where}", values).fetchall()
+        found = []
+        for number, digest, text in rows:
+            try:
+                record = DecisionRecord.from_bytes(text.encode())
+            except ValidationError:
+                raise ConfigurationError(f"{self._path}: decision {number} cannot be read: it was changed") from None
+            if record.digest != digest:
+                raise ConfigurationError(f"{self._path}: decision {number} is not what was written: it was changed")
+            found.append(record)
+        return found
 
     def keep_cohort(self, dispatch: DispatchId, cohort: str) -> None:
         """Keep the frozen cohort's private facts (salt, digest, counts), as JSON."""

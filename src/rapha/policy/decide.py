@@ -5,11 +5,16 @@ runs. Here a condition that is false, missing, or breaks, refuses.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from rapha.policy import stewards
+from rapha.policy.data_use import serves, unmet
+from rapha.policy.own_permit import permits
 from rapha.policy.rules import AutomaticRule, SiteRules
+from rapha.records.decision import Facts, Reading
 from rapha.records.record import Digest, Record, Slug
 from rapha.records.release import ReasonCode
 from rapha.records.site import Approval
@@ -18,12 +23,19 @@ from rapha.records.study import Study
 
 class Request(Record):
     """What is asked: this study, by this researcher, on a node that can (`isolated`) or cannot build walls, of
-    these layers."""
+    these layers. `runs_before`: of the same project, None where nobody counted. `at`: the moment, None where there is none."""
 
     study: Study
     researcher: Annotated[str, Field(min_length=1, max_length=120)]
     isolated: bool
     layers: tuple[str, ...] = ()
+    runs_before: int | None = None
+    at: datetime | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """All that the rules look at."""
+        return Facts.of(self.study, self.researcher, self.isolated, self.layers, self.runs_before, self.at)
 
 
 class Allowed(Record):
@@ -39,44 +51,73 @@ class NeedsPerson(Record):
     policy_digest: Digest
 
 
+LineName = Literal[
+    "modalities", "purposes", "conditions", "researchers", "architectures", "minimum_cohort", "sandbox", "runs_per_project",
+    "cedar",
+]  # fmt: skip
+
+
 class Refused(Record):
-    """`rule` is the line of the site's rules that did not hold, or `approval` or `none`."""
+    """`rule` is the line of the site's rules that did not hold, or `hours`, `approval` or `none`."""
 
     reason: ReasonCode
-    rule: Literal[
-        "modalities", "purposes", "researchers", "architectures", "minimum_cohort", "sandbox", "approval", "none"
-    ]
+    rule: LineName | Literal["hours", "approval", "none"]
 
 
 Decision = Allowed | NeedsPerson | Refused
 
 
 class _Condition(NamedTuple):
-    line: Literal["modalities", "purposes", "researchers", "architectures", "minimum_cohort", "sandbox"]
+    line: LineName
     reason: ReasonCode
-    holds: Callable[[Request, SiteRules], bool]
+    holds: Callable[[Facts, SiteRules], bool]
 
 
 PERMIT: tuple[_Condition, ...] = (
-    _Condition("modalities", "modality-not-offered", lambda q, r: _all_in(q.study.data.modalities, r.modalities)),
-    _Condition("purposes", "purpose-not-allowed", lambda q, r: _all_in(q.study.purpose.data_use, r.purposes)),
-    _Condition("researchers", "researcher-not-allowed", lambda q, r: _named(q.researcher, r.researchers)),
-    _Condition("architectures", "architecture-not-allowed", lambda q, r: q.study.model.architecture in r.architectures),
-    _Condition("minimum_cohort", "minimum-cohort-too-low", lambda q, r: q.study.privacy.min_cohort >= r.minimum_cohort),
-    _Condition("sandbox", "sandbox-unavailable", lambda q, r: q.isolated or not r.isolation_required),
-    _Condition("sandbox", "sandbox-layer-missing", lambda q, r: r.demanded_layers <= set(q.layers)),
+    _Condition("modalities", "modality-not-offered", lambda f, r: _all_in(f.modalities, r.modalities)),
+    _Condition("purposes", "purpose-not-allowed", lambda f, r: serves(f, r.purposes, r.diseases)),
+    _Condition("conditions", "data-use-not-met", lambda f, r: unmet(f, r.conditions) is None),
+    _Condition("researchers", "researcher-not-allowed", lambda f, r: _named(f.researcher, r.researchers)),
+    _Condition("architectures", "architecture-not-allowed", lambda f, r: f.architecture in r.architectures),
+    _Condition("minimum_cohort", "minimum-cohort-too-low", lambda f, r: f.min_cohort >= r.minimum_cohort),
+    _Condition("sandbox", "sandbox-unavailable", lambda f, r: f.isolated or not r.isolation_required),
+    _Condition("sandbox", "sandbox-layer-missing", lambda f, r: r.demanded_layers <= set(f.layers)),
+    _Condition("runs_per_project", "too-many-runs", lambda f, r: _runs_left(f.runs_before, r.runs_per_project)),
+    _Condition("cedar", "policy-not-met", lambda f, r: r.cedar is None or permits(f, r.cedar)),
 )
 """The permit. All must hold; the first that does not is the reason given."""
+
+
+def readings(facts: Facts, rules: SiteRules) -> tuple[Reading, ...]:
+    """What every line of the permit answers, in order. Never raises: a line that breaks does not hold (`internal`)."""
+    return tuple(_reading(condition, facts, rules) for condition in PERMIT)
+
+
+def _reading(condition: _Condition, facts: Facts, rules: SiteRules) -> Reading:
+    try:
+        if condition.holds(facts, rules) is True:
+            return Reading(line=condition.line, holds=True)
+        return Reading(line=condition.line, holds=False, reason=condition.reason)
+    except Exception:
+        return Reading(line=condition.line, holds=False, reason="internal")
 
 
 def decide(request: Request, rules: SiteRules) -> Decision:
     """May this study run here, and does a person have to say so? Never raises: what breaks, refuses (`internal`)."""
     try:
+        return decide_facts(request.facts, rules)
+    except Exception:
+        return Refused(reason="internal", rule="none")
+
+
+def decide_facts(facts: Facts, rules: SiteRules) -> Decision:
+    """As `decide`, of the facts alone."""
+    try:
         for condition in PERMIT:
-            if condition.holds(request, rules) is not True:
+            if condition.holds(facts, rules) is not True:
                 return Refused(reason=condition.reason, rule=condition.line)
         for rule in rules.approve:
-            if _automatic(request, rule) is True:
+            if _automatic(facts, rule, rules) is True:
                 return Allowed(rule=rule.rule, policy_digest=rules.digest)
         return NeedsPerson(policy_digest=rules.digest)
     except Exception:
@@ -87,7 +128,8 @@ def decide_again(request: Request, rules: SiteRules, approval: Approval) -> Refu
     """Whether an approval still holds, asked before data is touched: None when it does. Never raises.
 
     1. it is of exactly this study; 2. under exactly these rules; 3. the rules still permit the study;
-    4. where no person signed, the rule that was named is the one that allows it.
+    4. where no person signed, the rule that was named is the one that allows it; 5. where people signed, they were entitled
+    to, and it is they who signed this; 6. it is an hour at which data may be touched.
     """
     try:
         if approval.study_digest != request.study.digest:
@@ -98,21 +140,31 @@ def decide_again(request: Request, rules: SiteRules, approval: Approval) -> Refu
         if isinstance(decision, Refused):
             return decision
         by_rule = isinstance(decision, Allowed) and approval.decided_by == f"rule:{decision.rule}"
-        if by_rule or approval.decided_by.startswith("steward:"):
-            return None
-        return Refused(reason="not-approved", rule="approval")
+        if by_rule is not True and stewards.holds(approval, rules.stewards, request.researcher) is not True:
+            return Refused(reason="not-approved", rule="approval")
+        if is_open(rules, request.at) is not True:
+            return Refused(reason="outside-hours", rule="hours")
+        return None
     except Exception:
         return Refused(reason="internal", rule="none")
 
 
-def _automatic(request: Request, rule: AutomaticRule) -> bool:
-    study = request.study
+def is_open(rules: SiteRules, at: datetime | None) -> bool:
+    """Whether it is an hour at which work may touch data; not where nobody knows the hour."""
+    return rules.hours is None or (at is not None and rules.hours.open_at(at))
+
+
+def _automatic(facts: Facts, rule: AutomaticRule, rules: SiteRules) -> bool:
     return (
-        _named(request.researcher, rule.researchers)
-        and _all_in(study.purpose.data_use, rule.purposes)
-        and study.model.architecture in rule.architectures
-        and _all_in(study.data.modalities, rule.modalities)
+        _named(facts.researcher, rule.researchers)
+        and serves(facts, rule.purposes, rules.diseases)
+        and facts.architecture in rule.architectures
+        and _all_in(facts.modalities, rule.modalities)
     )
+
+
+def _runs_left(before: int | None, most: int | None) -> bool:
+    return most is None or (before is not None and before < most)
 
 
 def _named(researcher: str, researchers: str | tuple[str, ...]) -> bool:

@@ -7,6 +7,14 @@ SENTENCES: dict[ReasonCode, str] = {
     "sites.",
     "purpose-not-allowed": "The hospital's rules do not permit this purpose. Check `purpose.data_use`, or ask the "
     "steward whether the purpose may be added to the rules.",
+    "data-use-not-met": "The hospital's data are under a GA4GH DUO condition that the study does not state. Compare the site's "
+    "profile with `purpose.data_use`: `rapha study profiles`.",
+    "policy-not-met": "The hospital has a policy of its own (`cedar` in its rules), which does not permit the study. Ask the "
+    "steward what it asks for.",
+    "too-many-runs": "This researcher has run as many studies of this purpose as the hospital's rules allow for one project. Ask "
+    "the steward.",
+    "outside-hours": "The hospital's rules let work touch data at certain hours only, and they ended. Raise "
+    "`training.deadline_minutes`, or submit the study again.",
     "researcher-not-allowed": "The hospital's rules do not name this researcher. Ask the steward to add the name "
     "exactly as the hub writes it.",
     "architecture-not-allowed": "The hospital's rules do not permit this model. Choose a permitted one, or ask the "

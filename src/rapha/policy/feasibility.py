@@ -9,8 +9,8 @@ from rapha.policy.rules import SiteRules
 from rapha.records.record import Record
 from rapha.records.release import ReasonCode
 
-_OF_THE_DATA = ("modalities", "purposes", "minimum_cohort")
-"""Lines of the permit that hold for a count too; nothing is trained, so no model and no sandbox is asked about."""
+_OF_THE_DATA = ("modalities", "purposes", "conditions", "minimum_cohort", "cedar")
+"""Lines of the permit that hold for a count too; nothing is trained, so no model and no sandbox is asked about, but by the hospital's own permit."""
 
 
 class Asked(Record):
@@ -35,7 +35,7 @@ def refusal(request: Request, rules: SiteRules, asked: Asked) -> ReasonCode | No
         if request.researcher not in offered.researchers:
             return "researcher-not-allowed"
         for condition in PERMIT:
-            if condition.line in _OF_THE_DATA and condition.holds(request, rules) is not True:
+            if condition.line in _OF_THE_DATA and condition.holds(request.facts, rules) is not True:
                 return condition.reason
         if asked.today >= offered.a_day:
             return "asked-too-often"

@@ -6,6 +6,7 @@ let something out. Only a refund, which names its reason, gives anything back, a
 
 from collections.abc import Iterable, Sequence
 
+from rapha.policy.data_use import WITHIN
 from rapha.policy.rules import SiteRules
 from rapha.records.ledger import START, LedgerEntry, Spend
 from rapha.records.record import Digest, DispatchId
@@ -29,6 +30,29 @@ def spent(entries: Iterable[LedgerEntry], dataset: str | None = None, project: s
         if entry.kind != "refunded":
             total += entry.spend
     return total
+
+
+def runs_before(entries: Sequence[LedgerEntry], project: str, dispatch: DispatchId) -> int:
+    """How many runs of the project came before this one: those that were reserved earlier, or all where it is not reserved yet.
+
+    A project is who asks, for which purposes; the order of the codes, and what else is undertaken, make no other project.
+    """
+    begun: dict[DispatchId, LedgerEntry] = {}
+    last: dict[DispatchId, LedgerEntry] = {}
+    for entry in entries:
+        begun.setdefault(entry.dispatch, entry)
+        last[entry.dispatch] = entry
+    own = begun[dispatch].number if dispatch in begun else len(entries) + 1
+    whose = _project(project)
+    return sum(
+        entry.number < own and last[run].kind != "refunded" and _project(entry.project) == whose
+        for run, entry in begun.items()
+    )
+
+
+def _project(project: str) -> tuple[str, frozenset[str]]:
+    researcher, _, codes = project.rpartition(" | ")
+    return researcher, frozenset(codes.split()) & WITHIN.keys()
 
 
 def refusal(entries: Sequence[LedgerEntry], dataset: str, study: Study, rules: SiteRules) -> ReasonCode | None:

@@ -5,24 +5,32 @@ so that a comment may be edited without asking every steward again.
 """
 
 import math
+import re
+from datetime import datetime, time
 from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from rapha.policy.data_use import DS, Condition
+from rapha.policy.own_permit import check_own_permit
+from rapha.policy.stewards import Stewards
 from rapha.records.audit import AuditLimits
 from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
 from rapha.records.release import Layer
-from rapha.records.study import DataUse
+from rapha.records.study import DataUse, Disease
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
@@ -32,6 +40,7 @@ Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
     "variant-classifier", "late-fusion", "gwas", "exported",
 ]  # fmt: skip
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
 
@@ -115,6 +124,22 @@ def _approve(value: Any) -> Any:
     return value
 
 
+def _time(value: Any) -> Any:
+    if isinstance(value, str) and _CLOCK.fullmatch(value):
+        return time.fromisoformat(value)
+    raise PydanticCustomError("hours", 'write a time in quotes, of 24 hours: "20:00"')
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError(
+            "hours", "no time zone of that name is known here: as in Europe/Madrid, or UTC"
+        ) from None
+    return name
+
+
 def _named_once(rules: tuple[AutomaticRule, ...]) -> tuple[AutomaticRule, ...]:
     names = [rule.rule for rule in rules]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -144,11 +169,40 @@ class Feasibility(Record):
     in_all: Annotated[int, Field(ge=1, le=1000)]
 
 
+class Hours(Record):
+    """When work may touch data: from, until, every day; over midnight where `from` is the later. `zone`: as in Europe/Madrid."""
+
+    opens: Annotated[time, Field(alias="from"), BeforeValidator(_time)]
+    until: Annotated[time, BeforeValidator(_time)]
+    zone: Annotated[str, AfterValidator(_zone)]
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    @model_validator(mode="after")
+    def _some(self) -> "Hours":
+        if self.opens == self.until:
+            raise PydanticCustomError("hours", "`from` and `until` are the same: leave `hours` out for the whole day")
+        return self
+
+    @model_serializer
+    def _as_written(self) -> dict[str, str]:
+        return {"from": f"{self.opens:%H:%M}", "until": f"{self.until:%H:%M}", "zone": self.zone}
+
+    def open_at(self, moment: datetime) -> bool:
+        """Whether work may touch data at this moment."""
+        local = moment.astimezone(ZoneInfo(self.zone)).time()
+        if self.opens < self.until:
+            return self.opens <= local < self.until
+        return local >= self.opens or local < self.until
+
+
 class SiteRules(Record):
     """A study is permitted when every line below holds of it; it runs without a person only under a rule of `approve`.
 
-    `purposes` are GA4GH Data Use Ontology codes, compared letter by letter: a broad code does not imply a narrow one.
-    `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
+    `purposes`, with the `diseases` of DUO:0000007, and `conditions` are GA4GH Data Use Ontology terms of the data, matched by
+    `data_use.py`. `runs_per_project`: how often one researcher may run studies of one purpose. `hours`: when work may touch data.
+    `stewards`: who may sign, by their own key, and how many have to; without it, whoever holds the node's home, under any name.
+    `cedar`: a permit of the site's own, which can only narrow the lines above (`own_permit.py`). `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
     Without `feasibility` nobody is told a count before a yes to a study. Without `audit` every release is audited, under the limits
     that `AuditLimits` has of itself. `notes`: names, dates and numbers in notes are hidden before a model sees them, unless
@@ -157,6 +211,8 @@ class SiteRules(Record):
 
     modalities: tuple[Modality, ...]
     purposes: tuple[DataUse, ...]
+    diseases: Annotated[tuple[Disease, ...], Field(max_length=2000)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=30)] = ()
     researchers: Researchers
     architectures: tuple[Architecture, ...]
     minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
@@ -167,6 +223,10 @@ class SiteRules(Record):
     audit: Annotated[
         AuditLimits | Literal["i-accept-that-models-may-remember-patients"] | None, BeforeValidator(_audit)
     ] = None
+    runs_per_project: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    hours: Hours | None = None
+    stewards: Stewards | None = None
+    cedar: Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(check_own_permit)] | None = None
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -176,10 +236,20 @@ class SiteRules(Record):
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Rules that leave out what may be left out keep the digest that they had before it could be there."""
+        """Rules without a key that may be absent keep the digest that they had before there was such a key."""
         written: dict[str, Any] = serialise(self)
-        unsaid = {"privacy": None, "feasibility": None, "audit": None, "notes": "hidden"}
-        return {key: value for key, value in written.items() if key not in unsaid or value != unsaid[key]}
+        fields = type(self).model_fields
+        said = {key: value for key, value in written.items() if value or fields[key].is_required()}
+        return {key: value for key, value in said.items() if (key, value) != ("notes", "hidden")}
+
+    @model_validator(mode="after")
+    def _diseases_named(self) -> "SiteRules":
+        named = any(DS in purposes for purposes in (self.purposes, *(rule.purposes for rule in self.approve)))
+        if named != bool(self.diseases):
+            raise PydanticCustomError(
+                "diseases", "DUO:0000007 is for named diseases: write both, or neither: `diseases: [MONDO:0005148]`"
+            )
+        return self
 
     @property
     def notes_as_written(self) -> bool:

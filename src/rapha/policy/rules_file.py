@@ -15,7 +15,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rapha.errors import ConfigurationError
-from rapha.policy.rules import AutomaticRule, Feasibility, PrivacyBudget, SiteRules
+from rapha.policy.data_use import Condition
+from rapha.policy.rules import AutomaticRule, Feasibility, Hours, PrivacyBudget, SiteRules
+from rapha.policy.stewards import Steward, Stewards
 from rapha.records.audit import AuditLimits
 from rapha.records.record import Record
 
@@ -50,12 +52,17 @@ def parse_rules(text: str, name: str) -> SiteRules:
     raise ConfigurationError("\n".join(told))
 
 
+def read_tree(path: Path) -> Any:
+    """Lists, dicts and scalars of a YAML file, within the limits of a rules file. Raises ConfigurationError, as `read_rules`."""
+    return _plain(_yaml(_text_of(path), str(path)))
+
+
 def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); `rapha node init` writes one") from None
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); docs/rules.md has an example") from None
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_BYTES // 1024} KiB; rules fit on a page")
     try:
@@ -101,17 +108,27 @@ def _sentence(tree: CommentedMap, mistake: ErrorDetails, name: str) -> str:
             words = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
             return f"{where}: {key}: `{str(value)[:60]}` is not a word of the rules; {_nearest(str(value), words)}"
         case "string_pattern_mismatch":
-            form = "a short name: small letters, digits, hyphens" if path[-1] == "rule" else "a code like DUO:0000006"
+            form = _form(path)
             return f"{where}: {key}: `{str(value)[:60]}` is not {form}"
         case _:
             return f"{where}: {key + ': ' if key else ''}{mistake['msg']}"
+
+
+def _form(path: list[int | str]) -> str:
+    if path[-1] in ("rule", "steward"):
+        return "a short name: small letters, digits, hyphens"
+    return "a code like MONDO:0005148" if path[0] == "diseases" else "a code like DUO:0000006"
 
 
 def _record_at(path: list[int | str]) -> type[Record]:
     """The record that has the last step of `path` as a key, or should have."""
     if len(path) == 1:
         return SiteRules
-    inner: dict[int | str, type[Record]] = {"privacy": PrivacyBudget, "feasibility": Feasibility, "audit": AuditLimits}
+    if path[0] == "stewards":
+        return Steward if "who" in path else Stewards
+    inner: dict[int | str, type[Record]] = {
+        "privacy": PrivacyBudget, "feasibility": Feasibility, "audit": AuditLimits, "conditions": Condition, "hours": Hours,
+    }  # fmt: skip
     return inner.get(path[0], AutomaticRule)
 
 

@@ -10,7 +10,7 @@ from rapha.records.record import Digest, Real, Record, SiteId
 ReasonCode = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
     "minimum-cohort-too-low", "unknown-concept", "no-hierarchy", "unknown-unit", "mixed-units", "cohort-empty", "cohort-too-small", "too-few-events",
-    "steward-denied", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
+    "steward-denied", "data-use-not-met", "policy-not-met", "too-many-runs", "outside-hours", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
     "sandbox-unavailable", "sandbox-layer-missing", "sandbox-died", "training-failed", "weights-unreadable",
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
     "output-too-large", "metric-not-allowed", "budget-not-offered", "budget-exhausted", "round-already-left",

@@ -13,7 +13,13 @@ from rapha.records.release import ReasonCode
 from rapha.records.study import DataUse
 
 Year = Annotated[int, Field(ge=1800, le=2200)]
-DecidedBy = Annotated[str, Field(pattern=r"^(rule|steward):[a-z0-9][a-z0-9-]{0,62}$")]
+DecidedBy = Annotated[
+    str,
+    Field(
+        pattern=r"^((rule|steward):[a-z0-9][a-z0-9-]{0,62}|stewards:[a-z0-9][a-z0-9-]{0,62}\+[a-z0-9][a-z0-9-]{0,62})$"
+    ),
+]
+"""`rule:routine`, `steward:maria-lopez`, or two: `stewards:jan-de-vries+maria-lopez`."""
 
 
 class Share(Record):
@@ -96,8 +102,19 @@ class Dispatch(Record):
         return {key: value for key, value in written.items() if key != "asks" or value != "training"}
 
 
+class StewardSignature(Record):
+    """One steward's yes, by their own key: over dispatch, study, site, rules, name and moment (`policy/stewards.py`)."""
+
+    steward: Slug
+    at: datetime
+    signature: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{80,120}={0,2}$")]
+
+
 class Approval(Record):
-    """A site's yes to exactly one study digest, under exactly one set of rules."""
+    """A site's yes to exactly one study digest, under exactly one set of rules.
+
+    `decision`: the digest of the node's record of it (`records/decision.py`). `signatures`: where the rules name the stewards.
+    """
 
     dispatch: DispatchId
     study_digest: Digest
@@ -106,10 +123,17 @@ class Approval(Record):
     decided_by: DecidedBy
     feasible: Count
     at: datetime
+    decision: Digest | None = None
+    signatures: Annotated[tuple[StewardSignature, ...], Field(max_length=2)] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An approval of before is written as it was."""
+        return _without_empty(serialise(self), "decision", "signatures")
 
 
 class Denial(Record):
-    """A site's no. A reason code leaves, a sentence does not. `refusal`: the same, signed for everybody."""
+    """A site's no. A reason code leaves, a sentence does not. `refusal`: the same, signed for everybody. `decision`: as of an approval."""
 
     dispatch: DispatchId
     study_digest: Digest
@@ -118,6 +142,12 @@ class Denial(Record):
     reason: ReasonCode
     at: datetime
     refusal: Receipt | None = None
+    decision: Digest | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A denial of before is written as it was."""
+        return _without_empty(serialise(self), "decision")
 
 
 class Answered(Record):
@@ -133,3 +163,7 @@ class Answered(Record):
     patients: Count
     events: Count
     at: datetime
+
+
+def _without_empty(written: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in written.items() if value or key not in keys}

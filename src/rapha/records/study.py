@@ -40,11 +40,29 @@ _UNNUMBERED = ("count", "any", "since")
 DataUse = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
 
 
+Disease = Annotated[str, StringConstraints(pattern=r"^MONDO:\d{7}$")]
+Stated = Annotated[str, StringConstraints(min_length=2, max_length=200, strip_whitespace=True)]
+
+
 class Purpose(Record):
-    """One plain sentence, and GA4GH Data Use Ontology terms."""
+    """One plain sentence, and GA4GH Data Use Ontology terms: what it is for, and which conditions it undertakes to keep.
+
+    `diseases`: MONDO terms, for data of named diseases only. `institution`, `country` (ISO 3166-1, two letters), `ethics_approval` (by
+    whom, its number): stated by the researcher, for data under such conditions, and read by the steward.
+    """
 
     sentence: Sentence
     data_use: Annotated[tuple[DataUse, ...], Field(min_length=1, max_length=20)]
+    diseases: Annotated[tuple[Disease, ...], Field(max_length=50)] = ()
+    institution: Stated | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    ethics_approval: Stated | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not stated is not written: a study of before has the digest it had."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value or key in ("sentence", "data_use")}
 
 
 class DataNeeds(Record):

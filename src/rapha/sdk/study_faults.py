@@ -17,6 +17,8 @@ _PATTERNS = {
     "DUO": "a Data Use Ontology term such as DUO:0000006",
     "sha256:": "the name of a file beside the study, or a digest (sha256: and 64 hex digits)",
     "[A-Za-z_]": "a tensor's name of letters, digits, '_' and '.'",
+    "MONDO": "a MONDO term such as MONDO:0005148",
+    "[A-Z]{2}": "a country in two capital letters, such as DE",
     "[a-z0-9][a-z0-9-]": "lower-case letters, digits and hyphens, at most 63",
     "[A-Za-z0-9]": "letters, digits, '_', '.' and '-', at most 63",
 }

@@ -23,7 +23,7 @@ from rapha.records.learning import (
 )
 from rapha.records.mention import Mention
 from rapha.records.payment import Payment
-from rapha.records.study import Study
+from rapha.records.study import Purpose, Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
 
@@ -45,7 +45,7 @@ def in_words(study: Study) -> tuple[Section, ...]:
         *(f"Left out: {criterion_in_words(each)}." for each in cohort.exclude),
     )
     return (
-        Section("Purpose", (study.purpose.sentence,)),
+        Section("Purpose", (study.purpose.sentence, *_stated(study.purpose))),
         Section("Who is studied", who),
         Section("What is predicted", outcome_sentences(study.outcome)),
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
@@ -53,6 +53,16 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("What holds for every hospital", _terms(study)),
         *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
+    )
+
+
+def _stated(purpose: Purpose) -> tuple[str, ...]:
+    """What the researcher says of themselves, for whoever has to find out whether it is so."""
+    return (
+        *((f"Diseases: {', '.join(purpose.diseases)}.",) if purpose.diseases else ()),
+        *((f"Institution, as stated: {purpose.institution}.",) if purpose.institution else ()),
+        *((f"Country, as stated: {purpose.country}.",) if purpose.country else ()),
+        *((f"Ethics approval, as stated: {purpose.ethics_approval}.",) if purpose.ethics_approval else ()),
     )
 
 

@@ -32,6 +32,35 @@ def test_a_site_without_the_modality_is_left_out_with_the_reason(study_of):
     assert (routed.sites, routed.left_out) == (("north",), {"west": "modality-not-offered"})
 
 
+GRU, HMB, DS = "DUO:0000042", "DUO:0000006", "DUO:0000007"
+
+
+@pytest.mark.parametrize(
+    ("published", "reason"),
+    [
+        ((GRU,), None),
+        ((HMB, "DUO:0000028", "DUO:0000025"), None),
+        ((), None),
+        (("DUO:0000011",), "purpose-not-allowed"),
+        ((DS,), "purpose-not-allowed"),
+        ((HMB, "DUO:0000018"), "data-use-not-met"),
+        (("DUO:0000018",), "purpose-not-allowed"),
+    ],
+)
+def test_a_site_whose_terms_of_data_use_do_not_fit_is_not_asked(study_of, published, reason):
+    west = profile("west").model_copy(update={"data_use": published})
+    routed = route(study_of(at_least=1), ["north", "west"], [profile("north"), west])
+    assert routed.left_out == ({"west": reason} if reason else {})
+    assert ("west" in routed.sites) is (reason is None)
+
+
+def test_which_diseases_a_site_means_only_the_site_can_say(study_of):
+    of_a_disease = study_of(at_least=1)
+    purpose = of_a_disease.purpose.model_copy(update={"data_use": (DS,), "diseases": ("MONDO:0005148",)})
+    west = profile("west").model_copy(update={"data_use": (DS,)})
+    assert route(of_a_disease.model_copy(update={"purpose": purpose}), ["west"], [west]).sites == ("west",)
+
+
 def test_a_site_that_has_not_said_what_it_has_is_asked(study_of):
     assert route(study_of(), ["north", "west"], [profile("north", codes=())]).sites == ("north", "west")
 

@@ -53,7 +53,16 @@ class FakeJourney:
         self.error, self.failures, self.stopped, self.closed = error, [], [], False
         self.stop_errors: list[Exception] = []
         self.answered_again = 0
+        self.open_from: int | None = None
+        self.hours_asked = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
+
+    def may_work_now(self) -> bool:
+        return self.open_from is None or self.asked_for_the_hour() >= self.open_from
+
+    def asked_for_the_hour(self) -> int:
+        self.hours_asked += 1
+        return self.hours_asked
 
     def work(self, work: Work) -> None:
         self.started.set()
@@ -205,3 +214,25 @@ def test_a_second_agent_on_one_home_is_refused(tmp_path: Path) -> None:
     with lock_home(tmp_path), pytest.raises(ConfigurationError, match="another agent"):
         lock_home(tmp_path)
     lock_home(tmp_path).close()
+
+
+def test_work_that_comes_at_another_hour_waits_for_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("rapha.node.agent.LOOKS_AT_THE_CLOCK_SECONDS", 0.001)
+    journey = FakeJourney()
+    journey.open_from = 3
+    journey.go_on.set()
+    run(FakeLine(work(), lambda: until(journey.started.is_set)), journey, tmp_path)
+    assert journey.hours_asked == 3 and not journey.failures
+
+
+def test_work_that_waits_for_its_hour_is_let_go_when_the_study_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("rapha.node.agent.LOOKS_AT_THE_CLOCK_SECONDS", 0.001)
+    journey = FakeJourney()
+    journey.open_from = 10**9
+    stop = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+    line = FakeLine(work(), lambda: until(lambda: journey.hours_asked > 2) or stop)
+    run(line, journey, tmp_path)
+    assert ("d-1", "cancelled") in journey.stopped
+    assert not journey.started.is_set() and not journey.failures

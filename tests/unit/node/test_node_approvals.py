@@ -72,7 +72,7 @@ def task(study: Study) -> Task:
 def test_the_rules_decide(write: Callable[..., Approvals], dispatch: Dispatch, study: Study) -> None:
     assert isinstance(write().decide(dispatch, study), Allowed)
     assert isinstance(write(approve="{by: steward}").decide(dispatch, study), NeedsPerson)
-    refused = write(purpose="DUO:0000042").decide(dispatch, study)
+    refused = write(purpose="DUO:0000011").decide(dispatch, study)
     assert isinstance(refused, Refused) and refused.reason == "purpose-not-allowed"
 
 
@@ -114,7 +114,7 @@ def test_an_edit_of_the_rules_counts_from_the_next_task_on(
 ) -> None:
     found = entry(dispatch, study, write(), "rule:routine")
     with pytest.raises(TrainingFailed) as refusal:
-        write(purpose="DUO:0000042").check_task(found, task(study))
+        write(purpose="DUO:0000011").check_task(found, task(study))
     assert refusal.value.reason == "policy-changed"
 
 
@@ -129,4 +129,29 @@ def test_a_person_signs_only_what_waits_and_only_what_the_rules_permit(
     with pytest.raises(Conflict, match="no dispatch d-9"):
         approvals.check_person_may_sign(None, "d-9")
     with pytest.raises(NotPermitted, match="purpose-not-allowed"):
-        write(purpose="DUO:0000042", approve="{by: steward}").check_person_may_sign(waiting, "d-1")
+        write(purpose="DUO:0000011", approve="{by: steward}").check_person_may_sign(waiting, "d-1")
+
+
+def test_an_approval_of_another_dispatch_opens_nothing(
+    write: Callable[..., Approvals], dispatch: Dispatch, study: Study
+) -> None:
+    approvals = write()
+    given = entry(dispatch, study, approvals, "rule:routine")
+    assert given.answer is not None
+    replayed = given._replace(answer=given.answer.model_copy(update={"dispatch": DispatchId("d-0")}))
+    elsewhere = given._replace(dispatch=dispatch.model_copy(update={"id": DispatchId("d-0")}))
+    for found in (replayed, elsewhere):
+        with pytest.raises(TrainingFailed, match="another dispatch") as refusal:
+            approvals.check_task(found, task(study))
+        assert refusal.value.reason == "not-approved"
+
+
+def test_a_limit_of_runs_that_nobody_counts_permits_none(
+    write: Callable[..., Approvals], dispatch: Dispatch, study: Study, tmp_path: Path
+) -> None:
+    write()
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(rules.read_text() + "runs_per_project: 5\n")
+    for counted, refused in ((None, True), (lambda *_: 4, False), (lambda *_: 5, True)):
+        approvals = Approvals(rules, SiteId("a"), True, (), lambda: NOON, counted)
+        assert isinstance(approvals.decide(dispatch, study), Refused) is refused

@@ -166,3 +166,17 @@ def test_an_entry_rewritten_with_its_digest_is_seen_by_the_next(ledger: Ledger) 
     assert broken(entries) is None
     entries[0] = entries[0].model_copy(update={"spend": Spend()})
     assert broken(entries) == 2
+
+
+def test_no_run_begins_beyond_those_that_the_rules_allow_a_project(ledger: Ledger) -> None:
+    study = private_study()
+    rules = read_rules(RULES + "runs_per_project: 1\n")
+    first, second = dispatch(study), dispatch(study).model_copy(update={"id": "d-other"})
+    ledger.reserve(first, study, rules)
+    ledger.reserve(first, study, rules)
+    with pytest.raises(TrainingFailed) as refused:
+        ledger.reserve(second, study, rules)
+    assert refused.value.reason == "too-many-runs"
+    ledger.refund(first, "cohort-too-small")
+    ledger.reserve(second, study, rules)
+    assert kinds(ledger) == ["reserved", "refunded", "reserved"]

@@ -59,7 +59,7 @@ def test_without_a_named_rule_a_person_signs(study: Study, rules: SiteRules) -> 
     ("changed", "line", "reason"),
     [
         ({"modalities": ()}, "modalities", "modality-not-offered"),
-        ({"purposes": ("DUO:0000042",)}, "purposes", "purpose-not-allowed"),
+        ({"purposes": ("DUO:0000011",)}, "purposes", "purpose-not-allowed"),
         ({"purposes": ()}, "purposes", "purpose-not-allowed"),
         ({"researchers": ("ada lovelace",)}, "researchers", "researcher-not-allowed"),
         ({"researchers": ()}, "researchers", "researcher-not-allowed"),
@@ -83,7 +83,7 @@ def test_a_machine_without_walls_is_refused_unless_the_risk_is_accepted(study: S
 
 
 def test_two_purposes_are_both_asked_for(study: Study, rules: SiteRules) -> None:
-    both = request(study, purpose={**PURPOSE, "data_use": ["DUO:0000006", "DUO:0000007"]})
+    both = request(study, purpose={**PURPOSE, "data_use": ["DUO:0000006", "DUO:0000004"]})
     assert decide(both, rules) == Refused(reason="purpose-not-allowed", rule="purposes")
 
 

@@ -129,6 +129,8 @@ def _test_rows(evaluation: Evaluation | None) -> str:
 
 def _decider(decided_by: str) -> str:
     kind, _, name = decided_by.partition(":")
+    if kind == "stewards":
+        return f"Stewards {' and '.join(name.split('+'))}"
     return f"Steward {name}" if kind == "steward" else f"Rule “{name}”"
 
 

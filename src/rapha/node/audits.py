@@ -1,0 +1,59 @@
+"""The audit of what leaves: does the model remember patients? One that does goes no further."""
+
+from rapha.cohort.engine import FrozenCohort
+from rapha.egress import gate
+from rapha.egress.memorisation import can_see
+from rapha.node.approvals import Approvals
+from rapha.node.provenance import epsilon_of_a_round
+from rapha.node.register import Entry, Register
+from rapha.node.runs import Run
+from rapha.records.association import Gwas
+from rapha.records.audit import AuditVerdict
+from rapha.records.study import Study
+from rapha.records.task import Task
+
+
+class Audits:
+    """Asked of every round of a model and of its final weights, under the limits of the site's rules."""
+
+    def __init__(self, approvals: Approvals, register: Register) -> None:
+        self._approvals, self._register = approvals, register
+
+    def wanted(self, study: Study, run: Run, task: Task) -> bool:
+        """Whether the workload is to measure. The planted patients of a private round are enough to see by, however few patients
+        there are."""
+        limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
+        seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
+        return _is_of_a_model(study, task) and seen
+
+    def check(self, study: Study, run: Run, task: Task, audited: bool) -> None:
+        """Before anything of a round or of the final weights leaves. What was found stays here, in the register.
+
+        Raises:
+            EgressRefused: the model remembers patients, or too few are there to see it and the rules want it seen.
+        """
+        if not _is_of_a_model(study, task):
+            return
+        limits, compared = self._approvals.rules().audit_limits, _compared(run.frozen.cohort)
+        members, held_out, _ = compared
+        verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
+        if limits is not None and audited:
+            owed = epsilon_of_a_round(study) if task.do == "train" else None
+            verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
+        self._register.keep_audit(task.dispatch, task.round, verdict)
+        if limits is not None:
+            gate.pass_audit(verdict, limits)
+
+    def rules_passed(self, entry: Entry) -> tuple[str, ...]:
+        """What the receipt may say that every output of a run has passed."""
+        return gate.rules_passed(entry.study, self._register.audits(entry.dispatch.id).values())
+
+
+def _is_of_a_model(study: Study, task: Task) -> bool:
+    """Statistics, and the sums of a GWAS, have rules of their own."""
+    return task.do != "prepare" and not isinstance(study.model, Gwas)
+
+
+def _compared(cohort: FrozenCohort) -> tuple[int, int, float]:
+    """What an audit compares: training rows, rows held out, and how many rows a patient has."""
+    return cohort.train_rows, cohort.rows - cohort.train_rows, cohort.rows / max(cohort.patients, 1)
