@@ -18,6 +18,7 @@ FORMATS = {
     "fhir": "rapha.sources.fhir",
     "hl7v2": "rapha.sources.hl7v2",
     "meds": "rapha.sources.meds",
+    "note-files": "rapha.sources.note_files",
     "omop": "rapha.sources.omop",
     "tables": "rapha.sources.tables",
     "views": "rapha.sources.tables.flattened",

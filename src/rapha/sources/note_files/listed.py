@@ -1,0 +1,87 @@
+"""The list of notes: a row for each, or why it cannot be used."""
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from rapha.errors import SourceError
+from rapha.sources.note_files.mapping import Mapping
+
+MOST_NOTES = 20_000_000
+LARGEST_NOTE = 4 << 20
+
+
+class Listed(NamedTuple):
+    """One note; times in UTC. `precision` is that of `written`: `day` where no clock is given."""
+
+    line: int
+    path: Path
+    patient: str
+    type: str
+    written: datetime
+    known: datetime
+    precision: str
+
+
+class Aside(NamedTuple):
+    """A row that cannot be used, and why; no cell of it."""
+
+    line: int
+    reason: str
+
+
+def read_listing(folder: Path, mapping: Mapping) -> Iterator[Listed | Aside]:
+    """The rows in their order. Raises SourceError: the list cannot be read or lacks a column."""
+    of, zone = mapping.listing, ZoneInfo(mapping.zone)
+    path = folder / of.file
+    wanted = (of.text, of.patient, of.type, of.written, of.known)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if missing := [column for column in wanted if column not in (rows.fieldnames or ())]:
+                raise SourceError(f"{path.name} has no column {missing[0]!r}")
+            for line, row in enumerate(rows, 2):
+                if line > MOST_NOTES:
+                    raise SourceError(f"{path.name}: more than {MOST_NOTES:,} notes")
+                cells = [str(row.get(column) or "").strip() for column in wanted]
+                found = _listed(line, folder, cells, zone)
+                yield Aside(line, found) if isinstance(found, str) else found
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise SourceError(f"{path}: cannot be read as a list of notes") from None
+
+
+def text_of(note: Listed, encoding: str) -> str | None:
+    """The text of a note; None where its file cannot be read as one."""
+    try:
+        with note.path.open("rb") as file:
+            content = file.read(LARGEST_NOTE + 1)
+        text = content.decode(encoding).removeprefix("\ufeff").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if text and len(content) <= LARGEST_NOTE and "\0" not in text else None
+
+
+def _listed(line: int, folder: Path, cells: list[str], zone: ZoneInfo) -> Listed | str:
+    name, patient, kind, *times = cells
+    if not (name and patient and kind):
+        return "names no file, no patient or no kind of note"
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return "names a file outside of the folder"
+    written, known = (_moment(text, zone) for text in times)
+    if written is None or known is None:
+        return "has a date or time that cannot be read"
+    if known < written:
+        return "was known before it was written"
+    return Listed(line, path, patient, kind, written, known, "second" if ":" in times[0] else "day")
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
