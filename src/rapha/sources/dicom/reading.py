@@ -1,5 +1,6 @@
 """A file's wanted elements: by our own reader where the header is plain, by pydicom in every other case. Files are untrusted bytes."""
 
+import logging
 import os
 import warnings
 import zlib
@@ -46,7 +47,7 @@ def read_elements(path: Path, wanted: Tree) -> Elements | str:
 
 def by_pydicom(path: Path, wanted: Tree) -> Elements | str:
     """The same by pydicom, which reads what is not plain: slower, and with more forbearance."""
-    pydicom = _pydicom()
+    pydicom = quiet_pydicom()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -58,11 +59,17 @@ def by_pydicom(path: Path, wanted: Tree) -> Elements | str:
         return UNREADABLE
 
 
-def _pydicom() -> Any:
+def quiet_pydicom() -> Any:
+    """The library, with its own log off.
+
+    Raises:
+        ConfigurationError: the `imaging` extra is not installed.
+    """
     try:
         import pydicom
     except ImportError:
         raise ConfigurationError("images need an extra: pip install 'rapha[imaging]'") from None
+    logging.getLogger("pydicom").disabled = True  # it quotes values, and they are a patient's
     return pydicom
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rapha.sources.dicom.reading import quiet_pydicom
 from rapha.sources.dicom.stacks import Stack
 
 Voxels = npt.NDArray[np.float32]
@@ -45,8 +46,7 @@ def _packed(voxels: Voxels, spacing: tuple[float, float, float]) -> bytes | str:
 
 def _stored(path: Path) -> Voxels | str:
     """All frames of a file as they are stored: [frames, rows, columns]; white on black is turned."""
-    import pydicom
-
+    pydicom = quiet_pydicom()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
