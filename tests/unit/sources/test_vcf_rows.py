@@ -105,6 +105,7 @@ def test_a_variant_becomes_events_at_the_time_the_sample_was_taken_and_known_whe
                      id="another variant there: reference is known, its carrier is not"),
         pytest.param([line("0/2:99 1/2:99 0/1:99", alt="A,C")], {"p1": 1, "p2": 1, "p3": 0}, id="several alternatives"),
         pytest.param([line("1:99 0:99 .:99")], {"p1": 1, "p2": 0}, id="one copy of a chromosome"),
+        pytest.param([line("1:99 0/0:99 1/1:99")], {"p1": 1, "p2": 0, "p3": 2}, id="one copy in some, two in others"),
         pytest.param([line("0/0:99 0/0:9 0/1:99", position=44908600, ref="G", alt="<NON_REF>", info="END=44908700")],
                      {"p1": 0}, id="a gVCF block is evidence of the reference, of its quality"),
         pytest.param([line("0/0:99 0/0:99 0/0:99", ref="G", alt="A")], {}, id="a record with another reference"),

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,14 @@ Samples = npt.NDArray[np.int64] | slice
 Flags = npt.NDArray[np.bool_]
 UNKNOWN = -1
 SAID_TWICE = "says of a variant and sample what another record says differently"
+
+
+class Stretches(NamedTuple):
+    """Parts of a chromosome, ends included."""
+
+    place: str
+    starts: list[int]
+    ends: list[int]
 
 
 class Wanted:
@@ -67,13 +75,10 @@ class Wanted:
             start <= variant.position <= end for start, end in self._regions.get(variant.chromosome, ())
         )
 
-    def touches(self, place: str, start: int, end: int) -> bool:
-        """Whether anything in a stretch could be wanted. Asked of every record, so it is quick."""
-        if place not in self._spans:
-            return False
-        starts, ends = self._spans[place]
-        at = bisect_right(starts, end)
-        return at > 0 and ends[at - 1] >= start
+    def stretches(self, place: str) -> "Stretches":
+        """Of a chromosome what could be wanted: where each stretch of it starts and ends, in order, none overlapping another."""
+        starts, ends = self._spans.get(place, ([], []))
+        return Stretches(place, starts, ends)
 
     def _merged(self, place: str) -> tuple[list[int], list[int]]:
         """Starts and ends of the stretches that are wanted, in order, none overlapping another."""
@@ -122,16 +127,18 @@ class Calls:
 
     def _read(self, name: str, calls: Any, of: Samples, places: Samples) -> None:
         """`of`: the places in the file of the samples that are ours; `places`: those among ours."""
-        self.records[name], self.aside[name] = 0, Counter()
-        plain: dict[str, str] = {}
-        for record in _records(calls, name, self.records):
-            contig = record.CHROM
-            place = plain[contig] if contig in plain else plain.setdefault(contig, chromosome(contig))
-            if self._wanted.touches(place, record.POS, max(record.POS, record.end)) and (
-                reason := self._take(record, place, of, places)
-            ):
+        self.aside[name], number = Counter(), 0
+        stretches: dict[str, Stretches] = {}
+        for number, record in enumerate(_records(calls, name), 1):
+            contig, first, last = record.CHROM, record.POS, record.end
+            if contig not in stretches:
+                stretches[contig] = self._wanted.stretches(chromosome(contig))
+            place, starts, ends = stretches[contig]
+            at = bisect_right(starts, last if last > first else first)  # asked of every record, so it is quick
+            if at and ends[at - 1] >= first and (reason := self._take(record, place, of, places)):
                 self.aside[name][reason] += 1
-                self.lines.append((name, self.records[name], reason))
+                self.lines.append((name, number, reason))
+        self.records[name] = number
 
     def _take(self, record: Any, place: str, of: Samples, places: Samples) -> str | None:
         """What a record says; or why it says nothing."""
@@ -224,18 +231,15 @@ def _open(path: Path) -> Any:
         raise SourceError(f"{path.name}: cannot be read as VCF or BCF") from None
 
 
-def _records(calls: Any, name: str, count: dict[str, int]) -> Iterator[Any]:
-    """The records of a file, counted as they come."""
-    records = iter(calls)
-    while True:
-        try:
-            record = next(records)
-        except StopIteration:
-            return
-        except Exception:  # htslib's complaints have no class of their own
-            raise SourceError(f"{name}: damaged after {count[name]:,} records") from None
-        count[name] += 1
-        yield record
+def _records(calls: Any, name: str) -> Iterator[Any]:
+    """The records of a file."""
+    count = 0
+    try:
+        for record in calls:
+            count += 1
+            yield record
+    except Exception:  # htslib's complaints have no class of their own
+        raise SourceError(f"{name}: damaged after {count:,} records") from None
 
 
 def _lengths(calls: Any) -> list[int]:
