@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from rapha.records.audit import AuditLimits
+from rapha.records.audit import ACCEPTED_MEMORY, AuditLimits
 from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
@@ -25,7 +25,6 @@ from rapha.records.release import Layer
 from rapha.records.study import DataUse
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
-ACCEPTED_MEMORY = "i-accept-that-models-may-remember-patients"
 
 Architecture = Literal[
     "logistic", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "late-fusion",
@@ -81,10 +80,12 @@ def _sandbox(value: Any) -> Any:
 
 
 def _audit(value: Any) -> Any:
-    if value is None or isinstance(value, dict | AuditLimits) or value == ACCEPTED_MEMORY:
+    if value is None or isinstance(value, dict | AuditLimits):
         return value
     raise PydanticCustomError(
-        "audit", f"write `audit: {{recognised: 0.55, too_few: release}}`; `{ACCEPTED_MEMORY}` is for trial data"
+        "audit",
+        "write `audit: {recognised: 0.55, too_few: release}`; "
+        f"`{{unaudited_allowed: {ACCEPTED_MEMORY}}}` is for trial data",
     )
 
 
@@ -145,9 +146,7 @@ class SiteRules(Record):
     sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
     privacy: PrivacyBudget | None = None
     feasibility: Feasibility | None = None
-    audit: Annotated[
-        AuditLimits | Literal["i-accept-that-models-may-remember-patients"] | None, BeforeValidator(_audit)
-    ] = None
+    audit: Annotated[AuditLimits | None, BeforeValidator(_audit)] = None
     approve: Annotated[
         tuple[AutomaticRule, ...],
         BeforeValidator(_approve),
@@ -165,13 +164,8 @@ class SiteRules(Record):
     @property
     def audit_limits(self) -> AuditLimits | None:
         """Those that every release is held against; None where the site's rules want no audit."""
-        match self.audit:
-            case None:
-                return AuditLimits()
-            case AuditLimits():
-                return self.audit
-            case _:
-                return None
+        limits = self.audit or AuditLimits()
+        return None if limits.unaudited_allowed else limits
 
     @property
     def isolation_required(self) -> bool:
