@@ -56,7 +56,8 @@ class SeenTokens:
     def _write(self, line: bytes, now: datetime) -> None:
         try:
             if now - self._since > LONGEST:
-                self._now.replace(self._before)
+                if self._now.exists():  # else nobody has come since the hub began
+                    self._now.replace(self._before)
                 self._since = now
             file = os.open(self._now, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from rapha.policy.data_use import DS, Condition
 from rapha.policy.own_permit import check_own_permit
 from rapha.policy.stewards import Stewards
-from rapha.records.audit import AuditLimits
+from rapha.records.audit import ACCEPTED_MEMORY, AuditLimits
 from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
@@ -34,7 +34,6 @@ from rapha.records.study import DataUse, Disease
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
-ACCEPTED_MEMORY = "i-accept-that-models-may-remember-patients"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
@@ -107,10 +106,12 @@ def _notes(value: Any) -> Any:
 
 
 def _audit(value: Any) -> Any:
-    if value is None or isinstance(value, dict | AuditLimits) or value == ACCEPTED_MEMORY:
+    if value is None or isinstance(value, dict | AuditLimits):
         return value
     raise PydanticCustomError(
-        "audit", f"write `audit: {{recognised: 0.55, too_few: release}}`; `{ACCEPTED_MEMORY}` is for trial data"
+        "audit",
+        "write `audit: {recognised: 0.55, too_few: release}`; "
+        f"`{{unaudited_allowed: {ACCEPTED_MEMORY}}}` is for trial data",
     )
 
 
@@ -220,9 +221,7 @@ class SiteRules(Record):
     privacy: PrivacyBudget | None = None
     feasibility: Feasibility | None = None
     notes: Annotated[Literal["hidden"] | AsWritten, BeforeValidator(_notes)] = "hidden"
-    audit: Annotated[
-        AuditLimits | Literal["i-accept-that-models-may-remember-patients"] | None, BeforeValidator(_audit)
-    ] = None
+    audit: Annotated[AuditLimits | None, BeforeValidator(_audit)] = None
     runs_per_project: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hours: Hours | None = None
     stewards: Stewards | None = None
@@ -259,13 +258,8 @@ class SiteRules(Record):
     @property
     def audit_limits(self) -> AuditLimits | None:
         """Those that every release is held against; None where the site's rules want no audit."""
-        match self.audit:
-            case None:
-                return AuditLimits()
-            case AuditLimits():
-                return self.audit
-            case _:
-                return None
+        limits = self.audit or AuditLimits()
+        return None if limits.unaudited_allowed else limits
 
     @property
     def isolation_required(self) -> bool:

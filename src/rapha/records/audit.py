@@ -13,6 +13,8 @@ from rapha.records.record import Real, Record
 AUDIT_PASSED = "memorisation-audit"
 """What the receipt has among its rules where every output of the run passed the audit."""
 
+ACCEPTED_MEMORY = "i-accept-that-models-may-remember-patients"
+
 BEST = 20
 """Of so many rows, the one that the model knows best is looked at by itself."""
 
@@ -22,10 +24,11 @@ Probability = Annotated[Real, Field(ge=0, le=1)]
 class AuditLimits(Record):
     """`recognised`: the highest chance, from 0.5 (none is) to 1 (all are), that of two patients, one learned from and one held out,
     the model may be found to know the one it learned from. `too_few`: what becomes of a release of which nothing can be
-    seen, for lack of patients."""
+    seen, for lack of patients. The ugly name looks at nothing."""
 
     recognised: Annotated[Real, Field(ge=0.5, le=1)] = 0.55
     too_few: Literal["release", "refuse"] = "release"
+    unaudited_allowed: Literal["i-accept-that-models-may-remember-patients"] | None = None
 
 
 class Guesses(Record):

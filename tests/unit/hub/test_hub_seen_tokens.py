@@ -38,6 +38,13 @@ def test_what_is_dead_is_forgotten_so_that_the_files_stay_small(tmp_path):
     assert sum(len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()) == 2
 
 
+def test_a_hub_that_nobody_came_to_for_long_still_takes_the_first(tmp_path):
+    seen, late = SeenTokens(tmp_path, NOW), NOW + 10 * LONGEST
+    use(seen, 1, late)
+    with pytest.raises(NotPermitted, match="used before"):
+        use(SeenTokens(tmp_path, late), 1, late)
+
+
 def test_a_line_cut_by_a_death_hides_no_other(tmp_path):
     use(SeenTokens(tmp_path, NOW), 1, NOW)
     with (tmp_path / "now").open("ab") as file:

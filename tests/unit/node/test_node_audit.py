@@ -17,10 +17,9 @@ from rapha.errors import EgressRefused
 from rapha.node.configuration import SandboxLimits
 from rapha.node.journey import Journey
 from rapha.node.sandbox.port import RunFolder
-from rapha.policy.rules import ACCEPTED_MEMORY
 from rapha.proof.claim import NO_AUDIT_NOT_SHOWN
 from rapha.proof.envelope import unverified_payload
-from rapha.records.audit import AUDIT_PASSED, AuditVerdict
+from rapha.records.audit import ACCEPTED_MEMORY, AUDIT_PASSED, AuditVerdict
 from rapha.records.outputs import Command, Reply
 from rapha.records.record import DispatchId
 from rapha.records.release import SandboxReport
@@ -154,7 +153,9 @@ def test_too_few_to_see_by_leave_with_a_receipt_that_says_so(hospital: Hospital,
 
 
 def test_a_hospital_that_wants_no_audit_has_a_receipt_that_says_so(hospital: Hospital) -> None:
-    leaves_unaudited(hospital, offered(hospital, f"{RULES}audit: {ACCEPTED_MEMORY}\n", **BY_HEART))
+    leaves_unaudited(
+        hospital, offered(hospital, f"{RULES}audit: {{unaudited_allowed: {ACCEPTED_MEMORY}}}\n", **BY_HEART)
+    )
 
 
 def test_one_output_that_was_not_looked_at_is_enough_to_say_so(hospital: Hospital) -> None:

@@ -7,6 +7,7 @@ import pytest
 from rapha.errors import ConfigurationError
 from rapha.policy.rules import SiteRules
 from rapha.policy.rules_file import MAX_BYTES, read_rules
+from rapha.records.audit import ACCEPTED_MEMORY, AuditLimits
 
 RISK = "i-accept-that-code-can-reach-this-machine"
 
@@ -107,3 +108,34 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=told) as caught:
             read_rules(path)
         assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "limits"),
+    [
+        ("", AuditLimits(recognised=0.55, too_few="release")),
+        ("audit: {too_few: refuse}", AuditLimits(recognised=0.55, too_few="refuse")),
+        ("audit: {recognised: 0.6}", AuditLimits(recognised=0.6, too_few="release")),
+        (f"audit: {{unaudited_allowed: {ACCEPTED_MEMORY}}}", None),
+    ],
+)
+def test_every_release_is_audited_unless_an_ugly_word_says_otherwise(
+    rules_text: str, line: str, limits: AuditLimits | None
+) -> None:
+    read = read_rules(f"{rules_text}\n{line}\n")
+    assert read.audit_limits == limits
+    assert SiteRules.from_bytes(read.as_bytes()) == read
+    assert ("audit" in read.as_json()) == bool(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("audit: none", "write `audit: {recognised: 0.55, too_few: release}`"),
+        ("audit: {recognised: 0.4}", "audit.recognised"),
+        ("audit: {too_few: ask}", "is not a word of the rules"),
+        ("audit: {auc: 0.6}", "unknown key `auc`"),
+    ],
+)
+def test_a_mistake_in_the_audit_is_told(rules_text: str, line: str, told: str) -> None:
+    assert told in mistake(f"{rules_text}\n{line}\n")
