@@ -1,7 +1,7 @@
 """Study: what the researcher asks for. Its digest is what everyone approves, runs and signs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,7 @@ from rapha.records.learning import (
     TrainingSpec,
 )
 from rapha.records.moments import Window
+from rapha.records.named_windows import written_out
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
@@ -66,6 +67,12 @@ class Study(Record):
     privacy: PrivacyTerms = PrivacyTerms()
     sites: SiteSelector = SiteSelector()
     release: Annotated[tuple[Literal["weights", "metrics"], ...], Field(min_length=1)] = ("weights", "metrics")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_written_out(cls, value: Any) -> Any:
+        """`windows: {...}` and their names are short forms; see `named_windows.py`."""
+        return written_out(value)
 
     @model_validator(mode="after")
     def _declared(self) -> "Study":

@@ -20,6 +20,7 @@ FORMATS = {
     "meds": "rapha.sources.meds",
     "omop": "rapha.sources.omop",
     "tables": "rapha.sources.tables",
+    "vocabulary": "rapha.sources.omop.athena",
     "views": "rapha.sources.tables.flattened",
     "vcf": "rapha.sources.vcf",
 }
