@@ -79,8 +79,16 @@ def _subject(home: "Home", patient: str, source: str) -> int:
     from rapha.errors import ConfigurationError
     from rapha.timeline.manifest import OPT_OUT, read_manifest
     from rapha.timeline.pseudonym import subject_key
+    from rapha.timeline.reader import open_timeline
 
     known = {batch.source: batch.whose for batch in read_manifest(home.timeline).batches if batch.source != OPT_OUT}
     if source not in known:
         raise ConfigurationError(f"no source {source!r} was ever read here; there are: {', '.join(known) or 'none'}")
-    return subject_key(home.secret, known[source], patient)
+    key = subject_key(home.secret, known[source], patient)
+    with open_timeline(home.timeline).connect() as connection:
+        merged = connection.execute("SELECT 1 FROM merges WHERE retired = $key", {"key": key}).fetchone()
+    if merged:
+        typer.echo(
+            "this number was merged into another: runs since then know the patient by that, so ask by it too", err=True
+        )
+    return key

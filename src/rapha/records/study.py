@@ -24,6 +24,7 @@ from rapha.records.learning import (
 )
 from rapha.records.mention import Mention
 from rapha.records.moments import Window
+from rapha.records.named_windows import written_out
 from rapha.records.of_notes import check_mentions
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.payment import Payment
@@ -100,6 +101,12 @@ class Study(Record):
         """A study that offers no payment is written as it was before there was any, and keeps its digest."""
         written: dict[str, Any] = serialise(self)
         return {key: value for key, value in written.items() if key != "payment" or value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_written_out(cls, value: Any) -> Any:
+        """`windows: {...}` and their names are short forms; see `named_windows.py`."""
+        return written_out(value)
 
     @model_validator(mode="after")
     def _declared(self) -> "Study":

@@ -21,6 +21,7 @@ FORMATS = {
     "note-files": "rapha.sources.note_files",
     "omop": "rapha.sources.omop",
     "tables": "rapha.sources.tables",
+    "vocabulary": "rapha.sources.omop.athena",
     "views": "rapha.sources.tables.flattened",
     "vcf": "rapha.sources.vcf",
 }

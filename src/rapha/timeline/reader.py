@@ -20,7 +20,24 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_TABLES: tuple[Table, ...] = ("events", "subjects", "observation_periods", "concepts", "concept_ancestors", "assets")
+_TABLES: tuple[Table, ...] = (
+    "events",
+    "subjects",
+    "observation_periods",
+    "concepts",
+    "concept_ancestors",
+    "assets",
+    "merges",
+)
+_OF_PATIENTS = ("events", "subjects", "observation_periods", "assets")
+
+
+_MERGED = """
+CREATE VIEW {name} AS
+SELECT told.* REPLACE (coalesce(remains, told.subject_key) AS subject_key)
+FROM told_{name} AS told
+LEFT JOIN (SELECT retired, min(remains) AS remains FROM merges GROUP BY retired) AS merged ON merged.retired = told.subject_key
+"""
 
 
 class LockedConnection:
@@ -125,12 +142,17 @@ class Timeline:
         return locked
 
     def _open_tables(self, duck: "duckdb.DuckDBPyConnection") -> None:
-        for name in _TABLES:
-            paths = self.files[name]
-            if paths:
-                duck.read_parquet([str(path) for path in paths]).create_view(name)
-            else:
+        """Where patients were merged, every row of a retired one, of whichever source, is the remaining one's: their opt-out too."""
+        merged = bool(self.files["merges"])
+        for name in reversed(_TABLES):  # merges first
+            paths = [str(path) for path in self.files[name]]
+            if not paths:
                 duck.from_arrow(ALL_TABLES[name].empty_table()).create(name)
+            elif merged and name in _OF_PATIENTS:
+                duck.read_parquet(paths).create_view(f"told_{name}")
+                duck.execute(_MERGED.format(name=name))
+            else:
+                duck.read_parquet(paths).create_view(name)
 
 
 def open_timeline(folder: Path) -> Timeline:

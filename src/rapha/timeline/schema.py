@@ -89,13 +89,23 @@ ASSETS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+MERGES = pa.schema(
+    [
+        pa.field("retired", pa.int64(), nullable=False),  # the key of an identifier that is a patient's no more
+        pa.field("remains", pa.int64(), nullable=False),  # the key of the one that is, at the end of the chain
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVATION_PERIODS}
 """Of patients: every batch has them."""
 VOCABULARY = {"concepts": CONCEPTS, "concept_ancestors": CONCEPT_ANCESTORS}
 """Of codes: a batch may have them."""
 DENSE = {"assets": ASSETS}
 """Of what events point at: a batch may have it."""
-ALL_TABLES = TABLES | VOCABULARY | DENSE
+JOINED = {"merges": MERGES}
+"""Of patients who turned out to be one: a batch may have it. Whoever reads the timeline finds the one that remains, whichever source
+told of the other (see `reader.py`)."""
+ALL_TABLES = TABLES | VOCABULARY | DENSE | JOINED
 
 KINDS = (
     "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",

@@ -211,7 +211,8 @@ def test_a_discharge_taken_back(ward: Ward) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (head("ADT^A40"), "merges"),
+        (head("ADT^A40"), "without a patient who remains"),
+        (head("ADT^A41"), "accounts or visits"),
         (head("ORM^O01"), "type"),
         (result(number(), at=""), "no time"),
         (result(number(), control=""), "control id"),

@@ -5,20 +5,23 @@ files: MSH-7, then the sequence number, then the control id.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from rapha.sources.hl7v2.documents import TRIGGERS, document_of
+from rapha.sources.hl7v2.documents import Told as Document
 from rapha.sources.hl7v2.mapping import Mapping
+from rapha.sources.hl7v2.merges import ACCOUNTS, PATIENTS, Merge, identifier, merges_of
 from rapha.sources.hl7v2.messages import Message, Segment
 from rapha.sources.hl7v2.moments import Moment, moment
+from rapha.sources.hl7v2.version import Version
 
 STAYS = {
     "A01": "final", "A02": "final", "A03": "final", "A04": "final", "A05": "preliminary", "A06": "final", "A07": "final",
     "A08": "final", "A11": "cancelled", "A12": "final", "A13": "final", "A23": "entered-in-error", "A38": "cancelled",
 }  # fmt: skip
 """What an ADT makes of the stay that it names. A13 takes a discharge back: the stay has no end in it."""
-MERGES = ("A18", "A30", "A34", "A35", "A36", "A39", "A40", "A41", "A42", "A46", "A47", "A49", "A50", "A51")
-Version = tuple[datetime, int, int, str]
+READ = {"ORU": ("R01",), "ADT": (*STAYS, *PATIENTS), "MDM": TRIGGERS}
+"""The events of each type of message that are read."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Told:
     status: str = "final"
 
 
-def contents_of(message: Message, file: str, mapping: Mapping, zone: ZoneInfo) -> Iterator[Person | Told | str]:
+def contents_of(
+    message: Message, file: str, mapping: Mapping, zone: ZoneInfo
+) -> Iterator[Person | Told | Merge | Document | str]:
     """What the message says; a reason, as text, for what cannot be taken."""
     if message.broken:
         yield message.broken
@@ -57,29 +62,44 @@ def contents_of(message: Message, file: str, mapping: Mapping, zone: ZoneInfo) -
     kind, trigger = head.part(9, 1), head.part(9, 2)
     if sent is None or not control:
         yield "has no time (MSH-7) or no control id (MSH-10)"
-    elif trigger in MERGES and kind == "ADT":
-        yield f"merges or renames patients or stays (ADT^{trigger}), which is not done"
-    elif (kind, trigger) != ("ORU", "R01") and not (kind == "ADT" and trigger in STAYS):
+    elif trigger in ACCOUNTS and kind == "ADT":
+        yield f"merges or renames accounts or visits (ADT^{trigger}), which is not done"
+    elif trigger not in READ.get(kind, ()):
         yield "is of a type that is not read"
     else:
         number = head.part(13)
         version = (sent.start, int(number[:15]) if number.isascii() and number.isdigit() else 0, len(control), control)
+        if kind == "ADT" and trigger in PATIENTS:
+            yield from _of_merges(message, mapping, version, zone)
+            return
         yield from _of_patient(message, file, mapping, zone, sent, version, STAYS.get(trigger, "final"))
+
+
+def _of_merges(message: Message, mapping: Mapping, version: Version, zone: ZoneInfo) -> Iterator[Person | Merge | str]:
+    for found in merges_of(message, mapping.authority, version):
+        if isinstance(found, str):
+            yield found
+        else:
+            yield _person(found[0], found[1].remains, version, zone)
+            yield found[1]
 
 
 def _of_patient(
     message: Message, file: str, mapping: Mapping, zone: ZoneInfo, sent: Moment, version: Version, status: str
-) -> Iterator[Person | Told | str]:
+) -> Iterator[Person | Told | Document | str]:
     kind = message.segments[0].part(9, 1)
     people = [segment for segment in message.segments if segment.name == "PID"]
     if len(people) != 1:
         yield "has not one patient (PID)"
         return
-    patient = _identifier(people[0], mapping.authority)
+    patient = identifier(people[0], 3, mapping.authority)
     if patient is None:
         yield "has not one identifier of the authority (PID-3)"
         return
     yield _person(people[0], patient, version, zone)
+    if kind == "MDM":
+        yield from document_of(message, file, mapping, sent, version, patient)
+        return
     order: Segment | None = None
     met: Counter[tuple[str, ...]] = Counter()
     for segment in message.segments:
@@ -97,12 +117,6 @@ def _of_patient(
             what = ("result", number, order.part(4), segment.part(3, 3), segment.part(3), segment.raw(4))
             met[what] += 1  # lines of one text, or results that nothing tells apart but their place
             yield Told((*what, str(met[what])), version, patient, file, message.line, sent, segment, order)
-
-
-def _identifier(pid: Segment, authority: str) -> str | None:
-    parts = (pid.parts(text) for text in pid.repeats(3))
-    found = {part[0].strip() for part in parts if len(part) > 3 and part[3].strip() == authority and part[0].strip()}
-    return found.pop() if len(found) == 1 else None
 
 
 def _person(pid: Segment, patient: str, version: Version, zone: ZoneInfo) -> Person:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,22 @@ import pyarrow as pa
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.sources.hl7v2.contents import Person, Told, contents_of
+from rapha.sources.hl7v2.documents import Documents
+from rapha.sources.hl7v2.documents import Told as Document
 from rapha.sources.hl7v2.event_rows import Row, row_of
 from rapha.sources.hl7v2.mapping import Mapping
+from rapha.sources.hl7v2.merges import Merge, resolved
 from rapha.sources.hl7v2.messages import find, read
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
+from rapha.timeline.notes import NOTE_TEXTS, keep_notes
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import ALL_TABLES
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 
@@ -51,7 +56,10 @@ def ingest(
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         duck.execute("SET TimeZone = 'UTC'")
-        tables = {name: duck.from_arrow(pa.Table.from_pylist(rows[name], schema=TABLES[name])) for name in rows}
+        tables = {name: duck.from_arrow(pa.Table.from_pylist(rows[name], schema=ALL_TABLES[name])) for name in rows}
+        held.stage_texts(duck)
+        tables["subjects"].create_view("subjects")
+        tables |= keep_notes(duck, timeline_dir, mapping.source, batch)
         tables, notes = in_ucum(duck, tables, mapping.units)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
@@ -65,6 +73,9 @@ class _Held:
         self._mapping, self._zone = mapping, ZoneInfo(mapping.zone)
         self._people: dict[str, Person] = {}
         self._told: dict[tuple[str, ...], Told] = {}
+        self._merges: list[Merge] = []
+        self._documents = Documents()
+        self._texts: list[dict[str, Any]] = []
         self._aside: list[tuple[str, int, str]] = []
         self._messages: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
@@ -75,29 +86,80 @@ class _Held:
             for found in contents_of(message, name, self._mapping, self._zone):
                 if isinstance(found, str):
                     self._aside.append((name, message.line, found))
-                elif isinstance(found, Person):
-                    last = self._people.get(found.patient)
-                    if last is None or found.version > last.version:
-                        self._people[found.patient] = found
                 else:
-                    before = self._told.get(found.name)
-                    if before is None or found.version > before.version:
-                        self._told[found.name] = found
+                    self._hold(found)
+
+    def _hold(self, found: Person | Told | Merge | Document) -> None:
+        """The newest of everything, but of merges all."""
+        match found:
+            case Merge():
+                self._merges.append(found)
+            case Document():
+                self._documents.add(found)
+            case Person():
+                last = self._people.get(found.patient)
+                if last is None or found.version > last.version:
+                    self._people[found.patient] = found
+            case Told():
+                before = self._told.get(found.name)
+                if before is None or found.version > before.version:
+                    self._told[found.name] = found
 
     def rows(self, secret: bytes, batch: str, versions: dict[str, str]) -> dict[Table, list[dict[str, Any]]]:
-        """The three tables. A newest version that cannot be read leaves no older one in its place."""
-        keys = {patient: subject_key(secret, self._mapping.whose, patient) for patient in sorted(self._people)}
-        events: list[Row] = []
+        """The tables. A newest version that cannot be read leaves no older one in its place. What is told of a retired number
+        stands under its own key: whoever reads the timeline finds the one that remains."""
+        merged = resolved(self._merges)
+        names = sorted({*self._people, *merged, *merged.values()})
+        keys = {patient: subject_key(secret, self._mapping.whose, patient) for patient in names}
+        events = [*self._events_told(keys), *self._notes(keys)]
+        for row in events:
+            row |= {"source_version": versions[row["source_ref"].rpartition("#")[0]], "ingest_batch": batch}
+        people = self._newest_people(merged)
+        subjects = [self._subject(person, keys[name], batch) for name, person in sorted(people.items())]
+        periods = self._periods(events, subjects, {keys[a]: keys[b] for a, b in merged.items()}, batch)
+        found: dict[Table, list[dict[str, Any]]] = {
+            "events": events,
+            "subjects": subjects,
+            "observation_periods": periods,
+        }
+        joined = [{"retired": keys[a], "remains": keys[b], "ingest_batch": batch} for a, b in merged.items()]
+        return found | {"merges": joined} if joined else found
+
+    def _newest_people(self, merged: dict[str, str]) -> dict[str, Person]:
+        """By the number that remains: what the newest message of any of a patient's numbers says."""
+        newest: dict[str, Person] = {}
+        for name, person in self._people.items():
+            remains = merged.get(name, name)
+            if remains not in newest or person.version > newest[remains].version:
+                newest[remains] = person
+        return newest
+
+    def _events_told(self, keys: dict[str, int]) -> Iterator[Row]:
         for told in self._told.values():
             row = row_of(told, self._mapping, self._zone)
             if isinstance(row, str):
                 self._aside.append((told.file, told.line, row))
                 continue
             self._events[told.file] += 1
-            version = {"source_version": versions[told.file], "ingest_batch": batch}
-            events.append(row | version | {"subject_key": keys[told.patient], "event_id": self._own(row["event_id"])})
-        people = [self._subject(person, keys[name], batch) for name, person in sorted(self._people.items())]
-        return {"events": events, "subjects": people, "observation_periods": self._periods(events, people, batch)}
+            yield row | {"subject_key": keys[told.patient], "event_id": self._own(row["event_id"])}
+
+    def _notes(self, keys: dict[str, int]) -> Iterator[Row]:
+        for told, row in self._documents.found(self._zone):
+            if isinstance(row, str):
+                self._aside.append((told.file, told.line, row))
+                continue
+            self._events[told.file] += 1
+            key = keys[str(row.pop("patient"))]
+            self._texts.append({"subject_key": key, "text": told.text})
+            yield row | {
+                "subject_key": key, "event_id": self._own(f"document\x1f{told.name}"), "deleted": False,
+                "asset": hashlib.sha256((told.text or "").encode()).hexdigest(), "source_ref": f"{told.file}#{told.line}",
+            }  # fmt: skip
+
+    def stage_texts(self, duck: duckdb.DuckDBPyConnection) -> None:
+        """The texts of the notes, as `keep_notes` finds them; after `rows`."""
+        schema = pa.schema([("subject_key", pa.int64()), ("text", pa.string())])
+        duck.from_arrow(pa.Table.from_pylist(self._texts, schema=schema)).create(NOTE_TEXTS)
 
     def _own(self, name: str) -> str:
         return hashlib.sha256(f"{self._mapping.source}\x1f{name}".encode()).hexdigest()[:32]
@@ -110,12 +172,17 @@ class _Held:
             "opted_out": False, "ingest_batch": batch,
         }  # fmt: skip
 
-    def _periods(self, events: list[Row], people: list[dict[str, Any]], batch: str) -> list[dict[str, Any]]:
-        """Of usable events; the last day is observed to its end, and a death ends the period."""
+    def _periods(
+        self, events: list[Row], people: list[dict[str, Any]], merged: dict[int, int], batch: str
+    ) -> list[dict[str, Any]]:
+        """Of usable events, those under retired numbers too; the last day is observed to its end, and a death ends the period."""
         span, times = self._mapping.observation, {person["subject_key"]: list[datetime]() for person in people}
         for row in events:
             if row["status"] not in ("cancelled", "entered-in-error"):
-                times[row["subject_key"]] += [row["t_start"], row.get("t_end") or row["t_start"]]
+                times[merged.get(row["subject_key"], row["subject_key"])] += [
+                    row["t_start"],
+                    row.get("t_end") or row["t_start"],
+                ]
         found = []
         for person in people:
             seen = times[person["subject_key"]]

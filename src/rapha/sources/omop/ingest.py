@@ -35,7 +35,7 @@ def ingest(
     mapping = read_mapping(mapping_path, Mapping)
     place = _place(data, mapping)
     try:
-        here = [wanted for wanted in (*TABLES, *VOCABULARY) if _is_there(place, wanted, data)]
+        here = [wanted for wanted in (*TABLES, *VOCABULARY) if is_there(place, wanted, data)]
         versions = {wanted.name: place.version(wanted.name) for wanted in here}
         batch = batch_id(site_secret, READING, mapping.digest, versions)
         if live := is_written(timeline_dir, mapping.source, batch):
@@ -44,9 +44,9 @@ def ingest(
         with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
             staging = Staging(Path(spill))
             staging.check_zones([mapping.zone] if mapping.zone else [], mapping_path.name)
-            rows = _stage(staging, place, here, progress or silent)
+            rows = stage(staging, place, here, progress or silent)
             events = _write(staging, mapping, versions, batch, site_secret)
-            aside = _set_aside_csv(staging)
+            aside = set_aside_csv(staging)
             write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
             tables = staging.tables() | (staging.vocabulary() if "concept" in versions else {})
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
@@ -71,7 +71,8 @@ def _place(data: Path, mapping: Mapping) -> Place:
     return DuckDbFile(data, schemas) if data.suffix == ".duckdb" else Folder(data)
 
 
-def _is_there(place: Place, wanted: Wanted, data: Path) -> bool:
+def is_there(place: Place, wanted: Wanted, data: Path) -> bool:
+    """Whether the place has a table with the columns it needs. Raises SourceError: it has not, and must."""
     columns = place.columns(wanted.name)
     if columns is None:
         if wanted.may_be_absent:
@@ -83,7 +84,7 @@ def _is_there(place: Place, wanted: Wanted, data: Path) -> bool:
     return True
 
 
-def _stage(staging: Staging, place: Place, here: list[Wanted], progress: Progress) -> dict[str, int]:
+def stage(staging: Staging, place: Place, here: list[Wanted], progress: Progress) -> dict[str, int]:
     """Every table under its own name with all its columns, those that the CDM has not got empty. Rows by table."""
     rows: dict[str, int] = {}
     for wanted in (*TABLES, *VOCABULARY):
@@ -109,7 +110,7 @@ def _write(staging: Staging, mapping: Mapping, versions: dict[str, str], batch: 
     staging.key_patients(secret, mapping.whose)
     write_people(staging, batch, zone)
     write_periods(staging, batch, zone)
-    write_vocabulary(staging, mapping, batch)
+    write_vocabulary(staging, mapping.systems, batch)
     staging.execute(
         """CREATE TABLE units AS SELECT concept_id AS concept, concept_code AS code FROM concept_rows
            WHERE reason IS NULL AND vocabulary_id = 'UCUM'"""
@@ -121,7 +122,7 @@ def _write(staging: Staging, mapping: Mapping, versions: dict[str, str], batch: 
     }
 
 
-def _set_aside_csv(staging: Staging) -> bytes:
+def set_aside_csv(staging: Staging) -> bytes:
     """Table, the row's identifier where it has one, its place in the table, reason; no other cell of any row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,12 +1,14 @@
 """The site's own vocabulary into `concepts` and `concept_ancestors`. It may be absent, and its hierarchy may be empty."""
 
-from rapha.sources.omop.mapping import Mapping
+from collections.abc import Mapping
+
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
 
-def write_vocabulary(staging: Staging, mapping: Mapping, batch: str) -> None:
-    """CONCEPT, its `Maps to` and CONCEPT_ANCESTOR. A concept without id, vocabulary or code is set aside."""
+def write_vocabulary(staging: Staging, systems: Mapping[str, str], batch: str) -> None:
+    """CONCEPT, its `Maps to` and CONCEPT_ANCESTOR; `systems`: what a vocabulary is called, where not by its id. A
+    concept without id, vocabulary or code is set aside."""
     faults = (
         Fault("concept_id IS NULL OR vocabulary_id IS NULL OR concept_code IS NULL",
               "'`concept_id`, `vocabulary_id` or `concept_code` is empty'"),
@@ -27,7 +29,7 @@ def write_vocabulary(staging: Staging, mapping: Mapping, batch: str) -> None:
              WHERE relationship_id = 'Maps to' AND invalid_reason IS NULL AND concept_id_1 <> concept_id_2
              GROUP BY concept_id_1) AS maps ON maps.concept_id_1 = concept_id
            WHERE reason IS NULL AND concept_id <> '0'""",
-        {"batch": batch, "systems": list(mapping.systems.values()), "vocabularies": list(mapping.systems)},
+        {"batch": batch, "systems": list(systems.values()), "vocabularies": list(systems)},
     )
     staging.execute(
         """INSERT INTO concept_ancestors BY NAME
