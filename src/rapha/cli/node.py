@@ -15,6 +15,7 @@ from rapha.cli import node_patient
 from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_opt_out import opt_out
+from rapha.cli.node_preview import preview
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def ingest(
 app.command()(export)
 app.command()(fetch)
 app.command("opt-out")(opt_out)
+app.command()(preview)
 
 
 @app.command()
