@@ -16,6 +16,7 @@ from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_identifiers import identifiers
 from rapha.cli.node_opt_out import opt_out
+from rapha.cli.node_preview import preview
 from rapha.cli.node_units import units
 from rapha.cli.node_voucher import voucher
 from rapha.errors import SandboxError
@@ -107,6 +108,7 @@ app.command("opt-out")(opt_out)
 app.command("identifiers")(identifiers)
 app.command()(units)
 app.command()(voucher)
+app.command()(preview)
 
 
 @app.command()
