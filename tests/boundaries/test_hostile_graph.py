@@ -61,6 +61,12 @@ def other_before(content: bytes) -> bytes:
     return content.replace(b"model/byteorder", b"model/byteorde!", 1)
 
 
+def packed_before(content: bytes) -> bytes:
+    """The list says that a member is stored, and what stands before its bytes that it is packed."""
+    at = content.index(b"model/byteorder") - 30 + 8
+    return content[:at] + zipfile.ZIP_DEFLATED.to_bytes(2, "little") + content[at + 2 :]
+
+
 def flipped(content: bytes) -> bytes:
     name = weight_member(0).encode()
     at = content.index(name) + len(name)
@@ -108,6 +114,7 @@ ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
     "other-byte-order": put("model/byteorder", b"big"),
     "twice": twice,
     "two-names": other_before,
+    "two-methods": packed_before,
     "two-things-at-once": behind_a_script,
     "bytes-of-no-member": before_the_list,
     "other-bytes": flipped,
@@ -119,6 +126,12 @@ def test_an_archive_that_is_not_of_the_one_form_is_not_read(name: str, honest: b
     with pytest.raises(TrainingFailed) as refused:
         read_graph(ARCHIVES[name](honest))
     assert refused.value.reason == "graph-refused"
+
+
+@pytest.mark.parametrize("name", ["packed", "zip-bomb"])
+def test_nothing_is_ever_unpacked(name: str, honest: bytes) -> None:
+    with pytest.raises(TrainingFailed, match="a member is packed"):
+        read_members(ARCHIVES[name](honest))
 
 
 def test_what_zipfile_writes_plainly_is_the_same_file(honest: bytes) -> None:
@@ -166,7 +179,10 @@ def cycle(model, tensors) -> None:
 
 
 def renamed_output(model, tensors) -> None:
-    node(model, "relu.default")["outputs"] = [{"as_tensor": {"name": "features"}}]
+    """Whoever asks for the input later is given something else."""
+    old = node(model, "relu.default")["outputs"][0]["as_tensor"]["name"]
+    nodes = json.dumps(graph_of(model)["nodes"]).replace(f'"name": "{old}"', '"name": "features"')
+    graph_of(model)["nodes"] = json.loads(nodes)
 
 
 def same_tensor_twice(model, tensors) -> None:

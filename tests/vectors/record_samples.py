@@ -196,7 +196,20 @@ def samples() -> dict[str, Record]:
     """File name without ending -> record: the nouns of a study, then what is said on the wire."""
     study = example("diabetes-within-5-years")
     privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
+    privacy["study-exported"] = _exported(study)
     return {**_nouns(study), **_on_the_wire(study), **privacy, **_of_devices()}
+
+
+def _exported(study: Study) -> Study:
+    """With a model of the researcher's own."""
+    model = {
+        "architecture": "exported",
+        "graph": digest(b"a graph"),
+        "size_bytes": 7,
+        "parameters": {"layers.0.weight": [1, 10], "layers.0.bias": [1]},
+        "running": {"norm.running_mean": [10]},
+    }
+    return Study.model_validate({**study.as_json(), "model": model})
 
 
 def _of_devices() -> dict[str, Record]:

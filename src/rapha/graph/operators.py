@@ -41,6 +41,7 @@ _ARITHMETIC = (
     "add.Tensor", "add.Scalar", "sub.Tensor", "sub.Scalar", "rsub.Scalar", "mul.Tensor", "mul.Scalar", "div.Tensor",
     "div.Scalar", "pow.Tensor_Scalar", "maximum.default", "minimum.default", "clamp.default", "where.self",
     "masked_fill.Scalar", "logical_not.default", "logical_and.default", "logical_or.default", "bitwise_not.default",
+    "bitwise_and.Tensor", "bitwise_or.Tensor", "__and__.Tensor", "__or__.Tensor",
     "eq.Scalar", "ne.Scalar", "lt.Scalar", "le.Scalar", "gt.Scalar", "ge.Scalar",
     "eq.Tensor", "ne.Tensor", "lt.Tensor", "le.Tensor", "gt.Tensor", "ge.Tensor",
     "mean.default", "mean.dim", "sum.default", "sum.dim_IntList", "amax.default", "amin.default", "max.dim", "min.dim",

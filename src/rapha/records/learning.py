@@ -220,7 +220,7 @@ READS: dict[str, Reads] = {
     "variant-classifier": Reads(("genotypes",)),
     "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
-    "exported": Reads(tuple(READERS), MOST_DENSE, at_least=0),
+    "exported": Reads(("sequence", *READERS), MOST_DENSE + 1, at_least=0),
 }
 """The architectures that read more than numbers."""
 

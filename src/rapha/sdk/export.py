@@ -6,6 +6,7 @@ file is read as a hospital's sandbox reads it, run on the example, and held agai
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,10 +61,13 @@ def _exported(module: "nn.Module", inputs: tuple["Tensor", ...]) -> bytes:
     import torch
 
     rows = torch.export.Dim("rows", min=1)
+    written = io.BytesIO()
     try:
-        program = torch.export.export(module, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs))
-        written = io.BytesIO()
-        torch.export.save(program, written)
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of torch's own layers; what is exported is held against the module
+            program = torch.export.export(module, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs))
+            torch.export.save(program, written)
     except Exception as error:  # of many kinds, none of them ours
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise StudyError(f"export_model: torch.export cannot export this module: {first[0][:300]}") from error

@@ -37,6 +37,15 @@ class Steps:
         at = (starts.unsqueeze(1) + torch.arange(longest)).clamp(max=len(self.concept) - 1)
         return self.concept[at], self.reading[at], lengths
 
+    def latest(self, rows: Tensor, at_most: int) -> tuple[Tensor, Tensor]:
+        """The last `at_most` steps of these b rows, the newest one last: the place of each step's concept from 1 on [b, at_most],
+        and its reading [b, at_most, 3]; both are 0 where a row has fewer."""
+        ends, lengths = self.offsets[rows + 1].unsqueeze(1), (self.offsets[rows + 1] - self.offsets[rows]).unsqueeze(1)
+        back = torch.arange(at_most, 0, -1)
+        there = back <= lengths
+        at = torch.where(there, ends - back, 0)
+        return torch.where(there, self.concept[at] + 1, 0), torch.where(there.unsqueeze(2), self.reading[at], 0.0)
+
 
 @dataclass(frozen=True)
 class Inputs:

@@ -19,7 +19,7 @@ from rapha.records.tensors import declared_weights
 from rapha.training.architectures import build
 from rapha.training.architectures.exported import _OWN, Interpreter, function_of
 from rapha.training.arrays import Arrays
-from rapha.training.inputs import make_inputs
+from rapha.training.inputs import Steps, make_inputs
 from rapha.training.pooled import score, train_alone
 from rapha.training.private import clipped_sum, train_privately
 from rapha.training.statistics import feature_statistics, start_of
@@ -211,6 +211,8 @@ def test_a_graph_for_another_study_is_not_built(tmp_path) -> None:
         with pytest.raises(TrainingFailed) as refused:
             build(study, wrong)
         assert refused.value.reason == reason
+    with pytest.raises(TrainingFailed, match=r"takes F32 \[rows, 4\]; this study gives F32 \[rows, 6\]"):
+        build(with_graph(study, tmp_path / "narrow.pt2"), narrower)
     other = study.model.model_copy(update={"parameters": {**study.model.parameters, "leave.bias": (2,)}})
     with pytest.raises(TrainingFailed, match="other tensors"):
         build(study.model_copy(update={"model": other}), graph)
@@ -295,13 +297,59 @@ def test_a_tensor_of_the_researchers_may_be_named_as_ours_are_and_be_negative(tm
         def __init__(self) -> None:
             super().__init__()
             self.features = nn.Linear(6, 1)
-            self.scale = nn.Parameter(torch.tensor([-2.0]))
+            self.own = nn.ParameterDict({"scale": nn.Parameter(torch.tensor([-2.0]))})
 
         def forward(self, features):
-            return self.features(features) * self.scale
+            return self.features(features) * self.own["scale"]
 
     study, graph = own(tmp_path, make_study("logistic"), Scaled())
     check_weights(weights_of(build(study, graph)), declared_weights(study))
     taken = {**study.model.parameters, "features.scale": (1,)}
     with pytest.raises(ValueError, match=r"`features\.scale` is there twice, or its name is one of ours"):
         Study.model_validate({**study.as_json(), "model": {**study.model.as_json(), "parameters": taken}})
+
+
+class Follows(nn.Module):
+    """A recurrent network over the events of a patient, its state after the newest one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.concepts = nn.Embedding(3, 3, padding_idx=0)
+        self.follow = nn.LSTM(6, 6, batch_first=True)
+        self.leave = nn.Linear(6 + 6, 1)
+
+    def forward(self, features, concept, reading):
+        states, _ = self.follow(torch.cat([self.concepts(concept), reading], 2))
+        return self.leave(torch.cat([states[:, -1], features], 1))
+
+
+def test_it_follows_a_sequence_to_its_newest_step(tmp_path) -> None:
+    from rapha.sdk.export import export_model
+
+    torch.manual_seed(3)
+    given = (torch.randn(3, 6), torch.randint(0, 3, (3, 8)), torch.randn(3, 8, 3))
+    graph = export_model(Follows(), given, tmp_path / "model.pt2").read_bytes()
+    gru = make_study("gru", learning_rate=0.02, rounds=8)
+    study = with_graph(gru, tmp_path / "model.pt2")
+    assert {"sequence.mean", "sequence.scale", "follow.weight_hh_l0"} <= set(weights_of(build(study, graph)))
+    assert set(weights_of(build(study, graph))) == set(declared_weights(study))
+    _, measured = train_alone(study, [make_dataset(gru, tmp_path, rows=1500)], graph)
+    found = {figure.name: figure.value for figure in measured.figures}
+    plain, lines = own(tmp_path, make_study("logistic", learning_rate=0.02, rounds=8), Lines())
+    _, without = train_alone(plain, [make_dataset_without_steps(gru, tmp_path)], lines)
+    assert found["auroc"] > {figure.name: figure.value for figure in without.figures}["auroc"] + 0.05
+
+
+def make_dataset_without_steps(gru: Study, tmp_path):
+    from dataclasses import replace
+
+    dataset = make_dataset(gru, tmp_path, rows=1500)
+    return type(dataset)(*(replace(rows, sequences=None) for rows in (dataset.train, dataset.validation, dataset.test)))
+
+
+def test_the_latest_steps_end_at_the_newest_and_begin_with_nothing() -> None:
+    steps = Steps(torch.tensor([0, 1, 1, 0, 1]), torch.arange(15.0).reshape(5, 3), torch.tensor([0, 3, 3, 5]))
+    concept, reading = steps.latest(torch.tensor([0, 1, 2]), 2)
+    assert concept.tolist() == [[2, 2], [0, 0], [1, 2]]
+    assert reading[:, :, 0].tolist() == [[3.0, 6.0], [0.0, 0.0], [9.0, 12.0]]
+    assert steps.latest(torch.tensor([2]), 3)[0].tolist() == [[0, 1, 2]]

@@ -18,9 +18,10 @@ from rapha.graph.forms import Argument, Dtype, Graph, Node, Ref
 from rapha.graph.operators import ATTENTION, BATCH_NORM, DROPOUT, OF_COUNTS, OPERATORS, SIZE
 from rapha.graph.reading import read_graph
 from rapha.records.dense import DenseFeature
+from rapha.records.feature import SequenceFeature
 from rapha.records.study import Study
-from rapha.records.tensors import dense_of, feature_names
-from rapha.training.architectures.network import Network
+from rapha.records.tensors import dense_of, feature_names, sequence_of
+from rapha.training.architectures.network import Network, Standards
 from rapha.training.inputs import Inputs
 
 DTYPES = {
@@ -47,11 +48,14 @@ def function_of(operator: str) -> Callable[..., Any]:
 
 class Interpreter(Network):
     """A graph over `Inputs`. It takes the features [b, 2F + D] first: values, then flags of what is missing, also of each of the
-    D arrays; then the arrays in the study's order: an image as float32 [b, 1, *shape], a note's bytes as int64 [b, at_most]."""
+    D arrays; of a sequence its `Steps.latest`; then the arrays in the study's order: an image as float32 [b, 1, *shape], a note's bytes as int64 [b, at_most]."""
 
-    def __init__(self, features: int, dense: tuple[DenseFeature, ...], graph: Graph) -> None:
+    def __init__(
+        self, features: int, dense: tuple[DenseFeature, ...], graph: Graph, sequence: SequenceFeature | None = None
+    ) -> None:
         super().__init__(features)
-        self.graph, self.dense = graph, dense
+        self.graph, self.dense, self.steps = graph, dense, sequence
+        self.sequence = Standards(len(sequence.of)) if sequence else None
         self._first = {name: _tensor(graph, name) for name in graph.tensors}
         self._learnt = nn.ParameterList(nn.Parameter(self._first[name].clone()) for name in graph.shapes("parameter"))
         self._running = {name: self._first[name].clone() for name in graph.shapes("running")}
@@ -60,7 +64,7 @@ class Interpreter(Network):
             **self._running,
             **dict(zip(graph.shapes("parameter"), self._learnt, strict=True)),
         }
-        self._steps = [_Step(self, node) for node in graph.nodes]
+        self._nodes = [_Step(self, node) for node in graph.nodes]
         self._last_use = _last_uses(graph)
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
@@ -70,7 +74,7 @@ class Interpreter(Network):
         """The score [b] of what the graph takes, in its order."""
         values: dict[str, Any] = {name: self._held[tensor] for name, tensor in self.graph.named.items()}
         values |= {form.name: each for form, each in zip(self.graph.inputs, given, strict=True)}
-        for place, step in enumerate(self._steps):
+        for place, step in enumerate(self._nodes):
             step.do(values)
             for name in self._last_use.get(place, ()):
                 del values[name]
@@ -89,7 +93,9 @@ class Interpreter(Network):
     def state_dict(self, *_: Any, **__: Any) -> dict[str, Any]:  # type: ignore[override]
         """Our standards, and what is learnt, by the researcher's own names."""
         own = {name: tensor for name, tensor in self._held.items() if self.graph.tensors[name].role in LEARNT}
-        return {"features.mean": self.features.mean, "features.scale": self.features.scale, **own}
+        groups = {"features": self.features} | ({"sequence": self.sequence} if self.sequence else {})
+        ours = {f"{name}.{each}": getattr(group, each) for name, group in groups.items() for each in ("mean", "scale")}
+        return {**ours, **own}
 
     def _given(self, inputs: Inputs, rows: Tensor) -> list[Tensor]:
         places, flags, arrays = rows.numpy(), [inputs.features[rows]], []
@@ -102,6 +108,10 @@ class Interpreter(Network):
             batch = torch.from_numpy(found.batch(places))
             batch[missing] = 0  # what lies in the rows where there is none is nobody's
             arrays.append(batch.float().unsqueeze(1) if feature.kind == "image" else batch.long())
+        if self.steps is not None:
+            if inputs.steps is None:
+                raise TrainingFailed("the rows have no sequence")
+            arrays = [*inputs.steps.latest(rows, self.steps.at_most), *arrays]
         return [torch.cat(flags, dim=1), *arrays]
 
 
@@ -248,4 +258,4 @@ def build_exported(study: Study, graph: bytes | None) -> Interpreter:
         raise TrainingFailed("the model's graph is not here", "graph-refused")
     read = read_graph(graph)
     check_fits(study, read)
-    return Interpreter(len(feature_names(study)), dense_of(study), read)
+    return Interpreter(len(feature_names(study)), dense_of(study), read, sequence_of(study))
