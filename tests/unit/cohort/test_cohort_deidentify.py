@@ -73,6 +73,7 @@ def test_what_overlaps_is_hidden_as_a_whole_and_no_letter_of_it_is_left():
     text = "Contact: Ann Whitfield, ann.whitfield@mail.example.org, MRN 4471902"
     hidden = hide(text, [Known("name", "Ann Whitfield"), Known("id", "4471902")])
     assert hidden == "Contact: [NAME], [EMAIL], MRN [ID]"
+    assert hide("to 12 Katherine Fjordsdottir", [Known("address", "12 Katherine")]) == "to [ADDRESS]"
     found = found_in(text, [Known("name", "Ann Whitfield")])
     assert all(one.end <= two.start for one, two in pairwise(found))
 
