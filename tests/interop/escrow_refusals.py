@@ -69,7 +69,7 @@ def scene_of(ground: on.Ground, folder: Path) -> Scene:
     voucher = site.voucher(study)
     entry = site.entry(study)
     log = folder / f"log-{ground.escrow}"
-    site.log_with(log, [entry, site.entry(study, salt=SECOND)])
+    site.log_with(log, [entry, site.entry(study, salt=SECOND), site.entry(study, site.OTHER_NODE)])
     ground.anchor_log(log)
     return Scene(ground, log, study, voucher, on.evidence(voucher, log, entry))
 
@@ -103,6 +103,13 @@ def one_receipt_for_two_deposits(scene: Scene) -> None:
     scene.shown()
     second = vouch(site.deposit(scene.study, salt=2), scene.study, site.CUSTODIAN, site.receipt(scene.study), site.NODE)
     _lock_and_present(scene, second, site.entry(scene.study))
+
+
+def used_by_a_stranger(scene: Scene) -> None:
+    """Another key signed and logged the very same bytes, and has them presented against a deposit of its own."""
+    deposit = site.deposit(scene.study, private=site.OTHER_NODE)
+    said = signed_voucher(deposit, site.receipt(scene.study, site.OTHER_NODE), site.OTHER_NODE)
+    _lock_and_present(scene, said, site.entry(scene.study, site.OTHER_NODE))
 
 
 def vouched_for_another_deposit(scene: Scene) -> None:
@@ -273,6 +280,7 @@ def _lock_and_present(scene: Scene, said: Voucher, entry: bytes) -> None:
 WHO = (Web3.to_checksum_address(on.CUSTODIAN), Web3.to_checksum_address(on.HUB))
 NONE = Web3.to_checksum_address(NOBODY)
 REFUSALS: dict[str, tuple[str, Callable[[Scene], None]]] = {
+    "an anchor that is nowhere": ("NoAnchor", lambda scene: scene.ground.deploy_over(on.STRANGER)),
     "a lock by another than the funder": ("NotTheFunder", lambda scene: scene.lock(sender=on.STRANGER)),
     "a lock of nothing": ("WrongAmount", lambda scene: scene.lock(edited(scene.terms, TERMS, {"amount": 0}), wei=0)),
     "a lock of less than the terms say": ("WrongAmount", lambda scene: scene.lock(wei=site.EACH - 1)),
@@ -312,7 +320,11 @@ REFUSALS: dict[str, tuple[str, Callable[[Scene], None]]] = {
     "a size that is not anchored": ("NotAnchored", locked_then(size=10)),
     "a receipt that is not logged": ("NotLogged", not_in_the_log),
     "another place in the log": ("NotLogged", locked_then(index=5)),
-    "a place beyond the log": ("NotLogged", locked_then(index=12)),
+    "a place beyond the log": ("NotLogged", locked_then(index=13)),
+    "a place beyond the log, of the same low bits": (
+        "NotLogged",
+        lambda scene: locked_then(index=scene.evidence[5] + 16)(scene),
+    ),
     "a path that is too short": ("NotLogged", lambda scene: locked_then(path=scene.evidence[7][:-1])(scene)),
     "a path that is too long": ("NotLogged", lambda scene: locked_then(path=[*scene.evidence[7], b"\x01" * 32])(scene)),
     "an inner node for an entry": ("NotLogged", a_node_for_a_leaf),

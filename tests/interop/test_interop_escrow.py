@@ -9,7 +9,7 @@ import escrow_ground as on
 import paid_site as site
 import pytest
 from escrow_life import LIVES, Life
-from escrow_refusals import BEGUN, REFUSALS, Scene, scene_of
+from escrow_refusals import BEGUN, REFUSALS, Scene, scene_of, used_by_a_stranger
 from eth_account.messages import encode_typed_data
 from hypothesis import given, settings
 
@@ -102,6 +102,13 @@ def test_nothing_shown_and_the_funder_has_it_back(scene: tuple[str, Scene]) -> N
         assert ground.owed(on.FUNDER) == site.EACH
         ground.call(on.STRANGER, "withdraw", Web3.to_checksum_address(on.FUNDER))
         assert ground.balance(ground.escrow) == 0
+
+
+def test_a_stranger_cannot_use_up_a_receipt(scene: tuple[str, Scene]) -> None:
+    _, here = scene
+    with here.ground.undone():
+        used_by_a_stranger(here)
+        here.shown()
 
 
 @pytest.mark.parametrize("pays", [True, False])

@@ -38,6 +38,11 @@ class Ground:
     escrow: str
     contract: Contract
     words: dict[str, str]
+    code: str
+
+    def deploy_over(self, anchor: str) -> None:
+        """Try to make another escrow, over another anchor. Raises Refusal."""
+        self._asked({"from": PUBLISHER, "data": self.code + anchor[2:].rjust(64, "0"), "gas": hex(8_000_000)})
 
     def call(self, sender: str, function: str, *arguments: Any, wei: int = 0) -> Any:
         """Carry it out; the transaction's receipt.
@@ -47,11 +52,14 @@ class Ground:
         """
         data = self.contract.encode_abi(function, list(arguments))
         sent = {"from": sender, "to": self.escrow, "data": data, "value": hex(wei), "gas": hex(8_000_000)}
+        self._asked(sent)
+        return self.chain.carried_out(sent)
+
+    def _asked(self, sent: dict[str, Any]) -> None:
         try:
             self.chain.ask("eth_call", sent, "latest")
         except RuntimeError as error:
             raise Refusal(next((word for code, word in self.words.items() if code in str(error)), str(error))) from None
-        return self.chain.carried_out(sent)
 
     def ask(self, function: str, *arguments: Any) -> Any:
         return getattr(self.contract.functions, function)(*arguments).call()
@@ -108,7 +116,7 @@ def ground(chain: anvil.Chain, made: dict[str, Any] | None = None) -> Ground:
     escrow = _made(chain, made["bytecode"] + anchor[2:].rjust(64, "0"))
     words = {keccak256(f"{each['name']}({_types(each)})".encode())[:4].hex(): each["name"] for each in _errors(made)}
     contract = Web3(Web3.HTTPProvider(chain.url)).eth.contract(Web3.to_checksum_address(escrow), abi=made["abi"])
-    return Ground(chain, anchor, escrow, contract, words)
+    return Ground(chain, anchor, escrow, contract, words, made["bytecode"])
 
 
 def _made(chain: anvil.Chain, code: str) -> str:

@@ -13,7 +13,7 @@ from rapha.hub.graphs import graph_of
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
-from rapha.hub.refusals import refusals_of
+from rapha.hub.refusals import logged_files, refusals_of, trusted_site
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
@@ -22,7 +22,6 @@ from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
-from rapha.proof.verify import REFUSALS
 from rapha.records.averaging import kind_of
 from rapha.records.metrics import SiteMetrics, StudyMetrics
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers
@@ -50,7 +49,8 @@ class Signer:
 
 @dataclass(frozen=True)
 class Account:
-    """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out)."""
+    """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `refusals`: path
+    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet."""
 
     study_id: str
     study: Study
@@ -58,7 +58,8 @@ class Account:
     releases: Mapping[str, ReleaseParcel]
     approvals: Mapping[str, Approval]
     denials: Mapping[str, str]
-    refusals: Mapping[str, Receipt]
+    refusals: Mapping[str, bytes]
+    waiting: bool
     keys: tuple[TrustedKey, ...]
 
     @property
@@ -78,8 +79,9 @@ def account_of(session: Session, row: StudyRow) -> Account:
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
     took_part = [d for d in dispatches if d.decision and d.state != "denied"]
-    refusals = refusals_of(session, dispatches)
-    signed = [d for d in dispatches if d in took_part or d.site in refusals]
+    refused = refusals_of(session, dispatches)
+    files = {d.site: logged_files(session, d) for d in dispatches if d.site in refused}
+    signed = [d for d in dispatches if d in took_part or d.site in refused]
     return Account(
         study_id=row.id,
         study=study_of(row.study),
@@ -87,8 +89,9 @@ def account_of(session: Session, row: StudyRow) -> Account:
         releases={task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels},
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
-        refusals=refusals,
-        keys=tuple(_trusted(session.get_one(SiteRow, d.site)) for d in signed),
+        refusals={path: data for found in files.values() for path, data in found.items()},
+        waiting=not all(files.values()),
+        keys=tuple(trusted_site(session.get_one(SiteRow, d.site)) for d in signed),
     )
 
 
@@ -99,8 +102,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     known = TrustedKeys(keys=(signer.trusted, *desk.trusted, *account.keys))
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
-    receipts |= {f"{REFUSALS}{site}.json": refusal for site, refusal in account.refusals.items()}
-    proofs = desk.logged(receipts, {key.keyid: key for key in known.keys})
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}), **account.refusals}
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
@@ -157,11 +159,7 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
     return seal(aggregation_statement(aggregation, files, secrets.token_hex(16), signer.clock()), signer.key)
 
 
-def _trusted(site: SiteRow) -> TrustedKey:
-    return TrustedKey(owner=site.id, role="node", keyid=site.keyid, public_key=site.public_key)
-
-
 def trusted_keys(session: Session, signer: Signer, desk: ReceiptDesk) -> TrustedKeys:
     """The public keys of this hub, of its log and witnesses, and of every site enrolled here."""
     sites = session.scalars(select(SiteRow).order_by(SiteRow.id))
-    return TrustedKeys(keys=(signer.trusted, *desk.trusted, *(_trusted(site) for site in sites)))
+    return TrustedKeys(keys=(signer.trusted, *desk.trusted, *(trusted_site(site) for site in sites)))

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from rapha import faults
 from rapha.errors import ConfigurationError, DiskFull, Unproven
 from rapha.proof.checkpoint import Checkpoint, check_log, note_key_hash, read_checkpoint, signed
-from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof
+from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash
 from rapha.proof.tiles import CHECKPOINT, PATH, Edge, TileReader, edge_of, grow
 
 NO_SPACE = 28
@@ -88,6 +88,12 @@ class LogKeeper:
         first = self.append(entries)
         checkpoint = self.checkpoint
         return self.prove(range(first, first + len(entries)), checkpoint)
+
+    def place_since(self, entry: bytes, size: int) -> int | None:
+        """Where an entry is among those that came after the log had `size`; None where it is not there."""
+        checkpoint, leaf = self.checkpoint, leaf_hash(entry)
+        reader = TileReader(self.read, checkpoint.size)
+        return next((at for at in range(size, checkpoint.size) if reader.node(0, at) == leaf), None)
 
     def prove(self, indices: Iterable[int], checkpoint: Checkpoint) -> list[Logged]:
         """The proofs of these entries under a checkpoint of this log. Raises ValueError where it has no such entry."""

@@ -48,6 +48,25 @@ class ReceiptDesk:
             files[certified_path(path)] = certified_bundle(receipts[path], *shown[path], place).as_bytes()
         return {**files, TRUST_CONFIG_FILE: self.trust_config.as_bytes()}
 
+    def logged_once(
+        self, receipt: Receipt, signer: TrustedKey, shown: tuple[bytes, bytes], from_size: int
+    ) -> tuple[bytes, bytes]:
+        """Both files of one receipt, logged unless it is among the entries since `from_size`: the same call again adds nothing.
+
+        `shown`: the certificate and the time stamp that it was given. Raises DiskFull: nothing was logged.
+        """
+        entries = [log_entry(receipt, keys.public_from_pem(signer.public_key)), certified_entry(receipt, shown[0])]
+        first = self.log.place_since(entries[0], from_size)
+        proven = (
+            self.log.add(entries) if first is None else self.log.prove((first, first + 1), self.log.checkpoint)
+        )  # one batch: both are there, or neither
+        seen = self.witnesses.cosigned(self.log, proven[0].checkpoint)
+        key, certificate = (
+            placed(entry, place.index, place.proof, seen, self.log.log_id)
+            for entry, place in zip(entries, proven, strict=True)
+        )
+        return bundled(receipt, key).as_bytes(), certified_bundle(receipt, *shown, certificate).as_bytes()
+
     @property
     def trust_config(self) -> TrustConfig:
         """What Sigstore's clients have to trust."""

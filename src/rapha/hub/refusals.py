@@ -1,16 +1,37 @@
-"""Hospitals' signed refusals: verified at the door, kept with the answer they came with, found again for the delivery."""
+"""Hospitals' signed refusals: verified at the door, kept with the answer they came with, put into the log once, found again for the
+delivery. One of a study that never completes is in the log all the same.
+
+Once, whatever dies in between: first what certifies a refusal is kept, so that its entries are the same bytes each time, with the log's size
+of then; then they are logged, unless they are among the entries that came since; then it is kept that they are, and where.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.receipts import ReceiptDesk
+from rapha.hub.store.database import Store
+from rapha.hub.store.tables import DispatchRow, LoggedRefusalRow, SiteRow, StudyRow, TaskRow
 from rapha.proof import keys
+from rapha.proof.certified import certified_path
 from rapha.proof.refusal import check_refusal
+from rapha.proof.verify import REFUSALS
 from rapha.records.receipt import Receipt
 from rapha.records.site import Denial
 from rapha.records.task import TaskFailure
+from rapha.records.wire import TrustedKey
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A signed refusal that is not in the log yet."""
+
+    dispatch: str
+    site: str
+    refusal: Receipt
+    signer: TrustedKey
 
 
 def check_signed(session: Session, study_id: str, site: str, answer: Denial | TaskFailure) -> None:
@@ -29,6 +50,78 @@ def refusals_of(session: Session, dispatches: Iterable[DispatchRow]) -> dict[str
     """Site -> what it signed, of those that refused: at the offer, or when the gate or its rules stopped a task."""
     found = {row.site: _signed(session, row) for row in dispatches if row.state in ("denied", "failed")}
     return {site: refusal for site, refusal in found.items() if refusal is not None}
+
+
+def log_refusals(store: Store, desk: ReceiptDesk, study_id: str) -> None:
+    """Put the refusals of a study that are not in the log yet into it. For one study by one thread at a time.
+
+    Raises:
+        DiskFull: what is not logged yet is logged by the next call.
+    """
+    with store.reading() as session:
+        arrived = _arrived(session, study_id)
+    for each in arrived:
+        _stamp(store, desk, study_id, each)
+        with store.reading() as session:
+            row = session.get_one(LoggedRefusalRow, each.dispatch)
+            shown, from_size = (row.certificate, row.stamp), row.from_size
+        files = desk.logged_once(each.refusal, each.signer, shown, from_size)
+        with store.changing() as change:
+            row = change.session.get_one(LoggedRefusalRow, each.dispatch)
+            row.receipt, row.certified = files
+            change.tell("refusal.logged", "hub", study_id=study_id, site=each.site)
+
+
+def refused_not_logged(session: Session) -> list[str]:
+    """The studies, over without a delivery or not over yet, of which a site refused and nothing is in the log."""
+    return list(session.scalars(_not_logged().with_only_columns(DispatchRow.study_id).distinct()))
+
+
+def logged_files(session: Session, dispatch: DispatchRow) -> dict[str, bytes]:
+    """Path -> file of a site's refusal, in both forms; empty where it is not in the log yet."""
+    row, path = session.get(LoggedRefusalRow, dispatch.id), f"{REFUSALS}{dispatch.site}.json"
+    if row is None or row.receipt is None or row.certified is None:
+        return {}
+    return {path: row.receipt, certified_path(path): row.certified}
+
+
+def trusted_site(site: SiteRow) -> TrustedKey:
+    """A site's public key, as others keep it."""
+    return TrustedKey(owner=site.id, role="node", keyid=site.keyid, public_key=site.public_key)
+
+
+def _stamp(store: Store, desk: ReceiptDesk, study_id: str, each: Arrived) -> None:
+    """Certify a refusal and have it time-stamped, as of now, unless that was done before."""
+    with store.reading() as session:
+        if session.get(LoggedRefusalRow, each.dispatch) is not None:
+            return
+    size = desk.log.checkpoint.size
+    certificate, stamp = desk.authority.certify(each.refusal, each.signer)
+    with store.changing() as change:
+        change.session.add(
+            LoggedRefusalRow(dispatch_id=each.dispatch, from_size=size, certificate=certificate, stamp=stamp)
+        )
+        change.tell("refusal.stamped", "hub", study_id=study_id, site=each.site)
+
+
+def _arrived(session: Session, study_id: str) -> list[Arrived]:
+    rows = session.scalars(_not_logged().where(DispatchRow.study_id == study_id).order_by(DispatchRow.site)).all()
+    return [
+        Arrived(row.id, row.site, signed, trusted_site(session.get_one(SiteRow, row.site)))
+        for row in rows
+        if (signed := _signed(session, row)) is not None
+    ]
+
+
+def _not_logged() -> Select[DispatchRow]:
+    """Of a completed study all that there was went out with its delivery: by a hub of before, without a row here."""
+    logged = select(LoggedRefusalRow.dispatch_id).where(LoggedRefusalRow.certified.is_not(None))
+    return (
+        select(DispatchRow)
+        .join(StudyRow, StudyRow.id == DispatchRow.study_id)
+        .where(StudyRow.state != "completed", StudyRow.asks == "training")
+        .where(DispatchRow.state.in_(("denied", "failed")), DispatchRow.id.not_in(logged))
+    )
 
 
 def _signed(session: Session, row: DispatchRow) -> Receipt | None:

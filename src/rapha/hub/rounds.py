@@ -17,6 +17,7 @@ from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import OPEN, CloseRound, Complete, Conclude, End, OpenRound, Wait, next_step
 from rapha.hub.receipts import ReceiptDesk
+from rapha.hub.refusals import log_refusals, refused_not_logged
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -47,6 +48,7 @@ class Rounds:
                 row = session.get_one(StudyRow, study_id)
                 action = next_step(standing_of(session, row, self._signer.clock()))
             if isinstance(action, Wait):
+                log_refusals(self._store, self._desk, study_id)
                 retention.sweep(self._store, self._blobs, self._let_go.pop(study_id, set()))
                 return action.until
             self._carry_out(study_id, action)
@@ -90,9 +92,10 @@ class Rounds:
                 change.topics |= {f"site:{site}" for site in change.session.scalars(sites)}
 
     def unfinished(self) -> list[str]:
-        """The studies to drive when the hub starts."""
+        """The studies to drive when the hub starts: those at work, and those of which a refusal is not in the log yet."""
         with self._store.reading() as session:
-            return list(session.scalars(select(StudyRow.id).where(StudyRow.state.not_in(FINAL["study"]))))
+            unfinished = session.scalars(select(StudyRow.id).where(StudyRow.state.not_in(FINAL["study"])))
+            return list(dict.fromkeys([*unfinished, *refused_not_logged(session)]))
 
     def _carry_out(self, study_id: str, action: OpenRound | CloseRound | Complete | Conclude | End) -> None:
         match action:
@@ -159,8 +162,11 @@ class Rounds:
         return combined(self._blobs, parts, declared_weights(study), study.training.aggregation, start, kept)
 
     def _complete(self, study_id: str) -> None:
+        log_refusals(self._store, self._desk, study_id)
         with self._store.reading() as session:
             account = account_of(session, session.get_one(StudyRow, study_id))
+        if account.waiting:
+            return  # a refusal came in between: it is logged first
         delivery = make_delivery(self._blobs, account, self._signer, self._desk)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)

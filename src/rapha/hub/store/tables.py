@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -89,6 +89,19 @@ class DispatchRow(Table):
     decision: Mapped[bytes | None]
     reason: Mapped[str | None]
     stopped: Mapped[bool]
+
+
+class LoggedRefusalRow(Table):
+    """A site's signed refusal on its way into the log: what certifies it is kept first, so that its entries are the same bytes
+    each time; `from_size`: how many entries the log had then. `receipt` and `certified`: its two files, once it is logged."""
+
+    __tablename__ = "logged_refusals"
+    dispatch_id: Mapped[str] = mapped_column(ForeignKey("dispatches.id"), primary_key=True)
+    from_size: Mapped[int] = mapped_column(BigInteger)
+    certificate: Mapped[bytes]
+    stamp: Mapped[bytes]
+    receipt: Mapped[bytes | None]
+    certified: Mapped[bytes | None]
 
 
 class RoundRow(Table):
