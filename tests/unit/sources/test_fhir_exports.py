@@ -4,9 +4,11 @@ import gzip
 import json
 
 import pytest
-from fhir_clinic import Clinic, observation, patient
+from fhir_clinic import SECRET, Clinic, observation, patient
 
 from rapha.errors import ConfigurationError, SourceError
+from rapha.timeline.opt_out import write_opt_outs
+from rapha.timeline.pseudonym import subject_key
 
 
 def test_a_bundle_resolves_its_own_addresses(clinic: Clinic):
@@ -65,6 +67,23 @@ def test_a_merged_patient_answers_by_the_others_key(clinic: Clinic):
     clinic.ingest(merged, patient(), observation("a"), observation("b", subject={"reference": "Patient/old"}))
     assert len(set(clinic.ask("subject_key"))) == 1
     assert len(clinic.ask("subject_key", "subjects")) == 1
+
+
+@pytest.mark.parametrize("list_comes_first", [True, False])
+def test_who_opted_out_under_a_retired_id_stays_out(clinic: Clinic, list_comes_first):
+    old = patient("old", link=[{"other": {"reference": "Patient/middle"}, "type": "replaced-by"}])
+    middle = patient("middle", link=[{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}])
+    if list_comes_first:
+        clinic.timeline.mkdir()
+        write_opt_outs(clinic.timeline, SECRET, ["old"], ["clinic"])
+    clinic.ingest(old, middle, patient(), observation())
+    if not list_comes_first:
+        write_opt_outs(clinic.timeline, SECRET, ["old"], ["clinic"])
+    remains = subject_key(SECRET, "clinic", "p1")
+    said = clinic.ask("subject_key, bool_or(opted_out)", "subjects GROUP BY subject_key")
+    assert said == [(remains, True)]
+    retired = {(subject_key(SECRET, "clinic", name), remains) for name in ("old", "middle")}
+    assert set(clinic.ask("retired, remains", "merges")) == retired
 
 
 def test_patients_links_in_a_ring_are_one_patient(clinic: Clinic):

@@ -24,7 +24,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 2
+READING = 3
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 
@@ -87,7 +87,11 @@ def _fill(
 
 def _tables(staging: Staging) -> dict[Table, duckdb.DuckDBPyRelation]:
     names: tuple[Table, ...] = ("events", "subjects", "observation_periods")
-    return {name: staging.connection.table(name) for name in names}
+    tables = {name: staging.connection.table(name) for name in names}
+    if staging.execute("SELECT 1 FROM merged LIMIT 1"):
+        merges = "SELECT DISTINCT *, getvariable('batch') AS ingest_batch FROM merged WHERE retired <> remains"
+        tables["merges"] = staging.connection.sql(merges)
+    return tables
 
 
 def _versions(mapping: Mapping, paths: dict[str, Path], data_dir: Path) -> dict[str, str]:

@@ -19,7 +19,8 @@ GONE = """EXISTS (SELECT 1 FROM deletions WHERE deletions.address = {0}.address
 
 def key_patients(staging: Staging, secret: bytes, source: str) -> None:
     """`people` (one row per living resource), `named` (address, subject_key): every name of a patient that means one and
-    only one; a patient who was merged into another answers by the other's key."""
+    only one; a patient who was merged into another answers by the other's key. `merged`: what a retired patient's own key would
+    have been, and the key that remains; other sources, and a list of opt-outs, may know the retired one."""
     staging.execute("INSERT INTO set_aside SELECT file, line, reason FROM patients WHERE reason IS NOT NULL")
     staging.execute(
         f"CREATE TABLE people AS SELECT * FROM patients WHERE reason IS NULL AND NOT {GONE.format('patients')} QUALIFY {NEWEST}"
@@ -37,6 +38,14 @@ def key_patients(staging: Staging, secret: bytes, source: str) -> None:
         }
     )
     staging.take("keyed", keyed)
+    retired = {
+        address: subject_key(secret, source, ids[address]) for address, last in lasting.items() if last != address
+    }
+    merges = {
+        "retired": pa.array(retired.values(), pa.int64()),
+        "remains": pa.array((keys[at] for at in retired), pa.int64()),
+    }
+    staging.take("merged", pa.table(merges))
     staging.execute(
         """CREATE TABLE named AS SELECT address, any_value(subject_key) AS subject_key FROM (
             SELECT address, subject_key FROM keyed
