@@ -22,6 +22,7 @@ StewardReason = Literal["steward-denied"]
 GateReason = Literal[
     "weights-unreadable", "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor",
     "output-malformed", "output-too-large", "metric-not-allowed", "round-already-left", "noise-missing", "patients-remembered",
+    "graph-refused", "operator-not-allowed", "graph-mismatch",
 ]  # fmt: skip
 
 STAGES: dict[str, Stage] = {

@@ -22,7 +22,7 @@ def test_the_default_rules_ask_a_person_and_walls(default_rules: Path) -> None:
     rules = read_rules(default_rules)
     assert rules.approve == () and rules.isolation_required and rules.minimum_cohort == 25
     assert rules.purposes == ("DUO:0000042", "DUO:0000006")
-    assert len(rules.architectures) == 5
+    assert len(rules.architectures) == 6
 
 
 def test_the_record_reads_back_what_it_writes(rules: SiteRules, default_rules: Path) -> None:

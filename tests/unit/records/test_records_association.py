@@ -29,12 +29,16 @@ def changed(kind: str, **parts: Any) -> dict[str, Any]:
         ("binary", {"model": {"least_allele_count": 9}}, "greater than or equal to 10"),
         ("binary", {"privacy": {"differential_privacy": {"epsilon": 3, "delta": 1e-5}}}, "differential privacy yet"),
         ("numeric", {"features": [{"demographic": "age"}]}, "`gwas` reads exactly one of `genotypes`"),
-        ("numeric", {"model": {"architecture": "logistic", "least_allele_count": None}}, "learns a numeric outcome"),
+        (
+            "numeric",
+            {"model": {"architecture": "logistic", "least_allele_count": None}},
+            "learns a binary outcome; the outcome is numeric",
+        ),
         ("binary", {"split": {"test_percent": 3}}, "test_percent: at least 5"),
         (
             "binary",
             {"outcome": {"kind": "time-to-event", "unobserved": "censor"}},
-            "learns a binary or numeric outcome",
+            "learns a numeric or binary outcome",
         ),
     ],
 )

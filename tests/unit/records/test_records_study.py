@@ -213,7 +213,7 @@ def test_a_number_is_learnt_by_those_that_can(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", ["logistic", "cox"])
 def test_and_by_no_other(architecture: str) -> None:
     asked = changed(changed(BINARY, "outcome", NUMERIC), "model", {"architecture": architecture})
-    with pytest.raises(ValidationError, match="numeric, which is learnt by linear, mlp, gru, late-fusion"):
+    with pytest.raises(ValidationError, match="numeric, which is learnt by linear, mlp, gru, gwas, late-fusion"):
         Study.model_validate(asked)
     with pytest.raises(ValidationError, match="`linear` learns a numeric outcome; the outcome is binary"):
         Study.model_validate(changed(BINARY, "model", {"architecture": "linear"}))

@@ -71,7 +71,8 @@ WRONG = [
     (AGE, "{any_of: [hdl], none_of: [hdl], during: {until: index}}", "18: cohort.include[0]: a criterion has one of:"
      " age, sex, observed, within, any_of, all_of, none_of, and, or, not; here are any_of and none_of"),
     ("architecture: mlp, hidden: [32, 16]", "architecture: cox", "36: model: `cox` learns a time-to-event outcome; the"
-     " outcome is binary, which is learnt by logistic, mlp, gru, text-classifier, image-classifier, late-fusion"),
+     " outcome is binary, which is learnt by logistic, mlp, gru, text-classifier, image-classifier,"
+     " variant-classifier, gwas, late-fusion, exported"),
     ("competing: death", "competing: diabetes", "21: outcome: the competing event is the outcome itself"),
     ("unobserved: exclude", "unobserved: censor", "21: outcome: a binary outcome needs `unobserved: exclude`"),
     (HDL, "{last: hdl, during: {from: index}}", "29: features[1]: a feature may not look past the index: use until or"

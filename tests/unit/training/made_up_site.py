@@ -21,7 +21,9 @@ KEYS = ("concept", "value", "days")
 STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("days", pa.float32())]))
 
 
-def make_study(architecture: str, model: dict | None = None, numeric: bool = False, **training) -> Study:
+def make_study(
+    architecture: str, model: dict | None = None, numeric: bool = False, genotypes: bool = True, **training
+) -> Study:
     survival, numeric = architecture in ("cox", "deep-survival"), numeric or architecture == "linear"
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
     widths["image-classifier"] = {"channels": [4, 8]}
@@ -31,7 +33,7 @@ def make_study(architecture: str, model: dict | None = None, numeric: bool = Fal
     window = {"until": "index", "for": "2 years"}
     sequence = [{"sequence": ["hdl", "sbp"], "during": window, "at_most": 8}] if architecture == "gru" else []
     notes = {"text-classifier": [NOTE], "image-classifier": [IMAGE], "variant-classifier": [GENOTYPES],
-             "late-fusion": [NOTE, IMAGE, OTHER_NOTE, GENOTYPES]}.get(architecture, [])  # fmt: skip
+             "late-fusion": [NOTE, IMAGE, OTHER_NOTE, *([GENOTYPES] if genotypes else [])]}.get(architecture, [])  # fmt: skip
     return Study.model_validate(
         {
             "study": "made-up",

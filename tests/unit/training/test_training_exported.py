@@ -242,7 +242,7 @@ def fused(tmp_path):
         *(torch.randint(0, 255, (3, 64)), torch.randn(3, 1, 8, 8), torch.randint(0, 255, (3, 32))),
     )
     graph = export_model(module, given, tmp_path / "model.pt2").read_bytes()
-    fusion = make_study("late-fusion")
+    fusion = make_study("late-fusion", genotypes=False)
     return module, with_graph(fusion, tmp_path / "model.pt2"), graph, make_dataset(fusion, tmp_path, rows=80)
 
 

@@ -67,7 +67,7 @@ class Scene:
         if self.dice.random() < HAVING_OUTCOME:
             self._outcome()
         if self.study.outcome.value:
-            self._strew(self.study.outcome.value.of, self.study.outcome.during, 1)
+            self._strew(self.study.outcome.value.of, self.study.outcome.during, 1, needed=True)
         return True
 
     def _settle(self, concept: str) -> None:
