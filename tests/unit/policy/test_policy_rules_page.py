@@ -6,9 +6,11 @@ from pathlib import Path
 from rapha.clock import utc_now
 from rapha.policy.cases import try_cases
 from rapha.policy.data_use import SHORT
-from rapha.policy.decide import PERMIT
+from rapha.policy.decide import PERMIT, Request
+from rapha.policy.own_permit import permits
 from rapha.policy.rules import SiteRules
 from rapha.policy.rules_file import read_rules
+from rapha.records.study import Study
 from rapha.sdk.study_file import read_study
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
@@ -21,11 +23,20 @@ SNIPPETS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_every_snippet_is_a_valid_rules_file(default_rules: Path) -> None:
-    first, automatic, own, unisolated = (read_rules(snippet) for snippet in SNIPPETS if snippet not in CASES)
+    first, automatic, own, graphs, unisolated = (read_rules(snippet) for snippet in SNIPPETS if snippet not in CASES)
     assert first == read_rules(default_rules), "the first snippet is what `rapha node init` writes"
     assert [rule.rule for rule in automatic.approve] == ["routine-risk-models"]
     assert own.cedar and "Example University" in own.cedar
+    assert graphs.cedar and "exported" in graphs.architectures
     assert not unisolated.isolation_required
+
+
+def test_the_permit_for_graphs_asks_for_differential_privacy_of_these_alone(study: Study) -> None:
+    (permit,) = (rules.cedar for snippet in SNIPPETS if "exported" in snippet and (rules := read_rules(snippet)).cedar)
+    facts = Request(study=study, researcher="Ada Lovelace", isolated=True).facts
+    graph = facts.model_copy(update={"architecture": "exported"})
+    assert permit and permits(facts, permit) and not permits(graph, permit)
+    assert permits(graph.model_copy(update={"epsilon_micro": 3_000_000}), permit)
 
 
 def test_the_table_of_cases_comes_out_as_it_says(default_rules: Path, tmp_path: Path) -> None:
