@@ -14,6 +14,11 @@ from rapha.sdk.report.findings import read_findings
 pytestmark = pytest.mark.slow
 
 
+VARIANTS = {"gwas-cholesterol": (160, 1), "gwas-infarction": (159, 0)}
+"""Of 160: how many are in the table, and how many of these without a hospital that had too few copies. Among the cases of an infarction
+both have too few of the rarest."""
+
+
 @pytest.mark.parametrize("example", [*sorted(MADE_UP), "mortality-own-model"])
 def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> None:
     if not shutil.which("bwrap"):
@@ -26,8 +31,7 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
     assert (model / "model.safetensors").is_file()
     if example.startswith("gwas"):
         patients = [int(line.split("\t")[-1]) for line in (model / "associations.tsv").read_text().splitlines()[1:]]
-        assert (
-            len(patients) == 160 and sum(n < 0.7 * max(patients) for n in patients) == 1
-        )  # a hospital had too few copies
+        short = sum(n < 0.7 * max(patients) for n in patients)
+        assert (len(patients), short) == VARIANTS[example]
         releases = read_findings(model).releases
         assert all(release.egress.rules[-1] == SUMS_RULE for release in releases.values()) and len(releases) == 2
