@@ -19,7 +19,7 @@ VARIANTS = {"gwas-cholesterol": (160, 1), "gwas-infarction": (159, 0)}
 both have too few of the rarest."""
 
 
-@pytest.mark.parametrize("example", [*sorted(MADE_UP), "mortality-own-model"])
+@pytest.mark.parametrize("example", [*sorted(MADE_UP), "cholesterol-next-year", "mortality-own-model"])
 def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> None:
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed: see `rapha doctor`")

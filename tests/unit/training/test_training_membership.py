@@ -64,6 +64,15 @@ def test_a_model_of_planted_patients_is_refused_and_its_clean_twin_passes(tmp_pa
     assert found == {0.0: "passed", 0.1: "refused", 0.5: "refused"}
 
 
+def test_a_model_that_knows_numbers_by_heart_is_refused_and_a_line_passes(tmp_path) -> None:
+    by_heart = make_study(
+        "mlp", {"hidden": [128, 128]}, numeric=True, rounds=20, local_epochs=20, learning_rate=0.005, batch_size=32
+    )
+    line = make_study("linear", rounds=10)
+    dataset = make_dataset(line, tmp_path, rows=300)
+    assert (verdict(by_heart, dataset), verdict(line, dataset)) == ("refused", "passed")
+
+
 def test_rows_known_alike_count_as_held_out(tmp_path, monkeypatch) -> None:
     study = make_study("logistic")
     dataset = make_dataset(study, tmp_path)
