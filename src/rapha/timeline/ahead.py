@@ -1,6 +1,6 @@
 """Reading ahead: the next batch is read while the present one is taken in."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 _DONE = object()
 
 
-def ahead(items: Iterator[Item], most: int = 2) -> Iterator[Item]:
+def ahead(items: Iterator[Item], most: int = 2) -> Generator[Item]:
     """The same items, at most `most` of them drawn before they are asked for, in a thread that ends with this iterator.
     What drawing one raises is raised in its place."""
     waiting: Queue[object] = Queue(maxsize=most)

@@ -7,7 +7,7 @@ from fhir_clinic import Clinic, about, coded, observation, patient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapha.sources.fhir import export_files, staging
+from rapha.sources.fhir import export_files, sorting, staging, streams
 
 LONGEST = 12
 LINES = st.lists(
@@ -33,16 +33,13 @@ def plainly(content: bytes) -> tuple[list[tuple[int, str]], set[tuple[int, str]]
     return [(number, text) for number, text in texts if text], broken
 
 
-@given(
-    lines=LINES, block=st.integers(1, 30), table=st.integers(1, 60), mark=st.booleans(), whole_last_line=st.booleans()
-)
-def test_every_line_is_read_once_whatever_the_blocks(tmp_path_factory, lines, block, table, mark, whole_last_line):
+@given(lines=LINES, block=st.integers(1, 30), mark=st.booleans(), whole_last_line=st.booleans())
+def test_every_line_is_read_once_whatever_the_blocks(tmp_path_factory, lines, block, mark, whole_last_line):
     content = (export_files.MARK if mark else b"") + b"\n".join(lines) + (b"\n" if whole_last_line else b"")
     path = tmp_path_factory.mktemp("lines") / "a.ndjson"
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(export_files, "BLOCK_BYTES", block)
-        patched.setattr(export_files, "TABLE_BYTES", table)
         patched.setattr(export_files, "LONGEST_LINE", LONGEST)
         texts, broken = read(path)
         wanted, unread = plainly(content)
@@ -75,10 +72,13 @@ def test_many_small_tables_become_the_same_events(tmp_path, monkeypatch):
             about("Procedure", f"x{at}", status="completed", performedDateTime="2019-05-02", code=coded("1"))
         )
     clinics = []
-    for name, batch in (("whole", 4096), ("parts", 2)):
+    for name, batch, most in (("whole", 4096, 64 << 20), ("parts", 2, 500)):
         (tmp_path / name).mkdir()
         clinic = Clinic(tmp_path / name)
         monkeypatch.setattr(export_files, "BATCH_LINES", batch)
+        monkeypatch.setattr(sorting, "TABLE_BYTES", most)
+        monkeypatch.setattr(streams, "MOST_WAITING", most)
+        monkeypatch.setattr(streams, "MOST_IN_VAIN", most // 2)
         clinic.ingest(*resources)
         clinics.append(clinic)
     columns = "source_ref, event_id, code, num, kind"

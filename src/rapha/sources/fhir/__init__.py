@@ -9,7 +9,10 @@ readings.py        each type of resource as events: times, codes, when it was kn
 observation.py     the forms of value, components
 staged_rows.py     one SQL statement for each type
 people_rows.py     the same for Patient, Consent, Medication
-staging.py         lines sorted by type, Bundles taken apart
+statements.py      all of these, by the kind of lines they read
+sorting.py         lines sorted by kind, Bundles taken apart
+streams.py         a stream of lines for each kind, over all files
+staging.py         each stream read by its statement
 people.py          keys, merged patients, consent and opt-out
 assembly.py        references, versions, deletions, observation periods
 ingest.py          the way from a mapping and a folder to a batch in the timeline

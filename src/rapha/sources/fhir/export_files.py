@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from rapha.errors import SourceError
 
-BLOCK_BYTES, TABLE_BYTES = 4 << 20, 16 << 20
+BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 64 << 20
 LARGEST_BUNDLE = 256 << 20
 MOST_FILES = 100_000
@@ -63,7 +63,7 @@ def read(path: Path, broken: Broken) -> Iterator[pa.Table]:
     try:
         with _open(path) as file:
             if path.name.endswith(NDJSON):
-                yield from _together(_lines(file, broken))
+                yield from _lines(file, broken)
             else:
                 text = file.read(LARGEST_BUNDLE + 1)
                 if len(text) > LARGEST_BUNDLE:
@@ -99,18 +99,6 @@ def _lines(file: IO[bytes], broken: Broken) -> Iterator[pa.Table]:
         broken.append((number, TOO_LONG))
     elif rest:
         yield _table([number], [rest], broken)
-
-
-def _together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same lines in tables of some `TABLE_BYTES`: a statement for each has its price."""
-    held: list[pa.Table] = []
-    for table in tables:
-        held.append(table)
-        if sum(one.nbytes for one in held) >= TABLE_BYTES:
-            yield pa.concat_tables(held)
-            held = []
-    if held:
-        yield pa.concat_tables(held)
 
 
 def _ends(held: bytes) -> Ends:

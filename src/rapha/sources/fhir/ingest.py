@@ -74,9 +74,7 @@ def _fill(
     staging.execute("SET VARIABLE source = $source", {"source": mapping.source})
     staging.execute("SET VARIABLE batch = $batch", {"batch": batch})
     steps = len(paths) + 1
-    for number, (name, path) in enumerate(paths.items()):
-        progress(name, number, steps)
-        staging.load(number, name, path)
+    staging.load(paths, lambda number, name: progress(name, number, steps))
     progress("patients and their events", len(paths), steps)
     key_patients(staging, secret, mapping.whose)
     mark_opted_out(staging, mapping.consent, mapping.opt_out, data_dir)

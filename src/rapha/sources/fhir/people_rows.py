@@ -18,7 +18,7 @@ PEOPLE_TABLES = (
     "CREATE TABLE deletions (address VARCHAR, deleted_at TIMESTAMP)",
 )
 
-_READ = """(SELECT line, address AS given, TRY(json_transform(text, $structure)) AS r FROM chunk)"""
+_READ = """(SELECT file, line, address AS given, TRY(json_transform(text, $structure)) AS r FROM chunk)"""
 _VERSION = "coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated"
 _MODIFIED = "len(r.modifierExtension) > 0 OR r.implicitRules IS NOT NULL"
 _MODIFIED_REASON = "'has a modifierExtension or implicitRules, which may turn its meaning around'"
@@ -26,7 +26,7 @@ RESEARCH = "['HRESCH', 'BIORCH', 'CLINTRCH', 'CLINTRCHNPC', 'CLINTRCHPC', 'PRECL
 """Purposes of the value set v3-PurposeOfUse that are research."""
 
 _PATIENT = f"""INSERT INTO patients BY NAME
-    SELECT $file AS file, line, coalesce('Patient/' || r.id, given) AS address, coalesce(r.id, given) AS id,
+    SELECT file, line, coalesce('Patient/' || r.id, given) AS address, coalesce(r.id, given) AS id,
         utc_of(r.birthDate) AS birth, precision_of(r.birthDate) AS birth_precision,
         CASE r.gender WHEN 'female' THEN 'female' WHEN 'male' THEN 'male' WHEN 'other' THEN 'other' END AS sex,
         r.deceasedDateTime IS NOT NULL OR r.deceasedBoolean = 'true' AS dead,
@@ -52,7 +52,7 @@ CONSENT_MACROS = (
 )
 
 _CONSENT = f"""INSERT INTO consents BY NAME
-    SELECT $file AS file, line, coalesce('Consent/' || r.id, given, $name || '#' || line) AS address,
+    SELECT file, line, coalesce('Consent/' || r.id, given, getvariable('names')[file + 1] || '#' || line) AS address,
         local_of(r.patient.reference) AS patient,
         matters AND (r.status = 'active' AND (coalesce(says(r.provision, 'deny'), false)
                 OR coalesce(has_code(r.policyRule, 'OPTOUT'), false))
@@ -71,4 +71,4 @@ _MEDICATION = f"""INSERT INTO medicines
     WHERE r IS NOT NULL"""
 
 PEOPLE_STATEMENTS = {"Patient": _PATIENT, "Consent": _CONSENT, "Medication": _MEDICATION}
-"""As `staged_rows.statement`: they read the relation `chunk`, and take the same parameters."""
+"""As `staged_rows.statement`: they read the relation `chunk`."""

@@ -37,10 +37,10 @@ _REASONS = (
 
 
 def statement(resource_type: str, plain: bool = False) -> str:
-    """SQL that stages the rows of the relation `chunk` (line BIGINT, address VARCHAR, text VARCHAR), all of this type; of
+    """SQL that stages the rows of the relation `chunk` (see `statements.py`), all of this type; of
     observations, not those of their components.
 
-    Parameters: `file` (its number), `name` (its name) and `structure`. Each step leaves behind what the next ones do not
+    Each step leaves behind what the next ones do not
     need: a wide structure that is carried along costs more than reading it.
     """
     reading = observation(plain) if resource_type == "Observation" else READINGS[resource_type]
@@ -66,7 +66,7 @@ def component_statement(plain: bool) -> str:
 def _insert(reading: Reading, rows: str) -> str:
     """One staged row for each pair of a coding and an answer."""
     return f"""INSERT INTO staged BY NAME
-        SELECT $file AS file, * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref, unreadable),
+        SELECT * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref, unreadable),
             CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
             coding.system AS system, coding.code AS code, answer.num AS num, answer.comparator AS comparator,
             answer.unit AS unit, answer.ucum AS unit_ucum, answer.code AS value_code,
@@ -89,12 +89,12 @@ def _whole(resource_type: str, reading: Reading, parts: str) -> str:
             coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated, {parts}
         FROM (SELECT *, utc_of(start_text) AS t_start, utc_of(end_text) AS t_end,
             last_of(utc_of(known_text), known_text) AS t_known
-        FROM (SELECT line, coalesce('{resource_type}/' || r.id, address, $name || '#' || line) AS address, r,
+        FROM (SELECT file, line, coalesce('{resource_type}/' || r.id, address, getvariable('names')[file + 1] || '#' || line) AS address, r,
             local_of({reading.patient}) AS patient, replace(local_of({reading.encounter}), 'Encounter/', '') AS encounter,
             {reading.start} AS start_text, {reading.end} AS end_text, {reading.known} AS known_text,
             {reading.otherwise.format(start=reading.start, end=reading.end)} AS otherwise_text,
             {_stated(resource_type, reading.status)} AS stated, coalesce({reading.unreadable}, false) AS unreadable
-        FROM (SELECT line, address, TRY(json_transform(text, $structure)) AS r FROM chunk)))"""
+        FROM (SELECT file, line, address, TRY(json_transform(text, $structure)) AS r FROM chunk)))"""
 
 
 def _stated(resource_type: str, word: str) -> str:

@@ -1,0 +1,68 @@
+"""Sorted tables into one stream for each kind, so that one statement reads a whole export's lines of that kind.
+
+Whoever draws from one stream meets lines of other kinds, which wait for their turn; too many of them, and the stream ends,
+to be opened again later. So an export sorted by type takes one statement for each, and a mixed one a few.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from rapha.sources.fhir.sorting import LINES
+from rapha.sources.fhir.statements import Kind
+
+MOST_WAITING = 64 << 20
+"""Bytes of lines that may wait for their turn."""
+MOST_IN_VAIN = 16 << 20
+"""Bytes of other kinds that a stream draws, one after the other, before it ends."""
+
+
+class Streams:
+    """Each table is in one stream, once."""
+
+    def __init__(self, sorted_tables: Iterator[tuple[Kind, pa.Table]]) -> None:
+        self._drawn = sorted_tables
+        self._waiting: defaultdict[Kind, deque[pa.Table]] = defaultdict(deque)
+        self._bytes = 0
+        self._raised: BaseException | None = None
+
+    def __iter__(self) -> Iterator[tuple[Kind, pa.RecordBatchReader]]:
+        """Kind and stream, until all is read; one stream is drawn to its end before the next is asked for.
+
+        Raises:
+            SourceError: what reading a file raised, once the stream in which it was met has ended.
+        """
+        while kind := self._next_kind():
+            yield kind, pa.RecordBatchReader.from_batches(LINES, self._stream(kind))
+            if self._raised is not None:
+                raise self._raised
+
+    def _next_kind(self) -> Kind | None:
+        """That of which most waits; of what is drawn next, where nothing does."""
+        waiting = {kind: sum(table.nbytes for table in tables) for kind, tables in self._waiting.items() if tables}
+        if not waiting:
+            return self._draw()
+        return max(waiting, key=lambda kind: waiting[kind])
+
+    def _draw(self) -> Kind | None:
+        """Take one more table in; its kind."""
+        for kind, table in self._drawn:
+            self._waiting[kind].append(table)
+            self._bytes += table.nbytes
+            return kind
+        return None
+
+    def _stream(self, kind: Kind) -> Iterator[pa.RecordBatch]:
+        """Called from within a statement, where nothing can be raised: what is, is kept."""
+        mine = self._waiting[kind]
+        enough = MOST_WAITING
+        try:
+            while mine or (self._bytes < enough and self._draw()):
+                while mine:
+                    table = mine.popleft()
+                    self._bytes -= table.nbytes
+                    yield from table.to_batches()
+                    enough = min(MOST_WAITING, self._bytes + MOST_IN_VAIN)
+        except Exception as error:
+            self._raised = error
