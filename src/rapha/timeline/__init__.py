@@ -9,5 +9,6 @@ reader.py   the locked connection every question is asked through; the timeline'
 data_files.py  a CSV or Parquet file -> its rows, each with the line it stands on; broken lines set apart
 readings.py    how a text is read as a time or a number, in SQL
 staging.py     the tables of one ingest in DuckDB; what is set aside
+stream.py   batches as one stream, for one statement
 coverage.py what is there, counted exactly (the node suppresses it before anyone sees it)
 """

@@ -1,6 +1,7 @@
 """The tables of one ingest, in a DuckDB of its own: files as texts, patients, events; and what is set aside."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.pseudonym import subject_key
 from rapha.timeline.readings import MACROS
 from rapha.timeline.schema import ALL_TABLES
+from rapha.timeline.stream import Stream
 
+MEMORY = "1GB"
+"""What DuckDB holds in memory of one ingest; the rest of it lies in `spill` meanwhile."""
 _BLANKS = " \t\n\r\xa0"
 
 
@@ -28,6 +32,7 @@ class Staging:
     def __init__(self, spill: Path) -> None:
         settings: dict[str, Any] = {
             "threads": 2,
+            "memory_limit": MEMORY,
             "temp_directory": str(spill),
             "python_enable_replacements": False,
         }
@@ -74,14 +79,14 @@ class Staging:
         names = [f"c{at}" for at in range(len(columns))]
         self.execute(f"CREATE TABLE {table} (line BIGINT{''.join(f', {name} VARCHAR' for name in names)})")
         texts = "".join(f", nullif({name}, '')" for name in names)
-        rows = 0
-        for batch in ahead(map(_trimmed, batches)):
-            rows += batch.num_rows
-            self.connection.register("incoming", batch)
+        with closing(ahead(map(_trimmed, batches))) as read:
+            incoming = Stream(read, pa.schema([("line", pa.int64()), *((name, pa.string()) for name in names)]))
+            self.connection.register("incoming", incoming.reader)
             self.execute(f"INSERT INTO {table} SELECT line{texts} FROM incoming")
             self.connection.unregister("incoming")
+        incoming.check()
         self._set_aside_lines(file, broken)
-        return rows + len(broken)
+        return incoming.rows + len(broken)
 
     def set_aside(self, file: str, rows: str, parameters: dict[str, Any] | None = None) -> None:
         """Note the rows of a query with columns `line` and `reason`, and `row_id` where the source has one, whose

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from rapha.sources.fhir.sorting import LINES
 from rapha.sources.fhir.statements import Kind
+from rapha.timeline.stream import Stream
 
 MOST_WAITING = 64 << 20
 """Bytes of lines that may wait for their turn."""
@@ -25,7 +26,6 @@ class Streams:
         self._drawn = sorted_tables
         self._waiting: defaultdict[Kind, deque[pa.Table]] = defaultdict(deque)
         self._bytes = 0
-        self._raised: BaseException | None = None
 
     def __iter__(self) -> Iterator[tuple[Kind, pa.RecordBatchReader]]:
         """Kind and stream, until all is read; one stream is drawn to its end before the next is asked for.
@@ -34,9 +34,9 @@ class Streams:
             SourceError: what reading a file raised, once the stream in which it was met has ended.
         """
         while kind := self._next_kind():
-            yield kind, pa.RecordBatchReader.from_batches(LINES, self._stream(kind))
-            if self._raised is not None:
-                raise self._raised
+            stream = Stream(self._lines(kind), LINES)
+            yield kind, stream.reader
+            stream.check()
 
     def _next_kind(self) -> Kind | None:
         """That of which most waits; of what is drawn next, where nothing does."""
@@ -53,16 +53,12 @@ class Streams:
             return kind
         return None
 
-    def _stream(self, kind: Kind) -> Iterator[pa.RecordBatch]:
-        """Called from within a statement, where nothing can be raised: what is, is kept."""
+    def _lines(self, kind: Kind) -> Iterator[pa.RecordBatch]:
         mine = self._waiting[kind]
         enough = MOST_WAITING
-        try:
-            while mine or (self._bytes < enough and self._draw()):
-                while mine:
-                    table = mine.popleft()
-                    self._bytes -= table.nbytes
-                    yield from table.to_batches()
-                    enough = min(MOST_WAITING, self._bytes + MOST_IN_VAIN)
-        except Exception as error:
-            self._raised = error
+        while mine or (self._bytes < enough and self._draw()):
+            while mine:
+                table = mine.popleft()
+                self._bytes -= table.nbytes
+                yield from table.to_batches()
+                enough = min(MOST_WAITING, self._bytes + MOST_IN_VAIN)

@@ -1,0 +1,44 @@
+"""An ingest holds no more in memory than it says; what stops a file in its middle is told, not taken for its end."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from rapha.errors import SourceError
+from rapha.timeline.staging import Staging
+from rapha.timeline.stream import Stream
+
+COLUMNS = pa.schema([("line", pa.int64()), ("c0", pa.string())])
+
+
+def batches(last: str | None = None) -> Iterator[pa.RecordBatch]:
+    for line in range(1, 4):
+        yield pa.RecordBatch.from_pylist([{"line": line, "c0": f" {line} "}], COLUMNS)
+    if last is not None:
+        raise SourceError(last)
+
+
+def test_memory_is_bounded(tmp_path):
+    staging = Staging(tmp_path)
+    [(limit,)] = staging.execute("SELECT current_setting('memory_limit')")
+    assert limit == "953.6 MiB"  # 1 GB
+
+
+def test_rows_are_staged_trimmed_and_counted(tmp_path):
+    staging = Staging(tmp_path)
+    assert staging.stage("a.csv", "a", ["x"], batches(), [(9, "is no row")]) == 4
+    assert sorted(staging.execute("FROM a")) == [(1, "1"), (2, "2"), (3, "3")]
+    assert staging.reasons("a.csv") == {"is no row": 1}
+
+
+def test_a_file_that_breaks_off_is_told(tmp_path):
+    with pytest.raises(SourceError, match="cut short"):
+        Staging(tmp_path).stage("a.csv", "a", ["x"], batches("a.csv cannot be read: damaged, or cut short"), [])
+
+
+def test_a_stream_counts_and_raises_when_asked():
+    stream = Stream(batches("cut short"), COLUMNS)
+    assert stream.reader.read_all().num_rows == stream.rows == 3
+    with pytest.raises(SourceError):
+        stream.check()
