@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from little_timeline import Event, Person, Term, when
-from oracle_features import aggregate, seen
+from oracle_features import predicted, seen
 from oracle_mentions import of_concept, says
 from oracle_terms import Vocabulary, in_unit
 
@@ -391,9 +391,9 @@ def _outcome(entry: Entry, study: Study) -> Row:
         ]
         row = {"label": min(classes) + 1 if first else 0}
     if outcome.kind == "numeric":
-        numbers = [h.value for h in window if h.concept == outcome.value.of and h.value is not None]
-        row = {"value": aggregate(outcome.value.pick, numbers)}
-        first, watched = bool(numbers), False
+        found = [h for h in window if h.concept == outcome.value.of and h.value is not None]
+        row = {"value": predicted(outcome.value, found)}
+        first, watched = row["value"] is not None, False
     if not first and other_at is not None:
         return row | {"fate": "competing"}
     return row | {"fate": "kept" if first or watched else "unobserved"}

@@ -59,6 +59,13 @@ def aggregate(word: str, numbers: Sequence[float]) -> float | None:
     raise AssertionError(word)
 
 
+def predicted(reading: Any, found: Sequence[Any]) -> float | None:
+    """The number of a numeric outcome."""
+    if reading.pick == "slope":
+        return _slope(found, 365.25 if reading.per == "year" else 1.0)
+    return aggregate(reading.pick, [h.value for h in found])
+
+
 def _slope(found: Sequence[Any], days: float) -> float | None:
     """Sum of (t - mean t)(v - mean v) over sum of (t - mean t) squared."""
     if len({h.at for h in found}) < 2:

@@ -115,8 +115,9 @@ def outcomes(draw: st.DrawFn, kind: str) -> dict[str, object]:
         case "categorical":
             used = outcome["events"] = draw(st.lists(st.sampled_from([*NAMES, "death"]), min_size=2, unique=True))
         case "numeric":
-            word, of = draw(st.sampled_from(["first", "last", "min", "max", "mean"])), draw(concepts)
-            outcome["value"], used = {word: of, "unit": draw(units)}, [of]
+            word, of = draw(st.sampled_from(["first", "last", "min", "max", "mean", "slope"])), draw(concepts)
+            per = {"per": draw(st.sampled_from(["day", "year"]))} if word == "slope" else {}
+            outcome["value"], used = {word: of, "unit": draw(units), **per}, [of]
         case _:
             event = outcome["event"] = draw(asked | st.just("death"))
             used = [event if isinstance(event, str) else event.get("rise", event.get("first"))]

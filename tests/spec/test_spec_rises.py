@@ -81,6 +81,8 @@ FIRST_OF = {"answer": {"kind": "categorical", "events": ["b", "c"], "during": YE
 NUMBER = {"answer": {"kind": "numeric", "value": {"last": "b", "unit": "%"}, "during": YEAR, "competing": "death",
                      "unobserved": "exclude"}}  # fmt: skip
 
+CHANGE = {"answer": NUMBER["answer"] | {"value": {"slope": "b", "unit": "%", "per": "year"}}}
+
 
 @of(
     rule("the class is the event that comes first", [A, Event("c", "2010-02-01"), Event("b", "2010-03-01")],
@@ -90,6 +92,10 @@ NUMBER = {"answer": {"kind": "numeric", "value": {"last": "b", "unit": "%"}, "du
     rule("the number predicted is the last in the window", [A, Event("b", "2010-03-01", 7.5, unit="%")],
          sees(fate="kept", value=7.5), **NUMBER),
     rule("no number is not known, however long observed", [A], unobserved, **NUMBER),
+    rule("a slope is per year of 365.25 days, of the numbers after the index alone",
+         [A, Event("b", "2009-12-01", 9.0, unit="%"), Event("b", "2010-01-02", 7.0, unit="%"),
+          Event("b", "2010-07-03 15:00", 8.0, unit="%")], sees(fate="kept", value=2.0), **CHANGE),
+    rule("one number has no slope, and is not known", [A, Event("b", "2010-03-01", 7.5, unit="%")], unobserved, **CHANGE),
     rule("nor is a number of another unit", [A, Event("b", "2010-03-01", 58.0, unit="mmol/mol")], unobserved, **NUMBER),
 )  # fmt: skip
 def test_other_kinds(tmp_path: Path, events, check, person, study):

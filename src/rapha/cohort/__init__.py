@@ -6,6 +6,7 @@ people.py      who there is: patients, what happened to them, when they were und
 criteria.py    who is in
 outcome.py     what became of them: case, control, competing, unobserved
 features.py    what was known of them at the index
+slope.py       how fast numbers change, before the index or after it
 split.py       train, validation or test, and the order of rows: keyed hashes
 statement.py   all of these as one SELECT, and the text a steward reads
 engine.py      ask a timeline: `count` and `freeze`, or a refusal

@@ -3,16 +3,13 @@
 from typing import assert_never
 
 from rapha.cohort.dense import KIND_OF
-from rapha.cohort.outcome import MICROSECONDS_A_DAY
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.slope import DAYS_A_YEAR, INDEX, MICROSECONDS_A_DAY, slope
 from rapha.cohort.windows import inside, starts
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.moments import Window
-
-DAYS_A_YEAR = 365.25
-_INDEX = "cohort.index_at"
 
 
 def seen(plan: Plan, bound: Parameters) -> list[str]:
@@ -50,8 +47,8 @@ def _column(feature: Feature, plan: Plan, bound: Parameters) -> str:
         case AggregateFeature():
             return _aggregate(feature, plan, bound)
         case DemographicFeature(demographic="age"):
-            days = f"(epoch_us({_INDEX}) - epoch_us(cohort.birth)) / {MICROSECONDS_A_DAY}.0"
-            return f"any_value(CASE WHEN cohort.birth <= {_INDEX} THEN {days} / CAST({DAYS_A_YEAR} AS DOUBLE) END)"
+            days = f"(epoch_us({INDEX}) - epoch_us(cohort.birth)) / {MICROSECONDS_A_DAY}.0"
+            return f"any_value(CASE WHEN cohort.birth <= {INDEX} THEN {days} / CAST({DAYS_A_YEAR} AS DOUBLE) END)"
         case DemographicFeature():
             return "any_value(CASE cohort.sex WHEN 'male' THEN 1.0 WHEN 'female' THEN 0.0 END)"
         case SequenceFeature():
@@ -77,7 +74,7 @@ def _aggregate(feature: AggregateFeature, plan: Plan, bound: Parameters) -> str:
         case "since":
             return _days("max(e.happened)", f"FILTER (WHERE {there})")
         case "slope":
-            return _slope(valued, DAYS_A_YEAR if feature.per == "year" else 1.0)
+            return slope(valued, feature.per == "year")
         case "ratio":
             return _ratio(feature, number, valued, plan, bound)
         case _:
@@ -99,14 +96,7 @@ def _picked(aggregate: str, valued: str) -> str:
 
 def _days(moment: str, there: str) -> str:
     """Days from a moment to the index."""
-    return f"(epoch_us(any_value({_INDEX})) - epoch_us({moment} {there})) / {MICROSECONDS_A_DAY}.0"
-
-
-def _slope(valued: str, days: float) -> str:
-    """Of the least squares line of number against time before the index; by definition, over numbers in their order."""
-    time = f"((epoch_us(e.happened) - epoch_us({_INDEX})) / {MICROSECONDS_A_DAY}.0 / CAST({days} AS DOUBLE))"
-    several = f"min(e.happened) {valued} < max(e.happened) {valued}"
-    return f"CASE WHEN {several} THEN regr_slope(e.value, {time} ORDER BY e.place) {valued} END"
+    return f"(epoch_us(any_value({INDEX})) - epoch_us({moment} {there})) / {MICROSECONDS_A_DAY}.0"
 
 
 def _ratio(feature: AggregateFeature, number: str, valued: str, plan: Plan, bound: Parameters) -> str:
@@ -120,7 +110,7 @@ def _sequence(feature: SequenceFeature, plan: Plan, bound: Parameters) -> str:
     """The last `at_most` events, oldest first: (place of the concept in `of`, number or null, days before index)."""
     concepts = bound.bind(plan.numbers(feature.of), "INTEGER[]")
     there = f"list_contains({concepts}, e.concept) AND {inside(feature.during, plan, bound, 'cohort')}"
-    days = f"(epoch_us({_INDEX}) - epoch_us(e.happened)) / {MICROSECONDS_A_DAY}.0"
+    days = f"(epoch_us({INDEX}) - epoch_us(e.happened)) / {MICROSECONDS_A_DAY}.0"
     event = (
         f"struct_pack(concept := CAST(list_position({concepts}, e.concept) - 1 AS SMALLINT), "
         f"value := e.value, days := CAST({days} AS FLOAT))"

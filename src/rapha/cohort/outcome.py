@@ -6,11 +6,11 @@ set apart: neither a case nor a control.
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.slope import MICROSECONDS_A_DAY, slope
 from rapha.cohort.windows import ends, happened, in_range, starts
 from rapha.records.outcome import Reading, RiseRule, ValueRule
 from rapha.records.study import DEATH
 
-MICROSECONDS_A_DAY = 86_400_000_000
 _NEVER = "CAST(NULL AS TIMESTAMP)"
 
 
@@ -109,6 +109,8 @@ def _readings(plan: Plan, bound: Parameters, within: str) -> dict[str, str]:
 
 def _reading(reading: Reading, plan: Plan, bound: Parameters, within: str) -> str:
     there = f"e.concept = {bound.bind(plan.number(reading.of), 'INTEGER')} AND {within} AND e.value IS NOT NULL"
+    if reading.pick == "slope":
+        return slope(f"FILTER (WHERE {there})", reading.per == "year")
     columns = {
         "first": "arg_min(e.value, e.place)",
         "last": "arg_max(e.value, e.place)",

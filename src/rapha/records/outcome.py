@@ -6,7 +6,7 @@ event: {rise: creatinine, unit: mg/dL, ratio: 1.5, within: 7 days, by: 0.3, by_w
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -52,22 +52,37 @@ class RiseRule(Record):
 
 
 class Reading(Record):
-    """`{last: hba1c, unit: "%"}`: which number in the outcome's window is predicted."""
+    """`{last: hba1c, unit: "%"}`: which number in the outcome's window is predicted.
 
-    pick: Literal["first", "last", "min", "max", "mean"]
+    `{slope: hba1c, unit: "%", per: year}`: how fast the numbers change there, by the least squares line through them, in `unit`
+    per day or year of 365.25 days; not known where all were taken at one moment.
+    """
+
+    pick: Literal["first", "last", "min", "max", "mean", "slope"]
     of: Word
     unit: Annotated[str, Field(min_length=1, max_length=60)]
+    per: Literal["day", "year"] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
-        words = [word for word in ("first", "last", "min", "max", "mean") if isinstance(value, dict) and word in value]
+        words = [
+            word for word in get_args(cls.model_fields["pick"].annotation) if isinstance(value, dict) and word in value
+        ]
         if not isinstance(value, dict) or "pick" in value:
             return value
         if len(words) != 1:
-            raise PydanticCustomError("reading", "a predicted number has one of: first, last, min, max, mean; and unit")
+            raise PydanticCustomError(
+                "reading", "a predicted number has one of: first, last, min, max, mean, slope; and unit"
+            )
         rest = {key: given for key, given in value.items() if key != words[0]}
         return rest | {"pick": words[0], "of": value[words[0]]}
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Reading":
+        if (self.pick == "slope") != (self.per is not None):
+            raise PydanticCustomError("reading", "a slope, and only a slope, has `per: day` or `per: year`")
+        return self
 
 
 def _which(value: Any) -> str:

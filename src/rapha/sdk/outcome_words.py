@@ -44,6 +44,8 @@ def _event(outcome: OutcomeSpec) -> str:
         case RiseRule() as rule:
             return _rise(rule)
         case None if outcome.value:
+            if outcome.value.per:
+                return f"change of {outcome.value.of} per {outcome.value.per} (slope)"
             return f"{outcome.value.pick} {outcome.value.of}"
         case None:
             return or_words(outcome.events)

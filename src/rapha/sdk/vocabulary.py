@@ -38,7 +38,7 @@ _SHORT_FORMS: dict[type[Record], tuple[str, ...]] = {
     EitherCriterion: ("or",),
     NotCriterion: ("not",),
     Baseline: PICKS,
-    Reading: (*PICKS, "unit"),
+    Reading: (*PICKS, "slope", "unit", "per"),
     AggregateFeature: (*AGGREGATES, "during", "per", "baseline"),
     SequenceFeature: ("sequence", "during", "at_most"),
     DemographicFeature: ("demographic",),

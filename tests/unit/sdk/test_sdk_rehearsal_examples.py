@@ -67,6 +67,17 @@ def test_a_criterion_is_met_where_it_can_be(criterion: str, tmp_path: Path) -> N
     assert frozen(study, small(study), tmp_path).patients >= 50
 
 
+def test_numbers_are_made_up_of_which_there_is_a_slope(tmp_path: Path) -> None:
+    text = (EXAMPLES / "cholesterol-next-year" / "study.yaml").read_text()
+    for old, new in (("{mean: cholesterol, unit: any}", "{slope: cholesterol, unit: any, per: year}"),
+                     ("{from: 1 year after index, for: 1 year}", "{from: index, for: 3 years}")):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "study.yaml").write_text(text)
+    study = read_study(tmp_path / "study.yaml")
+    assert frozen(study, small(study), tmp_path).patients >= 100
+
+
 def test_a_code_with_all_below_it_is_made_up_with_a_hierarchy(tmp_path: Path) -> None:
     study = changed(tmp_path, **{"codes: [diabetes]": "codes: [diabetes], descendants: true"})
     assert frozen(study, small(study), tmp_path).patients >= 100

@@ -95,6 +95,10 @@ WRONG = [
      " missing"),
     ("  event: diabetes", "  kind: numeric\n  event: diabetes", "21: outcome: a numeric outcome is given by `value`, and"
      " by nothing else"),
+    ("  event: diabetes", "  kind: numeric\n  value: {slope: hdl, unit: any}", "23: outcome.value: a slope, and only a slope,"
+     " has `per: day` or `per: year`"),
+    ("  event: diabetes", "  kind: numeric\n  value: {last: hdl, unit: any, per: year}", "23: outcome.value: a slope, and only a"
+     " slope, has `per: day` or `per: year`"),
     ("  event: diabetes", "  kind: categorical\n  events: [diabetes, hdl]", "37: model: `mlp` learns a binary or numeric"
      " outcome; the outcome is categorical, which is learnt by no architecture of this version"),
     ("{demographic: sex}", "{demographic: age}", "27: features: `age` is asked for twice"),

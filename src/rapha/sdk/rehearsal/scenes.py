@@ -66,8 +66,8 @@ class Scene:
                 self._feature(feature)
         if self.dice.random() < HAVING_OUTCOME:
             self._outcome()
-        if self.study.outcome.value:
-            self._strew(self.study.outcome.value.of, self.study.outcome.during, 1, needed=True)
+        if reading := self.study.outcome.value:
+            self._strew(reading.of, self.study.outcome.during, 3 if reading.pick == "slope" else 1, needed=True)
         return True
 
     def _settle(self, concept: str) -> None:
