@@ -72,8 +72,8 @@ def _of_site(event: Event) -> str | None:
     if event.event == "dispatch.feasible":
         return f"{site} would have {facts.get('patients', 'an unknown number of')} patients"
     if event.event == "dispatch.answered":
-        patients, events = facts.get("patients", "an unknown number of"), facts.get("events", "an unknown number")
-        return f"{site} would have {patients} patients, {events} with the outcome"
+        cases = f", {facts['events']} with the outcome" if "events" in facts else ""
+        return f"{site} would have {facts.get('patients', 'an unknown number of')} patients{cases}"
     if event.event == "dispatch.approved":
         return f"{site} approves ({facts.get('decided_by', 'by whom is not said')})"
     if event.event == "dispatch.denied":

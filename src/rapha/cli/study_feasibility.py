@@ -48,7 +48,7 @@ def feasibility(
             typer.echo(f"{study_id}  (rapha study feasibility {study_id} shows the answers again)")
         _is_a_question(client.status(study_id))
         if wait:
-            _wait(client, study_id, wait_minutes * 60)
+            _wait(client, study_id, wait_minutes * 60, study)
         answers = _answers(client, study_id, study)
     if as_json:
         typer.echo(answers.model_dump_json(indent=2))
@@ -64,13 +64,15 @@ def _is_a_question(status: "StudyStatus") -> None:
         raise Conflict(f"{study} is a study that trains: `rapha study show {study}` says where it stands")
 
 
-def _wait(client: "Client", study_id: str, seconds: float) -> None:
+def _wait(client: "Client", study_id: str, seconds: float, study: "Study | None") -> None:
     """Until all have answered, the time is over, or Ctrl-C; each answer is said as it comes, on standard error."""
     from rapha.cli.study_events import sentence
 
     console = Console(stderr=True)
     with suppress(KeyboardInterrupt), console.status("asking the hospitals; Ctrl-C stops waiting"):
         for event in client.watch(study_id, for_seconds=seconds):
+            if study and study.outcome.numeric:  # nobody is a case
+                event = event.model_copy(update={"facts": {k: v for k, v in event.facts.items() if k != "events"}})
             if words := sentence(event):
                 console.print(Text(words), soft_wrap=True)
 
@@ -95,28 +97,30 @@ def _tell(answers: "Feasibility") -> None:
         typer.echo(plain(f"{answers.study} was not asked: {reason_in_words(answers.reason)}"))
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("hospital", "patients", "with the outcome"):
+    cases = any(site.events for site in answers.sites) or not any(site.patients for site in answers.sites)
+    for name in ("hospital", "patients", *(["with the outcome"] if cases else [])):
         table.add_column(name, no_wrap=True)
     table.add_column("")
     for site in answers.sites:
-        table.add_row(*(Text(plain(cell)) for cell in _cells(site)))
+        table.add_row(*(Text(plain(cell)) for cell in _cells(site, cases)))
     Console().print(table)
     for reason in dict.fromkeys(site.reason for site in answers.sites if site.reason):
         typer.echo(f"  {reason_in_words(reason)}")
-    if answers.patients and answers.events:
-        typer.echo(f"in all: {answers.patients} patients, {answers.events} with the outcome (95 times of 100)")
+    if answers.patients:
+        in_all = f"{answers.patients} patients" + (f", {answers.events} with the outcome" if answers.events else "")
+        typer.echo(f"in all: {in_all} (95 times of 100)")
     if answers.waiting:
         typer.echo(
             f"{answers.waiting} have not answered: rapha study feasibility {answers.study_id} asks the hub again"
         )
 
 
-def _cells(site: "SiteAnswer") -> tuple[str, ...]:
+def _cells(site: "SiteAnswer", cases: bool) -> tuple[str, ...]:
     lacks = f"its profile lists no code of: {', '.join(site.lacks)}" if site.lacks else ""
     if site.state == "answered":
-        return site.site, _count(site.patients), _count(site.events), lacks
+        return site.site, _count(site.patients), *([_count(site.events)] if cases else []), lacks
     why = f"{site.state}: {site.reason}" if site.reason else _SAID.get(site.state, site.state)
-    return site.site, "-", "-", why
+    return site.site, "-", *(["-"] if cases else []), why
 
 
 def _count(count: object) -> str:

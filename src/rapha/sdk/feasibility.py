@@ -55,14 +55,16 @@ class Feasibility(Record):
 
 
 def feasibility_of(status: StudyStatus, study: Study | None, profiles: Iterable[SiteProfile]) -> Feasibility:
-    """The answers in a status. Without the study itself it is not said what a profile lacks."""
+    """The answers in a status. Without the study itself it is not said what a profile lacks; of a study of a number, in which
+    nobody is a case, no events are told."""
+    cases = study is None or not study.outcome.numeric
     by_site = {profile.site: profile for profile in profiles}
     sites = tuple(
         SiteAnswer(
             site=each.site,
             state=each.state,
             patients=each.feasible,
-            events=each.events,
+            events=each.events if cases else None,
             reason=each.reason,
             lacks=lacking(study, by_site[each.site]) if study and each.site in by_site else (),
         )

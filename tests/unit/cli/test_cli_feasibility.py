@@ -1,6 +1,7 @@
 """`rapha study feasibility` and `rapha study profiles`, against a hub in this process with hospitals that hold no data."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import Result
 from fake_site import FakeSite
 from hub_at_hand import Clock, HubAtHand, running
 from made_up_people import write_study
+from patience import until
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -78,6 +80,22 @@ def test_it_waits_until_all_have_answered(say, sites: list[FakeSite], tmp_path: 
     assert "denied: feasibility-not-offered" in said.stdout and "let nobody ask" in said.stdout
     assert "have not answered" not in said.stdout
     assert "Every hospital has answered." in said.stderr
+
+
+def test_of_a_number_no_case_is_counted(say, sites: list[FakeSite], tmp_path: Path) -> None:
+    number = {"{event: diabetes,": "{kind: numeric, value: {last: hdl, unit: any},", "logistic": "linear"}
+    study = write_study(tmp_path / "study.yaml", **number)
+    told: list[Result] = []
+    waiting = threading.Thread(target=lambda: told.append(say("feasibility", str(study), "--wait-minutes", "1")))
+    waiting.start()
+    for site in sites:
+        offers: list[object] = []
+        until(lambda site=site, offers=offers: bool(offers.append(site.poll()) or offers[-1]))
+        assert site.say_how_many(offers[-1]).status_code == 204
+    waiting.join()
+    said = told[0]
+    assert "in all: 215 to 385 patients (95 times of 100)" in said.stdout
+    assert "outcome" not in said.stdout + said.stderr and "about 150" in said.stderr
 
 
 def test_it_waits_no_longer_than_it_is_told(say, sites: list[FakeSite], tmp_path: Path) -> None:

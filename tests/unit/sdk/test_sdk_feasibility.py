@@ -80,6 +80,14 @@ def test_who_answered_who_denied_and_who_is_waited_for(study: Study) -> None:
     assert said.patients == Range(low=1000 - 59, high=1000 + 59) and said.events == Range(low=0, high=24 + 40)
 
 
+def test_of_a_number_nobody_is_said_to_be_a_case() -> None:
+    numeric = read_study(EXAMPLE.parents[1] / "cholesterol-next-year" / "study.yaml")
+    answered = DispatchStatus(site=SiteId("north"), state="answered", feasible=ABOUT, events=FEW)
+    said = feasibility_of(status(numeric, answered), numeric, [])
+    assert said.sites[0].patients == ABOUT and said.patients is not None
+    assert said.sites[0].events is None and said.events is None
+
+
 def test_what_a_profile_lacks_is_said_by_name(study: Study) -> None:
     name = next(iter(study.mentioned()))
     assert lacking(study, profile(study)) == ()
