@@ -13,7 +13,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from rapha.records.association import Gwas
-from rapha.records.averaging import AggregationSpec
+from rapha.records.averaging import AggregationSpec, Scaffold
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
@@ -268,10 +268,18 @@ class TrainingSpec(Record):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        later = ("scaffold", "krum")
-        if isinstance(value, dict) and value.get("aggregation") in later:
+        if isinstance(value, dict) and value.get("aggregation") == "krum":
             raise not_yet(f"the aggregation `{value['aggregation']}`")
         return value
+
+    @model_validator(mode="after")
+    def _plain_steps(self) -> "TrainingSpec":
+        if isinstance(self.aggregation, Scaffold) and self.optimizer != "sgd":
+            raise PydanticCustomError(
+                "learnable",
+                "`scaffold` corrects plain gradient steps: write `optimizer: sgd`, and a learning rate for it",
+            )
+        return self
 
 
 LEAST_HELD_OUT = 5

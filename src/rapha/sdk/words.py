@@ -136,6 +136,7 @@ _WAYS = {
     "fedyogi": "averaged by number of training patients, and the model moved by that change as Yogi would (FedYogi)",
     "median": "merged by the median of each number, every hospital counting alike",
     "trimmed-mean": "averaged without the highest and lowest of each number, every hospital counting alike",
+    "scaffold": "averaged by number of training patients, every hospital's steps being corrected for how its patients differ (SCAFFOLD)",
     "sum": "added up",
     "norm-clip": "averaged by number of training patients, a change that is too long being shortened first",
 }
