@@ -116,6 +116,15 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
         f"{training.rounds} rounds: in each, every hospital makes {epochs} over its own patients, and the results are "
         f"{_WAYS[kind_of(training.aggregation) or '']}.",
         *_stopping(training),
+        *_best(training),
+    )
+
+
+def _best(training: TrainingSpec) -> tuple[str, ...]:
+    if training.keep is None:
+        return ()
+    return (
+        f"The model of the round with the best {training.keep.best} of the patients it is followed on is released.",
     )
 
 
