@@ -88,9 +88,10 @@ def mortal_town(home: Path, hospitals: int = 2) -> Iterator[MortalTown]:
         yield town
 
 
-def outcome(town: Town, folder: Path, rounds: int = 2) -> dict[str, object]:
-    """Run the study of these people to its end; all of what comes of it that must be the same each time."""
-    study = write_study(folder / "study.yaml", rounds=rounds, at_least=len(town.sites))
+def outcome(town: Town, folder: Path, rounds: int = 2, **replacements: str) -> dict[str, object]:
+    """Run the study of these people to its end; all of what comes of it that must be the same each time. `replacements` swap one
+    text of the study for another."""
+    study = write_study(folder / "study.yaml", rounds=rounds, at_least=len(town.sites), **replacements)
     with connect(town.hub_url, town.token) as client:
         study_id = _submitted(client, study)
         events = [(event.event, event.site, event.round) for event in client.watch(study_id)]

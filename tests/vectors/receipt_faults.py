@@ -18,6 +18,7 @@ from receipt_samples import (
     Fault,
     Files,
     Parts,
+    of_the_best_round,
     payload_of,
     sealed,
 )
@@ -83,6 +84,14 @@ def release_with(of: str, /, **changes: Any) -> Callable[[Parts], None]:
 def aggregation_with(**changes: Any) -> Callable[[Parts], None]:
     def before(parts: Parts) -> None:
         parts.aggregation = parts.aggregation.model_copy(update=changes)
+
+    return before
+
+
+def best_round(**changes: Any) -> Callable[[Parts], None]:
+    def before(parts: Parts) -> None:
+        of_the_best_round(parts)
+        aggregation_with(**changes)(parts)
 
     return before
 
@@ -298,6 +307,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "last-round-gave-other-weights": Fault(AGGREGATION, 20, before=members(3, weights_out=made_up.blob("other"))),
     "empty-round": Fault(AGGREGATION, 20, before=members(2, updates={}, weights_of_sites={})),
+    "best-round-not-named": Fault(AGGREGATION, 20, before=best_round(released_round=None)),
+    "best-round-that-is-not": Fault(AGGREGATION, 20, before=best_round(released_round=4)),
+    "weights-of-another-round": Fault(AGGREGATION, 20, before=best_round(released_round=3)),
+    "best-round-nobody-asked-for": Fault(AGGREGATION, 20, before=aggregation_with(released_round=3)),
+    "updates-in-another-form": Fault(AGGREGATION, 20, before=aggregation_with(updates="int8")),
     # 21. approvals
     "other-approval": Fault(AGGREGATION, 21, before=release_with("north", approval=made_up.blob("another approval"))),
     "unapproved-site": Fault(

@@ -22,9 +22,11 @@ from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
+from rapha.records.learning import KeepBest
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
 from rapha.records.release import Release
+from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
 HUB, SITES = "example-hub", ("north", "south")
@@ -69,8 +71,8 @@ class Fault:
     at_last: Callable[[Files], None] = lambda files: None
 
 
-def good_parts() -> Parts:
-    study = made_up.example("diabetes-within-5-years")
+def good_parts(study: Study | None = None) -> Parts:
+    study = study or made_up.example("diabetes-within-5-years")
     pooled = b'{"sites":2}'
     files = {
         "study.json": study.as_bytes(),
@@ -96,6 +98,27 @@ def refused(parts: Parts) -> None:
     parts.aggregation = parts.aggregation.model_copy(update={"denials": told})
 
 
+def of_the_best_round(parts: Parts) -> None:
+    """The study asks for the weights of the best round, which was the second of three."""
+    study = made_up.example("diabetes-within-5-years")
+    training = study.training.model_copy(update={"keep": KeepBest(best="auroc")})
+    made = good_parts(study.model_copy(update={"training": training}))
+    second, third = made.aggregation.rounds[2:]
+    swapped = (
+        second.model_copy(update={"weights_out": third.weights_out}),
+        third.model_copy(update={"weights_out": second.weights_out}),
+    )
+    made.aggregation = made.aggregation.model_copy(
+        update={"rounds": (*made.aggregation.rounds[:2], *swapped), "released_round": 2}
+    )
+    for site, release in made.releases.items():
+        last = release.rounds[-1].model_copy(update={"weights_in": third.weights_out})
+        parts.releases[site] = release.model_copy(update={"rounds": (*release.rounds[:-1], last)})
+    parts.aggregation, parts.files = made.aggregation, made.files
+
+
+BEST_ROUND = Fault(AGGREGATION, 0, before=of_the_best_round)
+"""No fault: a good folder whose weights are not those of the last round."""
 ONE_REFUSES = Fault(REFUSED, 0, before=refused)
 """No fault: a good folder in which one hospital refused."""
 

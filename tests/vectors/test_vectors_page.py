@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 PINNED = FOLDERS / "pinned.json"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
+GOOD = ("good", "refused", "best-round")
 NORTH, AGGREGATION = "receipts/north.json", "receipts/aggregation.json"
 NO_ED25519 = """const real = crypto.subtle.importKey.bind(crypto.subtle);
     crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519"
@@ -69,11 +70,11 @@ def in_browser(
     }
 
 
-@pytest.mark.parametrize("name", ["good", "refused", *EXPECTED])
+@pytest.mark.parametrize("name", [*GOOD, *EXPECTED])
 def test_the_page_says_what_the_command_says(page: CheckingPage, name: str) -> None:
     found = in_browser(page, FOLDERS / name)
     assert found == in_python(FOLDERS / name)
-    good = name in ("good", "refused")
+    good = name in GOOD
     assert good or found[EXPECTED[name]["receipt"]][1][-1][1] == "failed"
     assert page.sentence().startswith("VERIFIED" if good else "NOT VERIFIED")
 

@@ -55,6 +55,14 @@ def test_a_folder_with_a_refusal_holds_and_says_who_signed_no() -> None:
     assert not any("training" in remark for remark in verdicts["refusals/east.json"].not_shown)
 
 
+def test_a_folder_with_the_weights_of_the_best_round_holds_and_says_what_that_does_not_show() -> None:
+    verdicts = verdicts_on(FOLDERS / "best-round")
+    assert all(verdict.ok for verdict in verdicts.values())
+    verdict = verdicts["receipts/aggregation.json"]
+    assert "the weights are of round 2, whose auroc was best" in verdict.steps[19].detail
+    assert any("no other round's model was better" in remark for remark in verdict.not_shown)
+
+
 def test_what_no_receipt_covers_is_said() -> None:
     remarks = " ".join(verdicts_on(FOLDERS / "good")["receipts/aggregation.json"].not_shown)
     assert "README.md" in remarks

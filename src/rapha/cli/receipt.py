@@ -175,6 +175,8 @@ def _hub_facts(claim: "AggregationClaim") -> list[tuple[str, str]]:
         ("denials", "\n".join(f"{site}  {reason}" for site, reason in sorted(aggregation.denials.items())) or "none"),
         ("took part", ", ".join(members)),
         ("rounds", _range([members.round for members in aggregation.rounds])),
+        ("weights of", f"round {aggregation.released_round or aggregation.rounds[-1].round}"),
+        ("updates", aggregation.updates or "float32"),
         ("code", aggregation.code),
     ]
 

@@ -12,13 +12,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from rapha.hub.averaging import Block, combine, kept_between_rounds, shortening
+from rapha.hub.averaging import Block, combine, kept_between_rounds, renewed_variate, shortening
 from rapha.hub.blobs import Blobs, Draft
 from rapha.hub.likeness import SITES_AT_LEAST, unlike_others
 from rapha.hub.tensors import DTYPES, Layout, blocks_of, read_layout, read_tensors, stored_order, write_header
+from rapha.hub.variates import Drift
 from rapha.records.association import SUMS
 from rapha.records.averaging import AggregationSpec, Median, NormClip, Sum, TrimmedMean
 from rapha.records.tensors import Declared
+from rapha.records.variates import VARIATE
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,12 @@ def combined(
     method: AggregationSpec,
     before: str | None = None,
     kept: Sequence[str] = (),
+    drift: Drift | None = None,
 ) -> Combined:
     """One model of the sites' updates, in the study's way.
 
     `before`: the weights that the round began with, None in the first training round; `kept`: what this gave after the
-    last round. Every part has passed `check_declared` with the same `declared`. Memory: a few blocks for each site,
+    last round. `drift`: the new weights are to have SCAFFOLD's variates beside them, as those of `before` have. Every part has passed `check_declared` with the same `declared`. Memory: a few blocks for each site,
     whatever the model. The order of `parts` does not matter.
     """
     ordered = sorted(parts, key=lambda part: part.site)
@@ -66,6 +69,9 @@ def combined(
         state = [_opened(opened, blobs, each) for each in kept]
         shorten, unlike = _compared(sites, start, declared, method, [part.site for part in ordered])
         streams = _Streams(sites, [float(part.rows) for part in ordered], start, state, shorten)
+        if drift is not None:
+            old = _opened(opened, blobs, before) if before else None
+            return Combined(_with_variates(blobs, streams, old, declared, method, drift))
         weights, *kept_now = _written(blobs, streams, declared, method)
     return Combined(weights, tuple(kept_now), tuple(unlike))
 
@@ -112,6 +118,29 @@ def _written(blobs: Blobs, streams: _Streams, declared: Declared, method: Aggreg
                 for draft, values in zip(drafts, (result, *(state[each] for each in kept)), strict=True):
                     draft.write(values.astype(dtype).tobytes())
         return [_kept(draft) for draft in drafts]
+
+
+def _with_variates(
+    blobs: Blobs, streams: _Streams, old: Source | None, declared: Declared, method: AggregationSpec, drift: Drift
+) -> str:
+    """The blob of the new weights and the new variates: each learnt tensor is read twice, once for either. `old`: what the
+    round began with, opened for itself, to read variates from while `streams` read weights."""
+    lengths = [drift.length(int(rows)) for rows in streams.rows]
+    both = {**declared, **drift.declared}
+    with blobs.draft() as draft:
+        write_header(draft, both)
+        for name in stored_order(both):
+            learnt = name.removeprefix(VARIATE)
+            variates = blocks_of(*old, name) if old and learnt != name else iter(())
+            for block in streams.blocks(learnt, ()):
+                if learnt == name:
+                    made, _ = combine(method, block)
+                elif old is None:  # the first round has no weights to have come from: variates begin at 0
+                    made = np.zeros_like(block.sites[0])
+                else:
+                    made = renewed_variate(block, next(variates).astype(np.float64), lengths, drift.share)
+                draft.write(made.astype(DTYPES[both[name].dtype]).tobytes())
+        return _kept(draft)
 
 
 def _way_of(name: str, method: AggregationSpec) -> AggregationSpec:

@@ -19,6 +19,7 @@ from rapha.records.averaging import (
     FedYogi,
     Median,
     NormClip,
+    Scaffold,
     Sum,
     TrimmedMean,
 )
@@ -58,6 +59,8 @@ def combine(method: AggregationSpec, block: Block) -> tuple[Floats, State]:
             return trimmed_mean(block.sites, method.trim_percent), {}
         case NormClip():
             return _clipped(block), {}
+        case Scaffold():
+            return _part_of_the_way(method, block), {}
         case Sum():
             return total(block.sites), {}
         case FedAvgM() | FedAdam() | FedYogi():
@@ -101,6 +104,19 @@ def _clipped(block: Block) -> Floats:
         return mean(block.sites, block.rows)
     changes = [(site - block.before) * by for site, by in zip(block.sites, block.shorten, strict=True)]
     return block.before + mean(changes, block.rows)
+
+
+def _part_of_the_way(method: Scaffold, block: Block) -> Floats:
+    average = mean(block.sites, block.rows)
+    return average if block.before is None else block.before + method.learning_rate * (average - block.before)
+
+
+def renewed_variate(block: Block, variate: Floats, lengths: Sequence[float], share: float) -> Floats:
+    """SCAFFOLD's variate of the hub, after a round. `lengths`: how far each site's steps go along a gradient of one; `share`:
+    the rows of these sites, of all sites' rows. `before` and `variate` are those that the round began with."""
+    assert block.before is not None
+    gradients = [(block.before - site) / length for site, length in zip(block.sites, lengths, strict=True)]
+    return variate + share * (mean(gradients, block.rows) - variate)
 
 
 def _moved(method: FedAvgM | FedAdam | FedYogi, block: Block) -> tuple[Floats, State]:

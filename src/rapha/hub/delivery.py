@@ -14,6 +14,7 @@ from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import logged_files, refusals_of, trusted_site
+from rapha.hub.released import best_so_far
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
@@ -49,7 +50,8 @@ class Signer:
 
 @dataclass(frozen=True)
 class Account:
-    """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `refusals`: path
+    """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `released_round`: where
+    the study asks for the best. `refusals`: path
     -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet."""
 
     study_id: str
@@ -61,11 +63,12 @@ class Account:
     refusals: Mapping[str, bytes]
     waiting: bool
     keys: tuple[TrustedKey, ...]
+    released_round: int | None
 
     @property
     def weights(self) -> Digest:
         """The final model."""
-        return self.rounds[max(self.rounds)][1]
+        return self.rounds[self.released_round or max(self.rounds)][1]
 
 
 def account_of(session: Session, row: StudyRow) -> Account:
@@ -74,6 +77,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
     closed = select(RoundRow).where(RoundRow.study_id == row.id, RoundRow.weights_out.is_not(None))
     for round_ in session.scalars(closed.order_by(RoundRow.number)):
         rounds[round_.number] = (updates_of(session, row.id, round_.number), round_.weights_out or "")
+    best = best_so_far(session, row.id, study_of(row.study), max(rounds))
     parcels = session.scalars(done_tasks(row.id).where(TaskRow.do == "evaluate"))
     dispatches = session.scalars(
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
@@ -92,6 +96,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         refusals={path: data for found in files.values() for path, data in found.items()},
         waiting=not all(files.values()),
         keys=tuple(trusted_site(session.get_one(SiteRow, d.site)) for d in signed),
+        released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
     )
 
 
@@ -154,6 +159,8 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
         metrics=metrics,
         code=code_digest(),
         packages=packages(),
+        released_round=account.released_round,
+        updates=None if (form := account.study.training.updates) == "float32" else form,
     )
     files = {WEIGHTS_FILE: account.weights, POOLED_METRICS_FILE: metrics}
     return seal(aggregation_statement(aggregation, files, secrets.token_hex(16), signer.clock()), signer.key)

@@ -1,4 +1,4 @@
-"""Has training come to a stand? A rule over the pooled validation figure of each round."""
+"""Has training come to a stand, and which round was best? Rules over the pooled validation figure of each round."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,14 @@ def rounds_to_train(asked: int, terms: EarlyStopping | None, updates: Sequence[d
     closed training round, from the first on, by site."""
     if terms is None:
         return asked
-    figures = [_figure(terms.metric, each) for each in updates]
-    if terms.metric in LOWER_IS_BETTER:
-        figures = [None if figure is None else -figure for figure in figures]
-    return min(asked, came_to_a_stand(figures, terms.patience) or asked)
+    return min(asked, came_to_a_stand(_figures(terms.metric, updates), terms.patience) or asked)
+
+
+def best_round(metric: str, updates: Sequence[dict[str, Update]]) -> int | None:
+    """The number of the round that was best by the figure, the first of equals; None where none has one. `updates`: of each
+    training round, from the first on, by site."""
+    known = [(figure, -number) for number, figure in enumerate(_figures(metric, updates), 1) if figure is not None]
+    return -max(known)[1] if known else None
 
 
 def came_to_a_stand(figures: Sequence[float | None], patience: int) -> int | None:
@@ -38,5 +42,8 @@ def came_to_a_stand(figures: Sequence[float | None], patience: int) -> int | Non
     return None
 
 
-def _figure(metric: str, updates: dict[str, Update]) -> float | None:
-    return next((score.value for score in mean_scores(updates) if score.name == metric), None)
+def _figures(metric: str, updates: Sequence[dict[str, Update]]) -> list[float | None]:
+    """Of each round, so turned that higher is better; None where it has none."""
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    scores = [{score.name: score.value for score in mean_scores(each)} for each in updates]
+    return [sign * each[metric] if metric in each else None for each in scores]

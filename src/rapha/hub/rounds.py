@@ -3,6 +3,7 @@ one: killed at any moment and started again, the hub goes on from what the store
 
 import secrets
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -18,17 +19,20 @@ from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import OPEN, CloseRound, Complete, Conclude, End, OpenRound, Wait, next_step
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import log_refusals, refused_not_logged
-from rapha.hub.standing import standing_of
+from rapha.hub.released import best_so_far, best_weights, kept_for_averaging
+from rapha.hub.standing import goes_on_after, standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.tasks import score_facts
-from rapha.hub.updates import updates_of
+from rapha.hub.updates import last_counted, rows_ever, updates_of
+from rapha.hub.variates import drift_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
 from rapha.records.tensors import declared_start, declared_weights
+from rapha.records.variates import declared_variates, keeps_at_sites
 
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
 
@@ -152,14 +156,19 @@ class Rounds:
             round_ = session.get_one(RoundRow, (study_id, number))
             before = session.get(RoundRow, (study_id, number - 1))
             updates = updates_of(session, study_id, number)
+            drift = None
+            if round_.do == "train" and declared_variates(study) and goes_on_after(session, study_id, study, number):
+                drift = drift_of(study, updates, rows_ever(session, study_id))
+            best = best_so_far(session, study_id, study, number) if round_.do == "train" else None
         parts = [Part(site, update.weights_out, update.weight) for site, update in updates.items()]
         if round_.do == "evaluate":
             return None
         if round_.do == "prepare":
             return Combined(merged_statistics(self._blobs, parts, declared_start(study)))
         start = round_.weights_in if number > 1 else None  # the first one starts from statistics and the study's seed
-        kept = before.kept.split() if before and before.kept else []
-        return combined(self._blobs, parts, declared_weights(study), study.training.aggregation, start, kept)
+        kept, way = kept_for_averaging(study, before), study.training.aggregation
+        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, drift)
+        return replace(made, kept=(*made.kept, *([made.weights] if best == number else best_weights(study, before))))
 
     def _complete(self, study_id: str) -> None:
         log_refusals(self._store, self._desk, study_id)
@@ -192,8 +201,11 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
     if row.state in FINAL["study"] or row.state == "paused":
         return []  # meanwhile
     before = change.session.get(RoundRow, (study_id, action.number - 1))
+    study = study_of(row.study)
     weights = before.weights_out if before else None
-    deadline = change.at + timedelta(minutes=study_of(row.study).training.deadline_minutes)
+    if action.do == "evaluate":
+        weights = next(iter(best_weights(study, before)), weights)
+    deadline = change.at + timedelta(minutes=study.training.deadline_minutes)
     if row.state != _STATE_OF[action.do]:
         change.move(row, _STATE_OF[action.do], "hub")
     change.session.add(
@@ -211,6 +223,7 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
             round=action.number,
             do=action.do,
             weights=weights,
+            counted=last_counted(change.session, study_id, dispatch.site) if keeps_at_sites(study) else None,
         )
         change.session.add(_task_row(task))
         change.topics.add(f"site:{dispatch.site}")

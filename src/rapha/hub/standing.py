@@ -34,6 +34,13 @@ def standing_of(session: Session, row: StudyRow, now: datetime) -> Standing:
     )
 
 
+def goes_on_after(session: Session, study_id: str, study: Study, number: int) -> bool:
+    """Whether another round of training follows round `number`, of which all updates are in."""
+    terms = study.training.early_stopping
+    updates = [updates_of(session, study_id, each) for each in range(1, number + 1)] if terms else []
+    return number < rounds_to_train(study.training.rounds, terms, updates)
+
+
 def _trained(session: Session, row: StudyRow, study: Study) -> list[dict[str, Update]]:
     """The updates of each closed training round; read only where the study may stop early."""
     if study.training.early_stopping is None:

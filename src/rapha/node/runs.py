@@ -16,6 +16,7 @@ from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine, persist
 from rapha.node.identifiers import known_of
+from rapha.node.kept import Kept, lay_beside
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
@@ -27,7 +28,8 @@ from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Task
-from rapha.records.tensors import declared_weights
+from rapha.records.tensors import Declared, declared_weights
+from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
 
@@ -61,6 +63,7 @@ class Run:
 
     def __init__(self, folder: RunFolder, frozen: FrozenRun, runs: "Runs", deadline_seconds: float) -> None:
         self.folder, self.frozen = folder, frozen
+        self.kept = Kept(folder.output.parent / "kept")
         self._runs, self._deadline = runs, deadline_seconds
         self._sandbox: Sandbox | None = None
         self._ended = False
@@ -74,15 +77,17 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(self, task: Task, *, audit: bool = False) -> None:
-        """Let the workload do a task, and audit what comes of it where it should; its outputs are then in `folder.output`.
+    def do(self, task: Task, *, audit: bool = False, variates: bytes | None = None) -> None:
+        """Let the workload do a task, from this site's own `variates` where it has any, and audit what comes of it where it
+        should; its outputs are then in `folder.output`.
 
         Raises:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code.
         """
-        weights = f"{task.weights.removeprefix('sha256:')}.safetensors" if task.weights else None
-        command = Command(do=task.do, round=task.round, weights=weights, audit=audit)
+        weights = _weights_file(task.weights) if task.weights else None
+        own = lay_beside(self.folder.weights, variates)
+        command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit)
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:
@@ -94,6 +99,10 @@ class Run:
                     raise
         if not reply.ok:
             raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
+
+    def given(self, task: Task) -> bytes:
+        """What the task starts from, as `fetch_weights` laid it."""
+        return (self.folder.weights / _weights_file(task.weights or "")).read_bytes()
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
@@ -134,9 +143,9 @@ class Runs:
         are not those it names are as if none had come: the blob is fetched, where it is no larger than the study declares."""
         if (blob := work.task.weights) is None:
             return
-        target = run.folder.weights / f"{blob.removeprefix('sha256:')}.safetensors"
+        target = run.folder.weights / _weights_file(blob)
         if not lay(blob, sent_along(work), target):
-            largest = limit_bytes(declared_weights(study))
+            largest = limit_bytes(_largest_given(study))
             persist(lambda: self._line.download(blob, target, largest))
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
@@ -157,7 +166,7 @@ class Runs:
         if run := self._open.pop(dispatch, None):
             run.end()
         folder = self._home.run(dispatch)
-        for place in (folder / "weights", folder / "output") if keep_rows else (folder,):
+        for place in (folder / "weights", folder / "output", folder / "kept") if keep_rows else (folder,):
             shutil.rmtree(place, ignore_errors=True)
 
     def close_all(self) -> None:
@@ -183,6 +192,15 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
+
+
+def _weights_file(blob: Digest) -> str:
+    return f"{blob.removeprefix('sha256:')}.safetensors"
+
+
+def _largest_given(study: Study) -> Declared:
+    """What a task may start from at most."""
+    return {**declared_weights(study), **declared_variates(study)}
 
 
 def sent_along(work: Work) -> bytes:

@@ -71,6 +71,8 @@ SENTENCES: dict[ReasonCode, str] = {
     "smaller epsilon or delta, or ask the steward.",
     "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
     "it does not leave twice. Submit the study again.",
+    "kept-state-lost": "What the hospital keeps of its own from round to round is not there any more: its node may have been restored "
+    "from a backup. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
     "graph-refused": "The model's graph is not as `rapha.export_model` writes it, so it was not run. Export it again; `rapha study "
     "check` says what is wrong with it.",

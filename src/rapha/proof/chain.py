@@ -8,20 +8,41 @@ from collections.abc import Sequence
 
 from rapha.errors import Unproven
 from rapha.proof.claim import SiteClaim
+from rapha.records.learning import TrainingSpec
 from rapha.records.receipt import Aggregation
 from rapha.records.refusal import Refusal
 
 
-def check_rounds(aggregation: Aggregation) -> str:
-    """Rounds are numbered 0, 1, 2 ... without a gap, each has an update, and the last one's weights are delivered."""
+def check_rounds(aggregation: Aggregation, asked: TrainingSpec) -> str:
+    """Rounds are numbered 0, 1, 2 ... without a gap, each has an update, and the last one's weights are delivered, or those of the
+    round that is named where the study `asked` for the best. Updates travelled as it asked."""
     numbers = [members.round for members in aggregation.rounds]
     if not numbers or numbers != list(range(len(numbers))):
         raise Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved")
     if empty := [members.round for members in aggregation.rounds if not members.updates]:
         raise Unproven(f"round {empty[0]} took in no update at all")
-    if aggregation.rounds[-1].weights_out != aggregation.weights:
-        raise Unproven("the weights delivered are not those that came out of the last round")
-    return f"rounds 0 to {numbers[-1]}"
+    released = _released(aggregation, asked)
+    if aggregation.rounds[released].weights_out != aggregation.weights:
+        last = "the last round" if released == numbers[-1] else f"round {released}"
+        raise Unproven(f"the weights delivered are not those that came out of {last}")
+    if (aggregation.updates or "float32") != asked.updates:
+        raise Unproven("the study asks for updates in another form than the one that the hub says they travelled in")
+    best = f"; the weights are of round {released}, whose {asked.keep.best} was best" if asked.keep else ""
+    return f"rounds 0 to {numbers[-1]}{best}{f'; updates as {asked.updates}' if aggregation.updates else ''}"
+
+
+def _released(aggregation: Aggregation, asked: TrainingSpec) -> int:
+    """The number of the round whose weights are delivered."""
+    last, named = aggregation.rounds[-1].round, aggregation.released_round
+    if (named is not None) != (asked.keep is not None):
+        raise Unproven(
+            "the study asks for the best round, and the hub does not say which it is"
+            if named is None
+            else "the hub names a round whose weights these are, and the study did not ask for the best one"
+        )
+    if named is not None and named > last:
+        raise Unproven(f"the weights are said to be of round {named}, and there is none")
+    return last if named is None else named
 
 
 def check_approvals(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rapha.clock import stamp
-from rapha.records.receipt import Aggregation, Tier
+from rapha.records.receipt import OPTIONAL, Aggregation, Tier
 from rapha.records.record import Digest
 from rapha.records.release import Release
 
@@ -41,6 +41,7 @@ MERGE_NOT_SHOWN = (
     "That the weights are the weighted mean of the updates: the updates themselves are not in this folder.",
     "That metrics.json follows from the hospitals' own figures: the hub computed it.",
 )
+BEST_NOT_SHOWN = "That no other round's model was better: the hub compared the figures that the hospitals gave it."
 NO_PRIVACY_NOT_SHOWN = "That the weights tell nothing of any one patient: no differential privacy was applied."
 PRIVACY_NOT_SHOWN = (
     "That counts, which are rounded and suppressed, tell nothing of any one patient: differential privacy is of the weights alone, "
@@ -137,7 +138,9 @@ def _aggregation_json(claim: AggregationClaim) -> Json:
         build_type=AGGREGATION_BUILD,
         builder={"id": signer_uri("hub", aggregation.hub), "version": aggregation.packages},
         external={name: stated[name] for name in ("study", "study_digest")},
-        internal={name: stated[name] for name in ("hub", "method", "approvals", "denials")},
+        internal={
+            name: stated[name] for name in ("hub", "method", "approvals", "denials", *OPTIONAL) if name in stated
+        },
         went_in=[_file("code", aggregation.code), *updates],
         came_out=[_file(f"round/{n}/weights", members.weights_out) for n, members in rounds.items()],
     )

@@ -14,6 +14,7 @@ from rapha.canonical import canonical_bytes
 from rapha.errors import Unproven
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
+    BEST_NOT_SHOWN,
     MERGE_NOT_SHOWN,
     NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
@@ -58,7 +59,8 @@ def aggregation_statement(aggregation: Aggregation, files: Mapping[str, Digest],
     Raises:
         Unproven: as `site_statement`; or a round gives no weight to an update that went in.
     """
-    return _stated(AggregationClaim(aggregation, nonce, at, (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN)), files)
+    best = () if aggregation.released_round is None else (BEST_NOT_SHOWN,)
+    return _stated(AggregationClaim(aggregation, nonce, at, (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, *best)), files)
 
 
 def parse_statement(payload: bytes) -> SiteClaim | AggregationClaim:

@@ -120,7 +120,7 @@ def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
     try:
         claim, unseen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
-        _check_chain(claim.aggregation, sites, refused, found)
+        _check_chain(claim.aggregation, _read_study(folder.study or b""), sites, refused, found)
     except Stopped:
         return _verdict(folder, found, None)
     told = (*chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
@@ -138,11 +138,13 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim | None, gaps: I
     return Verdict(subject=found.subject, ok=ok, tier="T0", steps=tuple(found.steps), not_shown=not_shown)
 
 
-def _check_chain(aggregation: Aggregation, sites: list[SiteClaim], refused: list[Refusal], found: Checklist) -> None:
+def _check_chain(
+    aggregation: Aggregation, study: Study, sites: list[SiteClaim], refused: list[Refusal], found: Checklist
+) -> None:
     """Steps 20 to 23. Raises Stopped at the first that fails."""
-    # 20. Rounds follow on each other and end in these weights.
+    # 20. Rounds follow on each other and end in these weights, or the best of them gave these.
     with found.step("Every round leads to the next, and the last to these weights") as say:
-        say(chain.check_rounds(aggregation))
+        say(chain.check_rounds(aggregation, study.training))
     # 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     with found.step("Every hospital that took part had approved, as it says itself") as say:
         chain.check_refusals(aggregation, refused)

@@ -69,15 +69,23 @@ class NormClip(Record):
     at_most: Annotated[Real, Field(gt=0)] | None = None
 
 
+class Scaffold(Record):
+    """FedAvg of hospitals whose steps are corrected for the drift between them; the new model goes `learning_rate` of the way to
+    the mean. Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378. See `rapha.records.variates`."""
+
+    kind: Literal["scaffold"] = "scaffold"
+    learning_rate: Step = 1.0
+
+
 class Sum(Record):
     """What the sites send is added up, element by element; the inputs' standards, which are the same everywhere, stay."""
 
     kind: Literal["sum"] = "sum"
 
 
-Averaging = FedProx | FedAvgM | FedAdam | FedYogi | Median | TrimmedMean | NormClip | Sum
+Averaging = FedProx | FedAvgM | FedAdam | FedYogi | Median | TrimmedMean | NormClip | Scaffold | Sum
 FEDAVG = "fedavg"
-_KINDS = ("fedprox", "fedavgm", "fedadam", "fedyogi", "median", "trimmed-mean", "norm-clip", "sum")
+_KINDS = ("fedprox", "fedavgm", "fedadam", "fedyogi", "median", "trimmed-mean", "norm-clip", "scaffold", "sum")
 
 
 def kind_of(aggregation: Any) -> str | None:
@@ -102,6 +110,7 @@ AggregationSpec = Annotated[
     | Annotated[Median, Tag("median")]
     | Annotated[TrimmedMean, Tag("trimmed-mean")]
     | Annotated[NormClip, Tag("norm-clip")]
+    | Annotated[Scaffold, Tag("scaffold")]
     | Annotated[Sum, Tag("sum")],
     Discriminator(kind_of),
     BeforeValidator(_short),

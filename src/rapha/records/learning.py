@@ -13,7 +13,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from rapha.records.association import Gwas
-from rapha.records.averaging import AggregationSpec
+from rapha.records.averaging import AggregationSpec, Scaffold
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
@@ -245,6 +245,15 @@ class EarlyStopping(Record):
     patience: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
+class KeepBest(Record):
+    """Release the weights of the round whose validation figure `best` was best, the first of equals, and not those of the last.
+
+    The figure is that of `EarlyStopping`: each site scores what it trained in that round. Where no round has one, the last counts.
+    """
+
+    best: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
+
+
 class TrainingSpec(Record):
     """`rounds` of `local_epochs` at each site; `deadline_minutes` closes a round with those who answered."""
 
@@ -256,6 +265,8 @@ class TrainingSpec(Record):
     weight_decay: Annotated[Real, Field(ge=0, le=1)] = 0.0
     aggregation: AggregationSpec = "fedavg"
     early_stopping: EarlyStopping | None = None
+    keep: KeepBest | None = None
+    updates: Literal["float32", "bf16", "int8"] = "float32"
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     deadline_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
 
@@ -263,16 +274,35 @@ class TrainingSpec(Record):
     def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What is not asked for is not written: a study keeps its digest when a new term becomes possible."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key != "early_stopping" or value is not None}
+        return {key: value for key, value in written.items() if key not in UNASKED or value != UNASKED[key]}
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        later = ("scaffold", "krum")
-        if isinstance(value, dict) and value.get("aggregation") in later:
+        if isinstance(value, dict) and value.get("aggregation") == "krum":
             raise not_yet(f"the aggregation `{value['aggregation']}`")
+        if isinstance(value, dict) and value.get("updates") in ("bf16", "int8"):
+            raise not_yet("another form of updates than float32")
         return value
 
+    @model_validator(mode="after")
+    def _plain_steps(self) -> "TrainingSpec":
+        if not isinstance(self.aggregation, Scaffold):
+            return self
+        if self.optimizer != "sgd":
+            raise PydanticCustomError(
+                "learnable",
+                "`scaffold` corrects plain gradient steps: write `optimizer: sgd`, and a learning rate for it",
+            )
+        if self.keep is not None:
+            raise PydanticCustomError(
+                "learnable", "`keep` cannot be had with `scaffold` yet: its last round is released"
+            )
+        return self
+
+
+UNASKED = {"early_stopping": None, "keep": None, "updates": "float32"}
+"""What a study that does not ask for it is written without."""
 
 LEAST_HELD_OUT = 5
 """Per cent of the patients: fewer tell nothing."""

@@ -71,12 +71,13 @@ class RawEvaluations(Record):
 
 
 class Command(Record):
-    """A line from the node to the workload's standard input. `weights` is a file name under /weights. `audit`: measure as well
-    what the weights remember of the patients here."""
+    """A line from the node to the workload's standard input. `weights` is a file name under /weights, `variates` another: this
+    site's own, none before it has any. `audit`: measure as well what the weights remember of the patients here."""
 
     do: Work
     round: int
     weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
+    variates: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
     audit: bool = False
 
 

@@ -63,6 +63,8 @@ def check_private(study: "Study") -> None:
          "training.aggregation: `fedprox` cannot be had with differential privacy yet"),
         (training.early_stopping is not None,
          "training.early_stopping: it is decided by figures of patients, which do not leave under differential privacy"),
+        (training.keep is not None,
+         "training.keep: it is decided by figures of patients, which do not leave under differential privacy"),
         (training.batch_size != 256,
          "training.batch_size: with differential privacy the `sampling_rate` says who is in a step; leave it out"),
     )  # fmt: skip

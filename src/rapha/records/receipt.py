@@ -1,10 +1,13 @@
 """Receipt: signed evidence. Verdict: its judgement, step by step."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.record import Digest, Record
+
+OPTIONAL = ("released_round", "updates")
+"""Fields of an aggregation that are stated only where the study asks for what they are of."""
 
 Tier = Literal["T0", "T1", "T2"]
 
@@ -19,7 +22,8 @@ class RoundMembers(Record):
 
 
 class Aggregation(Record):
-    """What the hub signs at the end of a study."""
+    """What the hub signs at the end of a study. `released_round`: the weights are of that round, where the study asks for the best
+    one; `updates`: in what form updates travelled, where not as float32."""
 
     study_digest: Digest
     study: str
@@ -32,6 +36,14 @@ class Aggregation(Record):
     metrics: Digest
     code: Digest
     packages: dict[str, str]
+    released_round: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    updates: Literal["bf16", "int8"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What there is nothing of is not stated: a receipt of before reads as it did."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key not in OPTIONAL or value is not None}
 
 
 class Signature(Record):

@@ -15,7 +15,7 @@ ReasonCode = Literal[
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
     "output-too-large", "metric-not-allowed", "budget-not-offered", "budget-exhausted", "round-already-left",
     "noise-missing", "patients-remembered", "graph-refused", "operator-not-allowed", "graph-mismatch", "feasibility-not-offered",
-    "asked-too-often", "answers-used-up", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
+    "asked-too-often", "answers-used-up", "kept-state-lost", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
 ]  # fmt: skip
 """Why something did not happen. Stable words; `rapha.policy.explain` has a sentence for each."""
 

@@ -142,13 +142,14 @@ class Study(Record):
         return self
 
     def _judged(self) -> None:
-        """Early stopping looks at a figure that there is of this outcome."""
-        stopping = self.training.early_stopping
-        if stopping and stopping.metric not in METRICS_OF[self.outcome.kind]:
-            raise PydanticCustomError(
-                "learnable", "training.early_stopping: of a {kind} outcome there is no `{metric}`; there are: {known}",
-                {"kind": self.outcome.kind, "metric": stopping.metric, "known": ", ".join(METRICS_OF[self.outcome.kind])},
-            )  # fmt: skip
+        """Early stopping, and what chooses a round, look at a figure that there is of this outcome."""
+        stopping, keep, known = self.training.early_stopping, self.training.keep, METRICS_OF[self.outcome.kind]
+        for term, metric in (("early_stopping", stopping and stopping.metric), ("keep", keep and keep.best)):
+            if metric is not None and metric not in known:
+                raise PydanticCustomError(
+                    "learnable", "training.{term}: of a {kind} outcome there is no `{metric}`; there are: {known}",
+                    {"term": term, "kind": self.outcome.kind, "metric": metric, "known": ", ".join(known)},
+                )  # fmt: skip
 
     def _readable(self) -> None:
         """The features that are more than numbers are those that the architecture reads."""

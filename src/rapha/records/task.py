@@ -1,8 +1,8 @@
 """One site's work in one round."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.metrics import Score
 from rapha.records.receipt import Receipt
@@ -14,7 +14,8 @@ Work = Literal["prepare", "train", "evaluate"]
 
 
 class Task(Record):
-    """`weights` is the blob to start from; None in the round of `prepare`, which has none."""
+    """`weights` is the blob to start from; None in the round of `prepare`, which has none. `counted`: the last round of training
+    into which this site's update went, None where there is none: what the site keeps from round to round is what it kept then."""
 
     id: TaskId
     study_id: StudyId
@@ -24,6 +25,13 @@ class Task(Record):
     round: Annotated[int, Field(ge=0, le=100_000)]
     do: Work
     weights: Digest | None = None
+    counted: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What there is nothing of is not written: a node of before can read the task."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "counted" or value is not None}
 
 
 class Update(Record):

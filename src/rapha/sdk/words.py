@@ -116,6 +116,15 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
         f"{training.rounds} rounds: in each, every hospital makes {epochs} over its own patients, and the results are "
         f"{_WAYS[kind_of(training.aggregation) or '']}.",
         *_stopping(training),
+        *_best(training),
+    )
+
+
+def _best(training: TrainingSpec) -> tuple[str, ...]:
+    if training.keep is None:
+        return ()
+    return (
+        f"The model of the round with the best {training.keep.best} of the patients it is followed on is released.",
     )
 
 
@@ -136,6 +145,7 @@ _WAYS = {
     "fedyogi": "averaged by number of training patients, and the model moved by that change as Yogi would (FedYogi)",
     "median": "merged by the median of each number, every hospital counting alike",
     "trimmed-mean": "averaged without the highest and lowest of each number, every hospital counting alike",
+    "scaffold": "averaged by number of training patients, every hospital's steps being corrected for how its patients differ (SCAFFOLD)",
     "sum": "added up",
     "norm-clip": "averaged by number of training patients, a change that is too long being shortened first",
 }

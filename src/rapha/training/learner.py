@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.audit import Guesses, RawAudit
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
+from rapha.records.variates import VARIATE, declared_given, declared_variates
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
 from rapha.training.association import site_sums
@@ -74,7 +77,7 @@ class Learner:
         start = self._start(command)
         if first:
             network.reset(generator(self._study.training.seed, "weights"))
-        load_into(network, start)
+        load_into(network, {name: values for name, values in start.items() if not name.startswith(VARIATE)})
         train, validation = self._standardised(start)
         if self._study.privacy.differential_privacy:
             guesses = train_privately(self._study, network, train, command.round)
@@ -82,7 +85,7 @@ class Learner:
             # A loss is not accounted for, and so does not leave.
             self._write_figures((), self._audit(command, network, start, guesses))
             return
-        loss = train_round(self._study, network, train, command.round)
+        loss = train_round(self._study, network, train, command.round, self._correction(command, start))
         write_tensors(self._output / WEIGHTS, weights_of(network))
         held_out = figures(score(network, validation), self._dataset.validation)
         found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))
@@ -111,8 +114,15 @@ class Learner:
 
     def _start(self, command: Command) -> Weights:
         """What a round starts from."""
-        first = command.round == 1
-        return self._read(command, declared_start(self._study) if first else declared_weights(self._study))
+        return self._read(command, declared_given(self._study, command.round))
+
+    def _correction(self, command: Command, start: Weights) -> Weights | None:
+        """SCAFFOLD: the mean gradient of all sites, less that of this one, which is 0 before there is one."""
+        declared = declared_variates(self._study)
+        if not declared or command.round == 1:
+            return None
+        own = read_weights(self._weights / command.variates, declared) if command.variates else {}
+        return {name.removeprefix(VARIATE): start[name] - own.get(name, np.float32(0)) for name in declared}
 
     def _read(self, command: Command, declared: Declared) -> Weights:
         if command.weights is None:

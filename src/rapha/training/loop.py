@@ -18,15 +18,18 @@ from rapha.errors import TrainingFailed
 from rapha.records.study import Study
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
-from rapha.training.inputs import Inputs
+from rapha.training.inputs import Inputs, Weights
 from rapha.training.numerics import generator
-from rapha.training.optimizers import Pull, make_optimizer
+from rapha.training.optimizers import Correction, Pull, make_optimizer
 
 STRATUM_ROWS = 16_384
 
 
-def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> float:
-    """Train the network in place for `local_epochs`; returns the mean loss over the last epoch.
+def train_round(
+    study: Study, network: Network, inputs: Inputs, number: int, correction: Weights | None = None
+) -> float:
+    """Train the network in place for `local_epochs`; returns the mean loss over the last epoch. `correction`: what is added to
+    every gradient (SCAFFOLD).
 
     The mean is over rows, and over events for a time-to-event outcome.
 
@@ -40,7 +43,7 @@ def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> 
         raise TrainingFailed("no training row has the event: nothing to learn a hazard from", "too-few-events")
     spec = study.training
     optimizer = make_optimizer(spec, network.parameters())
-    pull = Pull(spec, network.parameters())
+    pull, drift = Pull(spec, network.parameters()), Correction(network, correction)
     network.train()
     loss = math.nan
     for epoch in range(spec.local_epochs):
@@ -50,6 +53,7 @@ def train_round(study: Study, network: Network, inputs: Inputs, number: int) -> 
         for mean, terms in _losses(network, inputs, order, spec.batch_size):
             torch.autograd.backward(mean)
             pull.add_gradients()
+            drift.add_gradients()
             optimizer.step()
             total, weight = total + _finite(mean.item()) * terms, weight + terms
         loss = total / weight

@@ -5,14 +5,17 @@ construct one of its optimisers imports the compiler, which costs a process two 
 needs a directory that it may write to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rapha.records.averaging import FedProx
 from rapha.records.learning import TrainingSpec
+from rapha.training.architectures.network import Network
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
@@ -76,6 +79,21 @@ class Pull:
         for parameter, start in self._start:
             if parameter.grad is not None:
                 parameter.grad.add_(parameter - start, alpha=self._mu)
+
+
+class Correction:
+    """SCAFFOLD's: what is added to each learnt tensor's gradient, the same in every step of a round. None: nothing."""
+
+    def __init__(self, network: Network, added: Mapping[str, NDArray[np.float32]] | None) -> None:
+        places = {tensor.data_ptr(): name for name, tensor in network.state_dict().items() if tensor.numel()}
+        learnt = [(p, places[p.data_ptr()]) for p in network.parameters() if p.numel()] if added is not None else []
+        self._added = [(p, torch.from_numpy(np.array((added or {})[name]))) for p, name in learnt]
+
+    @torch.no_grad()
+    def add_gradients(self) -> None:
+        """After the loss's own gradients, before the step. One that the loss does not reach is as if it gave 0."""
+        for parameter, added in self._added:
+            parameter.grad = added.clone() if parameter.grad is None else parameter.grad.add_(added)
 
 
 def make_optimizer(spec: TrainingSpec, parameters: Iterable[Tensor]) -> Optimizer:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rapha.hub.early_stopping import came_to_a_stand, rounds_to_train
+from rapha.hub.early_stopping import best_round, came_to_a_stand, rounds_to_train
 from rapha.records.learning import EarlyStopping
 from rapha.records.metrics import Score
 from rapha.records.task import Update
@@ -43,3 +43,30 @@ def test_sites_count_by_their_rows_and_lower_brier_is_better():
     assert rounds_to_train(20, EarlyStopping(metric="brier", patience=1), rounds[:2]) == 20
     assert rounds_to_train(20, EarlyStopping(metric="auroc", patience=1), rounds) == 20
     assert rounds_to_train(20, None, rounds) == 20
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "best"),
+    [
+        ("auroc", [0.7, 0.74, 0.72], 2),
+        ("auroc", [0.7, 0.74, 0.74], 2),
+        ("brier", [0.2, 0.17, 0.18], 2),
+        ("auroc", [None, 0.6, None], 2),
+        ("auroc", [None, None], None),
+        ("auroc", [], None),
+    ],
+)
+def test_the_best_round_is_the_first_with_the_best_figure(metric, figures, best):
+    rounds = [
+        {"north": update("north", n, 10, **({metric: figure} if figure is not None else {}))}
+        for n, figure in enumerate(figures, 1)
+    ]
+    assert best_round(metric, rounds) == best
+
+
+def test_sites_count_by_their_rows_for_the_best_round_too():
+    rounds = [
+        {"north": update("north", 1, 300, auroc=0.80), "south": update("south", 1, 100, auroc=0.50)},
+        {"north": update("north", 2, 300, auroc=0.70), "south": update("south", 2, 100, auroc=0.70)},
+    ]
+    assert best_round("auroc", rounds) == 1

@@ -7,6 +7,7 @@ import pytest
 from rapha.errors import Unproven
 from rapha.proof import chain
 from rapha.proof.claim import SiteClaim
+from rapha.records.learning import TrainingSpec
 from rapha.records.receipt import Aggregation
 from rapha.records.release import Release
 
@@ -50,12 +51,12 @@ def test_a_hospital_that_was_never_counted_still_may_sign(aggregation: Aggregati
 
 def test_an_account_without_rounds_is_no_account(aggregation: Aggregation) -> None:
     with pytest.raises(Unproven, match="numbered"):
-        chain.check_rounds(aggregation.model_copy(update={"rounds": ()}))
+        chain.check_rounds(aggregation.model_copy(update={"rounds": ()}), TrainingSpec())
 
 
 def test_rounds_out_of_order_are_refused(aggregation: Aggregation) -> None:
     with pytest.raises(Unproven, match="numbered"):
-        chain.check_rounds(aggregation.model_copy(update={"rounds": aggregation.rounds[::-1]}))
+        chain.check_rounds(aggregation.model_copy(update={"rounds": aggregation.rounds[::-1]}), TrainingSpec())
 
 
 def test_a_hospital_that_the_hub_does_not_name_is_no_witness(aggregation: Aggregation, north: SiteClaim) -> None:

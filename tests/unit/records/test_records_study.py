@@ -157,6 +157,10 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("model", {"architecture": "transformer"}, "not_yet", "model"),
     ("model", {"script": "train.py"}, "not_yet", "model"),
     ("training.aggregation", "krum", "not_yet", "training"),
+    ("training.keep", {"best": "c_index"}, "learnable", ""),
+    ("training.keep", {"best": "loss"}, "literal_error", "training.keep.best"),
+    ("training", {"keep": {"best": "auroc"}, "aggregation": "scaffold", "optimizer": "sgd"}, "learnable", "training"),
+    ("training", {"aggregation": "scaffold"}, "learnable", "training"),
 ]
 
 

@@ -1,12 +1,27 @@
 /** The hub's account of the rounds, held against what the hospitals signed themselves. As rapha/proof/chain.py. */
 import {Unproven} from "./checklist.js";
 
-export function checkRounds(aggregation) {
+/** `asked`: {keep, updates} of the study's training. */
+export function checkRounds(aggregation, asked) {
   const rounds = aggregation.rounds, empty = rounds.find((one) => !Object.keys(one.updates).length);
   if (!rounds.length || rounds.some((one, at) => one.round !== at)) throw new Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved");
   if (empty) throw new Unproven(`round ${empty.round} took in no update at all`);
-  if (rounds.at(-1).weights_out !== aggregation.weights) throw new Unproven("the weights delivered are not those that came out of the last round");
-  return `rounds 0 to ${rounds.length - 1}`;
+  const last = rounds.length - 1, at = releasedRound(aggregation, asked);
+  if (rounds[at].weights_out !== aggregation.weights) throw new Unproven(`the weights delivered are not those that came out of ${at === last ? "the last round" : `round ${at}`}`);
+  if ((aggregation.updates ?? "float32") !== asked.updates) throw new Unproven("the study asks for updates in another form than the one that the hub says they travelled in");
+  const best = asked.keep === null ? "" : `; the weights are of round ${at}, whose ${asked.keep.best} was best`;
+  return `rounds 0 to ${last}${best}${aggregation.updates === null ? "" : `; updates as ${asked.updates}`}`;
+}
+
+/** The number of the round whose weights are delivered. Throws Unproven. */
+function releasedRound(aggregation, asked) {
+  const last = aggregation.rounds.length - 1, named = aggregation.released_round;
+  if ((named === null) !== (asked.keep === null)) {
+    throw new Unproven(named === null ? "the study asks for the best round, and the hub does not say which it is"
+      : "the hub names a round whose weights these are, and the study did not ask for the best one");
+  }
+  if (named !== null && named > last) throw new Unproven(`the weights are said to be of round ${named}, and there is none`);
+  return named ?? last;
 }
 
 export function checkApprovals(aggregation, releases) {

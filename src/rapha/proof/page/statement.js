@@ -10,6 +10,8 @@ const MAX_REMARKS = 32, MAX_REMARK_CHARS = 300;
 const EXTERNAL_OF_SITE = ["study", "study_digest", "architecture"], EXTERNAL_OF_HUB = ["study", "study_digest"];
 const INTERNAL_OF_SITE = ["site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy"];
 const INTERNAL_OF_HUB = ["hub", "method", "approvals", "denials"];
+/** Stated only where there is something to state. */
+const OPTIONAL_OF_HUB = ["released_round", "updates"];
 
 /** A JSON object from its RFC 8785 bytes. Throws Unproven. */
 export function readCanonical(payload) {
@@ -87,7 +89,8 @@ function hubClaim(value) {
     rounds.get(number).weights_of_sites.set(site, update.annotations.weight);
   }
   const plain = [...rounds.values()].map((one) => ({...one, updates: Object.fromEntries(one.updates), weights_of_sites: Object.fromEntries(one.weights_of_sites)}));
-  const aggregation = {...definition.externalParameters, ...inside, rounds: plain, weights: subjects.get(said.WEIGHTS_FILE),
+  const absent = Object.fromEntries(OPTIONAL_OF_HUB.map((name) => [name, null]));
+  const aggregation = {...absent, ...definition.externalParameters, ...inside, rounds: plain, weights: subjects.get(said.WEIGHTS_FILE),
     metrics: subjects.get(said.POOLED_METRICS_FILE), code: digestIn(code), packages: details.builder.version};
   if (!hasShape(aggregation, shapes.Aggregation, true)) throw new TypeError("no aggregation");
   const files = new Map([[said.WEIGHTS_FILE, aggregation.weights], [said.POOLED_METRICS_FILE, aggregation.metrics]]);
@@ -108,7 +111,7 @@ function parts(value) {
 function statementOf(claim) {
   const stated = claim.stated, picked = (names) => Object.fromEntries(names.map((name) => [name, stated[name]]));
   if (new Set(stated.rounds.map((one) => one.round)).size !== stated.rounds.length) throw new TypeError("a round is there twice");
-  const site = claim.kind === "site";
+  const site = claim.kind === "site", optional = site ? [] : OPTIONAL_OF_HUB.filter((name) => stated[name] !== null);
   const wentIn = site
     ? stated.rounds.filter((one) => one.weights_in).map((one) => described(`round/${one.round}/weights-in`, one.weights_in))
     : stated.rounds.flatMap((one) => Object.keys(one.weights_of_sites).sort().map((name) =>
@@ -122,7 +125,7 @@ function statementOf(claim) {
       buildDefinition: {
         buildType: site ? said.SITE_BUILD : said.AGGREGATION_BUILD,
         externalParameters: picked(site ? EXTERNAL_OF_SITE : EXTERNAL_OF_HUB),
-        internalParameters: {...picked(site ? INTERNAL_OF_SITE : INTERNAL_OF_HUB), tier: claim.tier, not_shown: claim.notShown},
+        internalParameters: {...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]), tier: claim.tier, not_shown: claim.notShown},
         resolvedDependencies: [described("code", stated.code), ...wentIn],
       },
       runDetails: {

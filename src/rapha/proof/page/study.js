@@ -6,7 +6,7 @@ import {said} from "./stated.js";
 
 const UNREADABLE = `${said.STUDY_FILE} is signed, but is no study that this page can read`;
 
-/** {name, architecture, asked, release, digest}: of the study, what these steps need and no more. Throws Unproven. */
+/** {name, architecture, asked, release, training, digest}: of the study, what these steps need and no more. Throws Unproven. */
 export async function studyOf(bytes, claim) {
   if (!bytes) throw new Unproven(`${said.STUDY_FILE} is not in this folder`);
   const digest = await digestOf(bytes), stated = claim.stated;
@@ -23,8 +23,10 @@ export async function studyOf(bytes, claim) {
 
 function readStudy(bytes) {
   const value = readJson(bytes, UNREADABLE);
-  const study = {name: value?.study, architecture: value?.model?.architecture, asked: value?.privacy?.differential_privacy ?? null, release: value?.release};
+  const study = {name: value?.study, architecture: value?.model?.architecture, asked: value?.privacy?.differential_privacy ?? null, release: value?.release,
+    training: {keep: value?.training?.keep ?? null, updates: value?.training?.updates ?? "float32"}};
   const fine = typeof study.name === "string" && typeof study.architecture === "string" && Array.isArray(study.release)
+    && (study.training.keep === null || typeof study.training.keep.best === "string")
     && (study.asked === null || (typeof study.asked === "object" && real(study.asked.epsilon) && real(study.asked.delta)));
   if (!fine) throw new Unproven(UNREADABLE);
   return study;

@@ -16,7 +16,7 @@ import {checkStamp} from "./timestamp.js";
 const AGGREGATION = said.AGGREGATION_RECEIPT;
 const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
 const isRefusal = (path) => path.startsWith(said.REFUSALS);
-const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy and release, no more.";
+const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy, release, and which round and form of updates it asks for, no more.";
 
 /** One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure too.
  *  A verdict is {subject, outcome, steps, notShown}; `folder` is as files.js gives it. */
@@ -34,10 +34,10 @@ export async function judge(folder) {
 async function judgeAggregation(folder, standing) {
   const found = new Checklist(AGGREGATION);
   const [releases, refused] = ["site", "refusal"].map((kind) => standing.filter((claim) => claim.kind === kind).map((claim) => claim.stated));
-  const reached = await claimOf(folder, AGGREGATION, found).then(async ({claim, unseen}) => {
+  const reached = await claimOf(folder, AGGREGATION, found).then(async ({claim, unseen, study}) => {
     const aggregation = claim.stated;
-    // 20. Rounds follow on each other and end in these weights.
-    await found.step("Every round leads to the next, and the last to these weights", () => checkRounds(aggregation));
+    // 20. Rounds follow on each other and end in these weights, or the best of them gave these.
+    await found.step("Every round leads to the next, and the last to these weights", () => checkRounds(aggregation, study.training));
     // 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     await found.step("Every hospital that took part had approved, as it says itself", () => {
       checkRefusals(aggregation, refused);
@@ -99,7 +99,7 @@ async function claimOf(folder, path, found) {
   await found.step("The files it vouches for are here, unchanged", () => checkFiles(folder, claim, study));
   const unseen = await checkInLog(folder, bundle, signer, found);
   await checkSecondForm(folder, path, bundle, key, found);
-  return {claim, unseen};
+  return {claim, unseen, study};
 }
 
 async function signedBytes(folder, path, found) {

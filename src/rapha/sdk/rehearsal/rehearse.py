@@ -17,7 +17,8 @@ from rapha.records.outputs import WEIGHTS, Command
 from rapha.records.record import Record
 from rapha.records.site import SiteProfile
 from rapha.records.study import Study
-from rapha.records.tensors import declared_statistics
+from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.records.variates import declared_variates
 from rapha.sdk.rehearsal.made_up import write_timeline
 from rapha.timeline.reader import open_timeline
 
@@ -116,13 +117,27 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: b
     learner.do(Command(do="prepare", round=0))
     gate.pass_statistics(output, declared_statistics(study), few)
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
-    for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
+    rounds = min(study.training.rounds, MOST_ROUNDS)
+    for number in range(1, rounds + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
         passed = gate.pass_update(output, study, cohort.train_rows, few)
         gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
+        if number < rounds:
+            _lay_variates(weights / WEIGHTS, study)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
     return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, numeric)
+
+
+def _lay_variates(file: Path, study: Study) -> None:
+    """SCAFFOLD's, beside the weights: in a federation of one the mean gradient is the site's own, and no step is corrected."""
+    import numpy as np
+
+    from rapha.training.weights import read_weights, write_tensors
+
+    if declared := declared_variates(study):
+        zeros = {name: np.zeros(spec.shape, np.float32) for name, spec in declared.items()}
+        write_tensors(file, {**read_weights(file, declared_weights(study)), **zeros})
 
 
 def _named(weights: Path) -> str:

@@ -1,0 +1,73 @@
+"""What a hospital keeps of its own from one round to the next: SCAFFOLD's variates. On the disk before the round's update
+leaves; never sent.
+
+Which round's are the right ones is not for the node to guess: an update may have left and come too late, or the node may have
+been restored from a backup. The task says which of this site's updates was the last to count, and the round starts from what
+was kept then. A task that is done again after a crash starts from the same, and gives the same bits.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from rapha import faults
+from rapha.canonical import digest
+from rapha.errors import DiskFull, TrainingFailed
+from rapha.records.task import Task
+
+FIRST_ROUND = 2
+"""The first round after which something is kept: the one before it starts from a seed, not from weights."""
+
+
+class Kept:
+    """Of one dispatch, in `folder`: a file for each round."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def before(self, task: Task) -> bytes | None:
+        """What was kept when an update of this site last counted; None where nothing was yet. What is of other rounds goes.
+
+        Raises:
+            TrainingFailed: it is gone (`kept-state-lost`).
+        """
+        last = task.counted if task.counted is not None and FIRST_ROUND <= task.counted < task.round else None
+        for old in self._folder.glob("round-*"):
+            if last is None or old != self._of_round(last):
+                old.unlink()
+        if last is None:
+            return None
+        try:
+            return self._of_round(last).read_bytes()
+        except FileNotFoundError:
+            raise TrainingFailed(f"what was kept after round {last} is not here any more", "kept-state-lost") from None
+
+    def keep(self, number: int, content: bytes) -> None:
+        """Of round `number`, whole or not at all. Raises DiskFull."""
+        path = self._of_round(number)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part = path.with_name("part")
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            faults.point(f"node.to-rename:kept/{path.name}")
+            part.replace(path)
+            faults.point(f"node.renamed:kept/{path.name}")
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(f"no space left in {self._folder}: free some; the round is done again") from error
+            raise
+
+    def _of_round(self, number: int) -> Path:
+        return self._folder / f"round-{number:04d}.safetensors"
+
+
+def lay_beside(weights: Path, content: bytes | None) -> str | None:
+    """Put it where the sandbox reads, under its digest; that name. Of None nothing."""
+    if content is None:
+        return None
+    name = f"{digest(content).removeprefix('sha256:')}.safetensors"
+    (weights / name).write_bytes(content)
+    return name
