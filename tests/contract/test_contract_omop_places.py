@@ -1,8 +1,5 @@
 """One CDM in a folder, in a DuckDB file and in a live PostgreSQL becomes one and the same timeline."""
 
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "sources"))
 from little_cdm import MAPPING, TABLES, rows_of, write_cdm
+from small_postgres import small_postgres
 
 from rapha.errors import ConfigurationError
 from rapha.sources.omop import ingest
 from rapha.timeline.reader import open_timeline
 
 SECRET = b"a secret of this site: 32 bytes."
-BINARIES = [*Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr/local/bin")]
 
 
 def events(data: Path, tmp_path: Path) -> list[tuple]:
@@ -48,29 +45,10 @@ def test_a_duckdb_file_is_read_as_the_folder_is(tmp_path, expected):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Path]:
-    """A PostgreSQL of this test alone, on a socket in its folder; gives that folder."""
-    bin_ = next((folder for folder in BINARIES if (folder / "initdb").exists()), None)
-    if bin_ is None:
-        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
-    pytest.importorskip("psycopg", reason="pip install 'rapha[postgres]'")
-    folder = Path(shutil.os.path.realpath("/tmp")) / f"rapha-pg-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres", "postgres")
-    data, options = str(folder / "data"), f"-k {folder} -c listen_addresses=''"
-
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
-    try:
-        run(str(bin_ / "initdb"), "-D", data, "-U", "rapha", "-A", "trust", "-N", "-E", "UTF8")
-        run(str(bin_ / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield folder
-        run(str(bin_ / "pg_ctl"), "-D", data, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def server() -> Iterator[Path]:
+    """A PostgreSQL of this test alone; the folder of its socket."""
+    with small_postgres() as server:
+        yield server.folder
 
 
 @pytest.mark.slow

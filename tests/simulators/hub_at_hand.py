@@ -34,9 +34,10 @@ class Clock:
 class HubAtHand:
     """`http` reaches it; the rest is what a steward or a researcher does."""
 
-    def __init__(self, home: Path, clock: Clock) -> None:
+    def __init__(self, home: Path, clock: Clock, **said: object) -> None:
+        """`said`: settings of a hub that is new."""
         found = home / "hub.json"
-        settings = HubSettings(name="test-hub", body_limit_mib=1, blob_limit_mib=1)
+        settings = HubSettings.model_validate({"name": "test-hub", "body_limit_mib": 1, "blob_limit_mib": 1, **said})
         self.configuration: HubConfiguration = load(home) if found.exists() else initialise(home, settings)
         self.clock = clock
         self.app = create_app(self.configuration, clock)
@@ -94,9 +95,9 @@ class HubAtHand:
 
 
 @contextmanager
-def running(home: Path, clock: Clock) -> Iterator[HubAtHand]:
-    """The hub, started, and stopped on the way out."""
-    at_hand = HubAtHand(home, clock)
+def running(home: Path, clock: Clock, **said: object) -> Iterator[HubAtHand]:
+    """The hub, started, and stopped on the way out. `said`: settings of a hub that is new."""
+    at_hand = HubAtHand(home, clock, **said)
     with at_hand.http:
         yield at_hand
 

@@ -22,14 +22,19 @@ def init(
     name: Annotated[str, typer.Option(help="short name; nodes sign their tokens for it")] = "hub",
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on; 0 takes any free one")] = 8400,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="a PostgreSQL for the hub's state; without it a file of its home")
+    ] = None,
 ) -> None:
     """Make a hub's home: settings, a signing key, an empty store.
 
-    Example: rapha hub init /srv/hub --name trial-hub --port 8400
+    A PostgreSQL's password stands in HOME/database-password (chmod 600), or where libpq looks for it.
+
+    Example: rapha hub init /srv/hub --name trial-hub --database postgresql://rapha@db.example/rapha
     """
     from rapha.hub.configuration import initialise, settings_of
 
-    made = initialise(home, settings_of(name, host, port))
+    made = initialise(home, settings_of(name, host, port, database))
     typer.echo(f"{made.settings.name} lives in {made.home}; start it with `rapha hub run {home}`")
 
 

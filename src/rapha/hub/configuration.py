@@ -3,16 +3,31 @@
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from rapha.canonical import canonical_bytes
 from rapha.errors import ConfigurationError, DiskFull
+from rapha.hub.store.postgres import ServerAddress
 from rapha.hub.witnesses import WitnessAddress
 from rapha.proof import keys
 from rapha.records.record import Record, Slug
 
 MIB = 1 << 20
+
+
+def _without_password(url: str) -> str:
+    if urlsplit(url).password or "password=" in urlsplit(url).query:
+        raise ValueError(
+            "a password does not belong in a URL: write it into the file database-password of the hub's home"
+        )
+    return url
+
+
+DatabaseUrl = Annotated[
+    str, Field(pattern=r"^postgresql://[^\s]+$", max_length=2000), AfterValidator(_without_password)
+]
 
 
 class HubSettings(Record):
@@ -22,6 +37,9 @@ class HubSettings(Record):
     `name` is what nodes sign their tokens for: changing it locks out every node.
 
     `public_url` is the address that people and nodes use, where it is not http://host:port. Port 0: any free port.
+
+    `database`: a PostgreSQL by its libpq URL, in place of the home's SQLite file; its password stands in the home's
+    file `database-password`, or where libpq looks for it, never in the URL.
     """
 
     name: Slug = "hub"
@@ -30,6 +48,7 @@ class HubSettings(Record):
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
+    database: DatabaseUrl | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
@@ -41,8 +60,11 @@ class HubConfiguration(Record):
     settings: HubSettings
 
     @property
-    def database(self) -> Path:
-        return self.home / "hub.db"
+    def database(self) -> Path | ServerAddress:
+        """The SQLite file, or the PostgreSQL server."""
+        if self.settings.database is None:
+            return self.home / "hub.db"
+        return ServerAddress(self.settings.database, self.home / "database-password")
 
     @property
     def blobs(self) -> Path:
@@ -103,13 +125,14 @@ class HubConfiguration(Record):
         return self.settings.body_limit_mib * MIB
 
 
-def settings_of(name: str, host: str, port: int) -> HubSettings:
+def settings_of(name: str, host: str, port: int, database: str | None = None) -> HubSettings:
     """The settings of a new hub. Raises ConfigurationError: one of them is no such thing."""
     try:
-        return HubSettings(name=name, host=host, port=port)
+        return HubSettings(name=name, host=host, port=port, database=database)
     except ValidationError as error:
         place = str(error.errors()[0]["loc"][0])
         wanted = {
+            "database": "postgresql://USER@HOST/NAME; its password in the file database-password of the hub's home",
             "name": "lower-case letters, digits and hyphens, at most 63",
             "host": "a name or an address of this machine",
             "port": "a number from 0 to 65535",

@@ -34,11 +34,13 @@ STATUS: tuple[tuple[type[errors.RaphaError], int], ...] = (
     (errors.TrainingFailed, 422),
     (errors.EgressRefused, 422),
     (errors.Unproven, 422),
+    (errors.Unreachable, 503),
     (errors.DiskFull, 507),
 )
 HINTS = {
     401: "send `Authorization: Bearer <token>`: a researcher's token, or one signed with an enrolled node's key",
     409: "look at the present state and decide again",
+    503: "try again in a moment",
     507: "tell the hub's steward: its disk is full",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -50,6 +52,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         409: "Not possible in the present state",
         413: "Too large",
         422: "Not as it should be",
+        503: "The hub's database does not answer",
         507: "The hub's disk is full",
     }.items()
 }

@@ -1,46 +1,80 @@
-"""One SQLite file in WAL mode, opened once; reads see a snapshot, writes are immediate and one at a time."""
+"""The hub's database, opened once; reads see a snapshot, changes are one at a time. A SQLite file, or a PostgreSQL server."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from rapha import faults
 from rapha.clock import Clock
-from rapha.errors import ConfigurationError, DiskFull
+from rapha.errors import ConfigurationError, RaphaError, Unreachable
 from rapha.hub.notify import Bell
 from rapha.hub.store.changes import Change
+from rapha.hub.store.postgres import PostgresServer, ServerAddress
+from rapha.hub.store.sqlite import SqliteFile
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database(Protocol):
+    """Where the tables are. `name` is what messages call it; a transaction on `reads` sees one snapshot."""
+
+    name: str
+    reads: Engine
+    writes: Engine
+
+    def begin_migrating(self, connection: Connection) -> None:
+        """Let nobody else migrate until this transaction ends."""
+
+    def migrated(self) -> None:
+        """The tables are up to date."""
+
+    def begin_changing(self, session: Session) -> None:
+        """Wait until no other transaction is changing anything, in any process; until this one ends none will."""
+
+    def tell_others(self, session: Session, topics: Collection[str]) -> None:
+        """With the commit, let the other hubs on this database know that there is news on these topics."""
+
+    def alone_at(self, what: str) -> AbstractContextManager[None]:
+        """Wait until no other process is at this, and be at it alone until the block ends; who dies is no longer at it."""
+
+    def said(self, error: DBAPIError) -> RaphaError | None:
+        """A foreign error in our words; None where we have none for it."""
+
+    def close(self) -> None: ...
 
 
 class Store:
     """`reading()` and `changing()` are the only ways in.
 
-    A change takes SQLite's write lock at its start (BEGIN IMMEDIATE), so what it read is still true when it writes;
-    the lock in front of it lets threads queue fairly where SQLite would sleep and retry. Who waits for a topic is
-    woken after the commit, never before.
+    A change is alone from its start, so what it read is still true when it writes; the lock in front of it lets threads
+    queue fairly where the database would have each of them wait on a connection. Who waits for a topic is woken after
+    the commit, never before.
     """
 
-    def __init__(self, engine: Engine, bell: Bell, clock: Clock) -> None:
-        self._reads = engine
-        self._writes = engine.execution_options(immediate=True)
+    def __init__(self, database: Database, bell: Bell, clock: Clock) -> None:
+        self.database = database
         self._one_writer = threading.Lock()
         self._bell = bell
         self._clock = clock
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A snapshot to read from."""
-        with Session(self._reads) as session:
+        """A snapshot to read from.
+
+        Raises:
+            Unreachable: the database's server does not answer.
+        """
+        with self._translated(), Session(self.database.reads) as session:
             yield session
 
     @contextmanager
@@ -49,44 +83,52 @@ class Store:
 
         Raises:
             DiskFull: the database could not grow.
+            Unreachable: its server does not answer.
         """
-        with self._one_writer, Session(self._writes, expire_on_commit=False) as session:
+        with self._translated(), self._one_writer, Session(self.database.writes, expire_on_commit=False) as session:
+            self.database.begin_changing(session)
             change = Change(session, self._clock())
-            try:
-                yield change
-                faults.point(f"hub.to-commit:{'+'.join(change.told)}")
-                session.commit()
-                faults.point(f"hub.committed:{'+'.join(change.told)}")
-            except DBAPIError as error:
-                session.rollback()
-                if "full" in str(error.orig):
-                    raise DiskFull("no space left for the hub's database: make room in the hub's home folder") from None
-                raise
+            yield change
+            self.database.tell_others(session, change.topics)
+            faults.point(f"hub.to-commit:{'+'.join(change.told)}")
+            session.commit()
+            faults.point(f"hub.committed:{'+'.join(change.told)}")
         self._bell.ring(change.topics)
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            ours = self.database.said(error)
+            if ours is None:
+                raise
+            raise ours from None
+        except NoConnection:
+            raise Unreachable("the hub is busy: all its connections to the database are in use; try again") from None
+
     def close(self) -> None:
-        self._reads.dispose()
+        self.database.close()
 
 
-def open_store(database: Path, bell: Bell, clock: Clock) -> Store:
-    """Open the file, made or brought up to date by its migrations.
+def open_store(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
+    """Open the file or the server's database, made or brought up to date by its migrations.
 
     Raises:
-        ConfigurationError: the file is no database, or was written by a later version.
+        ConfigurationError: it is no such database, cannot be reached, or was written by a later version.
     """
-    engine = create_engine(f"sqlite:///{database}", connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    database: Database = SqliteFile(place) if isinstance(place, Path) else PostgresServer(place)
     try:
-        with engine.begin() as connection:
+        with database.writes.begin() as connection:
+            database.begin_migrating(connection)
             migrate(connection)
     except (CommandError, DBAPIError) as error:
-        engine.dispose()
+        database.close()
         raise ConfigurationError(
-            f"{database} cannot be opened as a hub's database: {error}. Is it whole, and of this version or an earlier one?"
+            f"{database.name} cannot be opened as a hub's database: {error}. Is it whole, and of this version or an earlier one?"
         ) from error
-    database.chmod(0o600)
-    return Store(engine, bell, clock)
+    database.migrated()
+    return Store(database, bell, clock)
 
 
 def migrate(connection: Connection) -> None:
@@ -95,14 +137,3 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

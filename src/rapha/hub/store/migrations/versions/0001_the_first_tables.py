@@ -15,7 +15,7 @@ def upgrade() -> None:
     _work()
     op.create_table(
         "audit",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
         sa.Column("at", sa.DateTime, nullable=False),
         sa.Column("event", sa.String, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
@@ -25,7 +25,23 @@ def upgrade() -> None:
         sa.Column("facts", sa.LargeBinary, nullable=False),
     )
     op.create_index("audit_of_study", "audit", ["study_id", "number"])
-    for verb in ("update", "delete"):  # a log that can be rewritten by mistake is none
+    _audit_is_never_changed()
+
+
+def _audit_is_never_changed() -> None:
+    """A log that can be rewritten by mistake is none."""
+    here = op.get_bind().dialect.name
+    if here == "postgresql":
+        op.execute(
+            "CREATE FUNCTION audit_is_never_changed() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION ''the audit log is never changed''; END'"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_never_changed()"
+        )
+        return
+    for verb in ("update", "delete"):
         op.execute(
             f"CREATE TRIGGER audit_no_{verb} BEFORE {verb.upper()} ON audit "
             "BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END"
@@ -142,3 +158,5 @@ def downgrade() -> None:
     ):
         op.drop_table(name)
     op.drop_table("audit")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_is_never_changed()")

@@ -1,0 +1,58 @@
+"""The hub's database as one SQLite file in WAL mode: the one process that holds the home folder writes to it."""
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from rapha.errors import DiskFull, RaphaError
+
+
+class SqliteFile:
+    """See `Database`. A change takes SQLite's write lock at its start (BEGIN IMMEDIATE)."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self.reads: Engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        self.writes: Engine = self.reads.execution_options(immediate=True)
+        event.listen(self.reads, "connect", _configure)
+        event.listen(self.reads, "begin", _begin)
+
+    def begin_migrating(self, connection: Connection) -> None:
+        """The hub holds its home folder: nobody else is here."""
+
+    def migrated(self) -> None:
+        self._path.chmod(0o600)
+
+    def begin_changing(self, session: Session) -> None:
+        """The session's own BEGIN took the lock."""
+
+    def tell_others(self, session: Session, topics: Collection[str]) -> None:
+        """There are no others."""
+
+    def alone_at(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def said(self, error: DBAPIError) -> RaphaError | None:
+        if "full" in str(error.orig):
+            return DiskFull("no space left for the hub's database: make room in the hub's home folder")
+        return None
+
+    def close(self) -> None:
+        self.reads.dispose()
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
