@@ -118,7 +118,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: b
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
     for number in range(1, min(study.training.rounds, MOST_ROUNDS) + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
-        passed = gate.pass_update(output, study, cohort.train_rows, few)
+        passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
         gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
     learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
