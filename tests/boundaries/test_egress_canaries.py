@@ -56,7 +56,7 @@ FILES: list[tuple[str, bytes]] = [
     ),
 ]
 DOORS: dict[str, Callable[[Path], object]] = {
-    "weights": lambda folder: gate.pass_weights(folder, WEIGHT),
+    "weights": lambda folder: list(gate.pass_weights(folder, WEIGHT)),
     "statistics": lambda folder: gate.pass_statistics(folder, STATISTICS, 25),
     "scores": lambda folder: gate.pass_scores(folder, 100, 60, 25),
     "evaluation": lambda folder: gate.pass_evaluation(folder, "north", 100, {"competing": 3}, 25, 200),

@@ -1,4 +1,4 @@
-"""Opens what the workload wrote: by fixed names only, and into memory.
+"""Opens what the workload wrote: by fixed names only, and into memory, whole or a block at a time.
 
 Into memory, not a map: the workload still lives between rounds. It could change a mapped file after it was checked,
 or cut it and end the node with SIGBUS. Other names in the folder are never looked at, so that no name can carry
@@ -7,6 +7,8 @@ anything, nor escape codes reach a log.
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rapha.errors import EgressRefused
@@ -26,6 +28,37 @@ def collect(folder: Path, name: str, limit_bytes: int) -> bytes:
     Raises:
         EgressRefused: `output-malformed` or `output-too-large`.
     """
+    with _opened(folder, name, limit_bytes) as (descriptor, _):
+        data = _read(descriptor, limit_bytes)
+    if len(data) > limit_bytes:
+        raise EgressRefused(f"output {name}: more than {limit_bytes} bytes", "output-too-large")
+    return data
+
+
+@contextmanager
+def streamed(folder: Path, name: str, limit_bytes: int) -> Iterator[tuple[Callable[[int, memoryview], None], int]]:
+    """The same, for an output that is too large for the memory: how to read from a place on, and the size. What comes
+    to lie beyond that size is not read.
+
+    Raises:
+        EgressRefused: as `collect`; `output-malformed` also where it was cut meanwhile.
+    """
+    with _opened(folder, name, limit_bytes) as (descriptor, size_bytes):
+
+        def read(begin: int, into: memoryview) -> None:
+            at = 0
+            while at < len(into):
+                count = os.preadv(descriptor, [into[at:]], begin + at)
+                if not count:
+                    raise EgressRefused(f"output {name}: it was cut while it was read", "output-malformed")
+                at += count
+
+        yield read, size_bytes
+
+
+@contextmanager
+def _opened(folder: Path, name: str, limit_bytes: int) -> Iterator[tuple[int, int]]:
+    """Points 1 to 4, and the size: descriptor and bytes."""
     if name not in NAMES:
         raise EgressRefused("an output is opened by its fixed name only", "output-malformed")
     try:
@@ -33,15 +66,11 @@ def collect(folder: Path, name: str, limit_bytes: int) -> bytes:
     except OSError as error:
         raise EgressRefused(f"output {name}: cannot be opened ({error.strerror})", "output-malformed") from None
     try:
-        _check_plain(os.fstat(descriptor), name, limit_bytes)
-        data = _read(descriptor, limit_bytes)
-    except OSError as error:
-        raise EgressRefused(f"output {name}: cannot be read ({error.strerror})", "output-malformed") from None
+        found = os.fstat(descriptor)
+        _check_plain(found, name, limit_bytes)
+        yield descriptor, found.st_size
     finally:
         os.close(descriptor)
-    if len(data) > limit_bytes:
-        raise EgressRefused(f"output {name}: more than {limit_bytes} bytes", "output-too-large")
-    return data
 
 
 def _open(folder: Path, name: str) -> int:
@@ -63,7 +92,10 @@ def _check_plain(found: os.stat_result, name: str, limit_bytes: int) -> None:
 
 def _read(descriptor: int, limit_bytes: int) -> bytes:
     blocks, left = [], limit_bytes + 1
-    while left > 0 and (block := os.read(descriptor, min(left, 1 << 30))):
-        blocks.append(block)
-        left -= len(block)
+    try:
+        while left > 0 and (block := os.read(descriptor, min(left, 1 << 30))):
+            blocks.append(block)
+            left -= len(block)
+    except OSError as error:
+        raise EgressRefused(f"an output cannot be read ({error.strerror})", "output-malformed") from None
     return b"".join(blocks)

@@ -4,17 +4,17 @@ Each opens fixed names in the workload's output folder, believes nothing it read
 No message holds anything the workload wrote.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rapha.egress.association import canonical_sums
-from rapha.egress.collect import collect
+from rapha.egress.collect import collect, streamed
 from rapha.egress.memorisation import check_passed, judge
 from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
 from rapha.egress.statistics import canonical_statistics
-from rapha.egress.weights import canonical_weights, limit_bytes, write_canonical
+from rapha.egress.weights import Block, canonical_blocks, limit_bytes, write_canonical
 from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, AuditLimits, AuditVerdict
@@ -52,26 +52,29 @@ def rules_of(study: Study) -> tuple[str, ...]:
     return (*RULES, SUMS_RULE) if isinstance(study.model, Gwas) else RULES
 
 
-def pass_update(folder: Path, study: Study, train_rows: int, min_cohort: int) -> bytes:
+def pass_update(folder: Path, study: Study, train_rows: int, min_cohort: int) -> Iterator[Block]:
     """What a round of training lets out: weights, or the sums of a GWAS. `train_rows` is the node's own exact count.
+    A block is gone when the next is asked for; nothing may leave before the last one has passed.
 
     Raises:
         EgressRefused: as `pass_weights`; `output-malformed` for counts that cannot be.
     """
     declared = declared_weights(study)
     if isinstance(study.model, Gwas):
-        return canonical_sums(collect(folder, WEIGHTS, limit_bytes(declared)), study, train_rows, min_cohort)
-    return pass_weights(folder, declared)
+        yield canonical_sums(collect(folder, WEIGHTS, limit_bytes(declared)), study, train_rows, min_cohort)
+        return
+    yield from pass_weights(folder, declared)
 
 
-def pass_weights(folder: Path, declared: Mapping[str, TensorSpec]) -> bytes:
-    """The weights after a round, as canonical safetensors.
+def pass_weights(folder: Path, declared: Mapping[str, TensorSpec]) -> Iterator[Block]:
+    """The weights after a round, as canonical safetensors, block by block: memory does not grow with the model.
 
     Raises:
         EgressRefused: weights-unreadable, missing-tensor, extra-tensor, wrong-shape, wrong-dtype, not-finite,
             output-too-large, output-malformed.
     """
-    return canonical_weights(collect(folder, WEIGHTS, limit_bytes(declared)), declared)
+    with streamed(folder, WEIGHTS, limit_bytes(declared)) as (read, size_bytes):
+        yield from canonical_blocks(read, size_bytes, declared)
 
 
 def pass_statistics(folder: Path, declared: Mapping[str, TensorSpec], min_cohort: int) -> bytes:

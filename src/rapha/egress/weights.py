@@ -6,7 +6,7 @@ little endian, row major. What a study declares decides what is read; the file o
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,14 @@ from rapha.strict_json import NotStrict, strict_json
 
 MAX_HEADER_BYTES = 1 << 20
 LARGEST_WEIGHT = 1e6
-BLOCK_ELEMENTS = 1 << 20
+BLOCK_BYTES = 4 << 20
 NUMPY_DTYPES: dict[str, np.dtype[np.floating]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
+
+
+Read = Callable[[int, memoryview], None]
+"""Fill the view with the file's bytes from that place on, or raise."""
+Block = bytes | memoryview
 
 
 class Placed(NamedTuple):
@@ -45,14 +50,38 @@ def canonical_weights(data: bytes, declared: Mapping[str, TensorSpec], largest: 
         EgressRefused: weights-unreadable, missing-tensor, extra-tensor, wrong-shape, wrong-dtype, not-finite,
             output-too-large.
     """
-    placed = read_layout(data, declared)
-    for name, tensor in placed.items():
-        _check_elements(data, name, tensor, largest)
-    header = canonical_header(declared)
-    if data.startswith(header):
-        return data
-    view = memoryview(data)
-    return b"".join([header, *(view[placed[n].begin : placed[n].end] for n, _ in _offsets(declared))])
+    whole = bytearray()
+    for block in canonical_blocks(_reading(data), len(data), declared, largest):
+        whole += block
+    return bytes(whole)
+
+
+def canonical_blocks(
+    read: Read, size_bytes: int, declared: Mapping[str, TensorSpec], largest: float = LARGEST_WEIGHT
+) -> Iterator[Block]:
+    """The same of a file of that size, a block at a time: a block is gone when the next is asked for, and none counts
+    before the last has passed. Each is read once, and is what was checked, whatever becomes of the file meanwhile.
+
+    Raises:
+        EgressRefused: as `canonical_weights`.
+    """
+    placed = _layout(_head(read, size_bytes, declared), size_bytes, declared)
+    yield canonical_header(declared)
+    buffer = memoryview(bytearray(min(BLOCK_BYTES, max((t.end - t.begin for t in placed.values()), default=0))))
+    for name, _ in _offsets(declared):
+        tensor = placed[name]
+        for at in range(tensor.begin, tensor.end, BLOCK_BYTES):
+            block = buffer[: min(BLOCK_BYTES, tensor.end - at)]
+            read(at, block)
+            _check_elements(block, name, tensor.spec, largest)
+            yield block
+
+
+def _reading(data: bytes) -> Read:
+    def read(begin: int, into: memoryview) -> None:
+        into[:] = data[begin : begin + len(into)]
+
+    return read
 
 
 def write_canonical(arrays: Mapping[str, NDArray[np.floating]], declared: Mapping[str, TensorSpec]) -> bytes:
@@ -86,6 +115,25 @@ def canonical_header(declared: Mapping[str, TensorSpec]) -> bytes:
 
 
 def read_layout(data: bytes, declared: Mapping[str, TensorSpec]) -> dict[str, Placed]:
+    """Where each declared tensor is. See `canonical_weights` for what may be raised."""
+    return _layout(_head(_reading(data), len(data), declared), len(data), declared)
+
+
+def _head(read: Read, size_bytes: int, declared: Mapping[str, TensorSpec]) -> bytes:
+    """The header's JSON."""
+    if size_bytes > limit_bytes(declared):
+        raise EgressRefused("weights: larger than the study declares", "output-too-large")
+    first = bytearray(min(8, size_bytes))
+    read(0, memoryview(first))
+    length = int.from_bytes(first, "little")
+    if size_bytes < 10 or not 2 <= length <= MAX_HEADER_BYTES or 8 + length > size_bytes:
+        raise EgressRefused("weights: no safetensors header of a sensible length", "weights-unreadable")
+    head = bytearray(length)
+    read(8, memoryview(head))
+    return bytes(head)
+
+
+def _layout(head: bytes, size_bytes: int, declared: Mapping[str, TensorSpec]) -> dict[str, Placed]:
     """Where each declared tensor is.
 
     1. no larger than declared; 2. a header of at most 1 MiB, inside the file; 3. strict JSON; 4. no metadata;
@@ -95,9 +143,7 @@ def read_layout(data: bytes, declared: Mapping[str, TensorSpec]) -> dict[str, Pl
     Raises:
         EgressRefused: as `canonical_weights`, but for not-finite.
     """
-    if len(data) > limit_bytes(declared):
-        raise EgressRefused("weights: larger than the study declares", "output-too-large")
-    header, start = _header(data)
+    header, start = _header(head), 8 + len(head)
     if "__metadata__" in header:
         raise EgressRefused("weights: hold a metadata text, which no study declares", "extra-tensor")
     _check_names(header, declared)
@@ -107,22 +153,19 @@ def read_layout(data: bytes, declared: Mapping[str, TensorSpec]) -> dict[str, Pl
         if tensor.begin != at:
             raise EgressRefused("weights: the tensors' bytes leave a hole, or overlap", "weights-unreadable")
         at = tensor.end
-    if at != len(data):
+    if at != size_bytes:
         raise EgressRefused("weights: the file does not end where its last tensor does", "weights-unreadable")
     return placed
 
 
-def _header(data: bytes) -> tuple[dict[str, object], int]:
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 10 or not 2 <= length <= MAX_HEADER_BYTES or 8 + length > len(data):
-        raise EgressRefused("weights: no safetensors header of a sensible length", "weights-unreadable")
+def _header(head: bytes) -> dict[str, object]:
     try:
-        header = strict_json(memoryview(data)[8 : 8 + length])
+        header = strict_json(head)
     except NotStrict:
         header = None
     if not isinstance(header, dict):
         raise EgressRefused("weights: the header is not a plain JSON object", "weights-unreadable")
-    return header, 8 + length
+    return header
 
 
 def _check_names(header: Mapping[str, object], declared: Mapping[str, TensorSpec]) -> None:
@@ -150,15 +193,13 @@ def _is_integers(value: object) -> bool:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
 
 
-def _check_elements(data: bytes, name: str, tensor: Placed, largest: float) -> None:
-    """Block by block, so that no more than a block is copied. A NaN fails every comparison."""
-    flat = read_array(data, tensor).reshape(-1)
-    for at in range(0, flat.size, BLOCK_ELEMENTS):
-        block = flat[at : at + BLOCK_ELEMENTS]
-        with np.errstate(invalid="ignore"):
-            within = block.min() >= -largest and block.max() <= largest
-        if not within:
-            raise EgressRefused(f"weights: {name} is not finite, or beyond {largest:g}", "not-finite")
+def _check_elements(block: memoryview, name: str, spec: TensorSpec, largest: float) -> None:
+    """A NaN fails every comparison."""
+    elements = np.frombuffer(block, NUMPY_DTYPES[spec.dtype])
+    with np.errstate(invalid="ignore"):
+        within = elements.min() >= -largest and elements.max() <= largest
+    if not within:
+        raise EgressRefused(f"weights: {name} is not finite, or beyond {largest:g}", "not-finite")
 
 
 def _offsets(declared: Mapping[str, TensorSpec]) -> Iterator[tuple[str, int]]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from rapha.clock import Clock
 from rapha.errors import NotPermitted
@@ -14,6 +14,9 @@ from rapha.hub.store.database import Store
 from rapha.hub.store.tables import SiteRow
 from rapha.proof import keys, token
 from rapha.records.record import SiteId
+
+_KEY = select(SiteRow.public_key).where(SiteRow.id == bindparam("site"))
+"""Made once, not at each request."""
 
 
 class Doorkeeper:
@@ -32,7 +35,7 @@ class Doorkeeper:
         # 1. The site is enrolled; its enrolled key is the one that counts.
         site = token.unverified_site(credential)
         with self._store.reading() as session:
-            enrolled = session.scalar(select(SiteRow.public_key).where(SiteRow.id == site))
+            enrolled = session.scalar(_KEY, {"site": site})
         if enrolled is None:
             raise NotPermitted(
                 f"the site {site} is not enrolled at this hub: `rapha node init` with a code of its steward"

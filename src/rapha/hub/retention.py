@@ -1,8 +1,18 @@
 """Which blobs may go. A site's update is kept until its round is closed and not longer: what is not here cannot leak."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, String, bindparam, delete, exists, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    bindparam,
+    delete,
+    exists,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs
@@ -12,14 +22,16 @@ from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
 from rapha.hub.studies import study_of
 from rapha.records.lifecycle import FINAL
+from rapha.records.task import Update
+
+ASKED_AT_ONCE = 500
 
 
-def forget_updates(change: Change, study_id: str, number: int) -> set[str]:
-    """Let go of what the sites sent for this round; the digests to `sweep` after the commit."""
-    answers = change.session.scalars(
-        select(TaskRow).where(TaskRow.study_id == study_id, TaskRow.number == number, TaskRow.blob.is_not(None))
-    )
-    return {forget_upload(change, answer.site, answer.blob) for answer in answers if answer.blob}
+def forget_updates(change: Change, updates: Mapping[str, Update]) -> set[str]:
+    """Let go of what the sites sent for a round, by site; the digests to `sweep` after the commit."""
+    sent = [(site, update.weights_out) for site, update in updates.items()]
+    change.session.execute(delete(UploadRow).where(tuple_(UploadRow.site, UploadRow.digest).in_(sent)))
+    return {digest for _, digest in sent}
 
 
 def forget_upload(change: Change, site: str, digest: str) -> str:
@@ -39,12 +51,17 @@ def blobs_of_study(session: Session, study_id: str) -> set[str]:
 
 def sweep(store: Store, blobs: Blobs, digests: Iterable[str]) -> None:
     """Drop those that nothing needs. Holds the write lock, so that no upload of the same bytes slips in between."""
-    if not (digests := list(digests)):
-        return
-    with store.changing() as change:
-        for digest in digests:
-            if not change.session.scalar(_NEEDED, {"digest": digest}):
-                blobs.drop(digest)
+    for some in _some_at_a_time(list(digests)):
+        with store.changing() as change:
+            found = change.session.scalars(_NEEDED, {"digests": some}).all()
+            needed = {digest for each in found for digest in each.split()}
+            for digest in some:
+                if digest not in needed:
+                    blobs.drop(digest)
+
+
+def _some_at_a_time(digests: list[str]) -> Iterable[list[str]]:
+    return (digests[at : at + ASKED_AT_ONCE] for at in range(0, len(digests), ASKED_AT_ONCE))
 
 
 def sweep_all(store: Store, blobs: Blobs) -> None:
@@ -60,19 +77,21 @@ def sweep_all(store: Store, blobs: Blobs) -> None:
     sweep(store, blobs, blobs.digests())
 
 
-def _needed(digest: ColumnElement[str]) -> ColumnElement[bool]:
-    """Uploaded and not yet answered for; answered for in an open round; of the newest rounds of a live study; delivered."""
+def _needed(digests: BindParameter[str]) -> CompoundSelect[str]:
+    """Uploaded and not yet answered for; answered for in an open round; of the newest rounds of a live study; delivered.
+    What a way of averaging keeps is given for every live study, several digests in one text."""
     live = StudyRow.state.not_in(FINAL["study"])
     newer = RoundRow.__table__.alias()
     superseded = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number)
     long_past = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number + 1)
-    return or_(
-        exists().where(UploadRow.digest == digest),
-        exists().where(TaskRow.blob == digest, _same_round(), RoundRow.closed_at.is_(None), _of_study(), live),
-        exists().where(RoundRow.weights_in == digest, ~superseded, _of_study(), live),
-        exists().where(RoundRow.weights_out == digest, ~superseded, _of_study(), live),
-        exists().where(RoundRow.kept.contains(digest), ~long_past, _of_study(), live),
-        exists().where(DeliveredRow.digest == digest),
+    answered = select(TaskRow.blob).where(TaskRow.blob.in_(digests), _same_round(), RoundRow.closed_at.is_(None))
+    return union_all(
+        select(UploadRow.digest).where(UploadRow.digest.in_(digests)),
+        answered.where(_of_study(), live),
+        select(RoundRow.weights_in).where(RoundRow.weights_in.in_(digests), ~superseded, _of_study(), live),
+        select(RoundRow.weights_out).where(RoundRow.weights_out.in_(digests), ~superseded, _of_study(), live),
+        select(RoundRow.kept).where(RoundRow.kept.is_not(None), ~long_past, _of_study(), live),
+        select(DeliveredRow.digest).where(DeliveredRow.digest.in_(digests)),
     )
 
 
@@ -84,5 +103,5 @@ def _of_study() -> ColumnElement[bool]:
     return RoundRow.study_id == StudyRow.id
 
 
-_NEEDED = select(_needed(bindparam("digest", type_=String())))
-"""Made once: it is asked for every blob of every round."""
+_NEEDED = _needed(bindparam("digests", expanding=True))
+"""Made once: it is asked in every round."""

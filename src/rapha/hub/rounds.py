@@ -3,11 +3,13 @@ one: killed at any moment and started again, the hub goes on from what the store
 
 import secrets
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from rapha.errors import Conflict
 from rapha.hub import graphs, retention
@@ -16,7 +18,18 @@ from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import Signer, account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.pooling import mean_scores
-from rapha.hub.progress import OPEN, CloseRound, Complete, Conclude, End, OpenRound, Wait, next_step
+from rapha.hub.progress import (
+    OPEN,
+    Action,
+    CloseRound,
+    Complete,
+    Conclude,
+    End,
+    OpenRound,
+    Standing,
+    Wait,
+    next_step,
+)
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import log_refusals, refused_not_logged
 from rapha.hub.released import best_so_far, best_weights, kept_for_averaging
@@ -27,10 +40,11 @@ from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow
 from rapha.hub.studies import study_of
 from rapha.hub.tasks import score_facts
 from rapha.hub.updates import last_counted, rows_ever, updates_of
-from rapha.hub.variates import drift_of
+from rapha.hub.variates import Drift, drift_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
-from rapha.records.task import Task
+from rapha.records.study import Study
+from rapha.records.task import Task, Update
 from rapha.records.tensors import declared_start, declared_weights
 from rapha.records.variates import declared_variates, keeps_at_sites
 
@@ -47,15 +61,19 @@ class Rounds:
 
     def drive(self, study_id: str) -> datetime | None:
         """Do all that can be done now; the deadline to come back at, if there is one."""
+        action: Action | None = None
         while True:
             with self._store.reading() as session:
                 row = session.get_one(StudyRow, study_id)
-                action = next_step(standing_of(session, row, self._signer.clock()))
-            if isinstance(action, Wait):
-                log_refusals(self._store, self._desk, study_id)
+                standing = standing_of(session, row, self._signer.clock())
+                action = next_step(standing)
+                settled = _settled(session, row, standing) if isinstance(action, CloseRound) else None
+            until = self._close_round(study_id, settled) if settled else self._carry_out(study_id, action)
+            if isinstance(action, Wait) or until is not None:
+                if any(site.state in ("denied", "failed") for site in standing.sites):
+                    log_refusals(self._store, self._desk, study_id)
                 retention.sweep(self._store, self._blobs, self._let_go.pop(study_id, set()))
-                return action.until
-            self._carry_out(study_id, action)
+                return until
 
     def cancel(self, study_id: str, researcher: str) -> None:
         """The researcher ends it; no error where it is cancelled already. Raises Conflict where it is over otherwise."""
@@ -101,13 +119,17 @@ class Rounds:
             unfinished = session.scalars(select(StudyRow.id).where(StudyRow.state.not_in(FINAL["study"])))
             return list(dict.fromkeys([*unfinished, *refused_not_logged(session)]))
 
-    def _carry_out(self, study_id: str, action: OpenRound | CloseRound | Complete | Conclude | End) -> None:
+    def _carry_out(self, study_id: str, action: Action) -> datetime | None:
+        """The deadline to come back at, where there is nothing more to do before it."""
         match action:
+            case Wait():
+                return action.until
             case OpenRound():
                 with self._store.changing() as change:
-                    self._let_go[study_id] |= set(_open_round(change, study_id, action))
-            case CloseRound():
-                self._close_round(study_id, action.number)
+                    return self._open_round(change, study_id, action)
+            case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
+                with self._store.changing() as change:
+                    _miss_open_tasks(change, study_id, action.number)
             case Complete():
                 self._complete(study_id)
             case Conclude():
@@ -123,52 +145,54 @@ class Rounds:
                 self._sweep(study_id)
             case _ as unreachable:
                 assert_never(unreachable)
+        return None
 
-    def _close_round(self, study_id: str, number: int) -> None:
-        """First nothing more is taken, then the average is made, then the round is closed with it."""
-        with self._store.reading() as session:
-            open_ = session.scalars(_open_tasks(study_id, number)).first()
-        if open_ is not None:
-            with self._store.changing() as change:
-                _miss_open_tasks(change, study_id, number)
-        made = self._aggregate(study_id, number)
+    def _close_round(self, study_id: str, settled: "_Settled") -> datetime | None:
+        """Make the average, then close the round with it and open the next one, together; see `_carry_out`."""
+        made = self._aggregate(settled)
         with self._store.changing() as change:
-            round_ = change.session.get_one(RoundRow, (study_id, number))
-            if change.session.get_one(StudyRow, study_id).state in FINAL["study"]:
-                return  # cancelled meanwhile
+            row = change.session.get_one(StudyRow, study_id)
+            if row.state in FINAL["study"]:
+                return None  # cancelled meanwhile
             if made and not all(self._blobs.size_bytes(each) is not None for each in (made.weights, *made.kept)):
-                return  # another study with the same bits let go of them in between: made again
+                return None  # another study with the same bits let go of them in between: made again
+            round_ = change.session.get_one(RoundRow, (study_id, settled.number))
             round_.closed_at = change.at
             if made:
                 round_.weights_out, round_.kept = made.weights, " ".join(made.kept) or None
-            updates = updates_of(change.session, study_id, number)
-            facts = {"sites": " ".join(updates), **score_facts(mean_scores(updates))}
+            facts = {"sites": " ".join(settled.updates), **score_facts(mean_scores(settled.updates))}
             if made and made.unlike:
                 facts["unlike_others"] = " ".join(made.unlike)
-            change.tell("round.closed", "hub", study_id=study_id, round=number, facts=facts)
-            let_go = retention.forget_updates(change, study_id, number) if round_.do != "evaluate" else set()
+            change.tell("round.closed", "hub", study_id=study_id, round=settled.number, facts=facts)
+            if settled.do == "evaluate":
+                return None
+            let_go = retention.forget_updates(change, settled.updates)
+            action = next_step(standing_of(change.session, row, change.at))
+            until = self._open_round(change, study_id, action) if isinstance(action, OpenRound) else None
         self._let_go[study_id] |= let_go
+        return until
 
-    def _aggregate(self, study_id: str, number: int) -> Combined | None:
-        """What comes out of the round; None for the evaluation."""
-        with self._store.reading() as session:
-            study = study_of(session.get_one(StudyRow, study_id).study)
-            round_ = session.get_one(RoundRow, (study_id, number))
-            before = session.get(RoundRow, (study_id, number - 1))
-            updates = updates_of(session, study_id, number)
-            drift = None
-            if round_.do == "train" and declared_variates(study) and goes_on_after(session, study_id, study, number):
-                drift = drift_of(study, updates, rows_ever(session, study_id))
-            best = best_so_far(session, study_id, study, number) if round_.do == "train" else None
-        parts = [Part(site, update.weights_out, update.weight) for site, update in updates.items()]
-        if round_.do == "evaluate":
+    def _open_round(self, change: Change, study_id: str, action: OpenRound) -> datetime | None:
+        opened = _open_round(change, study_id, action)
+        if opened is None:
             return None
-        if round_.do == "prepare":
+        self._let_go[study_id] |= set(opened.superseded)
+        return opened.deadline
+
+    def _aggregate(self, settled: "_Settled") -> Combined | None:
+        """What comes out of the round; None for the evaluation."""
+        parts = [Part(site, update.weights_out, update.weight) for site, update in settled.updates.items()]
+        study = settled.study
+        if settled.do == "evaluate":
+            return None
+        if settled.do == "prepare":
             return Combined(merged_statistics(self._blobs, parts, declared_start(study)))
-        start = round_.weights_in if number > 1 else None  # the first one starts from statistics and the study's seed
-        kept, way = kept_for_averaging(study, before), study.training.aggregation
-        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, drift)
-        return replace(made, kept=(*made.kept, *([made.weights] if best == number else best_weights(study, before))))
+        # The first one starts from statistics and the study's seed.
+        start = settled.weights_in if settled.number > 1 else None
+        kept, way = kept_for_averaging(study, settled.before), study.training.aggregation
+        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, settled.drift)
+        best = [made.weights] if settled.best == settled.number else best_weights(study, settled.before)
+        return replace(made, kept=(*made.kept, *best))
 
     def _complete(self, study_id: str) -> None:
         log_refusals(self._store, self._desk, study_id)
@@ -195,11 +219,51 @@ class Rounds:
         retention.sweep(self._store, self._blobs, used)
 
 
-def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
-    """A task for every approved site, and the state of the study that goes with the work; the blobs now superseded."""
+@dataclass(frozen=True)
+class _Settled:
+    """A round of which no task is open any more: nothing of this changes."""
+
+    number: int
+    do: str
+    study: Study
+    weights_in: str | None
+    before: RoundRow | None
+    updates: dict[str, Update]
+    drift: Drift | None
+    best: int | None
+
+
+def _settled(session: Session, row: StudyRow, standing: Standing) -> _Settled | None:
+    """The newest round; None where a task of it is open."""
+    newest = standing.newest
+    if newest is None or any(task.state in OPEN for task in newest.tasks):
+        return None
+    number, study = newest.number, study_of(row.study)
+    round_ = session.get_one(RoundRow, (row.id, number))
+    before = session.get(RoundRow, (row.id, number - 1))
+    updates = updates_of(session, row.id, number)
+    drift, best, training = None, None, round_.do == "train"
+    if training and declared_variates(study) and goes_on_after(session, row.id, study, number):
+        drift = drift_of(study, updates, rows_ever(session, row.id))
+    if training:
+        best = best_so_far(session, row.id, study, number)
+    return _Settled(number, round_.do, study, round_.weights_in, before, updates, drift, best)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A round that was opened: its deadline, and the blobs that are superseded by it."""
+
+    deadline: datetime
+    superseded: Sequence[str]
+
+
+def _open_round(change: Change, study_id: str, action: OpenRound) -> _Opened | None:
+    """A task for every approved site, and the state of the study that goes with the work. None: it was ended or paused
+    meanwhile."""
     row = change.session.get_one(StudyRow, study_id)
     if row.state in FINAL["study"] or row.state == "paused":
-        return []  # meanwhile
+        return None
     before = change.session.get(RoundRow, (study_id, action.number - 1))
     study = study_of(row.study)
     weights = before.weights_out if before else None
@@ -228,7 +292,7 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
         change.session.add(_task_row(task))
         change.topics.add(f"site:{dispatch.site}")
     change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
-    return _superseded(change, study_id, action.number - 1) if before else []
+    return _Opened(deadline, _superseded(change, study_id, action.number - 1) if before else [])
 
 
 def _superseded(change: Change, study_id: str, number: int) -> list[str]:

@@ -3,6 +3,7 @@
 from rapha.cohort.engine import FrozenCohort
 from rapha.egress import gate
 from rapha.egress.memorisation import can_see
+from rapha.errors import EgressRefused
 from rapha.node.approvals import Approvals
 from rapha.node.provenance import epsilon_of_a_round
 from rapha.node.register import Entry, Register
@@ -26,23 +27,31 @@ class Audits:
         seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
         return _is_of_a_model(study, task) and seen
 
-    def check(self, study: Study, run: Run, task: Task, audited: bool) -> None:
-        """Before anything of a round or of the final weights leaves. What was found stays here, in the register.
+    def check(self, study: Study, run: Run, task: Task, audited: bool) -> AuditVerdict | None:
+        """Before anything of a round or of the final weights leaves. What was found stays here, in the register: of a round
+        that may leave it is given back, to be kept with it.
 
         Raises:
             EgressRefused: the model remembers patients, or too few are there to see it and the rules want it seen.
         """
         if not _is_of_a_model(study, task):
-            return
+            return None
         limits, compared = self._approvals.rules().audit_limits, _compared(run.frozen.cohort)
         members, held_out, _ = compared
         verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
         if limits is not None and audited:
             owed = epsilon_of_a_round(study) if task.do == "train" else None
             verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
+        try:
+            if limits is not None:
+                gate.pass_audit(verdict, limits)
+        except EgressRefused:
+            self._register.keep_audit(task.dispatch, task.round, verdict)
+            raise
+        if task.do == "train":
+            return verdict
         self._register.keep_audit(task.dispatch, task.round, verdict)
-        if limits is not None:
-            gate.pass_audit(verdict, limits)
+        return None
 
     def rules_passed(self, entry: Entry) -> tuple[str, ...]:
         """What the receipt may say that every output of a run has passed."""

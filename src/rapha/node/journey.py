@@ -11,8 +11,8 @@
 """
 
 import secrets
+from collections.abc import Iterable
 
-from rapha.canonical import digest
 from rapha.clock import Clock
 from rapha.cohort.engine import count
 from rapha.egress import gate
@@ -28,7 +28,7 @@ from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.kept import FIRST_ROUND
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
-from rapha.node.outbox import Outbox
+from rapha.node.outbox import Held, Outbox
 from rapha.node.profile import measure_profile
 from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.register import Entry, Register
@@ -40,6 +40,7 @@ from rapha.proof.envelope import seal
 from rapha.proof.keys import PrivateKey
 from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
+from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
 from rapha.records.decision import Outcome, Stage
 from rapha.records.lifecycle import can_move
@@ -176,11 +177,11 @@ class Journey:
         audited = self._audits.wanted(entry.study, run, task)
         own = run.kept.before(task) if task.do == "train" and keeps_at_sites(entry.study) else None
         run.do(task, audit=audited, variates=own)
-        self._audits.check(entry.study, run, task, audited)
+        found = self._audits.check(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
         else:
-            self._hand_in(entry.study, run, task, own)
+            self._hand_in(entry.study, run, task, own, found)
 
     def fail(self, task: Task, reason: ReasonCode) -> None:
         """Say that a task could not be done."""
@@ -221,35 +222,40 @@ class Journey:
         """
         if not 1 <= task.round <= entry.study.training.rounds:
             raise TrainingFailed("more rounds than the study was approved for", "not-approved")
-        content = self._outbox.kept_update(task.dispatch, task.round)
-        if content is None:
+        held = self._outbox.held(task.dispatch, task.round)
+        if held is None:
             return False
         traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
-        known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=digest(content))
+        known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest)
         if traces.get(task.round) != known:
             raise TrainingFailed("the round left before, from other weights", "round-already-left")
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
-        self._send(task, content, weight or self._smallest_count(entry.study), ())
+        self._send(task, held, weight or self._smallest_count(entry.study), (), None)
         return True
 
-    def _hand_in(self, study: Study, run: Run, task: Task, own: bytes | None) -> None:
+    def _hand_in(self, study: Study, run: Run, task: Task, own: bytes | None, audited: AuditVerdict | None) -> None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote. `own`: what the site kept of its own."""
         smallest, private = self._smallest_count(study), study.privacy.differential_privacy is not None
         cohort = run.frozen.cohort
+        content: Iterable[bytes | memoryview]
         if task.do == "prepare" and private:
-            content = gate.declared_statistics_alone(study)
+            content = [gate.declared_statistics_alone(study)]
         elif task.do == "prepare":
-            content = gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)
+            content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
         weight, scores = gate.pass_scores(
             run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
         )
+        held = self._outbox.hold(task.dispatch, task.round, content)
         if task.do == "train" and task.round >= FIRST_ROUND and keeps_at_sites(study):
-            run.kept.keep(task.round, renewed_variates(own, run.given(task), content, study, weight))
-        self._send(task, content, weight, () if private else scores)
+            left = (held.part or held.path).read_bytes()
+            run.kept.keep(task.round, renewed_variates(own, run.given(task), left, study, weight))
+        self._send(task, held, weight, () if private else scores, audited)
 
-    def _send(self, task: Task, content: bytes, weight: int, scores: tuple[Score, ...]) -> None:
+    def _send(
+        self, task: Task, held: Held, weight: int, scores: tuple[Score, ...], audited: AuditVerdict | None
+    ) -> None:
         update = Update(
             task=task.id,
             study_digest=task.study_digest,
@@ -257,13 +263,11 @@ class Journey:
             round=task.round,
             do="prepare" if task.do == "prepare" else "train",
             weights_in=task.weights,
-            weights_out=digest(content),
+            weights_out=held.digest,
             weight=weight,
             scores=scores,
         )
-        trace = RoundTrace(round=task.round, weights_in=task.weights, weights_out=update.weights_out)
-        self._register.keep_trace(task.dispatch, trace)
-        self._outbox.update(task.dispatch, update, content)
+        self._outbox.update(task.dispatch, update, held, audited)
 
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""

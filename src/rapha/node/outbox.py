@@ -6,19 +6,35 @@ byte leaves and `sent` once the hub has said that it has it: what a crash leaves
 """
 
 import errno
+import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from rapha import faults
-from rapha.canonical import base64_text
+from rapha.canonical import base64_text, digest_file
 from rapha.errors import DiskFull
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
+from rapha.node.transfer import write_all
+from rapha.records.audit import AuditVerdict
 from rapha.records.metrics import SiteMetrics
-from rapha.records.record import DispatchId
+from rapha.records.record import Digest, DispatchId
+from rapha.records.release import RoundTrace
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure, Update
 from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel
+
+
+class Held(NamedTuple):
+    """A copy of a round's tensors, whole and on the disk: in `part` where nothing of it has left, else in `path`."""
+
+    path: Path
+    part: Path | None
+    digest: Digest
+    size_bytes: int
 
 
 class Outbox:
@@ -44,22 +60,38 @@ class Outbox:
         persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
-    def update(self, dispatch: DispatchId, update: Update, weights: bytes) -> None:
-        """One round's declared tensors, as the gate wrote them, and the round's figures."""
-        blob = self._keep(dispatch, f"round-{update.round:04d}.safetensors", weights)
-        self._register.note("update.leaving", dispatch, digest=update.digest, weights=update.weights_out)
-        if len(weights) > INLINE_BYTES:
-            persist(lambda: self._line.upload(update.weights_out, blob))
+    def hold(self, dispatch: DispatchId, number: int, blocks: Iterable[bytes | memoryview]) -> Held:
+        """Write the copy of a round's tensors as they come through the gate. It counts for nothing before `update`."""
+        path = self._folder / dispatch / _of_round(number)
+        part, sha256 = _part(path), hashlib.sha256()
+        with _disk(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb", buffering=0) as file, _gone_if_refused(part):
+                for block in blocks:
+                    sha256.update(block)
+                    write_all(file, block)
+                os.fsync(file.fileno())
+                return Held(path, part, f"sha256:{sha256.hexdigest()}", file.tell())
+
+    def held(self, dispatch: DispatchId, number: int) -> Held | None:
+        """The copy of a round's tensors that may have left, whole; None where none can have."""
+        path = self._folder / dispatch / _of_round(number)
+        return Held(path, None, digest_file(path), path.stat().st_size) if path.exists() else None
+
+    def update(self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None) -> None:
+        """One round's declared tensors, as the gate wrote them, and the round's figures. `audited`: what their audit found."""
+        trace = RoundTrace(round=update.round, weights_in=update.weights_in, weights_out=held.digest)
+        self._register.leave_round(dispatch, trace, update.digest, audited)
+        if held.part is not None:
+            with _disk(held.path.parent):
+                _show(held.part, held.path)
+        if held.size_bytes > INLINE_BYTES:
+            persist(lambda: self._line.upload(update.weights_out, held.path))
             parcel = UpdateParcel(update=update)
         else:
-            parcel = UpdateParcel(update=update, weights=base64_text(blob.read_bytes()))
+            parcel = UpdateParcel(update=update, weights=base64_text(held.path.read_bytes()))
         persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", parcel))
-        self._register.note("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
-
-    def kept_update(self, dispatch: DispatchId, number: int) -> bytes | None:
-        """The copy of a round's tensors that may have left, whole; None where none can have."""
-        path = self._folder / dispatch / f"round-{number:04d}.safetensors"
-        return path.read_bytes() if path.exists() else None
+        self._register.note_sent("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
 
     def release(self, dispatch: DispatchId, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
         """The end of a study: metrics, the release and its signed receipt."""
@@ -78,19 +110,45 @@ class Outbox:
 
     def _keep(self, dispatch: DispatchId, name: str, content: bytes) -> Path:
         """Write the copy first, whole or not at all: what is sent is read back from it."""
-        folder = self._folder / dispatch
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            part = folder / (name + ".part")
-            with part.open("wb") as file:
+        path = self._folder / dispatch / name
+        with _disk(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _part(path).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            faults.point(f"node.to-rename:outbox/{name}")
-            part.replace(folder / name)
-            faults.point(f"node.renamed:outbox/{name}")
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise DiskFull(f"no space left in {folder}: free some; the round is done again") from error
-            raise
-        return folder / name
+            _show(_part(path), path)
+        return path
+
+
+def _of_round(number: int) -> str:
+    return f"round-{number:04d}.safetensors"
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _show(part: Path, path: Path) -> None:
+    faults.point(f"node.to-rename:outbox/{path.name}")
+    part.replace(path)
+    faults.point(f"node.renamed:outbox/{path.name}")
+
+
+@contextmanager
+def _gone_if_refused(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        part.unlink()
+        raise
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(f"no space left in {folder}: free some; the round is done again") from error
+        raise

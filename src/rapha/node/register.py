@@ -203,12 +203,18 @@ class Register:
             db.execute("UPDATE dispatch SET cohort = ? WHERE id = ?", (cohort, dispatch))
             self._event(db, "cohort.frozen", dispatch, {})
 
-    def keep_trace(self, dispatch: DispatchId, trace: RoundTrace) -> None:
-        """Remember which weights went in and came out of a round; a round done again replaces its line."""
+    def leave_round(
+        self, dispatch: DispatchId, trace: RoundTrace, update: Digest, audited: AuditVerdict | None = None
+    ) -> None:
+        """Before a round's update may leave, in one transaction: which weights went in and came out, what their audit found,
+        and that it leaves. A round done again replaces its lines."""
         with self._transaction() as db:
+            if audited is not None:
+                self._audit(db, dispatch, trace.round, audited)
             row = (dispatch, trace.round, trace.weights_in, trace.weights_out)
             db.execute("INSERT OR REPLACE INTO trace VALUES (?, ?, ?, ?)", row)
             self._event(db, "round.done", dispatch, {"round": str(trace.round)})
+            self._event(db, "update.leaving", dispatch, {"digest": update, "weights": trace.weights_out})
 
     def traces(self, dispatch: DispatchId) -> tuple[RoundTrace, ...]:
         """The rounds of a dispatch, in order."""
@@ -220,9 +226,7 @@ class Register:
     def keep_audit(self, dispatch: DispatchId, number: int, verdict: AuditVerdict) -> None:
         """Remember what the audit of a round found; a round done again replaces its line."""
         with self._transaction() as db:
-            row = (dispatch, number, verdict.as_bytes().decode())
-            db.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", row)
-            self._event(db, f"audit.{verdict.verdict}", dispatch, {"after": str(number)})
+            self._audit(db, dispatch, number, verdict)
 
     def audits(self, dispatch: DispatchId | str) -> dict[int, AuditVerdict]:
         """What the audits of a dispatch found, by round."""
@@ -235,6 +239,12 @@ class Register:
     def note(self, event: str, dispatch: DispatchId | None = None, **facts: str) -> None:
         """An audit event that changes no state."""
         with self._transaction() as db:
+            self._event(db, event, dispatch, facts)
+
+    def note_sent(self, event: str, dispatch: DispatchId, **facts: str) -> None:
+        """The same, of what the hub has: kept when the agent dies, and not waited for until it is on the disk. A power cut may
+        take it, as one a moment before may: what has left without its `sent` may have left."""
+        with self._transaction(waited_for=False) as db:
             self._event(db, event, dispatch, facts)
 
     def events(self, limit: int = 200) -> list[tuple[str, str, str | None, dict[str, str]]]:
@@ -274,17 +284,23 @@ class Register:
             db.execute("UPDATE dispatch SET answer = ? WHERE id = ?", (answer.as_bytes().decode(), dispatch))
         self._event(db, step.event, dispatch, facts)
 
+    def _audit(self, db: _Connection, dispatch: DispatchId, number: int, verdict: AuditVerdict) -> None:
+        row = (dispatch, number, verdict.as_bytes().decode())
+        db.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", row)
+        self._event(db, f"audit.{verdict.verdict}", dispatch, {"after": str(number)})
+
     def _event(self, db: _Connection, event: str, dispatch: str | None, facts: dict[str, str]) -> None:
         row = (stamp(self._clock()), event, dispatch, json.dumps(facts, sort_keys=True))
         db.execute("INSERT INTO event (at, event, dispatch, facts) VALUES (?, ?, ?, ?)", row)
         db.told.append(f"{event}:{facts['round']}" if "round" in facts else event)
 
     @contextmanager
-    def _transaction(self) -> Iterator[_Connection]:
+    def _transaction(self, waited_for: bool = True) -> Iterator[_Connection]:
         with self._one_at_a_time:
             db = self._db
             db.told.clear()
             try:
+                db.execute(f"PRAGMA synchronous={'FULL' if waited_for else 'NORMAL'}")
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 if db.told:

@@ -188,7 +188,7 @@ class _Earlier:
             return file.read(CHUNK_BYTES)
 
 
-def write_all(file: FileIO, data: bytes | bytearray) -> None:
+def write_all(file: FileIO, data: bytes | bytearray | memoryview) -> None:
     """Every byte, where a raw file may take fewer at a time."""
     rest = memoryview(data)
     while rest:

@@ -1,5 +1,7 @@
 """The four doors, with files as the workload writes them."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from safetensors.numpy import load, save
 
 from rapha.egress import gate
 from rapha.egress.gate import FIGURES_LIMIT_BYTES
+from rapha.egress.weights import BLOCK_BYTES
 from rapha.errors import EgressRefused
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS
 from rapha.records.tensors import TensorSpec
@@ -16,10 +19,45 @@ DECLARED = {"linear.weight": TensorSpec(shape=(1, 4), dtype="F32"), "linear.bias
 STATISTICS = {f"features.{f}": TensorSpec(shape=(2,), dtype="F64") for f in ("count", "mean", "variance")}
 
 
+def joined(blocks: Iterable[bytes | memoryview]) -> bytes:
+    return b"".join(bytes(block) for block in blocks)
+
+
 def test_weights_leave_bit_for_bit(tmp_path: Path) -> None:
     values = {"linear.weight": np.ones((1, 4), np.float32), "linear.bias": np.zeros(1, np.float32)}
     (tmp_path / WEIGHTS).write_bytes(save(values))
-    assert gate.pass_weights(tmp_path, DECLARED) == save(values)
+    assert joined(gate.pass_weights(tmp_path, DECLARED)) == save(values)
+
+
+def test_a_large_model_passes_a_block_at_a_time(tmp_path: Path) -> None:
+    values = {"long": np.arange(3 * BLOCK_BYTES // 4 + 5, dtype=np.float32) % 1000}
+    (tmp_path / WEIGHTS).write_bytes(save(values))
+    declared = {"long": TensorSpec(shape=values["long"].shape, dtype="F32")}
+    sizes, whole = [], bytearray()
+    for block in gate.pass_weights(tmp_path, declared):
+        sizes.append(len(block))
+        whole += block
+    assert (bytes(whole), max(sizes), len(sizes)) == (save(values), BLOCK_BYTES, 5)
+
+
+def test_what_is_not_finite_in_the_last_block_is_found_there(tmp_path: Path) -> None:
+    values = np.zeros(BLOCK_BYTES // 4 + 1, np.float32)
+    values[-1] = np.nan
+    (tmp_path / WEIGHTS).write_bytes(save({"long": values}))
+    with pytest.raises(EgressRefused) as refused:
+        joined(gate.pass_weights(tmp_path, {"long": TensorSpec(shape=values.shape, dtype="F32")}))
+    assert refused.value.reason == "not-finite"
+
+
+def test_an_output_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    values = {"long": np.zeros(BLOCK_BYTES // 2, np.float32)}
+    (tmp_path / WEIGHTS).write_bytes(save(values))
+    passing = gate.pass_weights(tmp_path, {"long": TensorSpec(shape=values["long"].shape, dtype="F32")})
+    next(passing), next(passing)
+    os.truncate(tmp_path / WEIGHTS, BLOCK_BYTES)
+    with pytest.raises(EgressRefused) as refused:
+        joined(passing)
+    assert refused.value.reason == "output-malformed"
 
 
 def test_statistics_leave_rounded(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_signalling_nan_is_refused() -> None:
 
 
 def test_every_block_of_a_large_tensor_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "BLOCK_ELEMENTS", 4)
+    monkeypatch.setattr(weights, "BLOCK_BYTES", 16)
     for place in range(6):
         values = tensors()
         values["layers.0.weight"].reshape(-1)[place] = np.nan

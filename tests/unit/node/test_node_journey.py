@@ -255,7 +255,7 @@ def test_a_private_round_leaves_once_with_the_same_bits_and_never_from_other_wei
     folder.mkdir(parents=True)
     (folder / "round-0001.safetensors").write_bytes(kept)
     trace = RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(kept))
-    hospital.register.keep_trace(DispatchId("d-1"), trace)
+    hospital.register.leave_round(DispatchId("d-1"), trace, digest(b"update"))
     hospital.journey.work(private_task(hospital, 1, b"start"))  # no sandbox: the backend here cannot start one
     parcel = hospital.line.heard[-1]
     assert parcel.weights == base64_text(kept)

@@ -4,7 +4,7 @@ import pytest
 
 from rapha.canonical import base64_text, digest
 from rapha.clock import utc_now
-from rapha.errors import DiskFull, Unreachable
+from rapha.errors import DiskFull, EgressRefused, Unreachable
 from rapha.node.agent import reason_of
 from rapha.node.hub_line import persist
 from rapha.node.outbox import Outbox
@@ -51,7 +51,7 @@ def outbox(tmp_path, line):
 
 
 def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):
-    outbox.update(DISPATCH, UPDATE, WEIGHTS)
+    outbox.update(DISPATCH, UPDATE, outbox.hold(DISPATCH, 1, [WEIGHTS]))
     assert (tmp_path / "outbox" / "d-1" / "round-0001.safetensors").read_bytes() == WEIGHTS
     assert line.heard == [("post", "/node/tasks/t-1/update", UpdateParcel(update=UPDATE, weights=base64_text(WEIGHTS)))]
 
@@ -59,14 +59,14 @@ def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):
 def test_large_weights_are_uploaded_first(outbox, line):
     weights = bytes(INLINE_BYTES + 1)
     update = UPDATE.model_copy(update={"weights_out": digest(weights)})
-    outbox.update(DISPATCH, update, weights)
+    outbox.update(DISPATCH, update, outbox.hold(DISPATCH, 1, [weights]))
     posted = ("post", "/node/tasks/t-1/update", UpdateParcel(update=update))
     assert line.heard == [("upload", digest(weights), weights), posted]
 
 
 def test_a_hub_that_is_away_is_waited_for_and_heard_of(outbox, line, capsys):
     line.away = 2
-    outbox.update(DISPATCH, UPDATE, WEIGHTS)
+    outbox.update(DISPATCH, UPDATE, outbox.hold(DISPATCH, 1, [WEIGHTS]))
     assert [kind for kind, *_ in line.heard] == ["post"]
     assert capsys.readouterr().out.count("hub.away") == 2
 
@@ -84,6 +84,26 @@ def test_a_full_disk_is_told_by_its_code_and_nothing_has_left(outbox, line, tmp_
     part.parent.mkdir()
     part.symlink_to("/dev/full")
     with pytest.raises(DiskFull, match="free some; the round is done again") as caught:
-        outbox.update(DISPATCH, UPDATE, WEIGHTS)
+        outbox.update(DISPATCH, UPDATE, outbox.hold(DISPATCH, 1, [WEIGHTS]))
     assert reason_of(caught.value) == "disk-full"
     assert line.heard == []
+
+
+def test_what_the_gate_refuses_in_the_middle_is_not_kept_and_has_not_left(outbox, line, tmp_path):
+    def blocks():
+        yield WEIGHTS
+        raise EgressRefused("weights: not finite", "not-finite")
+
+    with pytest.raises(EgressRefused):
+        outbox.hold(DISPATCH, 1, blocks())
+    assert list((tmp_path / "outbox" / "d-1").iterdir()) == []
+    assert line.heard == []
+
+
+def test_what_is_held_may_not_have_left_before_it_is_said_to_leave(outbox):
+    held = outbox.hold(DISPATCH, 1, [WEIGHTS[:5], WEIGHTS[5:]])
+    assert (held.digest, held.size_bytes) == (digest(WEIGHTS), len(WEIGHTS))
+    assert outbox.held(DISPATCH, 1) is None
+    outbox.update(DISPATCH, UPDATE, held)
+    again = outbox.held(DISPATCH, 1)
+    assert again is not None and (again.digest, again.size_bytes) == (digest(WEIGHTS), len(WEIGHTS))

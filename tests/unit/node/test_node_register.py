@@ -107,7 +107,7 @@ def test_a_state_and_its_event_are_written_together_or_not_at_all(
 def test_a_round_done_again_replaces_its_line(register: Register, dispatch: Dispatch, study: Study) -> None:
     register.add(dispatch, study)
     first, second = "sha256:" + "1" * 64, "sha256:" + "2" * 64
-    register.keep_trace(dispatch.id, RoundTrace(round=1, weights_in=first, weights_out=first))
-    register.keep_trace(dispatch.id, RoundTrace(round=0, weights_in=None, weights_out=first))
-    register.keep_trace(dispatch.id, RoundTrace(round=1, weights_in=first, weights_out=second))
+    register.leave_round(dispatch.id, RoundTrace(round=1, weights_in=first, weights_out=first), first)
+    register.leave_round(dispatch.id, RoundTrace(round=0, weights_in=None, weights_out=first), first)
+    register.leave_round(dispatch.id, RoundTrace(round=1, weights_in=first, weights_out=second), first)
     assert [(trace.round, trace.weights_out) for trace in register.traces(dispatch.id)] == [(0, first), (1, second)]

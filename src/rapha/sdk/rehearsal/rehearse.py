@@ -120,7 +120,7 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: b
     rounds = min(study.training.rounds, MOST_ROUNDS)
     for number in range(1, rounds + 1):
         learner.do(Command(do="train", round=number, weights=_named(weights)))
-        passed = gate.pass_update(output, study, cohort.train_rows, few)
+        passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
         gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
         if number < rounds:
