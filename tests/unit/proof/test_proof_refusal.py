@@ -17,6 +17,7 @@ STUDY, AT = "sha256:" + "a" * 64, datetime(2026, 11, 23, 8, tzinfo=UTC)
 NOT_SIGNED = {
     "feasibility-not-offered", "asked-too-often", "answers-used-up",  # of a question, which is no study
     "sandbox-died", "training-failed", "disk-full", "hub-unreachable", "deadline", "outside-hours", "cancelled", "internal",
+    "kept-state-lost",
 }  # fmt: skip
 OF_THE_DATA = {
     "unknown-concept", "no-hierarchy", "unknown-unit", "mixed-units", "cohort-empty", "cohort-too-small", "too-few-events",
