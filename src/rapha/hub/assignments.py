@@ -1,6 +1,8 @@
 """What a node that asks for work is given: first what to stop, then what to do, then what to decide on."""
 
-from sqlalchemy import bindparam, exists, or_, select
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Select, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_text
@@ -19,7 +21,7 @@ from rapha.records.wire import INLINE_BYTES, Assignment, Offer, Poll, Stop, Work
 
 # Statements are made once, not at each poll: making one costs more than running it.
 _STOPPED = (
-    DispatchRow.site == bindparam("site"),
+    DispatchRow.site.in_(bindparam("sites", expanding=True)),
     DispatchRow.stopped.is_(False),
     DispatchRow.study_id == StudyRow.id,
     or_(
@@ -28,23 +30,27 @@ _STOPPED = (
     ),
 )
 _OPEN = (
-    TaskRow.site == bindparam("site"),
+    TaskRow.site.in_(bindparam("sites", expanding=True)),
     TaskRow.state.in_(("queued", "leased")),
-    TaskRow.id.not_in(bindparam("holding", expanding=True)),
+    tuple_(TaskRow.site, TaskRow.id).not_in(bindparam("holding", expanding=True)),
     TaskRow.study_id == StudyRow.id,
     StudyRow.state != "paused",
 )
 _OFFERED = (
-    DispatchRow.site == bindparam("site"),
+    DispatchRow.site.in_(bindparam("sites", expanding=True)),
     DispatchRow.state == "offered",
-    DispatchRow.id.not_in(bindparam("considering", expanding=True)),
+    tuple_(DispatchRow.site, DispatchRow.id).not_in(bindparam("considering", expanding=True)),
     DispatchRow.study_id == StudyRow.id,
 )
-_TO_STOP = select(DispatchRow, StudyRow).where(*_STOPPED).order_by(StudyRow.created_at).limit(1)
-_TO_DO = select(TaskRow).where(*_OPEN).order_by(StudyRow.created_at).limit(1)
-_TO_DECIDE = select(DispatchRow, StudyRow).where(*_OFFERED).order_by(StudyRow.created_at).limit(1)
+_TO_STOP = select(DispatchRow, StudyRow).where(*_STOPPED).order_by(StudyRow.created_at.desc())
+_TO_DO = select(TaskRow).where(*_OPEN).order_by(StudyRow.created_at.desc())
+_TO_DECIDE = select(DispatchRow, StudyRow).where(*_OFFERED).order_by(StudyRow.created_at.desc())
+_THESE = select(TaskRow).where(TaskRow.id.in_(bindparam("tasks", expanding=True))).order_by(TaskRow.site)
 _WHAT = select(exists().where(*_STOPPED), exists().where(*_OPEN), exists().where(*_OFFERED))
 """Which of the three there is, in one question: most polls find none."""
+
+Asked = tuple[SiteId, Poll]
+AT_ONCE = 200
 
 
 def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
@@ -57,46 +63,77 @@ def acknowledge_stops(change: Change, site: SiteId, poll: Poll) -> None:
         own_dispatch(change.session, site, dispatch).stopped = True
 
 
-def next_assignment(store: Store, blobs: Blobs, site: SiteId, poll: Poll) -> Assignment | None:
-    """The next thing for this site, or None. Asking again without having heard gives the same again."""
-    asked = {"site": site, "holding": list(poll.holding), "considering": list(poll.considering)}
+def next_assignments(store: Store, blobs: Blobs, asked: Sequence[Asked]) -> list[Assignment | None]:
+    """The next thing for each of these polls, or None. Asking again without having heard gives the same again.
+
+    Those who are woken by the opening of one round ask at once: they are answered together, and their tasks handed out in
+    one transaction.
+    """
+    answers: list[Assignment | None] = [None] * len(asked)
+    left = list(range(len(asked)))
+    while left:
+        sites: dict[SiteId, int] = {}
+        for number in left:  # of two polls of one site each has a turn of its own: one of them may be nobody's any more
+            if len(sites) < AT_ONCE:
+                sites.setdefault(asked[number][0], number)
+        left = [number for number in left if number not in sites.values()]
+        for number, answer in zip(
+            sites.values(), _answers(store, blobs, [asked[n] for n in sites.values()]), strict=True
+        ):
+            answers[number] = answer
+    return answers
+
+
+def _answers(store: Store, blobs: Blobs, asked: Sequence[Asked]) -> list[Assignment | None]:
+    """The same, of polls of different sites."""
+    values = {
+        "sites": [site for site, _ in asked],
+        "holding": [(site, task) for site, poll in asked for task in poll.holding],
+        "considering": [(site, dispatch) for site, poll in asked for dispatch in poll.considering],
+    }
     with store.reading() as session:
-        stops, works, offers = session.execute(_WHAT, asked).tuples().one()
-        if stops or not works:
-            return _stop(session, site) if stops else _offer(session, site, poll) if offers else None
-        found = _task(session, site, poll)
-    if found is None:
-        return None
-    with store.changing() as change:
-        if not _lease(change, found.task, site):
-            return None
-    return found.model_copy(update={"weights": _inline(blobs, found.task.weights)})
+        stops, works, offers = session.execute(_WHAT, values).one()
+        stop = _by_site(_TO_STOP, session, values) if stops else {}
+        work = {row.site: row for row in session.scalars(_TO_DO, values)} if works else {}
+        offer = _by_site(_TO_DECIDE, session, values) if offers else {}
+    given = _handed_out(store, [row for site, row in work.items() if site not in stop])
+    inline = {blob: _inline(blobs, blob) for blob in {task.weights for task in given.values()}}
+    answers: list[Assignment | None] = []
+    for site, _ in asked:
+        if site in stop:
+            answers.append(_stop(*stop[site]))
+        elif (task := given.get(site)) is not None:
+            answers.append(Work(task=task, weights=inline[task.weights]))
+        else:
+            answers.append(_offer(*offer[site]) if site in offer and site not in work else None)
+    return answers
 
 
-def _stop(session: Session, site: SiteId) -> Stop | None:
-    row = session.execute(_TO_STOP, {"site": site}).first()
-    if row is None:
-        return None
-    dispatch, study = row
+def _by_site(
+    statement: Select[DispatchRow, StudyRow], session: Session, values: Mapping[str, object]
+) -> dict[str, tuple[DispatchRow, StudyRow]]:
+    """The oldest study's of each site: it comes last."""
+    return {dispatch.site: (dispatch, study) for dispatch, study in session.execute(statement, values)}
+
+
+def _stop(dispatch: DispatchRow, study: StudyRow) -> Stop:
     state = study.state if study.state in FINAL["study"] else "failed"
-    return Stop(dispatch=dispatch.id, study_id=study.id, state=state)
+    return Stop(dispatch=DispatchId(dispatch.id), study_id=StudyId(study.id), state=state)
 
 
-def _task(session: Session, site: SiteId, poll: Poll) -> Work | None:
-    """A task that waits, or that was given out and is not in the node's hands."""
-    row = session.scalars(_TO_DO, {"site": site, "holding": list(poll.holding)}).first()
-    return Work(task=Task.from_bytes(row.task)) if row else None
-
-
-def _lease(change: Change, task: Task, site: SiteId) -> bool:
-    """Hand the task out, again where it was handed out and lost. False where it ended in the meantime."""
-    row = change.session.get_one(TaskRow, task.id)
-    if row.state == "leased":
-        change.move(row, "queued", "hub")
-    if row.state != "queued":
-        return False
-    change.move(row, "leased", f"node:{site}")
-    return True
+def _handed_out(store: Store, found: Sequence[TaskRow]) -> dict[str, Task]:
+    """Hand these out, by site, again where one was handed out and lost. Not those that ended in the meantime."""
+    if not found:
+        return {}
+    given = {}
+    with store.changing() as change:
+        for row in change.session.scalars(_THESE, {"tasks": [each.id for each in found]}):
+            if row.state == "leased":
+                change.move(row, "queued", "hub")
+            if row.state == "queued":
+                change.move(row, "leased", f"node:{row.site}")
+                given[row.site] = Task.from_bytes(row.task)
+    return given
 
 
 def _inline(blobs: Blobs, digest: str | None) -> str | None:
@@ -111,17 +148,13 @@ def _inline(blobs: Blobs, digest: str | None) -> str | None:
         return None
 
 
-def _offer(session: Session, site: SiteId, poll: Poll) -> Offer | None:
-    row = session.execute(_TO_DECIDE, {"site": site, "considering": list(poll.considering)}).first()
-    if row is None:
-        return None
-    dispatch, study = row
+def _offer(dispatch: DispatchRow, study: StudyRow) -> Offer:
     return Offer(
         dispatch=Dispatch(
             id=DispatchId(dispatch.id),
             study_id=StudyId(study.id),
             study_digest=study.digest,
-            site=site,
+            site=SiteId(dispatch.site),
             researcher=study.researcher,
             asks=study.asks,
         ),

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError, RaphaError
+from rapha.hub.assignments import Asked, next_assignments
 from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.chunked import Chunked
@@ -22,9 +24,11 @@ from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.tables import TaskRow
+from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
+from rapha.records.wire import Assignment
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Hub:
     signer: Signer
     desk: ReceiptDesk
     waiting: Waiting
+    work: Together[Asked, Assignment | None]
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -98,6 +103,7 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
         signer,
         desk,
         Waiting(),
+        Together(partial(next_assignments, store, blobs)),
     )
 
 

@@ -11,12 +11,14 @@ from patience import until
 from safetensors.numpy import load
 
 from rapha.hub.app import API
+from rapha.hub.assignments import next_assignments
 from rapha.proof.bundle import entry_of, read_bundle
 from rapha.proof.checkpoint import read_checkpoint
 from rapha.proof.tiles import TileReader, check_whole
 from rapha.proof.verify import judge
+from rapha.records.record import SiteId
 from rapha.records.study import Study
-from rapha.records.wire import Offer, Stop, Work
+from rapha.records.wire import Offer, Poll, Stop, Work
 from rapha.sdk.folder import read_folder
 
 
@@ -213,6 +215,25 @@ def test_a_lost_task_is_given_again_and_a_held_one_is_not(hub, token, sites, stu
     first = task_of(sites[0])
     assert sites[0].poll() == first
     assert sites[0].poll(holding=[first.task.id]) is None
+
+
+def test_polls_at_once_are_answered_each_as_by_itself(hub, token, sites, study_of):
+    recruit(hub, study_of(at_least=3), token, sites)
+    north = task_of(sites[0])
+
+    def at_once(*asked: tuple[str, tuple[str, ...]]) -> list[Work | None]:
+        polls = [(SiteId(site), Poll(wait_seconds=0, holding=holding)) for site, holding in asked]
+        return next_assignments(hub.hub.store, hub.hub.blobs, polls)
+
+    another, lost, south, held = at_once(
+        ("north", ()), ("north", ()), ("south", (north.task.id,)), ("west", (north.task.id,))
+    )
+    assert another == lost == north
+    assert (south.task.site, held.task.site) == ("south", "west")
+    mine = south.task.id
+    kept, for_another = at_once(("south", (mine,)), ("west", (mine,)))
+    assert kept is None
+    assert for_another == held, "a site may not hold what is another's"
 
 
 def test_an_offer_under_consideration_is_not_repeated(hub, token, sites, study_of):

@@ -10,7 +10,7 @@ from rapha.errors import Conflict
 from rapha.hub import dispatches, enrolment, releases, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
-from rapha.hub.assignments import acknowledge_stops, next_assignment
+from rapha.hub.assignments import acknowledge_stops
 from rapha.proof import keys
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
@@ -45,7 +45,7 @@ async def work(hub: TheHub, site: Site, poll: Poll) -> Response:
     until = time.monotonic() + poll.wait_seconds
     with hub.bell.listening(f"site:{site}") as listener:
         while True:
-            if found := await run_in_threadpool(next_assignment, hub.store, hub.blobs, site, poll):
+            if found := await hub.work.ask((site, poll)):
                 return Response(
                     found.model_dump_json(), media_type="application/json"
                 )  # a record needs no second check
