@@ -130,8 +130,8 @@ class Rounds:
         made = self._aggregate(study_id, number)
         with self._store.changing() as change:
             round_ = change.session.get_one(RoundRow, (study_id, number))
-            if change.session.get_one(StudyRow, study_id).state in FINAL["study"]:
-                return  # cancelled meanwhile
+            if change.session.get_one(StudyRow, study_id).state in FINAL["study"] or round_.closed_at is not None:
+                return  # cancelled meanwhile, or closed by another hub
             if made and not all(self._blobs.size_bytes(each) is not None for each in (made.weights, *made.kept)):
                 return  # another study with the same bits let go of them in between: made again
             round_.closed_at = change.at
@@ -191,6 +191,8 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> list[str]:
     row = change.session.get_one(StudyRow, study_id)
     if row.state in FINAL["study"] or row.state == "paused":
         return []  # meanwhile
+    if change.session.get(RoundRow, (study_id, action.number)) is not None:
+        return []  # opened by another hub
     before = change.session.get(RoundRow, (study_id, action.number - 1))
     weights = before.weights_out if before else None
     deadline = change.at + timedelta(minutes=study_of(row.study).training.deadline_minutes)
