@@ -4,17 +4,39 @@ import errno
 import os
 
 import pytest
+from small_bucket import small_bucket
 
 from rapha.canonical import digest
-from rapha.errors import Conflict, DiskFull
+from rapha.errors import ConfigurationError, Conflict, DiskFull, Unproven, Unreachable
 from rapha.hub.blobs import BlobFolder, BlobMemory, put, read
+from rapha.hub.bucket import PART_BYTES, BlobBucket, BucketKey, open_bucket
 
 DATA = b"weights" * 1000
 
 
-@pytest.fixture(params=["folder", "memory"])
+KEY = BucketKey(access_key_id="a", secret_access_key="b")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with small_bucket() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(server):
+    return open_bucket(server.bucket(), KEY)
+
+
+@pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.slow)])
 def blobs(request, tmp_path):
-    return BlobFolder(tmp_path / "blobs") if request.param == "folder" else BlobMemory()
+    match request.param:
+        case "folder":
+            return BlobFolder(tmp_path / "blobs")
+        case "memory":
+            return BlobMemory()
+        case _:
+            return BlobBucket(request.getfixturevalue("bucket"), tmp_path / "copies")
 
 
 def test_what_is_kept_is_found_under_its_digest(blobs):
@@ -72,6 +94,81 @@ def test_a_reader_can_seek(blobs):
     with blobs.open(digest(DATA)) as file:
         file.seek(7)
         assert file.read(7) == b"weights"
+
+
+def test_a_whole_file_becomes_a_blob_and_is_gone_from_its_place(blobs, tmp_path):
+    file = tmp_path / "whole"
+    file.write_bytes(DATA)
+    with blobs.settled(file, digest(DATA)) as draft:
+        assert blobs.digests() == []
+        draft.keep()
+    assert read(blobs, digest(DATA)) == DATA
+    assert not file.exists()
+
+
+def test_what_was_opened_can_be_read_to_its_end_though_it_is_dropped(blobs):
+    put(blobs, DATA)
+    with blobs.open(digest(DATA)) as file:
+        blobs.drop(digest(DATA))
+        assert file.read() == DATA
+
+
+@pytest.mark.slow
+def test_a_blob_of_many_parts_shows_whole_or_not_at_all(bucket, tmp_path):
+    blobs = BlobBucket(bucket, tmp_path / "copies")
+    data = bytes(range(256)) * (PART_BYTES * 5 // 2 // 256) + b"rest"
+    with blobs.draft() as draft:
+        for begin in range(0, len(data), 1 << 20):
+            draft.write(data[begin : begin + (1 << 20)])
+        draft.settle(digest(data))
+        assert blobs.digests() == [] and blobs.size_bytes(digest(data)) is None
+        draft.keep()
+    assert blobs.size_bytes(digest(data)) == len(data)
+    with blobs.open(digest(data)) as file:
+        file.seek(PART_BYTES + 3)
+        assert file.read(5000) == data[PART_BYTES + 3 : PART_BYTES + 5003]
+    assert read(BlobBucket(bucket, tmp_path / "of-another-hub"), digest(data)) == data
+
+
+@pytest.mark.slow
+def test_what_another_hub_dropped_is_gone_here_too(bucket, tmp_path):
+    here, there = BlobBucket(bucket, tmp_path / "here"), BlobBucket(bucket, tmp_path / "there")
+    put(here, DATA)
+    assert read(there, digest(DATA)) == DATA
+    here.drop(digest(DATA))
+    with pytest.raises(Conflict, match="upload it first"):
+        there.open(digest(DATA))
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_bucket_that_changed_a_blob_is_found_out(bucket, tmp_path):
+    import obstore
+
+    blobs = BlobBucket(bucket, tmp_path / "copies")
+    put(blobs, DATA)
+    obstore.put(bucket, digest(DATA).removeprefix("sha256:"), DATA[:-1] + b"!")
+    with pytest.raises(Unproven, match="holds other bytes"):
+        blobs.open(digest(DATA))
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_said_as_such(server, tmp_path):
+    missing = server.bucket().replace("blobs-", "missing-")
+    with pytest.raises(ConfigurationError, match="no such bucket"):
+        BlobBucket(open_bucket(missing, KEY), tmp_path / "copies")
+    with small_bucket() as stopped:
+        blobs = BlobBucket(open_bucket(stopped.bucket(), KEY), tmp_path / "copies")
+    with pytest.raises(Unreachable, match="try again"):
+        put(blobs, DATA)
+
+
+@pytest.mark.parametrize("url", ["s3://", "http://bucket", "s3://bucket?secret_access_key=x"])
+def test_what_is_no_bucket_is_refused(url):
+    pytest.importorskip("obstore")
+    with pytest.raises(ConfigurationError, match="expected s3://"):
+        open_bucket(url, None)
 
 
 def test_a_folder_clears_the_drafts_of_a_crash(tmp_path):

@@ -25,16 +25,27 @@ def init(
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="a PostgreSQL for the hub's state; without it a file of its home")
     ] = None,
+    blobs: Annotated[
+        str | None, typer.Option(metavar="URL", help="a bucket of S3 for the weights; without it a folder of its home")
+    ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(metavar="HOME", help="one more hub on the database and blobs of this one, with its keys"),
+    ] = None,
 ) -> None:
     """Make a hub's home: settings, a signing key, an empty store.
 
-    A PostgreSQL's password stands in HOME/database-password (chmod 600), or where libpq looks for it.
+    A PostgreSQL's password stands in HOME/database-password, the key of a bucket in HOME/blob-credentials.json (both chmod
+    600), or where libpq and AWS's tools look for them.
 
     Example: rapha hub init /srv/hub --name trial-hub --database postgresql://rapha@db.example/rapha
     """
-    from rapha.hub.configuration import initialise, settings_of
+    from rapha.hub.configuration import initialise, initialise_beside, settings_of
 
-    made = initialise(home, settings_of(name, host, port, database))
+    if beside:
+        made = initialise_beside(home, beside, host, port)
+    else:
+        made = initialise(home, settings_of(name, host, port, database, blobs))
     typer.echo(f"{made.settings.name} lives in {made.home}; start it with `rapha hub run {home}`")
 
 

@@ -14,10 +14,11 @@ tasks.py           updates and failures in
 releases.py        a site's parcel, verified at the door
 tensors.py         is this blob what the study declared; aggregation.py averages such blobs
 log_keeper.py      the public log, static files; receipts.py puts receipts into it
+neighbours.py      the other hubs on one database; shared_log.py and shared_tokens.py are what those share besides its tables
 explorer/          the public log as pages
 refusals.py        hospitals' signed refusals, verified at the door
 delivery.py        metrics, the signed aggregation, the list of files
 averaging.py       rule: each way to make one model of many; likeness.py an alarm; early_stopping.py when it is enough
 uploads.py         large blobs in, chunk by chunk; chunked.py the chunks of those that go out
-blobs.py           content-addressed bytes; store/ the tables; audit.py the log; notify.py wakes who waits
+blobs.py           content-addressed bytes, in a folder; bucket.py in S3; store/ the tables; audit.py the log; notify.py wakes who waits
 """

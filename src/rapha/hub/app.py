@@ -7,7 +7,6 @@ from fastapi import FastAPI
 
 import rapha
 from rapha.clock import Clock, utc_now
-from rapha.hub import retention
 from rapha.hub.api import blobs, explorer, log, node, proof, public, researcher
 from rapha.hub.api.errors import answer_with_problems
 from rapha.hub.api.limits import BodyLimit
@@ -44,13 +43,8 @@ def create_app(configuration: HubConfiguration, clock: Clock = utc_now) -> FastA
 @asynccontextmanager
 async def _running(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
-    retention.sweep_all(hub.store, hub.blobs)
-    hub.conductor.start(hub.rounds.unfinished())
+    hub.start()
     try:
         yield
     finally:
-        hub.bell.close()
-        hub.conductor.close()
-        hub.desk.log.close()
-        hub.uploads.close()
-        hub.store.close()
+        hub.stop()

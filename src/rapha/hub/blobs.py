@@ -50,8 +50,9 @@ class Blobs(Protocol):
     def open(self, digest: str) -> BinaryIO:
         """Its bytes, to read and seek in. Raises Conflict where there is no such blob."""
 
-    def adopt(self, file: Path, digest: str) -> None:
-        """Make a whole, verified and synced file of the same disk a blob; it is gone from its place."""
+    def settled(self, file: Path, digest: str) -> Draft:
+        """A whole, verified and synced file of the same disk, as a draft that is settled; once kept, it is gone from its
+        place. Raises DiskFull."""
 
     def drop(self, digest: str) -> None:
         """Forget it; no error where it is not there."""
@@ -76,11 +77,14 @@ def read(blobs: Blobs, digest: str) -> bytes:
 
 
 class BlobFolder:
-    """<folder>/<hex of the digest>, drafts in <folder>/drafts; written, synced, then renamed into place."""
+    """<folder>/<hex of the digest>, drafts in a folder of it; written, synced, then renamed into place.
 
-    def __init__(self, folder: Path) -> None:
+    Several hubs may keep their blobs in one folder: `drafts` is then another name for each.
+    """
+
+    def __init__(self, folder: Path, drafts: str = "drafts") -> None:
         self._folder = folder
-        self._drafts = folder / "drafts"
+        self._drafts = folder / drafts
         self._drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._drafts.iterdir():
             left.unlink()
@@ -100,15 +104,14 @@ class BlobFolder:
         except FileNotFoundError:
             raise absent(digest) from None
 
-    def adopt(self, file: Path, digest: str) -> None:
-        with disk(self._folder):
-            _rename(file, self._path(digest))
+    def settled(self, file: Path, digest: str) -> "SettledFile":
+        return SettledFile(file, self._path(digest))
 
     def drop(self, digest: str) -> None:
         self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> list[str]:
-        return ["sha256:" + path.name for path in self._folder.iterdir() if path != self._drafts]
+        return ["sha256:" + path.name for path in self._folder.iterdir() if path.is_file()]
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")
@@ -131,7 +134,7 @@ class FileDraft:
                 rest = rest[self._file.write(rest) :]
 
     def settle(self, expected: str | None = None) -> str:
-        digest = _agreed(self._hash.hexdigest(), expected)
+        digest = agreed(self._hash.hexdigest(), expected)
         with disk(self._folder):
             os.fsync(self._file.fileno())
         return digest
@@ -146,6 +149,29 @@ class FileDraft:
     def __exit__(self, *error: object) -> None:
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+class SettledFile:
+    """A file that lies elsewhere on the same disk; it stays there, where it is not kept."""
+
+    def __init__(self, file: Path, blob: Path) -> None:
+        self._file, self._blob = file, blob
+
+    def write(self, block: Block) -> None:
+        raise Conflict("no more is written to what is settled")
+
+    def settle(self, expected: str | None = None) -> str:
+        return agreed(self._blob.name, expected)
+
+    def keep(self) -> None:
+        with disk(self._blob.parent):
+            _rename(self._file, self._blob)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """See the class."""
 
 
 class BlobMemory:
@@ -165,9 +191,11 @@ class BlobMemory:
             raise absent(digest)
         return io.BytesIO(self._kept[digest])
 
-    def adopt(self, file: Path, digest: str) -> None:
-        self._kept[digest] = file.read_bytes()
+    def settled(self, file: Path, digest: str) -> "MemoryDraft":
+        draft = self.draft()
+        draft.write(file.read_bytes())
         file.unlink()
+        return draft
 
     def drop(self, digest: str) -> None:
         self._kept.pop(digest, None)
@@ -186,7 +214,7 @@ class MemoryDraft:
         self._data += block
 
     def settle(self, expected: str | None = None) -> str:
-        return _agreed(hashlib.sha256(self._data).hexdigest(), expected)
+        return agreed(hashlib.sha256(self._data).hexdigest(), expected)
 
     def keep(self) -> None:
         self._kept[self.settle()] = bytes(self._data)
@@ -214,7 +242,8 @@ def absent(digest: str) -> Conflict:
     return Conflict(f"there is no blob {digest} here: upload it first")
 
 
-def _agreed(found: str, expected: str | None) -> str:
+def agreed(found: str, expected: str | None) -> str:
+    """The digest of that hex; Conflict where another one was expected."""
     digest = "sha256:" + found
     if expected is not None and digest != expected:
         raise Conflict(

@@ -40,6 +40,9 @@ class HubSettings(Record):
 
     `database`: a PostgreSQL by its libpq URL, in place of the home's SQLite file; its password stands in the home's
     file `database-password`, or where libpq looks for it, never in the URL.
+
+    `blobs`: a bucket of S3 by its URL, in place of the home's folder; its key stands in the home's file
+    `blob-credentials.json`, or where AWS's tools look for it. Or a folder that hubs of one database share, file:///FOLDER.
     """
 
     name: Slug = "hub"
@@ -49,6 +52,7 @@ class HubSettings(Record):
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
     database: DatabaseUrl | None = None
+    blobs: Annotated[str, Field(pattern=r"^(s3://|file:///)[^\s]+$", max_length=2000)] | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
@@ -68,7 +72,24 @@ class HubConfiguration(Record):
 
     @property
     def blobs(self) -> Path:
-        return self.home / "blobs"
+        """The folder of the blobs, where they are in one."""
+        shared = (self.settings.blobs or "").removeprefix("file://")
+        return Path(shared) if shared.startswith("/") else self.home / "blobs"
+
+    @property
+    def bucket(self) -> str | None:
+        """The URL of the bucket with the blobs, where they are in one."""
+        place = self.settings.blobs
+        return place if place and place.startswith("s3://") else None
+
+    @property
+    def bucket_key(self) -> Path:
+        return self.home / "blob-credentials.json"
+
+    @property
+    def copies(self) -> Path:
+        """Copies of blobs from the bucket."""
+        return self.home / "copies"
 
     @property
     def uploads(self) -> Path:
@@ -125,19 +146,24 @@ class HubConfiguration(Record):
         return self.settings.body_limit_mib * MIB
 
 
-def settings_of(name: str, host: str, port: int, database: str | None = None) -> HubSettings:
+def settings_of(name: str, host: str, port: int, database: str | None = None, blobs: str | None = None) -> HubSettings:
     """The settings of a new hub. Raises ConfigurationError: one of them is no such thing."""
     try:
-        return HubSettings(name=name, host=host, port=port, database=database)
+        return HubSettings(name=name, host=host, port=port, database=database, blobs=blobs)
     except ValidationError as error:
-        place = str(error.errors()[0]["loc"][0])
-        wanted = {
-            "database": "postgresql://USER@HOST/NAME; its password in the file database-password of the hub's home",
-            "name": "lower-case letters, digits and hyphens, at most 63",
-            "host": "a name or an address of this machine",
-            "port": "a number from 0 to 65535",
-        }
-        raise ConfigurationError(f"--{place}: {wanted[place]}") from None
+        raise _wrong(error) from None
+
+
+def _wrong(error: ValidationError) -> ConfigurationError:
+    place = str(error.errors()[0]["loc"][0])
+    wanted = {
+        "name": "lower-case letters, digits and hyphens, at most 63",
+        "host": "a name or an address of this machine",
+        "port": "a number from 0 to 65535",
+        "database": "postgresql://USER@HOST/NAME; its password in the file database-password of the hub's home",
+        "blobs": "s3://BUCKET/PREFIX?endpoint=URL&region=NAME, or file:///FOLDER",
+    }
+    return ConfigurationError(f"--{place}: {wanted[place]}")
 
 
 def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
@@ -152,7 +178,9 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
     if file.exists():
         raise ConfigurationError(f"{found.home} is already the home of a hub: start it with `rapha hub run {home}`")
     try:
-        found.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if found.bucket is None:
+            found.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
         found.home.chmod(0o700)
         if not found.key.exists():
             write_private(found.key, keys.private_to_pem(keys.generate()))
@@ -162,6 +190,36 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
             raise DiskFull(f"no space left for a hub's home in {found.home}") from error
         raise ConfigurationError(f"cannot make a hub's home in {found.home}: {error.strerror}") from error
     return found
+
+
+KEYS = ("key.pem", "log-key.pem", "authority")
+
+
+def initialise_beside(home: Path, first: Path, host: str, port: int) -> HubConfiguration:
+    """Make the home of one more hub on the database of another: its settings and its keys, copied.
+
+    Raises:
+        ConfigurationError: the first keeps its state in its own home, has not been started yet, or `initialise` raises.
+    """
+    settings = load(first).settings
+    if settings.database is None or settings.blobs is None:
+        raise ConfigurationError(f"{first} keeps its state in its own home: more hubs need --database and --blobs")
+    if missing := [name for name in KEYS if not (first / name).exists()]:
+        raise ConfigurationError(f"{first} has no {', '.join(missing)} yet: start it once")
+    asked = settings_of(settings.name, host, port)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in (*KEYS, "database-password", "blob-credentials.json"):
+        _copy_private(first / name, home / name)
+    return initialise(home, settings.model_copy(update={"host": asked.host, "port": asked.port, "public_url": None}))
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir(mode=0o700, exist_ok=True)
+        for each in source.iterdir():
+            _copy_private(each, target / each.name)
+    elif source.exists():
+        write_private(target, source.read_bytes())
 
 
 def load(home: Path) -> HubConfiguration:

@@ -1,30 +1,32 @@
 """Who is asking: a node by its signed token, a researcher by a bearer token."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path
 
 from sqlalchemy import bindparam, select
 
+from rapha.canonical import canonical_bytes
 from rapha.clock import Clock
-from rapha.errors import NotPermitted
+from rapha.errors import ConfigurationError, NotPermitted
 from rapha.hub import tokens
 from rapha.hub.seen_tokens import SeenTokens
+from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import SiteRow
+from rapha.hub.store.tables import IdentityRow, SiteRow
 from rapha.proof import keys, token
 from rapha.records.record import SiteId
+from rapha.records.wire import TrustedKey
 
 _KEY = select(SiteRow.public_key).where(SiteRow.id == bindparam("site"))
 """Made once, not at each request."""
 
 
 class Doorkeeper:
-    """Checks credentials. Remembers, for as long as a token could live, that it was used (`seen`: the folder for that)."""
+    """Checks credentials. `seen` remembers, for as long as a token could live, that it was used."""
 
-    def __init__(self, store: Store, hub: str, clock: Clock, seen: Path) -> None:
-        self._store, self._hub, self._clock = store, hub, clock
-        self._seen = SeenTokens(seen, clock())
+    def __init__(self, store: Store, hub: str, clock: Clock, seen: SeenTokens | SharedSeenTokens) -> None:
+        self._store, self._hub, self._clock, self._seen = store, hub, clock, seen
 
     def node(self, credential: str, method: str, path: str) -> SiteId:
         """The site whose key signed this token for this very request.
@@ -56,6 +58,24 @@ class Doorkeeper:
         """
         with self._store.reading() as session:
             return tokens.check(session, credential)
+
+
+def check_identity(store: Store, own: Sequence[TrustedKey]) -> None:
+    """Return if every hub on this database has these keys; the first one says which they are.
+
+    Raises:
+        ConfigurationError: the database is of a hub with other keys.
+    """
+    said = canonical_bytes([key.as_json() for key in sorted(own, key=lambda key: (key.role, key.keyid))])
+    with store.changing() as change:
+        known = change.session.get(IdentityRow, "hub")
+        if known is None:
+            change.session.add(IdentityRow(what="hub", keys=said))
+        elif known.keys != said:
+            raise ConfigurationError(
+                "this database is another hub's, or this home has other keys than the first hub on it: "
+                "make the home with `rapha hub init HOME --beside THE_FIRST_HOME`"
+            )
 
 
 _key_of = lru_cache(maxsize=4096)(keys.public_from_pem)

@@ -52,12 +52,17 @@ class LogKeeper:
         self._held = _hold(folder)
         self._flushers = ThreadPoolExecutor(FLUSHERS, thread_name_prefix="log")
         try:
-            self.checkpoint, self._edge = self._opened()
+            self._checkpoint, self._edge = self._opened()
         except BaseException as problem:
             self.close()
             if not isinstance(problem, Unproven):
                 raise
             raise ConfigurationError(f"{folder}: {problem}. Restore the folder from a copy; never edit a log") from None
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The newest one."""
+        return self._checkpoint
 
     @property
     def public(self) -> Ed25519PublicKey:
@@ -124,9 +129,9 @@ class LogKeeper:
         try:
             self._write(tiles, checkpoint)
         except BaseException:
-            self.checkpoint, self._edge = self._opened()
+            self._checkpoint, self._edge = self._opened()
             raise
-        self.checkpoint, self._edge = checkpoint, edge
+        self._checkpoint, self._edge = checkpoint, edge
 
     def _opened(self) -> tuple[Checkpoint, Edge]:
         if not (self.folder / CHECKPOINT).exists():

@@ -58,10 +58,13 @@ class Bell:
         for listener in woken:
             listener.wake()
 
+    def ring_all(self) -> None:
+        """Wake everyone: it is not known what was missed."""
+        with self._lock:
+            topics = list(self._listeners)
+        self.ring(topics)
+
     def close(self) -> None:
         """Wake everyone, for good: the hub is stopping and every long poll answers what it has."""
         self.closed = True
-        with self._lock:
-            woken = {listener for listeners in self._listeners.values() for listener in listeners}
-        for listener in woken:
-            listener.wake()
+        self.ring_all()

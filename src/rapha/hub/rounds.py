@@ -152,11 +152,11 @@ class Rounds:
         made = self._aggregate(settled)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)
-            if row.state in FINAL["study"]:
-                return None  # cancelled meanwhile
+            round_ = change.session.get_one(RoundRow, (study_id, settled.number))
+            if row.state in FINAL["study"] or round_.closed_at is not None:
+                return None  # cancelled meanwhile, or closed by another hub
             if made and not all(self._blobs.size_bytes(each) is not None for each in (made.weights, *made.kept)):
                 return None  # another study with the same bits let go of them in between: made again
-            round_ = change.session.get_one(RoundRow, (study_id, settled.number))
             round_.closed_at = change.at
             if made:
                 round_.weights_out, round_.kept = made.weights, " ".join(made.kept) or None
@@ -264,6 +264,8 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> _Opened | N
     row = change.session.get_one(StudyRow, study_id)
     if row.state in FINAL["study"] or row.state == "paused":
         return None
+    if change.session.get(RoundRow, (study_id, action.number)) is not None:
+        return None  # opened by another hub
     before = change.session.get(RoundRow, (study_id, action.number - 1))
     study = study_of(row.study)
     weights = before.weights_out if before else None

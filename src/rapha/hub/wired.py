@@ -3,32 +3,44 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from rapha.canonical import digest
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError, RaphaError
+from rapha.hub import retention
 from rapha.hub.assignments import Asked, next_assignments
 from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
+from rapha.hub.bucket import BlobBucket, open_bucket, read_bucket_key
 from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.delivery import Signer
 from rapha.hub.graphs import Waiting
-from rapha.hub.identity import Doorkeeper
+from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
+from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
+from rapha.hub.seen_tokens import SeenTokens
+from rapha.hub.shared_log import SharedLog
+from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.store.database import Store, open_store
+from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
 from rapha.records.wire import Assignment
+
+DRIVING_THREADS = 6
+"""Where hubs share a database: some of them wait for another hub that drives the same study."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,26 @@ class Hub:
     desk: ReceiptDesk
     waiting: Waiting
     work: Together[Asked, Assignment | None]
+    neighbours: Neighbours | None
+
+    def start(self) -> None:
+        """Take up every unfinished study where the store left it."""
+        sweep = partial(retention.sweep_all, self.store, self.blobs)
+        if self.neighbours:
+            self.neighbours.arrive(sweep)
+        else:
+            sweep()
+        self.conductor.start(self.rounds.unfinished())
+
+    def stop(self) -> None:
+        """Finish what is being done; what is not will be taken up."""
+        self.bell.close()
+        self.conductor.close()
+        if self.neighbours:
+            self.neighbours.close()
+        self.desk.log.close()
+        self.uploads.close()
+        self.store.close()
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -78,37 +110,73 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     """Open the home folder. Nothing runs yet.
 
     Raises:
-        ConfigurationError: a key, the database or the log cannot be read.
+        ConfigurationError: a key, the database or the log cannot be read, or the database is another hub's.
     """
     key = keys.private_from_pem(configuration.key.read_bytes())
     signer = Signer(configuration.settings.name, key, clock)
     bell = Bell()
     store = open_store(configuration.database, bell, clock)
-    blobs = BlobFolder(configuration.blobs)
     authority = open_authority(configuration.authority, configuration.settings.name, clock)
-    desk = ReceiptDesk(open_log(configuration), Witnesses(configuration.settings.witnesses), authority)
+    log = open_log(configuration, store)
+    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority)
+    blobs = open_blobs(configuration)
     rounds = Rounds(store, blobs, signer, desk)
-    doorkeeper = Doorkeeper(store, configuration.settings.name, clock, configuration.seen_tokens)
-    conductor, uploads = Conductor(rounds.drive, clock), Uploads(configuration.uploads)
+    server = store.database if isinstance(store.database, PostgresServer) else None
+    conductor = Conductor(partial(_drive, store, rounds), clock, DRIVING_THREADS if server else 2)
+    if server:
+        check_identity(store, [key for key in (signer.trusted, *desk.trusted) if key.role != "witness"])
     return Hub(
         configuration,
         store,
         blobs,
         bell,
-        doorkeeper,
+        Doorkeeper(store, configuration.settings.name, clock, open_seen(configuration, server, clock)),
         rounds,
         conductor,
-        uploads,
+        Uploads(configuration.uploads),
         Chunked(blobs),
         signer,
         desk,
         Waiting(),
         Together(partial(next_assignments, store, blobs)),
+        Neighbours(server, bell, partial(_take_up, conductor, rounds)) if server else None,
     )
 
 
-def open_log(configuration: HubConfiguration) -> LogKeeper:
-    """The hub's log, with its own key; both are made where neither is there yet.
+def _drive(store: Store, rounds: Rounds, study: str) -> datetime | None:
+    with store.driving(study):
+        return rounds.drive(study)
+
+
+def _take_up(conductor: Conductor, rounds: Rounds) -> None:
+    for study in rounds.unfinished():
+        conductor.nudge(study)
+
+
+def open_seen(
+    configuration: HubConfiguration, server: PostgresServer | None, clock: Clock
+) -> SeenTokens | SharedSeenTokens:
+    """Where it is kept which tokens were used: with the database, where several hubs may share that."""
+    return SharedSeenTokens(server, clock()) if server else SeenTokens(configuration.seen_tokens, clock())
+
+
+def open_blobs(configuration: HubConfiguration) -> Blobs:
+    """The place of the blobs: a folder of the home, a folder that hubs share, or a bucket.
+
+    Raises:
+        ConfigurationError: there is no such bucket, or its key can be read by others.
+    """
+    if configuration.bucket:
+        bucket = open_bucket(configuration.bucket, read_bucket_key(configuration.bucket_key))
+        return BlobBucket(bucket, configuration.copies)
+    if configuration.settings.blobs:
+        return BlobFolder(configuration.blobs, f"drafts-{digest(str(configuration.home).encode())[7:23]}")
+    return BlobFolder(configuration.blobs)
+
+
+def open_log(configuration: HubConfiguration, store: Store) -> LogKeeper:
+    """The hub's log, with its own key; both are made where neither is there yet. In the database, where several hubs may
+    share that; else a folder of the home.
 
     Raises:
         ConfigurationError: one is there without the other, or they do not belong together.
@@ -118,4 +186,7 @@ def open_log(configuration: HubConfiguration) -> LogKeeper:
         if configuration.log.exists():
             raise ConfigurationError(f"{configuration.log} is here, but its key {path} is not: restore it from a copy")
         write_private(path, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
-    return LogKeeper(configuration.log, configuration.log_origin, checkpoint.private_from_pem(path.read_bytes()))
+    private = checkpoint.private_from_pem(path.read_bytes())
+    if isinstance(store.database, PostgresServer):
+        return SharedLog(store, configuration.log_origin, private)
+    return LogKeeper(configuration.log, configuration.log_origin, private)

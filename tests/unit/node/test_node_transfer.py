@@ -65,7 +65,8 @@ class BadLine:
         if not self.uploads.is_whole("north", blob):
             return Upload(next_chunk=at)
         try:
-            self.blobs.adopt(self.uploads.finished("north", blob), blob)
+            with self.blobs.settled(self.uploads.finished("north", blob), blob) as draft:
+                draft.keep()
         finally:
             self.uploads.forget("north", blob)
         return Upload(next_chunk=at, complete=True)

@@ -66,6 +66,8 @@ class Town:
             raise ConfigurationError(f"--hospitals: from 2 to {len(SITES)}, not {hospitals}")
         self.home, self.sites, self._isolate = home, SITES[:hospitals], isolate
         self.token, self.hub_url = "", ""
+        self.places: dict[str, str] = {}
+        """`database` and `blobs` of the hub, by URL, where these are not in its home."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -94,7 +96,8 @@ class Town:
 
         clear(self.home)
         (self.home / "logs").mkdir(parents=True)
-        hub = initialise(self.home / "hub", HubSettings(name="demo-hub", port=_free_port()))
+        said = {"name": "demo-hub", "port": _free_port(), **self.places}
+        hub = initialise(self.home / "hub", HubSettings.model_validate(said))
         store = open_store(hub.database, Bell(), utc_now)
         with store.changing() as change:
             self.token = new_token(change, "Demo Researcher", ("study:write", "study:read", "sites:read"))

@@ -220,8 +220,8 @@ def _upload(hub: TheHub, site: SiteId, digest: str, next_chunk: int) -> Upload:
     except Conflict:
         hub.uploads.forget(site, digest)
         raise
-    with hub.store.changing() as change:
-        hub.blobs.adopt(file, digest)
+    with hub.blobs.settled(file, digest) as draft, hub.store.changing() as change:
+        draft.keep()
         change.session.merge(UploadRow(digest=digest, site=site))
     hub.uploads.forget(site, digest)
     return Upload(next_chunk=next_chunk, complete=True)

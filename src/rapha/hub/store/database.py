@@ -96,6 +96,12 @@ class Store:
         self._bell.ring(change.topics)
 
     @contextmanager
+    def driving(self, study: str) -> Iterator[None]:
+        """Wait until no other hub on this database drives the study; alone at it until the block ends."""
+        with self._translated(), self.database.alone_at(f"study {study}"):
+            yield
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield

@@ -10,7 +10,6 @@ goes with the connection that holds it, so that of a hub that was killed nothing
 
 import hashlib
 import secrets
-import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rapha.errors import ConfigurationError, DiskFull, RaphaError, Unreachable
+from rapha.hub.private import read_private
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 CHANNEL = "rapha_hub"
 LONGEST_NOTICE_BYTES = 7000
 """Of a NOTIFY; PostgreSQL takes 8000."""
-LONGEST_PASSWORD_BYTES = 1024
 CONNECTIONS, MORE_CONNECTIONS = 10, 20
 _SESSION = (
     "SET tcp_keepalives_idle = 30",
@@ -43,7 +42,8 @@ _NO_SPACE, _LOST = "53100", ("08", "57")
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """A libpq URL without a password, and the file that holds it, where there is one."""
+    """A libpq URL without a password, and the file that holds it. Where there is none, libpq's own ways count: ~/.pgpass, a
+    certificate, the socket."""
 
     url: str
     password_file: Path
@@ -60,7 +60,7 @@ class ServerAddress:
             raise ConfigurationError("to keep a hub's state in PostgreSQL: pip install 'rapha[postgres]'") from None
         connection = psycopg.connect(
             self.url,
-            password=_password(self.password_file),
+            password=(read_private(self.password_file) or b"").decode(errors="replace").strip() or None,
             connect_timeout=20,
             keepalives_idle=30,
             keepalives_interval=10,
@@ -150,16 +150,3 @@ def _notices(process: str, topics: Collection[str]) -> Iterator[str]:
         notice += f" {topic}"
     if notice != process:
         yield notice
-
-
-def _password(file: Path) -> str | None:
-    """What the file holds; None where there is none, and libpq's own ways count (~/.pgpass, a certificate, the socket)."""
-    try:
-        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigurationError(f"{file} can be read by others than its owner: chmod 600 {file}")
-        with file.open("rb") as opened:
-            return opened.read(LONGEST_PASSWORD_BYTES).decode().strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read as a password") from error

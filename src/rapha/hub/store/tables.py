@@ -168,3 +168,28 @@ class AuditRow(Table):
     site: Mapped[str | None]
     round: Mapped[int | None]
     facts: Mapped[bytes]
+
+
+class SeenTokenRow(Table):
+    """A node's token that was used. Only where several hubs share the database: else a file of the hub's home."""
+
+    __tablename__ = "seen_tokens"
+    site: Mapped[str] = mapped_column(primary_key=True)
+    jti: Mapped[str] = mapped_column(primary_key=True)
+    forget_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class LogFileRow(Table):
+    """A file of the public log: a tile, written once, or its checkpoint. Only where several hubs share the database."""
+
+    __tablename__ = "log_files"
+    path: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[bytes]
+
+
+class IdentityRow(Table):
+    """Whose database this is: the keys that every hub on it must have. One row."""
+
+    __tablename__ = "hub_identity"
+    what: Mapped[str] = mapped_column(primary_key=True)
+    keys: Mapped[bytes]
