@@ -28,6 +28,7 @@ from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import declared_weights
+from rapha.records.transcript import Recording
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
 
@@ -74,15 +75,16 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(self, task: Task, *, audit: bool = False) -> None:
-        """Let the workload do a task, and audit what comes of it where it should; its outputs are then in `folder.output`.
+    def do(self, task: Task, *, audit: bool = False, recording: Recording | None = None) -> None:
+        """Let the workload do a task, audit what comes of it and record its steps where it should; its outputs are then in
+        `folder.output`.
 
         Raises:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code.
         """
-        weights = f"{task.weights.removeprefix('sha256:')}.safetensors" if task.weights else None
-        command = Command(do=task.do, round=task.round, weights=weights, audit=audit)
+        weights = file_of(task.weights) if task.weights else None
+        command = Command(do=task.do, round=task.round, weights=weights, audit=audit, recording=recording)
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:
@@ -134,7 +136,7 @@ class Runs:
         are not those it names are as if none had come: the blob is fetched, where it is no larger than the study declares."""
         if (blob := work.task.weights) is None:
             return
-        target = run.folder.weights / f"{blob.removeprefix('sha256:')}.safetensors"
+        target = run.folder.weights / file_of(blob)
         if not lay(blob, sent_along(work), target):
             largest = limit_bytes(declared_weights(study))
             persist(lambda: self._line.download(blob, target, largest))
@@ -183,6 +185,11 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
+
+
+def file_of(weights: Digest) -> str:
+    """The name under which the sandbox is shown these weights."""
+    return f"{weights.removeprefix('sha256:')}.safetensors"
 
 
 def sent_along(work: Work) -> bytes:
