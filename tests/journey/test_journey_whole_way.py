@@ -1,5 +1,6 @@
 """A study from file to verdict, through a real hub and real nodes; then the bad days."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -68,6 +69,7 @@ def test_a_study_goes_from_file_to_verdict(town: Town, client: Client, tmp_path:
     shown = rapha("receipt", "verify", str(model))
     assert shown.returncode == 0, shown.stdout + shown.stderr
     _patients_are_told(town, model, tmp_path)
+    _a_run_is_repeated(town, model, tmp_path)
     weights = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     assert rapha("receipt", "verify", str(model)).returncode == 11
@@ -89,6 +91,21 @@ def _patients_are_told(town: Town, model: Path, folder: Path) -> None:
     assert told.returncode == 0 and "WAS in" in told.stdout, told.stderr
 
 
+def _a_run_is_repeated(town: Town, model: Path, folder: Path) -> None:
+    """From a copy of the run's folder, as on a second machine; the same bits, and the referee sees no dispute."""
+    site = town.sites[0]
+    home = town.hospital(site)
+    (facts,) = home.glob("runs/*/transcript/run.json")
+    run = shutil.copytree(facts.parents[1], folder / "copied")
+    receipt, second = str(model / "receipts" / f"{site}.json"), str(folder / "second")
+    again = rapha("node", "reexecute", receipt, "--run", str(run), "--home", str(home), "--keep", second)
+    assert again.returncode == 0 and "SAME" in again.stdout, again.stdout + again.stderr
+    ruled = rapha("node", "referee", str(facts.parent), second, "--run", str(run), "--home", str(home))
+    assert ruled.returncode == 0 and "BOTH" in ruled.stdout, ruled.stdout + ruled.stderr
+    other = str(model / "receipts" / f"{town.sites[1]}.json")
+    assert rapha("node", "reexecute", other, "--run", str(run), "--home", str(home)).returncode == 11
+
+
 def test_a_private_study_lets_out_weights_and_counts_and_is_in_every_ledger(
     town: Town, client: Client, tmp_path: Path
 ) -> None:
@@ -107,6 +124,7 @@ def test_a_private_study_lets_out_weights_and_counts_and_is_in_every_ledger(
         assert [(one.scores, one.roc, one.calibration) for one in metrics.evaluations] == [((), (), ())]
         shown = rapha("receipt", "show", str(model / "receipts" / f"{site}.json")).stdout
         assert "dp-sgd: epsilon at most" in shown
+        assert "it has no transcript" in shown
         listed = rapha("node", "ledger", str(town.hospital(site)), "--json").stdout
         mine = [LedgerEntry.from_bytes(line.encode()) for line in listed.splitlines() if "made-up-private" in line]
         assert [(entry.kind, entry.spend.epsilon) for entry in mine] == [("reserved", 3.0), ("settled", 3.0)]

@@ -170,6 +170,9 @@ def _internal(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+TOO_SHORT = made_up.transcript("north").model_copy(update={"waypoints": made_up.ROUNDS - 1})
+"""Every round has a waypoint."""
+
 FAULTS: dict[str, Fault] = {
     # 1. envelope
     "not-json": Fault(NORTH, 1, after=lambda files: files.update({NORTH: b"a receipt, honestly"})),
@@ -211,6 +214,12 @@ FAULTS: dict[str, Fault] = {
     # 8. fields
     "unknown-field": Fault(NORTH, 8, after=restated(NORTH, "north", lambda v: _internal(v).update(extra="a word"))),
     "missing-field": Fault(NORTH, 8, after=restated(NORTH, "north", lambda v: _drop(_internal(v), "sandbox"))),
+    "transcript-of-nothing": Fault(
+        NORTH, 8, after=restated(NORTH, "north", lambda v: _internal(v).update(transcript=None))
+    ),
+    "transcript-without-its-root": Fault(
+        NORTH, 8, after=restated(NORTH, "north", lambda v: _drop(_internal(v)["transcript"], "root"))
+    ),
     "higher-tier": Fault(NORTH, 8, after=restated(NORTH, "north", lambda v: _internal(v).update(tier="T2"))),
     "bad-count": Fault(
         NORTH, 8, after=restated(NORTH, "north", lambda v: _internal(v)["cohort"].update(patients={"about": -1}))
@@ -238,6 +247,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "missing-study": Fault(AGGREGATION, 10, after=lambda files: _drop(files, "study.json")),
     "other-architecture": Fault(NORTH, 10, before=release_with("north", architecture="gru")),
+    "transcript-of-fewer-steps": Fault(NORTH, 10, before=release_with("north", transcript=TOO_SHORT)),
     "study-by-another-name": Fault(NORTH, 10, before=release_with("north", study="a-nicer-name")),
     # 12. the log's entry
     "entry-of-another-receipt": Fault(NORTH, 12, after=relogged(NORTH, log_samples.other_entry)),

@@ -40,6 +40,7 @@ from rapha.records.site import (
 )
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
+from rapha.records.transcript import Transcript
 from rapha.records.wire import (
     DeliveredFile,
     Delivery,
@@ -164,6 +165,15 @@ def release(study: Study, site: str, weights: str) -> Release:
         ),
         egress=EgressVerdict(rules=("declared-tensors", "finite", "closed-metrics"), files=2),
         privacy=PrivacyReport(ledger=blob(f"ledger of {site}")),
+        transcript=transcript(site) if site == "north" else None,
+    )  # fmt: skip
+
+
+def transcript(site: str) -> Transcript:
+    """That of north; south has none, as no receipt had before there were transcripts."""
+    return Transcript(
+        root=blob(f"transcript of {site}"), waypoints=40, every_steps=64, key=blob(f"transcript key of {site}"),
+        flags={"ATEN_CPU_CAPABILITY": "avx2", "machine": "x86_64"},
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from rapha.cli.node_fetch import fetch
 from rapha.cli.node_identifiers import identifiers
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_preview import preview
+from rapha.cli.node_repeat import reexecute, referee
 from rapha.cli.node_units import units
 from rapha.cli.node_voucher import voucher
 from rapha.errors import SandboxError
@@ -109,6 +110,8 @@ app.command("identifiers")(identifiers)
 app.command()(units)
 app.command()(voucher)
 app.command()(preview)
+app.command()(reexecute)
+app.command()(referee)
 
 
 @app.command()

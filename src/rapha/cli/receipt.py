@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rapha.proof.refusal import RefusalClaim
     from rapha.records.receipt import Verdict
     from rapha.records.release import PrivacyReport
+    from rapha.records.transcript import Transcript
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Verify a model folder's receipts, or show one. Works offline."
@@ -129,6 +130,13 @@ def privacy_words(privacy: "PrivacyReport") -> str:
     )
 
 
+def transcript_words(transcript: "Transcript | None") -> str:
+    """What a run can be held against, in one line."""
+    if transcript is None:
+        return "none"
+    return f"{transcript.root}, {transcript.waypoints} waypoints, one every {transcript.every_steps} steps"
+
+
 def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
     release = claim.release
     walls = "isolated" if release.sandbox.isolated else "NOT ISOLATED"
@@ -144,6 +152,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("rounds", _range([trace.round for trace in release.rounds])),
         ("sandbox", f"{release.sandbox.backend}, {walls}: {release.sandbox.held} of {release.sandbox.attempts} held"),
         ("numerics", f"torch {release.numerics.torch}, {release.numerics.cpu_capability}"),
+        ("transcript", transcript_words(release.transcript)),
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rapha.errors import EgressRefused
-from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS
+from rapha.records.outputs import OUTPUTS
 
-NAMES = (WEIGHTS, FIGURES, EVALUATION)
+NAMES = OUTPUTS
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

@@ -34,6 +34,7 @@ from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
+from rapha.node.transcripts import Transcripts
 from rapha.policy import stewards
 from rapha.policy.decide import Allowed, Refused
 from rapha.proof.envelope import seal
@@ -74,6 +75,7 @@ class Journey:
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
         self._runs = Runs(home, line, register, backend)
+        self._transcripts = Transcripts(home, register)
         self._questions = Questions(home, self._approvals, register, clock)
 
     def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:
@@ -176,7 +178,8 @@ class Journey:
         self._runs.fetch_weights(run, work, entry.study)
         audited = self._audits.wanted(entry.study, run, task)
         own = run.kept.before(task) if task.do == "train" and keeps_at_sites(entry.study) else None
-        run.do(task, audit=audited, variates=own)
+        run.do(task, audit=audited, variates=own, recording=self._transcripts.recording(entry.study, run, task))
+        self._transcripts.keep(run, task)
         found = self._audits.check(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
@@ -310,6 +313,7 @@ class Journey:
                 rules=self._audits.rules_passed(entry), files=len(self._register.traces(task.dispatch)) + 1
             ),
             privacy=privacy_report(entry.study, self._ledger.head),
+            transcript=self._transcripts.stated(entry, run, smallest),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self._clock())

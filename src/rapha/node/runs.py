@@ -29,6 +29,7 @@ from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import Declared, declared_weights
+from rapha.records.transcript import Recording
 from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
@@ -77,17 +78,19 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(self, task: Task, *, audit: bool = False, variates: bytes | None = None) -> None:
-        """Let the workload do a task, from this site's own `variates` where it has any, and audit what comes of it where it
-        should; its outputs are then in `folder.output`.
+    def do(
+        self, task: Task, *, audit: bool = False, variates: bytes | None = None, recording: Recording | None = None
+    ) -> None:
+        """Let the workload do a task, from this site's own `variates` where it has any, audit what comes of it and record its
+        steps where it should; its outputs are then in `folder.output`.
 
         Raises:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code.
         """
-        weights = _weights_file(task.weights) if task.weights else None
+        weights = file_of(task.weights) if task.weights else None
         own = lay_beside(self.folder.weights, variates)
-        command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit)
+        command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit, recording=recording)
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:
@@ -102,7 +105,7 @@ class Run:
 
     def given(self, task: Task) -> bytes:
         """What the task starts from, as `fetch_weights` laid it."""
-        return (self.folder.weights / _weights_file(task.weights or "")).read_bytes()
+        return (self.folder.weights / file_of(task.weights or "")).read_bytes()
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
@@ -143,7 +146,7 @@ class Runs:
         are not those it names are as if none had come: the blob is fetched, where it is no larger than the study declares."""
         if (blob := work.task.weights) is None:
             return
-        target = run.folder.weights / _weights_file(blob)
+        target = run.folder.weights / file_of(blob)
         if not lay(blob, sent_along(work), target):
             largest = limit_bytes(_largest_given(study))
             persist(lambda: self._line.download(blob, target, largest))
@@ -194,8 +197,9 @@ class Runs:
         return frozen
 
 
-def _weights_file(blob: Digest) -> str:
-    return f"{blob.removeprefix('sha256:')}.safetensors"
+def file_of(weights: Digest) -> str:
+    """The name under which the sandbox is shown these weights."""
+    return f"{weights.removeprefix('sha256:')}.safetensors"
 
 
 def _largest_given(study: Study) -> Declared:

@@ -48,6 +48,8 @@ PRIVACY_NOT_SHOWN = (
     "and of each hospital's patients by themselves."
 )
 NO_AUDIT_NOT_SHOWN = "That the weights were tried for what they remember of patients: no audit of all that left is among the rules passed."
+TRANSCRIPT_NOT_SHOWN = "That the steps which the transcript commits to were the right ones: only who holds the rows and runs them again can tell."
+NO_REPEAT_NOT_SHOWN = "That the training can be run again, step by step: it has no transcript. Under differential privacy none can be: nobody can repeat the noise."
 NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
 
 Json = dict[str, Any]
@@ -107,7 +109,8 @@ def _site_json(claim: SiteClaim) -> Json:
     if len(rounds) != len(release.rounds) or not _SITE.fullmatch(release.site):
         raise ValueError("a round is there twice, or the site has no proper name")
     stated = release.as_json()
-    inside = ("site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy")
+    inside = ["site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy"]
+    inside += ["transcript"] if release.transcript else []
     went_in = {f"round/{n}/weights-in": trace.weights_in for n, trace in rounds.items() if trace.weights_in}
     return _statement(
         claim,

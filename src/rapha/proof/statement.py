@@ -18,6 +18,7 @@ from rapha.proof.claim import (
     MERGE_NOT_SHOWN,
     NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
+    NO_REPEAT_NOT_SHOWN,
     NO_WALLS_NOT_SHOWN,
     POOLED_METRICS_FILE,
     PREDICATE_TYPE,
@@ -25,6 +26,7 @@ from rapha.proof.claim import (
     SITE_BUILD,
     STATEMENT_TYPE,
     T0_NOT_SHOWN,
+    TRANSCRIPT_NOT_SHOWN,
     WEIGHTS_FILE,
     AggregationClaim,
     Json,
@@ -49,7 +51,8 @@ def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at
     walls = () if release.sandbox.isolated else (NO_WALLS_NOT_SHOWN,)
     privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
     audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
-    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, privacy, *audit, *walls))
+    repeat = TRANSCRIPT_NOT_SHOWN if release.transcript else NO_REPEAT_NOT_SHOWN
+    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, repeat, privacy, *audit, *walls))
     return _stated(claim, files)
 
 

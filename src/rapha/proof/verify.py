@@ -45,6 +45,7 @@ from rapha.proof.refusal import (
 )
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
 from rapha.proof.timestamp import check_stamp
+from rapha.proof.transcript import check_stated
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -170,7 +171,8 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = _study_of(folder, claim)
-        say(f"{study.study}, {digest(folder.study or b'')}{_check_privacy(claim, study)}")
+        told = f"{_check_privacy(claim, study)}{check_stated(claim.release, study) if isinstance(claim, SiteClaim) else ''}"
+        say(f"{study.study}, {digest(folder.study or b'')}{told}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))

@@ -5,6 +5,7 @@ The node reads these with limits; `rapha.egress` turns them into what may leave.
     weights.safetensors   tensors, after `prepare` and `train`
     figures.json          Figures, after `prepare` and `train`
     evaluation.json       RawEvaluations, after `evaluate`
+    transcript.bin        the waypoints of a round, after `train`, where they are asked for; they never leave
 """
 
 from typing import Annotated, Literal
@@ -16,11 +17,13 @@ from rapha.records.metrics import MetricName
 from rapha.records.record import Real, Record
 from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
+from rapha.records.transcript import Recording
 
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
+TRANSCRIPT = "transcript.bin"
 GRAPH = "model.pt2"
 """In the input folder: the graph of an exported model."""
-OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
+OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT)
 
 
 class Figure(Record):
@@ -72,13 +75,15 @@ class RawEvaluations(Record):
 
 class Command(Record):
     """A line from the node to the workload's standard input. `weights` is a file name under /weights, `variates` another: this
-    site's own, none before it has any. `audit`: measure as well what the weights remember of the patients here."""
+    site's own, none before it has any. `audit`: measure as well what the weights remember of the patients here. `recording`:
+    write a transcript of the round."""
 
     do: Work
     round: int
     weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
     variates: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
     audit: bool = False
+    recording: Recording | None = None
 
 
 class Reply(Record):

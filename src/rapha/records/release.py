@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rapha.records.cohort import Cohort
 from rapha.records.record import Digest, Real, Record, SiteId
+from rapha.records.transcript import Transcript
 
 ReasonCode = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
@@ -79,7 +80,8 @@ class PrivacyReport(Record):
 
 
 class Release(Record):
-    """All that one site lets out at the end of a study, and how it came about. The receipt is made of this."""
+    """All that one site lets out at the end of a study, and how it came about. The receipt is made of this. `transcript`: of every
+    step of the training, where the run can be repeated."""
 
     study_digest: Digest
     study: str
@@ -98,6 +100,7 @@ class Release(Record):
     sandbox: SandboxReport
     egress: EgressVerdict
     privacy: PrivacyReport
+    transcript: Transcript | None = None
 
 
 class Refusal(Record):

@@ -7,7 +7,7 @@ import numpy as np
 from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.audit import Guesses, RawAudit
-from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Command, Figure, Figures
+from rapha.records.outputs import EVALUATION, FIGURES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
 from rapha.records.variates import VARIATE, declared_given, declared_variates
@@ -24,6 +24,7 @@ from rapha.training.numerics import generator
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
+from rapha.training.transcript import Recorder
 from rapha.training.weights import load_into, read_weights, weights_of, write_bytes, write_tensors
 
 
@@ -85,7 +86,12 @@ class Learner:
             # A loss is not accounted for, and so does not leave.
             self._write_figures((), self._audit(command, network, start, guesses))
             return
-        loss = train_round(self._study, network, train, command.round, self._correction(command, start))
+        recorder = Recorder(command.recording, command.round) if command.recording else None
+        loss = train_round(self._study, network, train, command.round, self._correction(command, start), recorder)
+        if recorder:
+            write_bytes(self._output / TRANSCRIPT, recorder.leaves)
+            if recorder.stopped:  # what is asked for is the state at that step: nothing of it can be a round's outcome
+                return
         write_tensors(self._output / WEIGHTS, weights_of(network))
         held_out = figures(score(network, validation), self._dataset.validation)
         found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))

@@ -21,17 +21,23 @@ from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs, Weights
 from rapha.training.numerics import generator
 from rapha.training.optimizers import Correction, Pull, make_optimizer
+from rapha.training.transcript import Recorder
 
 STRATUM_ROWS = 16_384
 
 
 def train_round(
-    study: Study, network: Network, inputs: Inputs, number: int, correction: Weights | None = None
+    study: Study,
+    network: Network,
+    inputs: Inputs,
+    number: int,
+    correction: Weights | None = None,
+    recorder: Recorder | None = None,
 ) -> float:
     """Train the network in place for `local_epochs`; returns the mean loss over the last epoch. `correction`: what is added to
     every gradient (SCAFFOLD).
 
-    The mean is over rows, and over events for a time-to-event outcome.
+    The mean is over rows, and over events for a time-to-event outcome. `recorder` writes down every step, and may want no more.
 
     Raises:
         TrainingFailed: no rows (`cohort-empty`), no events to learn a hazard from (`too-few-events`), or a loss or
@@ -45,33 +51,41 @@ def train_round(
     optimizer = make_optimizer(spec, network.parameters())
     pull, drift = Pull(spec, network.parameters()), Correction(network, correction)
     network.train()
+    if recorder:
+        recorder.begin(network, optimizer)
     loss = math.nan
     for epoch in range(spec.local_epochs):
         order = torch.randperm(len(inputs), generator=generator(spec.seed, "order", number, epoch))
         network.noise = generator(spec.seed, "noise", number, epoch)
         total, weight = 0.0, 0
-        for mean, terms in _losses(network, inputs, order, spec.batch_size):
+        for mean, terms, rows in _losses(network, inputs, order, spec.batch_size):
+            if recorder and recorder.stopped:
+                break
             torch.autograd.backward(mean)
             pull.add_gradients()
             drift.add_gradients()
             optimizer.step()
             total, weight = total + _finite(mean.item()) * terms, weight + terms
-        loss = total / weight
+            if recorder:
+                recorder.step(rows)
+        loss = total / weight if weight else math.nan
+    if recorder:
+        recorder.end()
     network.eval()
     for parameter in network.parameters():
         _finite(float(parameter.detach().abs().max()))
     return loss
 
 
-def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int]]:
-    """The mean loss of each step, and over how many rows or events it is the mean."""
+def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int, Tensor]]:
+    """The mean loss of each step, over how many rows or events it is the mean, and which rows they are of."""
     if inputs.value is not None:
         for rows in torch.split(order, batch_size):
-            yield mse_loss(network(inputs, rows), inputs.value[rows]), len(rows)
+            yield mse_loss(network(inputs, rows), inputs.value[rows]), len(rows), rows
         return
     if inputs.time is None:
         for rows in torch.split(order, batch_size):
-            yield binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows]), len(rows)
+            yield binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows]), len(rows), rows
         return
     for stratum in order.chunk(math.ceil(len(order) / STRATUM_ROWS)):
         yield from _hazard_losses(network, inputs, inputs.time, stratum, batch_size)
@@ -79,7 +93,7 @@ def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) ->
 
 def _hazard_losses(
     network: Network, inputs: Inputs, time: Floats, stratum: Tensor, batch_size: int
-) -> Iterator[tuple[Tensor, int]]:
+) -> Iterator[tuple[Tensor, int, Tensor]]:
     """Breslow's partial likelihood (Biometrics 1974; 30:89) of the events of each batch within the stratum."""
     days = time[stratum.numpy()]
     by_time = np.argsort(-days, kind="stable")
@@ -94,7 +108,7 @@ def _hazard_losses(
             scores = network(inputs, sorted_rows).double()
             highest = scores.detach().max()
             log_risk = (scores - highest).exp().cumsum(0).log() + highest
-            yield (log_risk[ends[cases]] - scores[places[cases]]).mean(), len(cases)
+            yield (log_risk[ends[cases]] - scores[places[cases]]).mean(), len(cases), stratum[cases]
 
 
 def _finite(value: float) -> float:

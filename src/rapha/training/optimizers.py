@@ -24,6 +24,9 @@ class Optimizer(Protocol):
     def step(self) -> None:
         """Move every parameter along its gradient, and clear the gradients."""
 
+    def state(self) -> Iterable[Tensor]:
+        """What it carries from step to step, in an order of its own, beside the number of steps."""
+
 
 class Sgd:
     """Plain gradient descent; weight decay is added to the gradient."""
@@ -39,6 +42,9 @@ class Sgd:
                 gradient = gradient.add(parameter, alpha=self._weight_decay)
             parameter.add_(gradient, alpha=-self._learning_rate)
             parameter.grad = None
+
+    def state(self) -> Iterable[Tensor]:
+        return ()
 
 
 class AdamW:
@@ -63,6 +69,9 @@ class AdamW:
             square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
             parameter.addcdiv_(mean, (square.sqrt() / correction).add_(EPSILON), value=-size)
             parameter.grad = None
+
+    def state(self) -> Iterable[Tensor]:
+        return (kept[id(p)] for p in self._parameters for kept in (self._mean, self._square))
 
 
 class Pull:

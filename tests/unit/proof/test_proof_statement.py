@@ -10,8 +10,10 @@ from rapha.errors import Unproven
 from rapha.proof.claim import (
     NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
+    NO_REPEAT_NOT_SHOWN,
     NO_WALLS_NOT_SHOWN,
     T0_NOT_SHOWN,
+    TRANSCRIPT_NOT_SHOWN,
     AggregationClaim,
     Json,
     SiteClaim,
@@ -40,7 +42,17 @@ def test_a_release_reads_back_whole(release: Release) -> None:
     claim = parse_statement(of_site(release))
     assert isinstance(claim, SiteClaim)
     assert (claim.release, claim.nonce, claim.at, claim.tier) == (release, NONCE, AT, "T0")
-    assert claim.not_shown == (*T0_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN)
+    assert claim.not_shown == (*T0_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN)
+
+
+def test_a_release_without_a_transcript_reads_back_whole_and_says_so(release: Release) -> None:
+    bare = release.model_copy(update={"transcript": None})
+    claim = parse_statement(of_site(bare))
+    assert isinstance(claim, SiteClaim)
+    assert claim.release == bare
+    assert NO_REPEAT_NOT_SHOWN in claim.not_shown
+    assert TRANSCRIPT_NOT_SHOWN not in claim.not_shown
+    assert b"transcript" not in of_site(bare).split(b'"not_shown"')[0], "as receipts were before there were any"
 
 
 def test_a_release_that_was_audited_says_so_among_its_rules_and_not_that_it_was_not(release: Release) -> None:

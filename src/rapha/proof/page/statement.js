@@ -72,7 +72,7 @@ function siteClaim(value) {
   const release = {...definition.externalParameters, ...inside, rounds, weights: subjects.get(said.WEIGHTS_FILE), metrics: subjects.get(metrics),
     code: wentIn.get("code"), packages: details.builder.version};
   const counts = [release.cohort?.patients, release.cohort?.train_rows];
-  if (!hasShape(release, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
+  if (!hasShape({...release, transcript: release.transcript ?? null}, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
   return {...about, kind: "site", speaker: release.site, stated: release, files: new Map([[said.WEIGHTS_FILE, release.weights], [metrics, release.metrics]])};
 }
 
@@ -125,7 +125,12 @@ function statementOf(claim) {
       buildDefinition: {
         buildType: site ? said.SITE_BUILD : said.AGGREGATION_BUILD,
         externalParameters: picked(site ? EXTERNAL_OF_SITE : EXTERNAL_OF_HUB),
-        internalParameters: {...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]), tier: claim.tier, not_shown: claim.notShown},
+        internalParameters: {
+          ...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]),
+          ...(site && stated.transcript ? {transcript: stated.transcript} : {}),
+          tier: claim.tier,
+          not_shown: claim.notShown,
+        },
         resolvedDependencies: [described("code", stated.code), ...wentIn],
       },
       runDetails: {

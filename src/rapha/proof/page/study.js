@@ -32,6 +32,16 @@ function readStudy(bytes) {
   return study;
 }
 
+/** What the transcript is of, where it is one that this study and these rounds can have. Throws Unproven. */
+export function checkTranscript(claim, {asked}) {
+  const made = claim.kind === "site" ? claim.stated.transcript : null;
+  if (!made) return "";
+  if (asked !== null) throw new Unproven("the receipt has a transcript, though noise that nobody can repeat was asked for");
+  const rounds = claim.stated.rounds.filter((trace) => trace.round > 0).length;
+  if (made.waypoints < rounds) throw new Unproven(`a transcript of ${made.waypoints} waypoints cannot be of ${rounds} rounds`);
+  return `; transcript of ${made.waypoints} waypoints, one every ${made.every_steps} steps`;
+}
+
 const real = (value) => value !== null && value !== "" && Number.isFinite(Number(value));
 
 /** What was spent, where it is no more than the study asked for. Throws Unproven. */

@@ -10,7 +10,7 @@ import {checkSignedByLog, checkWitnesses} from "./logged.js";
 import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
 import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./statement.js";
 import {said} from "./stated.js";
-import {checkPrivacy, studyOf} from "./study.js";
+import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
 import {checkStamp} from "./timestamp.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
@@ -93,7 +93,7 @@ async function claimOf(folder, path, found) {
   // 10. It is about this study.
   await found.step("The study is the one in this folder", async () => {
     study = await studyOf(folder.study, claim);
-    return `${study.name}, ${study.digest}${checkPrivacy(claim, study)}`;
+    return `${study.name}, ${study.digest}${checkPrivacy(claim, study)}${checkTranscript(claim, study)}`;
   });
   // 11. The files are here, unchanged; only what the study did not ask back may be absent.
   await found.step("The files it vouches for are here, unchanged", () => checkFiles(folder, claim, study));

@@ -1,0 +1,166 @@
+"""The transcripts of this node's runs: what is recorded, where it is kept, and what the receipt says of it.
+
+    runs/DISPATCH/input/                 the frozen rows, the study, the graph of an exported model
+    runs/DISPATCH/transcript/
+        round-0001.bin ...               the waypoints of each round: proof/transcript.py
+        weights/HEX.safetensors          what each round started from, and what was evaluated
+        run.json                         RunFacts, written at the release
+
+That folder is all that is needed to repeat the run: copy it to another machine of the hospital, and nowhere else.
+"""
+
+import hashlib
+import hmac
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from rapha.egress.collect import collect
+from rapha.errors import Unproven
+from rapha.node.configuration import Home
+from rapha.node.register import Entry, Register
+from rapha.node.runs import FrozenRun, Run, file_of
+from rapha.proof.transcript import (
+    LEAF_BYTES,
+    MAX_LEAVES_A_ROUND,
+    Waypoint,
+    key_commitment,
+    read_round,
+    root_of,
+)
+from rapha.records.association import Gwas
+from rapha.records.outputs import TRANSCRIPT
+from rapha.records.record import Record, SiteId
+from rapha.records.release import RoundTrace
+from rapha.records.study import Study
+from rapha.records.task import Task
+from rapha.records.tensors import declared_weights
+from rapha.records.transcript import EVERY_STEPS, Recording, Transcript
+from rapha.records.variates import keeps_at_sites
+from rapha.training.profile import ENVIRONMENT
+
+FOLDER, FACTS = "transcript", "run.json"
+
+
+class RunFacts(Record):
+    """What it takes besides rows, weights and receipt to repeat a run, and to judge it as it was judged. Never leaves.
+    `smallest_count`: the minimum cohort that counted."""
+
+    site: SiteId
+    frozen: FrozenRun
+    smallest_count: int
+    rounds: tuple[RoundTrace, ...]
+    transcript: Transcript
+
+
+def can_be_recorded(study: Study) -> bool:
+    """Whether a run of the study has steps, and could be run again. A private one could not: its noise is from chance that nobody
+    keeps. A GWAS is sums, without a step. Under SCAFFOLD a round starts from what the hospital kept of its own, which is replaced
+    from round to round."""
+    repeatable = study.privacy.differential_privacy is None and not keeps_at_sites(study)
+    return repeatable and not isinstance(study.model, Gwas)
+
+
+def recording_of(frozen: FrozenRun, every_steps: int = EVERY_STEPS, until: int | None = None) -> Recording:
+    """What the workload is told. The key follows from the run's salt, which the receipt's commitment to the cohort binds."""
+    key = hmac.new(bytes.fromhex(frozen.salt), b"rapha transcript", hashlib.sha256).hexdigest()
+    return Recording(key=key, every_steps=every_steps, until=until)
+
+
+def transcript_of(leaves: tuple[Waypoint, ...], recording: Recording) -> Transcript:
+    """What a receipt says of these waypoints, of which there is at least one."""
+    return Transcript(
+        root="sha256:" + root_of(leaves).hex(),
+        waypoints=len(leaves),
+        every_steps=recording.every_steps,
+        key=key_commitment(bytes.fromhex(recording.key)),
+        flags={**ENVIRONMENT, "machine": platform.machine()},
+    )
+
+
+def read_leaves(folder: Path, every_steps: int) -> tuple[Waypoint, ...]:
+    """All waypoints of a transcript's folder, in the order of their rounds.
+
+    Raises:
+        Unproven: there is none, or a round's file is no transcript of that round.
+    """
+    leaves: list[Waypoint] = []
+    for file in sorted(folder.glob("round-[0-9][0-9][0-9][0-9].bin")):
+        leaves += read_round(file.read_bytes(), int(file.stem.removeprefix("round-")), every_steps)
+    if not leaves:
+        raise Unproven(f"{folder} holds no transcript")
+    return tuple(leaves)
+
+
+class Transcripts:
+    """Of every run of the node."""
+
+    def __init__(self, home: Home, register: Register) -> None:
+        self._home, self._register = home, register
+
+    def recording(self, study: Study, run: Run, task: Task) -> Recording | None:
+        """What to tell the workload of a task; None where there is nothing to record, or no room for what it starts from."""
+        needed = (study.training.rounds + 1) * sum(spec.size_bytes for spec in declared_weights(study).values())
+        if task.do != "train" or not can_be_recorded(study) or needed > self._home.configuration.repeatable_mb << 20:
+            return None
+        return recording_of(run.frozen)
+
+    def keep(self, run: Run, task: Task) -> None:
+        """Keep a round's waypoints, and the weights that a task started from, once the workload is done with it.
+
+        Raises:
+            EgressRefused: the workload left a transcript that is none, by its form.
+        """
+        data = collect(run.folder.output, TRANSCRIPT, MAX_LEAVES_A_ROUND * LEAF_BYTES)
+        folder = self._folder(task.dispatch)
+        if task.do == "train" and data:
+            write_round(folder, task.round, data)
+        if task.weights and (data or folder.is_dir()):
+            kept = folder / "weights" / file_of(task.weights)
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(run.folder.weights / kept.name, kept)
+
+    def stated(self, entry: Entry, run: Run, smallest_count: int) -> Transcript | None:
+        """What the receipt says, where every round of the study was recorded; noted where one is not as it has to be."""
+        dispatch, folder = entry.dispatch.id, self._folder(entry.dispatch.id)
+        if not can_be_recorded(entry.study) or not folder.is_dir():
+            return None
+        recording, traces = recording_of(run.frozen), self._register.traces(dispatch)
+        try:
+            leaves = read_leaves(folder, recording.every_steps)
+            transcript = transcript_of(leaves, recording)
+        except (Unproven, OSError):
+            transcript = None
+        if transcript is None or {leaf.round for leaf in leaves} != {trace.round for trace in traces} - {0}:
+            self._register.note("transcript.incomplete", dispatch)
+            return None
+        facts = RunFacts(
+            site=self._home.configuration.site_id,
+            frozen=run.frozen,
+            smallest_count=smallest_count,
+            rounds=traces,
+            transcript=transcript,
+        )
+        write_whole(folder / FACTS, facts.as_bytes())
+        return transcript
+
+    def _folder(self, dispatch: str) -> Path:
+        return self._home.run(dispatch) / FOLDER
+
+
+def write_round(folder: Path, number: int, data: bytes) -> None:
+    """Keep the waypoints of one round."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / f"round-{number:04d}.bin", data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and on disk."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,169 @@
+"""A run is done again in a real process; what a node did otherwise than it says is found, at its very step."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from repeatable_run import facts_of, trained, with_facts
+
+from rapha.errors import Unproven
+from rapha.node.configuration import SandboxLimits
+from rapha.node.reexecution import KeptRun, repeat
+from rapha.node.referee import rule
+from rapha.node.sandbox.unisolated import Unisolated
+from rapha.node.transcripts import FOLDER
+from rapha.proof.claim import SiteClaim
+
+LIMITS = SandboxLimits()
+Trained = tuple[Path, SiteClaim]
+
+
+def _run(tmp_path_factory: pytest.TempPathFactory, tampering: str = "", every_steps: int = 1) -> Trained:
+    folder = tmp_path_factory.mktemp("run") / "dp-1"
+    return folder, trained(folder, tampering, every_steps)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return _run(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def faster(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The learning rate doubled at step 37 of each round."""
+    return _run(tmp_path_factory, "faster-37")
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The batch of step 20 left out."""
+    return _run(tmp_path_factory, "dropped-20")
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One bit of the last update changed, after training."""
+    return _run(tmp_path_factory, "weights")
+
+
+def test_an_honest_run_is_the_same_again(honest: Trained, tmp_path: Path) -> None:
+    folder, claim = honest
+    again = repeat(KeptRun(folder), claim, Unisolated(), LIMITS, tmp_path / "second")
+    assert (again.same, again.difference, again.machine) == (True, None, ())
+    assert claim.release.transcript is not None
+    assert (again.rounds, again.waypoints) == (2, claim.release.transcript.waypoints)
+    assert again.root == claim.release.transcript.root
+    ruling = rule(folder / FOLDER, tmp_path / "second", KeptRun(folder), Unisolated(), LIMITS)
+    assert (ruling.right, ruling.steps_done, ruling.asked) == ("both", 0, 1)
+
+
+def test_waypoints_farther_apart_repeat_too(tmp_path: Path) -> None:
+    claim = trained(tmp_path / "dp-1", "", 16)
+    again = repeat(KeptRun(tmp_path / "dp-1"), claim, Unisolated(), LIMITS)
+    assert again.same
+    assert again.waypoints < 20
+
+
+def test_a_doubled_learning_rate_is_found_at_its_step(faster: Trained) -> None:
+    folder, claim = faster
+    again = repeat(KeptRun(folder), claim, Unisolated(), LIMITS)
+    assert not again.same
+    assert again.difference is not None
+    assert (again.difference.round, again.difference.after, again.difference.step) == (1, 36, 37)
+    assert again.difference.parts == ("weights",)
+
+
+def test_a_dropped_batch_is_found_at_its_step(dropped: Trained) -> None:
+    folder, claim = dropped
+    again = repeat(KeptRun(folder), claim, Unisolated(), LIMITS)
+    assert again.difference is not None
+    assert (again.difference.round, again.difference.step) == (1, 20)
+    assert "batches" in again.difference.parts
+
+
+def test_weights_edited_after_training_are_found_after_the_last_step(edited: Trained) -> None:
+    folder, claim = edited
+    again = repeat(KeptRun(folder), claim, Unisolated(), LIMITS)
+    assert again.difference is not None
+    assert (again.difference.what, again.difference.round) == ("the update", 2)
+    assert again.difference.step is None
+
+
+@pytest.mark.parametrize(("tampered", "step"), [("faster", 37), ("dropped", 20)])
+@pytest.mark.parametrize("first", ["honest", "tampered"])
+def test_the_referee_says_who_is_right_and_does_few_steps(
+    honest: Trained, tampered: str, step: int, first: str, request: pytest.FixtureRequest
+) -> None:
+    good, bad = honest[0], request.getfixturevalue(tampered)[0]
+    sides = (good, bad) if first == "honest" else (bad, good)
+    ruling = rule(sides[0] / FOLDER, sides[1] / FOLDER, KeptRun(good), Unisolated(), LIMITS)
+    assert ruling.right == ("a" if first == "honest" else "b")
+    assert (ruling.round, ruling.after, ruling.step) == (1, step - 1, step)
+    assert ruling.steps_done == step, "no step after the disputed one is done"
+    assert ruling.asked <= 8, "of some 100 waypoints"
+
+
+def test_the_referee_finds_two_liars(faster: Trained, dropped: Trained, honest: Trained) -> None:
+    """They part at step 20, where one of them is right as yet; two that part where both are wrong have neither right."""
+    ruling = rule(faster[0] / FOLDER, dropped[0] / FOLDER, KeptRun(honest[0]), Unisolated(), LIMITS)
+    assert (ruling.right, ruling.step) == ("a", 20)
+
+
+def test_two_that_share_a_lie_are_both_wrong(faster: Trained, honest: Trained, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(faster[0] / FOLDER, other)
+    for file in sorted(other.glob("round-*.bin")):
+        data = bytearray(file.read_bytes())
+        data[45 * 136 - 1] ^= 1
+        file.write_bytes(bytes(data))
+    _own_root(other)
+    ruling = rule(faster[0] / FOLDER, other, KeptRun(honest[0]), Unisolated(), LIMITS)
+    assert ruling.right == "neither"
+
+
+def test_waypoints_changed_afterwards_are_no_case(honest: Trained, tmp_path: Path) -> None:
+    folder = shutil.copytree(honest[0], tmp_path / "dp-1")
+    file = folder / FOLDER / "round-0001.bin"
+    data = bytearray(file.read_bytes())
+    data[50] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(Unproven, match="changed since"):
+        repeat(KeptRun(folder), honest[1], Unisolated(), LIMITS)
+    with pytest.raises(Unproven, match="has no case"):
+        rule(honest[0] / FOLDER, folder / FOLDER, KeptRun(honest[0]), Unisolated(), LIMITS)
+
+
+def test_other_rows_are_not_repeated(honest: Trained, tmp_path: Path) -> None:
+    folder = shutil.copytree(honest[0], tmp_path / "dp-1")
+    rows = folder / "input" / "rows.arrow"
+    rows.write_bytes(rows.read_bytes()[:-1] + b"x")
+    with pytest.raises(Unproven, match="not those that were frozen"):
+        KeptRun(folder)
+
+
+def test_a_receipt_of_other_rows_or_without_transcript_is_refused(honest: Trained, tmp_path: Path) -> None:
+    folder, claim = honest
+    bare = SiteClaim(claim.release.model_copy(update={"transcript": None}), claim.nonce, claim.at, ())
+    with pytest.raises(Unproven, match="no transcript"):
+        repeat(KeptRun(folder), bare, Unisolated(), LIMITS)
+    salted = shutil.copytree(folder, tmp_path / "dp-1")
+    with_facts(salted, frozen={**facts_of(salted).frozen.as_json(), "salt": "00" * 32})
+    with pytest.raises(Unproven, match="commits to other rows"):
+        repeat(KeptRun(salted), claim, Unisolated(), LIMITS)
+
+
+def test_weights_that_are_missing_are_said(honest: Trained, tmp_path: Path) -> None:
+    folder = shutil.copytree(honest[0], tmp_path / "dp-1")
+    for file in (folder / FOLDER / "weights").iterdir():
+        file.unlink()
+    with pytest.raises(Unproven, match="cannot be repeated"):
+        repeat(KeptRun(folder), honest[1], Unisolated(), LIMITS)
+
+
+def _own_root(folder: Path) -> None:
+    """The root of what the folder now holds, in its facts."""
+    from rapha.node.transcripts import FACTS, RunFacts, read_leaves, recording_of, transcript_of
+
+    facts = RunFacts.from_bytes((folder / FACTS).read_bytes())
+    transcript = transcript_of(read_leaves(folder, 1), recording_of(facts.frozen, 1))
+    (folder / FACTS).write_bytes(facts.model_copy(update={"transcript": transcript}).as_bytes())
