@@ -24,7 +24,7 @@ from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
-from rapha.records.release import Release
+from rapha.records.release import PrivacyReport, Release
 from rapha.records.wire import TrustedKey, TrustedKeys
 
 HUB, SITES = "example-hub", ("north", "south")
@@ -95,6 +95,26 @@ def refused(parts: Parts) -> None:
     told = {**parts.aggregation.denials, REFUSER: "cohort-too-small"}
     parts.aggregation = parts.aggregation.model_copy(update={"denials": told})
 
+
+def in_mode(mode: str) -> Callable[[Parts], None]:
+    """The same of a study that carries a script, in release mode B or C."""
+
+    def before(parts: Parts) -> None:
+        study = made_up.scripted(made_up.example("diabetes-within-5-years"), mode)
+        parts.files["study.json"] = study.as_bytes()
+        privacy = {"mechanism": "sample-and-aggregate", "epsilon": 2.9, "delta": 1e-5, "clip": 1.0, "noise_multiplier": 3.1,
+                   "steps": 3, "accountant": "dp-accounting RDP", "unit": "patient"}  # fmt: skip
+        for site in SITES:
+            release = made_up.release(study, site, digest(WEIGHTS))
+            spent = PrivacyReport.model_validate({"ledger": release.privacy.ledger, **(privacy if mode == "B" else {})})
+            parts.releases[site] = release.model_copy(update={"privacy": spent})
+        parts.aggregation = made_up.aggregation(study, SITES, digest(WEIGHTS), digest(parts.files["metrics.json"]))
+
+    return before
+
+
+IN_MODE = {f"mode-{mode.lower()}": Fault(NORTH, 0, before=in_mode(mode)) for mode in "BC"}
+"""No faults: good folders of scripts."""
 
 ONE_REFUSES = Fault(REFUSED, 0, before=refused)
 """No fault: a good folder in which one hospital refused."""

@@ -69,11 +69,14 @@ def in_browser(
     }
 
 
-@pytest.mark.parametrize("name", ["good", "refused", *EXPECTED])
+GOOD = ("good", "refused", "mode-b", "mode-c")
+
+
+@pytest.mark.parametrize("name", [*GOOD, *EXPECTED])
 def test_the_page_says_what_the_command_says(page: CheckingPage, name: str) -> None:
     found = in_browser(page, FOLDERS / name)
     assert found == in_python(FOLDERS / name)
-    good = name in ("good", "refused")
+    good = name in GOOD
     assert good or found[EXPECTED[name]["receipt"]][1][-1][1] == "failed"
     assert page.sentence().startswith("VERIFIED" if good else "NOT VERIFIED")
 

@@ -9,6 +9,7 @@ from rapha.node.register import Entry, Register
 from rapha.node.runs import Run
 from rapha.records.association import Gwas
 from rapha.records.audit import AuditVerdict
+from rapha.records.learning import Script
 from rapha.records.study import Study
 from rapha.records.task import Task
 
@@ -23,6 +24,8 @@ class Audits:
         """Whether the workload is to measure. The planted patients of a private round are enough to see by, however few patients
         there are."""
         limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
+        if isinstance(study.model, Script):  # nobody but the script can score a row by its weights
+            return False
         seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
         return _is_of_a_model(study, task) and seen
 
@@ -50,8 +53,8 @@ class Audits:
 
 
 def _is_of_a_model(study: Study, task: Task) -> bool:
-    """Statistics, and the sums of a GWAS, have rules of their own."""
-    return task.do != "prepare" and not isinstance(study.model, Gwas)
+    """Statistics, and the sums of a GWAS, have rules of their own; so has mode B, whose noise the node itself adds."""
+    return task.do != "prepare" and not isinstance(study.model, Gwas) and study.mode != "B"
 
 
 def _compared(cohort: FrozenCohort) -> tuple[int, int, float]:

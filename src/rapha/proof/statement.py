@@ -15,6 +15,7 @@ from rapha.errors import Unproven
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
     MERGE_NOT_SHOWN,
+    MODE_NOT_SHOWN,
     NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
     NO_WALLS_NOT_SHOWN,
@@ -48,7 +49,8 @@ def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at
     walls = () if release.sandbox.isolated else (NO_WALLS_NOT_SHOWN,)
     privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
     audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
-    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, privacy, *audit, *walls))
+    mode = MODE_NOT_SHOWN[release.mode]
+    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, *mode, privacy, *audit, *walls))
     return _stated(claim, files)
 
 

@@ -20,6 +20,10 @@ from rapha.records.task import Work
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
 GRAPH = "model.pt2"
 """In the input folder: the graph of an exported model."""
+SCRIPT = "train.py"
+"""In the input folder of a script's own sandbox, and of no other: the researcher's file."""
+SCORES = "scores.safetensors"
+"""Among the weights, where a script has a `predict`: what it gave for each row, checked by the node."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
 
 
