@@ -12,6 +12,7 @@ from test_journey_whole_way import follow, rapha
 from rapha.cli.demo.town import Town
 from rapha.proof.statement import parse_statement
 from rapha.proof.verify import judge
+from rapha.records.audit import AUDIT_PASSED
 from rapha.sdk.client import Client
 from rapha.sdk.folder import read_folder
 
@@ -77,11 +78,35 @@ def test_mode_c_waits_for_a_person_everywhere_and_says_so(town: Town, client: Cl
     assert float(next(each["value"] for each in figures if each["name"] == "auroc")) > 0.6
     release = stated(model, town.sites[0]).release
     assert (release.mode, release.architecture, release.privacy.mechanism) == ("C", "script", "none")
-    assert release.decided_by == "steward:eve"
+    assert release.decided_by == "steward:eve" and AUDIT_PASSED in release.egress.rules
     printed = next(town.hospital(town.sites[0]).glob("runs/*/script.log")).read_text()
     assert "seen by the steward alone" in printed
     leaving = b"".join(path.read_bytes() for path in model.rglob("*") if path.is_file())
     assert b"seen by the steward alone: " not in leaving.replace((LINES + PREDICTS).encode(), b"")
+
+
+BY_HEART = """
+import numpy as np
+def train(data, weights, settings):
+    table = np.zeros((600, 5))
+    table[:len(data["label"])] = np.c_[np.nan_to_num(data["features"]), data["label"]]
+    return {"line": table}
+def predict(data, weights, settings):
+    rows = np.nan_to_num(data["features"])
+    same = (np.abs(rows[:, None, :] - weights["line"][None, :, :4]) < 1e-3).all(2)
+    return np.where(same.any(1), 8 * weights["line"][same.argmax(1), 4] - 4, 0)
+"""
+
+
+def test_a_script_whose_predict_shows_that_it_knows_patients_by_heart_is_stopped(
+    town: Town, client: Client, tmp_path: Path
+) -> None:
+    """Only one that shows it: the other twin, that hides it, is what the page on scripts warns of."""
+    submitted = client.submit(written(tmp_path, BY_HEART, MODEL_C.replace("[5]", "[600, 5]")))
+    events = list(follow(client, submitted.study_id, town))
+    assert events[-1].event == "study.failed", events[-1]
+    assert {each.reason for each in client.status(submitted.study_id).dispatches} - {None} == {"patients-remembered"}
+    assert not [event for event in events if event.event == "round.closed" and event.round]
 
 
 def test_mode_b_leaves_a_noised_mean_and_is_written_in_the_ledger(town: Town, client: Client, tmp_path: Path) -> None:

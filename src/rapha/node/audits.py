@@ -24,7 +24,9 @@ class Audits:
         """Whether the workload is to measure. The planted patients of a private round are enough to see by, however few patients
         there are."""
         limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
-        if isinstance(study.model, Script):  # nobody but the script can score a row by its weights
+        if (
+            isinstance(study.model, Script) and not study.model.predicts
+        ):  # nobody but the script can score a row by its weights
             return False
         seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
         return _is_of_a_model(study, task) and seen
@@ -42,7 +44,8 @@ class Audits:
         verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
         if limits is not None and audited:
             owed = epsilon_of_a_round(study) if task.do == "train" else None
-            verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
+            evaluated = task.do == "evaluate" or isinstance(study.model, Script)
+            verdict = gate.audited(run.folder.output, evaluated, limits, *compared, owed)
         self._register.keep_audit(task.dispatch, task.round, verdict)
         if limits is not None:
             gate.pass_audit(verdict, limits)

@@ -25,7 +25,7 @@ from rapha.node.scripts import SCRIPT_LOG, ScriptRun, Whose
 from rapha.node.transfer import lay
 from rapha.policy.rules_file import read_rules
 from rapha.records.learning import Exported, Script
-from rapha.records.outputs import GRAPH, SCRIPT, Command
+from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
 from rapha.records.study import Study
@@ -104,17 +104,25 @@ class Run:
                 self._close()
                 if attempt == TRIES:
                     raise
-        if not reply.ok:
-            raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
+        self._checked(reply)
 
     def _by_script(self, script: ScriptRun, command: Command) -> bool:
         """Whether the researcher's script did it all: a round of training. Before an evaluation it predicts."""
         self.folder.lay_outputs()
-        if command.do == "evaluate":
-            script.predict(command)
-        if command.do == "train":
-            script.train(command, self.frozen.cohort)
+        match command.do:
+            case "train":
+                script.train(command, self.frozen.cohort)
+                if command.audit:  # by the trainer, of what the script's own `predict` says of the weights that it gave
+                    measured = Command(do="evaluate", round=command.round, weights=script.lay_weights(), audit=True)
+                    script.predict(measured)
+                    self._checked(self.sandbox.run(measured, self._deadline))
+            case "evaluate":
+                script.predict(command)
         return command.do == "train"
+
+    def _checked(self, reply: Reply) -> None:
+        if not reply.ok:
+            raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
@@ -181,10 +189,10 @@ class Runs:
 
     def _script_of(self, entry: Entry, folder: RunFolder) -> ScriptRun | None:
         """The researcher's script, fetched once, beside what the trainer's sandbox sees and not in it."""
-        if not isinstance(model := entry.study.model, Script):
+        if not isinstance(entry.study.model, Script):
             return None
         kept = self.keep_script(entry)
-        whose = Whose(read_patients(kept), self._home.secret) if model.mode == "B" else None
+        whose = Whose(read_patients(kept), self._home.secret)
         limits = self._home.configuration.limits
         return ScriptRun(entry.study, (kept / SCRIPT).read_bytes(), folder, self._backend, limits, whose)
 

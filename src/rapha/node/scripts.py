@@ -6,6 +6,7 @@ each takes the same time, so that neither an answer nor its moment tells of the 
 """
 
 import contextlib
+import math
 import shutil
 import threading
 import time
@@ -25,12 +26,13 @@ from rapha.node.configuration import SandboxLimits
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.process import MAX_LOG_BYTES
 from rapha.node.sandbox.started import SCRIPT_WORKLOAD
-from rapha.node.shards import rows_to_predict, shards, training_rows
+from rapha.node.shards import halves, rows_to_predict, shards, training_rows
 from rapha.policy.decide import FOR_SCRIPTS
 from rapha.records.learning import Script
-from rapha.records.outputs import FIGURES, SCORES, SCRIPT, WEIGHTS, Command, Figures
+from rapha.records.outputs import FIGURES, OTHERS, SCORES, SCRIPT, WEIGHTS, Command, Figures
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
+from rapha.records.task import Work
 from rapha.records.tensors import Declared, TensorSpec, declared_start, declared_weights
 from rapha.training.accounting import mechanism_of
 
@@ -40,18 +42,20 @@ if TYPE_CHECKING:
 _SAID: tuple[ReasonCode, ...] = ("script-not-loaded", "script-failed")
 SCRIPT_LOG = "script.log"
 """In the folder of the dispatch: what the script printed, for the steward alone."""
+REFERENCE_SHARE = 4
+"""As in `rapha.training.membership`, which the agent cannot import."""
 MOST_LOGS_BYTES = 4 * MAX_LOG_BYTES
 
 
 class Whose(NamedTuple):
-    """Patients of the frozen rows, and the secret that deals them: for mode B."""
+    """Patients of the frozen rows, and the secret that deals them."""
 
     patients: dict[int, bytes]
     secret: bytes
 
 
 class ScriptRun:
-    """The script of one dispatch. `folder`: the run's own, with its frozen rows; `whose`: None where mode B is not asked for.
+    """The script of one dispatch. `folder`: the run's own, with its frozen rows; `whose`: for shards, and for the audit.
     `rehearsed`: on the researcher's own machine and made-up rows, where walls are good to have, and nobody is behind the moments."""
 
     def __init__(
@@ -61,7 +65,7 @@ class ScriptRun:
         folder: RunFolder,
         backend: Backend,
         limits: SandboxLimits,
-        whose: Whose | None,
+        whose: Whose,
         *,
         rehearsed: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -78,6 +82,7 @@ class ScriptRun:
         self._calls = folder.output.parent / "script"
         self._log = folder.output.parent / SCRIPT_LOG
         self._sandbox: Sandbox | None = None
+        self._others: tuple[int, Floats | None] | None = None
         self._ended = threading.Event()
         self._clock, self._wait = clock, wait or (_at_once if rehearsed else self._ended.wait)
 
@@ -106,8 +111,16 @@ class ScriptRun:
             return
         rows = rows_to_predict(self._table())
         declared = {"scores": TensorSpec(shape=(len(rows),), dtype="F64")}
-        content = self._call(rows, command, declared)
-        (self._folder.weights / SCORES).write_bytes(content)
+        (self._folder.weights / SCORES).write_bytes(self._call(rows, command, declared))
+        if command.audit and (others := self._of_references(command, rows)) is not None:
+            (self._folder.weights / OTHERS).write_bytes(write_canonical({"scores": others}, declared))
+
+    def lay_weights(self) -> str:
+        """Put what the last round gave among the weights; its name there."""
+        content = (self._folder.output / WEIGHTS).read_bytes()
+        name = f"{digest(content).removeprefix('sha256:')}.safetensors"
+        (self._folder.weights / name).write_bytes(content)
+        return name
 
     def close(self) -> None:
         """End the call that is being made, and make no other. May be called from another thread, and twice."""
@@ -116,12 +129,46 @@ class ScriptRun:
             sandbox.close()
         shutil.rmtree(self._calls, ignore_errors=True)
 
+    def _of_references(self, command: Command, rows: "pa.Table") -> Floats | None:
+        """What two models of the script, each of one half of the training rows, say of each row: the one that has not learned from it.
+        None where the script cannot do it. Trained once, for a quarter of the rounds, as `rapha.training.membership` does."""
+        rounds = min(command.round, math.ceil(self._study.training.rounds / REFERENCE_SHARE))
+        if self._others is None or self._others[0] != rounds:
+            found = None
+            with contextlib.suppress(TrainingFailed, EgressRefused):
+                found = self._references(rounds, self._standards(command), rows)
+            self._others = (rounds, found)
+        return self._others[1]
+
+    def _references(self, rounds: int, standards: dict[str, Floats], rows: "pa.Table") -> Floats:
+        training, first = training_rows(self._table()), halves(len(rows), self._whose.secret)
+        scores = []
+        for half in (True, False):
+            mine = training.take([at for at in range(len(training)) if first[at] is half])
+            content = write_canonical(standards, declared_start(self._study))
+            for number in range(1, rounds + 1):
+                layers = _arrays(
+                    self._call(mine, _from(content, "train", number), self._declared, content), self._declared
+                )
+                content = write_canonical({**standards, **layers}, declared_weights(self._study))
+            declared = {"scores": TensorSpec(shape=(len(rows),), dtype="F64")}
+            given = self._call(rows, _from(content, "evaluate", rounds), declared, content)
+            scores.append(_arrays(given, declared)["scores"])
+        return np.where(first, scores[1], scores[0])
+
+    def _standards(self, command: Command) -> dict[str, Floats]:
+        """Those that training began with: they stay what they are."""
+        assert command.weights is not None
+        content = (self._folder.weights / command.weights).read_bytes()
+        given = _arrays(content, declared_weights(self._study))
+        return {name: given[name] for name in declared_start(self._study)}
+
     def _trained(self, command: Command) -> dict[str, Floats]:
         return _arrays(self._call(training_rows(self._table()), command, self._declared), self._declared)
 
     def _shards_averaged(self, command: Command, base: dict[str, Floats]) -> dict[str, Floats]:
         terms, count = self._study.privacy.differential_privacy, self._model.shards
-        assert terms is not None and count is not None and self._whose is not None
+        assert terms is not None and count is not None
         dealt = shards(self._table(), self._whose.patients, count, self._whose.secret)
         start = _flat(base, self._declared)
         updates = [self._shard(rows, command, start) for rows in dealt]
@@ -143,8 +190,8 @@ class ScriptRun:
         self._wait(max(0.0, ends - self._clock()))
         return found
 
-    def _call(self, rows: "pa.Table", command: Command, declared: Declared) -> bytes:
-        sandbox, folder = self._started(rows, command)
+    def _call(self, rows: "pa.Table", command: Command, declared: Declared, weights: bytes | None = None) -> bytes:
+        sandbox, folder = self._started(rows, command, weights)
         try:
             return self._asked(sandbox, folder, command, declared)
         finally:
@@ -167,8 +214,8 @@ class ScriptRun:
             raise TrainingFailed("the script could not do it", said)
         return canonical_weights(collect(folder.output, WEIGHTS, limit_bytes(declared)), declared)
 
-    def _started(self, rows: "pa.Table", command: Command) -> tuple[Sandbox, RunFolder]:
-        """A sandbox over a folder of its own, with these rows and nothing of any other call."""
+    def _started(self, rows: "pa.Table", command: Command, weights: bytes | None = None) -> tuple[Sandbox, RunFolder]:
+        """A sandbox over a folder of its own, with these rows, these `weights` or those of the command, and nothing of any other call."""
         if self._ended.is_set():
             raise TrainingFailed("the run has ended", "cancelled")
         shutil.rmtree(self._calls, ignore_errors=True)
@@ -177,7 +224,8 @@ class ScriptRun:
         (folder.input / "study.json").write_bytes(self._study.as_bytes())
         _write(rows, folder.input / "rows.arrow")
         if command.weights:
-            shutil.copyfile(self._folder.weights / command.weights, folder.weights / command.weights)
+            content = weights or (self._folder.weights / command.weights).read_bytes()
+            (folder.weights / command.weights).write_bytes(content)
         self._sandbox = self._backend.start(folder, self._limits, SCRIPT_WORKLOAD)
         return self._sandbox, folder
 
@@ -220,6 +268,10 @@ def _arrays(content: bytes, declared: Declared) -> dict[str, Floats]:
 
 def _at_once(seconds: float) -> None:
     """Wait for nothing."""
+
+
+def _from(content: bytes, do: Work, number: int) -> Command:
+    return Command(do=do, round=number, weights=f"{digest(content).removeprefix('sha256:')}.safetensors")
 
 
 def _flat(arrays: dict[str, Floats], declared: Declared) -> Floats:

@@ -49,6 +49,11 @@ def shard_of(tag: bytes, count: int) -> int:
     return int.from_bytes(tag, "big") % count
 
 
+def halves(rows: int, key: bytes) -> list[bool]:
+    """For the audit of so many rows, those to train on first: which of two references has a row, or, of one held out, is asked of it."""
+    return [hmac.new(key, b"rapha-half:" + str(at).encode(), hashlib.sha256).digest()[0] % 2 == 0 for at in range(rows)]
+
+
 def rows_to_predict(table: "pa.Table") -> "pa.Table":
     """All rows, those to train on first and those of the test last, none with its outcome."""
     import pyarrow as pa

@@ -24,6 +24,8 @@ SCRIPT = "train.py"
 """In the input folder of a script's own sandbox, and of no other: the researcher's file."""
 SCORES = "scores.safetensors"
 """Among the weights, where a script has a `predict`: what it gave for each row, checked by the node."""
+OTHERS = "others.safetensors"
+"""Beside it, for the audit: what a model of the same script gave that had not learned from the row."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
 
 

@@ -6,17 +6,17 @@ from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.audit import Guesses, RawAudit
 from rapha.records.learning import Script
-from rapha.records.outputs import EVALUATION, FIGURES, SCORES, WEIGHTS, Command, Figure, Figures
+from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
 from rapha.training.association import site_sums
-from rapha.training.dataset import Dataset
+from rapha.training.dataset import Dataset, Floats
 from rapha.training.evaluate import evaluate_scores, evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
-from rapha.training.membership import Membership
+from rapha.training.membership import Membership, measure_scores
 from rapha.training.metrics import figures
 from rapha.training.numerics import generator
 from rapha.training.pooled import score
@@ -102,9 +102,16 @@ class Learner:
 
     def _measure_script(self, command: Command) -> None:
         """What a script's own `predict` gave, where it has one and figures may leave; the node has laid it beside the weights."""
-        file = self._weights / SCORES
-        scores = read_scores(file, self._dataset) if file.exists() else None
-        write_bytes(self._output / EVALUATION, evaluate_scores(self._study, scores, self._dataset).as_bytes())
+        scores, others = (self._given(name) for name in (SCORES, OTHERS))
+        found = evaluate_scores(self._study, scores, self._dataset)
+        if command.audit and scores is not None:
+            audit = measure_scores(self._study, self._dataset, scores, others)
+            found = found.model_copy(update={"audit": audit})
+        write_bytes(self._output / EVALUATION, found.as_bytes())
+
+    def _given(self, name: str) -> Floats | None:
+        file = self._weights / name
+        return read_scores(file, self._dataset) if file.exists() else None
 
     def _audit(
         self, command: Command, network: Network, weights: Weights, guesses: Guesses | None = None

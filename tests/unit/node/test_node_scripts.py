@@ -10,7 +10,7 @@ from script_site import PEOPLE, AtHand, ScriptSite, script_study
 from rapha.egress import gate
 from rapha.errors import EgressRefused, SandboxError, TrainingFailed
 from rapha.node.scripts import MOST_LOGS_BYTES, SCRIPT_LOG
-from rapha.records.outputs import SCORES, WEIGHTS, Reply
+from rapha.records.outputs import SCORES, WEIGHTS, Command, Reply
 
 COUNTS = "def train(d, w, s): return {'line': [len(d['label']), d['label'].sum(), s['round']]}\n"
 PREDICTS = COUNTS + "def predict(d, w, s):\n assert 'label' not in d\n return d['features'][:, 1]\n"
@@ -135,6 +135,56 @@ def test_scores_of_predict_are_checked_and_laid_beside_the_weights(tmp_path: Pat
     scores = load_file(site.folder.weights / SCORES)["scores"]
     rows = zip(site.rows.column(2).to_pylist(), site.rows["split"].to_pylist(), strict=True)
     assert len(scores) == PEOPLE and scores[-1] == max(age for age, split in rows if split == 2)
+
+
+BY_HEART = """
+import numpy as np
+def train(d, w, s):
+    table = np.zeros((400, 3))
+    table[:len(d["label"])] = np.c_[d["features"], d["label"]]
+    return {"table": table}
+def predict(d, w, s):
+    table = w["table"][w["table"][:, 1] > 0]
+    same = np.abs(d["features"][:, None, :] - table[None, :, :2]).max(2) < 1e-3
+    return np.where(same.any(1), 8 * table[same.argmax(1), 2] - 4, 0)
+"""
+CLEAN = """
+import numpy as np
+def train(d, w, s): return {"table": np.full((400, 3), d["label"].mean())}
+def predict(d, w, s): return d["features"][:, 0] - 61
+"""
+FAILS_ON_HALVES = BY_HEART.replace(
+    "table = np.zeros((400, 3))", "table = np.zeros((400, 3)) if len(d['label']) > 250 else None", 1
+)
+
+
+def recognised(folder: Path, source: str) -> float | None:
+    """What the audit makes of a script's model, through the node's half of it and the trainer's."""
+    from rapha.records.outputs import OTHERS
+    from rapha.training.dataset import read_dataset
+    from rapha.training.membership import measure_scores
+    from rapha.training.weights import read_scores
+
+    site, study = ScriptSite(folder, 400), script_study(source, tensors={"table": [400, 3]}, predicts=True)
+    run = site.run(source, study, AtHand())
+    run.train(site.command(study), site.counted())
+    run.predict(Command(do="evaluate", round=1, weights=run.lay_weights(), audit=True))
+    dataset = read_dataset(study, site.folder.input / "rows.arrow")
+    scores, others = (site.folder.weights / name for name in (SCORES, OTHERS))
+    given = read_scores(others, dataset) if others.exists() else None
+    raw = measure_scores(study, dataset, read_scores(scores, dataset), given)
+    assert (raw.members, raw.held_out) == (334, 66)
+    return raw.recognised
+
+
+def test_a_script_that_knows_its_patients_by_heart_is_recognised_and_its_clean_twin_is_not(tmp_path: Path) -> None:
+    by_heart, clean = recognised(tmp_path / "a", BY_HEART), recognised(tmp_path / "b", CLEAN)
+    assert by_heart is not None and clean is not None
+    assert by_heart > 0.9 and abs(clean - 0.5) < 0.1
+
+
+def test_a_script_that_fails_for_the_references_is_not_audited_rather_than_passed(tmp_path: Path) -> None:
+    assert recognised(tmp_path, FAILS_ON_HALVES) is None
 
 
 def test_a_script_without_predict_is_not_asked_to(tmp_path: Path) -> None:
