@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_people import write_study
 
 from rapha.canonical import digest
+from rapha.cohort.engine import FrozenCohort
+from rapha.egress.weights import write_canonical
 from rapha.errors import StudyError
 from rapha.records.learning import Script
+from rapha.records.outputs import FIGURES, WEIGHTS, Command, Figures
+from rapha.records.tensors import declared_weights
 from rapha.sdk.graph_file import graph_of
+from rapha.sdk.rehearsal import profiles_for, rehearse
 from rapha.sdk.study_file import read_study_and_graph
 
 GOOD = "import numpy as np\n\n\ndef train(data, weights, settings):\n    return weights\n"
@@ -59,3 +65,31 @@ def test_a_script_that_is_not_there_is_told_with_the_rest(tmp_path: Path) -> Non
     with pytest.raises(StudyError, match="cannot be read") as told:
         read_study_and_graph(write_study(tmp_path / "study.yaml", **changes))
     assert "training.rounds" in str(told.value)
+
+
+def test_a_script_that_is_rehearsed_goes_the_way_of_a_hospital(tmp_path: Path) -> None:
+    study, content = read(tmp_path, "def train(d, w, s): return {'line': [len(d['label'])] * 5}\n")
+    assert content is not None
+    made: list[Path] = []
+
+    class Own:
+        def __init__(self, site: Path) -> None:
+            self.site, self.done = site, made.append(site)
+
+        def train(self, command: Command, cohort: FrozenCohort) -> None:
+            declared = declared_weights(study)
+            given = {name: np.ones(spec.shape) for name, spec in declared.items()}
+            (self.site / "output" / WEIGHTS).write_bytes(write_canonical(given, declared))
+            counted = Figures(rows=cohort.train_rows, positives=0, negatives=cohort.validation_rows, figures=())
+            (self.site / "output" / FIGURES).write_bytes(counted.as_bytes())
+
+        def predict(self, command: Command) -> None:
+            made.append(self.site)
+
+        def close(self) -> None:
+            made.append(self.site)
+
+    profile = profiles_for(study)[0]
+    (done,) = rehearse(study, [profile], tmp_path / "run", graph=content, script=lambda of, site: Own(site))
+    assert done.ok and done.metrics is not None and made == [tmp_path / "run" / profile.site] * 3
+    assert not done.metrics.evaluations[0].scores
