@@ -14,12 +14,13 @@ from rapha.sdk.report.findings import read_findings
 pytestmark = pytest.mark.slow
 
 
+SCRIPTS = ("diabetes-own-script", "diabetes-script-private")
 VARIANTS = {"gwas-cholesterol": (160, 1), "gwas-infarction": (159, 0)}
 """Of 160: how many are in the table, and how many of these without a hospital that had too few copies. Among the cases of an infarction
 both have too few of the rarest."""
 
 
-@pytest.mark.parametrize("example", [*sorted(MADE_UP), "cholesterol-next-year", "mortality-own-model"])
+@pytest.mark.parametrize("example", [*sorted(MADE_UP), "cholesterol-next-year", "mortality-own-model", *SCRIPTS])
 def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> None:
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed: see `rapha doctor`")

@@ -18,6 +18,7 @@ from receipt_samples import (
     Fault,
     Files,
     Parts,
+    in_mode,
     of_the_best_round,
     payload_of,
     sealed,
@@ -77,6 +78,22 @@ def relogged(path: str, change: Callable[[dict[str, Any]], None]) -> Callable[[F
 def release_with(of: str, /, **changes: Any) -> Callable[[Parts], None]:
     def before(parts: Parts) -> None:
         parts.releases[of] = parts.releases[of].model_copy(update=changes)
+
+    return before
+
+
+def both(*changes: Callable[[Parts], None]) -> Callable[[Parts], None]:
+    def before(parts: Parts) -> None:
+        for change in changes:
+            change(parts)
+
+    return before
+
+
+def spent_with(of: str, /, **changes: Any) -> Callable[[Parts], None]:
+    def before(parts: Parts) -> None:
+        spent = parts.releases[of].privacy.model_copy(update=changes)
+        parts.releases[of] = parts.releases[of].model_copy(update={"privacy": spent})
 
     return before
 
@@ -248,6 +265,10 @@ FAULTS: dict[str, Fault] = {
     "missing-study": Fault(AGGREGATION, 10, after=lambda files: _drop(files, "study.json")),
     "other-architecture": Fault(NORTH, 10, before=release_with("north", architecture="gru")),
     "transcript-of-fewer-steps": Fault(NORTH, 10, before=release_with("north", transcript=TOO_SHORT)),
+    "other-mode": Fault(NORTH, 10, before=release_with("north", mode="C")),
+    "mode-not-stated": Fault(NORTH, 10, before=both(in_mode("C"), release_with("north", mode="A"))),
+    "mode-b-with-a-sampling-rate": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", sampling_rate=0.05))),
+    "mode-b-with-another-clip": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", clip=2.0))),
     "study-by-another-name": Fault(NORTH, 10, before=release_with("north", study="a-nicer-name")),
     # 12. the log's entry
     "entry-of-another-receipt": Fault(NORTH, 12, after=relogged(NORTH, log_samples.other_entry)),

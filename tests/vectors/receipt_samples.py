@@ -25,7 +25,7 @@ from rapha.records.bundle import Bundle
 from rapha.records.learning import KeepBest
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
-from rapha.records.release import Release
+from rapha.records.release import PrivacyReport, Release
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
@@ -119,6 +119,28 @@ def of_the_best_round(parts: Parts) -> None:
 
 BEST_ROUND = Fault(AGGREGATION, 0, before=of_the_best_round)
 """No fault: a good folder whose weights are not those of the last round."""
+
+
+def in_mode(mode: str) -> Callable[[Parts], None]:
+    """The same of a study that carries a script, in release mode B or C."""
+
+    def before(parts: Parts) -> None:
+        study = made_up.scripted(made_up.example("diabetes-within-5-years"), mode)
+        parts.files["study.json"] = study.as_bytes()
+        privacy = {"mechanism": "sample-and-aggregate", "epsilon": 2.9, "delta": 1e-5, "clip": 1.0, "noise_multiplier": 3.1,
+                   "steps": 3, "accountant": "dp-accounting RDP", "unit": "patient"}  # fmt: skip
+        for site in SITES:
+            release = made_up.release(study, site, digest(WEIGHTS))
+            spent = PrivacyReport.model_validate({"ledger": release.privacy.ledger, **(privacy if mode == "B" else {})})
+            parts.releases[site] = release.model_copy(update={"privacy": spent})
+        parts.aggregation = made_up.aggregation(study, SITES, digest(WEIGHTS), digest(parts.files["metrics.json"]))
+
+    return before
+
+
+IN_MODE = {f"mode-{mode.lower()}": Fault(NORTH, 0, before=in_mode(mode)) for mode in "BC"}
+"""No faults: good folders of scripts."""
+
 ONE_REFUSES = Fault(REFUSED, 0, before=refused)
 """No fault: a good folder in which one hospital refused."""
 

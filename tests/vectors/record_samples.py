@@ -151,6 +151,7 @@ def release(study: Study, site: str, weights: str) -> Release:
             patients_root=patients_root(site), patients=Count(about=1700), train_rows=Count(about=1200),
         ),
         architecture=study.model.architecture,
+        mode=study.mode,
         rounds=rounds_of(site),
         weights=weights,
         metrics=metrics(site).digest,
@@ -207,6 +208,7 @@ def samples() -> dict[str, Record]:
     study = example("diabetes-within-5-years")
     privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
     privacy["study-exported"] = _exported(study)
+    privacy |= {f"study-script-{mode.lower()}": scripted(study, mode) for mode in "BC"}
     return {**_nouns(study), **_on_the_wire(study), **privacy, **_of_devices()}
 
 
@@ -220,6 +222,21 @@ def _exported(study: Study) -> Study:
         "running": {"norm.running_mean": [10]},
     }
     return Study.model_validate({**study.as_json(), "model": model})
+
+
+def scripted(study: Study, mode: str) -> Study:
+    """With a script of the researcher's own, in mode B or C."""
+    model = {
+        "architecture": "script",
+        "mode": mode,
+        "script": digest(b"a script"),
+        "size_bytes": 8,
+        "tensors": {"line": [10]},
+        **({"shards": 16} if mode == "B" else {"predicts": True}),
+    }
+    asked = (_private(study) if mode == "B" else study).as_json()
+    training = {"rounds": 3} if mode == "B" else asked["training"]
+    return Study.model_validate({**asked, "model": model, "training": training})
 
 
 def _of_devices() -> dict[str, Record]:

@@ -32,14 +32,21 @@ def test_every_step_has_a_vector() -> None:
     assert {fault["step"] for fault in EXPECTED.values()} == set(range(1, AGGREGATION_STEPS + 1))
 
 
-def test_the_good_folder_holds_throughout() -> None:
-    verdicts = verdicts_on(FOLDERS / "good")
+@pytest.mark.parametrize("name", ["good", "mode-b", "mode-c"])
+def test_the_good_folder_holds_throughout(name: str) -> None:
+    verdicts = verdicts_on(FOLDERS / name)
     assert {name: (v.ok, len(v.steps)) for name, v in verdicts.items()} == {
         "receipts/north.json": (True, SITE_STEPS),
         "receipts/south.json": (True, SITE_STEPS),
         "receipts/aggregation.json": (True, AGGREGATION_STEPS),
     }
     assert all(step.passed for verdict in verdicts.values() for step in verdict.steps)
+
+
+def test_the_receipt_of_a_script_says_what_it_does_not_show() -> None:
+    told = {mode: " ".join(verdicts_on(FOLDERS / f"mode-{mode}")["receipts/north.json"].not_shown) for mode in "bc"}
+    assert "release mode B" in told["b"] and "no differential privacy was applied" not in told["b"]
+    assert "carry no record of a patient" in told["c"] and "no differential privacy was applied" in told["c"]
 
 
 def test_a_folder_with_a_refusal_holds_and_says_who_signed_no() -> None:

@@ -228,19 +228,29 @@ def deny(home: Folder, dispatch: DispatchArgument) -> None:
 
 
 @app.command()
-def show(home: Folder, dispatch: DispatchArgument) -> None:
-    """Show one study as it went here: its state, its rounds, and what the audit of each found. For the steward alone.
+def show(
+    home: Folder,
+    dispatch: DispatchArgument,
+    printed: Annotated[bool, typer.Option("--printed", help="what a script printed here, and where it failed")] = False,
+) -> None:
+    """Show one study as it went here: its state, its rounds, what the audit of each found; and the researcher's script, where it has
+    one. For the steward alone.
 
     Example: rapha node show /srv/rapha d-4f2a
     """
-    from rapha.cli.node_show import show_dispatch
+    from rapha.cli.node_show import show_dispatch, show_printed, show_script
     from rapha.errors import Conflict
     from rapha.node.configuration import Home
 
-    register = _register(Home(home))
+    opened = Home(home)
+    register = _register(opened)
     entry = register.entry(dispatch)
     if entry is None:
         raise Conflict(f"no dispatch {_plain(dispatch)} here; `rapha node log HOME` names those there were")
+    if printed:
+        show_printed(opened.run(entry.dispatch.id))
+        return
+    show_script(entry.study, opened.run(entry.dispatch.id))
     show_dispatch(entry, register.traces(entry.dispatch.id), register.audits(entry.dispatch.id))
 
 

@@ -1,13 +1,22 @@
-"""`rapha node show`: one study at one hospital, with what the audit of each round found. Nothing of it leaves."""
+"""`rapha node show`: one study at one hospital, with what the audit of each round found, and the researcher's script. Nothing of it
+leaves."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from rapha.canonical import digest
+from rapha.errors import Conflict, Unproven
 from rapha.node.register import Entry
+from rapha.node.scripts import SCRIPT_LOG
 from rapha.records.audit import AuditVerdict
+from rapha.records.learning import Script
+from rapha.records.outputs import SCRIPT
 from rapha.records.release import RoundTrace
+from rapha.records.study import Study
 
 
 def show_dispatch(entry: Entry, traces: Sequence[RoundTrace], audits: Mapping[int, AuditVerdict]) -> None:
@@ -36,6 +45,45 @@ def show_dispatch(entry: Entry, traces: Sequence[RoundTrace], audits: Mapping[in
         "recognised: of pairs of a patient learned from and one held out, the share in which the model knows the former better; "
         "0.5 is chance. best known: how likely a model at the site's limit is to have learned from so many of the rows it knows best; refused "
         "below 0.001"
+    )
+
+
+def show_script(study: Study, folder: Path) -> None:
+    """The script that the study carries, line by line, once it is the one that the study names; nothing where it carries none.
+
+    Raises:
+        Unproven: the file is another.
+    """
+    if not isinstance(model := study.model, Script):
+        return
+    console = Console()
+    console.print(f"release mode {model.mode}, script {model.script}", markup=False, highlight=False)
+    try:
+        content = (folder / SCRIPT).read_bytes()
+    except OSError:
+        console.print("the script is not here yet: the agent fetches it when the study comes")
+        return
+    if digest(content) != model.script:
+        raise Unproven(f"{folder / SCRIPT} is not the script that the study names: it was changed here")
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+        console.print(f"{number:5}  {visible(line)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_printed(folder: Path) -> None:
+    """What the script printed, the beginning of it. Raises Conflict: it printed nothing here."""
+    try:
+        content = (folder / SCRIPT_LOG).read_bytes()
+    except OSError:
+        raise Conflict("no script has printed anything here") from None
+    for line in content.decode(errors="replace").splitlines():
+        Console().print(visible(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def visible(line: str) -> str:
+    """A line of somebody else's with nothing in it that a terminal obeys or does not show, and no letter that turns others round."""
+    return "".join(
+        letter if letter == "\t" or unicodedata.category(letter)[0] != "C" else f"<U+{ord(letter):04X}>"
+        for letter in line
     )
 
 

@@ -123,10 +123,11 @@ def privacy_words(privacy: "PrivacyReport") -> str:
     """What was spent, in one line."""
     if privacy.mechanism == "none":
         return "none: no differential privacy"
+    rate = "" if privacy.sampling_rate is None else f" at sampling rate {privacy.sampling_rate:g}"
     return (
         f"{privacy.mechanism}: epsilon at most {privacy.epsilon:.3g} at delta {privacy.delta:g}, per {privacy.unit} of this "
-        f"hospital; noise {privacy.noise_multiplier:.3g} x clip {privacy.clip:g}, {privacy.steps} steps at sampling rate "
-        f"{privacy.sampling_rate:g}; {privacy.accountant}"
+        f"hospital; noise {privacy.noise_multiplier:.3g} x clip {privacy.clip:g}, {privacy.steps} steps{rate}; "
+        f"{privacy.accountant}"
     )
 
 
@@ -149,6 +150,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("commitment", release.cohort.commitment),
         ("patients", release.cohort.patients_root),
         ("architecture", release.architecture),
+        ("mode", release.mode),
         ("rounds", _range([trace.round for trace in release.rounds])),
         ("sandbox", f"{release.sandbox.backend}, {walls}: {release.sandbox.held} of {release.sandbox.attempts} held"),
         ("numerics", f"torch {release.numerics.torch}, {release.numerics.cpu_capability}"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rapha.records.site import SiteProfile
     from rapha.records.study import Study
     from rapha.sdk.rehearsal import SiteRehearsal
+    from rapha.sdk.rehearsal.rehearse import ScriptOf
 
 HubOption = Annotated[
     str | None, typer.Option("--hub", envvar="RAPHA_HUB", help="Take the profiles of this hub's sites.")
@@ -69,6 +70,15 @@ def _profiles(study: "Study", hub: str | None, token: str | None, ca: Path | Non
 def _with_progress(
     study: "Study", profiles: "tuple[SiteProfile, ...]", folder: Path, graph: bytes | None
 ) -> "tuple[SiteRehearsal, ...]":
+    try:
+        return _rehearsed(study, profiles, folder, graph)
+    finally:
+        _say_printed(folder)
+
+
+def _rehearsed(
+    study: "Study", profiles: "tuple[SiteProfile, ...]", folder: Path, graph: bytes | None
+) -> "tuple[SiteRehearsal, ...]":
     from rapha.sdk.rehearsal import rehearse as run
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -79,7 +89,47 @@ def _with_progress(
             folder,
             lambda site, done, _: bar.update(line, completed=done, description=site or "done"),
             graph,
+            _script(study, graph),
         )
+
+
+def _script(study: "Study", content: bytes | None) -> "ScriptOf | None":
+    """What runs a script of one's own as a hospital would: each call in a sandbox, where this machine can make one, and says so where
+    not."""
+    from rapha.errors import SandboxError
+    from rapha.node.configuration import UGLY, SandboxLimits
+    from rapha.node.sandbox.choose import choose_backend, name_for_this_machine
+    from rapha.node.sandbox.port import RunFolder
+    from rapha.node.scripts import ScriptRun, Whose
+    from rapha.records.learning import Script
+    from rapha.sdk.rehearsal.rehearse import KEY
+
+    if not isinstance(study.model, Script) or content is None:
+        return None
+    backend = choose_backend(name_for_this_machine())
+    try:
+        backend.check()
+    except SandboxError as error:
+        typer.echo(f"warning: your script runs without walls, as you: {error}", err=True)
+        backend = choose_backend(UGLY)
+
+    def at(of: "Study", folder: Path) -> ScriptRun:
+        from rapha.cohort.patients import read_patients
+
+        whose = Whose(read_patients(folder), KEY)
+        return ScriptRun(of, content, RunFolder.under(folder), backend, SandboxLimits(), whose, rehearsed=True)
+
+    return at
+
+
+def _say_printed(folder: Path) -> None:
+    """What a script printed at the first site where it did: here it may be seen, since nobody is behind the rows."""
+    from rapha.node.scripts import SCRIPT_LOG
+
+    for log in sorted(folder.glob(f"*/{SCRIPT_LOG}")):
+        if words := log.read_text(encoding="utf-8", errors="replace").strip():
+            typer.echo(f"{log.parent.name}: the script printed\n{words[-4000:]}", err=True)
+            return
 
 
 def _tell(done: "tuple[SiteRehearsal, ...]") -> None:

@@ -72,3 +72,23 @@ def _is_number(column: "pa.ChunkedArray") -> bool:
     import pyarrow as pa
 
     return not (pa.types.is_list(column.type) or pa.types.is_string(column.type))
+
+
+def whose_rows(patients: dict[int, bytes], dataset: "pa.Table") -> list[int]:
+    """The subject key of each row, where nobody has two. Patients with the same row are taken in the order of their keys.
+
+    Raises:
+        Unproven: a row is nobody's, or somebody has none.
+    """
+    waiting: dict[bytes, list[int]] = {}
+    for key in sorted(patients, reverse=True):
+        waiting.setdefault(patients[key], []).append(key)
+    found = []
+    for row in _rows(dataset):
+        of_this = waiting.get(hashlib.sha256(row).digest())
+        if not of_this:
+            raise Unproven("a frozen row is of no patient who was written down, or of one who has several")
+        found.append(of_this.pop())
+    if any(waiting.values()):
+        raise Unproven("a patient who was written down has no frozen row")
+    return found

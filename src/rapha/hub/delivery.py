@@ -19,7 +19,7 @@ from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, Tas
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof import keys
-from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, WEIGHTS_FILE
+from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
@@ -115,7 +115,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     }
     if "weights" in account.study.release:
         found[WEIGHTS_FILE] = account.weights
-        found |= {GRAPH_FILE: graph} if (graph := graph_of(account.study)) else {}
+        found |= {_beside(account.study): graph} if (graph := graph_of(account.study)) else {}
     if "metrics" in account.study.release:
         found[POOLED_METRICS_FILE] = metrics
         found |= {f"metrics/{site}.json": parcel.release.metrics for site, parcel in account.releases.items()}
@@ -125,6 +125,10 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
         for path, blob in sorted(found.items())
     )
     return Delivery(study_id=StudyId(account.study_id), study=account.study, files=tuple(files))
+
+
+def _beside(study: Study) -> str:
+    return SCRIPT_FILE if study.model.architecture == "script" else GRAPH_FILE
 
 
 def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics:

@@ -1,4 +1,4 @@
-"""The graph of a researcher's own model: a blob that comes before its study, goes to its sites, and is delivered with it.
+"""The graph or the script of a researcher's own model: a blob that comes before its study, goes to its sites, and is delivered with it.
 
 The hub never reads one: it holds bytes under their digest, and gives them to those whom the study was sent to.
 """
@@ -13,7 +13,7 @@ from rapha.hub.blobs import Blobs
 from rapha.hub.store.changes import Change
 from rapha.hub.store.tables import DeliveredRow, DispatchRow, StudyRow
 from rapha.hub.studies import study_of
-from rapha.records.learning import Exported
+from rapha.records.learning import file_beside
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import Digest, SiteId
 from rapha.records.study import Study
@@ -24,7 +24,8 @@ AT_ONCE = 4
 
 def graph_of(study: Study) -> Digest | None:
     """The blob that the study names; None where its model is none of the researcher's own."""
-    return study.model.graph if isinstance(study.model, Exported) else None
+    beside = file_beside(study.model)
+    return beside[0] if beside else None
 
 
 def keep(change: Change, blobs: Blobs, row: StudyRow, study: Study) -> None:
@@ -33,14 +34,13 @@ def keep(change: Change, blobs: Blobs, row: StudyRow, study: Study) -> None:
     Raises:
         Conflict: it is not here, or of another size than the study says.
     """
-    if not isinstance(study.model, Exported):
+    if (beside := file_beside(study.model)) is None:
         return
-    if blobs.size_bytes(study.model.graph) != study.model.size_bytes:
-        raise Conflict(
-            f"the graph {study.model.graph} of this study is not here: upload it first, then hand the study in"
-        )
+    digest, size_bytes = beside
+    if blobs.size_bytes(digest) != size_bytes:
+        raise Conflict(f"the graph {digest} of this study is not here: upload it first, then hand the study in")
     if row.state not in FINAL["study"]:
-        change.session.merge(DeliveredRow(digest=study.model.graph, study_id=row.id))
+        change.session.merge(DeliveredRow(digest=digest, study_id=row.id))
 
 
 def let_go(change: Change, row: StudyRow) -> None:

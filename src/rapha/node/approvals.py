@@ -19,6 +19,7 @@ from rapha.records.metrics import Count
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, SiteId
 from rapha.records.release import ReasonCode
+from rapha.records.script import Mode
 from rapha.records.site import Approval, Denial, Dispatch, StewardSignature
 from rapha.records.study import Study
 from rapha.records.task import Task
@@ -71,6 +72,7 @@ class Approvals:
         feasible: Count,
         decision: Digest | None = None,
         signatures: tuple[StewardSignature, ...] = (),
+        mode: Mode = "A",
     ) -> Approval:
         """The site's yes, bound to the study's digest, the rules' digest and the record of the decision."""
         return Approval(
@@ -83,6 +85,7 @@ class Approvals:
             at=self._clock(),
             decision=decision,
             signatures=signatures,
+            mode=mode,
         )
 
     def deny(self, dispatch: Dispatch, reason: ReasonCode, refusal: Receipt | None, decision: Digest) -> Denial:
@@ -164,7 +167,10 @@ class Approvals:
         # 3. the approval is of that very dispatch
         if entry.answer.dispatch != task.dispatch or entry.dispatch.id != task.dispatch:
             raise TrainingFailed("the approval is of another dispatch than the task", "not-approved")
-        # 4. the approval is of that study, under the rules of this moment, which still permit it
+        # 4. the approval is of that release mode
+        if entry.answer.mode != entry.study.mode:
+            raise TrainingFailed("the approval is of another release mode than the study", "not-approved")
+        # 5. the approval is of that study, under the rules of this moment, which still permit it
         request = self.request(entry.dispatch, entry.study)
         if refused := decide_again(request, self.rules(), entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)

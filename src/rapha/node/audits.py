@@ -10,6 +10,7 @@ from rapha.node.register import Entry, Register
 from rapha.node.runs import Run
 from rapha.records.association import Gwas
 from rapha.records.audit import AuditVerdict
+from rapha.records.learning import Script
 from rapha.records.study import Study
 from rapha.records.task import Task
 
@@ -24,6 +25,10 @@ class Audits:
         """Whether the workload is to measure. The planted patients of a private round are enough to see by, however few patients
         there are."""
         limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
+        if (
+            isinstance(study.model, Script) and not study.model.predicts
+        ):  # nobody but the script can score a row by its weights
+            return False
         seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
         return _is_of_a_model(study, task) and seen
 
@@ -41,7 +46,8 @@ class Audits:
         verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
         if limits is not None and audited:
             owed = epsilon_of_a_round(study) if task.do == "train" else None
-            verdict = gate.audited(run.folder.output, task.do == "evaluate", limits, *compared, owed)
+            evaluated = task.do == "evaluate" or isinstance(study.model, Script)
+            verdict = gate.audited(run.folder.output, evaluated, limits, *compared, owed)
         try:
             if limits is not None:
                 gate.pass_audit(verdict, limits)
@@ -59,8 +65,8 @@ class Audits:
 
 
 def _is_of_a_model(study: Study, task: Task) -> bool:
-    """Statistics, and the sums of a GWAS, have rules of their own."""
-    return task.do != "prepare" and not isinstance(study.model, Gwas)
+    """Statistics, and the sums of a GWAS, have rules of their own; so has mode B, whose noise the node itself adds."""
+    return task.do != "prepare" and not isinstance(study.model, Gwas) and study.mode != "B"
 
 
 def _compared(cohort: FrozenCohort) -> tuple[int, int, float]:

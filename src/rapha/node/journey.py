@@ -113,6 +113,7 @@ class Journey:
             return
         if not isinstance(decision, Allowed):  # nothing is counted for somebody whom nobody here has said yes to
             self._keep(dispatch, study, "offer", *by_whom(decision))
+            self._runs.keep_script(entry)
             self._register.move(dispatch.id, "pending")
             self._outbox.answer(Pending(dispatch=dispatch.id))
             return
@@ -302,6 +303,7 @@ class Journey:
                 train_rows=metrics.train_rows,
             ),
             architecture=entry.study.model.architecture,
+            mode=entry.study.mode,
             rounds=self._register.traces(task.dispatch),
             weights=task.weights or "",
             metrics=metrics.digest,
@@ -369,7 +371,7 @@ class Journey:
     ) -> Approval:
         stage: Stage = "offer" if decided_by.startswith("rule:") else "signature"
         kept = self._keep(dispatch, study, stage, "allowed", decided_by)
-        approval = self._approvals.approve(dispatch, decided_by, feasible, kept, signatures)
+        approval = self._approvals.approve(dispatch, decided_by, feasible, kept, signatures, study.mode)
         self._register.move(dispatch.id, "approved", approval, by=decided_by)
         self._outbox.answer(approval, patience_seconds)
         return approval

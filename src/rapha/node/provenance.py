@@ -10,7 +10,7 @@ from rapha.egress.memorisation import DELTA as AUDIT_DELTA
 from rapha.records.record import Digest
 from rapha.records.release import PrivacyReport
 from rapha.records.study import Study
-from rapha.training.accounting import ACCOUNTANT, epsilon_of, mechanism_of
+from rapha.training.accounting import ACCOUNTANT, ROUNDS_ACCOUNTANT, epsilon_of, mechanism_of
 
 PACKAGES = ("rapha", "torch", "numpy", "duckdb", "pyarrow", "safetensors", "cryptography", "pydantic", "dp-accounting")
 
@@ -40,6 +40,18 @@ def privacy_report(study: Study, ledger: Digest) -> PrivacyReport:
     if terms is None:
         return PrivacyReport(ledger=ledger)
     mechanism = mechanism_of(study)
+    if study.mode == "B":
+        return PrivacyReport(
+            mechanism="sample-and-aggregate",
+            epsilon=mechanism.epsilon,
+            delta=terms.delta,
+            clip=terms.clip,
+            noise_multiplier=mechanism.noise_multiplier,
+            steps=mechanism.steps,
+            accountant=ROUNDS_ACCOUNTANT,
+            unit="patient",
+            ledger=ledger,
+        )
     return PrivacyReport(
         mechanism="dp-sgd",
         epsilon=mechanism.epsilon,

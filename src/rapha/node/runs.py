@@ -1,9 +1,11 @@
 """The runs of this node: frozen rows, a warm sandbox, weights in, outputs out. One `Run` per dispatch."""
 
+import contextlib
 import secrets
 import shutil
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from rapha import faults
 from rapha.canonical import base64_bytes, digest, digest_file
@@ -20,10 +22,11 @@ from rapha.node.kept import Kept, lay_beside
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.scripts import SCRIPT_LOG, ScriptRun, Whose
 from rapha.node.transfer import lay
 from rapha.policy.rules_file import read_rules
-from rapha.records.learning import Exported
-from rapha.records.outputs import GRAPH, Command
+from rapha.records.learning import Exported, Script
+from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
 from rapha.records.study import Study
@@ -62,8 +65,15 @@ def units_set_aside(register: Register) -> Iterator[tuple[DispatchId, str, UnitS
 class Run:
     """One dispatch's frozen rows and its sandbox."""
 
-    def __init__(self, folder: RunFolder, frozen: FrozenRun, runs: "Runs", deadline_seconds: float) -> None:
-        self.folder, self.frozen = folder, frozen
+    def __init__(
+        self,
+        folder: RunFolder,
+        frozen: FrozenRun,
+        runs: "Runs",
+        deadline_seconds: float,
+        script: ScriptRun | None = None,
+    ) -> None:
+        self.folder, self.frozen, self._script = folder, frozen, script
         self.kept = Kept(folder.output.parent / "kept")
         self._runs, self._deadline = runs, deadline_seconds
         self._sandbox: Sandbox | None = None
@@ -91,6 +101,8 @@ class Run:
         weights = file_of(task.weights) if task.weights else None
         own = lay_beside(self.folder.weights, variates)
         command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit, recording=recording)
+        if self._script is not None and self._by_script(self._script, command):
+            return
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:
@@ -100,6 +112,23 @@ class Run:
                 self._close()
                 if attempt == TRIES:
                     raise
+        self._checked(reply)
+
+    def _by_script(self, script: ScriptRun, command: Command) -> bool:
+        """Whether the researcher's script did it all: a round of training. Before an evaluation it predicts."""
+        self.folder.lay_outputs()
+        match command.do:
+            case "train":
+                script.train(command, self.frozen.cohort)
+                if command.audit:  # by the trainer, of what the script's own `predict` says of the weights that it gave
+                    measured = Command(do="evaluate", round=command.round, weights=script.lay_weights(), audit=True)
+                    script.predict(measured)
+                    self._checked(self.sandbox.run(measured, self._deadline))
+            case "evaluate":
+                script.predict(command)
+        return command.do == "train"
+
+    def _checked(self, reply: Reply) -> None:
         if not reply.ok:
             raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
 
@@ -110,6 +139,8 @@ class Run:
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
         self._ended = True
+        if self._script is not None:
+            self._script.close()
         self._close()
 
     def _close(self) -> None:
@@ -137,8 +168,9 @@ class Runs:
             folder = RunFolder.under(self._home.run(dispatch))
             frozen = self._frozen(entry, folder)
             self._fetch_graph(entry.study, folder)
+            script = self._script_of(entry, folder)
             deadline = entry.study.training.deadline_minutes * 60.0
-            self._open[dispatch] = Run(folder, frozen, self, deadline)
+            self._open[dispatch] = Run(folder, frozen, self, deadline, script)
         return self._open[dispatch]
 
     def fetch_weights(self, run: Run, work: Work, study: Study) -> None:
@@ -159,18 +191,41 @@ class Runs:
         if isinstance(model := study.model, Exported):
             persist(lambda: self._line.download(model.graph, folder.input / GRAPH, model.size_bytes))
 
+    def keep_script(self, entry: Entry) -> Path:
+        """Fetch the researcher's script, where the study has one: a steward reads it before they sign. The folder that it is in."""
+        kept = self._home.run(entry.dispatch.id)
+        if isinstance(model := entry.study.model, Script):
+            kept.mkdir(parents=True, exist_ok=True)
+            persist(lambda: self._line.download(model.script, kept / SCRIPT, model.size_bytes))
+        return kept
+
+    def _script_of(self, entry: Entry, folder: RunFolder) -> ScriptRun | None:
+        """The researcher's script, fetched once, beside what the trainer's sandbox sees and not in it."""
+        if not isinstance(entry.study.model, Script):
+            return None
+        kept = self.keep_script(entry)
+        whose = Whose(read_patients(kept), self._home.secret)
+        limits = self._home.configuration.limits
+        return ScriptRun(entry.study, (kept / SCRIPT).read_bytes(), folder, self._backend, limits, whose)
+
     def start(self, folder: RunFolder) -> Sandbox:
         """A sandbox over a run folder."""
         folder.lay_outputs()
         return self._backend.start(folder, self._home.configuration.limits)
 
     def close(self, dispatch: DispatchId, *, keep_rows: bool) -> None:
-        """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them."""
+        """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them. A script, and what it
+        printed, stay for the steward."""
         if run := self._open.pop(dispatch, None):
             run.end()
         folder = self._home.run(dispatch)
-        for place in (folder / "weights", folder / "output", folder / "kept") if keep_rows else (folder,):
-            shutil.rmtree(place, ignore_errors=True)
+        for place in (folder / "weights", folder / "output", folder / "kept") if keep_rows else [*folder.glob("*")]:
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            elif place.name not in (SCRIPT, SCRIPT_LOG):
+                place.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty, or not there
+            folder.rmdir()
 
     def close_all(self) -> None:
         """End every sandbox; the agent is stopping."""

@@ -30,6 +30,7 @@ from rapha.proof.transcript import (
     root_of,
 )
 from rapha.records.association import Gwas
+from rapha.records.learning import Script
 from rapha.records.outputs import TRANSCRIPT
 from rapha.records.record import Record, SiteId
 from rapha.records.release import RoundTrace
@@ -56,10 +57,10 @@ class RunFacts(Record):
 
 def can_be_recorded(study: Study) -> bool:
     """Whether a run of the study has steps, and could be run again. A private one could not: its noise is from chance that nobody
-    keeps. A GWAS is sums, without a step. Under SCAFFOLD a round starts from what the hospital kept of its own, which is replaced
+    keeps. A GWAS is sums, without a step; a script's steps are its own. Under SCAFFOLD a round starts from what the hospital kept of its own, which is replaced
     from round to round."""
     repeatable = study.privacy.differential_privacy is None and not keeps_at_sites(study)
-    return repeatable and not isinstance(study.model, Gwas)
+    return repeatable and not isinstance(study.model, Gwas | Script)
 
 
 def recording_of(frozen: FrozenRun, every_steps: int = EVERY_STEPS, until: int | None = None) -> Recording:

@@ -6,7 +6,7 @@ runs. Here a condition that is false, missing, or breaks, refuses.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from rapha.policy.own_permit import permits
 from rapha.policy.rules import AutomaticRule, SiteRules
 from rapha.records.decision import Facts, Reading
 from rapha.records.record import Digest, Record, Slug
-from rapha.records.release import ReasonCode
+from rapha.records.release import Layer, ReasonCode
 from rapha.records.site import Approval
 from rapha.records.study import Study
 
@@ -52,7 +52,7 @@ class NeedsPerson(Record):
 
 
 LineName = Literal[
-    "modalities", "purposes", "conditions", "researchers", "architectures", "minimum_cohort", "sandbox", "runs_per_project",
+    "modalities", "purposes", "conditions", "researchers", "architectures", "modes", "minimum_cohort", "sandbox", "runs_per_project",
     "cedar",
 ]  # fmt: skip
 
@@ -73,15 +73,21 @@ class _Condition(NamedTuple):
     holds: Callable[[Facts, SiteRules], bool]
 
 
+FOR_SCRIPTS = frozenset(get_args(Layer)) - {"process limit"}
+"""The layers without which no script runs, whatever the rules demand: all that there are. A limit on processes the kernel does not hold
+root to; the system-call filter, which is among them, lets a script start no process at all."""
+
 PERMIT: tuple[_Condition, ...] = (
     _Condition("modalities", "modality-not-offered", lambda f, r: _all_in(f.modalities, r.modalities)),
     _Condition("purposes", "purpose-not-allowed", lambda f, r: serves(f, r.purposes, r.diseases)),
     _Condition("conditions", "data-use-not-met", lambda f, r: unmet(f, r.conditions) is None),
     _Condition("researchers", "researcher-not-allowed", lambda f, r: _named(f.researcher, r.researchers)),
     _Condition("architectures", "architecture-not-allowed", lambda f, r: f.architecture in r.architectures),
+    _Condition("modes", "mode-not-offered", lambda f, r: f.mode in r.modes),
     _Condition("minimum_cohort", "minimum-cohort-too-low", lambda f, r: f.min_cohort >= r.minimum_cohort),
     _Condition("sandbox", "sandbox-unavailable", lambda f, r: f.isolated or not r.isolation_required),
     _Condition("sandbox", "sandbox-layer-missing", lambda f, r: r.demanded_layers <= set(f.layers)),
+    _Condition("sandbox", "sandbox-layer-missing", lambda f, r: f.mode == "A" or set(f.layers) >= FOR_SCRIPTS),
     _Condition("runs_per_project", "too-many-runs", lambda f, r: _runs_left(f.runs_before, r.runs_per_project)),
     _Condition("cedar", "policy-not-met", lambda f, r: r.cedar is None or permits(f, r.cedar)),
 )
@@ -158,6 +164,7 @@ def _automatic(facts: Facts, rule: AutomaticRule, rules: SiteRules) -> bool:
     return (
         _named(facts.researcher, rule.researchers)
         and serves(facts, rule.purposes, rules.diseases)
+        and facts.mode != "C"
         and facts.architecture in rule.architectures
         and _all_in(facts.modalities, rule.modalities)
     )

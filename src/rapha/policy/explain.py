@@ -19,6 +19,12 @@ SENTENCES: dict[ReasonCode, str] = {
     "exactly as the hub writes it.",
     "architecture-not-allowed": "The hospital's rules do not permit this model. Choose a permitted one, or ask the "
     "steward.",
+    "mode-not-offered": "The hospital's rules do not offer this release mode (`modes`): without a word there, a researcher's own script "
+    "does not run. Use a declared architecture or an exported graph, or ask the steward.",
+    "script-not-loaded": "The study's script could not be read in the hospital's sandbox: it does not compile, fails as it is imported, or "
+    "has no `train`. `rapha study rehearse` shows it.",
+    "script-failed": "The study's script failed, or gave back what is no table of arrays. What it said stays with the steward; "
+    "`rapha study rehearse` runs it on made-up rows.",
     "minimum-cohort-too-low": "The study would work with smaller groups than the hospital permits. Raise "
     "`privacy.min_cohort`.",
     "unknown-concept": "A concept of the study has no codes in this hospital's records. Check `concepts` against the "

@@ -59,6 +59,8 @@ def _sentence(line: str, facts: Facts, rules: SiteRules) -> str:
             return f"Asked by {facts.researcher}; may ask: {_people(rules)}."
         case "architectures":
             return f"Trains {facts.architecture}; permitted: {_list(rules.architectures)}."
+        case "modes":
+            return f"Release mode {facts.mode}; offered: {_list(rules.modes)}."
         case "minimum_cohort":
             return f"Works with groups of {facts.min_cohort} or more; at least {rules.minimum_cohort} is asked."
         case "sandbox":
@@ -85,6 +87,7 @@ def in_words(rules: SiteRules) -> tuple[str, ...]:
         f"Studies may use {_list(rules.modalities)}, for {_terms(rules.purposes)}{_of(rules)}.",
         *(f"The data are under {_terms(c.code for c in rules.conditions)}." for _ in rules.conditions[:1]),
         f"Who may ask: {_people(rules)}. Models: {_list(rules.architectures)}. Groups of {rules.minimum_cohort} or more.",
+        *((f"Release modes: {_list(rules.modes)}: scripts of researchers run.",) if rules.modes != ("A",) else ()),
         f"Sandbox: {_walls(rules)}.",
         f"One researcher may run {rules.runs_per_project or 'any number of'} studies of one purpose.",
         f"Work touches data {f'from {hours.opens:%H:%M} until {hours.until:%H:%M}, {hours.zone}' if hours else 'at any hour'}.",
@@ -108,6 +111,8 @@ def wide(rules: SiteRules) -> tuple[str, ...]:
     ]
     if rules.stewards is None:
         found.append("no stewards are named: whoever uses this account signs, under any name, without a key")
+    if "C" in rules.modes:
+        found.append("modes: C: weights of a researcher's own code leave, and may carry rows; a steward signs each")
     if isinstance(rules.sandbox, Unisolated):
         found.append("sandbox: code of strangers may run without walls")
     return tuple(found)

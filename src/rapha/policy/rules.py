@@ -30,6 +30,7 @@ from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
 from rapha.records.release import Layer
+from rapha.records.script import Mode
 from rapha.records.study import DataUse, Disease
 
 ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
@@ -37,7 +38,7 @@ SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
-    "variant-classifier", "late-fusion", "gwas", "exported",
+    "variant-classifier", "late-fusion", "gwas", "exported", "script",
 ]  # fmt: skip
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -203,6 +204,7 @@ class SiteRules(Record):
     `purposes`, with the `diseases` of DUO:0000007, and `conditions` are GA4GH Data Use Ontology terms of the data, matched by
     `data_use.py`. `runs_per_project`: how often one researcher may run studies of one purpose. `hours`: when work may touch data.
     `stewards`: who may sign, by their own key, and how many have to; without it, whoever holds the node's home, under any name.
+    `modes`: the release modes offered (`records/script.py`); none but A, where nothing is said. In mode C a steward signs each study.
     `cedar`: a permit of the site's own, which can only narrow the lines above (`own_permit.py`). `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
     Without `feasibility` nobody is told a count before a yes to a study. Without `audit` every release is audited, under the limits
@@ -216,6 +218,7 @@ class SiteRules(Record):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=30)] = ()
     researchers: Researchers
     architectures: tuple[Architecture, ...]
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1, max_length=3)] = ("A",)
     minimum_cohort: Annotated[int, Field(ge=10, le=1_000_000)]
     sandbox: Annotated[Literal["required"] | Demand | Unisolated, BeforeValidator(_sandbox)]
     privacy: PrivacyBudget | None = None
@@ -239,7 +242,8 @@ class SiteRules(Record):
         written: dict[str, Any] = serialise(self)
         fields = type(self).model_fields
         said = {key: value for key, value in written.items() if value or fields[key].is_required()}
-        return {key: value for key, value in said.items() if (key, value) != ("notes", "hidden")}
+        unsaid = (("notes", "hidden"), ("modes", ["A"]), ("modes", ("A",)))
+        return {key: value for key, value in said.items() if (key, value) not in unsaid}
 
     @model_validator(mode="after")
     def _diseases_named(self) -> "SiteRules":

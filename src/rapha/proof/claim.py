@@ -29,6 +29,7 @@ NODE_URI = "https://rapha.dev/node/"
 HUB_URI = "https://rapha.dev/hub/"
 WEIGHTS_FILE = "model.safetensors"
 GRAPH_FILE = "model.pt2"
+SCRIPT_FILE = "train.py"
 POOLED_METRICS_FILE = "metrics.json"
 
 T0_NOT_SHOWN = (
@@ -43,6 +44,16 @@ MERGE_NOT_SHOWN = (
 )
 BEST_NOT_SHOWN = "That no other round's model was better: the hub compared the figures that the hospitals gave it."
 NO_PRIVACY_NOT_SHOWN = "That the weights tell nothing of any one patient: no differential privacy was applied."
+MODE_NOT_SHOWN = {
+    "A": (),
+    "B": (
+        "That the researcher's script learns anything of use: what left is a noised mean of what it gave (release mode B).",
+    ),
+    "C": (
+        "That the weights carry no record of a patient: a script of the researcher's own made them, and they left as it wrote them "
+        "(release mode C).",
+    ),
+}
 PRIVACY_NOT_SHOWN = (
     "That counts, which are rounded and suppressed, tell nothing of any one patient: differential privacy is of the weights alone, "
     "and of each hospital's patients by themselves."
@@ -116,7 +127,7 @@ def _site_json(claim: SiteClaim) -> Json:
         claim,
         build_type=SITE_BUILD,
         builder={"id": signer_uri("node", release.site), "version": release.packages},
-        external={name: stated[name] for name in ("study", "study_digest", "architecture")},
+        external={name: stated[name] for name in ("study", "study_digest", "architecture", "mode") if name in stated},
         internal={name: stated[name] for name in inside},
         went_in=[_file("code", release.code), *(_file(name, item) for name, item in went_in.items())],
         came_out=[_file(f"round/{n}/update", trace.weights_out) for n, trace in rounds.items()],

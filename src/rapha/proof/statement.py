@@ -16,6 +16,7 @@ from rapha.proof.claim import (
     AGGREGATION_BUILD,
     BEST_NOT_SHOWN,
     MERGE_NOT_SHOWN,
+    MODE_NOT_SHOWN,
     NO_AUDIT_NOT_SHOWN,
     NO_PRIVACY_NOT_SHOWN,
     NO_REPEAT_NOT_SHOWN,
@@ -52,7 +53,8 @@ def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at
     privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
     audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
     repeat = TRANSCRIPT_NOT_SHOWN if release.transcript else NO_REPEAT_NOT_SHOWN
-    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, repeat, privacy, *audit, *walls))
+    mode = MODE_NOT_SHOWN[release.mode]
+    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, repeat, *mode, privacy, *audit, *walls))
     return _stated(claim, files)
 
 

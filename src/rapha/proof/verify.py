@@ -335,6 +335,8 @@ def _study_of(folder: ModelFolder, claim: Claim) -> Study:
         raise Unproven(f"the receipt calls the study {named}, the study itself {study.study}")
     if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
         raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
+    if isinstance(claim, SiteClaim) and claim.release.mode != study.mode:
+        raise Unproven(f"the receipt is of release mode {claim.release.mode}, the study asks for mode {study.mode}")
     return study
 
 
@@ -354,7 +356,7 @@ def _check_privacy(claim: Claim, study: Study) -> str:
         if spent.mechanism != "none":
             raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
         return ""
-    asked = (terms.delta, terms.clip, terms.sampling_rate)
+    asked = (terms.delta, terms.clip, None if study.mode == "B" else terms.sampling_rate)
     if spent.epsilon is None or (spent.delta, spent.clip, spent.sampling_rate) != asked:
         raise Unproven("the study asks for differential privacy, and the receipt does not state it as asked for")
     if not spent.epsilon <= terms.epsilon or not spent.noise_multiplier:

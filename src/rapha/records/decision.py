@@ -1,14 +1,15 @@
 """What a hospital's rules were asked, what each line of them answered, and what came of it. Kept by the node."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from rapha.records.dense import Modality
 from rapha.records.ledger import Spend
 from rapha.records.record import Digest, DispatchId, Record, Slug
 from rapha.records.release import ReasonCode
+from rapha.records.script import Mode
 from rapha.records.study import DataUse, Disease, Study
 
 Stage = Literal["offer", "question", "signature", "task"]
@@ -32,6 +33,7 @@ class Facts(Record):
     country: str | None = None
     ethics_approval: str | None = None
     architecture: str
+    mode: Mode = "A"
     min_cohort: int
     rounds: int = 1
     epsilon_micro: int = 0
@@ -40,6 +42,12 @@ class Facts(Record):
     layers: tuple[str, ...] = ()
     runs_before: int | None = None
     at: datetime | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Facts of mode A are written as they were before there was another."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "mode" or value != "A"}
 
     @classmethod
     def of(
@@ -63,6 +71,7 @@ class Facts(Record):
             country=purpose.country,
             ethics_approval=purpose.ethics_approval,
             architecture=study.model.architecture,
+            mode=study.mode,
             min_cohort=study.privacy.min_cohort,
             rounds=study.training.rounds,
             epsilon_micro=spend.epsilon_micro,

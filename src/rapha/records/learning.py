@@ -18,10 +18,12 @@ from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
 from rapha.records.record import Digest, Real, Record
+from rapha.records.script import LARGEST_SCRIPT_BYTES, MOST_SHARDS
 
 LARGEST_GRAPH_BYTES = 512 << 20
 STANDARDS = frozenset({"features.mean", "features.scale", "sequence.mean", "sequence.scale"})
 """Tensors that travel beside a model's own."""
+STANDARDS_OF_ALL = STANDARDS | {"outcome.mean", "outcome.scale"}
 
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$", max_length=200)]
 Sides = Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 27)], ...], Field(max_length=8)]
@@ -143,6 +145,43 @@ class Exported(Record):
         return self
 
 
+class Script(Record):
+    """A training script of the researcher's own: Python that runs in a sandbox of its own, `docs/scripts.md` says how it is called.
+
+    `script`: digest of its file, of `size_bytes`, which travels beside the study. `tensors`: what it gives back, all F32; nothing else
+    is read of it. `mode`: B or C, see `records/script.py`. `shards`: in mode B, in how many the patients are dealt. `seconds`: how long
+    one call may take, and in mode B how long each takes. `predicts`: it has a `predict`, so that the model can be measured and audited.
+    """
+
+    architecture: Literal["script"] = "script"
+    mode: Literal["B", "C"]
+    script: Digest
+    size_bytes: Annotated[int, Field(ge=1, le=LARGEST_SCRIPT_BYTES)]
+    tensors: Annotated[dict[TensorName, Sides], Field(min_length=1, max_length=1000)]
+    seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    shards: Annotated[int, Field(ge=2, le=MOST_SHARDS)] | None = None
+    predicts: bool = False
+
+    @model_validator(mode="after")
+    def _named(self) -> "Script":
+        if taken := sorted(STANDARDS_OF_ALL & set(self.tensors)):
+            raise PydanticCustomError(
+                "tensor", "model: the tensor `{name}` is one of ours: rename it", {"name": taken[0]}
+            )
+        return self
+
+
+def file_beside(model: "ArchitectureSpec") -> tuple[Digest, int] | None:
+    """Digest and size of the file that travels beside the study: the graph or the script of the researcher's own, where it has one."""
+    match model:
+        case Exported():
+            return model.graph, model.size_bytes
+        case Script():
+            return model.script, model.size_bytes
+        case _:
+            return None
+
+
 Joining = TextClassifier | ImageClassifier | VariantClassifier | LateFusion
 """The architectures that join readers with the features that are numbers."""
 
@@ -163,8 +202,6 @@ _LATER = (
 def _known(value: Any) -> Any:
     if isinstance(value, dict) and value.get("architecture") in _LATER:
         raise not_yet(f"the architecture `{value['architecture']}`")
-    if isinstance(value, dict) and "script" in value:
-        raise not_yet("a training script of one's own")
     return value
 
 
@@ -181,7 +218,8 @@ ArchitectureSpec = Annotated[
         | VariantClassifier
         | Gwas
         | LateFusion
-        | Exported,
+        | Exported
+        | Script,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -199,6 +237,7 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "gwas": ("numeric", "binary"),
     "late-fusion": ("binary", "numeric"),
     "exported": ("binary", "time-to-event"),
+    "script": ("binary", "numeric", "time-to-event"),
 }
 """The kinds of outcome that an architecture learns."""
 MOST_DENSE = 8

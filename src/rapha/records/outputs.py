@@ -23,6 +23,12 @@ WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluatio
 TRANSCRIPT = "transcript.bin"
 GRAPH = "model.pt2"
 """In the input folder: the graph of an exported model."""
+SCRIPT = "train.py"
+"""In the input folder of a script's own sandbox, and of no other: the researcher's file."""
+SCORES = "scores.safetensors"
+"""Among the weights, where a script has a `predict`: what it gave for each row, checked by the node."""
+OTHERS = "others.safetensors"
+"""Beside it, for the audit: what a model of the same script gave that had not learned from the row."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT)
 
 

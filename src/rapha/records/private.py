@@ -13,7 +13,7 @@ from rapha.records.record import Real, Record, Word
 if TYPE_CHECKING:
     from rapha.records.study import Study
 
-LEARNERS = ("logistic", "mlp", "exported")
+LEARNERS = ("logistic", "mlp", "exported", "script")
 SCALES_IN_A_RANGE = 4
 """A range is taken for two standard deviations to each side of its middle."""
 
@@ -56,6 +56,8 @@ def check_private(study: "Study") -> None:
         (study.cohort.index.pick == "every",
          "cohort.index: `every` gives a patient several rows; differential privacy here protects one row a patient: "
          "use `first` or `last`"),
+        (study.model.architecture == "script" and terms.sampling_rate != 0.05,
+         "privacy.differential_privacy.sampling_rate: a script of mode B sees each shard whole: leave it out"),
         (training.optimizer != "adamw",
          "training.optimizer: differential privacy wants `adamw`: the length of its steps tells nothing of how many "
          "patients a hospital has"),

@@ -16,7 +16,7 @@ PolicyReason = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
     "minimum-cohort-too-low", "cohort-not-answerable", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
     "sandbox-unavailable", "sandbox-layer-missing", "budget-not-offered", "budget-exhausted",
-    "data-use-not-met", "policy-not-met", "too-many-runs",
+    "data-use-not-met", "policy-not-met", "too-many-runs", "mode-not-offered",
 ]  # fmt: skip
 StewardReason = Literal["steward-denied"]
 GateReason = Literal[

@@ -1,21 +1,23 @@
 """What the gate said: a Release with all that the receipt will bind, or a Refusal with a code."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.cohort import Cohort
 from rapha.records.record import Digest, Real, Record, SiteId
+from rapha.records.script import Mode
 from rapha.records.transcript import Transcript
 
 ReasonCode = Literal[
     "modality-not-offered", "purpose-not-allowed", "researcher-not-allowed", "architecture-not-allowed",
     "minimum-cohort-too-low", "unknown-concept", "no-hierarchy", "unknown-unit", "mixed-units", "cohort-empty", "cohort-too-small", "too-few-events",
-    "steward-denied", "data-use-not-met", "policy-not-met", "too-many-runs", "outside-hours", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
+    "steward-denied", "mode-not-offered", "data-use-not-met", "policy-not-met", "too-many-runs", "outside-hours", "policy-changed", "study-changed", "not-approved", "not-yet-possible",
     "sandbox-unavailable", "sandbox-layer-missing", "sandbox-died", "training-failed", "weights-unreadable",
     "not-finite", "wrong-shape", "wrong-dtype", "missing-tensor", "extra-tensor", "output-malformed",
     "output-too-large", "metric-not-allowed", "budget-not-offered", "budget-exhausted", "round-already-left",
-    "noise-missing", "patients-remembered", "graph-refused", "operator-not-allowed", "graph-mismatch", "feasibility-not-offered",
+    "noise-missing", "patients-remembered", "graph-refused", "operator-not-allowed", "graph-mismatch", "script-not-loaded", "script-failed",
+    "feasibility-not-offered",
     "asked-too-often", "answers-used-up", "kept-state-lost", "disk-full", "hub-unreachable", "deadline", "cancelled", "internal",
 ]  # fmt: skip
 """Why something did not happen. Stable words; `rapha.policy.explain` has a sentence for each."""
@@ -67,7 +69,7 @@ class PrivacyReport(Record):
     """What the run spent, and how that is known. `epsilon` is an upper bound over all rounds, at `delta`; `ledger` the
     head of the site's ledger when the receipt was signed."""
 
-    mechanism: Literal["none", "dp-sgd"] = "none"
+    mechanism: Literal["none", "dp-sgd", "sample-and-aggregate"] = "none"
     epsilon: Real | None = None
     delta: Real | None = None
     clip: Real | None = None
@@ -80,8 +82,8 @@ class PrivacyReport(Record):
 
 
 class Release(Record):
-    """All that one site lets out at the end of a study, and how it came about. The receipt is made of this. `transcript`: of every
-    step of the training, where the run can be repeated."""
+    """All that one site lets out at the end of a study, and how it came about. The receipt is made of this. `mode`: the release
+    mode, see `records/script.py`. `transcript`: of every step of the training, where the run can be repeated."""
 
     study_digest: Digest
     study: str
@@ -91,6 +93,7 @@ class Release(Record):
     decided_by: str
     cohort: Cohort
     architecture: str
+    mode: Mode = "A"
     rounds: tuple[RoundTrace, ...]
     weights: Digest
     metrics: Digest
@@ -101,6 +104,12 @@ class Release(Record):
     egress: EgressVerdict
     privacy: PrivacyReport
     transcript: Transcript | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A release in mode A is written as it was before there was another."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "mode" or value != "A"}
 
 
 class Refusal(Record):

@@ -10,6 +10,7 @@ from rapha.records.metrics import Count
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId
 from rapha.records.release import ReasonCode
+from rapha.records.script import Mode
 from rapha.records.study import DataUse
 
 Year = Annotated[int, Field(ge=1800, le=2200)]
@@ -113,7 +114,7 @@ class StewardSignature(Record):
 class Approval(Record):
     """A site's yes to exactly one study digest, under exactly one set of rules.
 
-    `decision`: the digest of the node's record of it (`records/decision.py`). `signatures`: where the rules name the stewards.
+    `decision`: the digest of the node's record of it (`records/decision.py`). `mode`: the release mode that is said yes to. `signatures`: where the rules name the stewards.
     """
 
     dispatch: DispatchId
@@ -125,11 +126,13 @@ class Approval(Record):
     at: datetime
     decision: Digest | None = None
     signatures: Annotated[tuple[StewardSignature, ...], Field(max_length=2)] = ()
+    mode: Mode = "A"
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """An approval of before is written as it was."""
-        return _without_empty(serialise(self), "decision", "signatures")
+        written = _without_empty(serialise(self), "decision", "signatures")
+        return {key: value for key, value in written.items() if key != "mode" or value != "A"}
 
 
 class Denial(Record):

@@ -19,6 +19,7 @@ from rapha.records.learning import (
     LateFusion,
     PrivacyTerms,
     Reads,
+    Script,
     SplitSpec,
     TrainingSpec,
 )
@@ -30,6 +31,7 @@ from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
+from rapha.records.script import Mode, check_script
 from rapha.records.variant import GENOTYPES
 
 DEATH = "death"
@@ -137,6 +139,7 @@ class Study(Record):
         names = [f.name for f in self.features]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
+        check_script(self)
         check_private(self)
         check_association(self)
         return self
@@ -224,6 +227,11 @@ class Study(Record):
                     {"place": place, "name": name, "unit": unit, "other": said[name]},
                 )
         return self
+
+    @property
+    def mode(self) -> Mode:
+        """The release mode: A unless the researcher's own script is run (`records/script.py`)."""
+        return self.model.mode if isinstance(self.model, Script) else "A"
 
     def units(self) -> dict[str, str | None]:
         """The unit of each concept's numbers, stated with the concept or where they are compared; None where neither."""

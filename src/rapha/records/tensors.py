@@ -30,6 +30,7 @@ from rapha.records.learning import (
     LinearModel,
     Logistic,
     Mlp,
+    Script,
     TextClassifier,
     VariantClassifier,
     reader_of,
@@ -162,6 +163,8 @@ def _layers(study: Study) -> Shapes:
             return {}
         case Exported():
             return {**model.parameters, **model.running}
+        case Script():
+            return dict(model.tensors)
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -9,7 +9,7 @@ from rapha.graph.fit import check_fits
 from rapha.graph.forms import Graph
 from rapha.graph.reading import read_graph
 from rapha.proof.claim import GRAPH_FILE
-from rapha.records.learning import LARGEST_GRAPH_BYTES, Exported
+from rapha.records.learning import LARGEST_GRAPH_BYTES, Exported, file_beside
 from rapha.records.study import Study
 from rapha.sdk.marked_yaml import Fault, Marked
 
@@ -63,15 +63,15 @@ def named_in(tree: Marked) -> str | None:
 
 
 def graph_of(study: Study, content: bytes | None) -> bytes | None:
-    """The bytes of the study's graph; None where its model is none of the researcher's own.
+    """The bytes of the study's graph or script; None where its model is none of the researcher's own.
 
     Raises:
         StudyError: they are not here, or are not those that the study names.
     """
-    if not isinstance(study.model, Exported):
+    if (beside := file_beside(study.model)) is None:
         return None
-    if content is None or digest(content) != study.model.graph:
-        raise StudyError(f"{study.study}: its graph {study.model.graph} has to be given with it")
+    if content is None or digest(content) != beside[0]:
+        raise StudyError(f"{study.study}: its graph or script {beside[0]} has to be given with it")
     return content
 
 

@@ -7,6 +7,7 @@ from rapha.errors import ConfigurationError, StudyError, Unproven
 from rapha.proof.claim import WEIGHTS_FILE
 from rapha.proof.verify import judge
 from rapha.records.association import Gwas
+from rapha.records.learning import Script
 from rapha.records.receipt import Verdict
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKeys
@@ -34,6 +35,10 @@ def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "M
     study, weights = verified(folder, keys)
     if isinstance(study.model, Gwas):
         raise StudyError(f"{study.study} is a GWAS, which predicts nothing: see `rapha study associations {folder}`")
+    if isinstance(study.model, Script):
+        raise StudyError(
+            f"{study.study} was trained by a script: call its own `predict`, with the tensors of {folder}/{WEIGHTS_FILE}"
+        )
     try:
         from rapha.training.predict import load_model
     except ModuleNotFoundError as error:

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from rapha.errors import Conflict, NotYetPossible, StudyError
 from rapha.records.study import Study
-from rapha.sdk.graph_file import PLACE as GRAPH_PLACE
-from rapha.sdk.graph_file import STAND_IN, NamedGraph, named_in
+from rapha.sdk import graph_file, script_file
+from rapha.sdk.graph_file import NamedGraph, named_in
 from rapha.sdk.marked_yaml import Fault, Marked, Unreadable, read_marked
+from rapha.sdk.script_file import NamedScript, named_script
 from rapha.sdk.study_faults import faults_of, undeclared
 
 LIMIT_BYTES = 1 << 20
@@ -23,7 +24,7 @@ def read_study(path: Path | str) -> Study:
 
 
 def read_study_and_graph(path: Path | str) -> tuple[Study, bytes | None]:
-    """The study of a YAML file, and the graph that it names, if it does: a file beside it.
+    """The study of a YAML file, and the graph or script that it names, if it does: a file beside it.
 
     Raises:
         NotYetPossible: it asks for something this version cannot do; the message names it.
@@ -62,7 +63,7 @@ def _parsed(text: str, name: str, beside: Path) -> tuple[Study, bytes | None]:
     missing = dict(undeclared(tree))
     faults += [fault for _, fault in undeclared(tree)]
     graph, wrong = _graph(tree, beside)
-    study, found = _validated(tree, missing, graph.stated if graph else STAND_IN if wrong else None)
+    study, found = _validated(tree, missing, graph.stated if graph else _stand_in(tree) if wrong else None)
     if study is not None and graph is not None and (unfit := graph.fault(study, tree)):
         wrong.append(unfit)
     faults += wrong
@@ -75,15 +76,23 @@ def _parsed(text: str, name: str, beside: Path) -> tuple[Study, bytes | None]:
     return study, graph.content if graph else None
 
 
-def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | None, list[Fault]]:
-    """The graph that the study names by its file, or what is wrong with it."""
-    if (file := named_in(tree)) is None:
-        return None, []
+def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | NamedScript | None, list[Fault]]:
+    """The graph or the script that the study names by its file, or what is wrong with it."""
+    place = graph_file.PLACE
     try:
-        return NamedGraph(beside / file), []
+        if (file := named_in(tree)) is not None:
+            return NamedGraph(beside / file), []
+        place = script_file.PLACE
+        if (file := named_script(tree)) is not None:
+            return NamedScript(beside / file), []
     except StudyError as error:
-        node = tree.at(*GRAPH_PLACE)
-        return None, [Fault(node.line if node else tree.line, GRAPH_PLACE, str(error))]
+        node = tree.at(*place)
+        return None, [Fault(node.line if node else tree.line, place, str(error))]
+    return None, []
+
+
+def _stand_in(tree: Marked) -> dict[str, Any]:
+    return graph_file.STAND_IN if named_in(tree) is not None else script_file.STAND_IN
 
 
 def _validated(tree: Marked, missing: dict[str, Any], model: dict[str, Any] | None) -> tuple[Study | None, list[Fault]]:

@@ -17,6 +17,7 @@ from rapha.records.learning import (
     LinearModel,
     Logistic,
     Mlp,
+    Script,
     TextClassifier,
     TrainingSpec,
     VariantClassifier,
@@ -106,8 +107,25 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
                 f"A model of the researcher's own, of {numbers:,} learnt numbers. It comes as a graph of allowed operators and not as "
                 f"code; the hospital's own trainer trains it ({model.graph})."
             )
+        case Script():
+            return _script(model)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _script(model: Script) -> str:
+    numbers = sum(math.prod(shape) for shape in model.tensors.values())
+    if model.mode == "B":
+        how = (
+            f"Release mode B: it runs on {model.shards} disjoint shards of the patients, each by itself; what leaves is the mean of what it "
+            "gives, each result shortened, with noise that the node adds."
+        )
+    else:
+        how = (
+            "Release mode C: the weights that it gives leave as they are. Nobody can say what they carry: a script may put rows of patients "
+            "into them, and no check of numbers would see it."
+        )
+    return f"A Python script of the researcher's own, with {numbers:,} numbers that come back ({model.script}). {how}"
 
 
 def _training(training: TrainingSpec) -> tuple[str, ...]:

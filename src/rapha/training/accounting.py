@@ -5,13 +5,17 @@ each a Gaussian on the sum of the clipped gradients of a Poisson sample. Account
 (Koskela et al. 2020; Google's dp-accounting, pessimistic estimates), adding or removing one patient.
 """
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rapha.errors import TrainingFailed
+from rapha.records.learning import Script
 from rapha.records.study import Study
 
 ACCOUNTANT = "dp-accounting PLD"
+ROUNDS_ACCOUNTANT = "dp-accounting RDP"
+_MISSING = "differential privacy needs dp-accounting: pip install 'rapha[node,train]'"
 _INTERVAL = 1e-3
 _CLOSE = 0.01
 _LARGEST = 2.0**12
@@ -34,8 +38,43 @@ def mechanism_of(study: Study) -> Mechanism:
     """
     terms = study.privacy.differential_privacy
     assert terms is not None
+    if isinstance(study.model, Script):
+        return _of_rounds(terms.epsilon, terms.delta, study.training.rounds)
     steps = study.training.rounds * study.training.local_epochs * terms.steps_per_epoch
     return _calibrated(terms.epsilon, terms.delta, terms.sampling_rate, steps)
+
+
+@lru_cache(maxsize=64)
+def _of_rounds(epsilon: float, delta: float, rounds: int) -> Mechanism:
+    """Mode B: the least noise, to a thousandth, in units of how far one patient moves a round's sum."""
+    low, high = 0.0, _LARGEST
+    if epsilon_of_rounds(high, rounds, delta) > epsilon:
+        raise TrainingFailed("no noise is enough for this epsilon: ask for fewer rounds", "not-yet-possible")
+    while high - low > high / 1000:
+        middle = (low + high) / 2
+        low, high = (low, middle) if epsilon_of_rounds(middle, rounds, delta) <= epsilon else (middle, high)
+    return Mechanism(noise_multiplier=high, steps=rounds, epsilon=epsilon_of_rounds(high, rounds, delta))
+
+
+def epsilon_of_rounds(noise_multiplier: float, rounds: int, delta: float) -> float:
+    """An upper bound of epsilon at `delta` of so many sums with discrete Gaussian noise, of that many sensitivities each.
+
+    Each is 1/(2 noise_multiplier^2)-concentrated (Canonne, Kamath and Steinke 2020, theorem 14), which is all that the Renyi
+    accountant knows of a Gaussian; a privacy loss distribution would be that of the continuous one, which no computer draws.
+
+    Raises:
+        TrainingFailed: dp-accounting is missing.
+    """
+    if noise_multiplier <= 0:
+        return math.inf
+    try:
+        import dp_accounting
+        from dp_accounting.rdp import RdpAccountant
+    except ImportError:
+        raise TrainingFailed(_MISSING, "not-yet-possible") from None
+    accountant: Any = RdpAccountant(neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
+    accountant.compose(dp_accounting.GaussianDpEvent(noise_multiplier), rounds)
+    return float(accountant.get_epsilon(delta))
 
 
 @lru_cache(maxsize=64)
@@ -64,9 +103,7 @@ def epsilon_of(noise_multiplier: float, rate: float, steps: int, delta: float) -
         import dp_accounting
         from dp_accounting.pld import PLDAccountant
     except ImportError:
-        raise TrainingFailed(
-            "differential privacy needs dp-accounting: pip install 'rapha[node,train]'", "not-yet-possible"
-        ) from None
+        raise TrainingFailed(_MISSING, "not-yet-possible") from None
     accountant: Any = PLDAccountant(
         dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=_INTERVAL
     )

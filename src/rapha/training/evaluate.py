@@ -4,8 +4,9 @@ from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.outputs import RawEvaluation, RawEvaluations
 from rapha.records.study import Study
-from rapha.training.dataset import Dataset
+from rapha.training.dataset import Dataset, Floats, Rows
 from rapha.training.inputs import Weights
+from rapha.training.metrics import evaluation
 from rapha.training.pooled import evaluate_on, train_alone
 
 
@@ -19,14 +20,23 @@ def evaluate_site(study: Study, weights: Weights, dataset: Dataset, graph: bytes
     for, and an own model would be one without noise. A GWAS has no figures: its result is its sums.
     """
     if study.privacy.differential_privacy or isinstance(study.model, Gwas):
-        test = dataset.test
-        counted = RawEvaluation(
-            model="federated", positives=test.positives, negatives=len(test) - test.positives, figures=()
-        )
-        return RawEvaluations(evaluations=(counted,))
+        return RawEvaluations(evaluations=(_counted(dataset.test),))
     return RawEvaluations(
         evaluations=(evaluate_on(study, weights, dataset.test, graph=graph), *_own(study, dataset, graph))
     )
+
+
+def evaluate_scores(study: Study, scores: Floats | None, dataset: Dataset) -> RawEvaluations:
+    """What scores of all rows, those of the test rows last, come to on these; how many there are, where there are no scores or the study
+    asks for differential privacy."""
+    if scores is None or study.privacy.differential_privacy:
+        return RawEvaluations(evaluations=(_counted(dataset.test),))
+    test = scores[len(scores) - len(dataset.test) :]
+    return RawEvaluations(evaluations=(evaluation(test, dataset.test, "federated"),))
+
+
+def _counted(test: Rows) -> RawEvaluation:
+    return RawEvaluation(model="federated", positives=test.positives, negatives=len(test) - test.positives, figures=())
 
 
 def _own(study: Study, dataset: Dataset, graph: bytes | None) -> tuple[RawEvaluation, ...]:

@@ -7,25 +7,26 @@ import numpy as np
 from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.audit import Guesses, RawAudit
-from rapha.records.outputs import EVALUATION, FIGURES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
+from rapha.records.learning import Script
+from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights
 from rapha.records.variates import VARIATE, declared_given, declared_variates
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
 from rapha.training.association import site_sums
-from rapha.training.dataset import Dataset
-from rapha.training.evaluate import evaluate_site
+from rapha.training.dataset import Dataset, Floats
+from rapha.training.evaluate import evaluate_scores, evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
-from rapha.training.membership import Membership
+from rapha.training.membership import Membership, measure_scores
 from rapha.training.metrics import figures
 from rapha.training.numerics import generator
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
 from rapha.training.transcript import Recorder
-from rapha.training.weights import load_into, read_weights, weights_of, write_bytes, write_tensors
+from rapha.training.weights import load_into, read_scores, read_weights, weights_of, write_bytes, write_tensors
 
 
 class Learner:
@@ -46,7 +47,7 @@ class Learner:
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
-        if not isinstance(self._study.model, Gwas):
+        if not isinstance(self._study.model, Gwas | Script):
             self._built()
         match command.do:
             case "prepare":
@@ -55,6 +56,8 @@ class Learner:
                 self._sum(command)
             case "train":
                 self._train(command, self._built())
+            case "evaluate" if isinstance(self._study.model, Script):
+                self._measure_script(command)
             case "evaluate":
                 self._evaluate(command)
 
@@ -105,6 +108,19 @@ class Learner:
             load_into(network, weights)
             evaluations = evaluations.model_copy(update={"audit": self._audit(command, network, weights)})
         write_bytes(self._output / EVALUATION, evaluations.as_bytes())
+
+    def _measure_script(self, command: Command) -> None:
+        """What a script's own `predict` gave, where it has one and figures may leave; the node has laid it beside the weights."""
+        scores, others = (self._given(name) for name in (SCORES, OTHERS))
+        found = evaluate_scores(self._study, scores, self._dataset)
+        if command.audit and scores is not None:
+            audit = measure_scores(self._study, self._dataset, scores, others)
+            found = found.model_copy(update={"audit": audit})
+        write_bytes(self._output / EVALUATION, found.as_bytes())
+
+    def _given(self, name: str) -> Floats | None:
+        file = self._weights / name
+        return read_scores(file, self._dataset) if file.exists() else None
 
     def _audit(
         self, command: Command, network: Network, weights: Weights, guesses: Guesses | None = None

@@ -68,11 +68,7 @@ class Membership:
 
     def _recognised(self, network: Network, number: int) -> tuple[float | None, int]:
         known = self._likelihood(network) - self._of_references(min(number, self._enough))
-        members = np.zeros(len(known), dtype=np.int64)
-        members[: len(self._dataset.train)] = 1
-        found = auroc(known, members)
-        best = np.lexsort((members, -known))[: len(known) // BEST]  # of rows known alike, those held out first
-        return None if found is None else found.value, int(members[best].sum())
+        return _told(known, len(self._dataset.train))
 
     def _of_references(self, rounds: int) -> Floats:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""
@@ -100,6 +96,37 @@ class Membership:
         parts = (self._dataset.train, self._dataset.validation, self._dataset.test)
         values = [rows.value for rows in parts if rows.value is not None]
         return np.concatenate(values) if values else None
+
+
+def measure_scores(study: Study, dataset: Dataset, scores: Floats, others: Floats | None) -> RawAudit:
+    """The audit of a model that nobody but its own script can read: of each row the score it has, and the one that a reference without
+    the row gives it, training rows first, then those held out. `recognised` is None where there are no references."""
+    members, held_out = len(dataset.train), len(dataset.validation) + len(dataset.test)
+    if others is None or not members or not held_out:
+        return RawAudit(members=members, held_out=held_out, recognised=None, best_known=0, guesses=None)
+    binary = study.outcome.kind == "binary"
+    known = _of_scores(dataset, scores) - _by_others(_of_scores(dataset, others), binary)
+    share, best = _told(known, members)
+    return RawAudit(members=members, held_out=held_out, recognised=share, best_known=best, guesses=None)
+
+
+def _of_scores(dataset: Dataset, scores: Floats) -> Floats:
+    parts = (dataset.train, dataset.validation, dataset.test)
+    values = [rows.value for rows in parts if rows.value is not None]
+    if values:
+        return -((scores - np.concatenate(values)) ** 2)
+    times = [rows.time for rows in parts if rows.time is not None]
+    event = np.concatenate([rows.event for rows in parts])
+    return row_likelihood(scores, event, np.concatenate(times) if times else None)
+
+
+def _told(known: Floats, learned: int) -> tuple[float | None, int]:
+    """The share of pairs in which one of the first `learned` rows is the better known, and how many of them are among the best known."""
+    members = np.zeros(len(known), dtype=np.int64)
+    members[:learned] = 1
+    found = auroc(known, members)
+    best = np.lexsort((members, -known))[: len(known) // BEST]  # of rows known alike, those held out first
+    return None if found is None else found.value, int(members[best].sum())
 
 
 class _Reference:

@@ -15,6 +15,7 @@ from rapha.errors import TrainingFailed
 from rapha.records.learning import STANDARDS
 from rapha.records.tensors import Declared, TensorSpec, mismatch
 from rapha.training.architectures.network import Network
+from rapha.training.dataset import Dataset, Floats
 from rapha.training.inputs import Weights
 
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
@@ -43,6 +44,12 @@ def read_weights(path: Path, declared: Declared) -> Weights:
     }
     _check_values(weights)
     return weights
+
+
+def read_scores(path: Path, dataset: Dataset) -> Floats:
+    """A score of each row: training, validation and test rows, in this order. Raises TrainingFailed, as `read_weights`."""
+    rows = len(dataset.train) + len(dataset.validation) + len(dataset.test)
+    return read_weights(path, {"scores": TensorSpec(shape=(rows,), dtype="F64")})["scores"].astype(np.float64)
 
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]], declared: Declared) -> None:

@@ -11,7 +11,6 @@ A failure leaves as a reason code and nothing else: texts quote data. Traces go 
 
 import argparse
 import errno
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,8 +27,7 @@ from rapha.records.study import Study
 from rapha.training.dataset import read_dataset
 from rapha.training.learner import Learner
 from rapha.training.numerics import pin
-
-LINE_BYTES = 4096
+from rapha.training.replies import LINE_BYTES, claim_output, send
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     folders = parser.parse_args(arguments)
     if folders.die_at_fault_point:
         faults.arm_workload(folders.die_at_fault_point)
-    replies = _claim_output()
+    replies = claim_output()
     try:
         numerics = pin()
         study = Study.from_bytes((folders.input / "study.json").read_bytes())
@@ -51,10 +49,10 @@ def main(arguments: Sequence[str]) -> int:
         learner = Learner(study, dataset, folders.weights, folders.output, exported)
     except Exception as error:
         traceback.print_exc()
-        _send(replies, Reply(ok=False, reason=_reason(error)))
+        send(replies, Reply(ok=False, reason=_reason(error)))
         return 1
     faults.point("sandbox.to-say-ready")
-    _send(replies, Reply(ok=True, numerics=numerics))
+    send(replies, Reply(ok=True, numerics=numerics))
     return _serve(learner, sys.stdin.buffer, replies)
 
 
@@ -62,9 +60,9 @@ def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO) -> int:
     while line := commands.readline(LINE_BYTES + 1):
         if len(line) > LINE_BYTES:
             # Where the next line starts is no longer known: whoever writes such a line is not our node.
-            _send(replies, Reply(ok=False, reason="internal"))
+            send(replies, Reply(ok=False, reason="internal"))
             return 1
-        _send(replies, _answer(learner, line))
+        send(replies, _answer(learner, line))
     return 0
 
 
@@ -90,19 +88,6 @@ def _reason(error: Exception) -> ReasonCode:
             return "internal"
         case _:
             return "training-failed"
-
-
-def _claim_output() -> BinaryIO:
-    """Keep standard output for replies alone: whatever a library prints goes to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    return os.fdopen(kept, "wb")
-
-
-def _send(replies: BinaryIO, reply: Reply) -> None:
-    replies.write(reply.as_bytes() + b"\n")
-    replies.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A graph at the hub: bytes that come before their study, go to its sites and to nobody else, and stay with it."""
+"""A graph or a script at the hub: bytes that come before their study, go to its sites and to nobody else, and stay with it."""
 
 import pytest
 from fake_site import FakeSite
@@ -9,17 +9,29 @@ from test_hub_life import recruit
 from rapha.canonical import digest
 from rapha.hub.app import API
 from rapha.proof import token as tokens
+from rapha.records.study import Study
 
 
-@pytest.fixture
-def graph(tmp_path) -> bytes:
+@pytest.fixture(params=["graph", "script"])
+def graph(request, tmp_path) -> bytes:
+    if request.param == "script":
+        return b"def train(data, weights, settings): return weights"
     return exported(tmp_path / "model.pt2", Own(), (6,))
 
 
 @pytest.fixture
 def study(graph, study_of, tmp_path):
     found = study_of()
-    return with_graph(found, tmp_path / "model.pt2")
+    if (tmp_path / "model.pt2").exists():
+        return with_graph(found, tmp_path / "model.pt2")
+    model = {
+        "architecture": "script",
+        "mode": "C",
+        "script": digest(graph),
+        "size_bytes": len(graph),
+        "tensors": {"line": [2]},
+    }
+    return Study.model_validate({**found.as_json(), "model": model})
 
 
 def upload(hub: HubAtHand, token: str, content: bytes, name: str | None = None) -> int:

@@ -15,7 +15,7 @@ from rapha.records.release import ReasonCode
 
 STUDY, AT = "sha256:" + "a" * 64, datetime(2026, 11, 23, 8, tzinfo=UTC)
 NOT_SIGNED = {
-    "feasibility-not-offered", "asked-too-often", "answers-used-up",  # of a question, which is no study
+    "feasibility-not-offered", "asked-too-often", "script-not-loaded", "script-failed", "answers-used-up",  # of a question, which is no study
     "sandbox-died", "training-failed", "disk-full", "hub-unreachable", "deadline", "outside-hours", "cancelled", "internal",
     "kept-state-lost",
 }  # fmt: skip

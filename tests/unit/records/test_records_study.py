@@ -155,7 +155,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("privacy.secure_aggregation", True, "not_yet", "privacy"),
     ("data.modalities", ["ehr", "x-rays"], "literal_error", "data.modalities.1"),
     ("model", {"architecture": "transformer"}, "not_yet", "model"),
-    ("model", {"script": "train.py"}, "not_yet", "model"),
+    ("model", {"script": "train.py"}, "union_tag_not_found", "model"),
     ("training.aggregation", "krum", "not_yet", "training"),
     ("training.keep", {"best": "c_index"}, "learnable", ""),
     ("training.keep", {"best": "loss"}, "literal_error", "training.keep.best"),

@@ -133,8 +133,11 @@ def _sign(town, site: str) -> None:  # type: ignore[no-untyped-def]
 def _compare(town, study, model: Path, console: Console) -> None:  # type: ignore[no-untyped-def]
     from rapha.cli.demo.pooled import compare
     from rapha.records.association import Gwas
+    from rapha.records.learning import Script
     from rapha.sdk.report.page import write_report
 
+    if isinstance(study.model, Script):  # what pooled rows would give, only the script itself could tell
+        return
     if isinstance(study.model, Gwas):
         _associations(town, study, model, console)
         return

@@ -82,8 +82,8 @@ class Backend(Protocol):
             SandboxError: this machine cannot; says what to install or allow.
         """
 
-    def start(self, run: RunFolder, limits: SandboxLimits) -> Sandbox:
-        """Start the workload and test its walls.
+    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Sandbox:
+        """Start the workload, `module` or else the trainer, and test its walls.
 
         Raises:
             SandboxError: it could not start, or an attempt of the self-test got through.

@@ -20,6 +20,7 @@ from rapha.records.outputs import Reply
 from rapha.records.release import SandboxReport
 
 WORKLOAD = "rapha.training.worker"
+SCRIPT_WORKLOAD = "rapha.training.script_worker"
 
 
 def start_workload(
@@ -32,8 +33,9 @@ def start_workload(
     isolated: bool,
     arguments: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
+    module: str | None = None,
 ) -> Workload:
-    """A workload that passed its self-test and is ready.
+    """A workload that passed its self-test and is ready. `module`: what runs; the trainer, if not given.
 
     Raises:
         SandboxError: it did not start, a wall did not hold, or it is not ready within two minutes.
@@ -44,7 +46,7 @@ def start_workload(
         abstract.listen()
         met = {"limits": limits.as_json(), "listener": listener.getsockname()[1], "abstract": name}
         plan = json.dumps({**plan_of(layers), **met})
-        words = [*command, plan, WORKLOAD, *arguments, *faults.workload_arguments()]
+        words = [*command, plan, module or WORKLOAD, *arguments, *faults.workload_arguments()]
         workload = Workload(words, run.log, environment or {})
         test = workload.read(SelfTest, START_SECONDS)
     run.self_test.write_bytes(test.as_bytes())

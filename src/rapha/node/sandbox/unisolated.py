@@ -26,7 +26,7 @@ class Unisolated:
     def check(self) -> None:
         """Nothing to check: nothing is promised."""
 
-    def start(self, run: RunFolder, limits: SandboxLimits) -> Workload:
+    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Workload:
         """See `port.Backend.start`."""
         package = Path(rapha.__file__).parent
         places = ("--input", str(run.input), "--weights", str(run.weights), "--output", str(run.output))
@@ -45,4 +45,5 @@ class Unisolated:
             isolated=False,
             arguments=places,
             environment=environment,
+            module=module,
         )

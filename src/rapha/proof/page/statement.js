@@ -69,7 +69,7 @@ function siteClaim(value) {
     return {round, weights_in: wentIn.get(`round/${round}/weights-in`) ?? null, weights_out: update};
   });
   const metrics = `metrics/${inside.site}.json`;
-  const release = {...definition.externalParameters, ...inside, rounds, weights: subjects.get(said.WEIGHTS_FILE), metrics: subjects.get(metrics),
+  const release = {mode: "A", ...definition.externalParameters, ...inside, rounds, weights: subjects.get(said.WEIGHTS_FILE), metrics: subjects.get(metrics),
     code: wentIn.get("code"), packages: details.builder.version};
   const counts = [release.cohort?.patients, release.cohort?.train_rows];
   if (!hasShape({...release, transcript: release.transcript ?? null}, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
@@ -124,7 +124,7 @@ function statementOf(claim) {
     predicate: {
       buildDefinition: {
         buildType: site ? said.SITE_BUILD : said.AGGREGATION_BUILD,
-        externalParameters: picked(site ? EXTERNAL_OF_SITE : EXTERNAL_OF_HUB),
+        externalParameters: {...picked(site ? EXTERNAL_OF_SITE : EXTERNAL_OF_HUB), ...(site && stated.mode !== "A" ? {mode: stated.mode} : {})},
         internalParameters: {
           ...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]),
           ...(site && stated.transcript ? {transcript: stated.transcript} : {}),

@@ -6,7 +6,7 @@ import {said} from "./stated.js";
 
 const UNREADABLE = `${said.STUDY_FILE} is signed, but is no study that this page can read`;
 
-/** {name, architecture, asked, release, training, digest}: of the study, what these steps need and no more. Throws Unproven. */
+/** {name, architecture, mode, asked, release, training, digest}: of the study, what these steps need and no more. Throws Unproven. */
 export async function studyOf(bytes, claim) {
   if (!bytes) throw new Unproven(`${said.STUDY_FILE} is not in this folder`);
   const digest = await digestOf(bytes), stated = claim.stated;
@@ -18,13 +18,14 @@ export async function studyOf(bytes, claim) {
   if (claim.kind === "refusal") return {...study, digest};
   if (study.name !== stated.study) throw new Unproven(`the receipt calls the study ${stated.study}, the study itself ${study.name}`);
   if (claim.kind === "site" && stated.architecture !== study.architecture) throw new Unproven(`the receipt is of a ${stated.architecture}, the study asks for another architecture`);
+  if (claim.kind === "site" && stated.mode !== study.mode) throw new Unproven(`the receipt is of release mode ${stated.mode}, the study asks for mode ${study.mode}`);
   return {...study, digest};
 }
 
 function readStudy(bytes) {
   const value = readJson(bytes, UNREADABLE);
-  const study = {name: value?.study, architecture: value?.model?.architecture, asked: value?.privacy?.differential_privacy ?? null, release: value?.release,
-    training: {keep: value?.training?.keep ?? null, updates: value?.training?.updates ?? "float32"}};
+  const study = {name: value?.study, architecture: value?.model?.architecture, mode: value?.model?.mode ?? "A", asked: value?.privacy?.differential_privacy ?? null,
+    release: value?.release, training: {keep: value?.training?.keep ?? null, updates: value?.training?.updates ?? "float32"}};
   const fine = typeof study.name === "string" && typeof study.architecture === "string" && Array.isArray(study.release)
     && (study.training.keep === null || typeof study.training.keep.best === "string")
     && (study.asked === null || (typeof study.asked === "object" && real(study.asked.epsilon) && real(study.asked.delta)));
@@ -44,15 +45,18 @@ export function checkTranscript(claim, {asked}) {
 
 const real = (value) => value !== null && value !== "" && Number.isFinite(Number(value));
 
+const ofTheStudy = (spent, asked, name) => spent[name] !== null && asked[name] !== undefined && Number(spent[name]) === Number(asked[name]);
+
 /** What was spent, where it is no more than the study asked for. Throws Unproven. */
-export function checkPrivacy(claim, {asked}) {
+export function checkPrivacy(claim, {asked, mode}) {
   if (claim.kind !== "site") return "";
   const spent = claim.stated.privacy;
   if (asked === null) {
     if (spent.mechanism !== "none") throw new Unproven("the receipt speaks of differential privacy, which the study did not ask for");
     return "";
   }
-  const alike = ["delta", "clip", "sampling_rate"].every((name) => spent[name] !== null && asked[name] !== undefined && Number(spent[name]) === Number(asked[name]));
+  const sampled = mode === "B" ? spent.sampling_rate === null : ofTheStudy(spent, asked, "sampling_rate");
+  const alike = sampled && ["delta", "clip"].every((name) => ofTheStudy(spent, asked, name));
   if (spent.epsilon === null || !alike) throw new Unproven("the study asks for differential privacy, and the receipt does not state it as asked for");
   if (!(Number(spent.epsilon) <= Number(asked.epsilon)) || !Number(spent.noise_multiplier)) {
     throw new Unproven(`the receipt says that more was spent than epsilon ${asked.epsilon}, or that there was no noise`);

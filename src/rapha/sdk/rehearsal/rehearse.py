@@ -7,6 +7,7 @@ gate        every output passes the gate that a hospital's passes
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rapha.canonical import digest_file
 from rapha.cohort.engine import FrozenCohort, freeze
@@ -23,6 +24,23 @@ from rapha.sdk.rehearsal.made_up import write_timeline
 from rapha.timeline.reader import open_timeline
 
 KEY = b"a rehearsal has no secret"
+
+
+class OwnScript(Protocol):
+    """What runs a script of one's own at a made-up site; as `rapha.node.scripts.ScriptRun`."""
+
+    def train(self, command: Command, cohort: FrozenCohort) -> None:
+        """One round: leaves weights and figures in the site's output folder."""
+
+    def predict(self, command: Command) -> None:
+        """Lay what its `predict` gives beside the weights."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+ScriptOf = Callable[[Study, Path], OwnScript]
+"""The script of a study at the site of this folder."""
 MOST_ROUNDS = 3
 Progress = Callable[[str, int, int], None]
 """Told the site in hand, the steps done and all steps."""
@@ -55,27 +73,30 @@ def rehearse(
     folder: Path,
     progress: Progress = lambda site, done, steps: None,
     graph: bytes | None = None,
+    script: ScriptOf | None = None,
 ) -> tuple[SiteRehearsal, ...]:
     """Rehearse at every site; timelines, frozen rows and weights are left in `folder`, one folder a site. `graph`: of a model
-    of one's own, its file."""
+    of one's own, its file; `script`: what runs a script of one's own, as a hospital would."""
     done = []
     for number, profile in enumerate(profiles):
         progress(profile.site, number, len(profiles))
-        done.append(_at(study, profile, folder / profile.site, graph))
+        done.append(_at(study, profile, folder / profile.site, graph, script))
     progress("", len(profiles), len(profiles))
     return tuple(done)
 
 
-def _at(study: Study, profile: SiteProfile, folder: Path, graph: bytes | None) -> SiteRehearsal:
+def _at(
+    study: Study, profile: SiteProfile, folder: Path, graph: bytes | None, script: ScriptOf | None
+) -> SiteRehearsal:
     people = write_timeline(folder / "timeline", profile, study)
     cohort = None
     never_seen: tuple[str, ...] = ()
     try:
         frozen = folder / "input"
         frozen.mkdir(parents=True, exist_ok=True)
-        cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen)
+        cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen, folder)
         never_seen = _never_seen(study, frozen / "rows.arrow")
-        metrics = _train(study, cohort, profile.site, folder, graph)
+        metrics = _train(study, cohort, profile.site, folder, graph, script)
     except (CohortRefused, TrainingFailed, EgressRefused) as refusal:
         said = {"reason": refusal.reason, "words": str(refusal)}
         return SiteRehearsal(site=profile.site, people=people, cohort=cohort, never_seen=never_seen, **said)
@@ -99,7 +120,9 @@ def _never_seen(study: Study, rows: Path) -> tuple[str, ...]:
     )
 
 
-def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: bytes | None) -> SiteMetrics:
+def _train(
+    study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: bytes | None, script: ScriptOf | None
+) -> SiteMetrics:
     """A federation of one, a few rounds long."""
     from rapha.training.dataset import read_dataset
     from rapha.training.learner import Learner
@@ -114,18 +137,24 @@ def _train(study: Study, cohort: FrozenCohort, site: str, folder: Path, graph: b
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
     learner = Learner(study, dataset, weights, output, graph)
+    own = script(study, folder) if script is not None else None
     learner.do(Command(do="prepare", round=0))
     gate.pass_statistics(output, declared_statistics(study), few)
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
     rounds = min(study.training.rounds, MOST_ROUNDS)
     for number in range(1, rounds + 1):
-        learner.do(Command(do="train", round=number, weights=_named(weights)))
+        command = Command(do="train", round=number, weights=_named(weights))
+        own.train(command, cohort) if own is not None else learner.do(command)
         passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
         gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric)
         (weights / WEIGHTS).write_bytes(passed)
         if number < rounds:
             _lay_variates(weights / WEIGHTS, study)
-    learner.do(Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights)))
+    last = Command(do="evaluate", round=study.training.rounds + 1, weights=_named(weights))
+    if own is not None:
+        own.predict(last)
+        own.close()
+    learner.do(last)
     return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, numeric)
 
 
