@@ -32,7 +32,8 @@ from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
 from rapha.records.tensors import declared_start, declared_weights
-from rapha.records.variates import declared_variates, keeps_at_sites
+from rapha.records.travel import keeps_at_sites
+from rapha.records.variates import declared_variates
 
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
 
@@ -167,7 +168,7 @@ class Rounds:
             return Combined(merged_statistics(self._blobs, parts, declared_start(study)))
         start = round_.weights_in if number > 1 else None  # the first one starts from statistics and the study's seed
         kept, way = kept_for_averaging(study, before), study.training.aggregation
-        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, drift)
+        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, drift, study.training.updates)
         return replace(made, kept=(*made.kept, *([made.weights] if best == number else best_weights(study, before))))
 
     def _complete(self, study_id: str) -> None:

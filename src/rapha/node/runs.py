@@ -11,6 +11,8 @@ from rapha.cohort.answerable import UnitSetAside
 from rapha.cohort.deidentify.ready import KnownOf, as_written
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
+from rapha.egress.compression import arrived, compressed
+from rapha.egress.variates import renewed_variates
 from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
@@ -29,6 +31,7 @@ from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import Declared, declared_weights
+from rapha.records.travel import FIRST_ROUND, keeps_at_sites
 from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
@@ -63,7 +66,8 @@ class Run:
 
     def __init__(self, folder: RunFolder, frozen: FrozenRun, runs: "Runs", deadline_seconds: float) -> None:
         self.folder, self.frozen = folder, frozen
-        self.kept = Kept(folder.output.parent / "kept")
+        kept = folder.output.parent / "kept"
+        self.variates, self._left_over = Kept(kept / "variates"), Kept(kept / "left-over", every_round=True)
         self._runs, self._deadline = runs, deadline_seconds
         self._sandbox: Sandbox | None = None
         self._ended = False
@@ -77,16 +81,17 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(self, task: Task, *, audit: bool = False, variates: bytes | None = None) -> None:
-        """Let the workload do a task, from this site's own `variates` where it has any, and audit what comes of it where it
-        should; its outputs are then in `folder.output`.
+    def do(self, task: Task, study: Study, *, audit: bool = False) -> None:
+        """Let the workload do a task, and audit what comes of it where it should; its outputs are then in `folder.output`.
 
         Raises:
             SandboxError: it died twice.
-            TrainingFailed: it answered with a reason code.
+            TrainingFailed: it answered with a reason code; or `kept-state-lost`.
         """
         weights = _weights_file(task.weights) if task.weights else None
-        own = lay_beside(self.folder.weights, variates)
+        own = None
+        if task.do == "train" and declared_variates(study):
+            own = lay_beside(self.folder.weights, self.variates.before(task))
         command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit)
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
@@ -100,9 +105,20 @@ class Run:
         if not reply.ok:
             raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
 
-    def given(self, task: Task) -> bytes:
-        """What the task starts from, as `fetch_weights` laid it."""
-        return (self.folder.weights / _weights_file(task.weights or "")).read_bytes()
+    def leaving(self, task: Task, study: Study, weights: bytes, rows: int) -> bytes:
+        """What leaves of a round's weights, which have passed the gate, and of its rows as they leave; what stays of it for the
+        next round is on the disk first."""
+        if task.do != "train" or task.round < FIRST_ROUND or not keeps_at_sites(study):
+            return weights
+        given, sent = (self.folder.weights / _weights_file(task.weights or "")).read_bytes(), weights
+        if study.training.updates != "float32":
+            sent, left_over = compressed(given, weights, self._left_over.before(task), study)
+            self._left_over.keep(task.round, left_over)
+            weights = arrived(given, sent, study)
+        if declared_variates(study):
+            own = self.variates.before(task)
+            self.variates.keep(task.round, renewed_variates(own, given, weights, study, rows))
+        return sent
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
