@@ -14,7 +14,10 @@ pytestmark = pytest.mark.slow
 ROUNDS = 4
 DEATHS = r"node\..*(kept/.*#1|update\.leaving.*#[258])"
 """Before and after each file that is kept comes into place, and between that and the sending of some updates."""
-WAYS = {"scaffold": {"learning_rate: 0.05": "learning_rate: 0.05, optimizer: sgd, aggregation: scaffold"}}
+WAYS = {
+    "scaffold": {"learning_rate: 0.05": "learning_rate: 0.05, optimizer: sgd, aggregation: scaffold"},
+    "int8": {"learning_rate: 0.05": "learning_rate: 0.05, updates: int8"},
+}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,7 +7,7 @@ little endian, row major. What a study declares decides what is read; the file o
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from rapha.strict_json import NotStrict, strict_json
 MAX_HEADER_BYTES = 1 << 20
 LARGEST_WEIGHT = 1e6
 BLOCK_BYTES = 4 << 20
-NUMPY_DTYPES: dict[str, np.dtype[np.floating]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+NUMPY_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "BF16": np.dtype("<u2"), "I8": np.dtype("i1"),
+}  # fmt: skip
+"""How the bytes of a type are held; of a BF16, which numpy has not, its bits."""
 _ENTRY_KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -84,7 +87,7 @@ def _reading(data: bytes) -> Read:
     return read
 
 
-def write_canonical(arrays: Mapping[str, NDArray[np.floating]], declared: Mapping[str, TensorSpec]) -> bytes:
+def write_canonical(arrays: Mapping[str, NDArray[Any]], declared: Mapping[str, TensorSpec]) -> bytes:
     """The one form, from arrays that have the declared shapes."""
     body = (
         np.ascontiguousarray(arrays[n], dtype=NUMPY_DTYPES[declared[n].dtype]).tobytes() for n, _ in _offsets(declared)
@@ -92,7 +95,7 @@ def write_canonical(arrays: Mapping[str, NDArray[np.floating]], declared: Mappin
     return b"".join([canonical_header(declared), *body])
 
 
-def read_array(data: bytes, tensor: Placed) -> NDArray[np.floating]:
+def read_array(data: bytes, tensor: Placed) -> NDArray[Any]:
     """The elements, as a read-only view in the declared shape."""
     count = math.prod(tensor.spec.shape)
     flat = np.frombuffer(data, NUMPY_DTYPES[tensor.spec.dtype], count, tensor.begin)

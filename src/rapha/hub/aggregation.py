@@ -16,9 +16,11 @@ from rapha.hub.averaging import Block, combine, kept_between_rounds, renewed_var
 from rapha.hub.blobs import Blobs, Draft
 from rapha.hub.likeness import SITES_AT_LEAST, unlike_others
 from rapha.hub.tensors import DTYPES, Layout, blocks_of, read_layout, read_tensors, stored_order, write_header
+from rapha.hub.travelled import sent_blocks
 from rapha.hub.variates import Drift
 from rapha.records.association import SUMS
 from rapha.records.averaging import AggregationSpec, Median, NormClip, Sum, TrimmedMean
+from rapha.records.learning import UpdateForm
 from rapha.records.tensors import Declared
 from rapha.records.variates import VARIATE
 
@@ -55,11 +57,13 @@ def combined(
     before: str | None = None,
     kept: Sequence[str] = (),
     drift: Drift | None = None,
+    form: UpdateForm = "float32",
 ) -> Combined:
     """One model of the sites' updates, in the study's way.
 
     `before`: the weights that the round began with, None in the first training round; `kept`: what this gave after the
-    last round. `drift`: the new weights are to have SCAFFOLD's variates beside them, as those of `before` have. Every part has passed `check_declared` with the same `declared`. Memory: a few blocks for each site,
+    last round. `drift`: the new weights are to have SCAFFOLD's variates beside them, as those of `before` have. `form`: how updates
+    travelled, where there is a `before`. Every part has passed `check_declared` with the same `declared`. Memory: a few blocks for each site,
     whatever the model. The order of `parts` does not matter.
     """
     ordered = sorted(parts, key=lambda part: part.site)
@@ -67,8 +71,9 @@ def combined(
         sites = [_opened(opened, blobs, part.weights) for part in ordered]
         start = _opened(opened, blobs, before) if before else None
         state = [_opened(opened, blobs, each) for each in kept]
-        shorten, unlike = _compared(sites, start, declared, method, [part.site for part in ordered])
-        streams = _Streams(sites, [float(part.rows) for part in ordered], start, state, shorten)
+        form = form if start else "float32"
+        shorten, unlike = _compared(sites, start, declared, method, [part.site for part in ordered], form)
+        streams = _Streams(sites, [float(part.rows) for part in ordered], start, state, shorten, form)
         if drift is not None:
             old = _opened(opened, blobs, before) if before else None
             return Combined(_with_variates(blobs, streams, old, declared, method, drift))
@@ -93,13 +98,18 @@ class _Streams:
     before: Source | None
     state: list[Source]
     shorten: Sequence[float]
+    form: UpdateForm = "float32"
 
     def blocks(self, name: str, kept: Sequence[str]) -> Iterator[Block]:
         """The blocks of one tensor."""
-        sources = [*self.sites, *self.state, *([self.before] if self.before else [])]
-        for found in zip(*(blocks_of(file, layout, name) for file, layout in sources), strict=True):
+        others = [*self.state, *([self.before] if self.before else [])]
+        streams = [sent_blocks(file, layout, name, self.form) for file, layout in self.sites]
+        streams += [blocks_of(file, layout, name) for file, layout in others]
+        for found in zip(*streams, strict=True):
             wide = [block.astype(np.float64) for block in found]
             sites, rest = wide[: len(self.sites)], wide[len(self.sites) :]
+            if self.form != "float32":
+                sites = [rest[-1] + change for change in sites]
             state = dict(zip(kept, rest, strict=False)) if self.state else {}
             yield Block(sites, self.rows, rest[-1] if self.before else None, state, self.shorten)
 
@@ -155,7 +165,12 @@ def _kept(draft: Draft) -> str:
 
 
 def _compared(
-    sites: list[Source], start: Source | None, declared: Declared, method: AggregationSpec, names: Sequence[str]
+    sites: list[Source],
+    start: Source | None,
+    declared: Declared,
+    method: AggregationSpec,
+    names: Sequence[str],
+    form: UpdateForm,
 ) -> tuple[list[float], list[str]]:
     """For the robust ways, a pass over everything before the one that counts: how much each site's change is shortened,
     and whose update is unlike all others."""
@@ -163,7 +178,7 @@ def _compared(
     if not clips and not (isinstance(method, Median | TrimmedMean | NormClip) and len(sites) >= SITES_AT_LEAST):
         return [], []
     squares, distances = np.zeros(len(sites)), np.zeros((len(sites), len(sites)))
-    streams = _Streams(sites, [], start, [], [])
+    streams = _Streams(sites, [], start, [], [], form)
     for name in stored_order(declared):
         for block in streams.blocks(name, ()):
             for one, values in enumerate(block.sites):

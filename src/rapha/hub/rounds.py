@@ -46,7 +46,8 @@ from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.study import Study
 from rapha.records.task import Task, Update
 from rapha.records.tensors import declared_start, declared_weights
-from rapha.records.variates import declared_variates, keeps_at_sites
+from rapha.records.travel import keeps_at_sites
+from rapha.records.variates import declared_variates
 
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
 
@@ -190,7 +191,9 @@ class Rounds:
         # The first one starts from statistics and the study's seed.
         start = settled.weights_in if settled.number > 1 else None
         kept, way = kept_for_averaging(study, settled.before), study.training.aggregation
-        made = combined(self._blobs, parts, declared_weights(study), way, start, kept, settled.drift)
+        made = combined(
+            self._blobs, parts, declared_weights(study), way, start, kept, settled.drift, study.training.updates
+        )
         best = [made.weights] if settled.best == settled.number else best_weights(study, settled.before)
         return replace(made, kept=(*made.kept, *best))
 

@@ -23,7 +23,8 @@ from rapha.records.metrics import Score
 from rapha.records.record import Record, SiteId
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
-from rapha.records.tensors import declared_statistics, declared_weights
+from rapha.records.tensors import declared_statistics
+from rapha.records.travel import declared_update
 from rapha.records.wire import UpdateParcel
 
 _AWAITED = select(
@@ -192,7 +193,7 @@ def _check_content(blobs: Blobs, update: Update, sent: bytes | None, study: Stud
 
 def _check_file(file: BinaryIO, size_bytes: int, update: Update, study: Study) -> None:
     if update.do == "train":
-        check_declared(file, size_bytes, declared_weights(study))
+        check_declared(file, size_bytes, declared_update(study, update.round))
         return
     check_declared(file, size_bytes, declared_statistics(study))
     file.seek(0)

@@ -18,12 +18,19 @@ from rapha.errors import TrainingFailed
 from rapha.hub.blobs import Blobs, Draft
 from rapha.records.release import ReasonCode
 from rapha.records.tensors import Declared, Mismatch, TensorSpec, mismatch
+from rapha.records.travel import SCALE
 
 HEADER_LIMIT_BYTES = 4 << 20
 BLOCK_ELEMENTS = 1 << 18
 """Elements read at a time: memory does not grow with the model."""
 
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "BF16": np.dtype("<u2"), "I8": np.dtype("i1"),
+}  # fmt: skip
+"""How the bytes of a type are held; of a BF16, which numpy has not, its bits."""
+LARGEST_CHANGE = 1e30
+"""So much and not more may a change be that travels in another form than float32, or the scale of one: no sum of it with weights is
+beyond a float32."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,22 @@ def check_declared(file: BinaryIO, size_bytes: int, declared: Declared) -> None:
         raise _refused(found)
     for name in declared:
         for block in blocks_of(file, layout, name):
-            if not np.isfinite(block).all():
+            if not _finite(block, name, declared[name]):
                 raise _refused(Mismatch("not-finite", name, "it holds a NaN or an infinity"))
+
+
+def _finite(block: NDArray[Any], name: str, spec: TensorSpec) -> bool:
+    """A NaN fails every comparison."""
+    if spec.dtype == "BF16":
+        return bool((np.abs(of_bf16(block)) <= LARGEST_CHANGE).all())
+    if name.endswith(SCALE):
+        return bool(((block >= 0) & (block <= LARGEST_CHANGE)).all())
+    return bool(np.isfinite(block).all())
+
+
+def of_bf16(bits: NDArray[Any]) -> NDArray[np.float32]:
+    """The numbers that these bits are."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def blocks_of(file: BinaryIO, layout: Layout, name: str) -> Iterator[NDArray[Any]]:
@@ -121,7 +142,11 @@ def _placed(header: dict[str, Any], data_start: int, size_bytes: int) -> Layout:
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
             raise _unreadable(f"its header does not describe {name[:64]!r} as it should")
         if entry["dtype"] not in DTYPES:
-            raise _refused(Mismatch("wrong-dtype", name[:64], f"expected F32 or F64, got {str(entry['dtype'])[:16]!r}"))
+            raise _refused(
+                Mismatch(
+                    "wrong-dtype", name[:64], f"expected one of {', '.join(DTYPES)}, got {str(entry['dtype'])[:16]!r}"
+                )
+            )
         try:
             spec = TensorSpec.model_validate({"shape": entry["shape"], "dtype": entry["dtype"]}, strict=False)
             begin, end = (int(offset) for offset in entry["data_offsets"])

@@ -17,7 +17,6 @@ from rapha.clock import Clock
 from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
-from rapha.egress.variates import renewed_variates
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
@@ -25,7 +24,6 @@ from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
-from rapha.node.kept import FIRST_ROUND
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Held, Outbox
@@ -53,7 +51,6 @@ from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics
-from rapha.records.variates import keeps_at_sites
 from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel, Work
 from rapha.timeline.reader import open_timeline
 
@@ -178,14 +175,13 @@ class Journey:
             return
         self._runs.fetch_weights(run, work, entry.study)
         audited = self._audits.wanted(entry.study, run, task)
-        own = run.kept.before(task) if task.do == "train" and keeps_at_sites(entry.study) else None
-        run.do(task, audit=audited, variates=own, recording=self._transcripts.recording(entry.study, run, task))
+        run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))
         self._transcripts.keep(run, task)
         found = self._audits.check(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
         else:
-            self._hand_in(entry.study, run, task, own, found)
+            self._hand_in(entry.study, run, task, found)
 
     def fail(self, task: Task, reason: ReasonCode) -> None:
         """Say that a task could not be done."""
@@ -237,8 +233,8 @@ class Journey:
         self._send(task, held, weight or self._smallest_count(entry.study), (), None)
         return True
 
-    def _hand_in(self, study: Study, run: Run, task: Task, own: bytes | None, audited: AuditVerdict | None) -> None:
-        """Stage 6's way out: what the gate wrote anew, never what the workload wrote. `own`: what the site kept of its own."""
+    def _hand_in(self, study: Study, run: Run, task: Task, audited: AuditVerdict | None) -> None:
+        """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
         smallest, private = self._smallest_count(study), study.privacy.differential_privacy is not None
         cohort = run.frozen.cohort
         content: Iterable[bytes | memoryview]
@@ -251,10 +247,7 @@ class Journey:
         weight, scores = gate.pass_scores(
             run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
         )
-        held = self._outbox.hold(task.dispatch, task.round, content)
-        if task.do == "train" and task.round >= FIRST_ROUND and keeps_at_sites(study):
-            left = (held.part or held.path).read_bytes()
-            run.kept.keep(task.round, renewed_variates(own, run.given(task), left, study, weight))
+        held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         self._send(task, held, weight, () if private else scores, audited)
 
     def _send(

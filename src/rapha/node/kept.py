@@ -1,5 +1,5 @@
-"""What a hospital keeps of its own from one round to the next: SCAFFOLD's variates. On the disk before the round's update
-leaves; never sent.
+"""What a hospital keeps of its own from one round to the next: SCAFFOLD's variates, and what the rounding of an update left over.
+On the disk before the round's update leaves; never sent.
 
 Which round's are the right ones is not for the node to guess: an update may have left and come too late, or the node may have
 been restored from a backup. The task says which of this site's updates was the last to count, and the round starts from what
@@ -14,16 +14,14 @@ from rapha import faults
 from rapha.canonical import digest
 from rapha.errors import DiskFull, TrainingFailed
 from rapha.records.task import Task
-
-FIRST_ROUND = 2
-"""The first round after which something is kept: the one before it starts from a seed, not from weights."""
+from rapha.records.travel import FIRST_ROUND
 
 
 class Kept:
-    """Of one dispatch, in `folder`: a file for each round."""
+    """Of one dispatch, in `folder`: a file for each round. `every_round`: of no use to a round but the next."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, every_round: bool = False) -> None:
+        self._folder, self._every_round = folder, every_round
 
     def before(self, task: Task) -> bytes | None:
         """What was kept when an update of this site last counted; None where nothing was yet. What is of other rounds goes.
@@ -31,7 +29,8 @@ class Kept:
         Raises:
             TrainingFailed: it is gone (`kept-state-lost`).
         """
-        last = task.counted if task.counted is not None and FIRST_ROUND <= task.counted < task.round else None
+        first = max(FIRST_ROUND, task.round - 1) if self._every_round else FIRST_ROUND
+        last = task.counted if task.counted is not None and first <= task.counted < task.round else None
         for old in self._folder.glob("round-*"):
             if last is None or old != self._of_round(last):
                 old.unlink()

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from rapha.cohort.answerable import UnitSetAside
 from rapha.cohort.deidentify.ready import KnownOf, as_written
 from rapha.cohort.engine import FrozenCohort, freeze
 from rapha.cohort.patients import read_patients
+from rapha.egress.compression import arrived, compressed
+from rapha.egress.variates import renewed_variates
 from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node.configuration import Home
@@ -33,6 +35,7 @@ from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import Declared, declared_weights
 from rapha.records.transcript import Recording
+from rapha.records.travel import FIRST_ROUND, keeps_at_sites
 from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
 from rapha.timeline.reader import open_timeline
@@ -74,7 +77,8 @@ class Run:
         script: ScriptRun | None = None,
     ) -> None:
         self.folder, self.frozen, self._script = folder, frozen, script
-        self.kept = Kept(folder.output.parent / "kept")
+        kept = folder.output.parent / "kept"
+        self.variates, self._left_over = Kept(kept / "variates"), Kept(kept / "left-over", every_round=True)
         self._runs, self._deadline = runs, deadline_seconds
         self._sandbox: Sandbox | None = None
         self._ended = False
@@ -88,18 +92,18 @@ class Run:
             self._sandbox = self._runs.start(self.folder)
         return self._sandbox
 
-    def do(
-        self, task: Task, *, audit: bool = False, variates: bytes | None = None, recording: Recording | None = None
-    ) -> None:
-        """Let the workload do a task, from this site's own `variates` where it has any, audit what comes of it and record its
-        steps where it should; its outputs are then in `folder.output`.
+    def do(self, task: Task, study: Study, *, audit: bool = False, recording: Recording | None = None) -> None:
+        """Let the workload do a task, audit what comes of it and record its steps where it should; its outputs are then in
+        `folder.output`.
 
         Raises:
             SandboxError: it died twice.
-            TrainingFailed: it answered with a reason code.
+            TrainingFailed: it answered with a reason code; or `kept-state-lost`.
         """
         weights = file_of(task.weights) if task.weights else None
-        own = lay_beside(self.folder.weights, variates)
+        own = None
+        if task.do == "train" and declared_variates(study):
+            own = lay_beside(self.folder.weights, self.variates.before(task))
         command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit, recording=recording)
         if self._script is not None and self._by_script(self._script, command):
             return
@@ -132,9 +136,23 @@ class Run:
         if not reply.ok:
             raise TrainingFailed("the workload could not do the task", reply.reason or "training-failed")
 
-    def given(self, task: Task) -> bytes:
-        """What the task starts from, as `fetch_weights` laid it."""
-        return (self.folder.weights / file_of(task.weights or "")).read_bytes()
+    def leaving(
+        self, task: Task, study: Study, passed: Iterable[bytes | memoryview], rows: int
+    ) -> Iterable[bytes | memoryview]:
+        """What leaves of a round's weights, which `passed` the gate, and of its rows as they leave; what stays of it for the
+        next round is on the disk first. Block by block, but where something stays: that is worked out of the whole."""
+        if task.do != "train" or task.round < FIRST_ROUND or not keeps_at_sites(study):
+            return passed
+        weights = b"".join(bytes(block) for block in passed)
+        given, sent = (self.folder.weights / file_of(task.weights or "")).read_bytes(), weights
+        if study.training.updates != "float32":
+            sent, left_over = compressed(given, weights, self._left_over.before(task), study)
+            self._left_over.keep(task.round, left_over)
+            weights = arrived(given, sent, study)
+        if declared_variates(study):
+            own = self.variates.before(task)
+            self.variates.keep(task.round, renewed_variates(own, given, weights, study, rows))
+        return [sent]
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""

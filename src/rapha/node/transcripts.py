@@ -38,7 +38,7 @@ from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import declared_weights
 from rapha.records.transcript import EVERY_STEPS, Recording, Transcript
-from rapha.records.variates import keeps_at_sites
+from rapha.records.travel import keeps_at_sites
 from rapha.training.profile import ENVIRONMENT
 
 FOLDER, FACTS = "transcript", "run.json"

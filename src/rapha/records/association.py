@@ -88,6 +88,7 @@ def check_association(study: "Study") -> None:
             (binary and not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS,
              f"training.rounds: of a binary outcome {FEWEST_ROUNDS} to {MOST_ROUNDS} rounds; 8 are mostly enough"),
             (study.training.early_stopping is not None, "training.early_stopping: a `gwas` has no figure to follow"),
+            (study.training.updates != "float32", "training.updates: sums travel as they are: leave it out"),
             (study.training.keep is not None, "training.keep: a `gwas` has no figure to choose by"),
             (study.cohort.index.pick == "every",
              "cohort.index: `every` gives a patient several rows, which are not independent: use `first` or `last`"),

@@ -11,6 +11,7 @@ F is the number of features that are numbers, in the order of the study; C the n
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple, assert_never
 
@@ -43,22 +44,24 @@ from rapha.records.study import Study
 STEP_INPUTS = 3
 """What a step of a sequence gives beside its concept: standardised value, 1 where it has none, log of days."""
 
-_BYTES = {"F32": 4, "F64": 8}
+_BYTES = {"F32": 4, "F64": 8, "BF16": 2, "I8": 1}
 
 
 class TensorSpec(Record):
     """Shape and element type of one tensor, in the words of safetensors."""
 
     shape: tuple[Annotated[int, Field(ge=0)], ...]
-    dtype: Literal["F32", "F64"]
+    dtype: Literal["F32", "F64", "BF16", "I8"]
+
+    @property
+    def elements(self) -> int:
+        """How many there are."""
+        return math.prod(self.shape)
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the elements."""
-        count = 1
-        for length in self.shape:
-            count *= length
-        return count * _BYTES[self.dtype]
+        return self.elements * _BYTES[self.dtype]
 
 
 Declared = dict[str, TensorSpec]

@@ -34,8 +34,3 @@ def local_steps(training: TrainingSpec, rows: int) -> int:
     hospital reckon alike. Where the true number is another, both variates are off by the same share, and right where they
     come to rest."""
     return training.local_epochs * -(-rows // training.batch_size)
-
-
-def keeps_at_sites(study: Study) -> bool:
-    """Whether hospitals keep something of their own from one round to the next."""
-    return bool(declared_variates(study))

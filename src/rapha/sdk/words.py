@@ -135,7 +135,14 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
         f"{_WAYS[kind_of(training.aggregation) or '']}.",
         *_stopping(training),
         *_best(training),
+        *_travel(training),
     )
+
+
+def _travel(training: TrainingSpec) -> tuple[str, ...]:
+    if training.updates == "float32":
+        return ()
+    return (f"From the second round on, what a hospital sends is the change of a round, in {training.updates}.",)
 
 
 def _best(training: TrainingSpec) -> tuple[str, ...]:

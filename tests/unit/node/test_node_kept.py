@@ -10,11 +10,13 @@ from test_node_journey import Hospital, private_task
 
 from rapha.canonical import base64_text
 from rapha.clock import utc_now
+from rapha.egress.compression import arrived
 from rapha.errors import TrainingFailed, Unreachable
 from rapha.node.journey import Journey
 from rapha.node.kept import Kept
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
+from rapha.records.travel import declared_update
 from rapha.records.variates import declared_variates
 
 SGD = {"learning_rate: 0.05": "learning_rate: 0.05, optimizer: sgd, aggregation: scaffold"}
@@ -76,8 +78,8 @@ def left(hospital: Hospital, number: int) -> bytes:
     return (hospital.home.outbox / "d-1" / f"round-{number:04d}.safetensors").read_bytes()
 
 
-def kept(hospital: Hospital) -> dict[str, bytes]:
-    folder = hospital.home.run("d-1") / "kept"
+def kept(hospital: Hospital, what: str = "variates") -> dict[str, bytes]:
+    folder = hospital.home.run("d-1") / "kept" / what
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
@@ -121,3 +123,37 @@ def test_they_go_with_the_run(hospital: Hospital) -> None:
     next_task(hospital, 2, given_after(hospital, left(hospital, 1), 0.25), 1)
     hospital.journey.stop(DispatchId("d-1"), "cancelled")
     assert not kept(hospital)
+
+
+INT8 = {"learning_rate: 0.05": "learning_rate: 0.05, updates: int8"}
+
+
+def test_what_rounding_left_over_stays_is_added_once_and_is_forgotten_where_a_round_was_missed(
+    hospital: Hospital,
+) -> None:
+    let(hospital, offered(hospital, RULES, **INT8))
+    first = left(hospital, 1)
+    next_task(hospital, 2, first, 1)
+    assert set(kept(hospital, "left-over")) == {"round-0002.safetensors"} and not kept(hospital)
+    study = hospital.register.entry("d-1").study
+    assert set(load(left(hospital, 2))) == set(declared_update(study, 2))
+    third = arrived(first, left(hospital, 2), study)
+    next_task(hospital, 3, third, 2)
+    with_rest = left(hospital, 3)
+    next_task(hospital, 3, third, 2)
+    assert left(hospital, 3) == with_rest
+    next_task(hospital, 3, third, 1)  # the second round's update did not count: its rest is of a change that nobody has
+    assert left(hospital, 3) != with_rest
+    next_task(hospital, 5, third, 3)
+    assert set(kept(hospital, "left-over")) == {"round-0005.safetensors"}
+
+
+def test_the_sandbox_never_sees_what_was_left_over(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    let(hospital, offered(hospital, RULES, **INT8))
+    next_task(hospital, 2, left(hospital, 1), 1)
+    (rest,) = kept(hospital, "left-over").values()
+    study = hospital.register.entry("d-1").study
+    next_task(hospital, 3, arrived(left(hospital, 1), left(hospital, 2), study), 2)
+    run = hospital.home.run("d-1")
+    seen = [path.read_bytes() for place in ("input", "weights", "output") for path in (run / place).iterdir()]
+    assert len(seen) >= 4 and rest not in seen

@@ -17,7 +17,8 @@ from rapha.hub.variates import drift_of
 from rapha.records.record import SiteId, TaskId
 from rapha.records.task import Update
 from rapha.records.tensors import declared_weights
-from rapha.records.variates import VARIATE, declared_given, declared_variates, keeps_at_sites, local_steps
+from rapha.records.travel import keeps_at_sites
+from rapha.records.variates import VARIATE, declared_given, declared_variates, local_steps
 from rapha.training.architectures import build
 from rapha.training.dataset import pool, read_dataset
 from rapha.training.inputs import make_inputs
