@@ -66,7 +66,7 @@ class Site(FakeSite):
 
     async def stay(self, host: str, port: int) -> None:
         """Ask, decide, answer, as the agent does: the next poll stands while a task is at work."""
-        polls, self.line = await Line.open(host, port), await Line.open(host, port)
+        polls, self.line = Line(host, port), Line(host, port)
         working: asyncio.Task[None] | None = None
         poll = Poll(wait_seconds=25)
         while True:
@@ -97,24 +97,37 @@ class Site(FakeSite):
 class Line:
     """One connection, one request at a time."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-
-    @classmethod
-    async def open(cls, host: str, port: int) -> "Line":
-        return cls(*await asyncio.open_connection(host, port))
+    def __init__(self, host: str, port: int) -> None:
+        self._place, self._open = (host, port), None
 
     async def send(self, site: Site, method: str, path: str, record: Record) -> bytes:
-        """The body of a success."""
+        """The body of a success. A line that the hub closed, since nothing was said on it for a while, is opened again."""
+        if self._open is None:
+            self._open = await asyncio.open_connection(*self._place)
+        try:
+            return await self._said(*self._open, site, method, path, record)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self._open = await asyncio.open_connection(*self._place)
+            return await self._said(*self._open, site, method, path, record)
+
+    async def _said(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        site: Site,
+        method: str,
+        path: str,
+        record: Record,
+    ) -> bytes:
         body, path = record.as_bytes(), API + path
         head = {"host": "hub", "content-type": "application/json", "content-length": str(len(body))}
         head |= site.headers(method, path)
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-        self._writer.write("\r\n".join(lines).encode() + body)
-        await self._writer.drain()
-        answer = await self._reader.readuntil(b"\r\n\r\n")
+        writer.write("\r\n".join(lines).encode() + body)
+        await writer.drain()
+        answer = await reader.readuntil(b"\r\n\r\n")
         said = dict(line.lower().split(b": ", 1) for line in answer.split(b"\r\n")[1:] if line)
-        content = await self._reader.readexactly(int(said.get(b"content-length", b"0")))
+        content = await reader.readexactly(int(said.get(b"content-length", b"0")))
         if not answer.startswith(b"HTTP/1.1 20"):
             raise SystemExit(f"the hub answered {answer[:40]!r} to {path}: {content[:400]!r}")
         return content

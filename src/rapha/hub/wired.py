@@ -8,7 +8,7 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.clock import Clock, utc_now
-from rapha.errors import ConfigurationError, RaphaError
+from rapha.errors import ConfigurationError
 from rapha.hub.assignments import Asked, next_assignments
 from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
@@ -24,6 +24,7 @@ from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.tables import TaskRow
+from rapha.hub.tasks import Handed, Outcome, receive_updates
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
@@ -48,6 +49,7 @@ class Hub:
     desk: ReceiptDesk
     waiting: Waiting
     work: Together[Asked, Assignment | None]
+    updates: Together[Handed, Outcome]
 
     @contextmanager
     def driven_after(self, task: str) -> Iterator[None]:
@@ -55,18 +57,10 @@ class Hub:
         try:
             yield
         finally:
-            self._drive_study_of(task)
+            self.drive_study_of(task)
 
-    @contextmanager
-    def driven_if_refused(self, task: str) -> Iterator[None]:
-        """Drive the task's study when the block raises."""
-        try:
-            yield
-        except RaphaError:
-            self._drive_study_of(task)
-            raise
-
-    def _drive_study_of(self, task: str) -> None:
+    def drive_study_of(self, task: str) -> None:
+        """Drive the study of this task, where there is one."""
         with self.store.reading() as session:
             row = session.get(TaskRow, task)
             study = row.study_id if row else None
@@ -104,6 +98,7 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
         desk,
         Waiting(),
         Together(partial(next_assignments, store, blobs)),
+        Together(partial(receive_updates, store, blobs)),
     )
 
 
