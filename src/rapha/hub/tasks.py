@@ -1,15 +1,17 @@
 """What comes back from a task: an update, checked before it counts, or a failure. See releases.py for the last one."""
 
 import io
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes, digest
-from rapha.errors import Conflict, NotPermitted, TrainingFailed
+from rapha.errors import Conflict, NotPermitted, RaphaError, TrainingFailed
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, Draft, absent
 from rapha.hub.dispatches import withdraw_tasks
@@ -37,47 +39,110 @@ _AWAITED = select(
 """Whether a task of the round is still open."""
 
 
-def receive_update(store: Store, blobs: Blobs, site: SiteId, parcel: UpdateParcel) -> str | None:
-    """Check an update and take it. The study's id, where it is to be driven: not while others of its round are awaited.
-    The same twice is the same as once.
+Handed = tuple[SiteId, UpdateParcel]
+Outcome = str | None | RaphaError
+
+
+def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> list[Outcome]:
+    """Check updates that come at once, and take them in one transaction. Of each: the study's id, where it is to be driven,
+    which it is not while others of its round are awaited; or what is wrong with it. The same twice is the same as once.
 
     1. The task is this site's, open, and the update answers it: round, work, study, the weights it started from.
     2. The weights came with it, and are those it names; or the blob is here and this site uploaded it.
     3. It holds exactly the declared tensors, all finite (and statistics no negative count or variance).
 
-    Raises:
+    What may be wrong with one:
         NotPermitted: not this site's task.
         Conflict: another answer was taken, the round is over, or the update answers something else.
         TrainingFailed: point 3; the task has failed with that reason, and the site is out of the study.
+        DiskFull: there is no room for its weights.
     """
-    update, sent = parcel.update, _sent_along(parcel)
     with store.reading() as session:
-        row = own_task(session, site, update.task)
-        if settled(row, update):
-            return row.study_id
-        _check_answers(Task.from_bytes(row.task), update)
-        if sent is None:
-            check_uploaded(session, site, update.weights_out)
-        study = study_of(session.get_one(StudyRow, row.study_id).study)
+        open_ = [_each(_open_task, session, site, parcel) for site, parcel in handed]
+    with ExitStack() as drafts:
+        checked = [
+            _each(_checked, store, blobs, drafts, site, task) if isinstance(task, _Open) else task
+            for (site, _), task in zip(handed, open_, strict=True)
+        ]
+        if not any(isinstance(each, _Checked) for each in checked):
+            return [each for each in checked if not isinstance(each, _Checked)]
+        with store.changing() as change:
+            taken = [
+                _each(_take, change, site, each) if isinstance(each, _Checked) else each
+                for (site, _), each in zip(handed, checked, strict=True)
+            ]
+            change.session.flush()
+            return [_to_drive(change.session, each) if isinstance(each, TaskRow) else each for each in taken]
+
+
+@dataclass(frozen=True)
+class _Open:
+    """An update of an open task that it answers, and the weights that came with it, if they did."""
+
+    update: Update
+    sent: bytes | None
+    study: Study
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """An update whose weights are as declared; on the disk, not yet to be seen, where they came with it."""
+
+    update: Update
+    draft: Draft | None
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _each(do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | RaphaError:
+    """What comes of it, or what is wrong: it is one update's, and the others go on."""
     try:
-        _check_content(blobs, update, sent, study)
+        return do(*arguments, **named)
+    except RaphaError as error:
+        return error
+
+
+def _open_task(session: Session, site: SiteId, parcel: UpdateParcel) -> _Open | str:
+    """Points 1 and 2; the study's id where exactly this was taken before."""
+    update, sent = parcel.update, _sent_along(parcel)
+    row = own_task(session, site, update.task)
+    if settled(row, update):
+        return row.study_id
+    _check_answers(Task.from_bytes(row.task), update)
+    if sent is None:
+        check_uploaded(session, site, update.weights_out)
+    return _Open(update, sent, study_of(session.get_one(StudyRow, row.study_id).study))
+
+
+def _checked(store: Store, blobs: Blobs, drafts: ExitStack, site: SiteId, task: _Open) -> _Checked:
+    """Point 3."""
+    update = task.update
+    try:
+        _check_content(blobs, update, task.sent, task.study)
     except TrainingFailed as refusal:
         with store.changing() as change:
             fail(change, own_task(change.session, site, update.task), refusal.reason)
             retention.forget_upload(change, site, update.weights_out)
         retention.sweep(store, blobs, [update.weights_out])
         raise
-    with ExitStack() as drafts:
-        draft = _drafted(drafts, blobs, sent) if sent is not None else None
-        with store.changing() as change:
-            row = own_task(change.session, site, update.task)
-            if not settled(row, update):
-                if draft is not None:
-                    draft.keep()  # under the write lock, so that no sweep comes before the row that needs it
-                facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
-                finish(change, row, update, update.weights_out, facts)
-            change.session.flush()
-            awaited = change.session.scalar(_AWAITED, {"study": row.study_id, "number": row.number})
+    return _Checked(update, _drafted(drafts, blobs, task.sent) if task.sent is not None else None)
+
+
+def _take(change: Change, site: SiteId, checked: _Checked) -> TaskRow:
+    update = checked.update
+    row = own_task(change.session, site, update.task)
+    if not settled(row, update):
+        if checked.draft is not None:
+            checked.draft.keep()  # under the write lock, so that no sweep comes before the row that needs it
+        facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
+        finish(change, row, update, update.weights_out, facts)
+    return row
+
+
+def _to_drive(session: Session, row: TaskRow) -> str | None:
+    awaited = session.scalar(_AWAITED, {"study": row.study_id, "number": row.number})
     return None if awaited else row.study_id
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.canonical import digest
 from rapha.clock import Clock, utc_now
-from rapha.errors import ConfigurationError, RaphaError
+from rapha.errors import ConfigurationError
 from rapha.hub import retention
 from rapha.hub.assignments import Asked, next_assignments
 from rapha.hub.authority import open_authority
@@ -33,6 +33,7 @@ from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
+from rapha.hub.tasks import Handed, Outcome, receive_updates
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
@@ -60,6 +61,7 @@ class Hub:
     desk: ReceiptDesk
     waiting: Waiting
     work: Together[Asked, Assignment | None]
+    updates: Together[Handed, Outcome]
     neighbours: Neighbours | None
 
     def start(self) -> None:
@@ -87,18 +89,10 @@ class Hub:
         try:
             yield
         finally:
-            self._drive_study_of(task)
+            self.drive_study_of(task)
 
-    @contextmanager
-    def driven_if_refused(self, task: str) -> Iterator[None]:
-        """Drive the task's study when the block raises."""
-        try:
-            yield
-        except RaphaError:
-            self._drive_study_of(task)
-            raise
-
-    def _drive_study_of(self, task: str) -> None:
+    def drive_study_of(self, task: str) -> None:
+        """Drive the study of this task, where there is one."""
         with self.store.reading() as session:
             row = session.get(TaskRow, task)
             study = row.study_id if row else None
@@ -139,6 +133,7 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
         desk,
         Waiting(),
         Together(partial(next_assignments, store, blobs)),
+        Together(partial(receive_updates, store, blobs)),
         Neighbours(server, bell, partial(_take_up, conductor, rounds)) if server else None,
     )
 

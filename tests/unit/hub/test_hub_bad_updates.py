@@ -7,11 +7,14 @@ from hub_at_hand import HubAtHand, bearer
 from safetensors.numpy import save
 from test_hub_life import recruit, run_round, task_of
 
-from rapha.canonical import base64_bytes, digest
+from rapha.canonical import base64_bytes, base64_text, digest
+from rapha.errors import NotPermitted, TrainingFailed
 from rapha.hub import assignments
 from rapha.hub.app import API
 from rapha.hub.blobs import read
+from rapha.hub.store.database import Store
 from rapha.hub.store.tables import UploadRow
+from rapha.hub.tasks import receive_updates
 from rapha.records.task import TaskFailure
 from rapha.records.wire import UpdateParcel, Work
 
@@ -171,3 +174,47 @@ def test_too_much_is_refused_before_it_is_read(hub, sites, study_id, token):
     big = b"x" * ((1 << 20) + 1)
     assert sites[0].upload(big).status_code == 413
     assert hub.http.post(f"{API}/studies", content=big, headers=bearer(token)).status_code == 413
+
+
+def test_updates_that_come_at_once_are_judged_each_by_itself(hub, token, sites, study_id):
+    parcels, given = [], [task_of(site).task for site in sites]
+    for site, task, bend in zip(sites, given, (None, poison(np.nan), None), strict=True):
+        tensors = site.tensors(task)
+        if bend:
+            bend(tensors)
+        content = save(tensors)
+        parcels.append((site.name, UpdateParcel(update=site.update(task, content), weights=base64_text(content))))
+    north, south, west = parcels
+    stolen = ("west", north[1])
+    before = list(hub.hub.blobs.digests())
+    outcomes = receive_updates(hub.hub.store, hub.hub.blobs, [north, stolen, south, west, north])
+    assert [type(each) for each in outcomes] == [str, NotPermitted, TrainingFailed, str, str]
+    assert outcomes[0] == outcomes[3] == outcomes[4] == study_id, "no update of the round is awaited"
+    assert outcomes[2].reason == "not-finite"
+    kept = {parcel.update.weights_out for _, parcel in (north, west)}
+    assert set(hub.hub.blobs.digests()) - set(before) == kept
+    done = [event for event in hub.events(study_id, token) if event.event == "task.done" and event.round == 1]
+    assert [event.site for event in done] == ["north", "west"]
+
+
+def test_updates_that_come_at_once_are_taken_in_one_transaction(hub, sites, study_id, monkeypatch):
+    parcels = []
+    for site in sites:
+        task = task_of(site).task
+        content = save(site.tensors(task))
+        parcel = UpdateParcel(update=site.update(task, content), weights=base64_text(content))
+        parcels.append((site.name, parcel))
+    changes, changing = [], Store.changing
+    monkeypatch.setattr(Store, "changing", lambda store: changes.append(store) or changing(store))
+    assert receive_updates(hub.hub.store, hub.hub.blobs, parcels) == [study_id] * 3
+    assert len(changes) == 1
+
+
+def test_an_update_does_not_drive_a_study_while_another_is_awaited(hub, sites, study_id):
+    outcomes = []
+    for site in sites:
+        task = task_of(site).task
+        content = save(site.tensors(task))
+        parcel = UpdateParcel(update=site.update(task, content), weights=base64_text(content))
+        outcomes += receive_updates(hub.hub.store, hub.hub.blobs, [(site.name, parcel)])
+    assert outcomes == [None, None, study_id]

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
-from rapha.errors import Conflict
+from rapha.errors import Conflict, RaphaError
 from rapha.hub import dispatches, enrolment, releases, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
@@ -98,14 +98,16 @@ def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
 
 
 @router.post("/tasks/{task}/update", status_code=204)
-def update(hub: TheHub, site: Site, task: str, answer: UpdateParcel) -> None:
+async def update(hub: TheHub, site: Site, task: str, answer: UpdateParcel) -> None:
     """Hand in a round, with its weights where they are small; larger ones are uploaded first. An update that is not as
     declared fails the task: 422."""
     _check_same(task, answer.update.task)
-    with hub.driven_if_refused(task):
-        study = tasks.receive_update(hub.store, hub.blobs, site, answer)
-    if study:
-        hub.conductor.nudge(study)
+    outcome = await hub.updates.ask((site, answer))
+    if isinstance(outcome, RaphaError):
+        await run_in_threadpool(hub.drive_study_of, task)
+        raise outcome
+    if outcome:
+        hub.conductor.nudge(outcome)
 
 
 @router.post("/tasks/{task}/failure", status_code=204)
