@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rapha.records.association import Gwas
-from rapha.records.record import Digest, Record
+from rapha.records.record import Digest, Record, Slug
 from rapha.records.study import Study
 
 EVERY_STEPS = 64
@@ -35,6 +35,19 @@ class Transcript(Record):
     every_steps: EverySteps
     key: Digest
     flags: dict[str, Annotated[str, Field(max_length=100)]]
+
+
+class Repeat(Record):
+    """What a second machine signs once it did a run again. `statement`: SHA-256 of the statement that the receipt signs; `root` and `waypoints` of its transcript, as they
+    came out again."""
+
+    site: Slug
+    study_digest: Digest
+    statement: Digest
+    root: Digest
+    waypoints: Annotated[int, Field(ge=1)]
+    at: Annotated[str, Field(max_length=40)]
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 def can_be_recorded(study: Study) -> bool:
