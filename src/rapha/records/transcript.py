@@ -10,7 +10,7 @@ from rapha.records.record import Digest, Record, Slug
 from rapha.records.study import Study
 
 EVERY_STEPS = 64
-"""Steps between two waypoints. At this distance the digests cost less than 3 % of a training: bench/transcript_cost.py."""
+"""Steps between two waypoints. What the digests cost at this distance: bench/transcript_cost.py."""
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 EverySteps = Annotated[int, Field(ge=1, le=1_000_000)]
