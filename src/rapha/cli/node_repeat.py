@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.node_stewards import unlocked
+
 if TYPE_CHECKING:
     from rapha.node.configuration import SandboxLimits
     from rapha.node.reexecution import Difference, Outcome
     from rapha.node.sandbox.port import Backend
     from rapha.proof.claim import SiteClaim
+    from rapha.proof.keys import PrivateKey
 
 Run = Annotated[
     Path,
@@ -29,6 +32,11 @@ def reexecute(
     run: Run,
     home: HomeOption = None,
     keep: Annotated[Path | None, typer.Option("--keep", help="keep this second transcript in a new folder")] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="sign that it was the same, with this machine's own key (see steward-key)"),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="where the signed word goes")] = Path("repeated.json"),
 ) -> None:
     """Do a run again behind the same walls, and compare every waypoint, every update and the figures with its receipt, to the bit.
 
@@ -41,12 +49,15 @@ def reexecute(
 
     if keep and keep.exists():
         raise ConfigurationError(f"{keep} is there already: give a folder that is not")
-    claim = _claim(receipt)
+    payload, claim = _claim(receipt)
+    private = unlocked(key) if key else None
     outcome = repeat(KeptRun(run), claim, *_walls(home), keep)
     for line in _words(outcome):
         typer.echo(line)
     if not outcome.same:
         raise typer.Exit(Unproven.exit_code)
+    if private is not None:
+        _sign(payload, outcome, private, output)
 
 
 def referee(a: Side, b: Side, run: Run, home: HomeOption = None) -> None:
@@ -81,8 +92,25 @@ def _walls(home: Path | None) -> "tuple[Backend, SandboxLimits]":
     return choose_backend(configuration.sandbox), configuration.limits
 
 
-def _claim(receipt: Path) -> "SiteClaim":
-    """What a receipt says, from the node's outbox (an envelope) or a model folder (a bundle)."""
+def _sign(payload: bytes, outcome: "Outcome", private: "PrivateKey", output: Path) -> None:
+    from rapha.clock import utc_now
+    from rapha.errors import ConfigurationError
+    from rapha.proof import keys
+    from rapha.proof.repeat import ROLE, signed_repeat
+    from rapha.records.wire import TrustedKey
+
+    word = signed_repeat(payload, outcome.root, utc_now(), private)
+    try:
+        output.write_bytes(word.as_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from None
+    public = private.public_key()
+    pinned = TrustedKey(owner=outcome.site, role=ROLE, keyid=keys.keyid(public), public_key=keys.public_to_pem(public))
+    typer.echo(f"{output}: signed. Who is to believe it pins this key: {pinned.as_bytes().decode()}")
+
+
+def _claim(receipt: Path) -> "tuple[bytes, SiteClaim]":
+    """A receipt's statement and what it says, from the node's outbox (an envelope) or a model folder (a bundle)."""
     from pydantic import ValidationError
 
     from rapha.errors import Unproven
@@ -98,10 +126,11 @@ def _claim(receipt: Path) -> "SiteClaim":
         envelope = Receipt.from_bytes(data)
     except ValidationError:
         envelope = read_bundle(data).dsseEnvelope
-    claim = parse_statement(unverified_payload(envelope))
+    payload = unverified_payload(envelope)
+    claim = parse_statement(payload)
     if not isinstance(claim, SiteClaim):
         raise Unproven(f"{receipt} is not a hospital's receipt of a run")
-    return claim
+    return payload, claim
 
 
 def _words(outcome: "Outcome") -> list[str]:

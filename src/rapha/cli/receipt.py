@@ -26,7 +26,16 @@ ReceiptFile = Annotated[Path, typer.Argument(help="One receipt, e.g. receipts/no
 
 
 @app.command()
-def verify(folder: Folder, keys: KeysFile = None) -> None:
+def verify(
+    folder: Folder,
+    keys: KeysFile = None,
+    repeated: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--repeated", help="The signed word of a machine that did a run again: its receipt may then be T1."
+        ),
+    ] = None,
+) -> None:
     """Check every receipt of a model folder, step by step. Ends with 0 when all of them hold, with 11 otherwise.
 
     Examples:
@@ -36,10 +45,18 @@ def verify(folder: Folder, keys: KeysFile = None) -> None:
       rapha receipt verify diabetes-within-5-years/ --keys keys-read-to-me-over-the-phone.json
     """
     from rapha.errors import Unproven
+    from rapha.proof.repeat import raised, site_of
     from rapha.proof.verify import judge
-    from rapha.sdk.folder import read_folder, read_keys
+    from rapha.sdk.folder import read_folder, read_keys, read_receipt_file
 
-    verdicts = judge(read_folder(folder, pinned=read_keys(keys) if keys else None))
+    opened = read_folder(folder, pinned=read_keys(keys) if keys else None)
+    verdicts = judge(opened)
+    for file in repeated or ():
+        word = read_receipt_file(file)
+        subject = f"receipts/{site_of(word)}.json"
+        if subject not in opened.receipts:
+            raise Unproven(f"{file} is about {subject}, which is not in this folder")
+        verdicts = tuple(raised(one, opened, word) if one.subject == subject else one for one in verdicts)
     for verdict in verdicts:
         _say_verdict(verdict)
     _say_not_shown(verdicts)

@@ -5,8 +5,7 @@ A leaf is 136 bytes: round and step as big-endian 32-bit numbers, then four SHA-
     weights     every tensor of the network, in the order of its names, each after its length in bytes (64 bit, big endian)
     optimizer   the same of the optimiser's tensors
     chance      the state of the generator that dropout draws from
-    batches     HMAC over the rows of every step since the waypoint before, each step's after their number: it tells nothing to
-                who has not the key
+    batches     HMAC over the rows of every step since the waypoint before: it tells nothing to who has not the key
 
 A round has a waypoint after every so many steps, and one at its end, where optimiser and chance are let go of and stand as 32
 zero bytes. What it starts from, and what is left of it, are in the receipt besides: `weights-in` and the update of each round.

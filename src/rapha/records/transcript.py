@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rapha.records.record import Digest, Record
+from rapha.records.record import Digest, Record, Slug
 
 EVERY_STEPS = 64
-"""Steps between two waypoints. At this distance the digests cost less than 3 % of a training: bench/transcript_cost.py."""
+"""Steps between two waypoints. What the digests cost at this distance: bench/transcript_cost.py."""
 
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 EverySteps = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -33,3 +33,16 @@ class Transcript(Record):
     every_steps: EverySteps
     key: Digest
     flags: dict[str, Annotated[str, Field(max_length=100)]]
+
+
+class Repeat(Record):
+    """What a second machine signs once it did a run again. `statement`: SHA-256 of the statement that the receipt signs; `root` and `waypoints` of its transcript, as they
+    came out again."""
+
+    site: Slug
+    study_digest: Digest
+    statement: Digest
+    root: Digest
+    waypoints: Annotated[int, Field(ge=1)]
+    at: Annotated[str, Field(max_length=40)]
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]

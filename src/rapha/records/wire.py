@@ -169,11 +169,11 @@ class TrustedKey(Record):
     """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
 
     P-256 of hubs and nodes, and of a hub's authority, time stamper and log of certificates; Ed25519 of logs and
-    witnesses. A log's owner is its origin, as in its checkpoints.
+    witnesses. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
     """
 
     owner: str
-    role: Literal["hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log"]
+    role: Literal["hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log", "repeater"]
     keyid: str
     public_key: Pem
 

@@ -5,8 +5,10 @@ Nothing here changes a bit of the training: it reads weights, optimiser and chan
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 from rapha.proof.transcript import LET_GO, Waypoint
@@ -55,10 +57,11 @@ class Recorder:
         self._found.append(Waypoint(self._round, self._step, weights, optimizer, chance, self._batches()))
 
     def _batches(self) -> bytes:
+        sizes = [len(rows) for rows in self._rows]
         token = hmac.new(bytes.fromhex(self._recording.key), digestmod="sha256")
-        for rows in self._rows:
-            token.update(len(rows).to_bytes(4, "big"))
-            token.update(rows.int().numpy().data)
+        token.update(struct.pack(f"<{1 + len(sizes)}i", len(sizes), *sizes))
+        if sizes:
+            token.update(torch.cat(self._rows).int().numpy().data)
         self._rows.clear()
         return token.digest()
 
