@@ -123,7 +123,10 @@ class Rounds:
     def _close_round(self, study_id: str, number: int) -> None:
         """First nothing more is taken, then the average is made, then the round is closed with it."""
         with self._store.reading() as session:
+            closed = session.get_one(RoundRow, (study_id, number)).closed_at is not None
             open_ = session.scalars(_open_tasks(study_id, number)).first()
+        if closed:
+            return  # by another hub
         if open_ is not None:
             with self._store.changing() as change:
                 _miss_open_tasks(change, study_id, number)
