@@ -393,8 +393,7 @@ def _on_the_wire(study: Study) -> dict[str, Record]:
         ),
         "event": Event(number=7, at=AT, event="task.done", site="north", round=2, facts={"loss": "0.213"}),
         "delivery": Delivery(
-            study_id=STUDY, study=study,
-            files=(DeliveredFile(path="model.safetensors", blob=weights, size_bytes=4096),),
+            study_id=STUDY, study=study, files=(DeliveredFile(path="model.safetensors", blob=weights, size_bytes=4096),)
         ),
         "trusted-keys": TrustedKeys(keys=(trusted("example-hub", "hub"), trusted("north"))),
         "problem": Problem(code="conflict", message="the study is completed", hint="fetch it"),

@@ -16,7 +16,6 @@ from rapha.hub.store.database import Store
 from rapha.hub.store.tables import IdentityRow, SiteRow
 from rapha.proof import keys, token
 from rapha.records.record import SiteId
-from rapha.records.wire import TrustedKey
 
 _KEY = select(SiteRow.public_key).where(SiteRow.id == bindparam("site"))
 """Made once, not at each request."""
@@ -60,13 +59,13 @@ class Doorkeeper:
             return tokens.check(session, credential)
 
 
-def check_identity(store: Store, own: Sequence[TrustedKey]) -> None:
-    """Return if every hub on this database has these keys; the first one says which they are.
+def check_identity(store: Store, name: str, log_origin: str, own: Sequence[str]) -> None:
+    """Return if every hub on this database has this name, log and public keys; the first one says which they are.
 
     Raises:
-        ConfigurationError: the database is of a hub with other keys.
+        ConfigurationError: the database is of a hub with others.
     """
-    said = canonical_bytes([key.as_json() for key in sorted(own, key=lambda key: (key.role, key.keyid))])
+    said = canonical_bytes({"name": name, "log_origin": log_origin, "keys": sorted(own)})
     with store.changing() as change:
         known = change.session.get(IdentityRow, "hub")
         if known is None:

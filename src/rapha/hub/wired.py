@@ -106,19 +106,30 @@ def open_hub(configuration: HubConfiguration, clock: Clock = utc_now) -> Hub:
     Raises:
         ConfigurationError: a key, the database or the log cannot be read, or the database is another hub's.
     """
-    key = keys.private_from_pem(configuration.key.read_bytes())
-    signer = Signer(configuration.settings.name, key, clock)
     bell = Bell()
     store = open_store(configuration.database, bell, clock)
+    try:
+        return _wired(configuration, clock, bell, store)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Store) -> Hub:
+    server = store.database if isinstance(store.database, PostgresServer) else None
+    key = keys.private_from_pem(configuration.key.read_bytes())
+    signer = Signer(configuration.settings.name, key, clock)
     authority = open_authority(configuration.authority, configuration.settings.name, clock)
-    log = open_log(configuration, store)
+    log_key = open_log_key(configuration)
+    if server:
+        own = [key.public_key for key in (signer.trusted, *authority.trusted)]
+        own.append(checkpoint.public_to_pem(log_key.public_key()))
+        check_identity(store, configuration.settings.name, configuration.log_origin, own)
+    log = open_log(configuration, store, log_key)
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority)
     blobs = open_blobs(configuration)
     rounds = Rounds(store, blobs, signer, desk)
-    server = store.database if isinstance(store.database, PostgresServer) else None
     conductor = Conductor(partial(_drive, store, rounds), clock, DRIVING_THREADS if server else 2)
-    if server:
-        check_identity(store, [key for key in (signer.trusted, *desk.trusted) if key.role != "witness"])
     return Hub(
         configuration,
         store,
@@ -169,19 +180,27 @@ def open_blobs(configuration: HubConfiguration) -> Blobs:
     return BlobFolder(configuration.blobs)
 
 
-def open_log(configuration: HubConfiguration, store: Store) -> LogKeeper:
-    """The hub's log, with its own key; both are made where neither is there yet. In the database, where several hubs may
-    share that; else a folder of the home.
+def open_log_key(configuration: HubConfiguration) -> Ed25519PrivateKey:
+    """The log's own key; it is made where there is no log yet.
 
     Raises:
-        ConfigurationError: one is there without the other, or they do not belong together.
+        ConfigurationError: the log is there without it.
     """
     path = configuration.log_key
     if not path.exists():
         if configuration.log.exists():
             raise ConfigurationError(f"{configuration.log} is here, but its key {path} is not: restore it from a copy")
         write_private(path, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
-    private = checkpoint.private_from_pem(path.read_bytes())
+    return checkpoint.private_from_pem(path.read_bytes())
+
+
+def open_log(configuration: HubConfiguration, store: Store, private: Ed25519PrivateKey) -> LogKeeper:
+    """The hub's log, begun where it is not there yet: in the database, where several hubs may share that; else a folder of
+    the home.
+
+    Raises:
+        ConfigurationError: it is not this key's.
+    """
     if isinstance(store.database, PostgresServer):
         return SharedLog(store, configuration.log_origin, private)
     return LogKeeper(configuration.log, configuration.log_origin, private)

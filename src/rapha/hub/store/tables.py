@@ -188,7 +188,7 @@ class LogFileRow(Table):
 
 
 class IdentityRow(Table):
-    """Whose database this is: the keys that every hub on it must have. One row."""
+    """Whose database this is: the name, the log and the public keys that every hub on it must have. One row."""
 
     __tablename__ = "hub_identity"
     what: Mapped[str] = mapped_column(primary_key=True)
