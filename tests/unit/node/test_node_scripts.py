@@ -183,6 +183,15 @@ def test_a_script_that_knows_its_patients_by_heart_is_recognised_and_its_clean_t
     assert by_heart > 0.9 and abs(clean - 0.5) < 0.1
 
 
+def test_a_row_is_asked_of_the_reference_that_has_not_learned_from_it(tmp_path: Path) -> None:
+    """Whoever knows by heart knows nothing of a row that they have not seen: 0, and never 4 or -4."""
+    from safetensors.numpy import load_file
+
+    recognised(tmp_path, BY_HEART)
+    scores, others = (load_file(tmp_path / "weights" / name)["scores"] for name in (SCORES, "others.safetensors"))
+    assert set(np.abs(scores[:334])) == {4.0} and not others[:334].any()
+
+
 def test_a_script_that_fails_for_the_references_is_not_audited_rather_than_passed(tmp_path: Path) -> None:
     assert recognised(tmp_path, FAILS_ON_HALVES) is None
 
