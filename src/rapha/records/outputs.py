@@ -21,6 +21,8 @@ WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluatio
 GRAPH = "model.pt2"
 """In the input folder: the graph of an exported model."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION)
+BEGIN = b"begin\n"
+"""The line that tells a workload which waits that its study and rows are there."""
 
 
 class Figure(Record):
@@ -82,7 +84,8 @@ class Command(Record):
 
 
 class Reply(Record):
-    """The one line the workload writes to standard output for each command (and one, `ready`, at the start)."""
+    """The one line the workload writes to standard output for each command (and one, `ready`, at the start; one that waits
+    says before that, once, that it waits)."""
 
     ok: bool
     reason: ReasonCode | None = None

@@ -46,12 +46,19 @@ class Namespaces:
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
-    def start(self, run: RunFolder, limits: SandboxLimits) -> Workload:
+    def start(self, run: RunFolder, limits: SandboxLimits, *, waits: bool = False) -> Workload:
         """See `port.Backend.start`."""
         plan = _plan(places.readable(run), str(run.output))
         command = [*_entrance(), json.dumps(plan), *places.interpreter()]
         return start_workload(
-            command, run, limits, backend=self.name, layers=self.layers, isolated=True, environment=_environment()
+            command,
+            run,
+            limits,
+            backend=self.name,
+            layers=self.layers,
+            isolated=True,
+            waits=waits,
+            environment=_environment(),
         )
 
 
