@@ -70,13 +70,14 @@ def dispatches() -> tuple[list[float], list[float], list[int]]:
 def own_megabytes(words: str) -> int:
     """What the processes of the sandbox whose start names `words` hold and share with nobody, in millions of bytes."""
     outer = [int(place.name) for place in Path("/proc").glob("[0-9]*") if words in _text(place / "cmdline")]
-    return sum(_own_kib(pid) for pid in outer) * 1024 // 10**6
+    everyone = {pid for started in outer for pid in _with_all_below(started)}
+    lines = [line for pid in everyone for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines()]
+    return sum(int(line.split()[1]) for line in lines if "Private_" in line) * 1024 // 10**6
 
 
-def _own_kib(pid: int) -> int:
-    own = [line.split()[1] for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines() if "Private_" in line]
+def _with_all_below(pid: int) -> list[int]:
     children = [child for place in Path(f"/proc/{pid}/task").glob("*/children") for child in _text(place).split()]
-    return sum(int(kib) for kib in own) + sum(_own_kib(int(child)) for child in children)
+    return [pid, *(one for child in children for one in _with_all_below(int(child)))]
 
 
 def _text(path: Path) -> str:

@@ -26,7 +26,7 @@ from rapha.errors import TrainingFailed
 from rapha.records.outputs import BEGIN, GRAPH, Command, Reply
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
-from rapha.training.dataset import read_dataset
+from rapha.training.dataset import load_reader, read_dataset
 from rapha.training.learner import Learner
 from rapha.training.numerics import pin
 
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         numerics = pin()
         if folders.waits:
+            load_reader()
             _send(replies, Reply(ok=True, numerics=numerics))
             if sys.stdin.buffer.readline(len(BEGIN)) != BEGIN:
                 return 1

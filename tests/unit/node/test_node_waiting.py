@@ -68,3 +68,14 @@ def test_a_run_begins_the_one_that_waits_and_starts_another_where_that_died(tmp_
     assert [started[1] for started in backend.started] == ([True, False] if dies else [True])
     runs.close_all()
     assert not any(started[0].is_alive for started in backend.started)
+
+
+def test_an_agent_that_stops_ends_those_that_wait(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path)
+    write_configuration(tmp_path / "node.yaml", hospital.home.configuration.model_copy(update={"waiting_sandboxes": 2}))
+    backend = FakeBackend()
+    runs = Runs(Home(tmp_path), hospital.line, hospital.register, backend)  # type: ignore[arg-type]
+    runs.waiting.open()
+    until(lambda: runs.waiting.count() == 2)
+    runs.close_all()
+    assert [made.is_alive for made, _ in backend.started] == [False, False]
