@@ -161,11 +161,13 @@ def run(home: Folder) -> None:
     journey, line = _journey_and_line(opened)
     typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
     try:
+        journey.have_sandboxes_wait()
         journey.introduce(math.inf)
         Agent(line, journey, opened.folder / "errors.log").run()
     except KeyboardInterrupt:
         typer.echo(f"{opened.configuration.site}: agent has stopped")
     finally:
+        journey.close()
         lock.close()
 
 

@@ -39,7 +39,8 @@ class SandboxLimits(Record):
 class NodeConfiguration(Record):
     """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
-    of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript."""
+    of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
+    many are started before anybody asks, each some hundred MB of memory; 0: none."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -52,6 +53,7 @@ class NodeConfiguration(Record):
     repeatable_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 4096
     sandbox: BackendName = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
+    waiting_sandboxes: Annotated[int, Field(ge=0, le=16)] = 0
 
     @property
     def site_id(self) -> SiteId:
@@ -110,6 +112,11 @@ class Home:
     @property
     def outbox(self) -> Path:
         return self.folder / "outbox"
+
+    @property
+    def waiting(self) -> Path:
+        """The folders of sandboxes that wait: beside those of runs, by a name that no dispatch can have."""
+        return self.folder / "runs" / ".waiting"
 
     def export(self, source: str) -> Path:
         """What is remembered of the exports of a FHIR server; `source` is a slug."""

@@ -201,6 +201,10 @@ class Journey:
         if entry is not None and can_move("dispatch", entry.state, "withdrawn"):
             self._register.move(dispatch, "withdrawn", study=state)
 
+    def have_sandboxes_wait(self) -> None:
+        """Start sandboxes before anybody asks for one, as the configuration says. For the home's one agent."""
+        self._runs.waiting.open()
+
     def close(self) -> None:
         """End every sandbox."""
         self._runs.close_all()

@@ -1,4 +1,8 @@
-"""The runs of this node: frozen rows, a warm sandbox, weights in, outputs out. One `Run` per dispatch."""
+"""The runs of this node: frozen rows, a warm sandbox, weights in, outputs out. One `Run` per dispatch.
+
+A run that is opened takes a sandbox that waits, where there is one, before a row is frozen; its rows are frozen into that one's
+folder, and at the first task it is told to begin. Where there is none, or it is gone by then, one is started.
+"""
 
 import contextlib
 import secrets
@@ -24,6 +28,7 @@ from rapha.node.kept import Kept, lay_beside
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import SCRIPT_LOG, ScriptRun, Whose
 from rapha.node.transfer import lay
 from rapha.policy.rules_file import read_rules
@@ -75,21 +80,24 @@ class Run:
         runs: "Runs",
         deadline_seconds: float,
         script: ScriptRun | None = None,
+        waiting: Sandbox | None = None,
     ) -> None:
         self.folder, self.frozen, self._script = folder, frozen, script
         kept = folder.output.parent / "kept"
         self.variates, self._left_over = Kept(kept / "variates"), Kept(kept / "left-over", every_round=True)
         self._runs, self._deadline = runs, deadline_seconds
+        self._waiting = waiting
         self._sandbox: Sandbox | None = None
         self._ended = False
 
     @property
     def sandbox(self) -> Sandbox:
-        """The warm sandbox; started at the first use, and again after it died; never after the run has ended."""
+        """The warm sandbox; begun or started at the first use, and started again after it died; never after the run has
+        ended."""
         if self._ended:
             raise TrainingFailed("the run has ended", "cancelled")
         if self._sandbox is None:
-            self._sandbox = self._runs.start(self.folder)
+            self._sandbox = self._begun() or self._runs.start(self.folder)
         return self._sandbox
 
     def do(self, task: Task, study: Study, *, audit: bool = False, recording: Recording | None = None) -> None:
@@ -110,7 +118,8 @@ class Run:
         for attempt in range(1, TRIES + 1):
             self.folder.lay_outputs()
             try:
-                reply = self.sandbox.run(command, self._deadline)
+                with self._runs.waiting.run_at_work():
+                    reply = self.sandbox.run(command, self._deadline)
                 break
             except SandboxError:
                 self._close()
@@ -161,10 +170,20 @@ class Run:
             self._script.close()
         self._close()
 
+    def _begun(self) -> Sandbox | None:
+        """The one that waited for this run, once; None where none did, or it is dead by now."""
+        waiting = self._waiting
+        if waiting is None or not waiting.alive():
+            return None
+        waiting.begin()
+        self._waiting = None
+        return waiting
+
     def _close(self) -> None:
-        sandbox, self._sandbox = self._sandbox, None
-        if sandbox is not None:
-            sandbox.close()
+        for sandbox in (self._waiting, self._sandbox):
+            if sandbox is not None:
+                sandbox.close()
+        self._waiting = self._sandbox = None
 
 
 class Runs:
@@ -172,6 +191,8 @@ class Runs:
 
     def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend) -> None:
         self._home, self._line, self._register, self._backend = home, line, register, backend
+        settings = home.configuration
+        self.waiting = WaitingSandboxes(backend, settings.limits, home.waiting, home.rules, settings.waiting_sandboxes)
         self._open: dict[DispatchId, Run] = {}
 
     def open(self, entry: Entry) -> Run:
@@ -183,13 +204,23 @@ class Runs:
         """
         dispatch = entry.dispatch.id
         if dispatch not in self._open:
-            folder = RunFolder.under(self._home.run(dispatch))
+            with self.waiting.run_at_work():
+                self._open[dispatch] = self._new(entry)
+        return self._open[dispatch]
+
+    def _new(self, entry: Entry) -> Run:
+        place = self._home.run(entry.dispatch.id)
+        waiting = self.waiting.take(place)
+        try:
+            folder = RunFolder.under(place)
             frozen = self._frozen(entry, folder)
             self._fetch_graph(entry.study, folder)
             script = self._script_of(entry, folder)
-            deadline = entry.study.training.deadline_minutes * 60.0
-            self._open[dispatch] = Run(folder, frozen, self, deadline, script)
-        return self._open[dispatch]
+        except BaseException:
+            if waiting is not None:
+                waiting.close()
+            raise
+        return Run(folder, frozen, self, entry.study.training.deadline_minutes * 60.0, script, waiting)
 
     def fetch_weights(self, run: Run, work: Work, study: Study) -> None:
         """Put the task's starting weights where the sandbox reads them; earlier ones go. Bytes that came with the task and
@@ -246,9 +277,10 @@ class Runs:
             folder.rmdir()
 
     def close_all(self) -> None:
-        """End every sandbox; the agent is stopping."""
+        """End every sandbox, also those that wait; the agent is stopping."""
         for run in self._open.values():
             run.end()
+        self.waiting.close()
 
     def _frozen(self, entry: Entry, folder: RunFolder) -> FrozenRun:
         rows = folder.input / "rows.arrow"

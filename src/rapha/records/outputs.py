@@ -30,6 +30,8 @@ SCORES = "scores.safetensors"
 OTHERS = "others.safetensors"
 """Beside it, for the audit: what a model of the same script gave that had not learned from the row."""
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT)
+BEGIN = b"begin\n"
+"""The line that tells a workload which waits that its study and rows are there."""
 
 
 class Figure(Record):
@@ -93,7 +95,8 @@ class Command(Record):
 
 
 class Reply(Record):
-    """The one line the workload writes to standard output for each command (and one, `ready`, at the start)."""
+    """The one line the workload writes to standard output for each command (and one, `ready`, at the start; one that waits
+    says before that, once, that it waits)."""
 
     ok: bool
     reason: ReasonCode | None = None

@@ -3,7 +3,8 @@
     /in/study.json, /in/rows.arrow      what it works on
     /weights/<hex>.safetensors          what it starts from
     /out                                what it leaves (names in rapha.records.outputs)
-    standard input                      one Command a line, at most LINE_BYTES; end of input ends it
+    standard input                      with `--waits` first the line BEGIN, before which nothing is looked for in /in; then
+                                        one Command a line, at most LINE_BYTES; end of input ends it
     standard output                     one Reply a line: when torch and rows are there, then one for each Command
 
 A failure leaves as a reason code and nothing else: texts quote data. Traces go to standard error, for the steward.
@@ -21,10 +22,10 @@ from pydantic import ValidationError
 
 from rapha import faults
 from rapha.errors import TrainingFailed
-from rapha.records.outputs import GRAPH, Command, Reply
+from rapha.records.outputs import BEGIN, GRAPH, Command, Reply
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
-from rapha.training.dataset import read_dataset
+from rapha.training.dataset import load_reader, read_dataset
 from rapha.training.learner import Learner
 from rapha.training.numerics import pin
 from rapha.training.replies import LINE_BYTES, claim_output, send
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="rapha.training.worker")
     for name, default in (("input", "/in"), ("weights", "/weights"), ("output", "/out")):
         parser.add_argument(f"--{name}", type=Path, default=Path(default))
+    parser.add_argument("--waits", action="store_true")
     parser.add_argument("--die-at-fault-point", default="", help=argparse.SUPPRESS)
     folders = parser.parse_args(arguments)
     if folders.die_at_fault_point:
@@ -42,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     replies = claim_output()
     try:
         numerics = pin()
+        if folders.waits:
+            load_reader()
+            send(replies, Reply(ok=True, numerics=numerics))
+            if sys.stdin.buffer.readline(len(BEGIN)) != BEGIN:
+                return 1
         study = Study.from_bytes((folders.input / "study.json").read_bytes())
         dataset = read_dataset(study, folders.input / "rows.arrow")
         graph = folders.input / GRAPH

@@ -5,6 +5,7 @@ layers.py       the layers by name: what a backend gives here, what is locked fr
 places.py       what a run sees of the host, the same for every backend
 process.py      one isolated process: commands in, bounded replies out
 started.py      start it, judge its walls, wait until it is ready
+waiting.py      sandboxes started before anybody asks, each for one dispatch
 choose.py       which backend a configuration names
 bubblewrap.py   the first backend: the walls are made by bubblewrap
 namespaces.py   the second backend: the walls are made by enter.py, by system calls, with nothing installed

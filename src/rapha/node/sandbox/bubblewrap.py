@@ -40,10 +40,21 @@ class Bubblewrap:
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
-    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Workload:
+    def start(
+        self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
+    ) -> Workload:
         """See `port.Backend.start`."""
         command = [_bwrap(), *_NAMESPACES, *_mounts(run), *_environment(), *places.interpreter()]
-        return start_workload(command, run, limits, backend=self.name, layers=self.layers, isolated=True, module=module)
+        return start_workload(
+            command,
+            run,
+            limits,
+            backend=self.name,
+            layers=self.layers,
+            isolated=True,
+            waits=waits,
+            module=module,
+        )
 
 
 _NAMESPACES = [

@@ -46,7 +46,9 @@ class Namespaces:
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
-    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Workload:
+    def start(
+        self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
+    ) -> Workload:
         """See `port.Backend.start`."""
         plan = _plan(places.readable(run), str(run.output))
         command = [*_entrance(), json.dumps(plan), *places.interpreter()]
@@ -57,6 +59,7 @@ class Namespaces:
             backend=self.name,
             layers=self.layers,
             isolated=True,
+            waits=waits,
             environment=_environment(),
             module=module,
         )

@@ -54,6 +54,16 @@ class Sandbox(Protocol):
     report: SandboxReport
     numerics: Numerics
 
+    def begin(self) -> None:
+        """Tell a sandbox that waits that `input/` is filled; it is ready when this returns.
+
+        Raises:
+            SandboxError: it died, cannot read its input, or is not ready within two minutes. The sandbox is then closed.
+        """
+
+    def alive(self) -> bool:
+        """Whether its process still runs."""
+
     def run(self, command: Command, deadline_seconds: float) -> Reply:
         """Do one command; the outputs are in the run's `output/` when the reply comes.
 
@@ -82,8 +92,11 @@ class Backend(Protocol):
             SandboxError: this machine cannot; says what to install or allow.
         """
 
-    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Sandbox:
-        """Start the workload, `module` or else the trainer, and test its walls.
+    def start(
+        self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
+    ) -> Sandbox:
+        """Start the workload, `module` or else the trainer, and test its walls. `waits`: on empty folders, which are filled before
+        `begin`; where the backend isolates, they may be renamed until then and after.
 
         Raises:
             SandboxError: it could not start, or an attempt of the self-test got through.

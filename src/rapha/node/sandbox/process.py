@@ -17,7 +17,7 @@ from typing import IO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rapha.errors import SandboxError
-from rapha.records.outputs import Command, Reply
+from rapha.records.outputs import BEGIN, Command, Reply
 from rapha.records.release import Numerics, SandboxReport
 
 R = TypeVar("R", bound=BaseModel)
@@ -49,15 +49,35 @@ class Workload:
         self._log = threading.Thread(target=_keep_log, args=(self._process.stderr, log), daemon=True)
         self._log.start()
 
+    def begin(self) -> None:
+        """See `port.Sandbox.begin`."""
+        self._tell(BEGIN)
+        self.await_ready()
+
+    def await_ready(self) -> None:
+        """Read the line that says so, with the numerics.
+
+        Raises:
+            SandboxError: it says that it is not, or nothing within two minutes. The process is then ended.
+        """
+        ready = self.read(Reply, START_SECONDS)
+        if not ready.ok or ready.numerics is None:
+            self.close()
+            raise SandboxError("the workload could not read its input; its own words are in workload.log")
+        self.numerics = ready.numerics
+
     def run(self, command: Command, deadline_seconds: float) -> Reply:
         """See `port.Sandbox.run`."""
+        self._tell(command.as_bytes() + b"\n")
+        return self.read(Reply, deadline_seconds)
+
+    def _tell(self, line: bytes) -> None:
         try:
-            self._stdin.write(command.as_bytes() + b"\n")
+            self._stdin.write(line)
             self._stdin.flush()
         except (OSError, ValueError) as error:  # a broken pipe, or one that was closed
             self.close()
             raise SandboxError("the workload is gone; it is started again for the next try") from error
-        return self.read(Reply, deadline_seconds)
 
     def read(self, record: type[R], deadline_seconds: float) -> R:
         """The next line as a record; see `run` for what may go wrong."""

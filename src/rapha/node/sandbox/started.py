@@ -2,7 +2,7 @@
 
 1. sockets of the host listen while the self-test tries to reach them from inside;
 2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run;
-3. the workload says it is ready.
+3. the workload says it is ready; or, asked to wait, that torch is there and that it waits for `begin`.
 """
 
 import json
@@ -16,7 +16,6 @@ from rapha.node.sandbox.layers import plan_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
 from rapha.node.sandbox.selftest import SelfTest
-from rapha.records.outputs import Reply
 from rapha.records.release import SandboxReport
 
 WORKLOAD = "rapha.training.worker"
@@ -31,11 +30,12 @@ def start_workload(
     backend: str,
     layers: tuple[str, ...],
     isolated: bool,
+    waits: bool,
     arguments: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
     module: str | None = None,
 ) -> Workload:
-    """A workload that passed its self-test and is ready. `module`: what runs; the trainer, if not given.
+    """A workload that passed its self-test and is ready, or `waits`. `module`: what runs; the trainer, if not given.
 
     Raises:
         SandboxError: it did not start, a wall did not hold, or it is not ready within two minutes.
@@ -46,16 +46,13 @@ def start_workload(
         abstract.listen()
         met = {"limits": limits.as_json(), "listener": listener.getsockname()[1], "abstract": name}
         plan = json.dumps({**plan_of(layers), **met})
-        words = [*command, plan, module or WORKLOAD, *arguments, *faults.workload_arguments()]
+        asked = ["--waits"] if waits else []
+        words = [*command, plan, module or WORKLOAD, *arguments, *asked, *faults.workload_arguments()]
         workload = Workload(words, run.log, environment or {})
         test = workload.read(SelfTest, START_SECONDS)
     run.self_test.write_bytes(test.as_bytes())
     check_walls(workload, test, layers if isolated else ())
-    ready = workload.read(Reply, START_SECONDS)
-    if not ready.ok or ready.numerics is None:
-        workload.close()
-        raise SandboxError("the workload could not read its input; its own words are in workload.log")
-    workload.numerics = ready.numerics
+    workload.await_ready()
     workload.report = SandboxReport(
         backend=backend,
         isolated=isolated,

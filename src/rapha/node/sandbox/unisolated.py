@@ -26,7 +26,9 @@ class Unisolated:
     def check(self) -> None:
         """Nothing to check: nothing is promised."""
 
-    def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Workload:
+    def start(
+        self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
+    ) -> Workload:
         """See `port.Backend.start`."""
         package = Path(rapha.__file__).parent
         places = ("--input", str(run.input), "--weights", str(run.weights), "--output", str(run.output))
@@ -43,6 +45,7 @@ class Unisolated:
             backend=self.name,
             layers=self.layers,
             isolated=False,
+            waits=waits,
             arguments=places,
             environment=environment,
             module=module,

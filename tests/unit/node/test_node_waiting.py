@@ -1,0 +1,81 @@
+"""A run takes a sandbox that waits, where there is one, and begins it once its rows are there."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from made_up_people import write_study
+from test_node_journey import BY_RULE, Hospital, Isolating, dispatch_of
+
+from rapha.node.configuration import Home, SandboxLimits, write_configuration
+from rapha.node.runs import Runs
+from rapha.node.sandbox.port import RunFolder
+from rapha.records.wire import Offer
+from rapha.sdk.study_file import read_study
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "simulators"))
+from patience import until
+
+
+class FakeSandbox:
+    """Remembers whether it began, and what lay in its input then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.is_alive, self.began = folder, True, False
+
+    def begin(self) -> None:
+        self.began = True
+
+    def alive(self) -> bool:
+        return self.is_alive
+
+    def close(self) -> None:
+        self.is_alive = False
+
+
+class FakeBackend(Isolating):
+    def __init__(self) -> None:
+        self.started: list[tuple[FakeSandbox, bool]] = []
+
+    def start(self, run: RunFolder, limits: SandboxLimits, *, waits: bool = False) -> FakeSandbox:
+        made = FakeSandbox(run.input)
+        self.started.append((made, waits))
+        return made
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_run_begins_the_one_that_waits_and_starts_another_where_that_died(tmp_path: Path, dies: bool) -> None:
+    hospital = Hospital(tmp_path)
+    hospital.rules(BY_RULE)
+    study = read_study(write_study(tmp_path / "study.yaml"))
+    settings = hospital.home.configuration.model_copy(update={"waiting_sandboxes": 1})
+    write_configuration(tmp_path / "node.yaml", settings)
+    backend = FakeBackend()
+    runs = Runs(Home(tmp_path), hospital.line, hospital.register, backend)  # type: ignore[arg-type]
+    dispatch = dispatch_of(study)
+    hospital.journey.consider(Offer(dispatch=dispatch, study=study))
+    entry = hospital.register.entry(dispatch.id)
+    assert entry is not None
+    runs.waiting.open()
+    until(lambda: runs.waiting.count() == 1)
+    waits = backend.started[0][0]
+    run = runs.open(entry)
+    assert backend.started == [(waits, True)] and not waits.began and not waits.folder.exists()
+    assert (run.folder.input / "rows.arrow").is_file()
+    waits.is_alive = not dies
+    used: object = run.sandbox
+    assert (used is waits) is waits.began is not dies
+    assert [started[1] for started in backend.started] == ([True, False] if dies else [True])
+    runs.close_all()
+    assert not any(started[0].is_alive for started in backend.started)
+
+
+def test_an_agent_that_stops_ends_those_that_wait(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path)
+    write_configuration(tmp_path / "node.yaml", hospital.home.configuration.model_copy(update={"waiting_sandboxes": 2}))
+    backend = FakeBackend()
+    runs = Runs(Home(tmp_path), hospital.line, hospital.register, backend)  # type: ignore[arg-type]
+    runs.waiting.open()
+    until(lambda: runs.waiting.count() == 2)
+    runs.close_all()
+    assert [made.is_alive for made, _ in backend.started] == [False, False]
