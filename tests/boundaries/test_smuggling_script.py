@@ -35,7 +35,8 @@ def released(
 ) -> tuple[ScriptSite, Study, np.ndarray]:
     site, study = ScriptSite(folder, people), script_study(source, mode, **model)
     site.run(source, study, AtHand()).train(site.command(study), site.counted())
-    content = gate.pass_update(site.folder.output, study, site.counted().train_rows, 25)
+    passed = gate.pass_update(site.folder.output, study, site.counted().train_rows, 25)
+    content = b"".join(bytes(block) for block in passed)
     return site, study, read_array(content, read_layout(content, declared_weights(study))["line"])
 
 

@@ -71,7 +71,8 @@ def _train(folder: Path, tampering: str, every_steps: int) -> None:
         )
         site.do(command)
         started = digest(content)
-        content = gate.pass_update(run.output, study, frozen.cohort.train_rows, SMALLEST)
+        passed = gate.pass_update(run.output, study, frozen.cohort.train_rows, SMALLEST)
+        content = b"".join(bytes(block) for block in passed)
         if tampering == "weights" and number == ROUNDS:
             content = _edited(content)
         traces.append(RoundTrace(round=number, weights_in=started, weights_out=digest(content)))

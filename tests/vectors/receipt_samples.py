@@ -132,7 +132,7 @@ def in_mode(mode: str) -> Callable[[Parts], None]:
         for site in SITES:
             release = made_up.release(study, site, digest(WEIGHTS))
             spent = PrivacyReport.model_validate({"ledger": release.privacy.ledger, **(privacy if mode == "B" else {})})
-            parts.releases[site] = release.model_copy(update={"privacy": spent})
+            parts.releases[site] = release.model_copy(update={"privacy": spent, "transcript": None})
         parts.aggregation = made_up.aggregation(study, SITES, digest(WEIGHTS), digest(parts.files["metrics.json"]))
 
     return before

@@ -30,7 +30,7 @@ def trained(
 def test_mode_c_sees_all_training_rows_and_its_tensors_pass_the_gate(tmp_path: Path) -> None:
     left, site, study = trained(tmp_path, COUNTS)
     assert left["line"][0] == PEOPLE - PEOPLE // 6 and left["line"][2] == 1 and left["features.mean"][0] == 50
-    assert gate.pass_update(site.folder.output, study, site.counted().train_rows, 25)
+    assert list(gate.pass_update(site.folder.output, study, site.counted().train_rows, 25))
     assert gate.pass_scores(site.folder.output, site.counted().train_rows, 0, 25)[1] == ()
 
 
