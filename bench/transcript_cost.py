@@ -1,4 +1,4 @@
-"""What the transcript of a round costs: at most 3 % of its training, whatever the model.
+"""What the transcript of a round costs: at most 3 % of its training is asked, whatever the model.
 
 Seconds within the recorder, against those of the rest of the same rounds: weights read, trained, measured on validation rows and
 written. The recorder's own time is added up, since the difference

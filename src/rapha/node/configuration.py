@@ -40,7 +40,7 @@ class NodeConfiguration(Record):
     """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
     of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
-    many are started before anybody asks, each some hundred MB of memory; 0: none."""
+    many are started before anybody asks, each some 260 MB of memory; 0: none."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
