@@ -268,6 +268,7 @@ FAULTS: dict[str, Fault] = {
     "other-mode": Fault(NORTH, 10, before=release_with("north", mode="C")),
     "mode-not-stated": Fault(NORTH, 10, before=both(in_mode("C"), release_with("north", mode="A"))),
     "mode-b-with-a-sampling-rate": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", sampling_rate=0.05))),
+    "mode-b-by-another-mechanism": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", mechanism="dp-sgd"))),
     "mode-b-with-another-clip": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", clip=2.0))),
     "study-by-another-name": Fault(NORTH, 10, before=release_with("north", study="a-nicer-name")),
     # 12. the log's entry

@@ -42,6 +42,7 @@ from rapha.proof.statement import site_statement
 from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
 from rapha.records.decision import Outcome, Stage
+from rapha.records.learning import Script
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
 from rapha.records.receipt import Receipt
@@ -171,7 +172,8 @@ class Journey:
         approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
-        if task.do == "train" and entry.study.privacy.differential_privacy and self._left_before(entry, run, task):
+        private, script = entry.study.privacy.differential_privacy, isinstance(entry.study.model, Script)
+        if task.do == "train" and (private or script) and self._left_before(entry, run, task):
             return
         self._runs.fetch_weights(run, work, entry.study)
         audited = self._audits.wanted(entry.study, run, task)

@@ -29,7 +29,7 @@ from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.waiting import WaitingSandboxes
-from rapha.node.scripts import SCRIPT_LOG, ScriptRun, Whose
+from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import lay
 from rapha.policy.rules_file import read_rules
 from rapha.records.learning import Exported, Script
@@ -132,11 +132,16 @@ class Run:
         self.folder.lay_outputs()
         match command.do:
             case "train":
+                trainer = (
+                    self.sandbox if command.audit else None
+                )  # a start empties the outputs: so before there are any
                 script.train(command, self.frozen.cohort)
-                if command.audit:  # by the trainer, of what the script's own `predict` says of the weights that it gave
+                if (
+                    trainer is not None
+                ):  # by the trainer, of what the script's own `predict` says of the weights that it gave
                     measured = Command(do="evaluate", round=command.round, weights=script.lay_weights(), audit=True)
                     script.predict(measured)
-                    self._checked(self.sandbox.run(measured, self._deadline))
+                    self._checked(trainer.run(measured, self._deadline))
             case "evaluate":
                 script.predict(command)
         return command.do == "train"
@@ -263,15 +268,15 @@ class Runs:
         return self._backend.start(folder, self._home.configuration.limits)
 
     def close(self, dispatch: DispatchId, *, keep_rows: bool) -> None:
-        """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them. A script, and what it
-        printed, stay for the steward."""
+        """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them. A script stays for the
+        steward, and what it printed goes with the rows that may be in it."""
         if run := self._open.pop(dispatch, None):
             run.end()
         folder = self._home.run(dispatch)
         for place in (folder / "weights", folder / "output", folder / "kept") if keep_rows else [*folder.glob("*")]:
             if place.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
-            elif place.name not in (SCRIPT, SCRIPT_LOG):
+            elif place.name != SCRIPT:
                 place.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty, or not there
             folder.rmdir()

@@ -7,6 +7,7 @@ each takes the same time, so that neither an answer nor its moment tells of the 
 
 import contextlib
 import math
+import os
 import shutil
 import threading
 import time
@@ -26,7 +27,7 @@ from rapha.node.configuration import SandboxLimits
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.process import MAX_LOG_BYTES
 from rapha.node.sandbox.started import SCRIPT_WORKLOAD
-from rapha.node.shards import halves, rows_to_predict, shards, training_rows
+from rapha.node.shards import halves, rows_to_predict, shards, taken, training_rows
 from rapha.policy.decide import FOR_SCRIPTS
 from rapha.records.learning import Script
 from rapha.records.outputs import FIGURES, OTHERS, SCORES, SCRIPT, WEIGHTS, Command, Figures
@@ -144,7 +145,7 @@ class ScriptRun:
         training, first = training_rows(self._table()), halves(len(rows), self._whose.secret)
         scores = []
         for half in (True, False):
-            mine = training.take([at for at in range(len(training)) if first[at] is half])
+            mine = taken(training, [at for at in range(len(training)) if first[at] is half])
             content = write_canonical(standards, declared_start(self._study))
             for number in range(1, rounds + 1):
                 layers = _arrays(
@@ -169,10 +170,12 @@ class ScriptRun:
     def _shards_averaged(self, command: Command, base: dict[str, Floats]) -> dict[str, Floats]:
         terms, count = self._study.privacy.differential_privacy, self._model.shards
         assert terms is not None and count is not None
+        multiplier = mechanism_of(
+            self._study
+        ).noise_multiplier  # first: what cannot be had fails before a row is touched
         dealt = shards(self._table(), self._whose.patients, count, self._whose.secret)
         start = _flat(base, self._declared)
         updates = [self._shard(rows, command, start) for rows in dealt]
-        multiplier = mechanism_of(self._study).noise_multiplier
         mean = noised_mean(updates, count, len(start), terms.clip, multiplier)
         return _unflat(start + mean, self._declared)
 
@@ -226,8 +229,15 @@ class ScriptRun:
         if command.weights:
             content = weights or (self._folder.weights / command.weights).read_bytes()
             (folder.weights / command.weights).write_bytes(content)
-        self._sandbox = self._backend.start(folder, self._limits, SCRIPT_WORKLOAD)
-        return self._sandbox, folder
+        try:
+            self._sandbox = sandbox = self._backend.start(folder, self._limits, SCRIPT_WORKLOAD)
+        except SandboxError:
+            shutil.rmtree(self._calls, ignore_errors=True)
+            raise
+        if self._ended.is_set():  # while it started: `close` saw none to end
+            self._end(folder)
+            raise TrainingFailed("the run has ended", "cancelled")
+        return sandbox, folder
 
     def _end(self, folder: RunFolder) -> None:
         """Nothing of a call stays but the beginning of what it printed, for the steward."""
@@ -236,9 +246,8 @@ class ScriptRun:
         self._sandbox = None
         with contextlib.suppress(OSError):
             room = MOST_LOGS_BYTES - (self._log.stat().st_size if self._log.exists() else 0)
-            with self._log.open("ab") as kept:
+            with open(self._log, "ab", opener=_private) as kept:  # a path's own `open` takes no opener
                 kept.write(folder.log.read_bytes()[: max(0, room)])
-            self._log.chmod(0o600)
         shutil.rmtree(self._calls, ignore_errors=True)
 
     @property
@@ -289,3 +298,7 @@ def _write(rows: "pa.Table", path: Path) -> None:
 
     with pa.ipc.new_file(str(path), rows.schema) as writer:
         writer.write_table(rows)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

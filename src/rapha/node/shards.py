@@ -36,7 +36,14 @@ def shards(table: "pa.Table", patients: dict[int, bytes], count: int, key: bytes
     for tag, at in dealt:
         if split[at] == 0:
             places[shard_of(tag, count)].append(at)
-    return [table.take(rows) for rows in places]
+    return [taken(table, rows) for rows in places]
+
+
+def taken(table: "pa.Table", places: list[int]) -> "pa.Table":
+    """The rows at these places; of none, an empty table."""
+    import pyarrow as pa
+
+    return table.take(pa.array(places, pa.int64()))
 
 
 def tag_of(key: bytes, subject: int) -> bytes:

@@ -164,7 +164,7 @@ def _automatic(facts: Facts, rule: AutomaticRule, rules: SiteRules) -> bool:
     return (
         _named(facts.researcher, rule.researchers)
         and serves(facts, rule.purposes, rules.diseases)
-        and facts.mode != "C"
+        and facts.mode == "A"  # a script is read, and signed, by a person
         and facts.architecture in rule.architectures
         and _all_in(facts.modalities, rule.modalities)
     )

@@ -48,6 +48,8 @@ MODE_NOT_SHOWN = {
     "A": (),
     "B": (
         "That the researcher's script learns anything of use: what left is a noised mean of what it gave (release mode B).",
+        "That the script told no shard of another through the machine on which all of them ran, by what is kept in its memory or by "
+        "its clock: the guarantee supposes it, and a person signed the script (release mode B).",
     ),
     "C": (
         "That the weights carry no record of a patient: a script of the researcher's own made them, and they left as it wrote them "

@@ -356,7 +356,10 @@ def _check_privacy(claim: Claim, study: Study) -> str:
         if spent.mechanism != "none":
             raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
         return ""
-    asked = (terms.delta, terms.clip, None if study.mode == "B" else terms.sampling_rate)
+    by_script = study.mode == "B"
+    asked = (terms.delta, terms.clip, None if by_script else terms.sampling_rate)
+    if (spent.mechanism == "sample-and-aggregate") is not by_script:
+        raise Unproven(f"the receipt is of release mode {study.mode}, and states the mechanism {spent.mechanism}")
     if spent.epsilon is None or (spent.delta, spent.clip, spent.sampling_rate) != asked:
         raise Unproven("the study asks for differential privacy, and the receipt does not state it as asked for")
     if not spent.epsilon <= terms.epsilon or not spent.noise_multiplier:

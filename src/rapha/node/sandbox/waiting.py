@@ -129,7 +129,7 @@ class WaitingSandboxes:
             return self._waiting.pop(0) if self._waiting else None
 
     def _attach(self, found: Waiting, folder: Path) -> bool:
-        if not found.sandbox.alive() or found.circumstances != circumstances(self._rules):
+        if not found.sandbox.alive() or found.circumstances != self._now():
             return False
         run = RunFolder.under(found.folder)
         if any(run.input.iterdir()) or any(run.weights.iterdir()):
@@ -168,8 +168,8 @@ class WaitingSandboxes:
         try:
             now = circumstances(self._rules)
             made = Waiting(self._backend.start(RunFolder.under(folder), self._limits, waits=True), folder, now)
-        except (SandboxError, OSError) as error:
-            words = str(error) if isinstance(error, SandboxError) else str(error.strerror)
+        except Exception as error:  # whatever it was, those who wait for this one are told, and another is tried later
+            words = str(error) if isinstance(error, SandboxError) else type(error).__name__
             LOG.warning("sandbox.not-waiting", words=words, again_after_seconds=AFTER_A_FAILURE_SECONDS)
             shutil.rmtree(folder, ignore_errors=True)
         with self._changed:
@@ -183,11 +183,18 @@ class WaitingSandboxes:
         if made is not None:
             _discard(made)
 
+    def _now(self) -> Digest | None:
+        """The circumstances as they are; None, which is like no other, while they cannot be read."""
+        try:
+            return circumstances(self._rules)
+        except OSError:
+            return None
+
     def _throw_away_the_dead(self) -> None:
         self._keep_those(lambda one: one.sandbox.alive(), "it died")
 
     def _throw_away_the_old(self) -> None:
-        now = circumstances(self._rules)
+        now = self._now()
         self._keep_those(lambda one: one.circumstances == now, "other rules, or other code")
 
     def _keep_those(self, good: Callable[[Waiting], bool], why: str) -> None:

@@ -55,6 +55,9 @@ export function checkPrivacy(claim, {asked, mode}) {
     if (spent.mechanism !== "none") throw new Unproven("the receipt speaks of differential privacy, which the study did not ask for");
     return "";
   }
+  if ((spent.mechanism === "sample-and-aggregate") !== (mode === "B")) {
+    throw new Unproven(`the receipt is of release mode ${mode}, and states the mechanism ${spent.mechanism}`);
+  }
   const sampled = mode === "B" ? spent.sampling_rate === null : ofTheStudy(spent, asked, "sampling_rate");
   const alike = sampled && ["delta", "clip"].every((name) => ofTheStudy(spent, asked, name));
   if (spent.epsilon === null || !alike) throw new Unproven("the study asks for differential privacy, and the receipt does not state it as asked for");
