@@ -21,7 +21,8 @@ def sent_blocks(file: BinaryIO, layout: Layout, name: str, form: UpdateForm) -> 
             for bits in blocks_of(file, layout, name):
                 yield of_bf16(bits)
         case "int8":
-            scales = np.concatenate([each.astype(np.float64) for each in blocks_of(file, layout, f"{name}{SCALE}")])
+            of_groups = [each.astype(np.float64) for each in blocks_of(file, layout, f"{name}{SCALE}")]
+            scales = np.concatenate([np.empty(0), *of_groups])
             at = 0
             for steps in blocks_of(file, layout, name):
                 yield steps * scales[np.arange(at, at + steps.size) // GROUP]

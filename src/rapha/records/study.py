@@ -16,6 +16,7 @@ from rapha.records.learning import (
     METRICS_OF,
     READS,
     ArchitectureSpec,
+    Exported,
     LateFusion,
     PrivacyTerms,
     Reads,
@@ -139,6 +140,12 @@ class Study(Record):
         names = [f.name for f in self.features]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise PydanticCustomError("twice", "features: `{name}` is asked for twice", {"name": twice[0]})
+        if isinstance(self.model, Exported) and self.model.running and self.training.updates != "float32":
+            raise PydanticCustomError(
+                "travel",
+                "training.updates: a batch norm's running figures cannot be rounded, a variance below 0 would come of it: leave it "
+                "out, or use a group norm or a layer norm",
+            )
         check_script(self)
         check_private(self)
         check_association(self)
