@@ -18,7 +18,7 @@ from rapha.errors import TrainingFailed
 from rapha.hub.blobs import Blobs, Draft
 from rapha.records.release import ReasonCode
 from rapha.records.tensors import Declared, Mismatch, TensorSpec, mismatch
-from rapha.records.travel import SCALE
+from rapha.records.travel import MOST, SCALE
 
 HEADER_LIMIT_BYTES = 4 << 20
 BLOCK_ELEMENTS = 1 << 18
@@ -80,6 +80,8 @@ def _finite(block: NDArray[Any], name: str, spec: TensorSpec) -> bool:
         return bool((np.abs(of_bf16(block)) <= LARGEST_CHANGE).all())
     if name.endswith(SCALE):
         return bool(((block >= 0) & (block <= LARGEST_CHANGE)).all())
+    if spec.dtype == "I8":
+        return bool((block >= -MOST).all())  # each number has one form
     return bool(np.isfinite(block).all())
 
 

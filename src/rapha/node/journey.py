@@ -228,12 +228,13 @@ class Journey:
         """
         if not 1 <= task.round <= entry.study.training.rounds:
             raise TrainingFailed("more rounds than the study was approved for", "not-approved")
-        held = self._outbox.held(task.dispatch, task.round)
+        traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
+        left = traces.get(task.round)
+        held = self._outbox.held(task.dispatch, task.round, left.weights_out if left else None)
         if held is None:
             return False
-        traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
         known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest)
-        if traces.get(task.round) != known:
+        if left != known:
             raise TrainingFailed("the round left before, from other weights", "round-already-left")
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
         self._send(task, held, weight or self._smallest_count(entry.study), (), None)

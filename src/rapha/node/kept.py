@@ -13,6 +13,7 @@ from pathlib import Path
 from rapha import faults
 from rapha.canonical import digest
 from rapha.errors import DiskFull, TrainingFailed
+from rapha.node.transfer import sync_folder
 from rapha.records.task import Task
 from rapha.records.travel import FIRST_ROUND
 
@@ -31,8 +32,9 @@ class Kept:
         """
         first = max(FIRST_ROUND, task.round - 1) if self._every_round else FIRST_ROUND
         last = task.counted if task.counted is not None and first <= task.counted < task.round else None
-        for old in self._folder.glob("round-*"):
-            if last is None or old != self._of_round(last):
+        needed = {self._of_round(number) for number in (last, task.round) if number is not None}
+        for old in self._folder.glob("round-*"):  # that of the round in hand may count before it is done again
+            if old not in needed:
                 old.unlink()
         if last is None:
             return None
@@ -53,6 +55,7 @@ class Kept:
                 os.fsync(file.fileno())
             faults.point(f"node.to-rename:kept/{path.name}")
             part.replace(path)
+            sync_folder(self._folder)
             faults.point(f"node.renamed:kept/{path.name}")
         except OSError as error:
             if error.errno == errno.ENOSPC:

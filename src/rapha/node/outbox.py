@@ -18,7 +18,7 @@ from rapha.canonical import base64_text, digest_file
 from rapha.errors import DiskFull
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
-from rapha.node.transfer import write_all
+from rapha.node.transfer import sync_folder, write_all
 from rapha.records.audit import AuditVerdict
 from rapha.records.metrics import SiteMetrics
 from rapha.records.record import Digest, DispatchId
@@ -73,10 +73,16 @@ class Outbox:
                 os.fsync(file.fileno())
                 return Held(path, part, f"sha256:{sha256.hexdigest()}", file.tell())
 
-    def held(self, dispatch: DispatchId, number: int) -> Held | None:
-        """The copy of a round's tensors that may have left, whole; None where none can have."""
+    def held(self, dispatch: DispatchId, number: int, left: Digest | None = None) -> Held | None:
+        """The copy of a round's tensors that may have left, whole; None where none can have. `left`: what the log says was to
+        leave; its copy may still be, or be again after a power cut, under the name it was written under."""
         path = self._folder / dispatch / _of_round(number)
-        return Held(path, None, digest_file(path), path.stat().st_size) if path.exists() else None
+        part = _part(path)
+        if path.exists():
+            return Held(path, None, digest_file(path), path.stat().st_size)
+        if left is not None and part.exists() and digest_file(part) == left:
+            return Held(path, part, left, part.stat().st_size)
+        return None
 
     def update(self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None) -> None:
         """One round's declared tensors, as the gate wrote them, and the round's figures. `audited`: what their audit found."""
@@ -132,6 +138,7 @@ def _part(path: Path) -> Path:
 def _show(part: Path, path: Path) -> None:
     faults.point(f"node.to-rename:outbox/{path.name}")
     part.replace(path)
+    sync_folder(path.parent)  # a copy of what leaves outlives a power cut
     faults.point(f"node.renamed:outbox/{path.name}")
 
 

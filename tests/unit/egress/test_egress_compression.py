@@ -82,6 +82,20 @@ def test_what_the_hub_averages_is_start_and_rounded_change(form, study_of, monke
         )
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tensor_of_no_elements_travels(form, study_of):
+    """A study whose features are no numbers has them: their mean and scale."""
+    study, blobs = study_of(form), BlobMemory()
+    study = study.model_copy(update={"features": (), "model": Mlp(hidden=(8,))})
+    declared, start = declared_weights(study), weights(study, 0)
+    assert any(spec.elements == 0 for spec in declared.values())
+    sent = compressed(save(start), save(weights(study, 1, 0.01, start)), None, study)[0]
+    made = combined(
+        blobs, [Part("north", put(blobs, sent), 9)], declared, "fedavg", put(blobs, save(start)), (), None, form
+    )
+    assert load(read(blobs, made.weights)).keys() == declared.keys()
+
+
 @pytest.mark.parametrize("method", [FedAdam(), Median(), NormClip()], ids=str)
 def test_every_way_of_averaging_sees_weights_and_not_changes(method, study_of):
     study, blobs = study_of("int8"), BlobMemory()
@@ -152,6 +166,7 @@ def bent(data, name, bend):
     [
         ("bf16", "output.weight", lambda b: b"\x80\x7f" + b[2:]),
         ("bf16", "output.weight", lambda b: b"\xc1\xff" + b[2:]),
+        ("int8", "output.weight", lambda b: b"\x80" + b[1:]),
         ("int8", f"output.weight{SCALE}", lambda b: b"\x00\x00\x80\x7f" + b[4:]),
         ("int8", f"output.weight{SCALE}", lambda b: b"\x00\x00\xc0\x7f" + b[4:]),
         ("int8", f"output.weight{SCALE}", lambda b: b"\x00\x00\x80\xbf" + b[4:]),

@@ -107,3 +107,11 @@ def test_what_is_held_may_not_have_left_before_it_is_said_to_leave(outbox):
     outbox.update(DISPATCH, UPDATE, held)
     again = outbox.held(DISPATCH, 1)
     assert again is not None and (again.digest, again.size_bytes) == (digest(WEIGHTS), len(WEIGHTS))
+
+
+def test_what_was_to_leave_is_found_under_the_name_it_was_written_under(outbox):
+    """A power cut may undo the renaming; the log knows what was to leave, and nothing else is taken for it."""
+    held = outbox.hold(DISPATCH, 1, [WEIGHTS])
+    found = outbox.held(DISPATCH, 1, held.digest)
+    assert found == held
+    assert outbox.held(DISPATCH, 1, digest(b"other noise")) is None

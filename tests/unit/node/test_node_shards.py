@@ -33,6 +33,13 @@ def test_every_training_row_is_in_exactly_one_shard(tmp_path):
     assert max(map(len, dealt)) < 60
 
 
+def test_more_shards_than_patients_leave_some_empty_and_none_out(tmp_path):
+    rows, patients = people(range(10), tmp_path)
+    dealt = shards(rows, patients, 64, KEY)
+    assert len(dealt) == 64 and sum(map(len, dealt)) == len(training_rows(rows)) > 0
+    assert all(shard.schema == rows.schema for shard in dealt)
+
+
 def test_another_patient_changes_no_shard_but_their_own(tmp_path):
     """Not the rows of the others, not their order, not by one bit."""
     before, patients = people(range(200), tmp_path / "a")
