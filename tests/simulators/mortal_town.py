@@ -143,6 +143,8 @@ def _claims(model: Path) -> dict[str, object]:
             said = claim.release.as_json()
             del said["approval"], said["cohort"]["commitment"], said["cohort"]["patients_root"]
             del said["privacy"]["ledger"]  # of all runs of that node so far
+            if made := said.get("transcript"):
+                del made["root"], made["key"]  # both hang on the salt
         else:
             said = claim.aggregation.as_json()
             del said["approvals"]

@@ -10,6 +10,7 @@ from test_node_journey import BY_RULE, Hospital, Isolating, dispatch_of
 from rapha.node.configuration import Home, SandboxLimits, write_configuration
 from rapha.node.runs import Runs
 from rapha.node.sandbox.port import RunFolder
+from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.records.wire import Offer
 from rapha.sdk.study_file import read_study
 
@@ -79,3 +80,38 @@ def test_an_agent_that_stops_ends_those_that_wait(tmp_path: Path) -> None:
     until(lambda: runs.waiting.count() == 2)
     runs.close_all()
     assert [made.is_alive for made, _ in backend.started] == [False, False]
+
+
+class Failing(FakeBackend):
+    """Fails once in a way nobody foresaw."""
+
+    def start(self, run: RunFolder, limits: SandboxLimits, *, waits: bool = False) -> FakeSandbox:
+        if not self.started:
+            self.started.append((FakeSandbox(run.input), waits))
+            raise ValueError("nobody foresaw this")
+        return super().start(run, limits, waits=waits)
+
+
+def test_a_start_that_fails_in_any_way_keeps_nobody_waiting(tmp_path: Path) -> None:
+    backend = Failing()
+    pool = WaitingSandboxes(backend, SandboxLimits(), tmp_path / "waiting", tmp_path / "rules.yaml", 1)
+    pool.open()
+    try:
+        until(lambda: bool(backend.started))
+        assert pool.take(tmp_path / "run") is None
+    finally:
+        pool.close()
+
+
+def test_rules_that_cannot_be_read_are_like_no_others(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("approve: []\n")
+    pool = WaitingSandboxes(FakeBackend(), SandboxLimits(), tmp_path / "waiting", rules, 1)
+    pool.open()
+    try:
+        until(lambda: pool.count() == 1)
+        rules.unlink()
+        rules.symlink_to(rules)  # reading it fails, as would a file that another user owns
+        assert pool.take(tmp_path / "run") is None
+    finally:
+        pool.close()
