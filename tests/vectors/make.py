@@ -31,7 +31,8 @@ def expected() -> dict[str, bytes]:
     folders = {"good": receipt_samples.folder(), "refused": receipt_samples.folder(receipt_samples.ONE_REFUSES)}
     folders["best-round"] = receipt_samples.folder(receipt_samples.BEST_ROUND)
     folders |= {
-        name: receipt_samples.folder(fault) for name, fault in {**receipt_samples.IN_MODE, **ALL_FAULTS}.items()
+        name: receipt_samples.folder(fault)
+        for name, fault in {**receipt_samples.IN_MODE, **receipt_samples.OTHERS, **ALL_FAULTS}.items()
     }
     for name, folder in folders.items():
         files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}

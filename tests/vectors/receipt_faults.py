@@ -18,10 +18,13 @@ from receipt_samples import (
     Fault,
     Files,
     Parts,
+    asking,
     in_mode,
     of_the_best_round,
     payload_of,
+    privately,
     sealed,
+    without_weights,
 )
 
 from rapha.canonical import canonical_bytes, digest
@@ -189,6 +192,7 @@ def _internal(value: dict[str, Any]) -> dict[str, Any]:
 
 TOO_SHORT = made_up.transcript("north").model_copy(update={"waypoints": made_up.ROUNDS - 1})
 """Every round has a waypoint."""
+OFTENER = made_up.transcript("north").model_copy(update={"every_steps": 32})
 
 FAULTS: dict[str, Fault] = {
     # 1. envelope
@@ -265,6 +269,19 @@ FAULTS: dict[str, Fault] = {
     "missing-study": Fault(AGGREGATION, 10, after=lambda files: _drop(files, "study.json")),
     "other-architecture": Fault(NORTH, 10, before=release_with("north", architecture="gru")),
     "transcript-of-fewer-steps": Fault(NORTH, 10, before=release_with("north", transcript=TOO_SHORT)),
+    "transcript-at-another-distance": Fault(NORTH, 10, before=release_with("north", transcript=OFTENER)),
+    "transcript-of-a-script": Fault(
+        NORTH, 10, before=both(in_mode("C"), release_with("north", transcript=made_up.transcript("north")))
+    ),
+    "transcript-of-scaffold": Fault(NORTH, 10, before=asking(aggregation={"kind": "scaffold"}, optimizer="sgd")),
+    "transcript-of-smaller-updates": Fault(NORTH, 10, before=asking(updates="int8")),
+    "transcript-of-a-private-study": Fault(
+        NORTH, 10, before=both(privately, release_with("north", transcript=made_up.transcript("north")))
+    ),
+    "private-by-no-mechanism": Fault(NORTH, 10, before=both(privately, spent_with("north", mechanism="none"))),
+    "private-with-less-than-no-noise": Fault(
+        NORTH, 10, before=both(privately, spent_with("north", noise_multiplier=-1.1))
+    ),
     "other-mode": Fault(NORTH, 10, before=release_with("north", mode="C")),
     "mode-not-stated": Fault(NORTH, 10, before=both(in_mode("C"), release_with("north", mode="A"))),
     "mode-b-with-a-sampling-rate": Fault(NORTH, 10, before=both(in_mode("B"), spent_with("north", sampling_rate=0.05))),
@@ -362,6 +379,9 @@ FAULTS: dict[str, Fault] = {
     # 23. what each round started from
     "broken-chain": Fault(AGGREGATION, 23, before=traces("north", 2, weights_in=made_up.blob("other weights"))),
     "head-start": Fault(AGGREGATION, 23, before=traces("north", 0, weights_in=made_up.blob("weights from before"))),
+    "other-weights-at-a-hospital": Fault(
+        AGGREGATION, 23, before=both(without_weights, release_with("north", weights=made_up.blob("other weights")))
+    ),
     "extra-round": Fault(
         AGGREGATION, 23,
         before=lambda parts: release_with(

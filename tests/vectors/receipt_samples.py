@@ -7,6 +7,7 @@ left to catch it is the step named beside it.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import record_samples as made_up
 import small_authority
@@ -138,8 +139,43 @@ def in_mode(mode: str) -> Callable[[Parts], None]:
     return before
 
 
+def asking(**training: Any) -> Callable[[Parts], None]:
+    """The same of a study that asks for another training."""
+
+    def before(parts: Parts) -> None:
+        study = made_up.example("diabetes-within-5-years")
+        asked = Study.model_validate({**study.as_json(), "training": {**study.training.as_json(), **training}})
+        made = good_parts(asked)
+        parts.releases, parts.aggregation, parts.files = made.releases, made.aggregation, made.files
+
+    return before
+
+
+def privately(parts: Parts) -> None:
+    """The same of a study that asks for differential privacy."""
+    study = made_up.private(made_up.example("diabetes-within-5-years"))
+    made, terms = good_parts(study), study.privacy.differential_privacy
+    assert terms is not None
+    spent = {"mechanism": "dp-sgd", "epsilon": 2.9, "delta": terms.delta, "clip": terms.clip, "noise_multiplier": 1.1,
+             "sampling_rate": terms.sampling_rate, "steps": 60, "accountant": "dp-accounting PLD", "unit": "patient"}  # fmt: skip
+    for site, release in made.releases.items():
+        report = PrivacyReport.model_validate({"ledger": release.privacy.ledger, **spent})
+        parts.releases[site] = release.model_copy(update={"privacy": report, "transcript": None})
+    parts.aggregation, parts.files = made.aggregation, made.files
+
+
+def without_weights(parts: Parts) -> None:
+    """The same of a study that asks for no weights back: none are in its folder."""
+    made = good_parts(made_up.example("diabetes-within-5-years").model_copy(update={"release": ("metrics",)}))
+    parts.releases, parts.aggregation, parts.files = made.releases, made.aggregation, made.files
+    del parts.files["model.safetensors"]
+
+
 IN_MODE = {f"mode-{mode.lower()}": Fault(NORTH, 0, before=in_mode(mode)) for mode in "BC"}
 """No faults: good folders of scripts."""
+
+OTHERS = {"private": Fault(NORTH, 0, before=privately), "no-weights": Fault(NORTH, 0, before=without_weights)}
+"""No faults: good folders of studies that ask for something else."""
 
 ONE_REFUSES = Fault(REFUSED, 0, before=refused)
 """No fault: a good folder in which one hospital refused."""

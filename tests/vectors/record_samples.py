@@ -206,7 +206,7 @@ def aggregation(study: Study, sites: tuple[str, ...], weights: str, pooled: str)
 def samples() -> dict[str, Record]:
     """File name without ending -> record: the nouns of a study, then what is said on the wire."""
     study = example("diabetes-within-5-years")
-    privacy = {"ledger-entry": _ledger_entry(study), "study-private": _private(study)}
+    privacy = {"ledger-entry": _ledger_entry(study), "study-private": private(study)}
     privacy["study-exported"] = _exported(study)
     privacy |= {f"study-script-{mode.lower()}": scripted(study, mode) for mode in "BC"}
     return {**_nouns(study), **_on_the_wire(study), **privacy, **_of_devices()}
@@ -234,7 +234,7 @@ def scripted(study: Study, mode: str) -> Study:
         "tensors": {"line": [10]},
         **({"shards": 16} if mode == "B" else {"predicts": True}),
     }
-    asked = (_private(study) if mode == "B" else study).as_json()
+    asked = (private(study) if mode == "B" else study).as_json()
     training = {"rounds": 3} if mode == "B" else asked["training"]
     return Study.model_validate({**asked, "model": model, "training": training})
 
@@ -260,7 +260,7 @@ def _ledger_entry(study: Study) -> LedgerEntry:
     )  # fmt: skip
 
 
-def _private(study: Study) -> Study:
+def private(study: Study) -> Study:
     """The same, with differential privacy."""
     short = [f.of if isinstance(f, AggregateFeature) else f.name for f in study.features]
     terms = {"epsilon": 3, "delta": 1e-5, "ranges": {name: [0, 300] for name in short}}

@@ -99,7 +99,7 @@ def _sign(payload: bytes, outcome: "Outcome", private: "PrivateKey", output: Pat
     from rapha.proof.repeat import ROLE, signed_repeat
     from rapha.records.wire import TrustedKey
 
-    word = signed_repeat(payload, outcome.root, utc_now(), private)
+    word = signed_repeat(payload, outcome.root, outcome.waypoints, utc_now(), private)
     try:
         output.write_bytes(word.as_bytes())
     except OSError as error:

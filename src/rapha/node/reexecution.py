@@ -20,7 +20,10 @@ from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.transcripts import (
     FACTS,
     FOLDER,
+    MAX_FACTS_BYTES,
+    MAX_STUDY_BYTES,
     RunFacts,
+    read_bounded,
     read_leaves,
     recording_of,
     transcript_of,
@@ -29,7 +32,8 @@ from rapha.node.transcripts import (
 )
 from rapha.proof.claim import SiteClaim
 from rapha.proof.transcript import LEAF_BYTES, MAX_LEAVES_A_ROUND, Waypoint, key_commitment, read_round, root_of
-from rapha.records.outputs import TRANSCRIPT, Command
+from rapha.records.learning import Exported
+from rapha.records.outputs import GRAPH, TRANSCRIPT, Command
 from rapha.records.record import Record
 from rapha.records.release import Numerics, Release, RoundTrace
 from rapha.records.study import Study
@@ -68,15 +72,19 @@ class KeptRun:
         """Raises Unproven: it is no such folder."""
         self.folder = folder
         try:
-            self.facts = RunFacts.from_bytes((folder / FOLDER / FACTS).read_bytes())
-            self.study = Study.from_bytes((folder / "input" / "study.json").read_bytes())
+            self.facts = RunFacts.from_bytes(read_bounded(folder / FOLDER / FACTS, MAX_FACTS_BYTES))
+            self.study = Study.from_bytes(read_bounded(folder / "input" / "study.json", MAX_STUDY_BYTES))
             rows = digest_file(folder / "input" / "rows.arrow")
+            model = self.study.model
+            graph = digest_file(folder / "input" / GRAPH) if isinstance(model, Exported) else None
         except (OSError, ValueError):
             raise Unproven(
                 f"{folder} is not the folder of a run with a transcript: give runs/DISPATCH of a node's home, or a copy of it"
             ) from None
         if rows != self.facts.frozen.cohort.dataset_digest:
             raise Unproven("the rows in this folder are not those that were frozen: nothing can be said with them")
+        if isinstance(model, Exported) and graph != model.graph:
+            raise Unproven(f"{GRAPH} in this folder is not the graph that the study names: nothing can be said with it")
 
     def check_of(self, release: Release) -> Transcript:
         """The receipt's transcript, once it is known to be of this run.
@@ -178,11 +186,13 @@ def repeat(
     with kept.sandbox(backend, limits) as repeating:
         difference = _first_difference(repeating, release, first, recording, found, keep)
         machine = _computes_otherwise(repeating.numerics, release.numerics)
+    if difference is None and not found:
+        raise Unproven("the receipt states no round of training, so nothing was done again")
     transcript = transcript_of(tuple(found), recording) if found else stated
     if keep and found:
         facts = kept.facts.model_copy(update={"transcript": transcript, "rounds": release.rounds})
         write_whole(keep / FACTS, facts.as_bytes())
-    if difference is None and transcript.root != stated.root:
+    if difference is None and (transcript.root, transcript.waypoints) != (stated.root, stated.waypoints):
         difference = Difference(what="the transcript's root", round=found[-1].round)
     return Outcome(
         site=release.site,
@@ -197,10 +207,12 @@ def repeat(
 
 
 def _kept_leaves(kept: KeptRun, stated: Transcript) -> tuple[Waypoint, ...]:
-    """The first run's waypoints, where they are those of the receipt; none where they are lost: the root is compared all the same."""
+    """The first run's waypoints, which are those of the receipt and as many. Raises Unproven."""
     leaves = read_leaves(kept.folder / FOLDER, stated.every_steps)
     if "sha256:" + root_of(leaves).hex() != stated.root:
         raise Unproven("the waypoints kept here are not those that the receipt's root is of: they were changed since")
+    if len(leaves) != stated.waypoints:
+        raise Unproven(f"the receipt says {stated.waypoints} waypoints, and its root is of {len(leaves)}")
     return leaves
 
 

@@ -16,7 +16,7 @@ from rapha.errors import Unproven
 from rapha.node.configuration import SandboxLimits
 from rapha.node.reexecution import KeptRun
 from rapha.node.sandbox.port import Backend
-from rapha.node.transcripts import FACTS, RunFacts, read_leaves, recording_of
+from rapha.node.transcripts import FACTS, MAX_FACTS_BYTES, RunFacts, read_bounded, read_leaves, recording_of
 from rapha.proof.transcript import (
     LEAF_BYTES,
     LET_GO,
@@ -51,7 +51,7 @@ class Side:
     def __init__(self, folder: Path) -> None:
         """Raises Unproven: it is no transcript, or its waypoints are not those of its own root."""
         try:
-            self.facts = RunFacts.from_bytes((folder / FACTS).read_bytes())
+            self.facts = RunFacts.from_bytes(read_bounded(folder / FACTS, MAX_FACTS_BYTES))
         except (OSError, ValueError):
             raise Unproven(f"{folder} is not the folder of a transcript: it has no {FACTS} that can be read") from None
         self.leaves = read_leaves(folder, self.facts.transcript.every_steps)

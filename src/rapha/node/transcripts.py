@@ -14,8 +14,10 @@ import hmac
 import os
 import platform
 import shutil
+import stat
 from pathlib import Path
 
+from rapha.canonical import digest_file
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
@@ -29,19 +31,20 @@ from rapha.proof.transcript import (
     read_round,
     root_of,
 )
-from rapha.records.association import Gwas
-from rapha.records.learning import Script
 from rapha.records.outputs import TRANSCRIPT
 from rapha.records.record import Record, SiteId
 from rapha.records.release import RoundTrace
+from rapha.records.repeatable import can_be_recorded
 from rapha.records.study import Study
 from rapha.records.task import Task
 from rapha.records.tensors import declared_weights
 from rapha.records.transcript import EVERY_STEPS, Recording, Transcript
-from rapha.records.travel import keeps_at_sites
 from rapha.training.profile import ENVIRONMENT
 
 FOLDER, FACTS = "transcript", "run.json"
+MAX_FACTS_BYTES = 1 << 20
+"""Of a thousand rounds, some 250 bytes each."""
+MAX_STUDY_BYTES = 8 << 20
 
 
 class RunFacts(Record):
@@ -53,14 +56,6 @@ class RunFacts(Record):
     smallest_count: int
     rounds: tuple[RoundTrace, ...]
     transcript: Transcript
-
-
-def can_be_recorded(study: Study) -> bool:
-    """Whether a run of the study has steps, and could be run again. A private one could not: its noise is from chance that nobody
-    keeps. A GWAS is sums, without a step; a script's steps are its own. Under SCAFFOLD a round starts from what the hospital kept of its own, which is replaced
-    from round to round."""
-    repeatable = study.privacy.differential_privacy is None and not keeps_at_sites(study)
-    return repeatable and not isinstance(study.model, Gwas | Script)
 
 
 def recording_of(frozen: FrozenRun, every_steps: int = EVERY_STEPS, until: int | None = None) -> Recording:
@@ -88,10 +83,28 @@ def read_leaves(folder: Path, every_steps: int) -> tuple[Waypoint, ...]:
     """
     leaves: list[Waypoint] = []
     for file in sorted(folder.glob("round-[0-9][0-9][0-9][0-9].bin")):
-        leaves += read_round(file.read_bytes(), int(file.stem.removeprefix("round-")), every_steps)
+        data = read_bounded(file, MAX_LEAVES_A_ROUND * LEAF_BYTES)
+        leaves += read_round(data, int(file.stem.removeprefix("round-")), every_steps)
     if not leaves:
         raise Unproven(f"{folder} holds no transcript")
     return tuple(leaves)
+
+
+def read_bounded(path: Path, limit_bytes: int) -> bytes:
+    """A file that somebody else may have made.
+
+    Raises:
+        Unproven: no regular file, or larger than such a one can be; then it is not read.
+        OSError: it is not there, or cannot be read.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > limit_bytes:
+        raise Unproven(f"{path} is no file of at most {limit_bytes} bytes, as one of a transcript is")
+    with path.open("rb") as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise Unproven(f"{path} grew beyond {limit_bytes} bytes while it was read")
+    return data
 
 
 class Transcripts:
@@ -112,6 +125,7 @@ class Transcripts:
 
         Raises:
             EgressRefused: the workload left a transcript that is none, by its form.
+        Unproven: the weights are no longer those that the task started from.
         """
         data = collect(run.folder.output, TRANSCRIPT, MAX_LEAVES_A_ROUND * LEAF_BYTES)
         folder = self._folder(task.dispatch)
@@ -121,7 +135,7 @@ class Transcripts:
             kept = folder / "weights" / file_of(task.weights)
             if not kept.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(run.folder.weights / kept.name, kept)
+                copy_whole(run.folder.weights / kept.name, kept, task.weights)
 
     def stated(self, entry: Entry, run: Run, smallest_count: int) -> Transcript | None:
         """What the receipt says, where every round of the study was recorded; noted where one is not as it has to be."""
@@ -155,6 +169,23 @@ def write_round(folder: Path, number: int, data: bytes) -> None:
     """Keep the waypoints of one round."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"round-{number:04d}.bin", data)
+
+
+def copy_whole(source: Path, target: Path, wanted: str) -> None:
+    """Copy a file whole or not at all, and onto disk.
+
+    Raises:
+        Unproven: what was copied has not this digest.
+    """
+    part = target.with_name(target.name + ".part")
+    with source.open("rb") as given, part.open("wb") as file:
+        shutil.copyfileobj(given, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+    if digest_file(part) != wanted:
+        part.unlink()
+        raise Unproven(f"{source} is not what its name says: the run cannot be repeated from it")
+    part.replace(target)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -88,10 +88,13 @@ def check_updates(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
 
 
 def check_starts(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
-    """Round 0 starts from nothing; each later one, at each hospital, from the weights of the round before."""
+    """Round 0 starts from nothing; each later one, at each hospital, from the weights of the round before; and what a hospital measured
+    at the end are the weights that are delivered."""
     given = {members.round + 1: members.weights_out for members in aggregation.rounds}
     compared = 0
     for site in sites:
+        if site.release.weights != aggregation.weights:
+            raise Unproven(f"{site.release.site} signed other weights at the end than those that are delivered")
         for trace in site.release.rounds:
             if trace.round > aggregation.rounds[-1].round:
                 raise Unproven(f"{site.release.site} signed a round {trace.round}, which the hub does not know of")

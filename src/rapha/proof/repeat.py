@@ -30,21 +30,23 @@ T1_NOT_SHOWN = (
 )
 
 
-def signed_repeat(payload: bytes, root: Digest, at: datetime, private: keys.PrivateKey) -> Receipt:
-    """The word of whoever holds the key, that the run of the receipt with this statement came out again with this root.
+def signed_repeat(payload: bytes, root: Digest, waypoints: int, at: datetime, private: keys.PrivateKey) -> Receipt:
+    """The word of whoever holds the key, that the run of the receipt with this statement came out again with this root, of so many
+    waypoints.
 
     Raises:
-        Unproven: the statement is no hospital's, or its transcript has another root.
+        Unproven: the statement is no hospital's, or its transcript has another root or another number of waypoints.
     """
     claim = parse_statement(payload)
-    if not isinstance(claim, SiteClaim) or claim.release.transcript is None or claim.release.transcript.root != root:
+    stated = claim.release.transcript if isinstance(claim, SiteClaim) else None
+    if not isinstance(claim, SiteClaim) or stated is None or (stated.root, stated.waypoints) != (root, waypoints):
         raise Unproven("the run did not come out as this receipt has it: there is nothing to sign")
     repeat = Repeat(
         site=claim.release.site,
         study_digest=claim.release.study_digest,
         statement=digest(payload),
         root=root,
-        waypoints=claim.release.transcript.waypoints,
+        waypoints=waypoints,
         at=stamp(at),
         nonce=secrets.token_hex(16),
     )
@@ -95,17 +97,21 @@ def _check(path: str, folder: ModelFolder, word: bytes) -> str:
     if folder.pinned is None:
         raise Unproven("no keys are pinned: a key that came with the folder cannot raise its receipts")
     named = [key for key in folder.pinned.keys if key.keyid == signer and key.role == ROLE]
-    if len(named) != 1:
+    if not named:
         raise Unproven(f"the key {signer[:16]} is not pinned as that of a {ROLE}")
+    pinned = [key for key in named if path == f"receipts/{key.owner}.json"]
+    if len(pinned) > 1:
+        raise Unproven(f"the key {signer[:16]} is pinned twice for one hospital")
+    key = (pinned or named)[0]
     if signer == receipt.signatures[0].keyid:
         raise Unproven("it is signed with the key that signed the receipt: nobody raises their own word")
     # 2. Its signature, over the one form of such a statement.
     payload = unverified_payload(receipt)
-    repeat = _read(open_envelope(envelope, keys.public_from_pem(named[0].public_key)))
+    repeat = _read(open_envelope(envelope, keys.public_from_pem(key.public_key)))
     # 3. About this receipt, this hospital, and what this receipt's transcript says.
     claim = parse_statement(payload)
-    if repeat.site != named[0].owner or path != f"receipts/{repeat.site}.json":
-        raise Unproven(f"the key is pinned for {named[0].owner}, the word is about {repeat.site}")
+    if repeat.site != key.owner or path != f"receipts/{repeat.site}.json":
+        raise Unproven(f"the key is pinned for {key.owner}, the word is about {repeat.site}")
     if repeat.statement != digest(payload):
         raise Unproven("it is about another receipt than the one in this folder")
     stated = claim.release.transcript if isinstance(claim, SiteClaim) else None

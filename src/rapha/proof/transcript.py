@@ -19,7 +19,9 @@ from typing import NamedTuple
 from rapha.errors import Unproven
 from rapha.proof import merkle
 from rapha.records.release import Release
+from rapha.records.repeatable import can_be_recorded
 from rapha.records.study import Study
+from rapha.records.transcript import EVERY_STEPS
 
 LEAF_BYTES = 136
 MAX_LEAVES_A_ROUND = 1 << 20
@@ -130,8 +132,12 @@ def check_stated(release: Release, study: Study) -> str:
     stated = release.transcript
     if stated is None:
         return ""
-    if study.privacy.differential_privacy is not None:
-        raise Unproven("the receipt has a transcript, though noise that nobody can repeat was asked for")
+    if not can_be_recorded(study):
+        raise Unproven("the receipt has a transcript, and no run of such a study can be done again")
+    if stated.every_steps != EVERY_STEPS:
+        raise Unproven(
+            f"the receipt's transcript has a waypoint every {stated.every_steps} steps, and not {EVERY_STEPS}"
+        )
     if stated.waypoints < (rounds := sum(trace.round > 0 for trace in release.rounds)):
         raise Unproven(f"a transcript of {stated.waypoints} waypoints cannot be of {rounds} rounds")
     return f"; transcript of {stated.waypoints} waypoints, one every {stated.every_steps} steps"

@@ -35,6 +35,7 @@ from rapha.proof.claim import (
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
+from rapha.proof.privacy import check_privacy
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
     STUDY_FILE,
@@ -50,6 +51,7 @@ from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
 from rapha.records.refusal import Refusal
+from rapha.records.release import Release
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
@@ -171,7 +173,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = _study_of(folder, claim)
-        told = f"{_check_privacy(claim, study)}{check_stated(claim.release, study) if isinstance(claim, SiteClaim) else ''}"
+        told = _as_asked(claim.release, study) if isinstance(claim, SiteClaim) else ""
         say(f"{study.study}, {digest(folder.study or b'')}{told}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
@@ -340,33 +342,15 @@ def _study_of(folder: ModelFolder, claim: Claim) -> Study:
     return study
 
 
+def _as_asked(release: Release, study: Study) -> str:
+    """Privacy and transcript, where both are such as the study can have. Raises Unproven."""
+    return f"{check_privacy(release.privacy, study)}{check_stated(release, study)}"
+
+
 def _study_digest(claim: Claim) -> str:
     if isinstance(claim, RefusalClaim):
         return claim.refusal.study_digest
     return claim.release.study_digest if isinstance(claim, SiteClaim) else claim.aggregation.study_digest
-
-
-def _check_privacy(claim: Claim, study: Study) -> str:
-    """What was spent, where it is no more than the study asked for. Raises Unproven."""
-    terms = study.privacy.differential_privacy
-    if not isinstance(claim, SiteClaim):
-        return ""
-    spent = claim.release.privacy
-    if terms is None:
-        if spent.mechanism != "none":
-            raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
-        return ""
-    by_script = study.mode == "B"
-    asked = (terms.delta, terms.clip, None if by_script else terms.sampling_rate)
-    if (spent.mechanism == "sample-and-aggregate") is not by_script:
-        raise Unproven(f"the receipt is of release mode {study.mode}, and states the mechanism {spent.mechanism}")
-    if spent.epsilon is None or (spent.delta, spent.clip, spent.sampling_rate) != asked:
-        raise Unproven("the study asks for differential privacy, and the receipt does not state it as asked for")
-    if not spent.epsilon <= terms.epsilon or not spent.noise_multiplier:
-        raise Unproven(
-            f"the receipt says that more was spent than epsilon {terms.epsilon:g}, or that there was no noise"
-        )
-    return f"; differential privacy: epsilon at most {spent.epsilon:.3g} at delta {spent.delta:g}, per {spent.unit}"
 
 
 @lru_cache(1)

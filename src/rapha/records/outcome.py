@@ -8,7 +8,7 @@ event: {rise: creatinine, unit: mg/dL, ratio: 1.5, within: 7 days, by: 0.3, by_w
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.cohort_spec import ValueRange
@@ -62,6 +62,12 @@ class Reading(Record):
     of: Word
     unit: Annotated[str, Field(min_length=1, max_length=60)]
     per: Literal["day", "year"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What has no `per` is written without: a study of before there were slopes keeps its digest."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "per" or value is not None}
 
     @model_validator(mode="before")
     @classmethod

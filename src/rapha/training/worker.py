@@ -21,7 +21,9 @@ from typing import BinaryIO, cast, get_args
 from pydantic import ValidationError
 
 from rapha import faults
+from rapha.canonical import digest
 from rapha.errors import TrainingFailed
+from rapha.records.learning import Exported
 from rapha.records.outputs import BEGIN, GRAPH, Command, Reply
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
@@ -52,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         study = Study.from_bytes((folders.input / "study.json").read_bytes())
         dataset = read_dataset(study, folders.input / "rows.arrow")
         graph = folders.input / GRAPH
-        exported = graph.read_bytes() if study.model.architecture == "exported" else None
+        exported = graph.read_bytes() if isinstance(study.model, Exported) else None
+        fault = _fault_of(study, exported)
         learner = Learner(study, dataset, folders.weights, folders.output, exported)
     except Exception as error:
         traceback.print_exc()
@@ -60,16 +63,24 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     faults.point("sandbox.to-say-ready")
     send(replies, Reply(ok=True, numerics=numerics))
-    return _serve(learner, sys.stdin.buffer, replies)
+    return _serve(learner, sys.stdin.buffer, replies, fault)
 
 
-def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO) -> int:
+def _fault_of(study: Study, graph: bytes | None) -> ReasonCode | None:
+    """Why no command can be done: the graph is another file than the one that the study names. Said at the first command, as what is
+    wrong inside a graph is, so that it has a reason."""
+    if isinstance(study.model, Exported) and digest(graph or b"") != study.model.graph:
+        return "graph-mismatch"
+    return None
+
+
+def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO, fault: ReasonCode | None) -> int:
     while line := commands.readline(LINE_BYTES + 1):
         if len(line) > LINE_BYTES:
             # Where the next line starts is no longer known: whoever writes such a line is not our node.
             send(replies, Reply(ok=False, reason="internal"))
             return 1
-        send(replies, _answer(learner, line))
+        send(replies, Reply(ok=False, reason=fault) if fault else _answer(learner, line))
     return 0
 
 

@@ -83,7 +83,9 @@ def test_verify_says_t1_where_the_second_machine_is_pinned(tmp_path: Path) -> No
     for path, data in files.items():
         (tmp_path / "model" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "model" / path).write_bytes(data)
-    word = signed_repeat(payload_of(files, "receipts/north.json"), transcript("north").root, AT, private_key("second"))
+    stated = transcript("north")
+    payload = payload_of(files, "receipts/north.json")
+    word = signed_repeat(payload, stated.root, stated.waypoints, AT, private_key("second"))
     (tmp_path / "word.json").write_bytes(word.as_bytes())
     second = trusted("second").model_copy(update={"owner": "north", "role": "repeater"})
     known = pinned()

@@ -1,18 +1,24 @@
 """A run is done again in a real process; what a node did otherwise than it says is found, at its very step."""
 
+import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from repeatable_run import facts_of, trained, with_facts
 
+from rapha.canonical import digest
 from rapha.errors import Unproven
 from rapha.node.configuration import SandboxLimits
 from rapha.node.reexecution import KeptRun, repeat
-from rapha.node.referee import rule
+from rapha.node.referee import Side, rule
+from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.unisolated import Unisolated
-from rapha.node.transcripts import FOLDER
+from rapha.node.transcripts import FOLDER, copy_whole, read_leaves
 from rapha.proof.claim import SiteClaim
+from rapha.records.outputs import GRAPH, Command
+from rapha.records.study import Study
 
 LIMITS = SandboxLimits()
 Trained = tuple[Path, SiteClaim]
@@ -150,6 +156,63 @@ def test_a_receipt_of_other_rows_or_without_transcript_is_refused(honest: Traine
     with_facts(salted, frozen={**facts_of(salted).frozen.as_json(), "salt": "00" * 32})
     with pytest.raises(Unproven, match="commits to other rows"):
         repeat(KeptRun(salted), claim, Unisolated(), LIMITS)
+
+
+def test_a_receipt_without_a_round_or_of_more_waypoints_is_refused(honest: Trained) -> None:
+    folder, claim = honest
+    release = claim.release
+    assert release.transcript is not None
+    idle = release.model_copy(update={"rounds": release.rounds[:1]})
+    with pytest.raises(Unproven, match="no round of training"):
+        repeat(KeptRun(folder), SiteClaim(idle, claim.nonce, claim.at, ()), Unisolated(), LIMITS)
+    more = release.transcript.model_copy(update={"waypoints": release.transcript.waypoints + 1})
+    boasting = release.model_copy(update={"transcript": more})
+    with pytest.raises(Unproven, match="its root is of"):
+        repeat(KeptRun(folder), SiteClaim(boasting, claim.nonce, claim.at, ()), Unisolated(), LIMITS)
+
+
+def with_a_graph(folder: Path) -> Path:
+    """The folder, of a study that brings a model of the researcher's own."""
+    file = folder / "input" / "study.json"
+    model = {"architecture": "exported", "graph": digest(b"a graph"), "size_bytes": 7, "parameters": {"line": [1]}}
+    study = Study.model_validate({**Study.from_bytes(file.read_bytes()).as_json(), "model": model})
+    file.write_bytes(study.as_bytes())
+    (folder / "input" / GRAPH).write_bytes(b"a graph")
+    return folder
+
+
+def test_another_graph_is_not_repeated_nor_trained(honest: Trained, tmp_path: Path) -> None:
+    folder = with_a_graph(shutil.copytree(honest[0], tmp_path / "dp-1"))
+    assert KeptRun(folder).study.model.architecture == "exported"
+    (folder / "input" / GRAPH).write_bytes(b"another graph")
+    with pytest.raises(Unproven, match="not the graph that the study names"):
+        KeptRun(folder)
+    run = RunFolder(folder / "input", tmp_path, tmp_path / "output", tmp_path / "log", tmp_path / "self-test.json")
+    run.lay_outputs()
+    with closing(Unisolated().start(run, LIMITS)) as workload:
+        reply = workload.run(Command(do="prepare", round=0), 60)
+    assert (reply.ok, reply.reason) == (False, "graph-mismatch")
+
+
+@pytest.mark.parametrize("name", ["transcript/run.json", "input/study.json", "transcript/round-0001.bin"])
+def test_a_file_larger_than_such_a_one_can_be_is_not_read(honest: Trained, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(honest[0], tmp_path / "dp-1")
+    os.truncate(folder / name, 1 << 34)
+    with pytest.raises(Unproven, match="is no file of at most"):
+        read_leaves(folder / FOLDER, 1)
+        KeptRun(folder)
+    if name == "transcript/run.json":
+        with pytest.raises(Unproven, match="is no file of at most"):
+            Side(folder / FOLDER)
+
+
+def test_weights_are_kept_whole_and_only_as_they_were_named(tmp_path: Path) -> None:
+    (tmp_path / "given").write_bytes(b"weights")
+    copy_whole(tmp_path / "given", tmp_path / "kept", digest(b"weights"))
+    assert (tmp_path / "kept").read_bytes() == b"weights"
+    with pytest.raises(Unproven, match="not what its name says"):
+        copy_whole(tmp_path / "given", tmp_path / "other", digest(b"other weights"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "kept"]
 
 
 def test_weights_that_are_missing_are_said(honest: Trained, tmp_path: Path) -> None:

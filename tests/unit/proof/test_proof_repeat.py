@@ -37,8 +37,8 @@ def opened(tmp_path: Path, *more: TrustedKey, trusted: bool = True) -> ModelFold
     return read_folder(tmp_path, known if trusted else None)
 
 
-def word(signer: str = "second machine", payload: bytes = STATED, root: str = ROOT) -> bytes:
-    return signed_repeat(payload, root, made_up.AT, made_up.private_key(signer)).as_bytes()
+def word(signer: str = "second machine", payload: bytes = STATED, root: str = ROOT, waypoints: int = 40) -> bytes:
+    return signed_repeat(payload, root, waypoints, made_up.AT, made_up.private_key(signer)).as_bytes()
 
 
 def judged(found: ModelFolder, said: bytes) -> Verdict:
@@ -87,6 +87,11 @@ def test_a_repeater_of_another_hospital_raises_nothing(tmp_path: Path) -> None:
     assert "pinned for south" in why(judged(opened(tmp_path, of_role("south", "second machine")), word()))
 
 
+def test_one_machine_may_repeat_for_two_hospitals(tmp_path: Path) -> None:
+    both = [of_role(owner, "second machine") for owner in ("south", "north")]
+    assert judged(opened(tmp_path, *both), word()).tier == "T1"
+
+
 def test_a_word_of_another_receipt_raises_nothing(tmp_path: Path) -> None:
     other = json.loads(STATED)
     other["predicate"]["runDetails"]["metadata"]["invocationId"] = "0" * 32
@@ -120,6 +125,8 @@ def test_a_field_besides_is_refused(tmp_path: Path) -> None:
 def test_what_did_not_come_out_is_not_signed() -> None:
     with pytest.raises(Unproven, match="nothing to sign"):
         word(root=digest(b"another"))
+    with pytest.raises(Unproven, match="nothing to sign"):
+        word(waypoints=41)
     with pytest.raises(Unproven, match="nothing to sign"):
         word(payload=payload_of(FILES, "receipts/south.json"))
 

@@ -6,6 +6,9 @@ import pytest
 from gwas_town import VARIANTS, gwas_study
 from pydantic import ValidationError
 
+from rapha.canonical import digest
+from rapha.errors import Unproven
+from rapha.proof.transcript import check_stated
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
 
@@ -71,3 +74,11 @@ def test_the_sums_have_one_line_a_variant_and_are_wide() -> None:
         assert declared["sums.information"].shape == (len(VARIANTS), 15)
         assert {spec.dtype for name, spec in declared.items() if name.startswith("sums.")} == {"F64"}
     assert "sums.score" not in declared_weights(gwas_study("numeric"))
+
+
+def test_a_gwas_has_no_transcript() -> None:
+    import record_samples
+
+    release = record_samples.release(gwas_study("binary"), "north", digest(b"weights"))
+    with pytest.raises(Unproven, match="no run of such a study"):
+        check_stated(release, gwas_study("binary"))

@@ -3,12 +3,14 @@
 import json
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from rapha.canonical import canonical_bytes, digest, digest_file, digest_of, digest_stream
 from rapha.records.cohort_spec import EventCriterion
@@ -18,6 +20,7 @@ from rapha.records.receipt import RoundMembers, Step
 from rapha.records.record import Record
 from rapha.records.release import RoundTrace
 from rapha.records.site import Approval
+from rapha.records.study import Study
 from rapha.records.task import Task, Update
 from rapha.records.wire import Event, Poll
 
@@ -131,3 +134,20 @@ def test_a_record_is_frozen_and_knows_its_keys() -> None:
 def test_a_count_is_about_or_below_and_not_both(value: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         Count.model_validate(value)
+
+
+def test_a_study_of_before_there_were_slopes_keeps_its_digest() -> None:
+    example = Path(__file__).resolve().parents[3] / "examples" / "cholesterol-next-year" / "study.yaml"
+    study = Study.model_validate(YAML(typ="safe").load(example.read_text()))
+    written = study.as_json()
+    assert written["outcome"]["value"] == {
+        "pick": "mean",
+        "of": study.outcome.value.of,
+        "unit": study.outcome.value.unit,
+    }
+    old = canonical_bytes(written)
+    assert Study.from_bytes(old).digest == digest(old)
+    slope = written | {
+        "outcome": written["outcome"] | {"value": written["outcome"]["value"] | {"pick": "slope", "per": "year"}}
+    }
+    assert Study.model_validate(slope).as_json()["outcome"]["value"]["per"] == "year"

@@ -21,6 +21,7 @@ from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.receipt import Aggregation
 from rapha.records.refusal import STAGES, Refusal
 from rapha.records.release import Release
+from rapha.records.transcript import EVERY_STEPS
 from rapha.records.wire import TrustedKeys
 
 PAGE_FILE = "receipt.html"
@@ -91,6 +92,7 @@ def said() -> dict[str, Any]:
         },
         **{name: getattr(refusal, name) for name in ("REFUSAL_NOT_SHOWN", "REFUSAL_TYPE", "STUDY_FILE")},
         "STAGES": STAGES,
+        "EVERY_STEPS": EVERY_STEPS,
         **{name: getattr(certified, name) for name in ("AUTHORITY", "CERTIFICATE_LOG", "STAMPER", "TRUST_CONFIG_FILE")},
         "NO_WITNESS": logged.NO_WITNESS,
     }

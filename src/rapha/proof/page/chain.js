@@ -65,6 +65,7 @@ export function checkStarts(aggregation, releases) {
   const given = new Map(aggregation.rounds.map((members) => [members.round + 1, members.weights_out])), last = aggregation.rounds.at(-1).round;
   let compared = 0;
   for (const release of releases) {
+    if (release.weights !== aggregation.weights) throw new Unproven(`${release.site} signed other weights at the end than those that are delivered`);
     for (const trace of release.rounds) {
       if (trace.round > last) throw new Unproven(`${release.site} signed a round ${trace.round}, which the hub does not know of`);
       if (trace.weights_in !== (given.get(trace.round) ?? null)) throw new Unproven(`round ${trace.round}: ${release.site} did not start from the weights before it`);

@@ -25,7 +25,8 @@ export async function studyOf(bytes, claim) {
 function readStudy(bytes) {
   const value = readJson(bytes, UNREADABLE);
   const study = {name: value?.study, architecture: value?.model?.architecture, mode: value?.model?.mode ?? "A", asked: value?.privacy?.differential_privacy ?? null,
-    release: value?.release, training: {keep: value?.training?.keep ?? null, updates: value?.training?.updates ?? "float32"}};
+    release: value?.release, training: {keep: value?.training?.keep ?? null, updates: value?.training?.updates ?? "float32",
+      aggregation: value?.training?.aggregation?.kind ?? value?.training?.aggregation ?? "fedavg"}};
   const fine = typeof study.name === "string" && typeof study.architecture === "string" && Array.isArray(study.release)
     && (study.training.keep === null || typeof study.training.keep.best === "string")
     && (study.asked === null || (typeof study.asked === "object" && real(study.asked.epsilon) && real(study.asked.delta)));
@@ -34,10 +35,12 @@ function readStudy(bytes) {
 }
 
 /** What the transcript is of, where it is one that this study and these rounds can have. Throws Unproven. */
-export function checkTranscript(claim, {asked}) {
+export function checkTranscript(claim, {asked, architecture, training}) {
   const made = claim.kind === "site" ? claim.stated.transcript : null;
   if (!made) return "";
-  if (asked !== null) throw new Unproven("the receipt has a transcript, though noise that nobody can repeat was asked for");
+  const keeps = training.updates !== "float32" || training.aggregation === "scaffold";
+  if (asked !== null || keeps || ["gwas", "script"].includes(architecture)) throw new Unproven("the receipt has a transcript, and no run of such a study can be done again");
+  if (made.every_steps !== said.EVERY_STEPS) throw new Unproven(`the receipt's transcript has a waypoint every ${made.every_steps} steps, and not ${said.EVERY_STEPS}`);
   const rounds = claim.stated.rounds.filter((trace) => trace.round > 0).length;
   if (made.waypoints < rounds) throw new Unproven(`a transcript of ${made.waypoints} waypoints cannot be of ${rounds} rounds`);
   return `; transcript of ${made.waypoints} waypoints, one every ${made.every_steps} steps`;
@@ -55,13 +58,13 @@ export function checkPrivacy(claim, {asked, mode}) {
     if (spent.mechanism !== "none") throw new Unproven("the receipt speaks of differential privacy, which the study did not ask for");
     return "";
   }
-  if ((spent.mechanism === "sample-and-aggregate") !== (mode === "B")) {
+  if (spent.mechanism !== (mode === "B" ? "sample-and-aggregate" : "dp-sgd")) {
     throw new Unproven(`the receipt is of release mode ${mode}, and states the mechanism ${spent.mechanism}`);
   }
   const sampled = mode === "B" ? spent.sampling_rate === null : ofTheStudy(spent, asked, "sampling_rate");
   const alike = sampled && ["delta", "clip"].every((name) => ofTheStudy(spent, asked, name));
   if (spent.epsilon === null || !alike) throw new Unproven("the study asks for differential privacy, and the receipt does not state it as asked for");
-  if (!(Number(spent.epsilon) <= Number(asked.epsilon)) || !Number(spent.noise_multiplier)) {
+  if (!(Number(spent.epsilon) <= Number(asked.epsilon)) || !(Number(spent.noise_multiplier) > 0)) {
     throw new Unproven(`the receipt says that more was spent than epsilon ${asked.epsilon}, or that there was no noise`);
   }
   return `; differential privacy: epsilon at most ${spent.epsilon} at delta ${spent.delta}, per ${spent.unit}`;
