@@ -193,13 +193,15 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
 
 
 KEYS = ("key.pem", "log-key.pem", "authority")
+_COPIED = (*KEYS, "database-password", "blob-credentials.json")
 
 
 def initialise_beside(home: Path, first: Path, host: str, port: int) -> HubConfiguration:
     """Make the home of one more hub on the database of another: its settings and its keys, copied.
 
     Raises:
-        ConfigurationError: the first keeps its state in its own home, has not been started yet, or `initialise` raises.
+        ConfigurationError: the first keeps its state in its own home, has not been started yet, there is a home already or a key of
+            one, or `initialise` raises.
     """
     settings = load(first).settings
     if settings.database is None or settings.blobs is None:
@@ -207,8 +209,10 @@ def initialise_beside(home: Path, first: Path, host: str, port: int) -> HubConfi
     if missing := [name for name in KEYS if not (first / name).exists()]:
         raise ConfigurationError(f"{first} has no {', '.join(missing)} yet: start it once")
     asked = settings_of(settings.name, host, port)
+    if found := [name for name in ("hub.json", *_COPIED) if (home / name).exists()]:
+        raise ConfigurationError(f"{home} holds {', '.join(found)} already, which would be lost: name a new folder")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (*KEYS, "database-password", "blob-credentials.json"):
+    for name in _COPIED:
         _copy_private(first / name, home / name)
     return initialise(home, settings.model_copy(update={"host": asked.host, "port": asked.port, "public_url": None}))
 

@@ -1,0 +1,34 @@
+"""A hub's home: what is in one is not lost by making another."""
+
+import pytest
+
+from rapha.errors import ConfigurationError
+from rapha.hub.configuration import HubSettings, initialise, initialise_beside
+
+
+@pytest.fixture
+def first(tmp_path):
+    shared = {"database": "postgresql://rapha@db.example/rapha", "blobs": f"file://{tmp_path}/shared"}
+    home = tmp_path / "first"
+    initialise(home, HubSettings.model_validate(shared))
+    (home / "log-key.pem").write_text("log key of the first")
+    (home / "authority").mkdir()
+    (home / "authority" / "ca.pem").write_text("authority of the first")
+    return home
+
+
+@pytest.mark.parametrize("there", ["hub.json", "key.pem", "log-key.pem", "authority/ca.pem", "blob-credentials.json"])
+def test_a_home_beside_another_overwrites_no_key(first, tmp_path, there):
+    kept = tmp_path / "second" / there
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of another hub")
+    with pytest.raises(ConfigurationError, match="already"):
+        initialise_beside(tmp_path / "second", first, "127.0.0.1", 0)
+    assert [file for file in (tmp_path / "second").rglob("*") if file.is_file()] == [kept]
+    assert kept.read_text() == "of another hub"
+
+
+def test_a_home_beside_another_has_its_keys(first, tmp_path):
+    initialise_beside(tmp_path / "second", first, "127.0.0.1", 0)
+    for name in ("key.pem", "log-key.pem", "authority/ca.pem"):
+        assert (tmp_path / "second" / name).read_bytes() == (first / name).read_bytes()
