@@ -170,10 +170,11 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
     """Make a home: folder 0700, settings, a fresh signing key 0600.
 
     Raises:
-        ConfigurationError: there is a hub here already, or the folder cannot be made.
+        ConfigurationError: there is a hub here already, the blobs' folder is in its way, or the folder cannot be made.
         DiskFull: no space for it.
     """
     found = HubConfiguration(home=home.absolute(), settings=settings)
+    _check_apart(found)
     file = found.home / "hub.json"
     if file.exists():
         raise ConfigurationError(f"{found.home} is already the home of a hub: start it with `rapha hub run {home}`")
@@ -230,7 +231,7 @@ def load(home: Path) -> HubConfiguration:
     """Read a home.
 
     Raises:
-        ConfigurationError: no hub lives here, or hub.json is wrong.
+        ConfigurationError: no hub lives here, or hub.json is wrong, or names a folder for blobs that is in the home's way.
     """
     file = home / "hub.json"
     try:
@@ -243,7 +244,17 @@ def load(home: Path) -> HubConfiguration:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(f"{file}: {place}: {first['msg']}") from error
-    return HubConfiguration(home=home.absolute(), settings=settings)
+    found = HubConfiguration(home=home.absolute(), settings=settings)
+    _check_apart(found)
+    return found
+
+
+def _check_apart(found: HubConfiguration) -> None:
+    """Return if the folder of the blobs, in which what nobody needs is dropped, holds nothing else of the hub's."""
+    home, folder = found.home.resolve(), found.blobs.resolve()
+    inside = folder.is_relative_to(home) and not folder.is_relative_to(home / "blobs")
+    if found.bucket is None and (inside or home.is_relative_to(folder)):
+        raise ConfigurationError(f"--blobs {found.settings.blobs}: name a folder of its own, apart from {found.home}")
 
 
 def with_witness(home: Path, address: WitnessAddress) -> HubSettings:

@@ -3,7 +3,7 @@
 import pytest
 
 from rapha.errors import ConfigurationError
-from rapha.hub.configuration import HubSettings, initialise, initialise_beside
+from rapha.hub.configuration import HubSettings, initialise, initialise_beside, load
 
 
 @pytest.fixture
@@ -32,3 +32,15 @@ def test_a_home_beside_another_has_its_keys(first, tmp_path):
     initialise_beside(tmp_path / "second", first, "127.0.0.1", 0)
     for name in ("key.pem", "log-key.pem", "authority/ca.pem"):
         assert (tmp_path / "second" / name).read_bytes() == (first / name).read_bytes()
+
+
+@pytest.mark.parametrize("place", ["hub", "hub/log", "hub/../hub", "."])
+def test_the_blobs_have_a_folder_apart_from_the_home(tmp_path, place):
+    settings = HubSettings(blobs=f"file://{tmp_path}/{place}")
+    with pytest.raises(ConfigurationError, match="a folder of its own"):
+        initialise(tmp_path / "hub", settings)
+    assert list(tmp_path.iterdir()) == []
+    good = initialise(tmp_path / "hub", HubSettings(blobs=f"file://{tmp_path}/hub/blobs"))
+    (good.home / "hub.json").write_bytes(settings.as_bytes())
+    with pytest.raises(ConfigurationError, match="a folder of its own"):
+        load(good.home)
