@@ -92,6 +92,11 @@ class HubConfiguration(Record):
         return self.home / "copies"
 
     @property
+    def drafts_id(self) -> Path:
+        """Which drafts in a folder that hubs share are this one's: random, this home's alone."""
+        return self.home / "drafts-id"
+
+    @property
     def uploads(self) -> Path:
         """Large uploads under way."""
         return self.home / "uploads"

@@ -4,6 +4,7 @@ import pytest
 
 from rapha.errors import ConfigurationError
 from rapha.hub.configuration import HubSettings, initialise, initialise_beside, load
+from rapha.hub.wired import open_blobs
 
 
 @pytest.fixture
@@ -44,3 +45,18 @@ def test_the_blobs_have_a_folder_apart_from_the_home(tmp_path, place):
     (good.home / "hub.json").write_bytes(settings.as_bytes())
     with pytest.raises(ConfigurationError, match="a folder of its own"):
         load(good.home)
+
+
+def test_two_hubs_whose_homes_have_one_path_leave_each_other_their_drafts(first, tmp_path):
+    with open_blobs(load(first)).draft() as draft:
+        draft.write(b"half of a")
+        initialise_beside(tmp_path / "second", first, "127.0.0.1", 0)
+        first.rename(tmp_path / "on-another-machine")
+        (tmp_path / "second").rename(first)
+        open_blobs(load(first))
+        draft.write(b" blob")
+        digest = draft.settle()
+        draft.keep()
+    moved = open_blobs(load(tmp_path / "on-another-machine"))
+    assert moved.size_bytes(digest) == len(b"half of a blob")
+    assert len(list((tmp_path / "shared").glob("drafts-*"))) == 2
