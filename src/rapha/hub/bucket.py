@@ -72,7 +72,9 @@ def open_bucket(url: str, key: BucketKey | None) -> "S3Store":
     parts = urlsplit(url)
     said = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if parts.scheme != "s3" or not parts.netloc or set(said) - {"endpoint", "region"}:
-        raise ConfigurationError(f"{url}: expected s3://BUCKET/PREFIX?endpoint=URL&region=NAME, the last two as needed")
+        raise ConfigurationError(
+            f"{url.partition('?')[0]}: expected s3://BUCKET/PREFIX?endpoint=URL&region=NAME, the last two as needed"
+        )
     own = {name: value for name, value in (key.as_json() if key else {}).items() if value}
     try:
         return S3Store(
@@ -83,7 +85,9 @@ def open_bucket(url: str, key: BucketKey | None) -> "S3Store":
             config=cast("S3Config", {**said, **own, "checksum_algorithm": "sha256"}),
         )
     except (BaseError, ValueError) as problem:
-        raise ConfigurationError(f"{url}: {type(problem).__name__}: see its endpoint and region") from None
+        raise ConfigurationError(
+            f"{url.partition('?')[0]}: {type(problem).__name__}: see its endpoint and region"
+        ) from None
 
 
 class BlobBucket:

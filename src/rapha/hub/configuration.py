@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -18,13 +18,25 @@ MIB = 1 << 20
 
 
 def _without_password(url: str) -> str:
-    if urlsplit(url).password or "password=" in urlsplit(url).query:
+    said = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    if urlsplit(url).password or any("password" in name.lower() for name in said):
         raise ValueError(
             "a password does not belong in a URL: write it into the file database-password of the hub's home"
         )
     return url
 
 
+def _without_key(url: str) -> str:
+    parts = urlsplit(url)
+    known = {"endpoint", "region"} if parts.scheme == "s3" else set()
+    if "@" in parts.netloc or set(parse_qs(parts.query, keep_blank_values=True)) - known:
+        raise ValueError(
+            "a key does not belong in a URL: write it into the file blob-credentials.json of the hub's home"
+        )
+    return url
+
+
+BlobsUrl = Annotated[str, Field(pattern=r"^(s3://|file:///)[^\s]+$", max_length=2000), AfterValidator(_without_key)]
 DatabaseUrl = Annotated[
     str, Field(pattern=r"^postgresql://[^\s]+$", max_length=2000), AfterValidator(_without_password)
 ]
@@ -52,7 +64,7 @@ class HubSettings(Record):
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
     database: DatabaseUrl | None = None
-    blobs: Annotated[str, Field(pattern=r"^(s3://|file:///)[^\s]+$", max_length=2000)] | None = None
+    blobs: BlobsUrl | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 

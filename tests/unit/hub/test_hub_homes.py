@@ -3,7 +3,7 @@
 import pytest
 
 from rapha.errors import ConfigurationError
-from rapha.hub.configuration import HubSettings, initialise, initialise_beside, load
+from rapha.hub.configuration import HubSettings, initialise, initialise_beside, load, settings_of
 from rapha.hub.wired import open_blobs
 
 
@@ -60,3 +60,19 @@ def test_two_hubs_whose_homes_have_one_path_leave_each_other_their_drafts(first,
     moved = open_blobs(load(tmp_path / "on-another-machine"))
     assert moved.size_bytes(digest) == len(b"half of a blob")
     assert len(list((tmp_path / "shared").glob("drafts-*"))) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"database": "postgresql://h/d?%70assword=secret"},
+        {"database": "postgresql://h/d?sslpassword=secret"},
+        {"blobs": "s3://key:secret@bucket"},
+        {"blobs": "s3://bucket?secret_access_key=secret"},
+        {"blobs": "s3://bucket?endpoint=https://s3.example&%73ecret=secret"},
+    ],
+)
+def test_no_secret_stands_in_a_url(said):
+    with pytest.raises(ConfigurationError) as refused:
+        settings_of("hub", "127.0.0.1", 0, **said)
+    assert "secret" not in str(refused.value)
