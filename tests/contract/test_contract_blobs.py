@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from small_bucket import small_bucket
@@ -142,6 +143,35 @@ def test_what_another_hub_dropped_is_gone_here_too(bucket, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_else_lies_in_the_bucket_is_no_blob(server, tmp_path):
+    import obstore
+
+    bucket = open_bucket(server.bucket(), KEY)
+    blobs = BlobBucket(bucket, tmp_path / "copies")
+    put(blobs, DATA)
+    obstore.put(bucket, "backup/" + "a" * 64, b"of somebody else")
+    obstore.put(bucket, "readme.txt", b"of somebody else")
+    assert blobs.digests() == [digest(DATA)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", ["open", "touch"])
+def test_a_copy_that_goes_while_it_is_opened_is_fetched_again(server, tmp_path, monkeypatch, at):
+    blobs = BlobBucket(open_bucket(server.bucket(), KEY), tmp_path / "copies")
+    put(blobs, DATA)
+    assert read(blobs, digest(DATA)) == DATA
+    (copy,) = (tmp_path / "copies").iterdir()
+
+    def dropped(self, *said):
+        monkeypatch.undo()
+        copy.unlink()
+        return getattr(self, at)(*said)
+
+    monkeypatch.setattr(Path, at, dropped)
+    assert read(blobs, digest(DATA)) == DATA
+
+
+@pytest.mark.slow
 def test_a_bucket_that_changed_a_blob_is_found_out(bucket, tmp_path):
     import obstore
 
@@ -169,6 +199,30 @@ def test_what_is_no_bucket_is_refused(url):
     pytest.importorskip("obstore")
     with pytest.raises(ConfigurationError, match="expected s3://"):
         open_bucket(url, None)
+
+
+def test_what_else_lies_in_the_folder_is_no_blob(tmp_path):
+    blobs = BlobFolder(tmp_path / "blobs")
+    put(blobs, DATA)
+    for other in ("hub.json", "a" * 63, "A" * 64, "a" * 64 + ".part"):
+        (tmp_path / "blobs" / other).write_bytes(b"of somebody else")
+    assert blobs.digests() == [digest(DATA)]
+
+
+def test_a_whole_file_of_another_disk_becomes_a_blob_too(tmp_path, monkeypatch):
+    def other_disk(file, target):
+        if file.name == "whole":
+            raise OSError(errno.EXDEV, "another file system")
+        return rename(file, target)
+
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", other_disk)
+    (file := tmp_path / "whole").write_bytes(DATA)
+    blobs = BlobFolder(tmp_path / "blobs")
+    with blobs.settled(file, digest(DATA)) as draft:
+        draft.keep()
+    assert read(blobs, digest(DATA)) == DATA
+    assert not file.exists() and list((tmp_path / "blobs" / "drafts").iterdir()) == []
 
 
 def test_a_folder_clears_the_drafts_of_a_crash(tmp_path):

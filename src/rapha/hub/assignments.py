@@ -6,7 +6,7 @@ from sqlalchemy import Select, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_text
-from rapha.errors import Conflict
+from rapha.errors import RaphaError
 from rapha.hub.blobs import Blobs, read
 from rapha.hub.dispatches import own_dispatch
 from rapha.hub.store.changes import Change
@@ -137,14 +137,14 @@ def _handed_out(store: Store, found: Sequence[TaskRow]) -> dict[str, Task]:
 
 
 def _inline(blobs: Blobs, digest: str | None) -> str | None:
-    """Small weights, to go with the task. None where there are none, or they are large, or no longer here: the node that
-    asks for the blob is told so."""
-    size_bytes = blobs.size_bytes(digest) if digest else None
-    if digest is None or size_bytes is None or size_bytes > INLINE_BYTES:
-        return None
+    """Small weights, to go with the task. None where there are none, or they are large, or cannot be read: the node that
+    asks for the blob is told so, and the others of this turn have their answers."""
     try:
+        size_bytes = blobs.size_bytes(digest) if digest else None
+        if digest is None or size_bytes is None or size_bytes > INLINE_BYTES:
+            return None
         return base64_text(read(blobs, digest))
-    except Conflict:
+    except RaphaError:
         return None
 
 

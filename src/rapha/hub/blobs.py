@@ -9,7 +9,9 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from rapha import faults
 from rapha.errors import Conflict, DiskFull
 
 Block = bytes | bytearray | memoryview
+_BLOCK_BYTES = 1 << 20
 
 
 class Draft(Protocol):
@@ -51,14 +54,14 @@ class Blobs(Protocol):
         """Its bytes, to read and seek in. Raises Conflict where there is no such blob."""
 
     def settled(self, file: Path, digest: str) -> Draft:
-        """A whole, verified and synced file of the same disk, as a draft that is settled; once kept, it is gone from its
-        place. Raises DiskFull."""
+        """A whole, verified and synced file, as a draft that is settled; once kept, it is gone from its place. Quick
+        where it is on the same disk. Raises DiskFull."""
 
     def drop(self, digest: str) -> None:
         """Forget it; no error where it is not there."""
 
     def digests(self) -> list[str]:
-        """All that are kept."""
+        """All that are kept. What else lies in the same place is none of them."""
 
 
 def put(blobs: Blobs, data: bytes) -> str:
@@ -105,13 +108,13 @@ class BlobFolder:
             raise absent(digest) from None
 
     def settled(self, file: Path, digest: str) -> "SettledFile":
-        return SettledFile(file, self._path(digest))
+        return SettledFile(file, self._path(digest), self._drafts)
 
     def drop(self, digest: str) -> None:
         self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> list[str]:
-        return ["sha256:" + path.name for path in self._folder.iterdir() if path.is_file()]
+        return ["sha256:" + path.name for path in self._folder.iterdir() if is_hex(path.name) and path.is_file()]
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")
@@ -152,10 +155,10 @@ class FileDraft:
 
 
 class SettledFile:
-    """A file that lies elsewhere on the same disk; it stays there, where it is not kept."""
+    """A file that lies elsewhere; it stays there, where it is not kept."""
 
-    def __init__(self, file: Path, blob: Path) -> None:
-        self._file, self._blob = file, blob
+    def __init__(self, file: Path, blob: Path, drafts: Path) -> None:
+        self._file, self._blob, self._drafts = file, blob, drafts
 
     def write(self, block: Block) -> None:
         raise Conflict("no more is written to what is settled")
@@ -165,7 +168,25 @@ class SettledFile:
 
     def keep(self) -> None:
         with disk(self._blob.parent):
-            _rename(self._file, self._blob)
+            try:
+                _rename(self._file, self._blob)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._copy()
+
+    def _copy(self) -> None:
+        """Of another disk: the name shows when the bytes are on this one."""
+        draft = self._drafts / secrets.token_hex(16)
+        try:
+            with self._file.open("rb") as source, draft.open("xb") as target:
+                shutil.copyfileobj(source, target, _BLOCK_BYTES)
+                target.flush()
+                os.fsync(target.fileno())
+            _rename(draft, self._blob)
+        finally:
+            draft.unlink(missing_ok=True)
+        self._file.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +256,11 @@ def _rename(draft: Path, blob: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def is_hex(name: str) -> bool:
+    """Whether a blob may have this name in its place."""
+    return re.fullmatch(r"[0-9a-f]{64}", name) is not None
 
 
 def absent(digest: str) -> Conflict:

@@ -9,12 +9,13 @@ draft that is left leaves parts of an upload in the bucket, which it should be t
 """
 
 import hashlib
+import os
 import secrets
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from rapha import faults
 from rapha.errors import ConfigurationError, Conflict, DiskFull, Unproven, Unreachable
-from rapha.hub.blobs import Block, absent, agreed, disk
+from rapha.hub.blobs import Block, absent, agreed, disk, is_hex
 from rapha.hub.private import read_private
 from rapha.records.record import Record
 
@@ -71,7 +72,9 @@ def open_bucket(url: str, key: BucketKey | None) -> "S3Store":
     parts = urlsplit(url)
     said = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if parts.scheme != "s3" or not parts.netloc or set(said) - {"endpoint", "region"}:
-        raise ConfigurationError(f"{url}: expected s3://BUCKET/PREFIX?endpoint=URL&region=NAME, the last two as needed")
+        raise ConfigurationError(
+            f"{url.partition('?')[0]}: expected s3://BUCKET/PREFIX?endpoint=URL&region=NAME, the last two as needed"
+        )
     own = {name: value for name, value in (key.as_json() if key else {}).items() if value}
     try:
         return S3Store(
@@ -82,7 +85,9 @@ def open_bucket(url: str, key: BucketKey | None) -> "S3Store":
             config=cast("S3Config", {**said, **own, "checksum_algorithm": "sha256"}),
         )
     except (BaseError, ValueError) as problem:
-        raise ConfigurationError(f"{url}: {type(problem).__name__}: see its endpoint and region") from None
+        raise ConfigurationError(
+            f"{url.partition('?')[0]}: {type(problem).__name__}: see its endpoint and region"
+        ) from None
 
 
 class BlobBucket:
@@ -120,10 +125,14 @@ class BlobBucket:
             raise absent(digest)
         with self._fetching[digest]:
             self._drop_unread(copy)
-            if not copy.exists():
-                self._fetch(digest, size_bytes, copy)
-            copy.touch()
-            return copy.open("rb")
+            while True:
+                try:
+                    file = copy.open("rb")
+                except FileNotFoundError:  # or it was dropped in between
+                    self._fetch(digest, size_bytes, copy)
+                    continue
+                os.utime(file.fileno())
+                return file
 
     def drop(self, digest: str) -> None:
         import obstore
@@ -139,7 +148,8 @@ class BlobBucket:
         import obstore
 
         with bucket_answers():
-            return [f"sha256:{each['path']}" for listed in obstore.list(self._bucket) for each in listed]
+            listed = [each["path"] for some in obstore.list(self._bucket) for each in some]
+        return [f"sha256:{path}" for path in listed if is_hex(path)]
 
     def _look(self) -> None:
         import obstore
@@ -167,8 +177,9 @@ class BlobBucket:
 
     def _drop_unread(self, wanted: Path) -> None:
         for copy in self._folder.iterdir():
-            if copy != wanted and not copy.suffix and time.time() - copy.stat().st_mtime > UNREAD_SECONDS:
-                copy.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another thread was first
+                if copy != wanted and not copy.suffix and time.time() - copy.stat().st_mtime > UNREAD_SECONDS:
+                    copy.unlink()
 
 
 class SettledUpload:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -18,13 +18,25 @@ MIB = 1 << 20
 
 
 def _without_password(url: str) -> str:
-    if urlsplit(url).password or "password=" in urlsplit(url).query:
+    said = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    if urlsplit(url).password or any("password" in name.lower() for name in said):
         raise ValueError(
             "a password does not belong in a URL: write it into the file database-password of the hub's home"
         )
     return url
 
 
+def _without_key(url: str) -> str:
+    parts = urlsplit(url)
+    known = {"endpoint", "region"} if parts.scheme == "s3" else set()
+    if "@" in parts.netloc or set(parse_qs(parts.query, keep_blank_values=True)) - known:
+        raise ValueError(
+            "a key does not belong in a URL: write it into the file blob-credentials.json of the hub's home"
+        )
+    return url
+
+
+BlobsUrl = Annotated[str, Field(pattern=r"^(s3://|file:///)[^\s]+$", max_length=2000), AfterValidator(_without_key)]
 DatabaseUrl = Annotated[
     str, Field(pattern=r"^postgresql://[^\s]+$", max_length=2000), AfterValidator(_without_password)
 ]
@@ -52,7 +64,7 @@ class HubSettings(Record):
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
     database: DatabaseUrl | None = None
-    blobs: Annotated[str, Field(pattern=r"^(s3://|file:///)[^\s]+$", max_length=2000)] | None = None
+    blobs: BlobsUrl | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192
     body_limit_mib: Annotated[int, Field(ge=1, le=1024)] = 16
 
@@ -90,6 +102,11 @@ class HubConfiguration(Record):
     def copies(self) -> Path:
         """Copies of blobs from the bucket."""
         return self.home / "copies"
+
+    @property
+    def drafts_id(self) -> Path:
+        """Which drafts in a folder that hubs share are this one's: random, this home's alone."""
+        return self.home / "drafts-id"
 
     @property
     def uploads(self) -> Path:
@@ -170,10 +187,11 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
     """Make a home: folder 0700, settings, a fresh signing key 0600.
 
     Raises:
-        ConfigurationError: there is a hub here already, or the folder cannot be made.
+        ConfigurationError: there is a hub here already, the blobs' folder is in its way, or the folder cannot be made.
         DiskFull: no space for it.
     """
     found = HubConfiguration(home=home.absolute(), settings=settings)
+    _check_apart(found)
     file = found.home / "hub.json"
     if file.exists():
         raise ConfigurationError(f"{found.home} is already the home of a hub: start it with `rapha hub run {home}`")
@@ -193,13 +211,15 @@ def initialise(home: Path, settings: HubSettings) -> HubConfiguration:
 
 
 KEYS = ("key.pem", "log-key.pem", "authority")
+_COPIED = (*KEYS, "database-password", "blob-credentials.json")
 
 
 def initialise_beside(home: Path, first: Path, host: str, port: int) -> HubConfiguration:
     """Make the home of one more hub on the database of another: its settings and its keys, copied.
 
     Raises:
-        ConfigurationError: the first keeps its state in its own home, has not been started yet, or `initialise` raises.
+        ConfigurationError: the first keeps its state in its own home, has not been started yet, there is a home already or a key of
+            one, or `initialise` raises.
     """
     settings = load(first).settings
     if settings.database is None or settings.blobs is None:
@@ -207,8 +227,10 @@ def initialise_beside(home: Path, first: Path, host: str, port: int) -> HubConfi
     if missing := [name for name in KEYS if not (first / name).exists()]:
         raise ConfigurationError(f"{first} has no {', '.join(missing)} yet: start it once")
     asked = settings_of(settings.name, host, port)
+    if found := [name for name in ("hub.json", *_COPIED) if (home / name).exists()]:
+        raise ConfigurationError(f"{home} holds {', '.join(found)} already, which would be lost: name a new folder")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (*KEYS, "database-password", "blob-credentials.json"):
+    for name in _COPIED:
         _copy_private(first / name, home / name)
     return initialise(home, settings.model_copy(update={"host": asked.host, "port": asked.port, "public_url": None}))
 
@@ -226,7 +248,7 @@ def load(home: Path) -> HubConfiguration:
     """Read a home.
 
     Raises:
-        ConfigurationError: no hub lives here, or hub.json is wrong.
+        ConfigurationError: no hub lives here, or hub.json is wrong, or names a folder for blobs that is in the home's way.
     """
     file = home / "hub.json"
     try:
@@ -239,7 +261,17 @@ def load(home: Path) -> HubConfiguration:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(f"{file}: {place}: {first['msg']}") from error
-    return HubConfiguration(home=home.absolute(), settings=settings)
+    found = HubConfiguration(home=home.absolute(), settings=settings)
+    _check_apart(found)
+    return found
+
+
+def _check_apart(found: HubConfiguration) -> None:
+    """Return if the folder of the blobs, in which what nobody needs is dropped, holds nothing else of the hub's."""
+    home, folder = found.home.resolve(), found.blobs.resolve()
+    inside = folder.is_relative_to(home) and not folder.is_relative_to(home / "blobs")
+    if found.bucket is None and (inside or home.is_relative_to(folder)):
+        raise ConfigurationError(f"--blobs {found.settings.blobs}: name a folder of its own, apart from {found.home}")
 
 
 def with_witness(home: Path, address: WitnessAddress) -> HubSettings:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rapha.errors import RaphaError
 from rapha.hub.notify import Bell
 from rapha.hub.store.postgres import CHANNEL, PostgresServer, key_of
 
@@ -71,8 +70,6 @@ class Neighbours:
         return connection
 
     def _listen_until_closed(self) -> None:
-        import psycopg
-
         looks = 0
         while not self._closed.is_set():
             try:
@@ -84,7 +81,7 @@ class Neighbours:
                 self._listen(self._connection)
                 looks += 1
                 self._look(self._connection, anyway=looks % int(TAKE_UP_SECONDS / LOOK_SECONDS) == 0)
-            except (psycopg.Error, RaphaError, OSError) as problem:
+            except Exception as problem:  # whatever it is: without this thread the hub hears nothing any more
                 _log.warning("the hub's database does not answer", problem=type(problem).__name__)
                 if self._connection is not None:
                     self._connection.close()

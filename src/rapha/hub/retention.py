@@ -67,27 +67,25 @@ def _some_at_a_time(digests: list[str]) -> Iterable[list[str]]:
 def sweep_all(store: Store, blobs: Blobs) -> None:
     """At the start: what a crash left behind goes. An upload whose site has no open task was never answered for."""
     at_work = select(TaskRow.site).where(TaskRow.state.in_(("queued", "leased")))
-    in_open_round = select(TaskRow.blob).join(RoundRow, _same_round()).where(RoundRow.closed_at.is_(None))
+    awaited = select(TaskRow.blob).where(TaskRow.blob.is_not(None), _same_round(), _of_study(), _not_yet_used())
     with store.changing() as change:
         change.session.execute(
-            delete(UploadRow).where(
-                UploadRow.site.not_in(at_work), UploadRow.digest.not_in(in_open_round.where(TaskRow.blob.is_not(None)))
-            )
+            delete(UploadRow).where(UploadRow.site.not_in(at_work), UploadRow.digest.not_in(awaited))
         )
     sweep(store, blobs, blobs.digests())
 
 
 def _needed(digests: BindParameter[str]) -> CompoundSelect[str]:
-    """Uploaded and not yet answered for; answered for in an open round; of the newest rounds of a live study; delivered.
-    What a way of averaging keeps is given for every live study, several digests in one text."""
+    """Uploaded and not yet answered for; answered for in a round that is open, or whose delivery is still to be made; of the
+    newest rounds of a live study; delivered. What a way of averaging keeps is given for every live study, several digests in one text."""
     live = StudyRow.state.not_in(FINAL["study"])
     newer = RoundRow.__table__.alias()
     superseded = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number)
     long_past = exists().where(newer.c.study_id == RoundRow.study_id, newer.c.number > RoundRow.number + 1)
-    answered = select(TaskRow.blob).where(TaskRow.blob.in_(digests), _same_round(), RoundRow.closed_at.is_(None))
+    answered = select(TaskRow.blob).where(TaskRow.blob.in_(digests), _same_round(), _of_study(), _not_yet_used())
     return union_all(
         select(UploadRow.digest).where(UploadRow.digest.in_(digests)),
-        answered.where(_of_study(), live),
+        answered,
         select(RoundRow.weights_in).where(RoundRow.weights_in.in_(digests), ~superseded, _of_study(), live),
         select(RoundRow.weights_out).where(RoundRow.weights_out.in_(digests), ~superseded, _of_study(), live),
         select(RoundRow.kept).where(RoundRow.kept.is_not(None), ~long_past, _of_study(), live),
@@ -97,6 +95,12 @@ def _needed(digests: BindParameter[str]) -> CompoundSelect[str]:
 
 def _same_round() -> ColumnElement[bool]:
     return (RoundRow.study_id == TaskRow.study_id) & (RoundRow.number == TaskRow.number)
+
+
+def _not_yet_used() -> ColumnElement[bool]:
+    """Of a live study: an update until its round is closed, the metrics until they are delivered."""
+    wanted = RoundRow.closed_at.is_(None) | (RoundRow.do == "evaluate")
+    return wanted & StudyRow.state.not_in(FINAL["study"])
 
 
 def _of_study() -> ColumnElement[bool]:

@@ -73,7 +73,8 @@ class Rounds:
             if isinstance(action, Wait) or until is not None:
                 if any(site.state in ("denied", "failed") for site in standing.sites):
                     log_refusals(self._store, self._desk, study_id)
-                retention.sweep(self._store, self._blobs, self._let_go.pop(study_id, set()))
+                retention.sweep(self._store, self._blobs, self._let_go.get(study_id, set()))
+                self._let_go.pop(study_id, None)
                 return until
 
     def cancel(self, study_id: str, researcher: str) -> None:
@@ -130,7 +131,11 @@ class Rounds:
                     return self._open_round(change, study_id, action)
             case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
                 with self._store.changing() as change:
-                    _miss_open_tasks(change, study_id, action.number)
+                    row = change.session.get_one(StudyRow, study_id)
+                    if (
+                        next_step(standing_of(change.session, row, change.at)) == action
+                    ):  # else paused, resumed, answered
+                        _miss_open_tasks(change, study_id, action.number)
             case Complete():
                 self._complete(study_id)
             case Conclude():
@@ -156,7 +161,10 @@ class Rounds:
             round_ = change.session.get_one(RoundRow, (study_id, settled.number))
             if row.state in FINAL["study"] or round_.closed_at is not None:
                 return None  # cancelled meanwhile, or closed by another hub
-            if made and not all(self._blobs.size_bytes(each) is not None for each in (made.weights, *made.kept)):
+            if made and (lost := self._lost(made)):
+                earlier = set(best_weights(settled.study, settled.before)) - {made.weights}
+                if gone := earlier.intersection(lost):
+                    raise Conflict(f"{gone.pop()} of an earlier round is lost: restore it from a copy of the blobs")
                 return None  # another study with the same bits let go of them in between: made again
             round_.closed_at = change.at
             if made:
@@ -172,6 +180,9 @@ class Rounds:
             until = self._open_round(change, study_id, action) if isinstance(action, OpenRound) else None
         self._let_go[study_id] |= let_go
         return until
+
+    def _lost(self, made: Combined) -> set[str]:
+        return {each for each in (made.weights, *made.kept) if self._blobs.size_bytes(each) is None}
 
     def _open_round(self, change: Change, study_id: str, action: OpenRound) -> datetime | None:
         opened = _open_round(change, study_id, action)

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes, digest
-from rapha.errors import Conflict, NotPermitted, RaphaError, TrainingFailed
+from rapha.errors import ConfigurationError, Conflict, NotPermitted, RaphaError, TrainingFailed, Unproven, Unreachable
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, Draft, absent
 from rapha.hub.dispatches import withdraw_tasks
@@ -252,8 +252,12 @@ def _check_content(blobs: Blobs, update: Update, sent: bytes | None, study: Stud
     if sent is not None:
         _check_file(io.BytesIO(sent), len(sent), update, study)
         return
-    with blobs.open(update.weights_out) as file:
-        _check_file(file, blobs.size_bytes(update.weights_out) or 0, update, study)
+    try:
+        file, size_bytes = blobs.open(update.weights_out), blobs.size_bytes(update.weights_out) or 0
+    except (Unproven, ConfigurationError) as error:  # of the place of the blobs: no fault of the hospital's
+        raise Unreachable("the hub cannot read the weights that were uploaded: try again") from error
+    with file:
+        _check_file(file, size_bytes, update, study)
 
 
 def _check_file(file: BinaryIO, size_bytes: int, update: Update, study: Study) -> None:

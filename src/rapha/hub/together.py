@@ -30,10 +30,11 @@ class Together(Generic[Asked, Answer]):
     async def _take_turns(self) -> None:
         try:
             while self._waiting:
-                now, self._waiting = self._waiting, []
-                if not await self._answered(now):
+                now, self._waiting = [one for one in self._waiting if not one[1].done()], []
+                if now and not await self._answered(now):
                     for one in now:
-                        await self._answered([one])
+                        if not one[1].done():  # else it went away
+                            await self._answered([one])
         finally:
             self._turns = None
 

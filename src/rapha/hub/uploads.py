@@ -23,7 +23,7 @@ AT_ONCE_PER_SITE = 4
 
 
 class Uploads:
-    """`folder` is on the disk of the blobs: a finished upload is renamed, not copied."""
+    """`folder` is best on the disk of the blobs: a finished upload is then renamed, not copied."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,7 +75,7 @@ class Uploads:
         return partial.next == len(partial.chunks.digests)
 
     def finished(self, site: str, blob: str) -> Path:
-        """The whole file, synced. Raises Conflict where it is not whole, or is another blob than was said."""
+        """The whole file, synced. Raises Conflict where it is not whole, is gone, or is another blob than was said."""
         return self._partial(site, blob).finished()
 
     def forget(self, site: str, blob: str) -> None:
@@ -138,6 +138,8 @@ class Partial:
                 raise Conflict(
                     f"the upload is not what it was announced to be: expected {self.chunks.blob}, got {found}"
                 )
+            if not self._path.exists():
+                raise Conflict("what came of the upload is here no more: begin it again")
             with disk(self._path.parent):
                 os.fsync(self._file.fileno())
             return self._path

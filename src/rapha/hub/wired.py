@@ -1,14 +1,16 @@
 """Everything a request may need, opened once: the home folder, its store, its blobs, who drives the rounds."""
 
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rapha.canonical import digest
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError
 from rapha.hub import retention
@@ -170,14 +172,24 @@ def open_blobs(configuration: HubConfiguration) -> Blobs:
     """The place of the blobs: a folder of the home, a folder that hubs share, or a bucket.
 
     Raises:
-        ConfigurationError: there is no such bucket, or its key can be read by others.
+        ConfigurationError: there is no such bucket, its key can be read by others, or the home's id was spoilt.
     """
     if configuration.bucket:
         bucket = open_bucket(configuration.bucket, read_bucket_key(configuration.bucket_key))
         return BlobBucket(bucket, configuration.copies)
     if configuration.settings.blobs:
-        return BlobFolder(configuration.blobs, f"drafts-{digest(str(configuration.home).encode())[7:23]}")
+        return BlobFolder(configuration.blobs, f"drafts-{_id_of_home(configuration.drafts_id)}")
     return BlobFolder(configuration.blobs)
+
+
+def _id_of_home(file: Path) -> str:
+    """What this home is told from all others by; made where there is none. Its path would not do: two machines have the same."""
+    if not file.exists():
+        write_private(file, secrets.token_hex(16).encode())
+    found = file.read_text(encoding="ascii", errors="replace").strip()
+    if not re.fullmatch(r"[0-9a-f]{32}", found):
+        raise ConfigurationError(f"{file} is not as the hub wrote it: remove it while the hub is stopped")
+    return found
 
 
 def open_log_key(configuration: HubConfiguration) -> Ed25519PrivateKey:

@@ -8,7 +8,7 @@ from safetensors.numpy import save
 from test_hub_life import recruit, run_round, task_of
 
 from rapha.canonical import base64_bytes, base64_text, digest
-from rapha.errors import NotPermitted, TrainingFailed
+from rapha.errors import NotPermitted, TrainingFailed, Unproven
 from rapha.hub import assignments
 from rapha.hub.app import API
 from rapha.hub.blobs import read
@@ -218,3 +218,30 @@ def test_an_update_does_not_drive_a_study_while_another_is_awaited(hub, sites, s
         parcel = UpdateParcel(update=site.update(task, content), weights=base64_text(content))
         outcomes += receive_updates(hub.hub.store, hub.hub.blobs, [(site.name, parcel)])
     assert outcomes == [None, None, study_id]
+
+
+def test_blobs_that_cannot_be_read_are_no_fault_of_a_hospital(hub, sites, study_id, monkeypatch):
+    def spoilt(blob):
+        raise Unproven("the bucket holds other bytes")
+
+    task = task_of(sites[0]).task
+    sites[0].inline_bytes = 0
+    monkeypatch.setattr(hub.hub.blobs, "open", spoilt)
+    assert sites[0].answer(task).status_code == 503
+    assert task_of(sites[1]).weights is None, "it fetches them, and is told what is wrong"
+    monkeypatch.undo()
+    assert sites[0].answer(task).status_code == 204
+
+
+def test_only_small_updates_are_taken_together(hub, sites, study_id, monkeypatch):
+    ask, together = hub.hub.updates.ask, []
+
+    def counted(handed):
+        together.append(handed[0])
+        return ask(handed)
+
+    monkeypatch.setattr(hub.hub.updates, "ask", counted)
+    sites[0].inline_bytes = 0
+    for site in sites[:2]:
+        assert site.answer(task_of(site).task).status_code == 204
+    assert together == ["south"]

@@ -6,6 +6,7 @@ import pytest
 from test_hub_life import recruit, run_round, task_of
 
 from rapha.canonical import digest
+from rapha.errors import Unreachable
 from rapha.hub.app import API
 from rapha.records.chunks import Chunks, Upload, chunk_digest
 
@@ -57,6 +58,23 @@ def test_too_much_is_refused_before_it_is_kept(sites):
     assert send(sites[0], 0, bytes(5 << 20)).status_code == 413
     other = CHUNKS.model_copy(update={"blob": digest(b"another")})
     assert sites[0].send("POST", f"/blobs/{BLOB}/upload", other).status_code == 409
+
+
+@pytest.mark.parametrize("lost", ["the commit", "the file"])
+def test_an_upload_that_could_not_be_kept_is_sent_again(hub, sites, monkeypatch, lost):
+    def no_commit(**row):
+        raise Unreachable("the database does not answer")
+
+    sites[0].send("POST", f"/blobs/{BLOB}/upload", CHUNKS)
+    if lost == "the commit":
+        monkeypatch.setattr("rapha.hub.api.blobs.UploadRow", no_commit)
+    else:
+        next(hub.configuration.uploads.iterdir()).unlink()
+    assert send(sites[0], 0, CONTENT).status_code in (409, 503)
+    monkeypatch.undo()
+    begun = sites[0].send("POST", f"/blobs/{BLOB}/upload", CHUNKS)
+    assert Upload.from_bytes(begun.content) == Upload(next_chunk=0)
+    assert Upload.from_bytes(send(sites[0], 0, CONTENT).content) == Upload(next_chunk=1, complete=True)
 
 
 def test_a_site_has_a_few_uploads_under_way_and_no_more(hub, sites):

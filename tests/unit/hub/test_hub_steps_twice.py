@@ -1,8 +1,13 @@
 """A step that another hub took already, because a connection was cut and both lived on, is not taken again."""
 
-from patience import until
-from test_hub_life import recruit, run_round
+from datetime import timedelta
 
+import pytest
+from patience import until
+from test_hub_life import recruit, run_round, task_of
+
+from rapha.errors import Conflict
+from rapha.hub import retention
 from rapha.hub.progress import CloseRound, Complete, Conclude, End, OpenRound
 
 
@@ -35,3 +40,49 @@ def test_every_step_of_a_round_is_taken_once(hub, token, sites, study_of, monkey
     assert of_rounds(hub, study_id, token) == [
         (f"round.{what}", number) for number in range(3) for what in ("opened", "closed")
     ]
+
+
+def test_a_round_that_is_not_over_any_more_is_not_ended(hub, token, sites, study_of):
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    run_round(sites)
+    task = task_of(sites[0]).task
+    hub.hub.rounds._carry_out(study_id, CloseRound(1))  # decided before it was paused and resumed, say
+    assert sites[0].answer(task).status_code == 204
+
+
+def test_what_could_not_be_swept_is_swept_the_next_time(hub, token, sites, study_of, monkeypatch):
+    def fails(*said):
+        raise Conflict("not now")
+
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    task_of(sites[0])
+    rounds = hub.hub.rounds
+    until(lambda: study_id not in rounds._let_go)
+    rounds._let_go[study_id] = {"sha256:" + "0" * 64}
+    monkeypatch.setattr(retention, "sweep", fails)
+    with pytest.raises(Conflict):
+        rounds.drive(study_id)
+    assert rounds._let_go[study_id]
+    monkeypatch.undo()
+    rounds.drive(study_id)
+    assert study_id not in rounds._let_go
+
+
+def test_a_lost_best_of_an_earlier_round_is_said_and_not_tried_for_ever(hub, token, sites, study_of, monkeypatch):
+    rounds, held = hub.hub.rounds, []
+    close = rounds._close_round
+
+    def hold(study, settled):
+        if settled.number == 0:
+            return close(study, settled)
+        held.append(settled)
+        return hub.clock() + timedelta(hours=1)
+
+    monkeypatch.setattr(rounds, "_close_round", hold)
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    run_round(sites)
+    run_round(sites)
+    until(lambda: bool(held))
+    monkeypatch.setattr("rapha.hub.rounds.best_weights", lambda study, before: ["sha256:" + "0" * 64])
+    with pytest.raises(Conflict, match="is lost"):
+        close(study_id, held[0])

@@ -66,3 +66,28 @@ def test_one_who_went_away_keeps_nobody_waiting() -> None:
         return await other
 
     assert asyncio.run(ask()) == 2
+
+
+def test_one_who_went_away_is_not_asked_for_again() -> None:
+    turns: list[list[int]] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def not_together(asked: Sequence[int]) -> list[int]:
+        turns.append(list(asked))
+        if len(asked) > 1:
+            began.set()
+            assert go_on.wait(10)
+            raise ValueError("one by one")
+        return list(asked)
+
+    async def ask() -> int:
+        together = Together(not_together)
+        gone, other = asyncio.create_task(together.ask(1)), asyncio.create_task(together.ask(2))
+        assert await asyncio.to_thread(began.wait, 10)
+        gone.cancel()
+        await asyncio.wait([gone])
+        go_on.set()
+        return await other
+
+    assert asyncio.run(ask()) == 2
+    assert turns == [[1, 2], [2]]

@@ -220,8 +220,13 @@ def _upload(hub: TheHub, site: SiteId, digest: str, next_chunk: int) -> Upload:
     except Conflict:
         hub.uploads.forget(site, digest)
         raise
-    with hub.blobs.settled(file, digest) as draft, hub.store.changing() as change:
-        draft.keep()
-        change.session.merge(UploadRow(digest=digest, site=site))
+    try:
+        with hub.blobs.settled(file, digest) as draft, hub.store.changing() as change:
+            draft.keep()
+            change.session.merge(UploadRow(digest=digest, site=site))
+    except BaseException:
+        if not file.exists():  # it was kept, and nobody will ever know whose it is: it is sent again
+            hub.uploads.forget(site, digest)
+        raise
     hub.uploads.forget(site, digest)
     return Upload(next_chunk=next_chunk, complete=True)

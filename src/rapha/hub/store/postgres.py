@@ -65,6 +65,7 @@ class ServerAddress:
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
+            tcp_user_timeout=60_000,
             application_name="rapha hub",
         )
         for statement in _SESSION:
@@ -77,7 +78,7 @@ class PostgresServer:
     """See `Database`."""
 
     def __init__(self, address: ServerAddress) -> None:
-        self.name = address.url
+        self.name = address.url.partition("?")[0]
         self.address = address
         self.process = secrets.token_hex(8)
         """Which of the hubs on this database this one is: it does not listen to itself."""
@@ -87,6 +88,7 @@ class PostgresServer:
             pool_size=CONNECTIONS,
             max_overflow=MORE_CONNECTIONS,
             pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
         )
         self.reads: Engine = self.writes.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
