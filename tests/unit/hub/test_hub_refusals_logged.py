@@ -22,8 +22,9 @@ from rapha.proof.tiles import TileReader
 
 def entries(hub: HubAtHand) -> list[bytes]:
     log = hub.hub.desk.log
-    reader = TileReader(log.read, log.checkpoint.size)
-    return [reader.entry(at) for at in range(log.checkpoint.size)]
+    size = log.checkpoint.size  # once: another entry may come at any moment
+    reader = TileReader(log.read, size)
+    return [reader.entry(at) for at in range(size)]
 
 
 def all_say_no(hub: HubAtHand, sites: list[Any]) -> list[bytes]:
