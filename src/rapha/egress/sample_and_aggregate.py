@@ -2,8 +2,8 @@
 
 1. A shard's update is shortened to `clip`, and laid on a grid of `GRID` steps per clip, each number towards zero: in whole numbers
    its length is at most GRID, and that is checked in whole numbers. A shard that gave nothing counts as no update.
-2. The updates are added up. One patient is in one shard, and whatever the script does with them, that shard's update was and is no
-   longer than GRID: adding or removing one patient moves the sum by at most SENSITIVITY, the length of the one and of the other.
+2. The updates are added up. One patient is in one shard, and whatever the script does with them, as long as it tells no other shard
+   of it (which no wall of ours enforces), that shard's update was and is no longer than GRID: adding or removing one patient moves the sum by at most SENSITIVITY, the length of the one and of the other.
 3. To each number of the sum noise is added from the discrete Gaussian, exactly (`noise.py`), of the system's chance.
 4. The sum is divided by how many shards the study declares, never by how many gave something.
 

@@ -82,7 +82,7 @@ class Neighbours:
                 looks += 1
                 self._look(self._connection, anyway=looks % int(TAKE_UP_SECONDS / LOOK_SECONDS) == 0)
             except Exception as problem:  # whatever it is: without this thread the hub hears nothing any more
-                _log.warning("the hub's database does not answer", problem=type(problem).__name__)
+                _log.warning("the other hubs are not heard; it is tried again", problem=type(problem).__name__)
                 if self._connection is not None:
                     self._connection.close()
                     self._connection = None

@@ -132,9 +132,8 @@ class Rounds:
             case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
                 with self._store.changing() as change:
                     row = change.session.get_one(StudyRow, study_id)
-                    if (
-                        next_step(standing_of(change.session, row, change.at)) == action
-                    ):  # else paused, resumed, answered
+                    still = next_step(standing_of(change.session, row, change.at))
+                    if still == action:  # else it was paused, resumed or answered meanwhile
                         _miss_open_tasks(change, study_id, action.number)
             case Complete():
                 self._complete(study_id)

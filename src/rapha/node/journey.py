@@ -165,8 +165,8 @@ class Journey:
                 self._register.note("answer.not-taken", entry.dispatch.id, digest=entry.answer.digest)
 
     def work(self, work: Work) -> None:
-        """Stages 5 to 8, one task of them. Done again, it gives the same bits; under differential privacy, those that
-        left before, or none."""
+        """Stages 5 to 8, one task of them. Done again, it gives the same bits; under differential privacy, and of a script,
+        those that left before, or none."""
         task = work.task
         entry = self._register.entry(task.dispatch)
         approval = self._check_task(entry, task)
@@ -221,7 +221,7 @@ class Journey:
             raise
 
     def _left_before(self, entry: Entry, run: Run, task: Task) -> bool:
-        """Say a private round again with the bits that left before: other noise would spend again.
+        """Say a private round, or a script's, again with the bits that left before: others would be another answer.
 
         Raises:
             TrainingFailed: no such round was approved, or it left from other weights.
