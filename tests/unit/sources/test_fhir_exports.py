@@ -135,25 +135,27 @@ def test_what_a_bundle_deletes_is_marked_deleted(clinic: Clinic):
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "rows", "told"),
     [
-        ({"resource": patient()}, ["bundle.json,1,is no FHIR resource"]),
-        ("CANARY", ["bundle.json,1,is no FHIR resource"]),
+        ({"resource": patient()}, 1, ["bundle.json,1,is no FHIR resource"]),
+        ("CANARY", 1, ["bundle.json,1,is no FHIR resource"]),
         (
             ["CANARY", {"resource": "CANARY"}, {"resource": patient()}, None],
+            4,
             [
                 "bundle.json,1,is no FHIR resource",
                 "bundle.json,2,is no FHIR resource",
                 "bundle.json,4,is no FHIR resource",
             ],
         ),
-        (None, []),
+        (None, 0, []),
     ],
     ids=["no list", "a text", "some that are none", "none at all"],
 )
-def test_entries_of_a_bundle_that_are_none_are_told(clinic: Clinic, entry: object, told: list[str]):
+def test_entries_of_a_bundle_that_are_none_are_told(clinic: Clinic, entry: object, rows: int, told: list[str]):
     clinic.write("bundle.json", json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entry}))
-    clinic.ingest()
+    report = clinic.ingest()
+    assert sum(file.rows for file in report.files) == rows
     assert [line for line in sorted(clinic.aside()) if "period" not in line] == told
 
 
