@@ -57,7 +57,7 @@ def run(home: Folder) -> None:
     """
     import uvicorn
 
-    from rapha.cli.hub_server import Announcing
+    from rapha.cli.hub_server import Announcing, in_uvicorns_words
     from rapha.cli.log import log_to_stderr
     from rapha.hub.app import create_app
     from rapha.hub.configuration import load
@@ -69,8 +69,9 @@ def run(home: Folder) -> None:
     listener = _listen(configuration.settings.host, configuration.settings.port)
     try:
         application = create_app(configuration)
-        url = f"http://{configuration.settings.host}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+        tls = in_uvicorns_words(configuration.settings.tls)
+        url = f"http{'s' if tls else ''}://{configuration.settings.host}:{listener.getsockname()[1]}"
+        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1, **tls)
         server = Announcing(config, home, url, application.state.hub.bell.close)
         signal.signal(signal.SIGTERM, server.handle_exit)
         server.run(sockets=[listener])

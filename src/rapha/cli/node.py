@@ -57,6 +57,9 @@ def init(
     site: Annotated[str, typer.Option(help="short name: lower-case letters, digits, hyphens")],
     name: Annotated[str, typer.Option(help="full name, as researchers see it")] = "",
     ca: Annotated[str | None, typer.Option(help="PEM file of the hub's own certificate authority")] = None,
+    certificate: Annotated[
+        str | None, typer.Option(help="PEM file of this node's certificate and its key, where the hub asks for one")
+    ] = None,
     ugly: UglyOption = False,
 ) -> None:
     """Make a home, with keys and default rules, and enrol it at a hub.
@@ -65,7 +68,8 @@ def init(
     """
     from rapha.node.enrolment import make_home
 
-    made = make_home(home, site=site, name=name or site, hub_url=hub, code=code, ca=ca, isolate=not ugly)
+    words = {"site": site, "name": name or site, "hub_url": hub, "code": code}
+    made = make_home(home, **words, ca=ca, certificate=certificate, isolate=not ugly)
     typer.echo(
         f"{made.site} is enrolled at {made.hub}. Read {home / 'rules.yaml'}, then `rapha node ingest {home} ...`"
     )
@@ -368,6 +372,7 @@ def _journey_and_line(home: "Home") -> "tuple[Journey, HubLine]":
         load_key(home.key),
         utc_now,
         settings.ca,
+        certificate=settings.certificate,
         proxy=settings.proxy,
         limit_mbit_per_second=settings.limit_mbit_per_second,
     )
