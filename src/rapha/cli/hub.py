@@ -140,10 +140,12 @@ def witness(
     from rapha.hub.witnesses import WitnessAddress
     from rapha.sdk.folder import read_keys
 
-    mine = [key for key in read_keys(keys).keys if key.role == "witness"]
+    found = read_keys(keys).keys
+    mine = [key for key in found if key.role == "witness"]
+    second = [key for key in found if key.role == "witness-ml-dsa-44" and mine and key.owner == mine[0].owner]
     if len(mine) != 1 or not url.startswith(("http://", "https://")):
         raise ConfigurationError("name an http or https address, and a keys.json that holds exactly one witness")
-    settings = with_witness(home, WitnessAddress(url=url, key=mine[0]))
+    settings = with_witness(home, WitnessAddress(url=url, key=mine[0], second=second[0] if second else None))
     typer.echo(f"witnesses: {', '.join(known.key.owner for known in settings.witnesses)}; start the hub again")
 
 
