@@ -10,6 +10,8 @@ from typing import IO, Annotated
 
 import typer
 
+from rapha.cli.hub_keys import revoke_key
+
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep the others of a hub waiting: a request is a few short turns of several of them."""
@@ -123,6 +125,9 @@ def token(
                 typer.echo(tokens.new_token(change, researcher, scope or tokens.SCOPES))
         else:
             raise ConfigurationError("name a researcher, or say --list or --revoke ID")
+
+
+app.command("revoke-key")(revoke_key)
 
 
 @app.command()

@@ -21,7 +21,6 @@ from rapha.hub.bucket import BlobBucket, open_bucket, read_bucket_key
 from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
-from rapha.hub.delivery import Signer
 from rapha.hub.graphs import Waiting
 from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
@@ -32,6 +31,8 @@ from rapha.hub.rounds import Rounds
 from rapha.hub.seen_tokens import SeenTokens
 from rapha.hub.shared_log import SharedLog
 from rapha.hub.shared_tokens import SharedSeenTokens
+from rapha.hub.signer import Signer
+from rapha.hub.site_keys import log_changes
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
@@ -74,6 +75,7 @@ class Hub:
             self.neighbours.arrive(sweep)
         else:
             sweep()
+        log_changes(self.store, self.desk, self.signer)
         self.conductor.start(self.rounds.unfinished())
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ HOME/
   node.yaml      this configuration
   rules.yaml     the site's rules
   key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
+  key-next.pem, rotation.json   while it goes over to another signing key
   opt-out.txt    identifiers of those who have opted out (0600)
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun

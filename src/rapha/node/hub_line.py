@@ -20,8 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
 from rapha.node import transfer
+from rapha.node.configuration import Home
+from rapha.node.keys import load_key
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.key_change import Rotation
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem
 
@@ -121,6 +124,10 @@ class HubLine:
         self._pace.take(len(data))
         self._request("PUT", f"/blobs/{blob}", data, _BYTES)
 
+    def go_over(self, rotation: Rotation) -> None:
+        """Tell the hub that another key follows this node's. The same again is the same as once."""
+        self._send("POST", "/node/key", rotation)
+
     def close(self) -> None:
         """Drop the connections."""
         self._client.close()
@@ -177,6 +184,22 @@ class HubLine:
             self._key, site=self._site, audience=self._hub, now=self._clock(), method=method, path=path
         )
         return {"authorization": f"Bearer {signed}"}
+
+
+def line_of(home: Home, clock: Clock) -> HubLine:
+    """A home's line to its hub, with the key that it has now."""
+    settings = home.configuration
+    return HubLine(
+        settings.hub_url,
+        settings.hub,
+        settings.site,
+        load_key(home.key),
+        clock,
+        settings.ca,
+        certificate=settings.certificate,
+        proxy=settings.proxy,
+        limit_mbit_per_second=settings.limit_mbit_per_second,
+    )
 
 
 def whole_answer(url: str, response: httpx2.Response, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rapha.records.certified import Time
 from rapha.records.metrics import Count
 from rapha.records.receipt import Receipt
-from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId
+from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId, is_none
 from rapha.records.release import ReasonCode, Release
 from rapha.records.site import Asks, Dispatch
 from rapha.records.study import Study
@@ -165,11 +166,21 @@ class Delivery(Record):
     files: tuple[DeliveredFile, ...]
 
 
+class Window(Record):
+    """When a key is believed, in UTC to the second: for what was stamped at or after `start`, before `end`, and is at an index of the log below `below`.
+    Without one of them that side is open."""
+
+    start: Annotated[Time | None, Field(exclude_if=is_none)] = None
+    end: Annotated[Time | None, Field(exclude_if=is_none)] = None
+    below: Annotated[int | None, Field(ge=0, exclude_if=is_none)] = None
+
+
 class TrustedKey(Record):
     """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
 
     P-256 of hubs and nodes, and of a hub's authority, time stamper and log of certificates; Ed25519 of logs and
     witnesses, ML-DSA-44 of witnesses' second lines. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
+    `window`: when it is believed; without one always.
     """
 
     owner: str
@@ -178,6 +189,11 @@ class TrustedKey(Record):
     ]
     keyid: str
     public_key: Pem
+    window: Annotated[Window | None, Field(exclude_if=is_none)] = None
+
+
+def _none_asked_for(number: int) -> bool:
+    return number == 0
 
 
 class TrustedKeys(Record):
@@ -189,7 +205,7 @@ class TrustedKeys(Record):
 
     keys: tuple[TrustedKey, ...]
     witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
-    ml_dsa_at_least: Annotated[int, Field(ge=0, le=64)] = 0
+    ml_dsa_at_least: Annotated[int, Field(ge=0, le=64, exclude_if=_none_asked_for)] = 0
 
 
 class Problem(Record):

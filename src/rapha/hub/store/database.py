@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -94,6 +95,10 @@ class Store:
             session.commit()
             faults.point(f"hub.committed:{'+'.join(change.told)}")
         self._bell.ring(change.topics)
+
+    def now(self) -> datetime:
+        """What changes would have as their moment."""
+        return self._clock()
 
     @contextmanager
     def driving(self, study: str) -> Iterator[bool]:
