@@ -392,7 +392,8 @@ def _outcome(entry: Entry, study: Study) -> Row:
             for h in window
             if events and h.latest == events[0][0] and h.concept in outcome.events
         ]
-        row = {"label": min(classes) + 1 if first else 0}
+        own = min(classes) + (outcome.none == "class") if first else 0
+        row, watched = {"label": own}, watched and outcome.none == "class"
     if outcome.kind == "numeric":
         found = [h for h in window if h.concept == outcome.value.of and h.value is not None]
         row = {"value": predicted(outcome.value, found)}

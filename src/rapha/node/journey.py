@@ -251,8 +251,9 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
+        outcome, output = study.outcome, run.folder.output
         weight, scores = gate.pass_scores(
-            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
+            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         self._send(task, held, weight, () if private else scores, audited)
@@ -284,6 +285,7 @@ class Journey:
             smallest,
             cohort.rows,
             entry.study.outcome.numeric,
+            entry.study.outcome.classes,
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics

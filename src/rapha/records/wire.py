@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rapha.records.certified import Time
-from rapha.records.metrics import Count
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId, is_none
 from rapha.records.release import ReasonCode, Release
@@ -106,12 +106,14 @@ class Submitted(Record):
 
 
 class DispatchStatus(Record):
-    """`feasible`: how many patients there would be; `events`: how many of them with the outcome, where that alone was asked."""
+    """`feasible`: how many patients there would be; `events`: how many of them with the outcome, and `classes`: how many of which class,
+    where that alone was asked."""
 
     site: SiteId
     state: str
     feasible: Count | None = None
     events: Count | None = None
+    classes: tuple[ClassRows, ...] = ()
     reason: ReasonCode | None = None
 
 

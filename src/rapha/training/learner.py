@@ -10,7 +10,7 @@ from rapha.records.audit import Guesses, RawAudit
 from rapha.records.learning import Script
 from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
-from rapha.records.tensors import Declared, declared_start, declared_weights
+from rapha.records.tensors import Declared, declared_start, declared_weights, outputs_of
 from rapha.records.variates import VARIATE, declared_given, declared_variates
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
@@ -166,6 +166,7 @@ class Learner:
             positives=validation.positives,
             negatives=len(validation) - validation.positives,
             figures=found,
+            classes=validation.classes(outputs_of(self._study)),
             audit=audit,
         )
         write_bytes(self._output / FIGURES, record.as_bytes())

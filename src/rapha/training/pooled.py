@@ -66,7 +66,8 @@ def _rows_at_once(inputs: Inputs) -> int:
 
 
 def score(network: Network, inputs: Inputs) -> Floats:
-    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; float64.
+    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; of classes
+    logits [n, K]. float64.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import Guesses
@@ -30,6 +29,7 @@ from rapha.training.architectures.exported import Interpreter
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
+from rapha.training.losses import row_loss
 from rapha.training.numerics import generator
 from rapha.training.optimizers import make_optimizer
 
@@ -164,7 +164,7 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
 
     hooks = [layer.register_forward_hook(remember) for layer in layers]
     try:
-        loss = binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows], reduction="sum")
+        loss = row_loss(network, inputs, rows, "sum")
         torch.autograd.grad(loss, [layer.weight for layer in layers])
     finally:
         for hook in hooks:
@@ -192,7 +192,7 @@ def _row_by_row(network: Interpreter, inputs: Inputs, rows: Tensor, clip: float)
     parameters = list(network.parameters())
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     for row in torch.split(rows, 1):
-        loss = binary_cross_entropy_with_logits(network(inputs, row), inputs.event[row], reduction="sum")
+        loss = row_loss(network, inputs, row, "sum")
         found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         length = math.sqrt(sum(float(part.double().pow(2).sum()) for part in found))
         if math.isfinite(length):  # a row whose gradient is no number counts for nothing

@@ -14,6 +14,7 @@ from rapha.errors import ConfigurationError
 REAL = "rapha.cli.demo.record"
 MADE_UP = {
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
+    "discharge-destination": "rapha.cli.demo.made_up_discharges",
     "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
     "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",
     "gwas-infarction": "rapha.cli.demo.made_up_biobank",
