@@ -255,6 +255,7 @@ class Journey:
             run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
+        run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
         self._send(task, held, weight, () if private else scores, audited)
 
     def _send(
