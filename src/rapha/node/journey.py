@@ -256,6 +256,7 @@ class Journey:
             output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
+        run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
         self._send(task, held, weight, () if private else scores, audited)
 
     def _send(

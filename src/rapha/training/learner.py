@@ -26,7 +26,7 @@ from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
 from rapha.training.transcript import Recorder
-from rapha.training.weights import load_into, read_scores, read_weights, weights_of, write_bytes, write_tensors
+from rapha.training.weights import load_into, read_scores, read_weights, views_of, write_bytes, write_tensors
 
 
 class Learner:
@@ -85,7 +85,7 @@ class Learner:
         train, validation = self._standardised(start)
         if self._study.privacy.differential_privacy:
             guesses = train_privately(self._study, network, train, command.round)
-            write_tensors(self._output / WEIGHTS, weights_of(network))
+            write_tensors(self._output / WEIGHTS, views_of(network))
             # A loss is not accounted for, and so does not leave.
             self._write_figures((), self._audit(command, network, start, guesses))
             return
@@ -95,13 +95,14 @@ class Learner:
             write_bytes(self._output / TRANSCRIPT, recorder.leaves)
             if recorder.stopped:  # what is asked for is the state at that step: nothing of it can be a round's outcome
                 return
-        write_tensors(self._output / WEIGHTS, weights_of(network))
+        write_tensors(self._output / WEIGHTS, views_of(network))
         held_out = figures(score(network, validation), self._dataset.validation)
         found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))
         self._write_figures(found, self._audit(command, network, start))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
+        self._network = None  # of a large model there is room for few at once
         evaluations = evaluate_site(self._study, weights, self._dataset, self._graph)
         if command.audit:
             network = build(self._study, self._graph)
@@ -130,7 +131,7 @@ class Learner:
             return None
         self._standardised(weights)
         if self._membership is None:
-            standards = {name: weights[name] for name in declared_start(self._study)}
+            standards = {name: weights[name].copy() for name in declared_start(self._study)}
             self._membership = Membership(self._study, self._dataset, standards, self._graph)
         return self._membership.measure(network, command.round, guesses)
 

@@ -22,7 +22,7 @@ from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import evaluation
 from rapha.training.statistics import feature_statistics, start_of
-from rapha.training.weights import load_into, weights_of
+from rapha.training.weights import load_into, views_of
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 256 << 20
 """How much is read at once to be scored: rows, and bytes of their arrays as float32."""
@@ -43,8 +43,8 @@ def train_alone(study: Study, datasets: Sequence[Dataset], graph: bytes | None =
     inputs = make_inputs(together.train, start)
     for number in range(1, study.training.rounds + 1):
         train_round(study, network, inputs, number)
-    weights = weights_of(network)
-    return weights, evaluate_on(study, weights, together.test, "local", graph)
+    weights = views_of(network)
+    return weights, evaluation(score(network, make_inputs(together.test, weights)), together.test, "local")
 
 
 def evaluate_on(

@@ -166,7 +166,9 @@ def _lay_variates(file: Path, study: Study) -> None:
 
     if declared := declared_variates(study):
         zeros = {name: np.zeros(spec.shape, np.float32) for name, spec in declared.items()}
-        write_tensors(file, {**read_weights(file, declared_weights(study)), **zeros})
+        weights = read_weights(file, declared_weights(study))
+        write_tensors(file.with_suffix(".part"), {**weights, **zeros})
+        file.with_suffix(".part").replace(file)
 
 
 def _named(weights: Path) -> str:
