@@ -13,6 +13,8 @@ LABELS = {
     "r2": "R²",
     "mae": "MAE",
     "rmse": "RMSE",
+    "perplexity": "perplexity",
+    "perplexity_before": "perplexity of the base",
 }
 _STUDY = {
     "study.submitted": "Submitted.",

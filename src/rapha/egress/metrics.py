@@ -36,6 +36,8 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "r2": (-1000.0, 1.0),
     "mae": (0.0, 1e12),
     "rmse": (0.0, 1e12),
+    "perplexity": (1.0, 1e6),
+    "perplexity_before": (1.0, 1e6),
 }
 SetApart = Mapping[Literal["competing", "unobserved"], int]
 Output = TypeVar("Output", bound=Record)

@@ -1,5 +1,6 @@
 """Train one round: from the weights given, over this site's rows, in an order that the study's seed alone decides.
 
+A language model that learns text learns it from batches of rows, and of canaries among them, by cross-entropy of the tokens.
 A binary outcome is learnt from batches of rows by cross-entropy, a numeric one by the squared distance in standard deviations. A time-to-event outcome is learnt from batches of rows *against whole
 risk sets*: a patient's event is compared with everybody of the same stratum who was still under observation, not
 only with the few of its batch, so that batch size changes the number of steps and not what is estimated. The rows of
@@ -16,6 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
+from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs, Weights
@@ -55,7 +57,9 @@ def train_round(
         recorder.begin(network, optimizer)
     loss = math.nan
     for epoch in range(spec.local_epochs):
-        order = torch.randperm(len(inputs), generator=generator(spec.seed, "order", number, epoch))
+        order = torch.randperm(
+            len(inputs) + planted_in(network), generator=generator(spec.seed, "order", number, epoch)
+        )
         network.noise = generator(spec.seed, "noise", number, epoch)
         total, weight = 0.0, 0
         for mean, terms, rows in _losses(network, inputs, order, spec.batch_size):
@@ -77,8 +81,17 @@ def train_round(
     return loss
 
 
+def planted_in(network: Network) -> int:
+    """How many texts are learnt beside the rows: the canaries of an adapter that learns to write."""
+    return len(network.planted) if isinstance(network, CausalAdapter) and network.model.generative else 0
+
+
 def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int, Tensor]]:
     """The mean loss of each step, over how many rows or events it is the mean, and which rows they are of."""
+    if isinstance(network, CausalAdapter) and network.model.generative:
+        for rows in torch.split(order, batch_size):
+            yield network.surprise(inputs, rows).mean(), len(rows), rows
+        return
     if inputs.value is not None:
         for rows in torch.split(order, batch_size):
             yield mse_loss(network(inputs, rows), inputs.value[rows]), len(rows), rows

@@ -18,14 +18,17 @@ import torch
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import BEST, Guesses, RawAudit
+from rapha.records.language import learns_text
 from rapha.records.study import Study
 from rapha.training.architectures import build
+from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Dataset, Floats, Ints, Rows
 from rapha.training.discrimination import auroc
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.numerics import generator
+from rapha.training.perplexity import row_surprise
 from rapha.training.pooled import score
 from rapha.training.weights import load_into
 
@@ -74,7 +77,8 @@ class Membership:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""
         if self._others is None or self._others[0] != rounds:
             first, second = (self._likelihood(reference.after(rounds)) for reference in self._references)
-            of_others = _by_others(np.where(self._first_had, second, first), self._study.outcome.kind == "binary")
+            binary = self._study.outcome.kind == "binary" and not learns_text(self._study)
+            of_others = _by_others(np.where(self._first_had, second, first), binary)
             self._others = (rounds, of_others)
         return self._others[1]
 
@@ -82,8 +86,10 @@ class Membership:
         return self._half, ~self._half
 
     def _likelihood(self, network: Network) -> Floats:
-        """The log-likelihood of each row's outcome [n], of a number but for what all rows have alike: training rows, then those held
+        """The log-likelihood of each row's outcome [n], of a text that of a token on average, of a number but for what all rows have alike: training rows, then those held
         out."""
+        if isinstance(network, CausalAdapter) and network.model.generative:
+            return -np.concatenate([row_surprise(network, part) for part in self._parts])
         scores = np.concatenate([score(network, part) for part in self._parts])
         if (values := self._values()) is not None:
             return -((scores - values) ** 2)

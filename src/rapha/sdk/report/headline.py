@@ -20,6 +20,8 @@ LABELS = {
     "r2": "R²",
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
+    "perplexity": "Perplexity",
+    "perplexity_before": "Perplexity of the base",
 }
 MODELS = {"federated": "Federated", "local": "Own model"}
 
