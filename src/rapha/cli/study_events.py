@@ -15,6 +15,8 @@ LABELS = {
     "rmse": "RMSE",
     "macro_auroc": "mean AUROC",
     "accuracy": "accuracy",
+    "perplexity": "perplexity",
+    "perplexity_before": "perplexity of the base",
 }
 _STUDY = {
     "study.submitted": "Submitted.",

@@ -50,6 +50,8 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "rmse": (0.0, 1e12),
     "macro_auroc": (0.0, 1.0),
     "accuracy": (0.0, 1.0),
+    "perplexity": (1.0, 1e6),
+    "perplexity_before": (1.0, 1e6),
 }
 SetApart = Mapping[Literal["competing", "unobserved"], int]
 Output = TypeVar("Output", bound=Record)

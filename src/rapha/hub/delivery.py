@@ -19,7 +19,7 @@ from rapha.hub.site_keys import keys_of
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
-from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
+from rapha.proof.claim import BASE_FILE, GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
@@ -113,7 +113,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
 
 
 def _beside(study: Study) -> str:
-    return SCRIPT_FILE if study.model.architecture == "script" else GRAPH_FILE
+    return {"script": SCRIPT_FILE, "causal-lora": BASE_FILE}.get(study.model.architecture, GRAPH_FILE)
 
 
 def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics:

@@ -278,16 +278,9 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        metrics = gate.pass_evaluation(
-            run.folder.output,
-            self._site,
-            cohort.train_rows,
-            cohort.set_apart,
-            smallest,
-            cohort.rows,
-            entry.study.outcome.numeric,
-            entry.study.outcome.classes,
-        )
+        output, outcome = run.folder.output, entry.study.outcome
+        rows, apart = (cohort.train_rows, cohort.set_apart, smallest, cohort.rows), (outcome.numeric, outcome.classes)
+        metrics = gate.pass_evaluation(output, self._site, *rows, *apart)
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics
         release = Release(

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.association import Gwas
 from rapha.records.averaging import AggregationSpec, Scaffold
+from rapha.records.language import CausalLora
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
@@ -172,12 +173,14 @@ class Script(Record):
 
 
 def file_beside(model: "ArchitectureSpec") -> tuple[Digest, int] | None:
-    """Digest and size of the file that travels beside the study: the graph or the script of the researcher's own, where it has one."""
+    """Digest and size of the file that travels beside the study, where it has one: a graph, a script, or the base of an adapter."""
     match model:
         case Exported():
             return model.graph, model.size_bytes
         case Script():
             return model.script, model.size_bytes
+        case CausalLora():
+            return model.base, model.size_bytes
         case _:
             return None
 
@@ -195,7 +198,7 @@ def reader_of(model: Joining, kind: str) -> ReaderSpec:
 
 
 _LATER = (
-    "transformer", "segmenter", "lora", "polygenic", "wearable",
+    "transformer", "segmenter", "polygenic", "wearable",
 )  # fmt: skip
 
 
@@ -219,7 +222,8 @@ ArchitectureSpec = Annotated[
         | Gwas
         | LateFusion
         | Exported
-        | Script,
+        | Script
+        | CausalLora,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
@@ -238,6 +242,7 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "late-fusion": ("binary", "numeric", "categorical"),
     "exported": ("binary", "time-to-event"),
     "script": ("binary", "numeric", "time-to-event"),
+    "causal-lora": ("binary",),
 }
 """The kinds of outcome that an architecture learns."""
 MOST_DENSE = 8
@@ -255,6 +260,7 @@ class Reads(NamedTuple):
 READS: dict[str, Reads] = {
     "gru": Reads(("sequence",)),
     "text-classifier": Reads(("note",)),
+    "causal-lora": Reads(("note",)),
     "image-classifier": Reads(("image",)),
     "variant-classifier": Reads(("genotypes",)),
     "gwas": Reads(("genotypes",)),

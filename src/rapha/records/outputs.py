@@ -22,7 +22,7 @@ from rapha.records.transcript import Recording
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
 TRANSCRIPT = "transcript.bin"
 GRAPH = "model.pt2"
-"""In the input folder: the graph of an exported model."""
+"""In the input folder: the graph of an exported model, or the base of an adapter."""
 SCRIPT = "train.py"
 """In the input folder of a script's own sandbox, and of no other: the researcher's file."""
 SCORES = "scores.safetensors"

@@ -21,6 +21,7 @@ from pydantic import Field
 from rapha.records.association import Gwas, shapes_of
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
+from rapha.records.language import CausalLora
 from rapha.records.learning import (
     Cox,
     DeepSurvival,
@@ -172,6 +173,8 @@ def _layers(study: Study) -> Shapes:
             return {}
         case Exported():
             return {**model.parameters, **model.running}
+        case CausalLora():
+            return model.parameters
         case Script():
             return dict(model.tensors)
         case _ as unreachable:

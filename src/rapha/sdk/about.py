@@ -13,6 +13,7 @@ from rapha.records.metrics import StudyMetrics
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights, feature_names, sequence_of
 from rapha.records.wire import TrustedKeys
+from rapha.sdk.lora_files import write_adapter
 from rapha.sdk.module_file import write_module
 from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
@@ -33,6 +34,7 @@ def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
     """
     found = read_findings(folder, pinned)
     write_module(folder, found.study)
+    write_adapter(folder, found.study)
     (folder / CONFIG_FILE).write_text(json.dumps(config_of(found.study), indent=2) + "\n", encoding="utf-8")
     (folder / CARD_FILE).write_text(model_card(found.study, found.metrics), encoding="utf-8")
     (folder / REPORT_FILE).write_text(render(found), encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import NamedTuple, assert_never
 from rapha.records.association import Gwas
 from rapha.records.averaging import kind_of
 from rapha.records.concept import CodeSet, Concept
+from rapha.records.language import CausalLora
 from rapha.records.learning import (
     ArchitectureSpec,
     Cox,
@@ -117,8 +118,23 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             )
         case Script():
             return _script(model)
+        case CausalLora():
+            return _adapter(model)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _adapter(model: CausalLora) -> str:
+    numbers = sum(math.prod(shape) for shape in model.parameters.values())
+    learns = (
+        "It learns to write such notes, token by token: it is generative, and whatever it knows by heart it could write."
+        if model.generative
+        else "It learns the outcome alone, and not to write."
+    )
+    return (
+        f"A LoRA adapter of {numbers:,} learnt numbers, of rank {model.rank}, of a language model of the researcher's own that stays as it is "
+        f"({model.base}). {learns}"
+    )
 
 
 def _script(model: Script) -> str:

@@ -18,6 +18,7 @@ import torch
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import BEST, Guesses, RawAudit
+from rapha.records.language import learns_text
 from rapha.records.study import Study
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
@@ -26,7 +27,9 @@ from rapha.training.dataset import Dataset, Floats, Ints, Rows
 from rapha.training.discrimination import auroc
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
+from rapha.training.losses import learns_to_write
 from rapha.training.numerics import generator
+from rapha.training.perplexity import row_surprise
 from rapha.training.pooled import score
 from rapha.training.weights import load_into
 
@@ -78,7 +81,8 @@ class Membership:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""
         if self._others is None or self._others[0] != rounds:
             first, second = (self._likelihood(reference.after(rounds)) for reference in self._references)
-            of_others = _by_others(np.where(self._first_had, second, first), self._study.outcome.kind in PROBABLE)
+            probable = self._study.outcome.kind in PROBABLE and not learns_text(self._study)
+            of_others = _by_others(np.where(self._first_had, second, first), probable)
             self._others = (rounds, of_others)
         return self._others[1]
 
@@ -86,8 +90,10 @@ class Membership:
         return self._half, ~self._half
 
     def _likelihood(self, network: Network) -> Floats:
-        """The log-likelihood of each row's outcome [n], of a number but for what all rows have alike: training rows, then those held
+        """The log-likelihood of each row's outcome [n], of a text that of a token on average, of a number but for what all rows have alike: training rows, then those held
         out."""
+        if learns_to_write(network):
+            return -np.concatenate([row_surprise(network, part) for part in self._parts])
         parts = (self._dataset.train, self._dataset.validation, self._dataset.test)
         labels = [rows.label for rows in parts if rows.label is not None]
         scores = np.concatenate([score(network, part) for part in self._parts])

@@ -21,6 +21,7 @@ from rapha.training.dataset import Dataset, Floats, Rows, pool
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import evaluation
+from rapha.training.perplexity import text_figures
 from rapha.training.statistics import feature_statistics, start_of
 from rapha.training.weights import load_into, views_of
 
@@ -57,7 +58,9 @@ def evaluate_on(
     """Measure weights of the study's model on these rows. Raises TrainingFailed."""
     network = build(study, graph)
     load_into(network, weights)
-    return evaluation(score(network, make_inputs(rows, weights)), rows, model)
+    inputs = make_inputs(rows, weights)
+    found = evaluation(score(network, inputs), rows, model)
+    return found.model_copy(update={"figures": found.figures + text_figures(network, inputs)})
 
 
 def _rows_at_once(inputs: Inputs) -> int:
