@@ -33,7 +33,17 @@ def test_every_step_has_a_vector() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["good", "mode-b", "mode-c", "private", "no-weights", "key-rotated-after", "key-revoked-after"]
+    "name",
+    [
+        "good",
+        "mode-b",
+        "mode-c",
+        "private",
+        "no-weights",
+        "key-rotated-after",
+        "key-revoked-after",
+        "authority-rotated-after",
+    ],
 )
 def test_the_good_folder_holds_throughout(name: str) -> None:
     verdicts = verdicts_on(FOLDERS / name)

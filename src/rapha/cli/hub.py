@@ -1,16 +1,16 @@
 """`rapha hub`: the control plane."""
 
-import fcntl
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
-from rapha.cli.hub_keys import revoke_key
+from rapha.cli.hub_keys import finish_rotations, revoke_key, rotate
+from rapha.cli.hub_lock import lock_hub
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
 SWITCH_SECONDS = 0.0005
@@ -67,7 +67,8 @@ def run(home: Folder) -> None:
     log_to_stderr()
     sys.setswitchinterval(SWITCH_SECONDS)
     configuration = load(home)
-    lock = _lock(configuration.lock)
+    lock = lock_hub(configuration.lock)
+    finish_rotations(configuration)
     listener = _listen(configuration.settings.host, configuration.settings.port)
     try:
         application = create_app(configuration)
@@ -128,6 +129,7 @@ def token(
 
 
 app.command("revoke-key")(revoke_key)
+app.command("rotate")(rotate)
 
 
 @app.command()
@@ -163,18 +165,6 @@ def _store(home: Path):  # type: ignore[no-untyped-def]
     from rapha.hub.store.database import open_store
 
     return closing(open_store(load(home).database, Bell(), utc_now))
-
-
-def _lock(path: Path) -> IO[str]:
-    from rapha.errors import ConfigurationError
-
-    file = path.open("w", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise ConfigurationError(f"another hub already runs on {path.parent}: stop it first") from error
-    return file
 
 
 def _listen(host: str, port: int) -> socket.socket:

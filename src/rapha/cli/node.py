@@ -3,7 +3,7 @@
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -167,7 +167,8 @@ def run(home: Folder) -> None:
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
     signal.signal(signal.SIGTERM, _interrupt)
-    finish_rotation(opened, line_of(opened, utc_now))
+    with closing(line_of(opened, utc_now)) as old:
+        finish_rotation(opened, old)
     journey, line = _journey_and_line(opened)
     typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
     try:

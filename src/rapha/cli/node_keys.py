@@ -1,5 +1,6 @@
 """`rapha node rotate-key`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,6 @@ def rotate_key(home: Annotated[Path, typer.Argument(metavar="HOME", help="the no
     from rapha.node.rotation import rotate_key as rotated
 
     opened = Home(home)
-    with lock_home(opened.folder):
-        keyid = rotated(opened, line_of(opened, utc_now), utc_now)
+    with lock_home(opened.folder), closing(line_of(opened, utc_now)) as line:
+        keyid = rotated(opened, line, utc_now)
     typer.echo(f"{opened.configuration.site} signs with {keyid} from now on; start the agent again")

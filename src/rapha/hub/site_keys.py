@@ -154,7 +154,7 @@ def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
                 row = change.session.get_one(KeyChangeRow, number)
                 row.certified = certified
                 _end_in_log(change.session, row)
-                change.tell("site.key-change-logged", "hub", site=row.site)
+                change.tell("key-change.logged", "hub", site=row.site)
 
 
 def key_changes(session: Session, desk: ReceiptDesk) -> KeyChanges:
@@ -184,7 +184,7 @@ def _end_in_log(session: Session, row: KeyChangeRow) -> None:
     """A revocation ends its key where the log has it."""
     bundle = CertifiedBundle.from_bytes(row.certified or b"")
     said = read_key_change(unverified_payload(bundle.dsseEnvelope))
-    if said.change == "revoked":
+    if said.change == "revoked" and said.role == "node":
         key = _row(session, said.keyid)
         index = int(bundle.verificationMaterial.tlogEntries[0].logIndex)
         key.window = after_revocation(_window(key), said.believed_until or "", index).as_bytes()

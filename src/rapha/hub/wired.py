@@ -26,6 +26,7 @@ from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
+from rapha.hub.own_keys import LOG_BEFORE, read_before
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.seen_tokens import SeenTokens
@@ -131,7 +132,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         own.append(checkpoint.public_to_pem(log_key.public_key()))
         check_identity(store, configuration.settings.name, configuration.log_origin, own)
     log = open_log(configuration, store, log_key)
-    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority)
+    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, read_before(configuration))
     blobs = open_blobs(configuration)
     rounds = Rounds(store, blobs, signer, desk)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
@@ -218,4 +219,6 @@ def open_log(configuration: HubConfiguration, store: Store, private: Ed25519Priv
     """
     if isinstance(store.database, PostgresServer):
         return SharedLog(store, configuration.log_origin, private)
-    return LogKeeper(configuration.log, configuration.log_origin, private)
+    old = configuration.home / LOG_BEFORE
+    also = (checkpoint.private_from_pem(old.read_bytes()),) if old.exists() else ()
+    return LogKeeper(configuration.log, configuration.log_origin, private, also)

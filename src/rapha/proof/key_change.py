@@ -10,7 +10,6 @@ the rotation with. It can revoke what it dislikes, and everybody sees that in th
 """
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -18,15 +17,14 @@ from typing import assert_never
 from rapha.canonical import canonical_bytes
 from rapha.clock import stamp
 from rapha.errors import Unproven
-from rapha.proof import keys, logged
+from rapha.proof import checkpoint, keys, logged
 from rapha.proof.bundle import check_entry, check_inclusion, decoded
 from rapha.proof.certificate import check_certificate
-from rapha.proof.certified import Trust, read_trust, signature_of
+from rapha.proof.certified import Trust, read_trust, signature_of, stamped_when
 from rapha.proof.claim import STATEMENT_TYPE, Json, signer_uri
 from rapha.proof.entry import certified_entry
 from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
 from rapha.proof.statement import read_canonical
-from rapha.proof.timestamp import check_stamp
 from rapha.proof.window import check_window, second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange, KeyChanges, Rotation
@@ -43,16 +41,28 @@ _HERE = "among the keys you pinned"
 
 def signed_rotation(owner: str, ending: keys.PrivateKey, following: keys.PrivateKey, at: datetime) -> Rotation:
     """From one key to the next, signed by both."""
-    said = {"change": "rotated", "owner": owner, "keyid": keys.keyid(ending.public_key())}
+    said = {"change": "rotated", "role": "node", "owner": owner, "keyid": keys.keyid(ending.public_key())}
     payload = _statement({**said, "successor": keys.public_to_pem(following.public_key())}, at)
     return Rotation(ending=seal(payload, ending), following=seal(payload, following))
 
 
+def signed_handover(ending: TrustedKey, successor: str, at: datetime, private: keys.PrivateKey) -> Receipt:
+    """That a key in PEM follows one of the hub's own roles, by the hub: its `private` key."""
+    said = {"change": "rotated", "role": ending.role, "owner": ending.owner, "keyid": ending.keyid}
+    return seal(_statement({**said, "successor": successor}, at), private)
+
+
 def signed_revocation(
-    owner: str, keyid: str, believed_until: datetime, at: datetime, private: keys.PrivateKey
+    owner: str, keyid: str, believed_until: datetime, at: datetime, private: keys.PrivateKey, role: str = "node"
 ) -> Receipt:
     """That a key is not believed any more, by the holder of `private`."""
-    said = {"change": "revoked", "owner": owner, "keyid": keyid, "believed_until": second_of(believed_until)}
+    said = {
+        "change": "revoked",
+        "role": role,
+        "owner": owner,
+        "keyid": keyid,
+        "believed_until": second_of(believed_until),
+    }
     return seal(_statement(said, at), private)
 
 
@@ -97,7 +107,7 @@ def check_rotation(rotation: Rotation, owner: str, ending: keys.PublicKey) -> ke
     for envelope in (rotation.ending, rotation.following):
         check_form(envelope)
     change = read_key_change(open_envelope(rotation.ending, ending))
-    if (change.change, change.owner, change.keyid) != ("rotated", owner, keys.keyid(ending)):
+    if (change.change, change.role, change.owner, change.keyid) != ("rotated", "node", owner, keys.keyid(ending)):
         raise Unproven(f"this is no rotation of the key of {owner} that signed it")
     following = keys.public_from_pem(change.successor or "")
     if open_envelope(rotation.following, following) != unverified_payload(rotation.ending):
@@ -124,12 +134,15 @@ def followed(known: TrustedKeys, found: KeyChanges) -> TrustedKeys:
     Raises:
         Unproven: a change is not signed by who may say so, or is not stamped or logged by those that are known.
     """
-    trust = read_trust(found.trust_config.as_bytes(), known, _HERE)
-    proven = sorted((_Proven.of(bundle, trust, known) for bundle in found.changes), key=lambda change: change.index)
-    first = _walked(known, proven, {})
-    ends = {key.keyid: key.window for key in first if key.window}
-    revoked = {change.said.keyid for change in proven if change.said.change == "revoked"}
-    return known.model_copy(update={"keys": _walked(known, proven, {one: ends[one] for one in revoked & ends.keys()})})
+    first = _walked(known, found, {})
+    revoked = {said.keyid for said in map(_said, found.changes) if said.change == "revoked"}
+    ends = {key.keyid: key.window for key in first if key.window and key.keyid in revoked}
+    return known.model_copy(update={"keys": _walked(known, found, ends)})
+
+
+def _said(bundle: CertifiedBundle) -> KeyChange:
+    check_form(bundle.dsseEnvelope)
+    return read_key_change(unverified_payload(bundle.dsseEnvelope))
 
 
 @dataclass(frozen=True)
@@ -143,19 +156,20 @@ class _Proven:
     trust: Trust
 
     @classmethod
-    def of(cls, bundle: CertifiedBundle, trust: Trust, known: TrustedKeys) -> "_Proven":
-        check_form(bundle.dsseEnvelope)
+    def of(cls, bundle: CertifiedBundle, trusts: tuple[Trust, ...], known: TrustedKeys) -> "_Proven":
         material = bundle.verificationMaterial
         entry = material.tlogEntries[0]
         # 1. The log holds it, and is one that is known.
         check_entry(entry, certified_entry(bundle.dsseEnvelope, decoded(material.certificate.rawBytes)))
-        checkpoint = check_inclusion(entry)
-        logged.check_signed_by_log(entry, checkpoint, known, _HERE)
-        logged.check_witnesses(checkpoint, known)
+        tree = check_inclusion(entry)
+        log = logged.check_signed_by_log(entry, tree, known, _HERE)
+        logged.check_witnesses(tree, known)
         # 2. A stamper that is known saw it.
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
-        at = check_stamp(stamped, signature_of(bundle.dsseEnvelope), trust.stamper)
-        return cls(read_key_change(unverified_payload(bundle.dsseEnvelope)), bundle, at, int(entry.logIndex), trust)
+        trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
+        for one in (log, *trust.known):
+            check_window(one, at, (int(entry.logIndex),))
+        return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 
     @property
     def signer(self) -> str:
@@ -173,10 +187,13 @@ class _Proven:
             raise Unproven("the certificate of a change of keys is of another key than the one that signed it")
 
 
-def _walked(known: TrustedKeys, proven: Iterable[_Proven], ends: dict[str, Window]) -> tuple[TrustedKey, ...]:
-    """All keys, after these changes in the order of the log. `ends`: windows that keys are known to have in the end."""
+def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> tuple[TrustedKey, ...]:
+    """All keys, after these changes in the order of the log, each held against those before it: the log and the authority may have other
+    keys by then. `ends`: windows that keys are known to have in the end."""
     listed: _Listed = {(key.role, key.keyid): _with(key, ends.get(key.keyid)) for key in known.keys}
-    for change in proven:
+    for bundle in sorted(found.changes, key=lambda one: int(one.verificationMaterial.tlogEntries[0].logIndex)):
+        now = known.model_copy(update={"keys": tuple(listed.values())})
+        change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now)
         match change.said.change:
             case "rotated":
                 _rotate(listed, change, ends)
@@ -189,31 +206,33 @@ def _walked(known: TrustedKeys, proven: Iterable[_Proven], ends: dict[str, Windo
 
 def _rotate(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
     said = change.said
-    old = listed.get(("node", said.keyid))
+    old = listed.get((said.role, said.keyid))
     if old is None:
-        return  # of a hospital that is not pinned, or follows on a key that a thief had
-    if change.signer != said.keyid or old.owner != said.owner:
-        raise Unproven(f"the key that follows {said.keyid[:16]} of {old.owner} is not named by that key itself")
+        return  # of one that is not pinned, or follows on a key that a thief had
+    signer = _signer(listed, change, old)
+    if signer is None:
+        raise Unproven(
+            f"who says what key follows {said.keyid[:16]} of {old.owner} may not: a hospital's key itself, the hub of its own"
+        )
     if _ended(old, change):
         return  # by whoever had stolen it
-    change.check_signed_by(old)
-    new = keys.public_from_pem(said.successor or "")
-    keyid = keys.keyid(new)
-    there = next((key for key in listed.values() if key.keyid == keyid), None)
-    if there is not None and (there.role, there.owner) != ("node", said.owner):
+    change.check_signed_by(signer)
+    made = _named(said.role, said.owner, said.successor or "")
+    there = next((key for key in listed.values() if key.keyid == made.keyid), None)
+    if there is not None and (there.role, there.owner) != (said.role, said.owner):
         raise Unproven(f"the key that follows {said.keyid[:16]} of {said.owner} is {there.owner}'s already")
-    made = TrustedKey(owner=said.owner, role="node", keyid=keyid, public_key=keys.public_to_pem(new))
-    begun = Window(start=second_of(change.at))
-    listed["node", keyid] = _with(there or made.model_copy(update={"window": begun}), ends.get(keyid))
-    listed["node", said.keyid] = old.model_copy(update={"window": after_rotation(old.window, change.at)})
+    # What a log promised before it has another key is promised again with that one: it has no beginning.
+    begun = None if said.role == "log" else Window(start=second_of(change.at))
+    listed[said.role, made.keyid] = _with(there or made.model_copy(update={"window": begun}), ends.get(made.keyid))
+    listed[said.role, said.keyid] = old.model_copy(update={"window": after_rotation(old.window, change.at)})
 
 
 def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
     said = change.said
-    key = listed.get(("node", said.keyid))
+    key = listed.get((said.role, said.keyid))
     if key is None:
         return
-    signer = key if change.signer == said.keyid else listed.get(("hub", change.signer))
+    signer = _signer(listed, change, key) or listed.get(("hub", change.signer))
     if signer is None or key.owner != said.owner:
         raise Unproven(
             f"the key {said.keyid[:16]} of {key.owner} was revoked by somebody who may not: neither it nor the hub"
@@ -222,7 +241,26 @@ def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
         signer = key.model_copy(update={"window": None})
     change.check_signed_by(signer)
     cut = after_revocation(key.window, said.believed_until or "", change.index)
-    listed["node", said.keyid] = key.model_copy(update={"window": cut})
+    listed[said.role, said.keyid] = key.model_copy(update={"window": cut})
+
+
+def _signer(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | None:
+    """Who may say what follows this key: of a hospital's that key alone; of a key of the hub's own, the hub."""
+    if key.owner != change.said.owner:
+        return None
+    if key.role == "node":
+        return key if change.signer == key.keyid else None
+    return listed.get(("hub", change.signer))
+
+
+def _named(role: str, owner: str, pem: str) -> TrustedKey:
+    if role == "log":
+        public = checkpoint.public_from_pem(pem)
+        said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
+    else:
+        of_p256 = keys.public_from_pem(pem)
+        said = {"keyid": keys.keyid(of_p256), "public_key": keys.public_to_pem(of_p256)}
+    return TrustedKey.model_validate({"owner": owner, "role": role, **said})
 
 
 def _ended(key: TrustedKey, change: _Proven) -> bool:

@@ -12,7 +12,7 @@ from rapha.proof.checkpoint import (
     public_from_pem,
 )
 from rapha.records.bundle import LogEntry
-from rapha.records.wire import TrustedKeys
+from rapha.records.wire import TrustedKey, TrustedKeys
 
 NO_WITNESS = (
     "That everybody is shown the same log: no witness has seen this checkpoint, so whoever runs the log could keep one "
@@ -20,8 +20,10 @@ NO_WITNESS = (
 )
 
 
-def check_signed_by_log(logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str) -> str:
-    """A log that is known by name and key signed the checkpoint. Raises Unproven."""
+def check_signed_by_log(
+    logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str
+) -> TrustedKey:
+    """The key, of a log that is known by name and key, that signed the checkpoint. Raises Unproven."""
     mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
     if not mine:
         raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
@@ -31,7 +33,7 @@ def check_signed_by_log(logged: LogEntry, checkpoint: Checkpoint, known: Trusted
             if keyid(public) != key.keyid:
                 raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
             check_log(checkpoint, public)
-            return f"{checkpoint.origin}, {checkpoint.size} entries"
+            return key
     raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
 
 

@@ -1,4 +1,4 @@
-"""KeyChange: that a hospital signs with another key from now on, or that one of its keys is not believed any more."""
+"""KeyChange: that a hospital, or a hub in one of its roles, signs with another key from now on; or that a key is not believed any more."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -8,16 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.certified import CertifiedBundle, Time, TrustConfig
 from rapha.records.receipt import Receipt
-from rapha.records.record import Record, Slug, is_none
+from rapha.records.record import Record, is_none
 from rapha.records.wire import Pem
 
 
 class KeyChange(Record):
-    """`keyid`: the key that ends. `successor`: of a rotation, the key that follows it. `believed_until`: of a revocation, the time from
+    """`owner`: as in a keys file. `keyid`: the key that ends. `successor`: of a rotation, the key that follows it. `believed_until`: of a revocation, the time from
     which what the key signed is not believed. `at`: by the signer's clock. `nonce`: random."""
 
     change: Literal["rotated", "revoked"]
-    owner: Slug
+    role: Literal["node", "log", "authority", "time-stamper", "certificate-log"]
+    owner: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,200}$")]
     keyid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     successor: Annotated[Pem | None, Field(exclude_if=is_none)] = None
     believed_until: Annotated[Time | None, Field(exclude_if=is_none)] = None

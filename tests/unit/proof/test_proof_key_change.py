@@ -10,6 +10,8 @@ import small_log
 from receipt_samples import HUB, NORTH, folder, pinned
 
 from rapha.errors import Unproven
+from rapha.proof import checkpoint as notes
+from rapha.proof.certified import trust_config
 from rapha.proof.envelope import seal
 from rapha.proof.key_change import (
     KeyChanges,
@@ -17,6 +19,7 @@ from rapha.proof.key_change import (
     followed,
     key_change_statement,
     read_key_change,
+    signed_handover,
     signed_revocation,
     signed_rotation,
 )
@@ -84,7 +87,7 @@ def test_a_rotation_that_the_old_key_did_not_sign_is_refused() -> None:
     for forger in (HUB, "south"):
         forged = seal(key_change_statement(said), made_up.private_key(forger))
         signer = made_up.trusted(forger, "hub" if forger == HUB else "node")
-        with pytest.raises(Unproven, match="not named by that key itself"):
+        with pytest.raises(Unproven, match="may not"):
             after(logged(forged, signer))
 
 
@@ -104,7 +107,7 @@ def test_a_key_of_another_cannot_follow() -> None:
 
 def test_a_rotation_of_another_hospitals_key_is_refused() -> None:
     change = signed_rotation("south", OLD, NEW, AT).ending
-    with pytest.raises(Unproven, match="not named by that key itself"):
+    with pytest.raises(Unproven, match="may not"):
         after(logged(change, of_north()))
 
 
@@ -156,6 +159,69 @@ def test_a_change_under_the_certificate_of_another_is_refused() -> None:
         after(logged(change, made_up.trusted("south").model_copy(update={"public_key": of_north().public_key})))
 
 
+def of_next_log() -> TrustedKey:
+    public = small_log.private_key("next log").public_key()
+    said = {"keyid": notes.keyid(public), "public_key": notes.public_to_pem(public)}
+    return small_log.trusted_log().model_copy(update=said)
+
+
+def handed_over(ending: TrustedKey, successor: TrustedKey, by: str = HUB) -> CertifiedBundle:
+    change = signed_handover(ending, successor.public_key, AT, made_up.private_key(by))
+    return logged(change, made_up.trusted(HUB, "hub") if by == HUB else of_north(by))
+
+
+def test_a_log_goes_over_to_another_key_and_what_it_signs_with_it_is_followed() -> None:
+    change = signed_rotation("north", OLD, NEW, AT + hours(1)).ending
+    later = small_authority.authority(HUB, AT + hours(1))
+    under_new = CertifiedBundle.from_bytes(small_log.certified(change, of_north(), later, 5, "next log"))
+    with pytest.raises(Unproven, match="another log"):
+        after(under_new)
+    over = handed_over(small_log.trusted_log(), of_next_log())
+    assert set(after(under_new, over)) == {OF_OLD, OF_NEW}
+    found = followed(pinned(), KeyChanges(trust_config=CONFIG, changes=(over,)))
+    windows = {key.keyid: key.window for key in found.keys if key.role == "log"}
+    assert windows == {
+        small_log.trusted_log().keyid: Window(end="2026-11-24T08:00:00Z"),
+        of_next_log().keyid: None,
+    }
+
+
+def test_a_hospital_cannot_name_the_next_key_of_the_log() -> None:
+    with pytest.raises(Unproven, match="may not"):
+        after(handed_over(small_log.trusted_log(), of_next_log(), by="north"))
+
+
+def test_the_hub_cannot_name_the_next_key_of_a_hospital() -> None:
+    with pytest.raises(Unproven, match="may not"):
+        after(handed_over(of_north(), of_north("next north")))
+
+
+def test_an_authority_goes_over_to_other_keys_and_what_it_certifies_with_them_is_followed() -> None:
+    old, new = small_authority.authority(HUB), small_authority.authority(HUB, seed="next ")
+    both = trust_config(
+        (old.trust, new.trust),
+        ((small_log.private_key(small_log.ORIGIN).public_key(), None),),
+        small_log.ORIGIN,
+        HUB,
+        old.uri,
+    )
+    over = [
+        logged(
+            signed_handover(ending, following.public_key, AT, made_up.private_key(HUB)),
+            made_up.trusted(HUB, "hub"),
+            place=place,
+        )
+        for place, (ending, following) in enumerate(zip(old.trusted, new.trusted, strict=True), 1)
+    ]
+    change = signed_rotation("north", OLD, NEW, AT).ending
+    last = CertifiedBundle.from_bytes(small_log.certified(change, of_north(), new, 6))
+    found = followed(pinned(), KeyChanges(trust_config=both, changes=(last, *over)))
+    assert OF_NEW in {key.keyid for key in found.keys}
+    assert {key.keyid for key in new.trusted} <= {key.keyid for key in found.keys}
+    with pytest.raises(Unproven):
+        followed(pinned(), KeyChanges(trust_config=both, changes=(last, *over[1:])))
+
+
 def test_history_stays_verifiable(tmp_path: Path) -> None:
     """A receipt of eight o'clock holds under keys that followed a rotation or a revocation of later, and not of before."""
     for path, data in folder().items():
@@ -204,7 +270,14 @@ def test_what_a_rotation_is_at_the_hubs_door() -> None:
 def test_a_change_says_what_it_has_to_and_no_more(change: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         KeyChange.model_validate(
-            {"owner": "north", "keyid": OF_OLD, "at": "2026-11-23T08:00:00.000Z", "nonce": "0" * 32, **change}
+            {
+                "role": "node",
+                "owner": "north",
+                "keyid": OF_OLD,
+                "at": "2026-11-23T08:00:00.000Z",
+                "nonce": "0" * 32,
+                **change,
+            }
         )
 
 

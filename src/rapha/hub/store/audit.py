@@ -16,7 +16,7 @@ NOT_FOR_RESEARCHERS = (
     "task.withdrawn",
     "refusal.stamped",
     "refusal.logged",
-    "site.key-change-logged",
+    "key-change.logged",
 )
 """The hub's own bookkeeping: true, and of no use to who waits for a result."""
 

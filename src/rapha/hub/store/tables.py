@@ -49,11 +49,11 @@ class SiteKeyRow(Table):
 
 
 class KeyChangeRow(Table):
-    """A signed rotation or revocation of a site's key on its way into the log; as `LoggedRefusalRow`."""
+    """A signed rotation or revocation of a key on its way into the log; as `LoggedRefusalRow`. `site`: None where it is the hub's."""
 
     __tablename__ = "key_changes"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    site: Mapped[str] = mapped_column(ForeignKey("sites.id"))
+    site: Mapped[str | None] = mapped_column(ForeignKey("sites.id"))
     digest: Mapped[str] = mapped_column(unique=True)
     receipt: Mapped[bytes]
     from_size: Mapped[int] = mapped_column(BigInteger)

@@ -4,7 +4,7 @@ import {NotChecked, Unproven} from "./checklist.js";
 import {checkLog, cosignatureTime, noteKeyHash} from "./checkpoint.js";
 import {ed25519FromPem} from "./keys.js";
 
-/** A log that is known by name and key signed the checkpoint. Throws Unproven. */
+/** The key, of a log that is known by name and key, that signed the checkpoint. Throws Unproven. */
 export async function checkSignedByLog(entry, checkpoint, known, where) {
   const mine = known.keys.filter((key) => key.role === "log" && key.owner === checkpoint.origin);
   if (!mine.length) throw new Unproven(`the key of the log ${checkpoint.origin} is not ${where}`);
@@ -13,7 +13,7 @@ export async function checkSignedByLog(entry, checkpoint, known, where) {
     if (same(await noteKeyHash(checkpoint.origin, found), fromBase64(entry.logId.keyId))) {
       if (found.keyid !== key.keyid) throw new Unproven(`the key listed as ${key.keyid.slice(0, 16)} is another one: its SHA-256 differs`);
       await checkLog(checkpoint, found);
-      return `${checkpoint.origin}, ${checkpoint.size} entries`;
+      return key;
     }
   }
   throw new Unproven(`the bundle is from another log than the ${checkpoint.origin} that is known`);

@@ -25,7 +25,7 @@ def upgrade() -> None:
     op.create_table(
         "key_changes",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("site", sa.String, sa.ForeignKey("sites.id"), nullable=False),
+        sa.Column("site", sa.String, sa.ForeignKey("sites.id")),
         sa.Column("digest", sa.String, nullable=False, unique=True),
         sa.Column("receipt", sa.LargeBinary, nullable=False),
         sa.Column("from_size", sa.BigInteger, nullable=False),
