@@ -4,7 +4,7 @@ Each opens fixed names in the workload's output folder, believes nothing it read
 No message holds anything the workload wrote.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -104,16 +104,23 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
 
 
 def pass_scores(
-    folder: Path, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+    folder: Path,
+    train_rows: int,
+    validation_rows: int,
+    min_cohort: int,
+    numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number.
+    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is
+    one of these.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
-    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, numeric)
+    raw = read_output(data, Figures, FIGURES)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, numeric, classes)
 
 
 def audited(
@@ -164,14 +171,14 @@ def pass_evaluation(
     min_cohort: int,
     patients: int,
     numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number.
+    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is one of these.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
-    return release_metrics(
-        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients, numeric
-    )
+    raw = read_output(data, RawEvaluations, EVALUATION)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, numeric, classes)

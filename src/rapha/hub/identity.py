@@ -37,6 +37,8 @@ class Doorkeeper:
         site = token.unverified_site(credential)
         with self._store.reading() as session:
             enrolled = session.scalar(_KEY, {"site": site})
+        if enrolled == "":
+            raise NotPermitted(f"the key of {site} was revoked: enrol with a new one and a code of the hub's steward")
         if enrolled is None:
             raise NotPermitted(
                 f"the site {site} is not enrolled at this hub: `rapha node init` with a code of its steward"

@@ -3,8 +3,9 @@
 Each receipt is two entries of the log, for the public log shows who signed: one with the key, one with the certificate.
 """
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rapha.hub.authority import Authority
 from rapha.hub.log_keeper import LogKeeper
@@ -25,6 +26,8 @@ class ReceiptDesk:
     log: LogKeeper
     witnesses: Witnesses
     authority: Authority
+    changing_keys: threading.Lock = field(default_factory=threading.Lock)
+    """Held while changes of hospitals' keys are logged, one by one."""
 
     def logged(self, receipts: Mapping[str, Receipt], known: Mapping[str, TrustedKey]) -> dict[str, bytes]:
         """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid.

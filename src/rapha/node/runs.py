@@ -30,7 +30,7 @@ from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
-from rapha.node.transfer import lay
+from rapha.node.transfer import Stamp, lay, stamp_of
 from rapha.policy.rules_file import read_rules
 from rapha.records.language import CausalLora
 from rapha.records.learning import Exported, Script, file_beside
@@ -86,6 +86,8 @@ class Run:
         self.folder, self.frozen, self._script = folder, frozen, script
         kept = folder.output.parent / "kept"
         self.variates, self._left_over = Kept(kept / "variates"), Kept(kept / "left-over", every_round=True)
+        self.given: Stamp | None = None
+        """Of the weights that the task in hand starts from, as they were verified."""
         self._runs, self._deadline = runs, deadline_seconds
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
@@ -237,6 +239,7 @@ class Runs:
         if not lay(blob, sent_along(work), target):
             largest = limit_bytes(_largest_given(study))
             persist(lambda: self._line.download(blob, target, largest))
+        run.given = stamp_of(target)
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
                 old.unlink()

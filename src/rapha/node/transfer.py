@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rapha import faults
 from rapha.canonical import digest, digest_file
@@ -97,6 +97,22 @@ def download(line: Carrier, blob: str, target: Path, limit_bytes: int) -> None:
         part.unlink()
         raise Unreachable("the hub sent other bytes than the blob it named")
     _show(part, target)
+
+
+class Stamp(NamedTuple):
+    """Which file this is, and when it was last written to: what writes to it, or gives it another name, changes it, and no
+    workload can set it back."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+def stamp_of(file: Path) -> Stamp:
+    """As it is now."""
+    found = file.stat()
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
 
 
 def lay(blob: str, data: bytes, target: Path) -> bool:

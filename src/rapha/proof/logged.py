@@ -1,6 +1,7 @@
 """Is it in the public log, and who has seen that log? Steps 12 to 15 of a receipt's judgement. Pure."""
 
 from rapha.errors import Unproven
+from rapha.proof import lasting
 from rapha.proof.bundle import decoded
 from rapha.proof.checkpoint import (
     Checkpoint,
@@ -38,7 +39,7 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
     """The witnesses that have seen this checkpoint, each with the time: at least as many as the keys file asks for.
 
     Raises:
-        Unproven: too few have, or the cosignature of one that is known does not fit.
+        Unproven: too few have, too few with ML-DSA-44 too, or a cosignature of one that is known does not fit.
     """
     witnesses = [key for key in known.keys if key.role == "witness"]
     seen = {}
@@ -47,9 +48,25 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
         at = cosignature_time(checkpoint, key.owner, public)
         if at is not None:
             seen[keyid(public)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
+    _check_lasting(checkpoint, known)
     if len(seen) < known.witnesses_at_least:
         raise Unproven(
             f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
             f"{known.witnesses_at_least} are asked for: fetch the folder again later, or ask the hub for more"
         )
     return list(seen.values())
+
+
+def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:
+    """The second lines fit, of as many witnesses as the keys file asks for. Raises Unproven."""
+    seconds = [key for key in known.keys if key.role == lasting.ROLE]
+    seen = set()
+    for key in seconds:
+        public = lasting.public_from_pem(key.public_key)
+        if lasting.cosignature_time(checkpoint, key.owner, public) is not None:
+            seen.add(lasting.keyid(public))
+    if len(seen) < known.ml_dsa_at_least:
+        raise Unproven(
+            f"{len(seen)} of {len(seconds)} known witnesses have signed this checkpoint with ML-DSA-44 too; "
+            f"{known.ml_dsa_at_least} are asked for"
+        )

@@ -47,6 +47,7 @@ from rapha.proof.refusal import (
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
 from rapha.proof.timestamp import check_stamp
 from rapha.proof.transcript import check_stated
+from rapha.proof.window import check_window, window_in_words
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -253,12 +254,13 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         logged.check_witnesses(checkpoint, folder.known)
         say(f"entry {entry.logIndex} of {checkpoint.size}")
-    # 18. A time stamper that is known saw the signature.
-    with found.step("A known time stamper has seen the signature") as say:
+    # 18. A time stamper that is known saw the signature, and its key was good then.
+    with found.step("A known time stamper has seen the signature while its key was good") as say:
         trust = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         at = check_stamp(stamped, signature_of(receipt), trust.stamper)
-        say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC")
+        check_window(key, at, (int(entry_of(bundle).logIndex), int(entry.logIndex)))
+        say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC{window_in_words(key)}")
     # 19. An authority that is known says whose key it is.
     with found.step("A known authority's certificate is of this signer and key") as say:
         identity = signer_uri(key.role, key.owner)

@@ -29,6 +29,11 @@ Real = Annotated[
 """A finite float64, written as a string (shortest that reads back the same), read from a number or a string."""
 
 
+def is_none(value: object) -> bool:
+    """For `exclude_if`: a field that came later, and is not written where there is none."""
+    return value is None
+
+
 class Record(BaseModel):
     """Frozen; unknown keys refused; equal by value; one canonical form."""
 

@@ -17,12 +17,13 @@ from rapha.sdk.lora_files import write_adapter
 from rapha.sdk.module_file import write_module
 from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
-from rapha.sdk.report.headline import LABELS, MODELS, count
+from rapha.sdk.report.headline import LABELS, MODELS, classes_in_words, count
 from rapha.sdk.report.page import REPORT_FILE, render
 from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
-_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression"}
+_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression",
+          "categorical": "tabular-classification"}  # fmt: skip
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
@@ -52,6 +53,7 @@ def config_of(study: Study) -> dict[str, Any]:
         "study_digest": study.digest,
         "model": stated["model"],
         "outcome": stated["outcome"],
+        **({"classes": list(study.outcome.classes)} if study.outcome.classes else {}),
         "features": list(feature_names(study)),
         "sequence": list(sequence.of) if sequence else None,
         "input": "for each feature (value - mean) / scale, 0 where missing; then for each 1 where missing, else 0",
@@ -77,6 +79,7 @@ def model_card(study: Study, metrics: StudyMetrics) -> str:
         labels=LABELS,
         models=MODELS,
         count=count,
+        classes=classes_in_words,
         task=_TASKS[study.outcome.kind],
         outcome=outcome_in_words(study.outcome),
         features=feature_names(study),

@@ -51,7 +51,10 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("Who is studied", who),
         Section("What is predicted", outcome_sentences(study.outcome)),
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
-        Section("How it learns", (architecture_in_words(study.model), *_training(study.training), _split(study))),
+        Section(
+            "How it learns",
+            (architecture_in_words(study.model), *_by_class(study), *_training(study.training), _split(study)),
+        ),
         Section("What holds for every hospital", _terms(study)),
         *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
@@ -66,6 +69,11 @@ def _stated(purpose: Purpose) -> tuple[str, ...]:
         *((f"Country, as stated: {purpose.country}.",) if purpose.country else ()),
         *((f"Ethics approval, as stated: {purpose.ethics_approval}.",) if purpose.ethics_approval else ()),
     )
+
+
+def _by_class(study: Study) -> tuple[str, ...]:
+    names = study.outcome.classes
+    return (f"It gives each of the {len(names)} classes a probability: {and_words(names)}.",) if names else ()
 
 
 def architecture_in_words(model: ArchitectureSpec) -> str:

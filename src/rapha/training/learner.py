@@ -10,7 +10,7 @@ from rapha.records.audit import Guesses, RawAudit
 from rapha.records.learning import Script
 from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
-from rapha.records.tensors import Declared, declared_start, declared_weights
+from rapha.records.tensors import Declared, declared_start, declared_weights, outputs_of
 from rapha.records.variates import VARIATE, declared_given, declared_variates
 from rapha.training.architectures import build
 from rapha.training.architectures.causal import CausalAdapter
@@ -29,7 +29,7 @@ from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
 from rapha.training.transcript import Recorder
-from rapha.training.weights import load_into, read_scores, read_weights, weights_of, write_bytes, write_tensors
+from rapha.training.weights import load_into, read_scores, read_weights, views_of, write_bytes, write_tensors
 
 
 class Learner:
@@ -91,7 +91,7 @@ class Learner:
             network.planted = canaries.planted
         if self._study.privacy.differential_privacy:
             guesses = train_privately(self._study, network, train, command.round)
-            write_tensors(self._output / WEIGHTS, weights_of(network))
+            write_tensors(self._output / WEIGHTS, views_of(network))
             # A loss is not accounted for, and so does not leave.
             self._write_figures((), self._audit(command, network, start, guesses))
             return
@@ -101,13 +101,14 @@ class Learner:
             write_bytes(self._output / TRANSCRIPT, recorder.leaves)
             if recorder.stopped:  # what is asked for is the state at that step: nothing of it can be a round's outcome
                 return
-        write_tensors(self._output / WEIGHTS, weights_of(network))
+        write_tensors(self._output / WEIGHTS, views_of(network))
         held_out = figures(score(network, validation), self._dataset.validation) + text_figures(network, validation)
         found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))
         self._write_figures(found, self._audit(command, network, start))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
+        self._network = None  # of a large model there is room for few at once
         evaluations = evaluate_site(self._study, weights, self._dataset, self._graph)
         if command.audit:
             network = build(self._study, self._graph)
@@ -136,7 +137,7 @@ class Learner:
             return None
         self._standardised(weights)
         if self._membership is None:
-            standards = {name: weights[name] for name in declared_start(self._study)}
+            standards = {name: weights[name].copy() for name in declared_start(self._study)}
             self._membership = Membership(self._study, self._dataset, standards, self._graph)
         found = self._membership.measure(network, command.round, guesses)
         canaries = self._canaries_for(network)
@@ -182,6 +183,7 @@ class Learner:
             positives=validation.positives,
             negatives=len(validation) - validation.positives,
             figures=found,
+            classes=validation.classes(outputs_of(self._study)),
             audit=audit,
         )
         write_bytes(self._output / FIGURES, record.as_bytes())

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import Guesses
@@ -32,6 +31,7 @@ from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
 from rapha.training.loop import planted_in
+from rapha.training.losses import row_loss
 from rapha.training.numerics import generator
 from rapha.training.optimizers import make_optimizer
 
@@ -166,7 +166,7 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
 
     hooks = [layer.register_forward_hook(remember) for layer in layers]
     try:
-        loss = binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows], reduction="sum")
+        loss = row_loss(network, inputs, rows, "sum")
         torch.autograd.grad(loss, [layer.weight for layer in layers])
     finally:
         for hook in hooks:
@@ -194,21 +194,14 @@ def _row_by_row(network: Interpreter | CausalAdapter, inputs: Inputs, rows: Tens
     parameters = list(network.parameters())
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     for row in torch.split(rows, 1):
-        found = torch.autograd.grad(
-            _row_loss(network, inputs, row), parameters, allow_unused=True, materialize_grads=True
-        )
+        loss = row_loss(network, inputs, row, "sum")
+        found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         length = math.sqrt(sum(float(part.double().pow(2).sum()) for part in found))
         if math.isfinite(length):  # a row whose gradient is no number counts for nothing
             factor = min(1.0, clip * _SHORTER / length) if length else 1.0
             for total, part in zip(sums, found, strict=True):
                 total.add_(part, alpha=factor)
     return sums
-
-
-def _row_loss(network: Network, inputs: Inputs, row: Tensor) -> Tensor:
-    if isinstance(network, CausalAdapter) and network.model.generative:
-        return network.surprise(inputs, row).sum()
-    return binary_cross_entropy_with_logits(network(inputs, row), inputs.event[row], reduction="sum")
 
 
 def _check_only(layers: list[nn.Linear], parameters: Iterable[nn.Parameter]) -> None:

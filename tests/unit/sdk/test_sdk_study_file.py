@@ -99,8 +99,8 @@ WRONG = [
      " has `per: day` or `per: year`"),
     ("  event: diabetes", "  kind: numeric\n  value: {last: hdl, unit: any, per: year}", "23: outcome.value: a slope, and only a"
      " slope, has `per: day` or `per: year`"),
-    ("  event: diabetes", "  kind: categorical\n  events: [diabetes, hdl]", "37: model: `mlp` learns a binary or numeric"
-     " outcome; the outcome is categorical, which is learnt by no architecture of this version"),
+    ("  event: diabetes", "  kind: categorical\n  events: [diabetes, diabetes]", "21: outcome: a categorical outcome chooses"
+     " between two events or more, each once"),
     ("{demographic: sex}", "{demographic: age}", "27: features: `age` is asked for twice"),
     # not the YAML that is read
     ("  index:", "\tindex:", "16: a tab where spaces belong; indent with two spaces"),

@@ -15,6 +15,7 @@ REAL = "rapha.cli.demo.record"
 MADE_UP = {
     "adapter-for-clinic-letters": "rapha.cli.demo.made_up_letters",
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
+    "discharge-destination": "rapha.cli.demo.made_up_discharges",
     "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
     "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",
     "gwas-infarction": "rapha.cli.demo.made_up_biobank",

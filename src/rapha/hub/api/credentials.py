@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from rapha.errors import NotPermitted
@@ -30,8 +31,10 @@ TheHub = Annotated[Hub, Depends(the_hub)]
 
 
 async def node(request: Request, credentials: Annotated[_Credentials, Depends(_NODE)]) -> SiteId:
-    """The site whose node asks. 401 where it is not known. Async: handing half a millisecond of work to a thread and back
-    costs more than the work."""
+    """The site whose node asks. 401 where it is not known. Handing half a millisecond of work to a thread and back costs
+    more than the work; but a database's server may take its time, and nobody else is to wait meanwhile."""
+    if _hub_of(request).neighbours:
+        return await run_in_threadpool(_node, request, credentials)
     return _node(request, credentials)
 
 

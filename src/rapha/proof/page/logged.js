@@ -1,6 +1,6 @@
 /** Is it in the public log, and who has seen that log? As rapha/proof/logged.py. */
 import {fromBase64, same} from "./bytes.js";
-import {Unproven} from "./checklist.js";
+import {NotChecked, Unproven} from "./checklist.js";
 import {checkLog, cosignatureTime, noteKeyHash} from "./checkpoint.js";
 import {ed25519FromPem} from "./keys.js";
 
@@ -26,6 +26,7 @@ export async function checkWitnesses(checkpoint, known) {
     const found = await ed25519FromPem(key.public_key), at = await cosignatureTime(checkpoint, key.owner, found);
     if (at) seen.set(found.keyid, `${key.owner} at ${at}`);
   }
+  if (known.ml_dsa_at_least) throw new NotChecked("this page cannot look at signatures of ML-DSA-44, which your keys file asks for: use `rapha receipt verify`");
   const asked = known.witnesses_at_least ?? 0;
   if (seen.size < asked) throw new Unproven(`${seen.size} of ${witnesses.length} known witnesses have seen this checkpoint; ${asked} are asked for`);
   return [...seen.values()];

@@ -12,6 +12,7 @@ import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./sta
 import {said} from "./stated.js";
 import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
 import {checkStamp} from "./timestamp.js";
+import {checkWindow, windowInWords} from "./window.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
 const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
@@ -202,12 +203,13 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     await checkWitnesses(checkpoint, folder.known);
     return `entry ${certified.entry.logIndex} of ${checkpoint.size}`;
   });
-  // 18. A time stamper that is known saw the signature.
-  await found.step("A known time stamper has seen the signature", async () => {
+  // 18. A time stamper that is known saw the signature, and its key was good then.
+  await found.step("A known time stamper has seen the signature while its key was good", async () => {
     trust = await readTrust(folder.certified.get(said.TRUST_CONFIG_FILE), folder.known, folder.where);
     const stamp = certified.material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp;
     at = await checkStamp(fromBase64(stamp), signatureOf(bundle.envelope), trust.stamper);
-    return `RFC 3161, ${new Date(at).toISOString()}`;
+    checkWindow(key, at, [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex)));
+    return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });
   // 19. An authority that is known says whose key it is.
   await found.step("A known authority's certificate is of this signer and key", async () => {

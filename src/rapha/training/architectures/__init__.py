@@ -2,20 +2,20 @@
 
 Every entry takes `Inputs` and the places [b] of the rows to read, and gives one number a row [b]: the logit of the risk
 for a binary outcome, the logarithm of the relative hazard for a time-to-event outcome, the standardised number for a numeric
-one. Its tensors are exactly those
+one; of a categorical outcome the logit of each of K classes [b, K]. Its tensors are exactly those
 of `rapha.records.tensors.declared_weights`.
 
     name            reads                  gives
-    logistic        features               logit
+    logistic        features               logit, or logits
     linear          features               number
-    mlp             features               logit, number
+    mlp             features               logit, logits, number
     cox             features               log hazard
     deep-survival   features               log hazard
-    gru             features, sequence     logit, number
-    text-classifier features, note         logit
-    image-classifier features, image       logit
-    variant-classifier features, genotypes logit
-    late-fusion     features, any arrays   logit, number
+    gru             features, sequence     logit, logits, number
+    text-classifier features, note         logit, or logits
+    image-classifier features, image       logit, or logits
+    variant-classifier features, genotypes logit, or logits
+    late-fusion     features, any arrays   logit, logits, number
     exported        features, any arrays   logit, or log hazard
     causal-lora     note                   logit
 """

@@ -1,0 +1,44 @@
+"""Keys that are not believed for ever: receipts of before their end hold, those of after it fail at step 18."""
+
+from collections.abc import Callable
+
+import record_samples as made_up
+from receipt_samples import NORTH, Fault, Files
+
+from rapha.records.wire import TrustedKey, TrustedKeys, Window
+
+BEFORE, STAMPED, AFTER = "2026-11-23T07:59:59Z", "2026-11-23T08:00:00Z", "2026-11-23T08:00:01Z"
+"""Every receipt of these folders is stamped at the second of these, and is entry 4 of its log."""
+PLACE = 4
+
+
+def believed(window: Window, successor: Window | None = None) -> Callable[[Files], None]:
+    """The key of north has this window; with a successor where one is given."""
+
+    def at_last(files: Files) -> None:
+        known = TrustedKeys.from_bytes(files["receipts/keys.json"])
+        listed = [key.model_copy(update={"window": window}) if key.owner == "north" else key for key in known.keys]
+        if successor:
+            listed.append(_successor(successor))
+        files["receipts/keys.json"] = known.model_copy(update={"keys": tuple(listed)}).as_bytes()
+
+    return at_last
+
+
+def _successor(window: Window) -> TrustedKey:
+    return made_up.trusted("next-north").model_copy(update={"owner": "north", "window": window})
+
+
+ENDED_LATER = {
+    "key-rotated-after": Fault(NORTH, 0, at_last=believed(Window(end=AFTER), Window(start=STAMPED))),
+    "key-revoked-after": Fault(NORTH, 0, at_last=believed(Window(start=STAMPED, end=AFTER, below=PLACE + 1))),
+}
+"""No faults: the key has ended, and these receipts were there before."""
+
+WINDOW_FAULTS = {
+    "key-revoked-before": Fault(NORTH, 18, at_last=believed(Window(end=STAMPED))),
+    "key-revoked-before-in-the-log": Fault(NORTH, 18, at_last=believed(Window(end=AFTER, below=PLACE))),
+    "key-not-good-yet": Fault(NORTH, 18, at_last=believed(Window(start=AFTER))),
+    "windows-swapped": Fault(NORTH, 18, at_last=believed(Window(start=AFTER), Window(end=AFTER))),
+    "window-upside-down": Fault(NORTH, 18, at_last=believed(Window(start=AFTER, end=BEFORE))),
+}
