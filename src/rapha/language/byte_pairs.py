@@ -15,6 +15,8 @@ from rapha.errors import TrainingFailed
 
 MOST_TOKENS = 262_144
 LONGEST_TOKEN = 1024
+_REMEMBERED = 64
+"""Letters of a word: longer ones are seldom seen twice, and would fill the memory."""
 _CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 _REPLACED = {"continuing_subword_prefix": ("", None), "end_of_word_suffix": ("", None), "dropout": (None,),
              "byte_fallback": (False, None), "ignore_merges": (False, None), "unk_token": (None,),
@@ -53,7 +55,7 @@ class BytePairs:
         found: list[int] = []
         text = f" {text}" if self._space and text and not text.startswith(" ") else text
         for word in pieces(text, self._digits):
-            found += self._word(word)
+            found += self._word(word) if len(word) <= _REMEMBERED else self._merged(word)
             if at_most is not None and len(found) >= at_most:
                 return found[:at_most]
         return found

@@ -22,6 +22,7 @@ from rapha.training.inputs import make_inputs
 from rapha.training.learner import Learner
 from rapha.training.loop import train_round
 from rapha.training.numerics import pin
+from rapha.training.predict import load_model
 from rapha.training.private import clipped_sum
 from rapha.training.weights import read_weights, write_tensors
 
@@ -113,6 +114,17 @@ def test_the_outcome_alone_can_be_learnt(named: tuple[Study, bytes], tmp_path: P
     found = learned(study, named[1], site(study, tmp_path), tmp_path)
     assert figure(found, "auroc") > 0.85
     assert found.audit is not None and found.audit.canaries is None
+
+
+def test_a_delivered_adapter_predicts(named: tuple[Study, bytes], tmp_path: Path) -> None:
+    study, base = named
+    dataset = site(study, tmp_path)
+    learned(study, base, dataset, tmp_path)
+    weights = read_weights(tmp_path / "output" / "weights.safetensors", declared_weights(study))
+    model = load_model(study, weights, base)
+    texts = ["Letter 12: heart failure, in pain.", None, "<|endoftext|>"]
+    risks = model.predict({study.features[0].name: texts})
+    assert risks.shape == (3,) and ((risks > 0) & (risks < 1)).all() and len(set(risks.tolist())) == 3
 
 
 def test_one_round_twice_gives_the_same_bits(named: tuple[Study, bytes], tmp_path: Path) -> None:
