@@ -70,7 +70,7 @@ def run(home: Folder) -> None:
     try:
         application = create_app(configuration)
         url = f"http://{configuration.settings.host}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(application, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
         server = Announcing(config, home, url, application.state.hub.bell.close)
         signal.signal(signal.SIGTERM, server.handle_exit)
         server.run(sockets=[listener])

@@ -36,8 +36,13 @@ async def node(request: Request, credentials: Annotated[_Credentials, Depends(_N
 
 
 def _node(request: Request, credentials: _Credentials) -> SiteId:
+    return site_of(_hub_of(request), _token(credentials), request.method, request.url.path)
+
+
+def site_of(hub: Hub, credential: str, method: str, path: str) -> SiteId:
+    """The site whose node signed this token for this request. Raises NotIdentified."""
     try:
-        return _hub_of(request).doorkeeper.node(_token(credentials), request.method, request.url.path)
+        return hub.doorkeeper.node(credential, method, path)
     except NotPermitted as refusal:
         raise NotIdentified(str(refusal)) from None
 
@@ -48,7 +53,13 @@ class ResearcherWith:
     def __init__(self, scope: Scope) -> None:
         self._scope: Scope = scope
 
-    def __call__(self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]) -> Researcher:
+    async def __call__(
+        self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]
+    ) -> Researcher:
+        return self.holding(request, credentials)
+
+    def holding(self, request: Request, credentials: _Credentials) -> Researcher:
+        """Whose token this is."""
         try:
             researcher = _hub_of(request).doorkeeper.researcher(_token(credentials))
         except NotPermitted as refusal:
@@ -62,7 +73,7 @@ def node_or_researcher(
 ) -> SiteId | Researcher:
     """Whoever may fetch blobs: told apart by the form of the token."""
     if _token(node_).startswith(PREFIX):
-        return ResearcherWith("study:read")(request, node_)
+        return ResearcherWith("study:read").holding(request, node_)
     return _node(request, node_)
 
 
