@@ -74,7 +74,8 @@ def run(home: Folder) -> None:
         application = create_app(configuration)
         tls = in_uvicorns_words(configuration.settings.tls)
         url = f"http{'s' if tls else ''}://{configuration.settings.host}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1, **tls)
+        words = {"log_level": "warning", "access_log": False, "timeout_graceful_shutdown": 1, **tls}
+        config = uvicorn.Config(application, **words)
         server = Announcing(config, home, url, application.state.hub.bell.close)
         signal.signal(signal.SIGTERM, server.handle_exit)
         server.run(sockets=[listener])

@@ -8,7 +8,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,7 +60,8 @@ class HubLine:
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
         verify = trusted_authorities(ca, certificate)
         timeout = httpx2.Timeout(30.0, read=90.0)  # of silence, not of the whole
-        self._client = httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=timeout, proxy=proxy)
+        self._client = httpx2.Client(verify=verify, timeout=timeout, proxy=proxy)
+        self._base = url.rstrip("/")
         self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
         self.url = url
 
@@ -150,8 +151,9 @@ class HubLine:
         """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
         path = API + path
         headers = {**headers, "accept-encoding": "identity", **self._headers(method, path)}
+        request = httpx2.Request(method, httpx2.URL(self._base + path), headers=headers, content=content)
         try:
-            with self._client.stream(method, path, content=content, headers=headers) as response:
+            with closing(self._client.send(request, stream=True)) as response:
                 if not response.is_success:
                     raise _problem(response.status_code, self._answer(response))
                 yield response

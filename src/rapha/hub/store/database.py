@@ -45,6 +45,9 @@ class Database(Protocol):
     def tell_others(self, session: Session, topics: Collection[str]) -> None:
         """With the commit, let the other hubs on this database know that there is news on these topics."""
 
+    def enrolled_key(self, site: str) -> str | None:
+        """The public key of a site, as it is committed now. Asked at every request of a node, so by the cheapest way there is."""
+
     def alone_at(self, what: str) -> AbstractContextManager[bool]:
         """Whether no other process is at this; if so none will be until the block ends. Who dies is no longer at it."""
 
@@ -77,6 +80,15 @@ class Store:
         """
         with self._translated(), Session(self.database.reads) as session:
             yield session
+
+    def enrolled_key(self, site: str) -> str | None:
+        """The public key that a site enrolled with, in PEM; None where it did not.
+
+        Raises:
+            Unreachable: the database's server does not answer.
+        """
+        with self._translated():
+            return self.database.enrolled_key(site)
 
     @contextmanager
     def changing(self) -> Iterator[Change]:

@@ -105,6 +105,11 @@ class PostgresServer:
         for notice in _notices(self.process, topics):
             session.execute(_NOTIFY, {"channel": CHANNEL, "notice": notice})
 
+    def enrolled_key(self, site: str) -> str | None:
+        with self.reads.connect() as connection:
+            found: str | None = connection.scalar(_ENROLLED_KEY, {"site": site})
+        return found
+
     @contextmanager
     def alone_at(self, what: str) -> Iterator[bool]:
         with self.writes.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -136,6 +141,7 @@ def key_of(what: str) -> int:
     return int.from_bytes(hashlib.sha256(f"rapha hub {what}".encode()).digest()[:8], "big", signed=True)
 
 
+_ENROLLED_KEY = text("SELECT public_key FROM sites WHERE id = :site")
 _LOCK_TRANSACTION = text("SELECT pg_advisory_xact_lock(:key)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
