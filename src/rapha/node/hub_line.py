@@ -83,9 +83,9 @@ class HubLine:
         """Replace a record."""
         self._send("PUT", path, record)
 
-    def upload(self, blob: str, file: Path) -> None:
-        """Bring a file to the hub under its digest."""
-        transfer.upload(self, blob, file)
+    def upload(self, blob: str, file: Path, give_up_after_seconds: float = PATIENCE_SECONDS) -> None:
+        """Bring a file to the hub under its digest; see `persist`."""
+        persist(transfer.Uploading(self, blob, file), give_up_after_seconds)
 
     def download(self, blob: str, target: Path, limit_bytes: int) -> None:
         """Bring a blob of at most so many bytes to `target`; it appears there only whole and verified. A file that is
@@ -115,10 +115,11 @@ class HubLine:
         """See `transfer.Carrier`."""
         return self._read(Upload, self._send("POST", f"/blobs/{chunks.blob}/upload", chunks))
 
-    def send_chunk(self, blob: str, number: int, data: bytes) -> Upload:
+    def send_chunks(self, blob: str, number: int, blocks: Iterator[memoryview], size_bytes: int) -> Upload:
         """See `transfer.Carrier`."""
-        self._pace.take(len(data))
-        return self._read(Upload, self._request("PUT", f"/blobs/{blob}/chunks/{number}", data, _BYTES)[1])
+        path, headers = f"/blobs/{blob}/chunks/{number}", {**_BYTES, "content-length": str(size_bytes)}
+        with self._answered("PUT", path, headers, self._metered(blocks)) as response:
+            return self._read(Upload, self._answer(response))
 
     def send_whole(self, blob: str, data: bytes) -> None:
         """See `transfer.Carrier`."""
@@ -146,7 +147,7 @@ class HubLine:
 
     @contextmanager
     def _answered(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | None
+        self, method: str, path: str, headers: dict[str, str], content: bytes | Iterator[bytes] | None
     ) -> Iterator[httpx2.Response]:
         """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
         path = API + path
@@ -172,6 +173,11 @@ class HubLine:
         for block in response.iter_raw():
             self._pace.take(len(block))
             yield block
+
+    def _metered(self, blocks: Iterator[memoryview]) -> Iterator[bytes]:
+        for block in blocks:
+            self._pace.take(len(block))
+            yield bytes(block)
 
     def _read(self, record: type[R], data: bytes) -> R:
         try:
