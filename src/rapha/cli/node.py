@@ -14,6 +14,7 @@ from rich.table import Table
 from rapha.cli import node_patient, node_policy, node_stewards
 from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
+from rapha.cli.node_heads import forget_head, heads
 from rapha.cli.node_identifiers import identifiers
 from rapha.cli.node_keys import rotate_key
 from rapha.cli.node_opt_out import opt_out
@@ -112,6 +113,8 @@ def ingest(
 app.command()(export)
 app.command()(fetch)
 app.command("opt-out")(opt_out)
+app.command("heads")(heads)
+app.command("forget-head")(forget_head)
 app.command("identifiers")(identifiers)
 app.command()(units)
 app.command()(voucher)

@@ -20,10 +20,10 @@ from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
 from rapha.records.language import learns_text
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
-from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
+from rapha.records.outputs import EVALUATION, FIGURES, HEAD, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
-from rapha.records.tensors import TensorSpec, declared_statistics, declared_weights
+from rapha.records.tensors import TensorSpec, declared_head, declared_statistics, declared_weights
 
 FIGURES_LIMIT_BYTES = 64 * 1024
 
@@ -48,8 +48,14 @@ RULES: tuple[str, ...] = (
 SUMS_RULE = "sums-of-enough-copies-of-either-allele"
 
 
+HEAD_RULE = "personal-head-stays"
+"""The last layer of the site's own was read by `read_head` alone, which gives it to the node's home and to nobody else."""
+
+
 def rules_of(study: Study) -> tuple[str, ...]:
     """The names of the rules that outputs of this study pass."""
+    if study.training.personal:
+        return (*RULES, HEAD_RULE)
     return (*RULES, SUMS_RULE) if isinstance(study.model, Gwas) else RULES
 
 
@@ -76,6 +82,17 @@ def pass_weights(folder: Path, declared: Mapping[str, TensorSpec]) -> Iterator[B
     """
     with streamed(folder, WEIGHTS, limit_bytes(declared)) as (read, size_bytes):
         yield from canonical_blocks(read, size_bytes, declared)
+
+
+def read_head(folder: Path, study: Study) -> bytes:
+    """The personal head after `evaluate`, as canonical safetensors: for the node's home, and no door out.
+
+    Raises:
+        EgressRefused: as `pass_weights`.
+    """
+    declared = declared_head(study)
+    with streamed(folder, HEAD, limit_bytes(declared)) as (read, size_bytes):
+        return b"".join(bytes(block) for block in canonical_blocks(read, size_bytes, declared))
 
 
 def pass_statistics(folder: Path, declared: Mapping[str, TensorSpec], min_cohort: int) -> bytes:

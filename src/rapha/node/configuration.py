@@ -127,9 +127,17 @@ class Home:
 
     def run(self, dispatch: str) -> Path:
         """The folder of one dispatch. The id comes from the hub: only a plain word becomes a path."""
-        if not dispatch or not all(c.isalnum() or c in "-_" for c in dispatch):
-            raise ConfigurationError("a dispatch id holds letters, digits, - and _ only")
-        return self.folder / "runs" / dispatch
+        return self.folder / "runs" / _plain(dispatch)
+
+    def head(self, dispatch: str) -> Path:
+        """The personal head of one dispatch."""
+        return self.folder / "heads" / f"{_plain(dispatch)}.safetensors"
+
+
+def _plain(dispatch: str) -> str:
+    if not dispatch or not all(c.isalnum() or c in "-_" for c in dispatch):
+        raise ConfigurationError("a dispatch id holds letters, digits, - and _ only")
+    return dispatch
 
 
 def read_configuration(path: Path) -> NodeConfiguration:

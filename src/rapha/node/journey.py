@@ -23,6 +23,7 @@ from rapha.node.audits import Audits
 from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
+from rapha.node.heads import Heads
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
@@ -72,6 +73,7 @@ class Journey:
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock, runs_before)
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
+        self._heads = Heads(home, register)
         self._runs = Runs(home, line, register, backend)
         self._transcripts = Transcripts(home, register)
         self._questions = Questions(home, self._approvals, register, clock)
@@ -278,9 +280,11 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        output, outcome = run.folder.output, entry.study.outcome
-        rows, apart = (cohort.train_rows, cohort.set_apart, smallest, cohort.rows), (outcome.numeric, outcome.classes)
-        metrics = gate.pass_evaluation(output, self._site, *rows, *apart)
+        output, of = run.folder.output, (entry.study.outcome.numeric, entry.study.outcome.classes)
+        self._heads.keep(task.dispatch, entry.study, output)
+        metrics = gate.pass_evaluation(
+            output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of
+        )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics
         release = Release(

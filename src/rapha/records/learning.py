@@ -305,7 +305,8 @@ class KeepBest(Record):
 
 
 class TrainingSpec(Record):
-    """`rounds` of `local_epochs` at each site; `deadline_minutes` closes a round with those who answered."""
+    """`rounds` of `local_epochs` at each site; `deadline_minutes` closes a round with those who answered. `personal`: after the
+    last round each site tunes the last layer of its own; that one stays there."""
 
     rounds: Annotated[int, Field(ge=1, le=1000)] = 20
     local_epochs: Annotated[int, Field(ge=1, le=100)] = 1
@@ -317,6 +318,7 @@ class TrainingSpec(Record):
     early_stopping: EarlyStopping | None = None
     keep: KeepBest | None = None
     updates: UpdateForm = "float32"
+    personal: Literal["head"] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     deadline_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
 
@@ -349,7 +351,7 @@ class TrainingSpec(Record):
         return self
 
 
-UNASKED = {"early_stopping": None, "keep": None, "updates": "float32"}
+UNASKED = {"early_stopping": None, "keep": None, "updates": "float32", "personal": None}
 """What a study that does not ask for it is written without."""
 
 LEAST_HELD_OUT = 5

@@ -20,6 +20,9 @@ OF_CLASSES: frozenset[MetricName] = frozenset(("macro_auroc", "accuracy"))
 """Those of a categorical outcome, beside `loss`; the others are of cases and controls, or of events."""
 
 
+MeasuredModel = Literal["federated", "local", "personal"]
+
+
 class Count(Record):
     """A number of people after disclosure control: `about` a rounded number, or `below` the threshold.
 
@@ -79,10 +82,11 @@ class Confusion(Record):
 
 
 class Evaluation(Record):
-    """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone. `events`: None
+    """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone; `personal`
+    the federated one with a last layer of the site's own, which stays there. `events`: None
     for a numeric outcome, of which everybody has one, and for a categorical one, which has `classes`."""
 
-    model: Literal["federated", "local"]
+    model: MeasuredModel
     rows: Count
     events: Count | None
     scores: Annotated[tuple[Score, ...], Field(max_length=16)]

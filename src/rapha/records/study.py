@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.association import check_association
+from rapha.records.association import Gwas, check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
@@ -137,6 +137,11 @@ class Study(Record):
                 "model: `{architecture}` learns a {learns} outcome; the outcome is {kind}, which is learnt by {others}",
                 {"architecture": self.model.architecture, "learns": " or ".join(learns), "kind": kind,
                  "others": others or "no architecture of this version"},
+            )  # fmt: skip
+        if self.training.personal and isinstance(self.model, Gwas | Exported | Script):
+            raise PydanticCustomError(
+                "learnable", "training.personal: which layer of `{architecture}` is the last is not known here: leave it out",
+                {"architecture": self.model.architecture},
             )  # fmt: skip
         self._judged()
         self._readable()

@@ -121,6 +121,11 @@ def declared_weights(study: Study) -> Declared:
     return {**declared_start(study), **layers}
 
 
+def declared_head(study: Study) -> Declared:
+    """The last layer of the study's model, of those that the tables of architectures name; a model of one layer is its own head."""
+    return {name: spec for name, spec in declared_weights(study).items() if name.startswith(("linear.", "output."))}
+
+
 def mismatch(found: Mapping[str, TensorSpec], declared: Declared) -> Mismatch | None:
     """The first difference between the tensors found and those declared, or None where there is none.
 

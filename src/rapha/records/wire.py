@@ -1,9 +1,9 @@
 """What hub and node, hub and researcher say to each other. Every body on the wire is one of these or another record."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.certified import Time
 from rapha.records.metrics import ClassRows, Count
@@ -115,6 +115,12 @@ class DispatchStatus(Record):
     events: Count | None = None
     classes: tuple[ClassRows, ...] = ()
     reason: ReasonCode | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Where there are no classes it is written without: who asks with a version of before can read it."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value or key != "classes"}
 
 
 class StudyStatus(Record):

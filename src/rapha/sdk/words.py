@@ -160,6 +160,16 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
         *_stopping(training),
         *_best(training),
         *_travel(training),
+        *_personal(training),
+    )
+
+
+def _personal(training: TrainingSpec) -> tuple[str, ...]:
+    if training.personal is None:
+        return ()
+    return (
+        "After the last round each hospital tunes the last layer of the model on its own patients. That layer stays in the hospital; how the "
+        "model does with it is let out, beside how the shared model does.",
     )
 
 

@@ -8,7 +8,19 @@ from rapha.errors import TrainingFailed
 from rapha.records.association import Gwas
 from rapha.records.audit import Guesses, RawAudit
 from rapha.records.learning import Script
-from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
+from rapha.records.outputs import (
+    EVALUATION,
+    FIGURES,
+    HEAD,
+    OTHERS,
+    SCORES,
+    TRANSCRIPT,
+    WEIGHTS,
+    Command,
+    Figure,
+    Figures,
+    RawEvaluations,
+)
 from rapha.records.study import Study
 from rapha.records.tensors import Declared, declared_start, declared_weights, outputs_of
 from rapha.records.variates import VARIATE, declared_given, declared_variates
@@ -22,9 +34,10 @@ from rapha.training.evaluate import evaluate_scores, evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.membership import Membership, measure_scores
-from rapha.training.metrics import figures
+from rapha.training.metrics import evaluation, figures
 from rapha.training.numerics import generator
 from rapha.training.perplexity import text_figures
+from rapha.training.personal import tune_head
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
@@ -110,11 +123,24 @@ class Learner:
         weights = self._read(command, declared_weights(self._study))
         self._network = None  # of a large model there is room for few at once
         evaluations = evaluate_site(self._study, weights, self._dataset, self._graph)
+        if self._study.training.personal:
+            evaluations = self._with_head(evaluations, weights)
         if command.audit:
             network = build(self._study, self._graph)
             load_into(network, weights)
             evaluations = evaluations.model_copy(update={"audit": self._audit(command, network, weights)})
         write_bytes(self._output / EVALUATION, evaluations.as_bytes())
+
+    def _with_head(self, evaluations: RawEvaluations, weights: Weights) -> RawEvaluations:
+        """Tune this site's own last layer and leave it for the node; how the model does with it, where figures may leave."""
+        network, (train, validation) = build(self._study, self._graph), self._standardised(weights)
+        load_into(network, weights)
+        write_tensors(self._output / HEAD, tune_head(self._study, network, train, validation, self._dataset))
+        if self._study.privacy.differential_privacy:
+            return evaluations
+        test = self._dataset.test
+        own = evaluation(score(network, make_inputs(test, weights)), test, "personal")
+        return evaluations.model_copy(update={"evaluations": (*evaluations.evaluations, own)})
 
     def _measure_script(self, command: Command) -> None:
         """What a script's own `predict` gave, where it has one and figures may leave; the node has laid it beside the weights."""

@@ -3,11 +3,9 @@
 A figure that these rows do not determine (no case among them, say) is left out, not made up.
 """
 
-from typing import Literal
-
 import numpy as np
 
-from rapha.records.metrics import MetricName
+from rapha.records.metrics import MeasuredModel, MetricName
 from rapha.records.outputs import Figure, RawEvaluation
 from rapha.training.calibration import bins, brier, calibration_intercept, calibration_slope
 from rapha.training.classes import accuracy, class_loss, confusion, macro_auroc
@@ -50,7 +48,7 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
     )
 
 
-def evaluation(score: Floats, rows: Rows, model: Literal["federated", "local"]) -> RawEvaluation:
+def evaluation(score: Floats, rows: Rows, model: MeasuredModel) -> RawEvaluation:
     """All that is measured of one model on these rows."""
     binary = rows.time is None and rows.value is None and rows.label is None
     return RawEvaluation(

@@ -6,13 +6,13 @@ For the bits of a sandbox, call `rapha.training.numerics.pin` first.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from rapha.errors import TrainingFailed
+from rapha.records.metrics import MeasuredModel
 from rapha.records.outputs import RawEvaluation
 from rapha.records.study import Study
 from rapha.training.architectures import build
@@ -52,7 +52,7 @@ def evaluate_on(
     study: Study,
     weights: Mapping[str, npt.NDArray[np.float32]],
     rows: Rows,
-    model: Literal["federated", "local"] = "federated",
+    model: MeasuredModel = "federated",
     graph: bytes | None = None,
 ) -> RawEvaluation:
     """Measure weights of the study's model on these rows. Raises TrainingFailed."""

@@ -27,7 +27,7 @@ LABELS = {
 }
 HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2", "categorical": "macro_auroc"}
 """Of each kind of outcome, the figure it is judged by."""
-MODELS = {"federated": "Federated", "local": "Own model"}
+MODELS = {"federated": "Federated", "local": "Own model", "personal": "Federated, own last layer"}
 
 
 class SiteRow(NamedTuple):
