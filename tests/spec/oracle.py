@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from little_timeline import Event, Person, Term, when
 from oracle_features import predicted, seen
-from oracle_mentions import of_concept, says
+from oracle_mentions import means, of_concept
 from oracle_terms import Vocabulary, in_unit
 
 from rapha.records.moments import Bound, Duration, Window
@@ -97,7 +97,7 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                if self.vocabulary.is_of(concept, event) or says(concept.mention, event, study, self.vocabulary):
+                if self.vocabulary.is_of(concept, event) or means(concept, event, study, self.vocabulary):
                     known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
                     found.append(Happening(name, of_concept(event, concept), at, known, at, study))
         if self.died is not None:
@@ -240,7 +240,8 @@ def refusal(people: Sequence[Person], events: Sequence[Event], study: Study, ter
     ]
     if not {h.concept for h in here} >= set(used):
         return "unknown-concept"
-    saying = {name: {h.patient for h in here if h.concept == name} for name in used if study.concepts[name].mention}
+    rare = [name for name in used if study.concepts[name].mention or study.concepts[name].variant]
+    saying = {name: {h.patient for h in here if h.concept == name} for name in rare}
     if any(len(patients) < study.privacy.min_cohort for patients in saying.values()):
         return "unknown-concept"
     numbers = {name: [h for h in here if h.concept == name and h.given is not None] for name in study.numeric()}

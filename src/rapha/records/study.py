@@ -28,12 +28,14 @@ from rapha.records.mention import Mention
 from rapha.records.moments import Window
 from rapha.records.named_windows import written_out
 from rapha.records.of_notes import check_mentions
+from rapha.records.of_variants import check_variants
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 from rapha.records.script import Mode, check_script
 from rapha.records.variant import GENOTYPES
+from rapha.records.variant_rule import VariantRule
 
 DEATH = "death"
 """The one concept that need not be declared: it is of the patient, not of a code system."""
@@ -277,11 +279,16 @@ class Study(Record):
     @model_validator(mode="after")
     def _of_notes(self) -> "Study":
         check_mentions(self)
+        check_variants(self)
         return self
 
     def said_in_notes(self) -> dict[str, Mention]:
         """The concepts that are what notes say."""
         return {name: concept.mention for name, concept in self.concepts.items() if concept.mention}
+
+    def variant_rules(self) -> dict[str, VariantRule]:
+        """The concepts that are variants, and which."""
+        return {name: concept.variant for name, concept in self.concepts.items() if concept.variant}
 
     def _mentions(self) -> Iterator[tuple[str, str]]:
         yield from (("cohort.index", name) for name in self.cohort.index.of)

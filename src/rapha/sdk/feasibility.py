@@ -106,5 +106,5 @@ def lacking(study: Study, profile: SiteProfile) -> tuple[str, ...]:
     return tuple(
         name
         for name, each in used.items()
-        if not each.by_vocabulary and not each.mention and not set(each.written_codes()) & listed
+        if not each.by_vocabulary and not each.by_rule and not set(each.written_codes()) & listed
     )

@@ -13,6 +13,7 @@ from rapha.errors import ConfigurationError
 
 REAL = "rapha.cli.demo.record"
 MADE_UP = {
+    "cancer-in-carriers": "rapha.cli.demo.made_up_exomes",
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
     "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
     "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",

@@ -14,20 +14,22 @@ from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.calls import Calls, Wanted
 from rapha.sources.vcf.event_rows import EventRows, Row
+from rapha.sources.vcf.genes import Genes, read_genes
 from rapha.sources.vcf.mapping import Mapping, Matrix
 from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.samples import Aside, Sample, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
-from rapha.sources.vcf.variants import parse
+from rapha.sources.vcf.variant_rows import rows_of
+from rapha.sources.vcf.variants import Variant, parse
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import TABLES, VARIANTS
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 
@@ -45,6 +47,7 @@ def ingest(
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     samples, aside = read_samples(data, mapping.samples)
     scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
+    genes = read_genes(data / mapping.genes, mapping.build) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, progress or silent)
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
@@ -55,6 +58,7 @@ def ingest(
         contents = Contents(timeline_dir, mapping.source, batch) if mapping.matrices else None
         events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
         tables = _tables(duck, chain.from_iterable(events), sorted(set(keys)), batch)
+        tables |= _variants(duck, mapping, calls, batch, genes, versions.get(mapping.genes or ""))
         if contents:
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
@@ -65,7 +69,8 @@ def ingest(
 
 
 def _files(mapping: Mapping) -> list[str]:
-    return [*mapping.files, mapping.samples.file, *(each.file for each in mapping.scores)]
+    genes = [mapping.genes] if mapping.genes else []
+    return [*mapping.files, mapping.samples.file, *(each.file for each in mapping.scores), *genes]
 
 
 def _version(data: Path, name: str) -> str:
@@ -79,7 +84,7 @@ def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[S
     variants = [name for part in _asking(mapping) for name in part.variants]
     regions = [region for part in _asking(mapping) for region in part.regions]
     wanted = Wanted(map(parse, variants), regions, scored)
-    calls = Calls([sample.name for sample in samples], wanted, mapping.quality, mapping.build)
+    calls = Calls([sample.name for sample in samples], wanted, mapping.quality, mapping.build, mapping.annotation)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
         calls.read(data / name)
@@ -96,10 +101,24 @@ def _events(
     mapping: Mapping, rows: EventRows, calls: Calls, scorings: list[Scoring], scores: list[Scores]
 ) -> Iterable[Row]:
     """Of the variants that the mapping names; what only a score or a matrix asked for becomes no event of its own."""
-    own = Wanted(map(parse, mapping.variants), mapping.regions)
-    yield from rows.of_variants({variant: of for variant, of in calls.dosage.items() if own.takes(variant)})
+    if mapping.assay:
+        yield from rows.of_assay(mapping.assay, calls.seen)
+    yield from rows.of_variants({variant: calls.dosage[variant] for variant in _own(mapping, calls)}, calls.single)
     for scoring, of in zip(scorings, scores, strict=True):
         yield from rows.of_score(scoring.name, of)
+
+
+def _own(mapping: Mapping, calls: Calls) -> list[Variant]:
+    """The variants of which there are events."""
+    own = Wanted(map(parse, mapping.variants), mapping.regions)
+    return [variant for variant in calls.dosage if own.takes(variant)]
+
+
+def _variants(
+    duck: duckdb.DuckDBPyConnection, mapping: Mapping, calls: Calls, batch: str, genes: Genes | None, digest: str | None
+) -> dict[Table, duckdb.DuckDBPyRelation]:
+    rows = rows_of(_own(mapping, calls), calls.effects, mapping.build, batch, genes, digest)
+    return {"variants": duck.from_arrow(pa.Table.from_pylist(list(rows), schema=VARIANTS))}
 
 
 def _matrices(

@@ -43,6 +43,40 @@ class ScoreFile(Record):
     missing: Literal["none", "mean"] = "none"
 
 
+class Population(Record):
+    """Where the annotation looked a variant up: by `column` of CSQ (gnomADe_AF), or by a field of INFO. `population` is what studies
+    call it; hospitals of a study agree on it."""
+
+    population: Slug
+    column: Column | None = None
+    info: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,62}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Population":
+        if bool(self.column) == bool(self.info):
+            raise PydanticCustomError(
+                "frequency", "say where the frequency stands: `column` of CSQ, or a field of `info`"
+            )
+        return self
+
+
+class Annotation(Record):
+    """What was written into the files beforehand: VEP's CSQ or SnpEff's ANN. `transcripts`: which of a gene's count."""
+
+    field: Literal["CSQ", "ANN"]
+    transcripts: Literal["all", "canonical", "mane"] = "all"
+    frequency: Population | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> "Annotation":
+        if self.field == "ANN" and (self.transcripts != "all" or (self.frequency and self.frequency.column)):
+            raise PydanticCustomError(
+                "annotation",
+                "ANN does not say which transcript is canonical, nor how common a variant is: use CSQ, or `info`",
+            )
+        return self
+
+
 class Matrix(Record):
     """One array a sample: its copies of each of `variants` and of every variant in `regions`. `name` is what studies call it."""
 
@@ -59,14 +93,17 @@ class Matrix(Record):
 
 
 class Mapping(SourceMapping):
-    """The whole file. Events are made of `variants`, of every variant in `regions`, of `scores`, and one for each of
+    """The whole file. `assay`: what the samples were read by, as studies call it. `genes`: a file that says where genes lie. Events are made of `variants`, of every variant in `regions`, of `scores`, and one for each of
     `matrices`; nothing else of the calls enters the timeline."""
 
     format: Literal["vcf"]
     build: Build
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=100)]
     samples: Samples
+    assay: Slug | None = None
     quality: Quality = Quality()
+    annotation: Annotation | None = None
+    genes: FileName | None = None
     variants: Annotated[tuple[VariantName, ...], Field(max_length=10_000)] = ()
     regions: Annotated[tuple[RegionName, ...], Field(max_length=500)] = ()
     scores: Annotated[tuple[ScoreFile, ...], Field(max_length=50)] = ()
@@ -80,6 +117,10 @@ class Mapping(SourceMapping):
             )
         if len({matrix.name for matrix in self.matrices}) < len(self.matrices):
             raise PydanticCustomError("twice", "matrices: two have the same name")
+        if (self.annotation or self.genes) and not (self.variants or self.regions):
+            raise PydanticCustomError(
+                "nothing", "`annotation` and `genes` are of the events: name `variants` or `regions`"
+            )
         check_regions(self.regions, LARGEST_REGION)
         return self
 
