@@ -20,6 +20,8 @@ FORMATS = {
     "meds": "rapha.sources.meds",
     "note-files": "rapha.sources.note_files",
     "omop": "rapha.sources.omop",
+    "ontology": "rapha.sources.ontology",
+    "phenopackets": "rapha.sources.phenopackets",
     "tables": "rapha.sources.tables",
     "vocabulary": "rapha.sources.omop.athena",
     "views": "rapha.sources.tables.flattened",
