@@ -22,6 +22,7 @@ FORMATS = {
     "omop": "rapha.sources.omop",
     "ontology": "rapha.sources.ontology",
     "phenopackets": "rapha.sources.phenopackets",
+    "plink": "rapha.sources.vcf.plink",
     "tables": "rapha.sources.tables",
     "vocabulary": "rapha.sources.omop.athena",
     "views": "rapha.sources.tables.flattened",

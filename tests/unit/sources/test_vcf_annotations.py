@@ -153,7 +153,7 @@ def test_a_file_without_the_annotation_is_refused(tmp_path: Path) -> None:
     [
         ("annotation: {field: ANN, transcripts: mane}\n" + REGION, "which transcript"),
         ("annotation: {field: CSQ, frequency: {population: gnomad}}\n" + REGION, "where the frequency stands"),
-        ("annotation: {field: CSQ}\nscores: [{file: a.txt}]\n", "are of the events"),
+        ("annotation: {field: CSQ}\nscores: [{file: a.txt}]\n", "is of the events"),
     ],
 )
 def test_a_mapping_that_cannot_be_meant_is_refused(lab: Laboratory, words: str, message: str) -> None:
