@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 
 from little_timeline import Event, Person, Term, when
 from oracle_features import predicted, seen
-from oracle_mentions import of_concept, says
+from oracle_mentions import means, of_concept
 from oracle_moments import last_moment, shift
 from oracle_terms import Vocabulary, in_unit
-from oracle_variants import holds_of
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
@@ -76,8 +75,7 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                noted = says(concept.mention, event, study, self.vocabulary)
-                if self.vocabulary.is_of(concept, event) or noted or holds_of(concept.variant, event):
+                if self.vocabulary.is_of(concept, event) or means(concept, event, study, self.vocabulary):
                     known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
                     found.append(Happening(name, of_concept(event, concept), at, known, at, study))
         if self.died is not None:

@@ -45,6 +45,8 @@ RULES = [
          **who_has(regions=["17:100-200"])),
     rule("a position of another build is another place", [INDEX, has(system="dosage:GRCh37")], nobody,
          **who_has(regions=["17:100-200"])),
+    rule("what is known of a position is of its build", [INDEX, has("17-100-A-G", "heterozygous", STOP, system="dosage:GRCh37"), has()],
+         nobody, **who_has(**LOF)),
     rule("who has the reference carries nothing", [INDEX, has(genotype="reference")], nobody, **who_has(regions=["17:1-200"])),
     rule("without a call nothing is known: not a carrier", [INDEX], nobody, **who_has(variants=["17-100-A-G"])),
     rule("without a call nothing is known: not free of it either", [INDEX], nobody,

@@ -69,7 +69,8 @@ def _concepts_of_nobody(study: Study, profiles: Sequence[SiteProfile]) -> list[s
 
 
 def _unmet(concept: Concept, covered: set[tuple[str, str]]) -> bool:
-    """What lies below a code is the site's own knowledge, and so is what its notes say and which variants were found: such a concept may be anywhere."""
+    """What lies below a code is the site's own knowledge, and so is what its notes say and which variants it has calls of: such a
+    concept may be anywhere."""
     return not concept.by_vocabulary and not concept.by_rule and not set(concept.written_codes()) & covered
 
 

@@ -28,6 +28,7 @@ from rapha.records.payment import Payment
 from rapha.records.study import Purpose, Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
+from rapha.sdk.variant_words import rule_in_words
 
 
 class Section(NamedTuple):
@@ -257,6 +258,8 @@ def _payment(terms: Payment) -> tuple[str, ...]:
 def _concept(name: str, concept: Concept) -> str:
     if concept.mention:
         return f"{name}: {mention_in_words(concept.mention)}."
+    if concept.variant:
+        return f"{name}: {rule_in_words(concept.variant)}."
     said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
     if concept.exclude:
         said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"

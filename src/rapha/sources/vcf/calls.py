@@ -96,7 +96,8 @@ class Wanted:
 
 class Calls:
     """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
-    copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant."""
+    copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
+    of the samples that a file has."""
 
     def __init__(
         self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None
@@ -109,6 +110,7 @@ class Calls:
         self.aside: dict[str, Counter[str]] = {}
         self.lines: list[tuple[str, int, str]] = []
         self.on_trust: list[str] = []
+        self.seen: set[int] = set()
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._wanted, self._quality, self._build = wanted, quality, build
         self._annotation = annotation
@@ -131,6 +133,7 @@ class Calls:
             raise SourceError(
                 f"{path.name}: none of its samples is in the file of samples: see `samples` of the mapping"
             )
+        self.seen.update(place for _, place in columns)
         found = np.array(columns, dtype=np.int64)
         self._read(path.name, calls, _chosen(found[:, 0], len(calls.samples)), _chosen(found[:, 1], len(self.samples)))
 

@@ -5,6 +5,7 @@
     measurement  dosage:GRCh38        19-44908684-T-C    copies   affirmed: 0 is a number too
     measurement  pgs                  PGS000018          score    affirmed
     variant      genotypes:GRCh38     chr22              variants called; points at the matrix
+    procedure    assay                exome              none: the sample was read, whatever was found
 
 Both of the first two have the genotype as their coded value: reference, heterozygous, homozygous, or hemizygous where there is
 one copy of the chromosome. So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
@@ -47,6 +48,11 @@ class EventRows:
                 yield self._row(at, "variant", f"variant:{self._build}", str(variant), number, polarity) | called
                 yield self._row(at, "measurement", f"dosage:{self._build}", str(variant), number, "affirmed") | called
 
+    def of_assay(self, name: str, read: Iterable[int]) -> Iterator[Row]:
+        """One event for each sample that a file has, by their places: it was looked at."""
+        for at in sorted(read):
+            yield self._row(at, "procedure", "assay", name, None, "affirmed")
+
     def of_score(self, name: str, scores: Scores) -> Iterator[Row]:
         """One event for each sample that has the score."""
         for at in np.flatnonzero(np.isfinite(scores.score)).tolist():
@@ -58,7 +64,7 @@ class EventRows:
             system = f"{GENOTYPES}:{self._build}"
             yield self._row(one.at, "variant", system, one.matrix, float(one.called), "affirmed") | {"asset": one.asset}
 
-    def _row(self, at: int, kind: str, system: str, code: str, number: float, polarity: str) -> Row:
+    def _row(self, at: int, kind: str, system: str, code: str, number: float | None, polarity: str) -> Row:
         sample = self._samples[at]
         reference = hashlib.sha256(f"{self._source}\x1f{sample.name}\x1f{system}\x1f{code}".encode()).hexdigest()[:32]
         return self._fixed | {
