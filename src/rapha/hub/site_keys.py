@@ -138,8 +138,8 @@ def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
     with store.reading() as session:
         if session.scalar(_waiting().limit(1)) is None:
             return
-    with store.driving(_ALL), desk.changing_keys:
-        while True:
+    with desk.changing_keys, store.driving(_ALL) as alone:
+        while alone:  # else another hub does it
             with store.changing() as change:
                 row = change.session.scalar(_waiting().limit(1))
                 if row is None:

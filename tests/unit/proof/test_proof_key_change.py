@@ -159,6 +159,12 @@ def test_a_change_under_the_certificate_of_another_is_refused() -> None:
         after(logged(change, made_up.trusted("south").model_copy(update={"public_key": of_north().public_key})))
 
 
+def test_a_change_under_a_certificate_of_another_key_is_refused() -> None:
+    change = signed_rotation("north", OLD, NEW, AT).ending
+    with pytest.raises(Unproven, match="another key than the one that signed"):
+        after(logged(change, of_north("next north")))
+
+
 def of_next_log() -> TrustedKey:
     public = small_log.private_key("next log").public_key()
     said = {"keyid": notes.keyid(public), "public_key": notes.public_to_pem(public)}
