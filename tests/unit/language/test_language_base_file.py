@@ -1,6 +1,7 @@
 """A base is read to the byte, or not at all."""
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,8 @@ def test_bytes_that_are_no_base_are_refused(base: BaseModelFile) -> None:
 
     name = "model.norm.weight"
     moved = json.loads(json.dumps(header))
-    moved[name]["data_offsets"] = [0, 128]
+    first = "model.layers.0.input_layernorm.weight"  # not the last, so that the file still ends where its tensors do
+    moved[first]["data_offsets"] = [0, 128]
     typed = json.loads(json.dumps(header))
     typed[name]["dtype"] = "I64"
     for wrong in (b"", BASE[:100], BASE[:-1], BASE + b"\0", (1 << 62).to_bytes(8, "little") + BASE[8:], with_header([]), with_header(moved),
@@ -99,6 +101,7 @@ def test_texts_are_cut_as_gpt_2_cuts_them() -> None:
     assert list(pieces("It's  6 ft\n\n tall'!", False)) == ["It", "'s", " ", " 6", " ft", "\n\n", " tall", "'!"]
     assert list(pieces("No 120/80", True)) == ["No", " ", "1", "2", "0", "/", "8", "0"]
     assert list(pieces("", True)) == []
+    assert list(islice(pieces("a\nb", False), 9)) == ["a", "\n", "b"]
 
 
 def test_pairs_are_joined_by_rank(base: BaseModelFile) -> None:

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from rapha.egress.gate import declared_statistics_alone
 from rapha.egress.memorisation import exposure_of, judge
 from rapha.errors import EgressRefused, TrainingFailed
 from rapha.records.audit import CANARIES, DECOYS, AuditLimits, CanaryRanks, GenerativeLimits, RawAudit
 from rapha.records.outputs import Command, Figures
 from rapha.records.study import Study
-from rapha.records.tensors import declared_start, declared_weights
+from rapha.records.tensors import declared_start, declared_statistics, declared_weights
 from rapha.sdk.study_file import read_study_and_graph
 from rapha.training.architectures import build
 from rapha.training.architectures.causal import frozen
@@ -239,6 +240,15 @@ def test_with_differential_privacy_a_round_gives_weights_canaries_and_no_figure(
     found = learned(study, named[1], site(study, tmp_path), tmp_path)
     assert found.figures == () and found.audit is not None and found.audit.guesses and found.audit.canaries
     assert verdict(found.audit.canaries) != "refused"
+
+
+def test_with_differential_privacy_nothing_is_measured_to_begin_with(
+    named: tuple[Study, bytes], tmp_path: Path
+) -> None:
+    study = asking(named[0], private=True)
+    (tmp_path / "statistics.safetensors").write_bytes(declared_statistics_alone(study))
+    found = read_weights(tmp_path / "statistics.safetensors", declared_statistics(study))
+    assert {name: len(values) for name, values in found.items()} == dict.fromkeys(declared_statistics(study), 0)
 
 
 @pytest.mark.parametrize(("change", "reason"), [({"layers": 3}, "graph-mismatch"), ({"tokens": 500}, "graph-mismatch")])
