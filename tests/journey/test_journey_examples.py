@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from rapha.cli.demo.records import MADE_UP
-from rapha.egress.gate import SUMS_RULE
+from rapha.egress.gate import HEAD_RULE, SUMS_RULE
+from rapha.records.audit import AUDIT_PASSED
 from rapha.sdk.report.findings import read_findings
 
 pytestmark = pytest.mark.slow
@@ -18,6 +20,22 @@ SCRIPTS = ("diabetes-own-script", "diabetes-script-private")
 VARIANTS = {"gwas-cholesterol": (160, 1), "gwas-infarction": (159, 0)}
 """Of 160: how many are in the table, and how many of these without a hospital that had too few copies. Among the cases of an infarction
 both have too few of the rarest."""
+
+
+def heads_stay(home: Path, model: Path) -> None:
+    """Each hospital has a last layer of its own, of which nothing is anywhere but in its own home; the receipt says that it stays."""
+    found, heads = read_findings(model), sorted((home / "hospitals").glob("*/heads/*.safetensors"))
+    assert len(heads) == 2 and len({head.read_bytes() for head in heads}) == 2
+    assert all(release.egress.rules[-2:] == (HEAD_RULE, AUDIT_PASSED) for release in found.releases.values())
+    assert {each.model for site in found.metrics.sites for each in site.evaluations} == {
+        "federated",
+        "local",
+        "personal",
+    }
+    for head in heads:
+        layer = load_file(head)["output.weight"].tobytes()
+        left = [file for file in home.rglob("*") if file.is_file() and layer in file.read_bytes()]
+        assert left == [head]
 
 
 @pytest.mark.parametrize("example", [*sorted(MADE_UP), "cholesterol-next-year", "mortality-own-model", *SCRIPTS])
@@ -30,6 +48,8 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
     assert done.stdout.count("verified, T0") == 3
     model = tmp_path / "home" / "models" / example
     assert (model / "model.safetensors").is_file()
+    if example == "discharge-destination":
+        heads_stay(tmp_path / "home", model)
     if example.startswith("gwas"):
         patients = [int(line.split("\t")[-1]) for line in (model / "associations.tsv").read_text().splitlines()[1:]]
         short = sum(n < 0.7 * max(patients) for n in patients)

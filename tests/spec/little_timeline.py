@@ -4,7 +4,7 @@ Times are written as a hospital would: "2010", "2010-05-03" or "2010-05-03 08:00
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
-from rapha.timeline.schema import TABLES, VOCABULARY
+from rapha.timeline.schema import TABLES, VARIANTS, VOCABULARY
 
 
 def when(text: str | None) -> datetime | None:
@@ -64,6 +64,18 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """What is known of a variant at one transcript, or by a file of genes. Every event of the variant has the same facts."""
+
+    gene: str | None = None
+    consequences: tuple[str, ...] = ()
+    population: str | None = None
+    frequency: float | None = None
+    gene_id: str | None = None
+    coordinates: str | None = None
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a patient; `known` None: the source does not say when it was known."""
 
@@ -88,6 +100,8 @@ class Event:
     picture: float | None = None  # the value of all pixels of the asset that it points at
     asset: str | None = None  # the name of one that is not here
     says: tuple[Said, ...] = ()  # a note, sentence by sentence
+    genotype: str | None = None  # of a variant, which is its code
+    facts: tuple[Fact, ...] = (Fact(),)
 
     @property
     def content(self) -> bytes | None:
@@ -139,6 +153,8 @@ def write_timeline(
         tables |= {name: pa.Table.from_pylist(listed[name], schema=schema) for name, schema in VOCABULARY.items()}
     if any(event.content is not None for event in events):
         tables["assets"] = contents.table()
+    if any(event.genotype for event in events):
+        tables["variants"] = pa.Table.from_pylist(list(_variant_rows(events)), schema=VARIANTS)
     for name, table in tables.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "b.parquet")
@@ -163,6 +179,7 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "system": event.system,
         "code": event.code,
         "num": event.value,
+        "value_code": event.genotype,
         "num_canonical": event.canonical,
         "unit": event.unit,
         "unit_ucum": event.ucum,
@@ -175,6 +192,16 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "deleted": event.deleted,
         "asset": event.asset if event.content is None else hashlib.sha256(event.content).hexdigest(),
     }
+
+
+def _variant_rows(events: Iterable[Event]) -> Iterator[dict[str, object]]:
+    for system, code, facts in {(e.system, e.code, e.facts) for e in events if e.genotype}:
+        chromosome, position, reference, _ = code.split("-")
+        for fact in facts:
+            yield vars(fact) | {
+                "build": system.partition(":")[2], "code": code, "chromosome": chromosome, "first": int(position),
+                "last": int(position) + len(reference) - 1, "consequences": list(fact.consequences), "ingest_batch": "b",
+            }  # fmt: skip
 
 
 def _concept_row(term: Term) -> dict[str, object]:

@@ -3,7 +3,6 @@
 It shares no code with `rapha.cohort`; the two are compared on generated timelines.
 """
 
-import calendar
 import hashlib
 import hmac
 import math
@@ -12,36 +11,15 @@ from datetime import datetime, timedelta
 
 from little_timeline import Event, Person, Term, when
 from oracle_features import predicted, seen
-from oracle_mentions import of_concept, says
+from oracle_mentions import means, of_concept
+from oracle_moments import last_moment, shift
 from oracle_terms import Vocabulary, in_unit
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
 
 Row = dict[str, object]
-TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
-
-
-def shift(moment: datetime, length: Duration, sign: int) -> datetime:
-    """`moment` moved by a calendar interval; the 31st becomes the last day of a shorter month."""
-    if length.unit in ("hours", "days", "weeks"):
-        return moment + sign * timedelta(**{length.unit: length.count})
-    months = length.count * (12 if length.unit == "years" else 1)
-    year, month = divmod(moment.year * 12 + moment.month - 1 + sign * months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
-
-
-def last_moment(moment: datetime, precision: str | None, units: Sequence[str]) -> datetime:
-    """The last moment of the day, month or year that begins at about `moment`: as long as the nearest by UTC."""
-    if precision not in units:
-        return moment
-    near = moment + timedelta(hours=15)
-    near = datetime(
-        near.year, near.month if precision != "year" else 1, near.day if precision == "day" else 1, tzinfo=near.tzinfo
-    )
-    return moment + (shift(near, Duration.model_validate(f"1 {precision}"), 1) - near) - TICK
 
 
 class Happening:
@@ -97,7 +75,7 @@ class Patient:
             if self.ended is not None and at > self.ended:
                 continue
             for name, concept in study.concepts.items():
-                if self.vocabulary.is_of(concept, event) or says(concept.mention, event, study, self.vocabulary):
+                if self.vocabulary.is_of(concept, event) or means(concept, event, study, self.vocabulary):
                     known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
                     found.append(Happening(name, of_concept(event, concept), at, known, at, study))
         if self.died is not None:
@@ -240,7 +218,8 @@ def refusal(people: Sequence[Person], events: Sequence[Event], study: Study, ter
     ]
     if not {h.concept for h in here} >= set(used):
         return "unknown-concept"
-    saying = {name: {h.patient for h in here if h.concept == name} for name in used if study.concepts[name].mention}
+    rare = [name for name in used if study.concepts[name].mention or study.concepts[name].variant]
+    saying = {name: {h.patient for h in here if h.concept == name} for name in rare}
     if any(len(patients) < study.privacy.min_cohort for patients in saying.values()):
         return "unknown-concept"
     numbers = {name: [h for h in here if h.concept == name and h.given is not None] for name in study.numeric()}
@@ -389,7 +368,8 @@ def _outcome(entry: Entry, study: Study) -> Row:
             for h in window
             if events and h.latest == events[0][0] and h.concept in outcome.events
         ]
-        row = {"label": min(classes) + 1 if first else 0}
+        own = min(classes) + (outcome.none == "class") if first else 0
+        row, watched = {"label": own}, watched and outcome.none == "class"
     if outcome.kind == "numeric":
         found = [h for h in window if h.concept == outcome.value.of and h.value is not None]
         row = {"value": predicted(outcome.value, found)}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from little_timeline import Event, Said
 from oracle_terms import Vocabulary
+from oracle_variants import holds_of
 
 from rapha.records.concept import Concept
 from rapha.records.mention import Mention
@@ -18,6 +19,11 @@ MEANT = {
     "historical": ("affirmed", "patient", "historical"),
     "hypothetical": ("affirmed", "patient", "hypothetical"),
 }
+
+
+def means(concept: Concept, event: Event, study: Study, vocabulary: Vocabulary) -> bool:
+    """Whether an event is of a concept that is not made of codes."""
+    return says(concept.mention, event, study, vocabulary) or holds_of(concept.variant, event)
 
 
 def says(mention: Mention | None, event: Event, study: Study, vocabulary: Vocabulary) -> bool:

@@ -15,7 +15,7 @@ from rapha.records.study import DEATH
 @dataclass(frozen=True)
 class UnitCount:
     """Of one concept, by its number, and one unit: how many events have a number, and how many one that can be used; and how
-    many patients have such an event, where notes are asked."""
+    many patients have such an event, where notes or variants are asked."""
 
     concept: int
     unit: str | None
@@ -49,18 +49,26 @@ def check_concepts(plan: Plan, counts: Iterable[UnitCount], fewest: int) -> tupl
     """Somebody has an event of every concept, and the numbers that are used are of one unit. Returns what is set aside.
 
     A concept of which nobody here has an event is more likely coded otherwise than absent. What notes say is said of `fewest`
-    patients or more: a phrase is free text, and one that few notes hold, such as a name, would find a person.
+    patients or more: a phrase is free text, and one that few notes hold, such as a name, would find a person. So is a variant:
+    whoever has a rare one is known by it.
 
     Raises:
         CohortRefused: `unknown-concept`, `unknown-unit` or `mixed-units`; names the concepts, and no unit or number of
             the hospital's.
     """
     counts = list(counts)
-    present = {c.concept for c in counts if c.concept not in plan.said or (c.patients or 0) >= fewest}
+    rare = {*plan.said, *plan.carried}
+    present = {c.concept for c in counts if c.concept not in rare or (c.patients or 0) >= fewest}
     absent = [name for number, name in enumerate(plan.concepts) if number not in present and name != DEATH]
     if said := [name for name in absent if plan.number(name) in plan.said]:
         raise CohortRefused(
             f"the notes of fewer than {fewest} patients here say {_listed(said)}: check its phrases, or what it accepts",
+            "unknown-concept",
+        )
+    if carried := [name for name in absent if plan.number(name) in plan.carried]:
+        raise CohortRefused(
+            f"fewer than {fewest} patients here are known to have {_listed(carried)}: check what the concept says, and whether this "
+            "hospital's calls cover it and are annotated so",
             "unknown-concept",
         )
     if absent:

@@ -10,6 +10,8 @@ from rapha.records.mention import Mention
 from rapha.records.moments import Bound
 from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import DEATH, Study
+from rapha.records.variant import DOSAGE, VARIANT
+from rapha.records.variant_rule import VariantRule
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,23 @@ class Plan:
     reckonings: tuple[Reckoning, ...]  # of the concepts whose unit is stated; numbers of other units are none
     numeric: frozenset[str]  # the concepts whose numbers are used
     said: dict[int, Mention]  # the concepts that are what notes say, by their numbers
+    variants: dict[int, VariantRule]  # the concepts that are variants, by their numbers
 
     @property
     def by_vocabulary(self) -> bool:
         """Whether the site's vocabulary says which codes are meant."""
         return any(entry.descendants or entry.mapped for entry in self.codes)
+
+    @property
+    def carried(self) -> frozenset[int]:
+        """The concepts that are of variants, by a rule or by their codes."""
+        coded = (entry.concept for entry in self.codes if entry.system.partition(":")[0] in (VARIANT, DOSAGE))
+        return frozenset((*self.variants, *coded))
+
+    @property
+    def by_dosage(self) -> frozenset[int]:
+        """Of `carried` those whose events are of whoever was looked at, and not of carriers alone."""
+        return frozenset(entry.concept for entry in self.codes if entry.system.partition(":")[0] == DOSAGE)
 
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
@@ -87,6 +101,7 @@ def plan_of(study: Study) -> Plan:
         reckonings=tuple(_reckonings(study, used)),
         numeric=study.numeric(),
         said={used.index(name): each for name, each in study.said_in_notes().items() if name in used},
+        variants={used.index(name): each for name, each in study.variant_rules().items() if name in used},
     )
 
 

@@ -51,10 +51,11 @@ def _asked(plan: Plan, bound: Parameters) -> list[str]:
 def presence_statement(plan: Plan) -> Statement:
     """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
     events in that unit have a number, `given`, and one in the concept's unit, `usable`; and how many `patients` have it.
-    Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say."""
+    Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say or who carries a
+    variant: of a concept of copies, whoever has one."""
     bound = Parameters()
-    used = frozenset({"unit", "given", "value"} if plan.numeric else ())
-    patients = "count(DISTINCT subject_key)" if plan.said else "NULL"
+    used = frozenset({"unit", "given", "value"} if plan.numeric else {"value"} if plan.by_dosage else ())
+    patients = _patients_of(plan, bound)
     counted = "unit, count(given) AS given, count(value) AS usable" if plan.numeric else "NULL AS unit, 0, 0"
     tables = ",".join(people(plan, bound, used))
     by = "concept, unit" if plan.numeric else "concept"
@@ -64,12 +65,23 @@ def presence_statement(plan: Plan) -> Statement:
     )
 
 
+def _patients_of(plan: Plan, bound: Parameters) -> str:
+    if not (plan.said or plan.carried):
+        return "NULL"
+    if not plan.by_dosage:
+        return "count(DISTINCT subject_key)"
+    copies = f"list_contains({bound.bind(sorted(plan.by_dosage), 'INTEGER[]')}, concept)"
+    return f"count(DISTINCT subject_key) FILTER (WHERE NOT {copies} OR value > 0)"
+
+
 def notes_statement(plan: Plan) -> Statement:
     """Columns `note` (the number of a concept), `event_id` and `asset`: the notes that count in which a mention of the plan is
     looked for. The least of its concepts where a note is of several."""
     bound = Parameters()
     notes = sorted({plan.number(name) for mention in plan.said.values() for name in mention.notes})
-    of_notes = replace(plan, codes=tuple(each for each in plan.codes if each.concept in notes), said={}, reckonings=())
+    of_notes = replace(
+        plan, codes=tuple(each for each in plan.codes if each.concept in notes), said={}, variants={}, reckonings=()
+    )
     tables = ",".join(people(of_notes, bound, frozenset({"event_id", "asset", "asset_kind"})))
     return Statement(
         f"""WITH{tables}

@@ -19,6 +19,7 @@ A code that is no standard concept stands for what it maps to only with `below`:
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.variants import of_variants, qualifying
 
 _ROOTS = """
 named AS (
@@ -65,8 +66,9 @@ heard AS MATERIALIZED (
 
 
 def terms(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables up to `wanted`, and up to `heard` where the vocabulary is asked."""
-    return [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_vocabulary else [_written(plan, bound)]
+    """The tables up to `wanted`, and up to `heard` where the vocabulary is asked; and `qualifying` where variants are."""
+    coded = [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_vocabulary else [_written(plan, bound)]
+    return [*coded, *qualifying(plan, bound)]
 
 
 def _written(plan: Plan, bound: Parameters) -> str:
@@ -98,7 +100,7 @@ asked AS MATERIALIZED (
 
 
 def of_the_study(plan: Plan, columns: str) -> str:
-    """SQL: `wanted.concept` or `heard.concept`, and these columns, of every event of a wanted code or heard concept, once.
+    """SQL: `wanted.concept`, `heard.concept` or that of a rule over variants, and these columns, of every event that is of it, once.
 
     Codes are looked for first, while the file is read: few of a hospital's events are of a study.
     """
@@ -106,8 +108,9 @@ def of_the_study(plan: Plan, columns: str) -> str:
     SELECT wanted.concept, {columns}
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
     JOIN wanted ON wanted.system = events.system AND wanted.code = events.code"""
+    by_rule = f"\n    UNION ALL{of_variants(columns)}" if plan.variants else ""
     if not plan.by_vocabulary:
-        return by_code
+        return by_code + by_rule
     if any(entry.excluded and (entry.descendants or entry.mapped) for entry in plan.codes):
         by_code += """
     WHERE NOT EXISTS (
@@ -119,7 +122,7 @@ def of_the_study(plan: Plan, columns: str) -> str:
     JOIN heard ON heard.stands = events.concept
     WHERE NOT EXISTS (
       SELECT 1 FROM coded
-      WHERE coded.concept = heard.concept AND coded.system = events.system AND coded.code = events.code)"""
+      WHERE coded.concept = heard.concept AND coded.system = events.system AND coded.code = events.code){by_rule}"""
 
 
 def hierarchy(plan: Plan, bound: Parameters) -> str:

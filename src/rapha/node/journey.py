@@ -23,6 +23,7 @@ from rapha.node.audits import Audits
 from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
+from rapha.node.heads import Heads
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
@@ -72,6 +73,7 @@ class Journey:
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock, runs_before)
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
+        self._heads = Heads(home, register)
         self._runs = Runs(home, line, register, backend)
         self._transcripts = Transcripts(home, register)
         self._questions = Questions(home, self._approvals, register, clock)
@@ -251,8 +253,9 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
+        outcome, output = study.outcome, run.folder.output
         weight, scores = gate.pass_scores(
-            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
+            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
@@ -277,14 +280,10 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
+        output, of = run.folder.output, (entry.study.outcome.numeric, entry.study.outcome.classes)
+        self._heads.keep(task.dispatch, entry.study, output)
         metrics = gate.pass_evaluation(
-            run.folder.output,
-            self._site,
-            cohort.train_rows,
-            cohort.set_apart,
-            smallest,
-            cohort.rows,
-            entry.study.outcome.numeric,
+            output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics

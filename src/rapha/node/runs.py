@@ -32,7 +32,8 @@ from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
 from rapha.policy.rules_file import read_rules
-from rapha.records.learning import Exported, Script
+from rapha.records.language import CausalLora
+from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
@@ -244,9 +245,10 @@ class Runs:
                 old.unlink()
 
     def _fetch_graph(self, study: Study, folder: RunFolder) -> None:
-        """Put the graph of a model of the researcher's own beside the rows, as bytes: only the sandbox reads it."""
-        if isinstance(model := study.model, Exported):
-            persist(lambda: self._line.download(model.graph, folder.input / GRAPH, model.size_bytes))
+        """Put the graph of a model of the researcher's own, or an adapter's base, beside the rows, as bytes: only the sandbox reads it."""
+        if isinstance(study.model, Exported | CausalLora) and (named := file_beside(study.model)):
+            blob, size_bytes = named
+            persist(lambda: self._line.download(blob, folder.input / GRAPH, size_bytes))
 
     def keep_script(self, entry: Entry) -> Path:
         """Fetch the researcher's script, where the study has one: a steward reads it before they sign. The folder that it is in."""

@@ -6,6 +6,7 @@
     {..., unit: mg/dL, convert: {umol/L: 0.0113122}}                     its numbers in mg/dL
     {..., unit: Cel, convert: {"[degF]": {times: 0.5555555555555556, plus: -17.77777777777778}}}
     {mention: {phrases: [pneumonia], notes: [chest-report]}}             what notes say (see `mention.py`)
+    {variant: {build: GRCh38, genes: [BRCA1], consequences: [stop_gained]}}   who carries one (see `variant_rule.py`)
 
 Signed is the shortest of them that says the same: what is not said is not written.
 """
@@ -18,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.mention import Mention
 from rapha.records.record import Real, Record
+from rapha.records.variant_rule import VariantRule
 
 System = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -68,11 +70,13 @@ class Concept(Record):
     With `unit`, its numbers are in that unit: as they stand where they are in it, by `convert` where they are in one of
     those listed there, and no numbers otherwise. Without, all of its numbers at a site must be of one unit.
 
-    With `mention`, it is what notes say, and has neither codes nor numbers.
+    With `mention`, it is what notes say, and has neither codes nor numbers. With `variant`, it is the variants that a rule holds of,
+    and has no codes; its numbers are copies.
     """
 
     any_of: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
     mention: Mention | None = None
+    variant: VariantRule | None = None
     exclude: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
     unit: UnitCode | None = None
     convert: Annotated[dict[UnitCode, Conversion], Field(default_factory=dict, max_length=50)]
@@ -83,7 +87,7 @@ class Concept(Record):
         if (
             not isinstance(value, dict)
             or "any_of" in value
-            or ("mention" in value and not {"system", "codes"} & set(value))
+            or ({"mention", "variant"} & set(value) and not {"system", "codes"} & set(value))
         ):
             return value
         of_set = {key: value[key] for key in ("system", "codes", "descendants", "mapped") if key in value}
@@ -93,8 +97,12 @@ class Concept(Record):
     def _agrees(self) -> "Concept":
         if self.mention and (self.any_of or self.exclude or self.unit):
             raise PydanticCustomError("mention", "a `mention` is made of phrases: it has no codes and no unit")
-        if not self.mention and not self.any_of:
-            raise PydanticCustomError("codes", "a concept has codes, or a `mention`: with neither it is nothing")
+        if self.variant and (self.any_of or self.exclude or self.unit or self.mention):
+            raise PydanticCustomError("variant", "a `variant` is a rule: it has no codes, no unit and no `mention`")
+        if not (self.mention or self.variant or self.any_of):
+            raise PydanticCustomError(
+                "codes", "a concept has codes, a `mention` or a `variant`: with none of them it is nothing"
+            )
         if self.unit == ANY_UNIT:
             raise PydanticCustomError("unit", "a concept's `unit` is a unit, such as mg/dL: leave it out for none")
         if self.convert and self.unit is None:
@@ -111,6 +119,8 @@ class Concept(Record):
         sets = written.pop("any_of")
         if self.mention:
             return {"mention": written["mention"]}
+        if self.variant:
+            return {"variant": written["variant"]}
         rest = {key: each for key, each in written.items() if each not in (None, [], (), {})}
         return (dict(sets[0]) if len(sets) == 1 else {"any_of": sets}) | rest
 
@@ -118,6 +128,11 @@ class Concept(Record):
     def by_vocabulary(self) -> bool:
         """Which codes it holds depends on the site's vocabulary."""
         return any(each.descendants or each.mapped for each in (*self.any_of, *self.exclude))
+
+    @property
+    def by_rule(self) -> bool:
+        """It is not made of codes: which events it holds is known only at a site."""
+        return bool(self.mention or self.variant)
 
     def written_codes(self) -> Iterator[tuple[str, str]]:
         """(system, code) of every code that the study writes out for it, excluded ones aside."""

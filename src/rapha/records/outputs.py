@@ -5,15 +5,16 @@ The node reads these with limits; `rapha.egress` turns them into what may leave.
     weights.safetensors   tensors, after `prepare` and `train`
     figures.json          Figures, after `prepare` and `train`
     evaluation.json       RawEvaluations, after `evaluate`
+    head.safetensors      the last layer of this site's own, after `evaluate`, where the study asks for one; it never leaves
     transcript.bin        the waypoints of a round, after `train`, where they are asked for; they never leave
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from rapha.records.audit import RawAudit
-from rapha.records.metrics import MetricName
+from rapha.records.metrics import MeasuredModel, MetricName
 from rapha.records.record import Real, Record
 from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
@@ -21,17 +22,21 @@ from rapha.records.transcript import Recording
 
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
 TRANSCRIPT = "transcript.bin"
+HEAD = "head.safetensors"
 GRAPH = "model.pt2"
-"""In the input folder: the graph of an exported model."""
+"""In the input folder: the graph of an exported model, or the base of an adapter."""
 SCRIPT = "train.py"
 """In the input folder of a script's own sandbox, and of no other: the researcher's file."""
 SCORES = "scores.safetensors"
 """Among the weights, where a script has a `predict`: what it gave for each row, checked by the node."""
 OTHERS = "others.safetensors"
 """Beside it, for the audit: what a model of the same script gave that had not learned from the row."""
-OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT)
+OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT, HEAD)
 BEGIN = b"begin\n"
 """The line that tells a workload which waits that its study and rows are there."""
+
+
+ClassCounts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=51)]
 
 
 class Figure(Record):
@@ -45,13 +50,15 @@ class Figure(Record):
 
 class Figures(Record):
     """`rows`: training rows, exact. The figures are of the validation patients (and `loss` of the training ones).
-    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown. `audit`: of the weights
+    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown; of a categorical outcome
+    `classes`, how many are of each, in the order of the study (all are `negatives` then). `audit`: of the weights
     beside it, where the command asked for one."""
 
     rows: Annotated[int, Field(ge=0)]
     positives: Annotated[int, Field(ge=0)]
     negatives: Annotated[int, Field(ge=0)]
     figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
+    classes: ClassCounts = ()
     audit: RawAudit | None = None
 
 
@@ -64,14 +71,17 @@ class RawBin(Record):
 
 
 class RawEvaluation(Record):
-    """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05."""
+    """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05. Of a categorical
+    outcome `classes`, as in `Figures`, and `confusion`: of each class, how many rows were most likely of which."""
 
-    model: Literal["federated", "local"]
+    model: MeasuredModel
     positives: int
     negatives: int
     figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
     roc: Annotated[tuple[tuple[Real, Real], ...], Field(max_length=32)] = ()
     bins: Annotated[tuple[RawBin, ...], Field(max_length=32)] = ()
+    classes: ClassCounts = ()
+    confusion: Annotated[tuple[ClassCounts, ...], Field(max_length=51)] = ()
 
 
 class RawEvaluations(Record):

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.association import check_association
+from rapha.records.association import Gwas, check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
+from rapha.records.language import check_language
 from rapha.records.learning import (
     LEARNS,
     METRICS_OF,
@@ -28,12 +29,14 @@ from rapha.records.mention import Mention
 from rapha.records.moments import Window
 from rapha.records.named_windows import written_out
 from rapha.records.of_notes import check_mentions
+from rapha.records.of_variants import check_variants
 from rapha.records.outcome import OutcomeSpec, RiseRule, ValueRule
 from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 from rapha.records.script import Mode, check_script
 from rapha.records.variant import GENOTYPES
+from rapha.records.variant_rule import VariantRule
 
 DEATH = "death"
 """The one concept that need not be declared: it is of the patient, not of a code system."""
@@ -135,6 +138,11 @@ class Study(Record):
                 {"architecture": self.model.architecture, "learns": " or ".join(learns), "kind": kind,
                  "others": others or "no architecture of this version"},
             )  # fmt: skip
+        if self.training.personal and isinstance(self.model, Gwas | Exported | Script):
+            raise PydanticCustomError(
+                "learnable", "training.personal: which layer of `{architecture}` is the last is not known here: leave it out",
+                {"architecture": self.model.architecture},
+            )  # fmt: skip
         self._judged()
         self._readable()
         names = [f.name for f in self.features]
@@ -147,6 +155,7 @@ class Study(Record):
                 "out, or use a group norm or a layer norm",
             )
         check_script(self)
+        check_language(self)
         check_private(self)
         check_association(self)
         return self
@@ -277,11 +286,16 @@ class Study(Record):
     @model_validator(mode="after")
     def _of_notes(self) -> "Study":
         check_mentions(self)
+        check_variants(self)
         return self
 
     def said_in_notes(self) -> dict[str, Mention]:
         """The concepts that are what notes say."""
         return {name: concept.mention for name, concept in self.concepts.items() if concept.mention}
+
+    def variant_rules(self) -> dict[str, VariantRule]:
+        """The concepts that are variants, and which."""
+        return {name: concept.variant for name, concept in self.concepts.items() if concept.variant}
 
     def _mentions(self) -> Iterator[tuple[str, str]]:
         yield from (("cohort.index", name) for name in self.cohort.index.of)

@@ -6,6 +6,10 @@ from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 Build = Literal["GRCh37", "GRCh38"]
+VARIANT = "variant"
+"""`variant:GRCh38` is the system of the events of whoever carries a variant; their code is its name."""
+DOSAGE = "dosage"
+"""`dosage:GRCh38` is that of the events of whoever is known to have it or not; their number is the copies."""
 GENOTYPES = "genotypes"
 """`genotypes:GRCh38` is the system of the events that point at a genotype matrix; their code is the matrix's name."""
 

@@ -10,6 +10,7 @@ from rapha.records.association import Gwas
 from rapha.records.learning import Script
 from rapha.records.receipt import Verdict
 from rapha.records.study import Study
+from rapha.records.tensors import declared_head
 from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder, read_keys
 from rapha.sdk.graph_file import read_graph_of
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     from rapha.training.predict import Model
 
 
-def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "Model":
+def load(
+    folder: Path | str, keys: TrustedKeys | Path | str | None = None, *, head: Path | str | None = None
+) -> "Model":
     """The model of a folder that `rapha study fetch` wrote, with `predict`.
 
     `keys` are public keys of hub and hospitals known beforehand, or a file of them. Without, the folder's own are used,
-    which shows that nothing was changed since it was signed, and not by whom.
+    which shows that nothing was changed since it was signed, and not by whom. `head`: at a hospital, the file of its personal
+    head of this study, which takes the place of the shared last layer; no receipt vouches for it.
 
     Raises:
         Unproven: a receipt, or a file it vouches for, does not verify; nothing is loaded.
+        TrainingFailed: `head` is not a last layer of this study's model.
         ConfigurationError: torch is not installed.
         StudyError: it is the result of a GWAS, which predicts nothing.
     """
@@ -41,8 +46,11 @@ def load(folder: Path | str, keys: TrustedKeys | Path | str | None = None) -> "M
         )
     try:
         from rapha.training.predict import load_model
+        from rapha.training.weights import read_weights
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
+    if head is not None:
+        weights |= read_weights(Path(head), declared_head(study))
     return load_model(study, weights, read_graph_of(Path(folder), study))
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, assert_never
 from rapha.records.association import Gwas
 from rapha.records.averaging import kind_of
 from rapha.records.concept import CodeSet, Concept
+from rapha.records.language import CausalLora
 from rapha.records.learning import (
     ArchitectureSpec,
     Cox,
@@ -27,6 +28,7 @@ from rapha.records.payment import Payment
 from rapha.records.study import Purpose, Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
+from rapha.sdk.variant_words import rule_in_words
 
 
 class Section(NamedTuple):
@@ -50,7 +52,10 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("Who is studied", who),
         Section("What is predicted", outcome_sentences(study.outcome)),
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
-        Section("How it learns", (architecture_in_words(study.model), *_training(study.training), _split(study))),
+        Section(
+            "How it learns",
+            (architecture_in_words(study.model), *_by_class(study), *_training(study.training), _split(study)),
+        ),
         Section("What holds for every hospital", _terms(study)),
         *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
@@ -65,6 +70,11 @@ def _stated(purpose: Purpose) -> tuple[str, ...]:
         *((f"Country, as stated: {purpose.country}.",) if purpose.country else ()),
         *((f"Ethics approval, as stated: {purpose.ethics_approval}.",) if purpose.ethics_approval else ()),
     )
+
+
+def _by_class(study: Study) -> tuple[str, ...]:
+    names = study.outcome.classes
+    return (f"It gives each of the {len(names)} classes a probability: {and_words(names)}.",) if names else ()
 
 
 def architecture_in_words(model: ArchitectureSpec) -> str:
@@ -109,8 +119,23 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             )
         case Script():
             return _script(model)
+        case CausalLora():
+            return _adapter(model)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _adapter(model: CausalLora) -> str:
+    numbers = sum(math.prod(shape) for shape in model.parameters.values())
+    learns = (
+        "It learns to write such notes, token by token: it is generative, and whatever it knows by heart it could write."
+        if model.generative
+        else "It learns the outcome alone, and not to write."
+    )
+    return (
+        f"A LoRA adapter of {numbers:,} learnt numbers, of rank {model.rank}, of a language model of the researcher's own that stays as it is "
+        f"({model.base}). {learns}"
+    )
 
 
 def _script(model: Script) -> str:
@@ -136,6 +161,16 @@ def _training(training: TrainingSpec) -> tuple[str, ...]:
         *_stopping(training),
         *_best(training),
         *_travel(training),
+        *_personal(training),
+    )
+
+
+def _personal(training: TrainingSpec) -> tuple[str, ...]:
+    if training.personal is None:
+        return ()
+    return (
+        "After the last round each hospital tunes the last layer of the model on its own patients. That layer stays in the hospital; how the "
+        "model does with it is let out, beside how the shared model does.",
     )
 
 
@@ -223,6 +258,8 @@ def _payment(terms: Payment) -> tuple[str, ...]:
 def _concept(name: str, concept: Concept) -> str:
     if concept.mention:
         return f"{name}: {mention_in_words(concept.mention)}."
+    if concept.variant:
+        return f"{name}: {rule_in_words(concept.variant)}."
     said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
     if concept.exclude:
         said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"

@@ -26,6 +26,7 @@ _TABLES: tuple[Table, ...] = (
     "observation_periods",
     "concepts",
     "concept_ancestors",
+    "variants",
     "assets",
     "merges",
 )

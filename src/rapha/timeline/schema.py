@@ -1,6 +1,6 @@
 """The tables of a timeline, column by column. One folder each, of zstd Parquet files: events/, subjects/,
-observation_periods/; where a source brought a vocabulary, concepts/ and concept_ancestors/; and where it brought what is
-dense, assets/, whose contents lie in contents/ (see `assets.py`).
+observation_periods/; where a source brought a vocabulary, concepts/ and concept_ancestors/; where it brought variant calls,
+variants/; and where it brought what is dense, assets/, whose contents lie in contents/ (see `assets.py`).
 
 Times are UTC microseconds; the offset that the source gave is kept beside them. `t_available` is when the hospital
 *knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
@@ -79,6 +79,24 @@ CONCEPT_ANCESTORS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+VARIANTS = pa.schema(
+    [
+        pa.field("build", pa.string(), nullable=False),  # GRCh37 or GRCh38
+        pa.field("code", pa.string(), nullable=False),  # as `events.code` of `variant:BUILD` and `dosage:BUILD` has it
+        pa.field("chromosome", pa.string(), nullable=False),
+        pa.field("first", pa.int32(), nullable=False),  # of the bases that are changed, on the reference
+        pa.field("last", pa.int32(), nullable=False),
+        pa.field("gene", pa.string()),  # its symbol
+        pa.field("gene_id", pa.string()),
+        pa.field(
+            "coordinates", pa.string()
+        ),  # digest of the file by which it lies in the gene; null where the annotation says so
+        pa.field("consequences", pa.list_(pa.string())),  # at one transcript: terms of `records/consequence.py`
+        pa.field("population", pa.string()),  # that the annotation looked it up in; null where in none
+        pa.field("frequency", pa.float64()),  # there; null where it is not in it
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 ASSETS = pa.schema(
     [
         pa.field("asset", pa.string(), nullable=False),  # what `events.asset` holds: SHA-256 of the content, hex
@@ -100,12 +118,15 @@ TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVA
 """Of patients: every batch has them."""
 VOCABULARY = {"concepts": CONCEPTS, "concept_ancestors": CONCEPT_ANCESTORS}
 """Of codes: a batch may have them."""
+CALLED = {"variants": VARIANTS}
+"""Of variants, of which some patient has a call: a batch may have it. A row for each gene and transcript, one at least for each
+variant; nothing of patients."""
 DENSE = {"assets": ASSETS}
 """Of what events point at: a batch may have it."""
 JOINED = {"merges": MERGES}
 """Of patients who turned out to be one: a batch may have it. Whoever reads the timeline finds the one that remains, whichever source
 told of the other (see `reader.py`)."""
-ALL_TABLES = TABLES | VOCABULARY | DENSE | JOINED
+ALL_TABLES = TABLES | VOCABULARY | CALLED | DENSE | JOINED
 
 KINDS = (
     "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",

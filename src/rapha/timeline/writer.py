@@ -32,6 +32,7 @@ _ORDER: dict[Table, str] = {
     "observation_periods": "subject_key, t_start, t_end",
     "concepts": "system, code, concept",
     "concept_ancestors": "ancestor, descendant",
+    "variants": "build, chromosome, first, code, gene, gene_id, coordinates, consequences",
     "assets": "asset, subject_key",
     "merges": "retired",
 }
@@ -59,7 +60,7 @@ def write_batch(
     people: str | None = None,
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
-    `schema.VOCABULARY`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of rows; times may be zoneless, then
+    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of rows; times may be zoneless, then
     they are UTC. `people`: the word its patients are keyed under, where that is not `source`.
 
     Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.

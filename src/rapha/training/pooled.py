@@ -6,13 +6,13 @@ For the bits of a sandbox, call `rapha.training.numerics.pin` first.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from rapha.errors import TrainingFailed
+from rapha.records.metrics import MeasuredModel
 from rapha.records.outputs import RawEvaluation
 from rapha.records.study import Study
 from rapha.training.architectures import build
@@ -21,6 +21,7 @@ from rapha.training.dataset import Dataset, Floats, Rows, pool
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import evaluation
+from rapha.training.perplexity import text_figures
 from rapha.training.statistics import feature_statistics, start_of
 from rapha.training.weights import load_into, views_of
 
@@ -51,13 +52,15 @@ def evaluate_on(
     study: Study,
     weights: Mapping[str, npt.NDArray[np.float32]],
     rows: Rows,
-    model: Literal["federated", "local"] = "federated",
+    model: MeasuredModel = "federated",
     graph: bytes | None = None,
 ) -> RawEvaluation:
     """Measure weights of the study's model on these rows. Raises TrainingFailed."""
     network = build(study, graph)
     load_into(network, weights)
-    return evaluation(score(network, make_inputs(rows, weights)), rows, model)
+    inputs = make_inputs(rows, weights)
+    found = evaluation(score(network, inputs), rows, model)
+    return found.model_copy(update={"figures": found.figures + text_figures(network, inputs)})
 
 
 def _rows_at_once(inputs: Inputs) -> int:
@@ -66,7 +69,8 @@ def _rows_at_once(inputs: Inputs) -> int:
 
 
 def score(network: Network, inputs: Inputs) -> Floats:
-    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; float64.
+    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; of classes
+    logits [n, K]. float64.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).

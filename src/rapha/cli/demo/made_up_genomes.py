@@ -109,9 +109,9 @@ def _write(folder: Path, dice: random.Random, patients: int) -> None:
         risk = -2.2 + 1.2 * score + 0.05 * (age - 60) + 0.4 * (sex == "M") + 0.3 * genome[-1]
         if dice.random() < 1 / (1 + math.exp(-risk)):
             happenings.append((number, f"{visit + timedelta(days=dice.randint(30, 3600))} 12:00", "infarction"))
-    _table(folder / "people.csv", ("id", "born", "sex", "since", "until"), people)
-    _table(folder / "happenings.csv", ("patient", "day", "what"), happenings)
-    _table(folder / "samples.csv", ("sample", "patient", "taken", "reported"), samples)
+    write_table(folder / "people.csv", ("id", "born", "sex", "since", "until"), people)
+    write_table(folder / "happenings.csv", ("patient", "day", "what"), happenings)
+    write_table(folder / "samples.csv", ("sample", "patient", "taken", "reported"), samples)
     _write_calls(folder / "calls.vcf.gz", dice, sites, genomes)
 
 
@@ -146,7 +146,7 @@ def _write_weights(path: Path) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+def write_table(path: Path, header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -22,10 +22,11 @@ from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.sdk.rehearsal.lives import FIRST_YEAR, LAST_YEAR, birth, life, number_of, sex, subject
 from rapha.sdk.rehearsal.made_up_assets import give_assets
+from rapha.sdk.rehearsal.made_up_variants import as_had, pairs_of, variant_rows
 from rapha.sdk.rehearsal.numbers import Level, usual
 from rapha.sdk.rehearsal.scenes import Pair, Placed, Scene, barred
 from rapha.timeline.assets import Contents
-from rapha.timeline.schema import TABLES, VOCABULARY
+from rapha.timeline.schema import CALLED, TABLES, VOCABULARY
 from rapha.timeline.writer import write_batch
 
 MOST_PEOPLE = 5_000
@@ -57,15 +58,18 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
     """Fill a timeline with made-up people; how many there are. Same profile and study: same people."""
     dice = random.Random(f"{profile.site} {study.digest}")  # noqa: S311
     people = min(number_of(profile.patients), MOST_PEOPLE)
-    rows: dict[str, list[Row]] = {name: [] for name in (*TABLES, *VOCABULARY)}
+    rows: dict[str, list[Row]] = {name: [] for name in (*TABLES, *VOCABULARY, *CALLED)}
     shares = _shares(profile, study, people)
     for key in range(people):
         _person(dice, key, profile, study, shares, rows)
     batch = digest(f"{profile.site} {study.digest}".encode()).removeprefix("sha256:")[:32]
     tables = TABLES
     if any(concept.by_vocabulary for concept in study.concepts.values()):
-        tables = TABLES | VOCABULARY
+        tables = tables | VOCABULARY
         _vocabulary(shares, rows)
+    if study.variant_rules():
+        tables = tables | CALLED
+        rows["variants"] += variant_rows(study, SOURCE)
     made = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in tables.items()}
     if dense_of(study) or study.said_in_notes():
         contents = Contents(folder, SOURCE, batch)
@@ -83,9 +87,10 @@ def _shares(profile: SiteProfile, study: Study, people: int) -> dict[Pair, float
     listed = {(line.system, line.code): number_of(line.patients) / max(people, 1) for line in profile.coverage}
     shares: dict[Pair, float] = {}
     for concept in study.concepts.values():
-        pairs = set(concept.written_codes())
+        pairs = pairs_of(concept)
         here = {pair: listed[pair] for pair in pairs & listed.keys()}
-        shares |= here if here or not concept.by_vocabulary else dict.fromkeys(pairs, SHARE)
+        known = here or not (concept.by_vocabulary or concept.variant)
+        shares |= here if known else dict.fromkeys(pairs, SHARE)
     return dict(sorted(shares.items()))
 
 
@@ -96,7 +101,7 @@ def unlisted(study: Study, profiles: Iterable[SiteProfile]) -> dict[str, str]:
     missing = {
         name
         for name, concept in study.concepts.items()
-        if not concept.by_vocabulary and listed.isdisjoint(concept.written_codes())
+        if not (concept.by_vocabulary or concept.variant) and listed.isdisjoint(concept.written_codes())
     }
     reading = ((feature.name, name) for feature in study.features for name in _read_by(feature))
     return {feature: name for feature, name in reading if name in missing}
@@ -139,7 +144,7 @@ def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> di
     }
     drawn, held = dice.random(), {}
     for name, concept in study.concepts.items():
-        pairs = sorted(set(concept.written_codes()) & shares.keys())
+        pairs = sorted(pairs_of(concept) & shares.keys())
         held[name] = [pair for pair in pairs if (drawn if name in together else dice.random()) < shares[pair]]
     return held
 
@@ -159,12 +164,13 @@ def _row(
     dice: random.Random, key: int, number: int, event: Placed, held: Mapping[str, list[Pair]], study: Study
 ) -> Row:
     system, code = dice.choice(held[event.concept])
+    rule = study.concepts[event.concept].variant if event.concept in study.concepts else None
     return {
         "subject_key": key, "event_id": digest(f"{key} {system} {code} {number}".encode())[7:39],
         "kind": "observation", "t_start": event.start, "t_end": event.end, "t_available": event.start, "precision": "second",
         "system": system, "code": code, "num": event.number, "unit": study.units().get(event.concept), "status": "final",
         "polarity": "affirmed", "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
-    }  # fmt: skip
+    } | (as_had(rule, dice) if rule else {})  # fmt: skip
 
 
 def _vocabulary(pairs: Iterable[Pair], rows: dict[str, list[Row]]) -> None:

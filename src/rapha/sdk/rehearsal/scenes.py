@@ -64,7 +64,7 @@ class Scene:
         for feature in self.study.features:
             if isinstance(feature, AggregateFeature | SequenceFeature | DenseFeature):
                 self._feature(feature)
-        if self.dice.random() < HAVING_OUTCOME:
+        if self.dice.random() < having_outcome(self.study):
             self._outcome()
         if reading := self.study.outcome.value:
             self._strew(reading.of, self.study.outcome.during, 3 if reading.pick == "slope" else 1, needed=True)
@@ -208,6 +208,12 @@ class Scene:
                 if not self._moves_the_index(name, at):
                     self._add(name, at, None)
                 return at
+
+
+def having_outcome(study: Study) -> float:
+    """The chance of a made-up patient to have the outcome: of several classes all are as likely."""
+    outcome = study.outcome
+    return len(outcome.events) / len(outcome.classes) if outcome.classes else HAVING_OUTCOME
 
 
 def barred(study: Study) -> frozenset[str]:

@@ -9,8 +9,8 @@ from rapha.records.metrics import PooledScore, Score, StudyMetrics
 from rapha.sdk.report.comparison import Comparison
 from rapha.sdk.report.svg import Frame, bounds, line, picture, tag, text, ticks
 
-Kind = Literal["federated", "local", "comparison"]
-_COLOURS: dict[Kind, str] = {"federated": "#0b6394", "local": "#8a4b12", "comparison": "#5f6b7a"}
+Kind = Literal["federated", "personal", "local", "comparison"]
+_COLOURS: dict[Kind, str] = {"federated": "#0b6394", "personal": "#2f7d5b", "local": "#8a4b12", "comparison": "#5f6b7a"}
 _ROW, _GAP, _LEFT, _WIDTH = 22, 16, 250, 470
 
 
@@ -44,6 +44,7 @@ def forest_rows(metrics: StudyMetrics, name: str, comparison: Comparison | None)
     for site in metrics.sites:
         scores = {each.model: each.score(name) for each in site.evaluations}
         rows += _rows(site.site, "Federated", "federated", scores.get("federated"))
+        rows += _rows(site.site, "Federated, own last layer", "personal", scores.get("personal"))
         rows += _rows(site.site, "Own model", "local", scores.get("local"))
         if comparison:
             rows += _rows(site.site, comparison.name, "comparison", _named(comparison.sites.get(site.site, ()), name))

@@ -1,9 +1,13 @@
-"""Variant calls (VCF, BCF, gVCF) into the timeline: the variants that a site names, and polygenic scores.
+"""Variant calls (VCF, BCF, gVCF, PLINK 1) into the timeline: the variants that a site names, and polygenic scores.
 
 mapping.py    the words of the mapping file
 build.py      which reference genome a file is called against, by its contigs
 variants.py   one spelling for a variant: split, trimmed, without `chr`
 calls.py      a file's records -> a dosage for each sample and variant, or unknown
+plink_calls.py   the same of PLINK's files (plink.py: the way in)
+annotations.py   what VEP or SnpEff wrote of a variant
+genes.py      where genes lie
+variant_rows.py  both -> what is known of each variant
 scores.py     a PGS Catalog scoring file -> a score for each sample
 matrices.py   a row of copies for each sample, as an asset
 samples.py    which sample is whose, and since when that is known

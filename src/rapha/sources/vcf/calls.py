@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.vcf.annotations import Annotations, Effect
 from rapha.sources.vcf.build import check_build, chromosome
-from rapha.sources.vcf.mapping import Quality
+from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 
 Dosages = npt.NDArray[np.int8]
@@ -94,17 +95,26 @@ class Wanted:
 
 
 class Calls:
-    """`dosage` [S] of each variant found, for the samples in the order given; collected file by file."""
+    """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
+    copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
+    of the samples that a file has."""
 
-    def __init__(self, samples: list[str], wanted: Wanted, quality: Quality, build: str) -> None:
+    def __init__(
+        self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None
+    ) -> None:
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
+        self.single: dict[Variant, Flags] = {}
+        self.effects: dict[Variant, set[Effect]] = defaultdict(set)
         self.records: dict[str, int] = {}
         self.aside: dict[str, Counter[str]] = {}
         self.lines: list[tuple[str, int, str]] = []
         self.on_trust: list[str] = []
+        self.seen: set[int] = set()
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._wanted, self._quality, self._build = wanted, quality, build
+        self._annotation = annotation
+        self._annotations: Annotations | None = None
 
     def read(self, path: Path) -> None:
         """Take in one file.
@@ -117,11 +127,13 @@ class Calls:
         lengths = dict(zip(calls.seqnames, _lengths(calls), strict=False))
         if not check_build(path.name, lengths, self._build):
             self.on_trust.append(path.name)
+        self._annotations = Annotations(calls, path.name, self._annotation) if self._annotation else None
         columns = [(at, self._place[name]) for at, name in enumerate(calls.samples) if name in self._place]
         if not columns:
             raise SourceError(
                 f"{path.name}: none of its samples is in the file of samples: see `samples` of the mapping"
             )
+        self.seen.update(place for _, place in columns)
         found = np.array(columns, dtype=np.int64)
         self._read(path.name, calls, _chosen(found[:, 0], len(calls.samples)), _chosen(found[:, 1], len(self.samples)))
 
@@ -149,7 +161,7 @@ class Calls:
             return "has no genotypes"
         alleles = _alleles(record, of)
         known = self._good(record, of, _known(alleles))
-        reason = None
+        reason, effects, single = None, None, _single(alleles)
         said: set[Variant] = set()
         for at, alternative in enumerate(record.ALT, 1):
             if not (is_plain(alternative) and is_plain(record.REF)):
@@ -160,13 +172,17 @@ class Calls:
             if self._wanted.takes(variant):
                 copies = _copies(alleles, at)
                 copies[~known] = UNKNOWN
-                reason = self._say(variant, copies, places) or reason
+                reason = self._say(variant, copies, places, single) or reason
                 said.add(variant)
+                if self._annotations:
+                    effects = effects or self._annotations.read(record)
+                    self.effects[variant].update(effects[at - 1])
         for variant in self._wanted.named(place, record.POS, max(record.POS, record.end)):
             if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF):
                 only_reference = known & np.logical_and.reduce([each <= 0 for each in alleles])
-                reason = self._say(variant, np.where(only_reference, 0, UNKNOWN).astype(np.int8), places) or reason
-        return reason
+                absent = np.where(only_reference, 0, UNKNOWN).astype(np.int8)
+                reason = self._say(variant, absent, places, None) or reason
+        return reason or (effects and self._annotations and next(iter(self._annotations.faults), None)) or None
 
     def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
         """Which of the known calls are good enough."""
@@ -176,7 +192,9 @@ class Calls:
             known &= depth[of] >= self._quality.least_depth
         return known
 
-    def _say(self, variant: Variant, new: Dosages, places: Samples) -> str | None:
+    def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
+        if single is not None:
+            self.single.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= single & (new >= 0)
         if variant not in self.dosage:
             self.dosage[variant] = np.full(len(self.samples), UNKNOWN, dtype=np.int8)
             self.dosage[variant][places] = new
@@ -211,6 +229,17 @@ def _known(alleles: list[npt.NDArray[np.int16]]) -> Flags:
         for other in others:
             known &= (other >= 0) | (other == -2)
     return known
+
+
+def _single(alleles: list[npt.NDArray[np.int16]]) -> Flags | None:
+    """Who has one copy of the chromosome; None where nobody has."""
+    if len(alleles) == 1:
+        return np.ones(len(alleles[0]), dtype=np.bool_)
+    others = alleles[1:]
+    if min(int(other.min(initial=0)) for other in others) > -2:
+        return None
+    alone: Flags = np.logical_and.reduce([other == -2 for other in others])
+    return alone
 
 
 def _copies(alleles: list[npt.NDArray[np.int16]], number: int) -> Dosages:

@@ -5,8 +5,10 @@
     measurement  dosage:GRCh38        19-44908684-T-C    copies   affirmed: 0 is a number too
     measurement  pgs                  PGS000018          score    affirmed
     variant      genotypes:GRCh38     chr22              variants called; points at the matrix
+    procedure    assay                exome              none: the sample was read, whatever was found
 
-So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
+Both of the first two have the genotype as their coded value: reference, heterozygous, homozygous, or hemizygous where there is
+one copy of the chromosome. So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
 """
 
 import hashlib
@@ -16,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from rapha.records.variant import GENOTYPES
-from rapha.sources.vcf.calls import Dosages
+from rapha.records.variant_rule import Genotype
+from rapha.sources.vcf.calls import Dosages, Flags
 from rapha.sources.vcf.matrices import Kept
 from rapha.sources.vcf.samples import Sample
 from rapha.sources.vcf.scores import Scores
@@ -35,14 +38,20 @@ class EventRows:
                        "deleted": False}  # fmt: skip
         self._source, self._build, self._samples, self._keys = source, build, samples, keys
 
-    def of_variants(self, dosage: Mapping[Variant, Dosages]) -> Iterator[Row]:
-        """Two events for each sample and variant that is called."""
+    def of_variants(self, dosage: Mapping[Variant, Dosages], single: Mapping[Variant, Flags]) -> Iterator[Row]:
+        """Two events for each sample and variant that is called. `single`: who has one copy of its chromosome."""
         for variant in sorted(dosage):
-            copies = dosage[variant]
+            copies, alone = dosage[variant], single.get(variant)
             for at in np.flatnonzero(copies >= 0).tolist():
                 number, polarity = float(copies[at]), "affirmed" if copies[at] else "negated"
-                yield self._row(at, "variant", f"variant:{self._build}", str(variant), number, polarity)
-                yield self._row(at, "measurement", f"dosage:{self._build}", str(variant), number, "affirmed")
+                called = {"value_code": genotype(int(copies[at]), alone is not None and bool(alone[at]))}
+                yield self._row(at, "variant", f"variant:{self._build}", str(variant), number, polarity) | called
+                yield self._row(at, "measurement", f"dosage:{self._build}", str(variant), number, "affirmed") | called
+
+    def of_assay(self, name: str, read: Iterable[int]) -> Iterator[Row]:
+        """One event for each sample that a file has, by their places: it was looked at."""
+        for at in sorted(read):
+            yield self._row(at, "procedure", "assay", name, None, "affirmed")
 
     def of_score(self, name: str, scores: Scores) -> Iterator[Row]:
         """One event for each sample that has the score."""
@@ -55,7 +64,7 @@ class EventRows:
             system = f"{GENOTYPES}:{self._build}"
             yield self._row(one.at, "variant", system, one.matrix, float(one.called), "affirmed") | {"asset": one.asset}
 
-    def _row(self, at: int, kind: str, system: str, code: str, number: float, polarity: str) -> Row:
+    def _row(self, at: int, kind: str, system: str, code: str, number: float | None, polarity: str) -> Row:
         sample = self._samples[at]
         reference = hashlib.sha256(f"{self._source}\x1f{sample.name}\x1f{system}\x1f{code}".encode()).hexdigest()[:32]
         return self._fixed | {
@@ -63,3 +72,10 @@ class EventRows:
             "t_available": sample.known, "utc_offset_minutes": 0, "system": system, "code": code, "num": number,
             "polarity": polarity, "source_ref": f"sample#{reference[:8]}",
         }  # fmt: skip
+
+
+def genotype(copies: int, alone: bool) -> Genotype:
+    """How somebody has a variant. `alone`: there is one copy of the chromosome."""
+    if copies == 0:
+        return "reference"
+    return "hemizygous" if alone else "heterozygous" if copies == 1 else "homozygous"

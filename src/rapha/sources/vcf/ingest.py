@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar, assert_never
 
 import duckdb
 import pyarrow as pa
@@ -14,47 +15,65 @@ from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.calls import Calls, Wanted
 from rapha.sources.vcf.event_rows import EventRows, Row
-from rapha.sources.vcf.mapping import Mapping, Matrix
+from rapha.sources.vcf.genes import Genes, read_genes
+from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
+from rapha.sources.vcf.plink_calls import PlinkCalls
 from rapha.sources.vcf.samples import Aside, Sample, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
-from rapha.sources.vcf.variants import parse
+from rapha.sources.vcf.variant_rows import rows_of
+from rapha.sources.vcf.variants import Variant, parse
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.schema import TABLES
+from rapha.timeline.schema import TABLES, VARIANTS
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
+Read = TypeVar("Read", Mapping, PlinkMapping)
 
 
 def ingest(
     mapping_path: Path, data: Path, timeline_dir: Path, site_secret: bytes, progress: Progress | None = None
 ) -> IngestReport:
     """As `rapha.timeline.report.Ingest`; `data` is the folder with the calls, the samples and the scoring files."""
+    return ingest_as(Mapping, mapping_path, data, timeline_dir, site_secret, progress)
+
+
+def ingest_as(
+    language: type[Read],
+    mapping_path: Path,
+    data: Path,
+    timeline_dir: Path,
+    site_secret: bytes,
+    progress: Progress | None,
+) -> IngestReport:
+    """The same for a mapping of this language."""
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
-    mapping = read_mapping(mapping_path, Mapping)
+    mapping: Mapping | PlinkMapping = read_mapping(mapping_path, language)
     versions = {name: _version(data, name) for name in _files(mapping)}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     samples, aside = read_samples(data, mapping.samples)
     scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
+    genes = read_genes(data / mapping.genes, mapping.build) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, progress or silent)
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
-    rows = EventRows(mapping.source, batch, versions[mapping.files[0]], mapping.build, samples, keys)
+    rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.build, samples, keys)
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         duck.execute("SET TimeZone = 'UTC'")
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         contents = Contents(timeline_dir, mapping.source, batch) if mapping.matrices else None
         events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
         tables = _tables(duck, chain.from_iterable(events), sorted(set(keys)), batch)
+        tables |= _variants(duck, mapping, calls, batch, genes, versions.get(mapping.genes or ""))
         if contents:
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
@@ -64,8 +83,9 @@ def ingest(
     return report.model_copy(update={"notes": _notes(calls, scorings, scores)})
 
 
-def _files(mapping: Mapping) -> list[str]:
-    return [*mapping.files, mapping.samples.file, *(each.file for each in mapping.scores)]
+def _files(mapping: Mapping | PlinkMapping) -> list[str]:
+    genes = [mapping.genes] if mapping.genes else []
+    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes]
 
 
 def _version(data: Path, name: str) -> str:
@@ -74,12 +94,14 @@ def _version(data: Path, name: str) -> str:
     return digest_file(data / name)
 
 
-def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[Scoring], progress: Progress) -> Calls:
+def _calls(
+    mapping: Mapping | PlinkMapping, data: Path, samples: list[Sample], scorings: list[Scoring], progress: Progress
+) -> Calls:
     scored = {variant for scoring in scorings for variant in scoring.variants()}
     variants = [name for part in _asking(mapping) for name in part.variants]
     regions = [region for part in _asking(mapping) for region in part.regions]
     wanted = Wanted(map(parse, variants), regions, scored)
-    calls = Calls([sample.name for sample in samples], wanted, mapping.quality, mapping.build)
+    calls = _reader(mapping, [sample.name for sample in samples], wanted)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
         calls.read(data / name)
@@ -87,23 +109,52 @@ def _calls(mapping: Mapping, data: Path, samples: list[Sample], scorings: list[S
     return calls
 
 
-def _asking(mapping: Mapping) -> tuple[Mapping | Matrix, ...]:
+def _reader(mapping: Mapping | PlinkMapping, samples: list[str], wanted: Wanted) -> Calls:
+    match mapping:
+        case Mapping():
+            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation)
+        case PlinkMapping():
+            return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference")
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _asking(mapping: CallsMapping) -> tuple[CallsMapping | Matrix, ...]:
     """What names variants and regions."""
     return (mapping, *mapping.matrices)
 
 
 def _events(
-    mapping: Mapping, rows: EventRows, calls: Calls, scorings: list[Scoring], scores: list[Scores]
+    mapping: CallsMapping, rows: EventRows, calls: Calls, scorings: list[Scoring], scores: list[Scores]
 ) -> Iterable[Row]:
     """Of the variants that the mapping names; what only a score or a matrix asked for becomes no event of its own."""
-    own = Wanted(map(parse, mapping.variants), mapping.regions)
-    yield from rows.of_variants({variant: of for variant, of in calls.dosage.items() if own.takes(variant)})
+    if mapping.assay:
+        yield from rows.of_assay(mapping.assay, calls.seen)
+    yield from rows.of_variants({variant: calls.dosage[variant] for variant in _own(mapping, calls)}, calls.single)
     for scoring, of in zip(scorings, scores, strict=True):
         yield from rows.of_score(scoring.name, of)
 
 
+def _own(mapping: CallsMapping, calls: Calls) -> list[Variant]:
+    """The variants of which there are events."""
+    own = Wanted(map(parse, mapping.variants), mapping.regions)
+    return [variant for variant in calls.dosage if own.takes(variant)]
+
+
+def _variants(
+    duck: duckdb.DuckDBPyConnection,
+    mapping: CallsMapping,
+    calls: Calls,
+    batch: str,
+    genes: Genes | None,
+    digest: str | None,
+) -> dict[Table, duckdb.DuckDBPyRelation]:
+    rows = rows_of(_own(mapping, calls), calls.effects, mapping.build, batch, genes, digest)
+    return {"variants": duck.from_arrow(pa.Table.from_pylist(list(rows), schema=VARIANTS))}
+
+
 def _matrices(
-    mapping: Mapping, rows: EventRows, calls: Calls, keys: list[int], contents: Contents | None
+    mapping: CallsMapping, rows: EventRows, calls: Calls, keys: list[int], contents: Contents | None
 ) -> Iterable[Row]:
     if contents:
         for matrix in mapping.matrices:
@@ -134,7 +185,7 @@ def _tables(
     }
 
 
-def _reports(mapping: Mapping, samples: list[Sample], calls: Calls, aside: list[Aside]) -> tuple[FileReport, ...]:
+def _reports(mapping: CallsMapping, samples: list[Sample], calls: Calls, aside: list[Aside]) -> tuple[FileReport, ...]:
     listed = FileReport(
         file=mapping.samples.file, rows=len(samples) + len(aside), events=0,
         set_aside=dict(sorted(Counter(each.reason for each in aside).items())),
@@ -157,7 +208,7 @@ def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple
     return tuple(notes)
 
 
-def _set_aside_csv(mapping: Mapping, calls: Calls, aside: list[Aside]) -> bytes:
+def _set_aside_csv(mapping: CallsMapping, calls: Calls, aside: list[Aside]) -> bytes:
     """File, record or line, reason; no genotype, sample or patient."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

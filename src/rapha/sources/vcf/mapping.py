@@ -43,6 +43,40 @@ class ScoreFile(Record):
     missing: Literal["none", "mean"] = "none"
 
 
+class Population(Record):
+    """Where the annotation looked a variant up: by `column` of CSQ (gnomADe_AF), or by a field of INFO. `population` is what studies
+    call it; hospitals of a study agree on it."""
+
+    population: Slug
+    column: Column | None = None
+    info: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,62}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Population":
+        if bool(self.column) == bool(self.info):
+            raise PydanticCustomError(
+                "frequency", "say where the frequency stands: `column` of CSQ, or a field of `info`"
+            )
+        return self
+
+
+class Annotation(Record):
+    """What was written into the files beforehand: VEP's CSQ or SnpEff's ANN. `transcripts`: which of a gene's count."""
+
+    field: Literal["CSQ", "ANN"]
+    transcripts: Literal["all", "canonical", "mane"] = "all"
+    frequency: Population | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> "Annotation":
+        if self.field == "ANN" and (self.transcripts != "all" or (self.frequency and self.frequency.column)):
+            raise PydanticCustomError(
+                "annotation",
+                "ANN does not say which transcript is canonical, nor how common a variant is: use CSQ, or `info`",
+            )
+        return self
+
+
 class Matrix(Record):
     """One array a sample: its copies of each of `variants` and of every variant in `regions`. `name` is what studies call it."""
 
@@ -58,29 +92,73 @@ class Matrix(Record):
         return self
 
 
-class Mapping(SourceMapping):
-    """The whole file. Events are made of `variants`, of every variant in `regions`, of `scores`, and one for each of
+class CallsMapping(SourceMapping):
+    """The whole file. `assay`: what the samples were read by, as studies call it. `genes`: a file that says where genes lie. Events are made of `variants`, of every variant in `regions`, of `scores`, and one for each of
     `matrices`; nothing else of the calls enters the timeline."""
 
-    format: Literal["vcf"]
     build: Build
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=100)]
     samples: Samples
-    quality: Quality = Quality()
+    assay: Slug | None = None
+    genes: FileName | None = None
     variants: Annotated[tuple[VariantName, ...], Field(max_length=10_000)] = ()
     regions: Annotated[tuple[RegionName, ...], Field(max_length=500)] = ()
     scores: Annotated[tuple[ScoreFile, ...], Field(max_length=50)] = ()
     matrices: Annotated[tuple[Matrix, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
-    def _something(self) -> "Mapping":
+    def _something(self) -> "CallsMapping":
         if not (self.variants or self.regions or self.scores or self.matrices):
             raise PydanticCustomError(
                 "nothing", "name `variants`, `regions`, `scores` or `matrices`: else nothing is read"
             )
         if len({matrix.name for matrix in self.matrices}) < len(self.matrices):
             raise PydanticCustomError("twice", "matrices: two have the same name")
+        if self.genes and not (self.variants or self.regions):
+            raise PydanticCustomError("nothing", "`genes` are of the events: name `variants` or `regions`")
         check_regions(self.regions, LARGEST_REGION)
+        return self
+
+
+class Mapping(CallsMapping):
+    """Of VCF, BCF and gVCF."""
+
+    format: Literal["vcf"]
+    quality: Quality = Quality()
+    annotation: Annotation | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The files that hold the calls."""
+        return self.files
+
+    @model_validator(mode="after")
+    def _of_events(self) -> "Mapping":
+        if self.annotation and not (self.variants or self.regions):
+            raise PydanticCustomError("nothing", "`annotation` is of the events: name `variants` or `regions`")
+        return self
+
+
+class PlinkMapping(CallsMapping):
+    """Of PLINK 1: `files` are names without .bed, .bim and .fam, and a sample is the second column of .fam. `a2`: whether the
+    second allele of .bim is the one of the reference genome, as it is where PLINK 2 wrote the files from a VCF; PLINK 1 makes it
+    the more frequent one. Where that is `unknown`, a variant is read only where its name says which allele is which."""
+
+    format: Literal["plink"]
+    a2: Literal["reference", "unknown"]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The files that hold the calls."""
+        return tuple(f"{name}.{part}" for name in self.files for part in ("bed", "bim", "fam"))
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "PlinkMapping":
+        if self.a2 == "unknown" and (self.regions or any(matrix.regions for matrix in self.matrices)):
+            raise PydanticCustomError(
+                "a2",
+                "of a variant in a region nothing says which allele is the reference: name `variants`, or say `a2: reference`",
+            )
         return self
 
 

@@ -1,0 +1,9 @@
+"""An ontology's own file (hp.obo, hp.json) into the site's vocabulary: its terms and what lies below which. No patient is in it.
+
+reading.py   OBO and OBO Graphs (JSON) -> terms
+ingest.py    terms -> concepts and their ancestors
+"""
+
+from rapha.sources.ontology.ingest import ingest
+
+__all__ = ["ingest"]

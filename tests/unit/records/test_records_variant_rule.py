@@ -1,0 +1,92 @@
+"""Which variants a study may mean, what it is told when it may not, and what lies below what."""
+
+import pytest
+from pydantic import ValidationError
+
+from rapha.records.concept import Concept
+from rapha.records.consequence import BY_SEVERITY, as_severe_as, with_all_below
+from rapha.records.study import Study
+from rapha.records.variant_rule import VariantRule
+
+CODED = {name: {"system": "local", "codes": [name]} for name in ("a", "sick")}
+
+
+def study(rule=None, **parts):
+    whole = {
+        "study": "genes",
+        "purpose": {"sentence": "Say what may be asked of variants.", "data_use": ["DUO:0000006"]},
+        "data": {"modalities": ["ehr", "genomics"]},
+        "concepts": CODED | {"lof": {"variant": {"build": "GRCh38", "genes": ["BRCA1"]} | (rule or {})}},
+        "cohort": {"index": {"first": ["a"]}, "include": [{"any_of": ["lof"], "during": {"until": "index"}}]},
+        "outcome": {"event": "sick", "during": {"from": "index", "for": "1 year"}, "unobserved": "exclude"},
+        "features": [{"sum": "lof", "during": {"until": "index"}}],
+        "model": {"architecture": "logistic"},
+    }
+    return Study.model_validate(whole | parts)
+
+
+def test_signed_is_what_is_said_and_nothing_else():
+    assert study().as_json()["concepts"]["lof"] == {"variant": {"build": "GRCh38", "genes": ["BRCA1"]}}
+    assert Study.from_bytes(study().as_bytes()) == study()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"consequences": ["stop_gained"]}, "say which"),
+        ({"genes": ["A", "A"]}, "lists something twice"),
+        ({"regions": ["17:200-100"]}, "ends before it begins"),
+        ({"genes": ["A"], "consequences": ["stop_gained"], "as_severe_as": "stop_gained"}, "not both"),
+        ({"genes": ["A"], "consequences": ["stop_gain"]}, "consequences"),
+        ({"regions": ["17:1-2"], "coordinates": "sha256:" + "0" * 64}, "where `genes` lie"),
+        (
+            {"genes": ["A"], "consequences": ["stop_gained"], "coordinates": "sha256:" + "0" * 64},
+            "leave `coordinates` out",
+        ),
+        ({"genes": ["A"], "genotype": ["reference"]}, "no evidence"),
+        ({"variants": ["1-5-A-G"], "regions": ["1:1-9"], "genotype": ["reference"]}, "no evidence"),
+        ({"variants": ["1-5-AG-AT"]}, "fewest bases"),
+        ({"genes": ["A' OR 1=1"]}, "genes"),
+        ({"genes": ["A"], "frequency": {"of": "gnomad", "at_most": 1.5}}, "frequency"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_refused(rule, message):
+    with pytest.raises(ValidationError, match=message):
+        VariantRule.model_validate({"build": "GRCh38"} | rule)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"data": {"modalities": ["ehr"]}}, "of the modality `genomics`"),
+        ({"cohort": {"index": {"first": ["a"]}, "encounter": ["lof"]}}, "no stay"),
+        ({"cohort": {"index": {"first": ["lof"], "at": "end"}}}, "no end"),
+    ],
+)
+def test_a_variant_is_used_as_what_it_is(parts, message):
+    with pytest.raises(ValidationError, match=message):
+        study(**parts)
+
+
+@pytest.mark.parametrize("more", [{"system": "local", "codes": ["a"]}, {"unit": "mg"}])
+def test_a_rule_has_no_codes_and_no_unit(more):
+    with pytest.raises(ValidationError, match="a `variant` is a rule"):
+        Concept.model_validate({"variant": {"build": "GRCh38", "genes": ["A"]}} | more)
+
+
+def test_what_lies_below_a_consequence_by_the_sequence_ontology():
+    assert with_all_below(["splice_site_variant"]) == {
+        "splice_acceptor_variant", "splice_donor_variant", "splice_donor_5th_base_variant",
+    }  # fmt: skip
+    assert with_all_below(["stop_gained"]) == {"stop_gained"}
+    assert {"stop_gained", "frameshift_variant", "missense_variant"} <= with_all_below(["protein_altering_variant"])
+    assert "synonymous_variant" not in with_all_below(["protein_altering_variant"])
+    assert "upstream_gene_variant" not in with_all_below(["transcript_variant"])
+    assert with_all_below(["transcript_variant"]) >= with_all_below(["exon_variant", "intron_variant"])
+
+
+def test_as_severe_by_the_order_of_ensembl():
+    assert as_severe_as("transcript_ablation") == {"transcript_ablation"}
+    assert {"stop_gained", "missense_variant"} < as_severe_as("missense_variant")
+    assert "synonymous_variant" not in as_severe_as("missense_variant")
+    assert len(BY_SEVERITY) == len(set(BY_SEVERITY))
