@@ -80,11 +80,18 @@ class Membership:
     def _of_references(self, rounds: int) -> Floats:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""
         if self._others is None or self._others[0] != rounds:
-            first, second = (self._likelihood(reference.after(rounds)) for reference in self._references)
+            first, second = (self._likelihood_without(reference, rounds) for reference in self._references)
             probable = self._study.outcome.kind in PROBABLE and not learns_text(self._study)
             of_others = _by_others(np.where(self._first_had, second, first), probable)
             self._others = (rounds, of_others)
         return self._others[1]
+
+    def _likelihood_without(self, reference: "_Reference", rounds: int) -> Floats:
+        """By a reference, which is let go of once it is trained as far as it ever is: it may be as large as the model."""
+        found = self._likelihood(reference.after(rounds))
+        if rounds == self._enough:
+            reference.let_go()
+        return found
 
     def _halves(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         return self._half, ~self._half
@@ -149,20 +156,22 @@ class _Reference:
     def __init__(self, study: Study, rows: Rows, start: Weights, graph: bytes | None) -> None:
         self._study, self._start, self._graph = study, start, graph
         self._inputs: Inputs = make_inputs(rows, start)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._rounds, self._network = 0, build(self._study, self._graph)
-        load_into(self._network, self._start)
+        self._rounds = 0
+        self._network: Network | None = None
 
     def after(self, number: int) -> Network:
         """As it is after that many rounds, whatever was asked for before."""
-        if number < self._rounds:
-            self._begin()
+        if self._network is None or number < self._rounds:
+            self._rounds, self._network = 0, build(self._study, self._graph)
+            load_into(self._network, self._start)
         while self._rounds < number:
             self._rounds += 1
             train_round(self._study, self._network, self._inputs, self._rounds)
         return self._network
+
+    def let_go(self) -> None:
+        """Hold no network; asked again, it is trained again."""
+        self._rounds, self._network = 0, None
 
 
 def row_likelihood(scores: Floats, event: Ints, time: Floats | None) -> Floats:

@@ -20,7 +20,7 @@ from rapha.node.sandbox.port import RunFolder
 from rapha.proof.claim import NO_AUDIT_NOT_SHOWN
 from rapha.proof.envelope import unverified_payload
 from rapha.records.audit import ACCEPTED_MEMORY, AUDIT_PASSED, AuditVerdict
-from rapha.records.outputs import Command, Reply
+from rapha.records.outputs import WEIGHTS, Command, Reply
 from rapha.records.record import DispatchId
 from rapha.records.release import SandboxReport
 from rapha.records.study import Study
@@ -121,6 +121,7 @@ def test_a_clean_model_leaves_and_its_receipt_has_one_word_of_it(hospital: Hospi
     trained = let(hospital, start)[0]
     weights = (hospital.home.outbox / "d-1" / "round-0001.safetensors").read_bytes()
     assert trained.update.weights_out == digest(weights)
+    assert (hospital.home.run("d-1") / "output" / WEIGHTS).stat().st_size == 0  # cut: what is held lies there once
     release = let(hospital, weights, 4, "evaluate")[-1]
     assert AUDIT_PASSED in release.release.egress.rules
     verdicts = hospital.register.audits(DispatchId("d-1"))

@@ -1,6 +1,8 @@
 """The attack on a model before others make it: it finds what was remembered, and nothing where nothing was."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pyarrow as pa
@@ -101,6 +103,30 @@ def test_a_round_that_is_done_again_is_found_the_same(tmp_path) -> None:
     found = [audit.measure(network, number).recognised for number in (1, 2, 3, 9, 12, 1)]
     assert found[0] == found[-1] and found[2] == found[3] == found[4]
     assert len(set(found)) == 3
+
+
+def test_references_are_built_when_they_are_needed_and_gone_once_they_are_trained(tmp_path, monkeypatch) -> None:
+    """Each is as large as the model: of a large one there is room for few at once."""
+    study = make_study("mlp", rounds=6)
+    dataset = make_dataset(study, tmp_path)
+    start = start_of(feature_statistics(study, dataset.train))
+    made = []
+
+    def counted(*arguments):
+        network = build(*arguments)
+        made.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(membership, "build", counted)
+    audit, network = Membership(study, dataset, start), build(study)
+    assert made == []
+    first = audit.measure(network, 1)
+    audit.measure(network, study.training.rounds)
+    gc.collect()
+    assert [each() for each in made] == [None, None]
+    assert audit.measure(network, study.training.rounds - 1) == audit.measure(network, study.training.rounds)
+    assert len(made) == 2
+    assert audit.measure(network, 1) == first and len(made) == 4
 
 
 def test_of_a_time_too_more_is_remembered_the_longer_it_is_learned(tmp_path) -> None:
