@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,10 @@ import pytest
 from hub_at_hand import Clock, running
 from patience import until
 from small_postgres import SmallPostgres, small_postgres
+from sqlalchemy import text
 
 from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Unreachable
+from rapha.errors import ConfigurationError, Conflict, Unreachable
 from rapha.hub.configuration import HubSettings, initialise, initialise_beside, load
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
@@ -137,21 +137,23 @@ def test_a_change_whose_connection_was_cut_is_unreachable_and_nothing_of_it_is_k
 
 def test_a_study_is_driven_by_one_at_a_time_and_another_at_once(another):
     one, other = another(Bell()), another(Bell())
-    order: list[str] = []
+    with one.driving("s-1") as first:
+        with other.driving("s-1") as second, other.driving("s-2") as of_another:
+            assert (first, second, of_another) == (True, False, True)
+        with other.driving("s-1") as third:
+            assert not third  # who was not alone let go of nothing
+    with other.driving("s-1") as alone:
+        assert alone
 
-    def drive() -> None:
-        with other.driving("s-1"):
-            order.append("the other")
 
-    with one.driving("s-1"):
-        waiting = threading.Thread(target=drive)
-        waiting.start()
-        with other.driving("s-2"):
-            order.append("another study")
-        waiting.join(0.3)
-        order.append("the one")
-    waiting.join()
-    assert order == ["another study", "the one", "the other"]
+@pytest.mark.parametrize("place", ["name", "facts"])
+def test_a_character_that_the_database_cannot_keep_is_said(another, place):
+    with pytest.raises(Conflict, match=r"U\+0000"), another(Bell()).changing() as change:
+        if place == "name":
+            change.session.execute(text("SELECT :name"), {"name": "a\0b"})
+        else:
+            change.tell("code.made", "a\0b")
+            change.session.flush()
 
 
 def test_who_is_killed_drives_no_longer(another, url, tmp_path):
@@ -169,18 +171,14 @@ with open_store(ServerAddress({url!r}, Path("none")), Bell(), utc_now).driving("
     words = [sys.executable, "-c", text]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"driving\n"
-        driven = threading.Event()
-
-        def drive() -> None:
-            with store.driving("s-1"):
-                driven.set()
-
-        waiting = threading.Thread(target=drive)
-        waiting.start()
-        assert not driven.wait(0.3)
+        assert not _alone(store)
         process.kill()
-        assert driven.wait(20)
-        waiting.join()
+        until(lambda: _alone(store))
+
+
+def _alone(store: Store) -> bool:
+    with store.driving("s-1") as alone:
+        return alone
 
 
 def test_a_hub_with_other_keys_is_not_let_in(url, tmp_path):

@@ -44,12 +44,12 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verified(
-    tool: Path, name: str, file: str, identity: str = "", folder: Path = GOOD
+    tool: Path, name: str, file: str, identity: str = "", folder: Path = GOOD, trust: Path = TRUST
 ) -> subprocess.CompletedProcess[str]:
     """What the command says of a receipt and one of its files, with no network where that can be had."""
     alone = ["unshare", "--user", "--map-root-user", "--net"]
     able = shutil.which("unshare") and not subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
-    command = [tool / "sigstore", "--trust-config", TRUST, "verify", "identity", "--offline"]
+    command = [tool / "sigstore", "--trust-config", trust, "verify", "identity", "--offline"]
     command += ["--bundle", folder / "sigstore" / f"{name}.sigstore.json", "--cert-oidc-issuer", ISSUER]
     command += ["--cert-identity", identity or IDENTITY[name], folder / file]
     environ = {**os.environ, "HOME": str(tool)}
@@ -66,6 +66,12 @@ def test_the_command_accepts_a_receipt_and_its_file(tool: Path, name: str, file:
     said = verified(tool, name, file)
     assert said.returncode == 0, said.stderr
     assert "OK" in said.stdout + said.stderr
+
+
+def test_the_command_accepts_a_receipt_of_before_the_hub_had_another_authority(tool: Path) -> None:
+    after = GOOD.parent / "authority-rotated-after"
+    said = verified(tool, "north", "metrics/north.json", folder=after, trust=after / "sigstore" / "trust-config.json")
+    assert said.returncode == 0, said.stderr
 
 
 def test_the_command_refuses_another_file_and_another_signer(tool: Path) -> None:

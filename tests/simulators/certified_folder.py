@@ -26,4 +26,4 @@ def second_forms(receipts: Mapping[str, bytes], signers: Iterable[TrustedKey]) -
 def small_trust_config() -> bytes:
     authority = small_authority.authority(HUB)
     log = small_log.private_key(small_log.ORIGIN).public_key()
-    return trust_config(authority.trust, log, small_log.ORIGIN, HUB, authority.uri).as_bytes()
+    return trust_config((authority.trust,), ((log, None),), small_log.ORIGIN, HUB, authority.uri).as_bytes()

@@ -48,11 +48,12 @@ _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
 
 class FakeSite:
-    """`rows` is its number of training rows; `codes` what its profile says it has."""
+    """`rows` is its number of training rows; `codes` what its profile says it has. `signing_key`: another one for its receipts."""
 
     def __init__(self, hub: HubAtHand, name: str, rows: int = 100) -> None:
         self.hub, self.name, self.rows = hub, name, rows
         self.key = keys.generate()
+        self.signing_key: keys.PrivateKey | None = None
         self.study: Study | None = None
         self.approval: Approval | None = None
         self.traces: list[RoundTrace] = []
@@ -176,7 +177,7 @@ class FakeSite:
         release = Release.model_validate({**self.claims(task, metrics), **changes})
         files = {"model.safetensors": release.weights, f"metrics/{self.name}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self.hub.clock())
-        return ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self.key))
+        return ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self.signing_key or self.key))
 
     def claims(self, task: Task, metrics: SiteMetrics) -> dict[str, object]:
         assert self.approval and self.study

@@ -33,23 +33,28 @@ def logged(receipt: Receipt, public: keys.PublicKey) -> Bundle:
     return bundled(receipt, placed_here(log_entry(receipt, public)))
 
 
-def certified(receipt: Receipt, signer: TrustedKey, authority: Authority) -> bytes:
-    """Its second form, as entry 4 of another 7."""
+def certified(
+    receipt: Receipt, signer: TrustedKey, authority: Authority, place: int = PLACE, log: str = ORIGIN
+) -> bytes:
+    """Its second form, as entry 4, or another, of another 7."""
     certificate, stamp = authority.certify(receipt, signer)
-    return certified_bundle(receipt, certificate, stamp, placed_here(certified_entry(receipt, certificate))).as_bytes()
+    return certified_bundle(
+        receipt, certificate, stamp, placed_here(certified_entry(receipt, certificate), place, log)
+    ).as_bytes()
 
 
-def placed_here(entry: bytes) -> LogEntry:
-    leaves = [leaf_hash(other) for other in (*OTHERS[:PLACE], entry, *OTHERS[PLACE:])]
+def placed_here(entry: bytes, place: int = PLACE, log: str = ORIGIN) -> LogEntry:
+    """`log`: whose key signs the checkpoint; its own where nothing is said."""
+    leaves = [leaf_hash(other) for other in (*OTHERS[:place], entry, *OTHERS[place:])]
 
     def node(level: int, index: int) -> bytes:
         return leaves[index] if level == 0 else node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1))
 
     root = node_hash(node(2, 0), node_hash(node(1, 2), node(0, 6)))
-    signed = notes.signed(ORIGIN, len(leaves), root, private_key(ORIGIN))
+    signed = notes.signed(ORIGIN, len(leaves), root, private_key(log))
     seen = signed.with_signatures(notes.cosigned(signed, WITNESS, private_key(WITNESS), AT))
-    log_id = notes.note_key_hash(ORIGIN, private_key(ORIGIN).public_key())
-    return placed(entry, PLACE, inclusion_proof(PLACE, len(leaves), node), seen, log_id)
+    log_id = notes.note_key_hash(ORIGIN, private_key(log).public_key())
+    return placed(entry, place, inclusion_proof(place, len(leaves), node), seen, log_id)
 
 
 def signed_and_logged(payload: bytes, private: keys.PrivateKey) -> bytes:

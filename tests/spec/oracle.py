@@ -3,7 +3,6 @@
 It shares no code with `rapha.cohort`; the two are compared on generated timelines.
 """
 
-import calendar
 import hashlib
 import hmac
 import math
@@ -13,35 +12,14 @@ from datetime import datetime, timedelta
 from little_timeline import Event, Person, Term, when
 from oracle_features import predicted, seen
 from oracle_mentions import means, of_concept
+from oracle_moments import last_moment, shift
 from oracle_terms import Vocabulary, in_unit
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
 
 Row = dict[str, object]
-TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)
-
-
-def shift(moment: datetime, length: Duration, sign: int) -> datetime:
-    """`moment` moved by a calendar interval; the 31st becomes the last day of a shorter month."""
-    if length.unit in ("hours", "days", "weeks"):
-        return moment + sign * timedelta(**{length.unit: length.count})
-    months = length.count * (12 if length.unit == "years" else 1)
-    year, month = divmod(moment.year * 12 + moment.month - 1 + sign * months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
-
-
-def last_moment(moment: datetime, precision: str | None, units: Sequence[str]) -> datetime:
-    """The last moment of the day, month or year that begins at about `moment`: as long as the nearest by UTC."""
-    if precision not in units:
-        return moment
-    near = moment + timedelta(hours=15)
-    near = datetime(
-        near.year, near.month if precision != "year" else 1, near.day if precision == "day" else 1, tzinfo=near.tzinfo
-    )
-    return moment + (shift(near, Duration.model_validate(f"1 {precision}"), 1) - near) - TICK
 
 
 class Happening:
@@ -390,7 +368,8 @@ def _outcome(entry: Entry, study: Study) -> Row:
             for h in window
             if events and h.latest == events[0][0] and h.concept in outcome.events
         ]
-        row = {"label": min(classes) + 1 if first else 0}
+        own = min(classes) + (outcome.none == "class") if first else 0
+        row, watched = {"label": own}, watched and outcome.none == "class"
     if outcome.kind == "numeric":
         found = [h for h in window if h.concept == outcome.value.of and h.value is not None]
         row = {"value": predicted(outcome.value, found)}

@@ -114,6 +114,7 @@ def outcomes(draw: st.DrawFn, kind: str) -> dict[str, object]:
     match kind:
         case "categorical":
             used = outcome["events"] = draw(st.lists(st.sampled_from([*NAMES, "death"]), min_size=2, unique=True))
+            outcome["none"] = draw(st.sampled_from(["class", "set-apart"]))
         case "numeric":
             word, of = draw(st.sampled_from(["first", "last", "min", "max", "mean", "slope"])), draw(concepts)
             per = {"per": draw(st.sampled_from(["day", "year"]))} if word == "slope" else {}
@@ -186,7 +187,7 @@ def studies(draw: st.DrawFn) -> object:
     unit, stated = draw(units), draw(st.booleans())
     for part in (include_criteria, exclude_criteria, answer):
         set_unit(part, unit)
-    learnable = {"outcome": answer} if kind not in ("categorical", "numeric") else {"answer": answer}
+    learnable = {"outcome": answer} if kind != "numeric" else {"answer": answer}
     return study_of(
         concepts={name: draw(meanings(name, unit if stated else "any")) for name in NAMES},
         cohort={

@@ -78,6 +78,7 @@ def test_causes(tmp_path: Path, events, check, person, study):
 
 FIRST_OF = {"answer": {"kind": "categorical", "events": ["b", "c"], "during": YEAR, "competing": "death",
                        "unobserved": "exclude"}}  # fmt: skip
+NAMED = {"answer": FIRST_OF["answer"] | {"none": "set-apart"}}
 NUMBER = {"answer": {"kind": "numeric", "value": {"last": "b", "unit": "%"}, "during": YEAR, "competing": "death",
                      "unobserved": "exclude"}}  # fmt: skip
 
@@ -89,6 +90,8 @@ CHANGE = {"answer": NUMBER["answer"] | {"value": {"slope": "b", "unit": "%", "pe
          sees(fate="kept", label=2), **FIRST_OF),
     rule("class 0 is none of them", [A], sees(fate="kept", label=0), **FIRST_OF),
     rule("death first is none of the classes", [A], competing, Person(death="2010-02-01"), **FIRST_OF),
+    rule("where none is no class, the first named is 0", [A, Event("b", "2010-03-01")], sees(fate="kept", label=0), **NAMED),
+    rule("and who has none of them is unknown, however long observed", [A], unobserved, **NAMED),
     rule("the number predicted is the last in the window", [A, Event("b", "2010-03-01", 7.5, unit="%")],
          sees(fate="kept", value=7.5), **NUMBER),
     rule("no number is not known, however long observed", [A], unobserved, **NUMBER),

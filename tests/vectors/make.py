@@ -14,10 +14,11 @@ import receipt_samples
 import record_samples
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
+from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("records", "receipts", "devices", "anchors", "escrow")
-ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS}
+ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS}
 
 
 def expected() -> dict[str, bytes]:
@@ -32,7 +33,7 @@ def expected() -> dict[str, bytes]:
     folders["best-round"] = receipt_samples.folder(receipt_samples.BEST_ROUND)
     folders |= {
         name: receipt_samples.folder(fault)
-        for name, fault in {**receipt_samples.IN_MODE, **receipt_samples.OTHERS, **ALL_FAULTS}.items()
+        for name, fault in {**receipt_samples.IN_MODE, **receipt_samples.OTHERS, **ENDED_LATER, **ALL_FAULTS}.items()
     }
     for name, folder in folders.items():
         files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}

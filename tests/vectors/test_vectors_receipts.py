@@ -32,7 +32,19 @@ def test_every_step_has_a_vector() -> None:
     assert {fault["step"] for fault in EXPECTED.values()} == set(range(1, AGGREGATION_STEPS + 1))
 
 
-@pytest.mark.parametrize("name", ["good", "mode-b", "mode-c", "private", "no-weights"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "good",
+        "mode-b",
+        "mode-c",
+        "private",
+        "no-weights",
+        "key-rotated-after",
+        "key-revoked-after",
+        "authority-rotated-after",
+    ],
+)
 def test_the_good_folder_holds_throughout(name: str) -> None:
     verdicts = verdicts_on(FOLDERS / name)
     assert {name: (v.ok, len(v.steps)) for name, v in verdicts.items()} == {

@@ -1,14 +1,16 @@
 """`rapha hub`: the control plane."""
 
-import fcntl
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
+
+from rapha.cli.hub_keys import finish_rotations, revoke_key, rotate
+from rapha.cli.hub_lock import lock_hub
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
 SWITCH_SECONDS = 0.0005
@@ -57,7 +59,7 @@ def run(home: Folder) -> None:
     """
     import uvicorn
 
-    from rapha.cli.hub_server import Announcing
+    from rapha.cli.hub_server import Announcing, in_uvicorns_words
     from rapha.cli.log import log_to_stderr
     from rapha.hub.app import create_app
     from rapha.hub.configuration import load
@@ -65,12 +67,15 @@ def run(home: Folder) -> None:
     log_to_stderr()
     sys.setswitchinterval(SWITCH_SECONDS)
     configuration = load(home)
-    lock = _lock(configuration.lock)
+    lock = lock_hub(configuration.lock)
+    finish_rotations(configuration)
     listener = _listen(configuration.settings.host, configuration.settings.port)
     try:
         application = create_app(configuration)
-        url = f"http://{configuration.settings.host}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
+        tls = in_uvicorns_words(configuration.settings.tls)
+        url = f"http{'s' if tls else ''}://{configuration.settings.host}:{listener.getsockname()[1]}"
+        words = {"log_level": "warning", "access_log": False, "timeout_graceful_shutdown": 1, **tls}
+        config = uvicorn.Config(application, **words)
         server = Announcing(config, home, url, application.state.hub.bell.close)
         signal.signal(signal.SIGTERM, server.handle_exit)
         server.run(sockets=[listener])
@@ -124,6 +129,10 @@ def token(
             raise ConfigurationError("name a researcher, or say --list or --revoke ID")
 
 
+app.command("revoke-key")(revoke_key)
+app.command("rotate")(rotate)
+
+
 @app.command()
 def witness(
     home: Folder,
@@ -139,10 +148,12 @@ def witness(
     from rapha.hub.witnesses import WitnessAddress
     from rapha.sdk.folder import read_keys
 
-    mine = [key for key in read_keys(keys).keys if key.role == "witness"]
+    found = read_keys(keys).keys
+    mine = [key for key in found if key.role == "witness"]
+    second = [key for key in found if key.role == "witness-ml-dsa-44" and mine and key.owner == mine[0].owner]
     if len(mine) != 1 or not url.startswith(("http://", "https://")):
         raise ConfigurationError("name an http or https address, and a keys.json that holds exactly one witness")
-    settings = with_witness(home, WitnessAddress(url=url, key=mine[0]))
+    settings = with_witness(home, WitnessAddress(url=url, key=mine[0], second=second[0] if second else None))
     typer.echo(f"witnesses: {', '.join(known.key.owner for known in settings.witnesses)}; start the hub again")
 
 
@@ -155,18 +166,6 @@ def _store(home: Path):  # type: ignore[no-untyped-def]
     from rapha.hub.store.database import open_store
 
     return closing(open_store(load(home).database, Bell(), utc_now))
-
-
-def _lock(path: Path) -> IO[str]:
-    from rapha.errors import ConfigurationError
-
-    file = path.open("w", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise ConfigurationError(f"another hub already runs on {path.parent}: stop it first") from error
-    return file
 
 
 def _listen(host: str, port: int) -> socket.socket:

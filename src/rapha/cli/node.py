@@ -3,7 +3,7 @@
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from rapha.cli import node_patient, node_policy, node_stewards
 from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_identifiers import identifiers
+from rapha.cli.node_keys import rotate_key
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_preview import preview
 from rapha.cli.node_repeat import reexecute, referee
@@ -32,6 +33,7 @@ app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
 )
 app.add_typer(node_policy.app, name="policy")
+app.command("rotate-key")(rotate_key)
 app.command("steward-key")(node_stewards.steward_key)
 app.command("patient-secret")(node_patient.patient_secret)
 app.command("prove-use")(node_patient.prove_use)
@@ -57,6 +59,9 @@ def init(
     site: Annotated[str, typer.Option(help="short name: lower-case letters, digits, hyphens")],
     name: Annotated[str, typer.Option(help="full name, as researchers see it")] = "",
     ca: Annotated[str | None, typer.Option(help="PEM file of the hub's own certificate authority")] = None,
+    certificate: Annotated[
+        str | None, typer.Option(help="PEM file of this node's certificate and its key, where the hub asks for one")
+    ] = None,
     ugly: UglyOption = False,
 ) -> None:
     """Make a home, with keys and default rules, and enrol it at a hub.
@@ -65,7 +70,8 @@ def init(
     """
     from rapha.node.enrolment import make_home
 
-    made = make_home(home, site=site, name=name or site, hub_url=hub, code=code, ca=ca, isolate=not ugly)
+    words = {"site": site, "name": name or site, "hub_url": hub, "code": code}
+    made = make_home(home, **words, ca=ca, certificate=certificate, isolate=not ugly)
     typer.echo(
         f"{made.site} is enrolled at {made.hub}. Read {home / 'rules.yaml'}, then `rapha node ingest {home} ...`"
     )
@@ -151,13 +157,18 @@ def run(home: Folder) -> None:
     Example: rapha node run /srv/rapha
     """
     from rapha.cli.log import log_to_stderr
+    from rapha.clock import utc_now
     from rapha.node.agent import Agent, lock_home
     from rapha.node.configuration import Home
+    from rapha.node.hub_line import line_of
+    from rapha.node.rotation import finish_rotation
 
     opened = Home(home)
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
     signal.signal(signal.SIGTERM, _interrupt)
+    with closing(line_of(opened, utc_now)) as old:
+        finish_rotation(opened, old)
     journey, line = _journey_and_line(opened)
     typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
     try:
@@ -355,23 +366,12 @@ def _journey(home: "Home") -> "Journey":
 
 def _journey_and_line(home: "Home") -> "tuple[Journey, HubLine]":
     from rapha.clock import utc_now
-    from rapha.node.hub_line import HubLine
+    from rapha.node.hub_line import line_of
     from rapha.node.journey import Journey
-    from rapha.node.keys import load_key
     from rapha.node.sandbox.choose import choose_backend
 
-    settings = home.configuration
-    line = HubLine(
-        settings.hub_url,
-        settings.hub,
-        settings.site,
-        load_key(home.key),
-        utc_now,
-        settings.ca,
-        proxy=settings.proxy,
-        limit_mbit_per_second=settings.limit_mbit_per_second,
-    )
-    backend = choose_backend(settings.sandbox)
+    line = line_of(home, utc_now)
+    backend = choose_backend(home.configuration.sandbox)
     backend.check()
     return Journey(home, line, _register(home), backend, utc_now), line
 

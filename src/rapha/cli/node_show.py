@@ -32,6 +32,7 @@ def show_dispatch(entry: Entry, traces: Sequence[RoundTrace], audits: Mapping[in
         "best known",
         "epsilon seen",
         "of",
+        "canaries",
         box=None,
         pad_edge=False,
     )
@@ -44,7 +45,7 @@ def show_dispatch(entry: Entry, traces: Sequence[RoundTrace], audits: Mapping[in
     console.print(
         "recognised: of pairs of a patient learned from and one held out, the share in which the model knows the former better; "
         "0.5 is chance. best known: how likely a model at the site's limit is to have learned from so many of the rows it knows best; refused "
-        "below 0.001"
+        "below 0.001. canaries: the mean exposure, in bits, of random texts that were planted where a model learns to write; 1.44 is chance"
     )
 
 
@@ -89,6 +90,7 @@ def visible(line: str) -> str:
 
 def _audit_cells(found: AuditVerdict | None) -> tuple[str, ...]:
     if found is None:
-        return ("", "", "", "", "", "")
-    numbers = (found.recognised, found.refused_above, found.best_known_chance, found.epsilon_seen, found.epsilon)
+        return ("",) * 7
+    numbers = (found.recognised, found.refused_above, found.best_known_chance, found.epsilon_seen, found.epsilon,
+               found.exposure)  # fmt: skip
     return (found.verdict, *("" if number is None else f"{number:.3f}" for number in numbers))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.receipt_keys import follow_keys
+
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
     from rapha.proof.refusal import RefusalClaim
@@ -66,6 +68,9 @@ def verify(
         raise typer.Exit(Unproven.exit_code)
     _say(f"\nVERIFIED: all {len(verdicts)} receipts hold.", "bold green")
     _say("The stock `sigstore` command says so too, without this code: docs/receipt.md has the line.")
+
+
+app.command("follow-keys")(follow_keys)
 
 
 @app.command("verify-patient")

@@ -13,6 +13,10 @@ LABELS = {
     "r2": "R²",
     "mae": "MAE",
     "rmse": "RMSE",
+    "macro_auroc": "mean AUROC",
+    "accuracy": "accuracy",
+    "perplexity": "perplexity",
+    "perplexity_before": "perplexity of the base",
 }
 _STUDY = {
     "study.submitted": "Submitted.",

@@ -104,6 +104,9 @@ def _tell(answers: "Feasibility") -> None:
     for site in answers.sites:
         table.add_row(*(Text(plain(cell)) for cell in _cells(site, cases)))
     Console().print(table)
+    for site in answers.sites:
+        for group in site.classes:
+            typer.echo(plain(f"  {site.site}: {' or '.join(group.classes)}: {group.rows}"))
     for reason in dict.fromkeys(site.reason for site in answers.sites if site.reason):
         typer.echo(f"  {reason_in_words(reason)}")
     if answers.patients:

@@ -28,7 +28,7 @@ def init(
     from rapha.witness.home import WitnessSettings, initialise
 
     known = tuple(key for key in read_keys(logs).keys if key.role == "log")
-    trusted = initialise(home, WitnessSettings(name=name, host=host, port=port, logs=known))
+    trusted, _ = initialise(home, WitnessSettings(name=name, host=host, port=port, logs=known))
     typer.echo(f"{name}, key {trusted.keyid[:16]}, sees {', '.join(log.owner for log in known)}")
     typer.echo(f"start it with `rapha witness run {home}`; hand out {home / 'keys.json'}")
 

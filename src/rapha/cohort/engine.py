@@ -58,16 +58,19 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
 
 
 class Size(Record):
-    """Exact: how many patients there would be rows of, with the outcome and without it. For the node alone."""
+    """Exact: how many patients there would be rows of, with the outcome and without it; of a categorical outcome, of each class
+    in the study's order. For the node alone."""
 
     events: int
     others: int
+    classes: tuple[int, ...] = ()
 
 
 def size(timeline: Timeline, study: Study, key: bytes) -> Size:
     """How many patients the study would have here, whether they are enough or not.
 
-    A patient counts once and by their own rows alone: one patient more changes one of the two numbers by one. So nothing is
+    A patient counts once and by their own rows alone: one patient more changes one of the numbers by one; a patient of several rows
+    is of the last class among theirs. So nothing is
     asked of the site as a whole: a concept of which nobody has an event is one that nobody has.
 
     Raises:
@@ -85,6 +88,11 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
     if plan.outcome.numeric:
         return Size(events=0, others=_patients(kept))
+    if classes := plan.outcome.classes:
+        last = kept.group_by("patient").aggregate([("label", "max")])["label_max"].to_pylist()
+        by_class = tuple(last.count(place) for place in range(len(classes)))
+        nobody = by_class[0] if plan.outcome.none == "class" else 0
+        return Size(events=len(last) - nobody, others=nobody, classes=by_class)
     events = _patients(kept.filter(pc.greater(kept[_label(plan)], 0)))
     return Size(events=events, others=_patients(kept) - events)
 
@@ -183,12 +191,18 @@ def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
 
 
 def _check_events(rows: "pa.Table", plan: Plan) -> None:
-    """Enough patients with the outcome; and enough without, where it is binary (a censored row is no control)."""
+    """Enough patients with the outcome; and enough without, where it is binary (a censored row is no control); enough of every class
+    of a categorical outcome: a study puts rare ones together, by the concepts it names."""
     import pyarrow.compute as pc
 
     if plan.outcome.numeric:
         return
     outcome = rows[_label(plan)]
+    of_class = [_patients(rows.filter(pc.equal(outcome, place))) for place in range(len(plan.outcome.classes))]
+    if min(of_class, default=MIN_TRAINING_EVENTS) < MIN_TRAINING_EVENTS:
+        raise CohortRefused(f"fewer than {MIN_TRAINING_EVENTS} patients of a class of the outcome", "too-few-events")
+    if of_class:
+        return
     cases = _patients(rows.filter(pc.greater(outcome, 0)))
     controls = _patients(rows.filter(pc.equal(outcome, 0)))
     if cases < MIN_TRAINING_EVENTS or (plan.outcome.kind != "time-to-event" and controls < MIN_TRAINING_EVENTS):

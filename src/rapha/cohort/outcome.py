@@ -153,7 +153,9 @@ def _set_apart(plan: Plan) -> str:
     there, watched = _CASE, "observed_to >= ends_at AND ends_at > index_at"
     label = f"CAST({_CASE} AS TINYINT) AS label"
     if plan.outcome.kind == "categorical":
-        label = f"CASE WHEN {_CASE} THEN class ELSE CAST(0 AS TINYINT) END AS label"
+        none = plan.outcome.none == "class"
+        watched = watched if none else "false"
+        label = f"CASE WHEN {_CASE} THEN {'class' if none else 'CAST(class - 1 AS TINYINT)'} ELSE CAST(0 AS TINYINT) END AS label"
     if plan.outcome.kind == "numeric":
         there, watched, label = "value IS NOT NULL", "false", "value"
     return f"""

@@ -4,7 +4,7 @@ Each opens fixed names in the workload's output folder, believes nothing it read
 No message holds anything the workload wrote.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from rapha.egress.statistics import canonical_statistics
 from rapha.egress.weights import Block, canonical_blocks, limit_bytes, write_canonical
 from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
-from rapha.records.audit import AUDIT_PASSED, AuditLimits, AuditVerdict
+from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
+from rapha.records.language import learns_text
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
@@ -103,16 +104,23 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
 
 
 def pass_scores(
-    folder: Path, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+    folder: Path,
+    train_rows: int,
+    validation_rows: int,
+    min_cohort: int,
+    numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number.
+    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is
+    one of these.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
-    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, numeric)
+    raw = read_output(data, Figures, FIGURES)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, numeric, classes)
 
 
 def audited(
@@ -123,9 +131,11 @@ def audited(
     held_out: int,
     rows_a_patient: float,
     epsilon: float | None,
+    generative: GenerativeLimits | None = None,
 ) -> AuditVerdict:
     """What is to be said of the audit of an output: of the final weights where they were `evaluated`, else of a round's.
-    `members` and `held_out` are the node's own exact counts; `epsilon` is what a private round owes. Nothing of it leaves.
+    `members` and `held_out` are the node's own exact counts; `epsilon` is what a private round owes, `generative` the limits of an
+    adapter that learns to write. Nothing of it leaves.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large; `output-malformed` also where there is no audit.
@@ -135,7 +145,7 @@ def audited(
     raw = (read_output(data, RawEvaluations, name) if evaluated else read_output(data, Figures, name)).audit
     if raw is None:
         raise EgressRefused(f"output {name}: no audit, where one was asked for", "output-malformed")
-    return judge(raw, limits, members, held_out, rows_a_patient, epsilon)
+    return judge(raw, limits, members, held_out, rows_a_patient, epsilon, generative)
 
 
 def pass_audit(verdict: AuditVerdict, limits: AuditLimits) -> None:
@@ -144,9 +154,13 @@ def pass_audit(verdict: AuditVerdict, limits: AuditLimits) -> None:
 
 
 def rules_passed(study: Study, verdicts: Iterable[AuditVerdict]) -> tuple[str, ...]:
-    """What the receipt may say that every output of a run has passed: the audit where each of its verdicts says so."""
-    said = [one.verdict for one in verdicts]
-    return (*rules_of(study), AUDIT_PASSED) if said and set(said) == {"passed"} else rules_of(study)
+    """What the receipt may say that every output of a run has passed: the audit where each of its verdicts says so, and the canaries
+    where each of them was looked for."""
+    found = list(verdicts)
+    audited = (AUDIT_PASSED,) if found and all(one.verdict == "passed" for one in found) else ()
+    looked_for = bool(found) and all(one.exposure is not None and one.verdict != "refused" for one in found)
+    canaries = (CANARIES_PASSED,) if learns_text(study) and looked_for else ()
+    return (*rules_of(study), *canaries, *audited)
 
 
 def pass_evaluation(
@@ -157,14 +171,14 @@ def pass_evaluation(
     min_cohort: int,
     patients: int,
     numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number.
+    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is one of these.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
-    return release_metrics(
-        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients, numeric
-    )
+    raw = read_output(data, RawEvaluations, EVALUATION)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, numeric, classes)

@@ -9,13 +9,25 @@ better known (`recognised`) scatters about one half with the deviation of a rank
    thousand times: a model may know a few by heart, and the others as it should;
 3. where even a model that knows most of its patients by heart could not be told from chance, nothing is said: `not-run`;
 4. of a private round, planted patients are guessed (Steinke, Nasr and Jagielski 2023, https://arxiv.org/abs/2305.08846):
-   so many right guesses that the epsilon it owes brings them less than once in ten thousand times refuse it.
+   so many right guesses that the epsilon it owes brings them less than once in ten thousand times refuse it;
+5. of an adapter that learns to write, planted canaries are looked for (Carlini et al. 2019, https://arxiv.org/abs/1802.08232): it is refused
+   where their mean exposure is above the site's limit, or where it writes one of them to the end. Without that test none leaves.
 """
 
 import math
 
 from rapha.errors import EgressRefused
-from rapha.records.audit import BEST, AuditLimits, AuditVerdict, Guesses, RawAudit
+from rapha.records.audit import (
+    BEST,
+    CANARIES,
+    DECOYS,
+    AuditLimits,
+    AuditVerdict,
+    CanaryRanks,
+    GenerativeLimits,
+    Guesses,
+    RawAudit,
+)
 
 ALARM = 1e-3
 DEVIATIONS = 3.09
@@ -47,16 +59,25 @@ def can_see(limits: AuditLimits, members: int, held_out: int, rows_a_patient: fl
 
 
 def judge(
-    raw: RawAudit, limits: AuditLimits, members: int, held_out: int, rows_a_patient: float, epsilon: float | None
+    raw: RawAudit,
+    limits: AuditLimits,
+    members: int,
+    held_out: int,
+    rows_a_patient: float,
+    epsilon: float | None,
+    generative: GenerativeLimits | None = None,
 ) -> AuditVerdict:
     """The verdict on one output. `members` and `held_out` are the node's own counts, exact; `epsilon` is what the round owes at
-    DELTA, under differential privacy.
+    DELTA, under differential privacy. `generative`: the limits of an adapter that learns to write.
 
     Raises:
-        EgressRefused: `output-malformed`: rows that the node did not count, or guesses that are none.
+        EgressRefused: `output-malformed`: rows that the node did not count, guesses that are none, or no canaries where there must be.
     """
     if (raw.members, raw.held_out) != (members, held_out) or not _possible(raw):
         raise EgressRefused("the workload's audit: rows that the node did not count", "output-malformed")
+    if generative is not None and raw.canaries is None:
+        raise EgressRefused("the workload's audit: no canaries of an adapter that learns to write", "output-malformed")
+    written = generative is not None and raw.canaries is not None and learnt_by_heart(raw.canaries, generative)
     above = refused_above(limits, members, held_out, rows_a_patient)
     seen = None if raw.guesses is None else epsilon_seen(raw.guesses)
     best = None if raw.recognised is None else best_known_chance(raw, limits, rows_a_patient)
@@ -64,7 +85,7 @@ def judge(
     spent = epsilon is not None and raw.guesses is not None and chance_of(raw.guesses, epsilon, DELTA) < DOUBT
     looked = raw.recognised is not None and can_see(limits, members, held_out, rows_a_patient)
     return AuditVerdict(
-        verdict="refused" if found or spent else "passed" if looked else "not-run",
+        verdict="refused" if found or spent or written else "passed" if looked else "not-run",
         members=members,
         held_out=held_out,
         recognised=raw.recognised,
@@ -72,7 +93,19 @@ def judge(
         best_known_chance=best,
         epsilon=epsilon,
         epsilon_seen=seen,
+        exposure=None if raw.canaries is None else exposure_of(raw.canaries),
+        by_heart=None if raw.canaries is None else raw.canaries.by_heart,
     )
+
+
+def exposure_of(ranks: CanaryRanks) -> float:
+    """The mean exposure of the canaries in bits: the logarithm of how many texts there are, less that of the rank among them."""
+    return math.fsum(math.log2((ranks.decoys + 1) / (above + 1)) for above in ranks.likelier) / len(ranks.likelier)
+
+
+def learnt_by_heart(ranks: CanaryRanks, limits: GenerativeLimits) -> bool:
+    """Whether an adapter that remembers its canaries like this stays where it is."""
+    return ranks.by_heart > 0 or exposure_of(ranks) > limits.exposure
 
 
 def check_passed(verdict: AuditVerdict, limits: AuditLimits) -> None:
@@ -125,7 +158,13 @@ def best_known_chance(raw: RawAudit, limits: AuditLimits, rows_a_patient: float 
 def _possible(raw: RawAudit) -> bool:
     guesses, rows = raw.guesses, (raw.members + raw.held_out) // BEST
     counted = guesses is None or guesses.correct <= guesses.guesses <= guesses.planted
-    return counted and raw.best_known <= min(rows, raw.members)
+    return counted and raw.best_known <= min(rows, raw.members) and (raw.canaries is None or _all_there(raw.canaries))
+
+
+def _all_there(ranks: CanaryRanks) -> bool:
+    """Whether as many were planted and drawn as there must be: of fewer, chance would say less."""
+    drawn = (len(ranks.likelier), ranks.decoys) == (CANARIES, DECOYS)
+    return drawn and max(ranks.likelier) <= ranks.decoys and ranks.by_heart <= CANARIES
 
 
 def _binomial(n: int, right: float) -> list[float]:

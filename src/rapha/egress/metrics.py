@@ -1,21 +1,33 @@
 """Figures, ROC and calibration: a closed set, and only where enough patients of each class stand behind them.
 
-1. A figure is a function of a few patients when there are few: it needs ten of each class. A numeric outcome has no
-   classes: its figures need twice as many patients in all, and the rest of these rules likewise.
+1. A figure is a function of a few patients when there are few: it needs ten of each class: of cases and of controls, or of every
+   class of a categorical outcome. A numeric outcome has no classes: its figures need twice as many patients in all, and the rest of
+   these rules likewise.
 2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
-   the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more.
+   the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more. So does the table of
+   right and wrong answers of a categorical outcome; `rapha.egress.classes` says what is left of it.
 3. A figure outside the range of its name does not leave: large numbers carry messages.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
+from rapha.egress.classes import class_rows, confusion
 from rapha.egress.disclosure import round_figure, suppress, suppress_pair
 from rapha.errors import EgressRefused
-from rapha.records.metrics import OF_NUMBERS, CalibrationBin, Evaluation, MetricName, RocPoint, Score, SiteMetrics
+from rapha.records.metrics import (
+    OF_CLASSES,
+    OF_NUMBERS,
+    CalibrationBin,
+    Evaluation,
+    MetricName,
+    RocPoint,
+    Score,
+    SiteMetrics,
+)
 from rapha.records.outputs import Figure, Figures, RawBin, RawEvaluation, RawEvaluations
 from rapha.records.record import Record
 from rapha.strict_json import NotStrict, strict_json
@@ -36,6 +48,10 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "r2": (-1000.0, 1.0),
     "mae": (0.0, 1e12),
     "rmse": (0.0, 1e12),
+    "macro_auroc": (0.0, 1.0),
+    "accuracy": (0.0, 1.0),
+    "perplexity": (1.0, 1e6),
+    "perplexity_before": (1.0, 1e6),
 }
 SetApart = Mapping[Literal["competing", "unobserved"], int]
 Output = TypeVar("Output", bound=Record)
@@ -62,7 +78,12 @@ def read_output(data: bytes, kind: type[Output], name: str) -> Output:
 
 
 def release_scores(
-    raw: Figures, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+    raw: Figures,
+    train_rows: int,
+    validation_rows: int,
+    min_cohort: int,
+    numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
@@ -72,15 +93,15 @@ def release_scores(
 
     Raises:
         EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome than the study's,
-            which is `numeric` or not; `output-malformed` for a figure given twice or numbers that cannot be.
+            which is `numeric` or not, or has these `classes`; `output-malformed` for a figure given twice or numbers that cannot be.
     """
     if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
     counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
-    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, numeric)
-    _check_names(raw.figures, numeric)
+    enough, detail = _enough_of(raw, min_cohort, numeric, classes)
+    _check_names(raw.figures, numeric, bool(classes))
     return weight or min_cohort, _scores((f for f in raw.figures if enough or f.name == "loss"), detail)
 
 
@@ -92,9 +113,10 @@ def release_metrics(
     min_cohort: int,
     patients: int,
     numeric: bool = False,
+    classes: Sequence[str] = (),
 ) -> SiteMetrics:
     """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
-    a workload cannot have held out more than they leave. `numeric`: the study's outcome is a number.
+    a workload cannot have held out more than they leave. `numeric`: the study's outcome is a number; `classes`: it is one of these.
 
     Raises:
         EgressRefused: `output-malformed`, `metric-not-allowed`.
@@ -107,38 +129,57 @@ def release_metrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
-        evaluations=tuple(_evaluation(evaluation, min_cohort, numeric) for evaluation in raw.evaluations),
+        evaluations=tuple(_evaluation(evaluation, min_cohort, numeric, classes) for evaluation in raw.evaluations),
     )
 
 
-def _evaluation(raw: RawEvaluation, min_cohort: int, numeric: bool) -> Evaluation:
-    _check_names(raw.figures, numeric)
+def _evaluation(raw: RawEvaluation, min_cohort: int, numeric: bool, classes: Sequence[str]) -> Evaluation:
+    _check_names(raw.figures, numeric, bool(classes))
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
-    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, numeric)
-    _check(not (numeric and (raw.roc or raw.bins)), "a curve of an outcome that has no cases")
+    enough, detail = _enough_of(raw, min_cohort, numeric, classes)
+    no_cases = numeric or bool(classes)
+    _check(not (no_cases and (raw.roc or raw.bins)), "a curve of an outcome that has no cases")
+    _check_confusion(raw)
     return Evaluation(
         model=raw.model,
         rows=rows,
-        events=None if numeric else events,
+        events=None if no_cases else events,
         scores=_scores(raw.figures, detail) if enough else (),
         roc=_roc(raw.roc) if detail else (),
         calibration=_calibration(raw.bins, min_cohort) if detail else (),
+        classes=class_rows(raw.classes, classes, min_cohort),
+        confusion=confusion(raw.confusion, classes, min_cohort) if detail and raw.confusion else None,
     )
 
 
-def _enough_of(positives: int, negatives: int, min_cohort: int, numeric: bool) -> tuple[bool, bool]:
+def _enough_of(
+    raw: Figures | RawEvaluation, min_cohort: int, numeric: bool, classes: Sequence[str]
+) -> tuple[bool, bool]:
     """Whether enough patients stand behind figures, and behind what tells more of them."""
+    positives, negatives = raw.positives, raw.negatives
     detail = max(CLASS_FOR_DETAIL, min_cohort)
+    _check(len(raw.classes) == len(classes), "not the classes of the study")
+    if classes:
+        _check(positives == 0, "cases of an outcome that has none")
+        _check(sum(raw.classes) == negatives, "classes that do not add up to the rows")
+        return min(raw.classes) >= CLASS_FOR_FIGURES, min(raw.classes) >= detail
     if not numeric:
         return _enough(positives, negatives, CLASS_FOR_FIGURES), _enough(positives, negatives, detail)
     _check(positives == 0, "cases of an outcome that has none")
     return negatives >= 2 * CLASS_FOR_FIGURES, negatives >= 2 * detail
 
 
-def _check_names(figures: Iterable[Figure], numeric: bool) -> None:
+def _check_confusion(raw: RawEvaluation) -> None:
+    """None, or of each class a row that adds up to it."""
+    kinds, table = len(raw.classes), raw.confusion
+    square = len(table) in (0, kinds) and all(len(row) == kinds for row in table)
+    _check(square and all(sum(row) == n for row, n in zip(table, raw.classes, strict=False)), "an impossible table")
+
+
+def _check_names(figures: Iterable[Figure], numeric: bool, of_classes: bool) -> None:
     names = [figure.name for figure in figures]
     _check(len(names) == len(set(names)), "the same name twice")
-    if any((name in OF_NUMBERS) != numeric for name in names if name != "loss"):
+    if any((name in OF_NUMBERS, name in OF_CLASSES) != (numeric, of_classes) for name in names if name != "loss"):
         raise EgressRefused("the workload's figures: one of another kind of outcome", "metric-not-allowed")
 
 

@@ -126,7 +126,7 @@ def _written(blobs: Blobs, streams: _Streams, declared: Declared, method: Aggreg
             for block in streams.blocks(name, kept):
                 result, state = combine(_way_of(name, method), block)
                 for draft, values in zip(drafts, (result, *(state[each] for each in kept)), strict=True):
-                    draft.write(values.astype(dtype).tobytes())
+                    draft.write(values.astype(dtype).data)
         return [_kept(draft) for draft in drafts]
 
 

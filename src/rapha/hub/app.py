@@ -9,6 +9,7 @@ import rapha
 from rapha.clock import Clock, utc_now
 from rapha.hub.api import blobs, explorer, log, node, proof, public, researcher
 from rapha.hub.api.errors import answer_with_problems
+from rapha.hub.api.front import Front
 from rapha.hub.api.limits import BodyLimit
 from rapha.hub.configuration import HubConfiguration
 from rapha.hub.wired import Hub, open_hub
@@ -36,6 +37,7 @@ def create_app(configuration: HubConfiguration, clock: Clock = utc_now) -> FastA
     app.include_router(proof.router)
     app.include_router(explorer.router)
     answer_with_problems(app)
+    app.add_middleware(Front, hub=hub, prefix=API)
     app.add_middleware(BodyLimit, limit_bytes=configuration.body_limit_bytes, streamed=f"{API}/blobs/")
     return app
 

@@ -72,7 +72,7 @@ def open_authority(folder: Path, hub: str, clock: Clock) -> Authority:
     """
     found = [name for name in _FILES if (folder / name).exists()]
     if not found:
-        _make(folder, hub, clock())
+        make_authority(folder, hub, clock())
     elif found != list(_FILES):
         missing = ", ".join(name for name in _FILES if name not in found)
         raise ConfigurationError(f"{folder}: {missing} missing: restore it from a copy, or move the folder away")
@@ -82,8 +82,8 @@ def open_authority(folder: Path, hub: str, clock: Clock) -> Authority:
     return Authority(hub, Issuer(certificate, private, issuing), stamper, stamping, clock)
 
 
-def _make(folder: Path, hub: str, at: datetime) -> None:
-    """In another folder first: they are there all together, or none of them is."""
+def make_authority(folder: Path, hub: str, at: datetime) -> None:
+    """New keys, in another folder first: they are there all together, or none of them is."""
     draft = folder.with_name(f"{folder.name}.draft")
     draft.mkdir(mode=0o700, parents=True, exist_ok=True)
     made: Sequence[keys.PrivateKey] = [keys.generate() for _ in range(3)]

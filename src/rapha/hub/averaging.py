@@ -79,9 +79,9 @@ def total(sites: Sequence[Floats]) -> Floats:
 
 def mean(sites: Sequence[Floats], rows: Sequence[float]) -> Floats:
     """Weighted by rows."""
-    total = np.zeros(sites[0].shape, np.float64)
+    total, product = np.zeros(sites[0].shape, np.float64), np.empty(sites[0].shape, np.float64)
     for site, weight in zip(sites, rows, strict=True):
-        total += site * weight
+        total += np.multiply(site, weight, out=product)
     total /= float(sum(rows))
     return total
 

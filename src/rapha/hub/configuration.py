@@ -42,6 +42,15 @@ DatabaseUrl = Annotated[
 ]
 
 
+class Tls(Record):
+    """How the hub shows who it is, where no server stands before it: PEM files, `certificate` with its chain. With `clients`, a
+    PEM file of authorities, it speaks only with whoever shows a certificate of one of them (mutual TLS)."""
+
+    certificate: Path
+    key: Path
+    clients: Path | None = None
+
+
 class HubSettings(Record):
     """The file `hub.json`. `log_origin` is the public log's name, for ever; `rapha.dev/log/NAME` where it is not given.
     `witnesses` are asked to cosign it: `rapha hub witness` adds one.
@@ -53,6 +62,8 @@ class HubSettings(Record):
     `database`: a PostgreSQL by its libpq URL, in place of the home's SQLite file; its password stands in the home's
     file `database-password`, or where libpq looks for it, never in the URL.
 
+    `tls`: in its place, a server before the hub does as well.
+
     `blobs`: a bucket of S3 by its URL, in place of the home's folder; its key stands in the home's file
     `blob-credentials.json`, or where AWS's tools look for it. Or a folder that hubs of one database share, file:///FOLDER.
     """
@@ -63,6 +74,7 @@ class HubSettings(Record):
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
+    tls: Tls | None = None
     database: DatabaseUrl | None = None
     blobs: BlobsUrl | None = None
     blob_limit_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 8192

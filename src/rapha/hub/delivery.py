@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rapha.clock import Clock
 from rapha.hub.blobs import Blobs, put, read
 from rapha.hub.graphs import graph_of
 from rapha.hub.pooling import pooled_scores, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
-from rapha.hub.refusals import logged_files, refusals_of, trusted_site
+from rapha.hub.refusals import logged_files, refusals_of
 from rapha.hub.released import best_so_far
+from rapha.hub.signer import Signer
+from rapha.hub.site_keys import keys_of
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
-from rapha.proof import keys
-from rapha.proof.claim import GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
+from rapha.proof.claim import BASE_FILE, GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
@@ -31,21 +31,6 @@ from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Update
 from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKey, TrustedKeys
-
-
-@dataclass(frozen=True)
-class Signer:
-    """The hub as the one who signs the aggregation."""
-
-    name: str
-    key: keys.PrivateKey
-    clock: Clock
-
-    @property
-    def trusted(self) -> TrustedKey:
-        """Its public key, as others keep it."""
-        public = self.key.public_key()
-        return TrustedKey(owner=self.name, role="hub", keyid=keys.keyid(public), public_key=keys.public_to_pem(public))
 
 
 @dataclass(frozen=True)
@@ -95,7 +80,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         refusals={path: data for found in files.values() for path, data in found.items()},
         waiting=not all(files.values()),
-        keys=tuple(trusted_site(session.get_one(SiteRow, d.site)) for d in signed),
+        keys=tuple(key for d in signed for key in keys_of(session, d.site)),
         released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
     )
 
@@ -128,7 +113,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
 
 
 def _beside(study: Study) -> str:
-    return SCRIPT_FILE if study.model.architecture == "script" else GRAPH_FILE
+    return {"script": SCRIPT_FILE, "causal-lora": BASE_FILE}.get(study.model.architecture, GRAPH_FILE)
 
 
 def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics:
@@ -171,6 +156,7 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
 
 
 def trusted_keys(session: Session, signer: Signer, desk: ReceiptDesk) -> TrustedKeys:
-    """The public keys of this hub, of its log and witnesses, and of every site enrolled here."""
-    sites = session.scalars(select(SiteRow).order_by(SiteRow.id))
-    return TrustedKeys(keys=(signer.trusted, *desk.trusted, *(trusted_site(site) for site in sites)))
+    """The public keys of this hub, of its log and witnesses, and of every site enrolled here, also those of before with their windows."""
+    sites = session.scalars(select(SiteRow.id).order_by(SiteRow.id))
+    of_sites = (key for site in sites for key in keys_of(session, site))
+    return TrustedKeys(keys=(signer.trusted, *desk.trusted, *of_sites))

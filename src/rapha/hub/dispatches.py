@@ -146,7 +146,7 @@ def deny(change: Change, site: SiteId, denial: Denial) -> str:
     _check_decision(change.session, site, row, denial)
     if row.decision == denial.as_bytes():
         return row.study_id
-    check_signed(change.session, row.study_id, site, denial)
+    check_signed(change, row.study_id, site, denial)
     row.decision, row.reason = denial.as_bytes(), denial.reason
     change.move(row, "denied", f"node:{site}", {"reason": denial.reason})
     withdraw_tasks(change, row)

@@ -9,6 +9,7 @@ import secrets
 from datetime import timedelta
 
 from rapha.errors import ConfigurationError, NotPermitted
+from rapha.hub.site_keys import take_in
 from rapha.hub.store.changes import Change
 from rapha.hub.store.tables import CodeRow, SiteRow
 from rapha.proof import keys
@@ -36,7 +37,7 @@ def enrol(change: Change, enrolment: Enrolment) -> SiteRow:
     """Take the site in. The same code with the same key again gives the same answer, so a lost answer loses nothing.
 
     Raises:
-        NotPermitted: the code is unknown, expired, for another site, or used by another key.
+        NotPermitted: the code is unknown, expired, for another site, or used by another key; or this key has ended, or was another's.
         Unproven: the key is not a P-256 public key.
     """
     public = keys.public_from_pem(enrolment.public_key)
@@ -45,15 +46,17 @@ def enrol(change: Change, enrolment: Enrolment) -> SiteRow:
     if code is None or code.site != enrolment.site or code.used_by not in (None, keyid):
         raise NotPermitted("this enrolment code is not good: unknown, used, or for another site; ask for a new one")
     site = change.session.get(SiteRow, enrolment.site)
-    if code.used_by == keyid and site is not None and site.keyid == keyid:
+    if code.used_by == keyid and site is not None and site.keyid == keyid and site.public_key:
         return site
     if code.used_by is not None or change.at > code.expires_at:
         raise NotPermitted("this enrolment code has expired: ask the hub's steward for a new one")
     code.used_by = keyid
     if site is None:
-        site = SiteRow(id=enrolment.site, enrolled_at=change.at)
+        site = SiteRow(id=enrolment.site, enrolled_at=change.at, public_key="", keyid="", name="")
         change.session.add(site)
-    site.name, site.public_key, site.keyid = enrolment.name, keys.public_to_pem(public), keyid
+        change.session.flush()
+    site.name = enrolment.name
+    take_in(change, site, public)
     change.tell("site.enrolled", f"node:{enrolment.site}", site=enrolment.site, facts={"keyid": keyid})
     return site
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import bindparam, select
-
 from rapha.canonical import canonical_bytes
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, NotPermitted
@@ -13,12 +11,9 @@ from rapha.hub import tokens
 from rapha.hub.seen_tokens import SeenTokens
 from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import IdentityRow, SiteRow
+from rapha.hub.store.tables import IdentityRow
 from rapha.proof import keys, token
 from rapha.records.record import SiteId
-
-_KEY = select(SiteRow.public_key).where(SiteRow.id == bindparam("site"))
-"""Made once, not at each request."""
 
 
 class Doorkeeper:
@@ -35,8 +30,9 @@ class Doorkeeper:
         """
         # 1. The site is enrolled; its enrolled key is the one that counts.
         site = token.unverified_site(credential)
-        with self._store.reading() as session:
-            enrolled = session.scalar(_KEY, {"site": site})
+        enrolled = self._store.enrolled_key(site)
+        if enrolled == "":
+            raise NotPermitted(f"the key of {site} was revoked: enrol with a new one and a code of the hub's steward")
         if enrolled is None:
             raise NotPermitted(
                 f"the site {site} is not enrolled at this hub: `rapha node init` with a code of its steward"

@@ -39,14 +39,16 @@ class Logged:
 class LogKeeper:
     """The one writer of a log's folder. Safe to use from several threads."""
 
-    def __init__(self, folder: Path, origin: str, private: Ed25519PrivateKey) -> None:
-        """Open the log, or begin it.
+    def __init__(
+        self, folder: Path, origin: str, private: Ed25519PrivateKey, also: Sequence[Ed25519PrivateKey] = ()
+    ) -> None:
+        """Open the log, or begin it. `also`: keys of before, that sign its checkpoints too.
 
         Raises:
             ConfigurationError: another process writes here, or the folder holds another log than this key's, or one
                 whose tiles do not fit its checkpoint.
         """
-        self.folder, self.origin, self._private = folder, origin, private
+        self.folder, self.origin, self._private, self._also = folder, origin, private, also
         self._lock = threading.Lock()
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._held = _hold(folder)
@@ -84,7 +86,7 @@ class LogKeeper:
             first = self._edge.size
             if entries:
                 grown = grow(self._edge, entries)
-                checkpoint = signed(self.origin, grown.edge.size, grown.edge.root, self._private)
+                checkpoint = self._signed(grown.edge)
                 self._publish(grown.files, checkpoint, grown.edge)
             return first
 
@@ -123,6 +125,10 @@ class LogKeeper:
         """Let another process write here."""
         self._flushers.shutdown()
         self._held.close()
+
+    def _signed(self, edge: Edge) -> Checkpoint:
+        made, *others = (signed(self.origin, edge.size, edge.root, one) for one in (self._private, *self._also))
+        return made.with_signatures(*(line for other in others for line in other.signatures))
 
     def _publish(self, tiles: dict[str, bytes], checkpoint: Checkpoint, edge: Edge) -> None:
         """Write a batch. Where that fails, the disk says what holds: nothing else is ever signed for a published size."""

@@ -3,17 +3,19 @@
 Each receipt is two entries of the log, for the public log shows who signed: one with the key, one with the certificate.
 """
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from rapha.hub.authority import Authority
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
 from rapha.proof.bundle import bundled, placed
-from rapha.proof.certified import TRUST_CONFIG_FILE, certified_bundle, certified_path, trust_config
+from rapha.proof.certified import TRUST_CONFIG_FILE, Trust, certified_bundle, certified_path, trust_config, trusts_of
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.records.certified import TrustConfig
+from rapha.records.own_keys import KeysBefore
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
@@ -25,6 +27,9 @@ class ReceiptDesk:
     log: LogKeeper
     witnesses: Witnesses
     authority: Authority
+    before: KeysBefore | None = None
+    changing_keys: threading.Lock = field(default_factory=threading.Lock)
+    """Held while changes of hospitals' keys are logged, one by one."""
 
     def logged(self, receipts: Mapping[str, Receipt], known: Mapping[str, TrustedKey]) -> dict[str, bytes]:
         """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid.
@@ -69,18 +74,47 @@ class ReceiptDesk:
 
     @property
     def trust_config(self) -> TrustConfig:
-        """What Sigstore's clients have to trust."""
-        hub, uri = self.authority.hub, self.authority.uri
-        return trust_config(self.authority.trust, self.log.public, self.log.origin, hub, uri)
+        """What Sigstore's clients have to trust: the authority and the log's key, and those of before."""
+        hub, uri, before = self.authority.hub, self.authority.uri, self._keys_before
+        ended = {key.keyid: key for key in before}
+        own = {key.keyid for key in self.authority.trusted}
+        trusts = [
+            replace(trust, known=tuple(ended[one] for one in _keyids(trust) if one in ended))
+            for trust in (trusts_of(self.before.trust_config) if self.before else ())
+            if own.isdisjoint(_keyids(trust))
+        ]
+        logs = [
+            (checkpoint.public_from_pem(key.public_key), key.window.end if key.window else None)
+            for key in before
+            if key.role == "log"
+        ]
+        return trust_config(
+            (*trusts, self.authority.trust), (*logs, (self.log.public, None)), self.log.origin, hub, uri
+        )
 
     @property
-    def trusted(self) -> tuple[TrustedKey, ...]:
-        """The public keys of the log, its witnesses and the authority, as others keep them."""
+    def trusted_log(self) -> TrustedKey:
+        """The log's public key of now, as others keep it."""
         public = self.log.public
-        log = TrustedKey(
+        return TrustedKey(
             owner=self.log.origin,
             role="log",
             keyid=checkpoint.keyid(public),
             public_key=checkpoint.public_to_pem(public),
         )
-        return (log, *self.witnesses.keys, *self.authority.trusted)
+
+    @property
+    def trusted(self) -> tuple[TrustedKey, ...]:
+        """The public keys of the log, its witnesses and the authority, as others keep them; and those of before."""
+        return (self.trusted_log, *self.witnesses.keys, *self.authority.trusted, *self._keys_before)
+
+    @property
+    def _keys_before(self) -> tuple[TrustedKey, ...]:
+        """Without those that still count: where going over to others was cut short."""
+        own = {key.keyid for key in (self.trusted_log, *self.authority.trusted)}
+        return tuple(key for key in (self.before.keys if self.before else ()) if key.keyid not in own)
+
+
+def _keyids(trust: Trust) -> tuple[str, ...]:
+    owned = (trust.authority.public_key(), trust.stamper.public_key(), trust.certificate_log)
+    return tuple(keys.keyid(public) for public in owned if isinstance(public, keys.PublicKey))

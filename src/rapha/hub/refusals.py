@@ -12,8 +12,10 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.receipts import ReceiptDesk
+from rapha.hub.site_keys import keys_of, signer_of
+from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import DispatchRow, LoggedRefusalRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.store.tables import DispatchRow, LoggedRefusalRow, StudyRow, TaskRow
 from rapha.proof import keys
 from rapha.proof.certified import certified_path
 from rapha.proof.refusal import check_refusal
@@ -34,15 +36,15 @@ class Arrived:
     signer: TrustedKey
 
 
-def check_signed(session: Session, study_id: str, site: str, answer: Denial | TaskFailure) -> None:
+def check_signed(change: Change, study_id: str, site: str, answer: Denial | TaskFailure) -> None:
     """Return if the refusal that came with this answer, where one did, is of this site, study and reason.
 
     Raises:
-        Unproven: it is not, or the site's enrolled key did not sign it.
+        Unproven: it is not, or no key of the site that is good now signed it.
     """
     if answer.refusal is not None:
-        study, enrolled = session.get_one(StudyRow, study_id), session.get_one(SiteRow, site)
-        public = keys.public_from_pem(enrolled.public_key)
+        study = change.session.get_one(StudyRow, study_id)
+        public = keys.public_from_pem(signer_of(change.session, site, answer.refusal, change.at).public_key)
         check_refusal(answer.refusal, site, study.digest, answer.reason, public)
 
 
@@ -85,11 +87,6 @@ def logged_files(session: Session, dispatch: DispatchRow) -> dict[str, bytes]:
     return {path: row.receipt, certified_path(path): row.certified}
 
 
-def trusted_site(site: SiteRow) -> TrustedKey:
-    """A site's public key, as others keep it."""
-    return TrustedKey(owner=site.id, role="node", keyid=site.keyid, public_key=site.public_key)
-
-
 def _stamp(store: Store, desk: ReceiptDesk, study_id: str, each: Arrived) -> None:
     """Certify a refusal and have it time-stamped, as of now, unless that was done before."""
     with store.reading() as session:
@@ -107,10 +104,15 @@ def _stamp(store: Store, desk: ReceiptDesk, study_id: str, each: Arrived) -> Non
 def _arrived(session: Session, study_id: str) -> list[Arrived]:
     rows = session.scalars(_not_logged().where(DispatchRow.study_id == study_id).order_by(DispatchRow.site)).all()
     return [
-        Arrived(row.id, row.site, signed, trusted_site(session.get_one(SiteRow, row.site)))
+        Arrived(row.id, row.site, signed, _signer(session, row.site, signed))
         for row in rows
         if (signed := _signed(session, row)) is not None
     ]
+
+
+def _signer(session: Session, site: str, refusal: Receipt) -> TrustedKey:
+    """Of a refusal that was verified when it came: the key may have ended since."""
+    return next(key for key in keys_of(session, site) if key.keyid == refusal.signatures[0].keyid)
 
 
 def _not_logged() -> Select[DispatchRow]:

@@ -1,5 +1,7 @@
 """A site's last word on a study, verified at the door: what does not hold here would not hold for anyone later."""
 
+from datetime import datetime
+
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -7,9 +9,10 @@ from sqlalchemy.orm import Session
 from rapha.errors import Conflict, Unproven
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, read
+from rapha.hub.site_keys import signer_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.tasks import check_uploaded, fail, finish, own_task, score_facts, settled
 from rapha.proof import keys
@@ -43,7 +46,7 @@ def receive_release(store: Store, blobs: Blobs, site: SiteId, parcel: ReleasePar
         check_uploaded(session, site, parcel.release.metrics)
     try:
         with store.reading() as session:
-            metrics = _verified(session, blobs, own_task(session, site, parcel.task), parcel)
+            metrics = _verified(session, blobs, own_task(session, site, parcel.task), parcel, store.now())
     except Unproven:
         with store.changing() as change:
             fail(change, own_task(change.session, site, parcel.task), "output-malformed")
@@ -63,11 +66,11 @@ def _take(change: Change, row: TaskRow, parcel: ReleaseParcel, metrics: SiteMetr
     change.move(change.session.get_one(DispatchRow, row.dispatch_id), "released", f"node:{row.site}")
 
 
-def _verified(session: Session, blobs: Blobs, row: TaskRow, parcel: ReleaseParcel) -> SiteMetrics:
+def _verified(session: Session, blobs: Blobs, row: TaskRow, parcel: ReleaseParcel, at: datetime) -> SiteMetrics:
     """The site's metrics, once all of this holds. Raises Unproven."""
-    # 1. The enrolled key of this site signed the receipt, and the receipt says what the parcel says.
-    site = session.get_one(SiteRow, row.site)
-    claim = parse_statement(open_envelope(parcel.receipt, keys.public_from_pem(site.public_key)))
+    # 1. A key of this site that is good now signed the receipt, and the receipt says what the parcel says.
+    signer = signer_of(session, row.site, parcel.receipt, at)
+    claim = parse_statement(open_envelope(parcel.receipt, keys.public_from_pem(signer.public_key)))
     if not isinstance(claim, SiteClaim) or claim.release != parcel.release:
         raise Unproven(f"{row.site}: the receipt states another release than the parcel holds")
     # 2. It is the release of this study, at this site, from these weights, under the approval that was given.

@@ -15,7 +15,7 @@ from rapha.errors import Conflict
 from rapha.hub import graphs, retention
 from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
 from rapha.hub.blobs import Blobs
-from rapha.hub.delivery import Signer, account_of, make_delivery
+from rapha.hub.delivery import account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import (
@@ -33,6 +33,8 @@ from rapha.hub.progress import (
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import log_refusals, refused_not_logged
 from rapha.hub.released import best_so_far, best_weights, kept_for_averaging
+from rapha.hub.signer import Signer
+from rapha.hub.site_keys import log_changes
 from rapha.hub.standing import goes_on_after, standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -208,6 +210,7 @@ class Rounds:
         return replace(made, kept=(*made.kept, *best))
 
     def _complete(self, study_id: str) -> None:
+        log_changes(self._store, self._desk, self._signer)
         log_refusals(self._store, self._desk, study_id)
         with self._store.reading() as session:
             account = account_of(session, session.get_one(StudyRow, study_id))

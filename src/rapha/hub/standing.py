@@ -10,6 +10,7 @@ from rapha.hub.progress import RoundStanding, SiteStanding, Standing, TaskStandi
 from rapha.hub.store.tables import DispatchRow, RoundRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import updates_of
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.record import StudyId
 from rapha.records.site import Answered
 from rapha.records.study import Study
@@ -79,10 +80,18 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
 
 def _dispatch_status(row: DispatchRow) -> DispatchStatus:
     feasible = Feasible.from_bytes(row.feasible).patients if row.feasible else None
-    events = None
+    events: Count | None = None
+    classes: tuple[ClassRows, ...] = ()
     if row.state == "answered" and row.decision:
         answer = Answered.from_bytes(row.decision)
-        feasible, events = answer.patients, answer.events
+        feasible, events, classes = answer.patients, answer.events, answer.classes
     return DispatchStatus.model_validate(
-        {"site": row.site, "state": row.state, "feasible": feasible, "events": events, "reason": row.reason}
+        {
+            "site": row.site,
+            "state": row.state,
+            "feasible": feasible,
+            "events": events,
+            "classes": classes,
+            "reason": row.reason,
+        }
     )

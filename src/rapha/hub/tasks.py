@@ -156,7 +156,7 @@ def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:
     """
     row = own_task(change.session, site, failure.task)
     if row.state != "failed":
-        check_signed(change.session, row.study_id, site, failure)
+        check_signed(change, row.study_id, site, failure)
         fail(change, row, failure.reason)
         row.result = failure.as_bytes()
     return row.study_id

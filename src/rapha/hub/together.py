@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from fastapi.concurrency import run_in_threadpool
-
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
@@ -41,7 +39,8 @@ class Together(Generic[Asked, Answer]):
     async def _answered(self, now: list[tuple[Asked, "asyncio.Future[Answer]"]]) -> bool:
         """False where it raised for several."""
         try:
-            answers = await run_in_threadpool(self._answer, [asked for asked, _ in now])
+            turn = [asked for asked, _ in now]
+            answers = await asyncio.get_running_loop().run_in_executor(None, self._answer, turn)
         except Exception as error:
             if len(now) > 1:
                 return False

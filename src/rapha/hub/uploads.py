@@ -1,7 +1,8 @@
 """Large uploads, chunk by chunk, in order; what has come survives the line, the node and the hub.
 
     begin    the node says what the pieces are; it is told which is wanted next
-    take     one piece, verified by its BLAKE3; written, and counted into the SHA-256 of the whole
+    receive  pieces side by side, as they come: each counts once it is whole and verified by its BLAKE3; then it is in the
+             file, and in the SHA-256 of the whole
     finish   all are here: the whole is its SHA-256, synced, and becomes a blob
 
 A file of its own for each site and blob in `partial/`: a hub that was killed reads it back up to the last good piece.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from rapha.errors import Conflict
 from rapha.hub.blobs import Block, absent, disk
-from rapha.records.chunks import CHUNK_BYTES, Chunks, chunk_digest, number_of_chunks
+from rapha.records.chunks import CHUNK_BYTES, Chunks, chunk_digest, chunk_hash, number_of_chunks
 
 KEPT_SECONDS = 7 * 24 * 3600.0
 AT_ONCE_PER_SITE = 4
@@ -60,14 +61,13 @@ class Uploads:
         for key in own[:-AT_ONCE_PER_SITE]:
             self._open.pop(key).drop()
 
-    def take(self, site: str, blob: str, number: int, data: Block) -> int:
-        """Add a chunk; the next one wanted. One that is here already is no error.
+    def receive(self, site: str, blob: str, number: int) -> "Receiving":
+        """Take chunks from `number` on. Those that are here already are no error. Who received before receives no more.
 
         Raises:
-            Conflict: nobody began this upload, it is not the one wanted, or its bytes are not as announced.
-            DiskFull: no space.
+            Conflict: nobody began this upload, or this is not the chunk wanted.
         """
-        return self._partial(site, blob).take(number, data)
+        return self._partial(site, blob).receive(number)
 
     def is_whole(self, site: str, blob: str) -> bool:
         """Whether every chunk is here."""
@@ -103,35 +103,36 @@ class Partial:
 
     def __init__(self, path: Path, chunks: Chunks) -> None:
         self.chunks, self._path = chunks, path
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._hash = hashlib.sha256()
         with disk(path.parent):
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
         self.next = 0
+        self._receiving: Receiving | None = None
         self._read_back()
 
-    def take(self, number: int, data: Block) -> int:
-        with self._lock:
-            if number < self.next:
-                return self.next
-            begin, end = self.chunks.span(number)
+    def receive(self, number: int) -> "Receiving":
+        with self.lock:
             if number > self.next or number >= len(self.chunks.digests):
                 raise Conflict(f"chunk {number} comes out of turn: {self.next} is wanted")
-            if len(data) != end - begin or chunk_digest(data) != self.chunks.digests[number]:
-                raise Conflict(f"chunk {number} is not what was announced: send it again")
-            if self._file.closed:
-                raise Conflict("this upload was begun anew: ask which chunk is wanted")
-            rest = memoryview(data).cast("B")
-            with disk(self._path.parent):
-                self._file.seek(begin)
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            self._hash.update(data)
-            self.next += 1
-            return self.next
+            self._receiving = Receiving(self, number)
+            return self._receiving
+
+    def check_still(self, receiving: "Receiving") -> None:
+        """Raises Conflict, where another one is received by now."""
+        if self._file.closed or receiving is not self._receiving:
+            raise Conflict("this upload was begun anew: ask which chunk is wanted")
+
+    def write(self, at: int, block: Block) -> None:
+        """Put it there. Raises DiskFull."""
+        rest = memoryview(block).cast("B")
+        with disk(self._path.parent):
+            self._file.seek(at)
+            while rest:
+                rest = rest[self._file.write(rest) :]
 
     def finished(self) -> Path:
-        with self._lock:
+        with self.lock:
             if self.next < len(self.chunks.digests):
                 raise Conflict(f"the upload is not whole: chunk {self.next} is wanted")
             if (found := "sha256:" + self._hash.hexdigest()) != self.chunks.blob:
@@ -145,12 +146,20 @@ class Partial:
             return self._path
 
     def close(self) -> None:
-        with self._lock:
+        with self.lock:
             self._file.close()
 
     def drop(self) -> None:
         self.close()
         self._path.unlink(missing_ok=True)
+
+    def hash_so_far(self) -> "hashlib._Hash":
+        """SHA-256 up to the next chunk, to go on with."""
+        return self._hash.copy()
+
+    def took(self, sha256: "hashlib._Hash") -> None:
+        """The next chunk is in the file, and in this."""
+        self._hash, self.next = sha256, self.next + 1
 
     def _read_back(self) -> None:
         """Go on behind the last good chunk of an earlier life; what lies beyond it is cut off."""
@@ -164,3 +173,54 @@ class Partial:
         self._file.truncate(
             self.chunks.span(self.next)[0] if self.next < len(self.chunks.digests) else self.chunks.size_bytes
         )
+
+
+class Receiving:
+    """Chunks of one request, block by block. Memory: none; what is not whole yet lies behind the last good chunk."""
+
+    def __init__(self, partial: Partial, number: int) -> None:
+        self._partial, self._first, self._number, self._filled = partial, number, number, 0
+        self._begin_chunk()
+
+    def write(self, block: Block) -> None:
+        """The bytes that come next.
+
+        Raises:
+            Conflict: a chunk is not what was announced, there are more bytes than announced, or the upload was begun anew.
+            DiskFull: no space.
+        """
+        rest = memoryview(block).cast("B")
+        with self._partial.lock:
+            self._partial.check_still(self)
+            while rest:
+                if self._number >= len(self._partial.chunks.digests):
+                    raise Conflict(f"more came than the {self._number} chunks that were announced")
+                begin, end = self._partial.chunks.span(self._number)
+                piece = rest[: end - begin - self._filled]
+                self._add(piece, begin + self._filled)
+                rest, self._filled = rest[len(piece) :], self._filled + len(piece)
+                if begin + self._filled == end:
+                    self._end_chunk()
+
+    def ended(self) -> int:
+        """No more comes; the chunk that is wanted next. Raises Conflict, where one has come in part, or none."""
+        if self._filled or self._number == self._first:
+            raise Conflict(f"chunk {self._number} is not what was announced: send it again")
+        return self._partial.next
+
+    def _add(self, piece: memoryview, at: int) -> None:
+        if self._number == self._partial.next:
+            self._partial.write(at, piece)
+            self._blake3.update(piece)
+            self._sha256.update(piece)
+
+    def _end_chunk(self) -> None:
+        if self._number == self._partial.next:
+            if self._blake3.hexdigest() != self._partial.chunks.digests[self._number]:
+                raise Conflict(f"chunk {self._number} is not what was announced: send it again")
+            self._partial.took(self._sha256)
+        self._number += 1
+        self._begin_chunk()
+
+    def _begin_chunk(self) -> None:
+        self._filled, self._blake3, self._sha256 = 0, chunk_hash(), self._partial.hash_so_far()

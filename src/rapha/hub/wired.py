@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,17 +21,19 @@ from rapha.hub.bucket import BlobBucket, open_bucket, read_bucket_key
 from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
-from rapha.hub.delivery import Signer
 from rapha.hub.graphs import Waiting
 from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
+from rapha.hub.own_keys import LOG_BEFORE, read_before
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.seen_tokens import SeenTokens
 from rapha.hub.shared_log import SharedLog
 from rapha.hub.shared_tokens import SharedSeenTokens
+from rapha.hub.signer import Signer
+from rapha.hub.site_keys import log_changes
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
@@ -42,8 +44,9 @@ from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
 from rapha.records.wire import Assignment
 
-DRIVING_THREADS = 6
-"""Where hubs share a database: some of them wait for another hub that drives the same study."""
+DRIVING_THREADS = 2
+DRIVEN_ELSEWHERE = timedelta(seconds=0.1)
+"""When it is looked again at a study that another hub drives: what came in here may have come after that one looked."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Hub:
             self.neighbours.arrive(sweep)
         else:
             sweep()
+        log_changes(self.store, self.desk, self.signer)
         self.conductor.start(self.rounds.unfinished())
 
     def stop(self) -> None:
@@ -128,10 +132,10 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         own.append(checkpoint.public_to_pem(log_key.public_key()))
         check_identity(store, configuration.settings.name, configuration.log_origin, own)
     log = open_log(configuration, store, log_key)
-    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority)
+    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, read_before(configuration))
     blobs = open_blobs(configuration)
     rounds = Rounds(store, blobs, signer, desk)
-    conductor = Conductor(partial(_drive, store, rounds), clock, DRIVING_THREADS if server else 2)
+    conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
     return Hub(
         configuration,
         store,
@@ -151,9 +155,9 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     )
 
 
-def _drive(store: Store, rounds: Rounds, study: str) -> datetime | None:
-    with store.driving(study):
-        return rounds.drive(study)
+def _drive(store: Store, rounds: Rounds, clock: Clock, study: str) -> datetime | None:
+    with store.driving(study) as alone:
+        return rounds.drive(study) if alone else clock() + DRIVEN_ELSEWHERE
 
 
 def _take_up(conductor: Conductor, rounds: Rounds) -> None:
@@ -215,4 +219,6 @@ def open_log(configuration: HubConfiguration, store: Store, private: Ed25519Priv
     """
     if isinstance(store.database, PostgresServer):
         return SharedLog(store, configuration.log_origin, private)
-    return LogKeeper(configuration.log, configuration.log_origin, private)
+    old = configuration.home / LOG_BEFORE
+    also = (checkpoint.private_from_pem(old.read_bytes()),) if old.exists() else ()
+    return LogKeeper(configuration.log, configuration.log_origin, private, also)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from rapha.errors import Unproven
 from rapha.hub.log_keeper import LogKeeper
+from rapha.proof import lasting
 from rapha.proof.checkpoint import Checkpoint, cosignature_time, public_from_pem
 from rapha.proof.merkle import consistency_proof
 from rapha.proof.tiles import TileReader
@@ -17,16 +18,19 @@ from rapha.proof.witness import AddCheckpoint, cosignatures_of
 from rapha.records.record import Record
 from rapha.records.wire import TrustedKey
 
+Lines = tuple[tuple[str, bytes], ...]
+"""Of a checkpoint: who signed, and the key's id with the signature."""
 PATIENCE_SECONDS = 5.0
 MAX_ANSWER_BYTES = 64 << 10
 _log = structlog.get_logger()
 
 
 class WitnessAddress(Record):
-    """A witness: its public key, and where `/add-checkpoint` is below."""
+    """A witness: its public key, that of its second lines, and where `/add-checkpoint` is below."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
     key: TrustedKey
+    second: TrustedKey | None = None
 
 
 class Witnesses:
@@ -39,7 +43,8 @@ class Witnesses:
     @property
     def keys(self) -> tuple[TrustedKey, ...]:
         """Their public keys."""
-        return tuple(address.key for address in self._addresses)
+        both = ((address.key, address.second) for address in self._addresses)
+        return tuple(key for keys in both for key in keys if key)
 
     def cosigned(self, keeper: LogKeeper, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with the cosignatures of all that answered within 5 s, each verified; published so."""
@@ -47,21 +52,19 @@ class Witnesses:
             return checkpoint
         with ThreadPoolExecutor(len(self._addresses), thread_name_prefix="witness") as pool:
             answers = list(pool.map(lambda address: self._ask(keeper, checkpoint, address), self._addresses))
-        whole = checkpoint.with_signatures(*(line for line in answers if line))
+        whole = checkpoint.with_signatures(*(line for lines in answers for line in lines))
         keeper.cosign(whole)
         return whole
 
-    def _ask(self, keeper: LogKeeper, checkpoint: Checkpoint, address: WitnessAddress) -> tuple[str, bytes] | None:
+    def _ask(self, keeper: LogKeeper, checkpoint: Checkpoint, address: WitnessAddress) -> Lines:
         try:
             with httpx2.Client(timeout=PATIENCE_SECONDS, transport=self._transport, trust_env=False) as client:
                 return self._line(client, keeper, checkpoint, address)
         except (httpx2.HTTPError, Unproven, ValueError) as problem:
             _log.warning("a witness did not cosign", witness=address.key.owner, problem=type(problem).__name__)
-            return None
+            return ()
 
-    def _line(
-        self, client: httpx2.Client, keeper: LogKeeper, checkpoint: Checkpoint, address: WitnessAddress
-    ) -> tuple[str, bytes]:
+    def _line(self, client: httpx2.Client, keeper: LogKeeper, checkpoint: Checkpoint, address: WitnessAddress) -> Lines:
         """Ask by the size it was at last; where it says another, once more by that. Raises Unproven for a refusal."""
         owner = address.key.owner
         for _ in range(2):
@@ -75,13 +78,23 @@ class Witnesses:
                 continue
             if answer.status_code != 200 or len(answer.content) > MAX_ANSWER_BYTES:
                 raise Unproven(f"the witness answered {answer.status_code}")
-            return self._verified(answer.content, checkpoint, address.key)
+            return self._verified(answer.content, checkpoint, address)
         raise Unproven("the witness goes by another size each time")
 
-    def _verified(self, answer: bytes, checkpoint: Checkpoint, key: TrustedKey) -> tuple[str, bytes]:
+    def _verified(self, answer: bytes, checkpoint: Checkpoint, address: WitnessAddress) -> Lines:
+        """Its lines; of its second key where it has one. Raises Unproven where one of them does not fit."""
+        first: Lines = ()
+        second: Lines = ()
+        owner = address.key.owner
         for line in cosignatures_of(answer, checkpoint):
             alone = Checkpoint(checkpoint.text, checkpoint.origin, checkpoint.size, checkpoint.root, (line,))
-            if cosignature_time(alone, key.owner, public_from_pem(key.public_key)) is not None:
-                self._seen[key.owner] = checkpoint.size
-                return line
-        raise Unproven("the witness's answer has no signature of its own")
+            if cosignature_time(alone, owner, public_from_pem(address.key.public_key)) is not None:
+                first = (line,)
+            elif address.second and lasting.cosignature_time(
+                alone, owner, lasting.public_from_pem(address.second.public_key)
+            ):
+                second = (line,)
+        if not first:
+            raise Unproven("the witness's answer has no signature of its own")
+        self._seen[owner] = checkpoint.size
+        return first + second

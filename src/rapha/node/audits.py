@@ -9,10 +9,14 @@ from rapha.node.provenance import epsilon_of_a_round
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run
 from rapha.records.association import Gwas
-from rapha.records.audit import AuditVerdict
+from rapha.records.audit import AuditLimits, AuditVerdict, GenerativeLimits
+from rapha.records.language import learns_text
 from rapha.records.learning import Script
 from rapha.records.study import Study
 from rapha.records.task import Task
+
+_OF_CANARIES_ALONE = AuditLimits(recognised=1.0)
+"""Of rules that want no audit: nothing but an adapter's canaries can be found."""
 
 
 class Audits:
@@ -22,7 +26,7 @@ class Audits:
         self._approvals, self._register = approvals, register
 
     def wanted(self, study: Study, run: Run, task: Task) -> bool:
-        """Whether the workload is to measure. The planted patients of a private round are enough to see by, however few patients
+        """Whether the workload is to measure. The canaries of an adapter that learns to write are looked for whatever the rules say; the planted patients of a private round are enough to see by, however few patients
         there are."""
         limits, private = self._approvals.rules().audit_limits, study.privacy.differential_privacy is not None
         if (
@@ -30,7 +34,7 @@ class Audits:
         ):  # nobody but the script can score a row by its weights
             return False
         seen = private or can_see(limits, *_compared(run.frozen.cohort)) if limits is not None else False
-        return _is_of_a_model(study, task) and seen
+        return _is_of_a_model(study, task) and (seen or learns_text(study))
 
     def check(self, study: Study, run: Run, task: Task, audited: bool) -> AuditVerdict | None:
         """Before anything of a round or of the final weights leaves. What was found stays here, in the register: of a round
@@ -41,13 +45,15 @@ class Audits:
         """
         if not _is_of_a_model(study, task):
             return None
-        limits, compared = self._approvals.rules().audit_limits, _compared(run.frozen.cohort)
+        rules, compared = self._approvals.rules(), _compared(run.frozen.cohort)
+        generative = (rules.generative or GenerativeLimits()) if learns_text(study) else None
+        limits = rules.audit_limits or (_OF_CANARIES_ALONE if generative else None)
         members, held_out, _ = compared
         verdict = AuditVerdict(verdict="not-run", members=members, held_out=held_out)
         if limits is not None and audited:
             owed = epsilon_of_a_round(study) if task.do == "train" else None
             evaluated = task.do == "evaluate" or isinstance(study.model, Script)
-            verdict = gate.audited(run.folder.output, evaluated, limits, *compared, owed)
+            verdict = gate.audited(run.folder.output, evaluated, limits, *compared, owed, generative)
         try:
             if limits is not None:
                 gate.pass_audit(verdict, limits)

@@ -4,6 +4,7 @@ HOME/
   node.yaml      this configuration
   rules.yaml     the site's rules
   key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
+  key-next.pem, rotation.json   while it goes over to another signing key
   opt-out.txt    identifiers of those who have opted out (0600)
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun
@@ -37,7 +38,8 @@ class SandboxLimits(Record):
 
 
 class NodeConfiguration(Record):
-    """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private. `proxy`: the
+    """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private; `certificate` a PEM file with
+    the node's own certificate and its key, where the hub asks for one. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
     of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
     many are started before anybody asks, each some 260 MB of memory; 0: none."""
@@ -48,6 +50,7 @@ class NodeConfiguration(Record):
     hub: str
     hub_key: str
     ca: str | None = None
+    certificate: str | None = None
     proxy: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
     limit_mbit_per_second: Annotated[Real, Field(gt=0, le=1_000_000)] | None = None
     repeatable_mb: Annotated[int, Field(ge=0, le=100_000_000)] = 4096

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rapha.errors import ConfigurationError, NotPermitted, Unreachable
 from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
-from rapha.node.hub_line import API, is_address, trusted_authorities, whole_answer
+from rapha.node.hub_line import API, is_address, trusted_authorities, whole_answer, why_silent
 from rapha.node.keys import make_secrets
 from rapha.node.sandbox.choose import name_for_this_machine
 from rapha.proof import keys
@@ -22,7 +22,15 @@ ANSWER_LIMIT_BYTES = 1 << 16
 
 
 def make_home(
-    folder: Path, *, site: str, name: str, hub_url: str, code: str, ca: str | None = None, isolate: bool = True
+    folder: Path,
+    *,
+    site: str,
+    name: str,
+    hub_url: str,
+    code: str,
+    ca: str | None = None,
+    certificate: str | None = None,
+    isolate: bool = True,
 ) -> NodeConfiguration:
     """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it.
 
@@ -35,7 +43,7 @@ def make_home(
     if (folder / "node.yaml").exists():
         raise ConfigurationError(f"{folder} is a node's home already: choose another folder, or keep using it")
     _check_words(site, name, hub_url, code)
-    verify = trusted_authorities(ca)
+    verify = trusted_authorities(ca, certificate)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = make_secrets(folder)
     public = keys.public_to_pem(key.public_key())
@@ -49,6 +57,7 @@ def make_home(
         hub=enrolled.hub,
         hub_key=enrolled.hub_key,
         ca=ca,
+        certificate=certificate,
         sandbox=name_for_this_machine() if isolate else UGLY,
     )
     write_configuration(folder / "node.yaml", configuration)
@@ -66,7 +75,7 @@ def _check_words(site: str, name: str, hub_url: str, code: str) -> None:
         raise ConfigurationError(f"{hub_url!r} is not the address of a hub; it reads like https://hub.example.org")
 
 
-def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext | bool) -> Enrolled:
+def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext) -> Enrolled:
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
     try:
         with (
@@ -75,7 +84,7 @@ def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext | bool) -> Enr
         ):
             answer = whole_answer(url, response, ANSWER_LIMIT_BYTES)
     except httpx2.HTTPError as error:
-        raise Unreachable(f"no hub answers at {url} ({type(error).__name__}): is it running?") from error
+        raise Unreachable(f"no hub answers at {url} ({why_silent(error, url)}): is it running?") from error
     try:
         if response.is_success:
             return Enrolled.model_validate_json(answer)

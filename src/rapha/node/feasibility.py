@@ -6,10 +6,12 @@ the same numbers again, and not another draw of the noise that could be averaged
 
 import threading
 from datetime import timedelta
+from typing import NamedTuple
 
 from rapha.canonical import digest
 from rapha.clock import Clock
 from rapha.cohort.engine import size
+from rapha.egress.classes import class_rows
 from rapha.egress.disclosure import suppress_noised
 from rapha.egress.noise import gaussian
 from rapha.errors import CohortRefused
@@ -17,13 +19,21 @@ from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
 from rapha.node.register import Register
 from rapha.policy.feasibility import Asked, refusal
-from rapha.records.metrics import Count
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.release import ReasonCode
 from rapha.records.site import Answered, Dispatch
 from rapha.records.study import Study
 from rapha.timeline.reader import Timeline, open_timeline
 
 A_DAY = timedelta(days=1)
+
+
+class Counted(NamedTuple):
+    """What is told of a cohort: patients, those with the outcome, and of which class."""
+
+    patients: Count
+    events: Count
+    classes: tuple[ClassRows, ...]
 
 
 class Questions:
@@ -48,7 +58,7 @@ class Questions:
                 return reason
             # 3. Patients are counted, the noise is added, and what is small is suppressed.
             try:
-                patients, events = (before.patients, before.events) if before else self._counted(timeline, study)
+                counted = _same(before) if before else self._counted(timeline, study)
             except CohortRefused as refused:
                 return refused.reason  # type: ignore[return-value]
             answer = Answered(
@@ -56,15 +66,26 @@ class Questions:
                 study_digest=dispatch.study_digest,
                 site=self._home.configuration.site_id,
                 policy_digest=rules.digest,
-                patients=patients,
-                events=events,
+                patients=counted.patients,
+                events=counted.events,
+                classes=counted.classes,
                 at=now,
             )
             # 4. It is kept, and counted against the rules, before it leaves.
             self._register.keep_answer(answer, dispatch.researcher, asked)
             return answer
 
-    def _counted(self, timeline: Timeline, study: Study) -> tuple[Count, Count]:
-        """Patients and events as they may leave. The study may not ask for less than the site's minimum: the rules say so."""
-        exact = size(timeline, study, self._home.secret)
-        return suppress_noised(exact.events + gaussian(), exact.others + gaussian(), study.privacy.min_cohort)
+    def _counted(self, timeline: Timeline, study: Study) -> Counted:
+        """What may leave. The study may not ask for less than the site's minimum: the rules say so. Of classes each is a number of
+        its own, with noise of its own: a patient is in one of them, so that all together tell of no patient more than one."""
+        exact, smallest, outcome = size(timeline, study, self._home.secret), study.privacy.min_cohort, study.outcome
+        if not exact.classes:
+            return Counted(*suppress_noised(exact.events + gaussian(), exact.others + gaussian(), smallest), ())
+        noised = [number + gaussian() for number in exact.classes]
+        nobody = noised[0] if outcome.none == "class" else 0
+        both = suppress_noised(sum(noised) - nobody, nobody, smallest)
+        return Counted(*both, class_rows([max(number, 0) for number in noised], outcome.classes, smallest))
+
+
+def _same(before: Answered) -> Counted:
+    return Counted(before.patients, before.events, before.classes)

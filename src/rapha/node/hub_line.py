@@ -8,7 +8,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
 from rapha.node import transfer
+from rapha.node.configuration import Home
+from rapha.node.keys import load_key
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.key_change import Rotation
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem
 
@@ -48,15 +51,17 @@ class HubLine:
         clock: Clock,
         ca: str | None = None,
         *,
+        certificate: str | None = None,
         proxy: str | None = None,
         limit_mbit_per_second: float | None = None,
     ) -> None:
-        """`ca`: a PEM file of the hub's own authority. `proxy`: the way out, http://host:port. The limit is on blobs, both
+        """`ca`: a PEM file of the hub's own authority, `certificate` one of this node's certificate and key. `proxy`: the way out, http://host:port. The limit is on blobs, both
         ways together."""
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
-        verify = trusted_authorities(ca)
+        verify = trusted_authorities(ca, certificate)
         timeout = httpx2.Timeout(30.0, read=90.0)  # of silence, not of the whole
-        self._client = httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=timeout, proxy=proxy)
+        self._client = httpx2.Client(verify=verify, timeout=timeout, proxy=proxy)
+        self._base = url.rstrip("/")
         self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
         self.url = url
 
@@ -78,9 +83,9 @@ class HubLine:
         """Replace a record."""
         self._send("PUT", path, record)
 
-    def upload(self, blob: str, file: Path) -> None:
-        """Bring a file to the hub under its digest."""
-        transfer.upload(self, blob, file)
+    def upload(self, blob: str, file: Path, give_up_after_seconds: float = PATIENCE_SECONDS) -> None:
+        """Bring a file to the hub under its digest; see `persist`."""
+        persist(transfer.Uploading(self, blob, file), give_up_after_seconds)
 
     def download(self, blob: str, target: Path, limit_bytes: int) -> None:
         """Bring a blob of at most so many bytes to `target`; it appears there only whole and verified. A file that is
@@ -110,15 +115,20 @@ class HubLine:
         """See `transfer.Carrier`."""
         return self._read(Upload, self._send("POST", f"/blobs/{chunks.blob}/upload", chunks))
 
-    def send_chunk(self, blob: str, number: int, data: bytes) -> Upload:
+    def send_chunks(self, blob: str, number: int, blocks: Iterator[memoryview], size_bytes: int) -> Upload:
         """See `transfer.Carrier`."""
-        self._pace.take(len(data))
-        return self._read(Upload, self._request("PUT", f"/blobs/{blob}/chunks/{number}", data, _BYTES)[1])
+        path, headers = f"/blobs/{blob}/chunks/{number}", {**_BYTES, "content-length": str(size_bytes)}
+        with self._answered("PUT", path, headers, self._metered(blocks)) as response:
+            return self._read(Upload, self._answer(response))
 
     def send_whole(self, blob: str, data: bytes) -> None:
         """See `transfer.Carrier`."""
         self._pace.take(len(data))
         self._request("PUT", f"/blobs/{blob}", data, _BYTES)
+
+    def go_over(self, rotation: Rotation) -> None:
+        """Tell the hub that another key follows this node's. The same again is the same as once."""
+        self._send("POST", "/node/key", rotation)
 
     def close(self) -> None:
         """Drop the connections."""
@@ -137,19 +147,20 @@ class HubLine:
 
     @contextmanager
     def _answered(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | None
+        self, method: str, path: str, headers: dict[str, str], content: bytes | Iterator[bytes] | None
     ) -> Iterator[httpx2.Response]:
         """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
         path = API + path
         headers = {**headers, "accept-encoding": "identity", **self._headers(method, path)}
+        request = httpx2.Request(method, httpx2.URL(self._base + path), headers=headers, content=content)
         try:
-            with self._client.stream(method, path, content=content, headers=headers) as response:
+            with closing(self._client.send(request, stream=True)) as response:
                 if not response.is_success:
                     raise _problem(response.status_code, self._answer(response))
                 yield response
         except httpx2.TransportError as error:
             raise Unreachable(
-                f"the hub at {self.url} does not answer, or not to the end: {type(error).__name__}"
+                f"the hub at {self.url} does not answer, or not to the end: {why_silent(error, self.url)}"
             ) from error
 
     def _answer(self, response: httpx2.Response) -> bytes:
@@ -162,6 +173,11 @@ class HubLine:
         for block in response.iter_raw():
             self._pace.take(len(block))
             yield block
+
+    def _metered(self, blocks: Iterator[memoryview]) -> Iterator[bytes]:
+        for block in blocks:
+            self._pace.take(len(block))
+            yield bytes(block)
 
     def _read(self, record: type[R], data: bytes) -> R:
         try:
@@ -176,6 +192,22 @@ class HubLine:
             self._key, site=self._site, audience=self._hub, now=self._clock(), method=method, path=path
         )
         return {"authorization": f"Bearer {signed}"}
+
+
+def line_of(home: Home, clock: Clock) -> HubLine:
+    """A home's line to its hub, with the key that it has now."""
+    settings = home.configuration
+    return HubLine(
+        settings.hub_url,
+        settings.hub,
+        settings.site,
+        load_key(home.key),
+        clock,
+        settings.ca,
+        certificate=settings.certificate,
+        proxy=settings.proxy,
+        limit_mbit_per_second=settings.limit_mbit_per_second,
+    )
 
 
 def whole_answer(url: str, response: httpx2.Response, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:
@@ -214,17 +246,33 @@ def is_address(url: str) -> bool:
     return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
-def trusted_authorities(ca: str | None) -> ssl.SSLContext | bool:
-    """Whom to believe that the hub is the hub: the authorities of a PEM file, else the public ones.
+def trusted_authorities(ca: str | None, certificate: str | None = None) -> ssl.SSLContext:
+    """Whom to believe that the hub is the hub: the authorities of a PEM file, else the public ones. `certificate`: a PEM
+    file of what to show it where it asks, with its key.
 
     Raises:
-        ConfigurationError: the file cannot be read, or holds no certificate.
+        ConfigurationError: a file cannot be read, holds no certificate, or not its key.
     """
     try:
-        return ssl.create_default_context(cafile=ca) if ca else True
+        context = ssl.create_default_context(cafile=ca) if ca else httpx2.create_ssl_context()
     except OSError as error:  # an SSLError is one
         why = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else error.strerror
         raise ConfigurationError(f"{ca}: not a certificate authority ({why})") from None
+    try:
+        if certificate:
+            context.load_cert_chain(certificate, password="")  # else a terminal is asked for one
+    except OSError as error:
+        why = "it holds no certificate with its key, both in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(f"{certificate}: not a certificate to show ({why})") from None
+    return context
+
+
+def why_silent(error: httpx2.HTTPError, url: str) -> str:
+    """The kind of failure, and what it may mean: a machine that misses a certificate cuts the line and says no more."""
+    kind = type(error).__name__
+    if url.startswith("https:") and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+        return f"{kind}; where it asks for a certificate, name the PEM file of this node's and its key as `certificate`"
+    return kind
 
 
 def _problem(status: int, content: bytes) -> RaphaError:

@@ -251,10 +251,12 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
+        outcome, output = study.outcome, run.folder.output
         weight, scores = gate.pass_scores(
-            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
+            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
+        run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
         self._send(task, held, weight, () if private else scores, audited)
 
     def _send(
@@ -276,15 +278,9 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        metrics = gate.pass_evaluation(
-            run.folder.output,
-            self._site,
-            cohort.train_rows,
-            cohort.set_apart,
-            smallest,
-            cohort.rows,
-            entry.study.outcome.numeric,
-        )
+        output, outcome = run.folder.output, entry.study.outcome
+        rows, apart = (cohort.train_rows, cohort.set_apart, smallest, cohort.rows), (outcome.numeric, outcome.classes)
+        metrics = gate.pass_evaluation(output, self._site, *rows, *apart)
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics
         release = Release(

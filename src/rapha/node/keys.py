@@ -13,9 +13,9 @@ from rapha.proof import keys
 def make_secrets(home: Path) -> EllipticCurvePrivateKey:
     """Write `key.pem` and `secret`; an existing one is kept, never overwritten."""
     if not (home / "secret").exists():
-        _write_private(home / "secret", secrets.token_bytes(32))
+        write_private(home / "secret", secrets.token_bytes(32))
     if not (home / "key.pem").exists():
-        _write_private(home / "key.pem", keys.private_to_pem(keys.generate()))
+        write_private(home / "key.pem", keys.private_to_pem(keys.generate()))
     return load_key(home / "key.pem")
 
 
@@ -32,7 +32,8 @@ def load_key(path: Path) -> EllipticCurvePrivateKey:
     return keys.private_from_pem(path.read_bytes())
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """A new file that its owner alone can read, on disk when this returns. Raises FileExistsError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

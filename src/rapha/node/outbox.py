@@ -92,7 +92,7 @@ class Outbox:
             with _disk(held.path.parent):
                 _show(held.part, held.path)
         if held.size_bytes > INLINE_BYTES:
-            persist(lambda: self._line.upload(update.weights_out, held.path))
+            self._line.upload(update.weights_out, held.path)
             parcel = UpdateParcel(update=update)
         else:
             parcel = UpdateParcel(update=update, weights=base64_text(held.path.read_bytes()))
@@ -104,7 +104,7 @@ class Outbox:
         blob = self._keep(dispatch, "metrics.json", metrics.as_bytes())
         self._keep(dispatch, "receipt.json", parcel.receipt.as_bytes())
         self._register.note("release.leaving", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
-        persist(lambda: self._line.upload(parcel.release.metrics, blob))
+        self._line.upload(parcel.release.metrics, blob)
         persist(lambda: self._line.post(f"/node/tasks/{parcel.task}/release", parcel))
         self._register.note("release.sent", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
 

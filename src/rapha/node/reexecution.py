@@ -32,7 +32,8 @@ from rapha.node.transcripts import (
 )
 from rapha.proof.claim import SiteClaim
 from rapha.proof.transcript import LEAF_BYTES, MAX_LEAVES_A_ROUND, Waypoint, key_commitment, read_round, root_of
-from rapha.records.learning import Exported
+from rapha.records.language import CausalLora
+from rapha.records.learning import Exported, file_beside
 from rapha.records.outputs import GRAPH, TRANSCRIPT, Command
 from rapha.records.record import Record
 from rapha.records.release import Numerics, Release, RoundTrace
@@ -76,14 +77,15 @@ class KeptRun:
             self.study = Study.from_bytes(read_bounded(folder / "input" / "study.json", MAX_STUDY_BYTES))
             rows = digest_file(folder / "input" / "rows.arrow")
             model = self.study.model
-            graph = digest_file(folder / "input" / GRAPH) if isinstance(model, Exported) else None
+            named = file_beside(model) if isinstance(model, Exported | CausalLora) else None
+            graph = digest_file(folder / "input" / GRAPH) if named else None
         except (OSError, ValueError):
             raise Unproven(
                 f"{folder} is not the folder of a run with a transcript: give runs/DISPATCH of a node's home, or a copy of it"
             ) from None
         if rows != self.facts.frozen.cohort.dataset_digest:
             raise Unproven("the rows in this folder are not those that were frozen: nothing can be said with them")
-        if isinstance(model, Exported) and graph != model.graph:
+        if named and graph != named[0]:
             raise Unproven(f"{GRAPH} in this folder is not the graph that the study names: nothing can be said with it")
 
     def check_of(self, release: Release) -> Transcript:
@@ -149,10 +151,17 @@ class Repeating:
     def metrics(self, weights: str) -> str:
         """The digest of the figures of these weights."""
         self._do(Command(do="evaluate", round=self._kept.study.training.rounds + 1, weights=self._weights(weights)))
-        cohort, numeric = self._kept.facts.frozen.cohort, self._kept.study.outcome.numeric
+        cohort, outcome = self._kept.facts.frozen.cohort, self._kept.study.outcome
         smallest = self._kept.facts.smallest_count
         return gate.pass_evaluation(
-            self._run.output, self._kept.facts.site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, numeric
+            self._run.output,
+            self._kept.facts.site,
+            cohort.train_rows,
+            cohort.set_apart,
+            smallest,
+            cohort.rows,
+            outcome.numeric,
+            outcome.classes,
         ).digest
 
     def _weights(self, weights: str | None) -> str:

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,12 @@ CREATE TABLE IF NOT EXISTS event (
 
 
 Answer = Approval | Denial | Answered
+
+
+@lru_cache(maxsize=16)
+def _study(stored: bytes) -> Study:
+    """The same bytes are the same record: one that is at work is read once, not at each of its rounds."""
+    return Study.from_bytes(stored)
 
 
 def _answer(text: str) -> Answer:
@@ -268,7 +275,7 @@ class Register:
         for dispatch, study, state, answer, cohort in found:
             yield Entry(
                 Dispatch.from_bytes(dispatch.encode()),
-                Study.from_bytes(study),
+                _study(study),
                 state,
                 _answer(answer) if answer else None,
                 cohort,

@@ -30,9 +30,10 @@ from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
-from rapha.node.transfer import lay
+from rapha.node.transfer import Stamp, lay, stamp_of
 from rapha.policy.rules_file import read_rules
-from rapha.records.learning import Exported, Script
+from rapha.records.language import CausalLora
+from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
 from rapha.records.record import Digest, DispatchId, Record
 from rapha.records.site import Approval
@@ -85,6 +86,8 @@ class Run:
         self.folder, self.frozen, self._script = folder, frozen, script
         kept = folder.output.parent / "kept"
         self.variates, self._left_over = Kept(kept / "variates"), Kept(kept / "left-over", every_round=True)
+        self.given: Stamp | None = None
+        """Of the weights that the task in hand starts from, as they were verified."""
         self._runs, self._deadline = runs, deadline_seconds
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
@@ -236,14 +239,16 @@ class Runs:
         if not lay(blob, sent_along(work), target):
             largest = limit_bytes(_largest_given(study))
             persist(lambda: self._line.download(blob, target, largest))
+        run.given = stamp_of(target)
         for old in run.folder.weights.iterdir():
             if old.stem != target.stem:
                 old.unlink()
 
     def _fetch_graph(self, study: Study, folder: RunFolder) -> None:
-        """Put the graph of a model of the researcher's own beside the rows, as bytes: only the sandbox reads it."""
-        if isinstance(model := study.model, Exported):
-            persist(lambda: self._line.download(model.graph, folder.input / GRAPH, model.size_bytes))
+        """Put the graph of a model of the researcher's own, or an adapter's base, beside the rows, as bytes: only the sandbox reads it."""
+        if isinstance(study.model, Exported | CausalLora) and (named := file_beside(study.model)):
+            blob, size_bytes = named
+            persist(lambda: self._line.download(blob, folder.input / GRAPH, size_bytes))
 
     def keep_script(self, entry: Entry) -> Path:
         """Fetch the researcher's script, where the study has one: a steward reads it before they sign. The folder that it is in."""

@@ -9,6 +9,7 @@
 That folder is all that is needed to repeat the run: copy it to another machine of the hospital, and nowhere else.
 """
 
+import errno
 import hashlib
 import hmac
 import os
@@ -17,12 +18,12 @@ import shutil
 import stat
 from pathlib import Path
 
-from rapha.canonical import digest_file
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
 from rapha.node.register import Entry, Register
 from rapha.node.runs import FrozenRun, Run, file_of
+from rapha.node.transfer import Stamp, stamp_of
 from rapha.proof.transcript import (
     LEAF_BYTES,
     MAX_LEAVES_A_ROUND,
@@ -135,7 +136,7 @@ class Transcripts:
             kept = folder / "weights" / file_of(task.weights)
             if not kept.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                copy_whole(run.folder.weights / kept.name, kept, task.weights)
+                keep_whole(run.folder.weights / kept.name, kept, run.given)
 
     def stated(self, entry: Entry, run: Run, smallest_count: int) -> Transcript | None:
         """What the receipt says, where every round of the study was recorded; noted where one is not as it has to be."""
@@ -171,20 +172,28 @@ def write_round(folder: Path, number: int, data: bytes) -> None:
     write_whole(folder / f"round-{number:04d}.bin", data)
 
 
-def copy_whole(source: Path, target: Path, wanted: str) -> None:
-    """Copy a file whole or not at all, and onto disk.
+def keep_whole(source: Path, target: Path, verified: Stamp | None) -> None:
+    """Give a file of this node a second name, under which it stays, or copy it where the disk knows no such; it is on the
+    disk first. Its digest is not reckoned again: nobody has written to it since it was `verified`.
 
     Raises:
-        Unproven: what was copied has not this digest.
+        Unproven: somebody has.
     """
     part = target.with_name(target.name + ".part")
-    with source.open("rb") as given, part.open("wb") as file:
-        shutil.copyfileobj(given, file, 1 << 20)
-        file.flush()
+    part.unlink(missing_ok=True)
+    with source.open("rb") as file:
         os.fsync(file.fileno())
-    if digest_file(part) != wanted:
-        part.unlink()
-        raise Unproven(f"{source} is not what its name says: the run cannot be repeated from it")
+        if stamp_of(source) != verified:
+            raise Unproven(f"{source} is not what its name says: the run cannot be repeated from it")
+        try:
+            os.link(source, part)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                raise
+            with part.open("wb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
     part.replace(target)
 
 

@@ -9,16 +9,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rapha import faults
 from rapha.canonical import digest, digest_file
 from rapha.errors import Conflict, Unreachable
-from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload, chunk_digest, number_of_chunks
+from rapha.records.chunks import CHUNK_BYTES, RUN_CHUNKS, Chunks, Upload, chunk_digest, number_of_chunks
 
 PATIENCE = 5
+BLOCK_BYTES = 256 << 10
+"""Read from the disk and put on the line at a time."""
 NOTE = ".chunks"
 """Beside a fetched file: its Chunks."""
 
@@ -40,35 +43,86 @@ class Carrier(Protocol):
 
     def begin_upload(self, chunks: Chunks) -> Upload: ...
 
-    def send_chunk(self, blob: str, number: int, data: bytes) -> Upload: ...
+    def send_chunks(self, blob: str, number: int, blocks: Iterator[memoryview], size_bytes: int) -> Upload:
+        """Chunks side by side, from `number` on. A block is gone when the next is asked for."""
 
     def send_whole(self, blob: str, data: bytes) -> None: ...
 
 
-def upload(line: Carrier, blob: str, file: Path) -> None:
-    """Bring a file to the hub under its digest. Raises Unreachable, Conflict."""
-    size_bytes = file.stat().st_size
-    if size_bytes <= CHUNK_BYTES:
-        line.send_whole(blob, file.read_bytes())
-        return
-    with file.open("rb") as source:
-        found = tuple(chunk_digest(data) for data in iter(lambda: source.read(CHUNK_BYTES), b""))
-        chunks = Chunks(blob=blob, size_bytes=size_bytes, digests=found)
-        state = line.begin_upload(chunks)
-        begun_at = furthest = state.next_chunk
-        spoilt = 0
-        while not state.complete:
-            source.seek(chunks.span(state.next_chunk)[0])
-            try:
-                state = line.send_chunk(blob, state.next_chunk, source.read(CHUNK_BYTES))
-                if state.next_chunk > furthest:
-                    furthest, spoilt = state.next_chunk, 0
-            except Conflict:  # it came spoilt, or was there already
-                if (spoilt := spoilt + 1) >= PATIENCE:
-                    raise
-                state = line.begin_upload(chunks)
-            except Unreachable as cut:
-                raise (CutShort(str(cut)) if state.next_chunk > begun_at else cut) from cut
+class Uploading:
+    """Brings a file to the hub under its digest. Whoever waits for the hub calls it again and again: it knows how far it has
+    come, also where a cut line did not say. Raises Unreachable, Conflict."""
+
+    def __init__(self, line: Carrier, blob: str, file: Path) -> None:
+        self._line, self._blob, self._file = line, blob, file
+        self._furthest = 0
+
+    def __call__(self) -> None:
+        if self._file.stat().st_size <= CHUNK_BYTES:
+            self._line.send_whole(self._blob, self._file.read_bytes())
+            return
+        before = self._furthest
+        try:
+            self._send()
+        except Unreachable as cut:
+            raise (CutShort(str(cut)) if self._furthest > before else cut) from cut
+
+    @cached_property
+    def _chunks(self) -> Chunks:
+        size_bytes, buffer = self._file.stat().st_size, memoryview(bytearray(CHUNK_BYTES))
+        with self._file.open("rb", buffering=0) as source:
+            found = tuple(
+                chunk_digest(buffer[: _fill(source, buffer, size_bytes - at)])
+                for at in range(0, size_bytes, CHUNK_BYTES)
+            )
+        return Chunks(blob=self._blob, size_bytes=size_bytes, digests=found)
+
+    def _send(self) -> None:
+        state, spoilt, furthest = self._begun(), 0, self._furthest
+        with self._file.open("rb", buffering=0) as source:
+            while not state.complete:
+                try:
+                    state = self._reached(self._send_run(source, state.next_chunk, 1 if spoilt else RUN_CHUNKS))
+                except Conflict:  # one came spoilt, or was there already
+                    if (spoilt := spoilt + 1) >= PATIENCE:
+                        raise
+                    state = self._begun()
+                if self._furthest > furthest:
+                    furthest, spoilt = self._furthest, 0
+
+    def _send_run(self, source: FileIO, number: int, run: int) -> Upload:
+        begin = self._chunks.span(number)[0]
+        end = self._chunks.span(min(number + run, len(self._chunks.digests)) - 1)[1]
+        source.seek(begin)
+        return self._line.send_chunks(self._blob, number, _blocks(source, end - begin), end - begin)
+
+    def _begun(self) -> Upload:
+        return self._reached(self._line.begin_upload(self._chunks))
+
+    def _reached(self, state: Upload) -> Upload:
+        self._furthest = max(self._furthest, state.next_chunk)
+        return state
+
+
+def _blocks(source: FileIO, size_bytes: int) -> Iterator[memoryview]:
+    """So many bytes from where it stands; the same buffer each time."""
+    buffer = memoryview(bytearray(min(BLOCK_BYTES, size_bytes)))
+    while size_bytes > 0:
+        count = _fill(source, buffer, size_bytes)
+        yield buffer[:count]
+        size_bytes -= count
+
+
+def _fill(source: FileIO, buffer: memoryview, most: int) -> int:
+    """Read until the buffer is full, or so many bytes; how many. Raises Conflict: the file ends before."""
+    wanted = min(most, len(buffer))
+    at = 0
+    while at < wanted:
+        count = source.readinto(buffer[at:wanted])
+        if not count:
+            raise Conflict("a file became shorter while it was sent")
+        at += count
+    return wanted
 
 
 def download(line: Carrier, blob: str, target: Path, limit_bytes: int) -> None:
@@ -97,6 +151,22 @@ def download(line: Carrier, blob: str, target: Path, limit_bytes: int) -> None:
         part.unlink()
         raise Unreachable("the hub sent other bytes than the blob it named")
     _show(part, target)
+
+
+class Stamp(NamedTuple):
+    """Which file this is, and when it was last written to: what writes to it, or gives it another name, changes it, and no
+    workload can set it back."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+def stamp_of(file: Path) -> Stamp:
+    """As it is now."""
+    found = file.stat()
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns)
 
 
 def lay(blob: str, data: bytes, target: Path) -> bool:
@@ -152,7 +222,7 @@ class _Download:
             if not self._add(data):
                 return
 
-    def _add(self, data: bytes | bytearray, written: bool = False) -> bool:
+    def _add(self, data: bytes | memoryview, written: bool = False) -> bool:
         """Whether these are the bytes of the next chunk; then they are in the file, and it is the turn of the one after."""
         begin, end = self._chunks.span(self._next)
         if len(data) != end - begin or chunk_digest(data) != self._chunks.digests[self._next]:
@@ -205,18 +275,20 @@ def write_all(file: FileIO, data: bytes | bytearray | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _whole_chunks(blocks: Iterator[bytes]) -> Iterator[bytearray]:
-    """The same bytes, a chunk at a time. What comes before a cut, short of a chunk, is lost."""
-    chunk = bytearray()
+def _whole_chunks(blocks: Iterator[bytes]) -> Iterator[memoryview]:
+    """The same bytes, a chunk at a time, in the same buffer each time. What comes before a cut, short of a chunk, is lost."""
+    buffer, filled = memoryview(bytearray(CHUNK_BYTES)), 0
     for block in blocks:
-        chunk += block
-        while len(chunk) >= CHUNK_BYTES:
-            rest = chunk[CHUNK_BYTES:]
-            del chunk[CHUNK_BYTES:]
-            yield chunk
-            chunk = rest
-    if chunk:
-        yield chunk
+        rest = memoryview(block)
+        while rest:
+            part = rest[: CHUNK_BYTES - filled]
+            buffer[filled : filled + len(part)] = part
+            rest, filled = rest[len(part) :], filled + len(part)
+            if filled == CHUNK_BYTES:
+                yield buffer
+                filled = 0
+    if filled:
+        yield buffer[:filled]
 
 
 class Pace:

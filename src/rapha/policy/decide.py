@@ -52,7 +52,7 @@ class NeedsPerson(Record):
 
 
 LineName = Literal[
-    "modalities", "purposes", "conditions", "researchers", "architectures", "modes", "minimum_cohort", "sandbox", "runs_per_project",
+    "modalities", "purposes", "conditions", "researchers", "architectures", "generative", "modes", "minimum_cohort", "sandbox", "runs_per_project",
     "cedar",
 ]  # fmt: skip
 
@@ -83,6 +83,7 @@ PERMIT: tuple[_Condition, ...] = (
     _Condition("conditions", "data-use-not-met", lambda f, r: unmet(f, r.conditions) is None),
     _Condition("researchers", "researcher-not-allowed", lambda f, r: _named(f.researcher, r.researchers)),
     _Condition("architectures", "architecture-not-allowed", lambda f, r: f.architecture in r.architectures),
+    _Condition("generative", "architecture-not-allowed", lambda f, r: not f.generative or r.generative is not None),
     _Condition("modes", "mode-not-offered", lambda f, r: f.mode in r.modes),
     _Condition("minimum_cohort", "minimum-cohort-too-low", lambda f, r: f.min_cohort >= r.minimum_cohort),
     _Condition("sandbox", "sandbox-unavailable", lambda f, r: f.isolated or not r.isolation_required),

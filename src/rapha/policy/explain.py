@@ -80,12 +80,12 @@ SENTENCES: dict[ReasonCode, str] = {
     "kept-state-lost": "What the hospital keeps of its own from round to round is not there any more: its node may have been restored "
     "from a backup. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",
-    "graph-refused": "The model's graph is not as `rapha.export_model` writes it, so it was not run. Export it again; `rapha study "
-    "check` says what is wrong with it.",
+    "graph-refused": "The model's graph is not as `rapha.export_model` writes it, or its base not as `rapha.pack_base` does, so it was "
+    "not run. Write it again; `rapha study check` says what is wrong with it.",
     "operator-not-allowed": "The model's graph uses an operator that is not on the trainer's list. `rapha study check` names it; say "
     "the same in other layers.",
-    "graph-mismatch": "The model's graph has not the inputs or tensors that the study states. Export it again for this study, and "
-    "submit it anew.",
+    "graph-mismatch": "The model's graph, or its base, has not the inputs or tensors that the study states. Export it again for this "
+    "study, and submit it anew.",
     "patients-remembered": "The audit found that the model knows patients it learned from better than others, so it did not "
     "leave. Train for fewer epochs, a smaller model, with more `weight_decay`, or with differential privacy.",
     "feasibility-not-offered": "The hospital's rules let nobody ask for counts without a study (`feasibility`). Read its profile, "

@@ -59,6 +59,9 @@ def _sentence(line: str, facts: Facts, rules: SiteRules) -> str:
             return f"Asked by {facts.researcher}; may ask: {_people(rules)}."
         case "architectures":
             return f"Trains {facts.architecture}; permitted: {_list(rules.architectures)}."
+        case "generative":
+            asked = "Learns to write text" if facts.generative else "Does not learn to write text"
+            return f"{asked}; models that do are {'permitted' if rules.generative else 'not permitted'}."
         case "modes":
             return f"Release mode {facts.mode}; offered: {_list(rules.modes)}."
         case "minimum_cohort":
@@ -88,6 +91,11 @@ def in_words(rules: SiteRules) -> tuple[str, ...]:
         *(f"The data are under {_terms(c.code for c in rules.conditions)}." for _ in rules.conditions[:1]),
         f"Who may ask: {_people(rules)}. Models: {_list(rules.architectures)}. Groups of {rules.minimum_cohort} or more.",
         *((f"Release modes: {_list(rules.modes)}: scripts of researchers run.",) if rules.modes != ("A",) else ()),
+        *(
+            (f"Models may learn to write; canaries of theirs may have {rules.generative.exposure:g} bits of exposure.",)
+            if rules.generative
+            else ()
+        ),
         f"Sandbox: {_walls(rules)}.",
         f"One researcher may run {rules.runs_per_project or 'any number of'} studies of one purpose.",
         f"Work touches data {f'from {hours.opens:%H:%M} until {hours.until:%H:%M}, {hours.zone}' if hours else 'at any hour'}.",

@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from rapha.policy.data_use import DS, Condition
 from rapha.policy.own_permit import check_own_permit
 from rapha.policy.stewards import Stewards
-from rapha.records.audit import ACCEPTED_MEMORY, AuditLimits
+from rapha.records.audit import ACCEPTED_MEMORY, AuditLimits, GenerativeLimits
 from rapha.records.dense import Modality
 from rapha.records.ledger import MICRO, PICO, Spend
 from rapha.records.record import Real, Record, Slug
@@ -38,7 +38,7 @@ SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
     "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
-    "variant-classifier", "late-fusion", "gwas", "exported", "script",
+    "variant-classifier", "late-fusion", "gwas", "exported", "script", "causal-lora",
 ]  # fmt: skip
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -103,6 +103,16 @@ def _notes(value: Any) -> Any:
     raise PydanticCustomError(
         "notes",
         f"write `notes: hidden`, or leave it out; `{{as_written: {SEEN_RISK}}}` lets a model see the names in notes",
+    )
+
+
+def _generative(value: Any) -> Any:
+    if value == "permitted":
+        return GenerativeLimits()
+    if value is None or isinstance(value, dict | GenerativeLimits):
+        return value
+    raise PydanticCustomError(
+        "generative", "write `generative: permitted`, or a limit of your own: `{exposure: 2.5}`; or leave it out"
     )
 
 
@@ -208,7 +218,7 @@ class SiteRules(Record):
     `cedar`: a permit of the site's own, which can only narrow the lines above (`own_permit.py`). `minimum_cohort` is the least `privacy.min_cohort` that a study may ask for. `approve` empty: a steward signs each.
     Without `privacy` there is no budget, and a study with differential privacy, which would spend of it, is refused.
     Without `feasibility` nobody is told a count before a yes to a study. Without `audit` every release is audited, under the limits
-    that `AuditLimits` has of itself. `notes`: names, dates and numbers in notes are hidden before a model sees them, unless
+    that `AuditLimits` has of itself. Without `generative` no adapter that learns to write is trained. `notes`: names, dates and numbers in notes are hidden before a model sees them, unless
     it is said that they are not.
     """
 
@@ -225,6 +235,7 @@ class SiteRules(Record):
     feasibility: Feasibility | None = None
     notes: Annotated[Literal["hidden"] | AsWritten, BeforeValidator(_notes)] = "hidden"
     audit: Annotated[AuditLimits | None, BeforeValidator(_audit)] = None
+    generative: Annotated[GenerativeLimits | None, BeforeValidator(_generative)] = None
     runs_per_project: Annotated[int, Field(ge=1, le=100_000)] | None = None
     hours: Hours | None = None
     stewards: Stewards | None = None

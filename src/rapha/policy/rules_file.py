@@ -18,7 +18,7 @@ from rapha.errors import ConfigurationError
 from rapha.policy.data_use import Condition
 from rapha.policy.rules import AutomaticRule, Feasibility, Hours, PrivacyBudget, SiteRules
 from rapha.policy.stewards import Steward, Stewards
-from rapha.records.audit import AuditLimits
+from rapha.records.audit import AuditLimits, GenerativeLimits
 from rapha.records.record import Record
 
 MAX_BYTES = 256 * 1024
@@ -127,7 +127,7 @@ def _record_at(path: list[int | str]) -> type[Record]:
     if path[0] == "stewards":
         return Steward if "who" in path else Stewards
     inner: dict[int | str, type[Record]] = {
-        "privacy": PrivacyBudget, "feasibility": Feasibility, "audit": AuditLimits, "conditions": Condition, "hours": Hours,
+        "privacy": PrivacyBudget, "feasibility": Feasibility, "audit": AuditLimits, "generative": GenerativeLimits, "conditions": Condition, "hours": Hours,
     }  # fmt: skip
     return inner.get(path[0], AutomaticRule)
 

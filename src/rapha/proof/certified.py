@@ -5,7 +5,8 @@ to check the claim. What it checks is checked here too, against the keys that th
 trust configuration count only for the keys in them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -20,23 +21,26 @@ from rapha.proof.bundle import decoded
 from rapha.proof.certificate import in_der, read_certificate
 from rapha.proof.checkpoint import note_key_hash
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, check_form
+from rapha.proof.timestamp import check_stamp
 from rapha.records import certified as records
 from rapha.records.bundle import MEDIA_TYPE, LogEntry
 from rapha.records.receipt import Receipt
-from rapha.records.wire import TrustedKeys
+from rapha.records.wire import TrustedKey, TrustedKeys
 
 TRUST_CONFIG_FILE = "sigstore/trust-config.json"
+_SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 AUTHORITY, STAMPER, CERTIFICATE_LOG = "authority", "time-stamper", "certificate-log"
 """Roles of keys: who issues certificates, who stamps times, who stamps the issuing."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom a certified receipt relies on, besides the log."""
+    """Whom a certified receipt relies on, besides the log. `known`: their keys as a reader has them, with their windows."""
 
     authority: x509.Certificate
     stamper: x509.Certificate
     certificate_log: keys.PublicKey
+    known: tuple[TrustedKey, ...] = ()
 
 
 def certified_path(receipt: str) -> str:
@@ -84,73 +88,128 @@ def signature_of(receipt: Receipt) -> bytes:
     return decoded(receipt.signatures[0].sig)
 
 
-def trust_config(trust: Trust, log: Ed25519PublicKey, origin: str, name: str, uri: str) -> records.TrustConfig:
-    """What the network publishes for Sigstore's clients. `name`, `uri`: of the hub, for people to read."""
-    start = records.ValidFor(start=_time(trust.authority.not_valid_before_utc))
-    issued_by = _raw(trust.authority)
-    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    tlog = records.Instance(
-        baseUrl=f"https://{origin}",
-        publicKey=records.PublicKey(
-            rawBytes=base64_text(log.public_bytes(*spki)), keyDetails="PKIX_ED25519", validFor=start
-        ),
-        logId=records.KeyId(keyId=base64_text(note_key_hash(origin, log))),
-    )
-    issuing = records.Instance(
-        baseUrl=uri,
-        publicKey=records.PublicKey(
-            rawBytes=base64_text(trust.certificate_log.public_bytes(*spki)),
-            keyDetails="PKIX_ECDSA_P256_SHA_256",
-            validFor=start,
-        ),
-        logId=records.KeyId(keyId=base64_text(bytes.fromhex(keys.keyid(trust.certificate_log)))),
-    )
+Log = tuple[Ed25519PublicKey, str | None]
+"""A key of the log, and when it ended."""
+
+
+def trust_config(trusts: Sequence[Trust], logs: Sequence[Log], origin: str, name: str, uri: str) -> records.TrustConfig:
+    """What the network publishes for Sigstore's clients: the authorities of before and of now, the log's keys of before and of now.
+    `name`, `uri`: of the hub, for people to read."""
+    begun = min(trust.authority.not_valid_before_utc for trust in trusts)
     root = records.TrustedRoot(
         mediaType=records.TRUSTED_ROOT_TYPE,
-        tlogs=(tlog,),
-        certificateAuthorities=(_authority(trust.authority, (issued_by,), name, uri, start),),
-        ctlogs=(issuing,),
-        timestampAuthorities=(_authority(trust.stamper, (_raw(trust.stamper), issued_by), name, uri, start),),
+        tlogs=tuple(_log(public, origin, records.ValidFor(start=_time(begun), end=end)) for public, end in logs),
+        certificateAuthorities=tuple(
+            _authority(trust.authority, (_raw(trust.authority),), name, uri, _start(trust)) for trust in trusts
+        ),
+        ctlogs=tuple(_issuing(trust, uri) for trust in trusts),
+        timestampAuthorities=tuple(
+            _authority(trust.stamper, (_raw(trust.stamper), _raw(trust.authority)), name, uri, _start(trust))
+            for trust in trusts
+        ),
     )
     signing = records.SigningConfig(mediaType=records.SIGNING_CONFIG_TYPE)
     return records.TrustConfig(mediaType=records.TRUST_CONFIG_TYPE, trustedRoot=root, signingConfig=signing)
 
 
-def read_trust(data: bytes | None, known: TrustedKeys, where: str) -> Trust:
-    """The certificates of a trust configuration whose keys are known in their roles. `where`: where keys are known from.
+def _log(public: Ed25519PublicKey, origin: str, believed: records.ValidFor) -> records.Instance:
+    key = records.PublicKey(
+        rawBytes=base64_text(public.public_bytes(*_SPKI)), keyDetails="PKIX_ED25519", validFor=believed
+    )
+    log_id = records.KeyId(keyId=base64_text(note_key_hash(origin, public)))
+    return records.Instance(baseUrl=f"https://{origin}", publicKey=key, logId=log_id)
+
+
+def _issuing(trust: Trust, uri: str) -> records.Instance:
+    raw = base64_text(trust.certificate_log.public_bytes(*_SPKI))
+    key = records.PublicKey(rawBytes=raw, keyDetails="PKIX_ECDSA_P256_SHA_256", validFor=_start(trust))
+    log_id = records.KeyId(keyId=base64_text(bytes.fromhex(keys.keyid(trust.certificate_log))))
+    return records.Instance(baseUrl=uri, publicKey=key, logId=log_id)
+
+
+def _start(trust: Trust) -> records.ValidFor:
+    return records.ValidFor(start=_time(trust.authority.not_valid_before_utc), end=_end(trust))
+
+
+def _end(trust: Trust) -> str | None:
+    """When its keys ended, where they have."""
+    return min((key.window.end for key in trust.known if key.window and key.window.end), default=None)
+
+
+def read_trust(data: bytes | None, known: TrustedKeys, where: str) -> tuple[Trust, ...]:
+    """Authorities, each with its time stamper and log of certificates, whose keys are all known in their roles. `where`: where keys
+    are known from.
 
     Raises:
-        Unproven: it is missing or malformed, or a key in it is not known.
+        Unproven: it is missing or malformed, or there is none whose keys are known.
     """
     if data is None:
         raise Unproven(f"{TRUST_CONFIG_FILE} is missing: ask the hub for the folder again")
-    authority, stamper = _certificates_in(data)
-    issuing = [key for key in known.keys if key.role == CERTIFICATE_LOG]
-    _check_known(authority, AUTHORITY, known, where)
-    _check_known(stamper, STAMPER, known, where)
-    if len(issuing) != 1:
-        raise Unproven(f"exactly one key of a {CERTIFICATE_LOG} has to be {where}; {len(issuing)} are")
-    return Trust(authority, stamper, keys.public_from_pem(issuing[0].public_key))
+    found, wrong = [], Unproven(f"{TRUST_CONFIG_FILE} names no authority")
+    for trust in _trusts_in(data):
+        try:
+            found.append(_known(trust, known, where))
+        except Unproven as problem:
+            wrong = problem
+    if not found:
+        raise wrong
+    return tuple(found)
+
+
+def stamped_when(trusts: Sequence[Trust], response: bytes, message: bytes) -> tuple[Trust, datetime]:
+    """Which of these has stamped `message`, and when. Raises Unproven: none of them has."""
+    for trust in trusts[:-1]:
+        try:
+            return trust, check_stamp(response, message, trust.stamper)
+        except Unproven:
+            continue
+    return trusts[-1], check_stamp(response, message, trusts[-1].stamper)
 
 
 @lru_cache(1)
-def _certificates_in(data: bytes) -> tuple[x509.Certificate, x509.Certificate]:
-    """Those of authority and stamper: all receipts of a folder rely on one file. Whether they count is asked each time."""
+def _trusts_in(data: bytes) -> tuple[Trust, ...]:
+    """All receipts of a folder rely on one file. Whether they count is asked each time."""
     try:
-        root = records.TrustConfig.from_bytes(data).trustedRoot
+        config = records.TrustConfig.from_bytes(data)
     except ValueError:
         raise Unproven(f"{TRUST_CONFIG_FILE} is not a trust configuration for Sigstore's clients") from None
-    authority = _certificate(root.certificateAuthorities[0].certChain.certificates[0])
-    return authority, _certificate(root.timestampAuthorities[0].certChain.certificates[0])
+    return trusts_of(config)
 
 
-def _check_known(certificate: x509.Certificate, role: str, known: TrustedKeys, where: str) -> None:
-    public = certificate.public_key()
+def trusts_of(config: records.TrustConfig) -> tuple[Trust, ...]:
+    """All authorities of a trust configuration, each with its stamper and its log of certificates. Raises Unproven: they do not go
+    together."""
+    root = config.trustedRoot
+    if not len(root.certificateAuthorities) == len(root.timestampAuthorities) == len(root.ctlogs):
+        raise Unproven(f"{TRUST_CONFIG_FILE} has not as many authorities as time stampers and logs of certificates")
+    found = zip(root.certificateAuthorities, root.timestampAuthorities, root.ctlogs, strict=True)
+    return tuple(
+        Trust(
+            _certificate(authority.certChain.certificates[0]),
+            _certificate(stamper.certChain.certificates[0]),
+            keys.public_from_der(decoded(issuing.publicKey.rawBytes)),
+        )
+        for authority, stamper, issuing in found
+    )
+
+
+def _known(trust: Trust, known: TrustedKeys, where: str) -> Trust:
+    """With the keys as they are known. Raises Unproven: one is not."""
+    owned = (
+        (AUTHORITY, trust.authority.public_key()),
+        (STAMPER, trust.stamper.public_key()),
+        (CERTIFICATE_LOG, trust.certificate_log),
+    )
+    return replace(trust, known=tuple(_known_key(public, role, known, where) for role, public in owned))
+
+
+def _known_key(public: object, role: str, known: TrustedKeys, where: str) -> TrustedKey:
     if not isinstance(public, keys.PublicKey):
         raise Unproven(f"the certificate of the {role} is of a key that is not on P-256")
-    mine = [keys.keyid_of_pem(key.public_key) for key in known.keys if key.role == role]
-    if keys.keyid(public) not in mine:
+    mine = [key for key in known.keys if key.role == role and keys.keyid_of_pem(key.public_key) == keys.keyid(public)]
+    if not mine:
         raise Unproven(f"the key of the {role} in {TRUST_CONFIG_FILE} is not {where}")
+    return mine[0]
 
 
 def _certificate(raw: records.RawBytes) -> x509.Certificate:

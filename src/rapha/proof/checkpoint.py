@@ -104,7 +104,7 @@ def check_log(checkpoint: Checkpoint, public: Ed25519PublicKey) -> None:
     Raises:
         Unproven: it did not.
     """
-    raw = _signature_of(checkpoint, checkpoint.origin, note_key_hash(checkpoint.origin, public)[:4])
+    raw = signature_of(checkpoint, checkpoint.origin, note_key_hash(checkpoint.origin, public)[:4])
     if raw is None:
         raise Unproven("the checkpoint is not signed by this log's key")
     _verify(public, raw, checkpoint.text, "the log's signature does not fit the checkpoint")
@@ -123,7 +123,7 @@ def cosignature_time(checkpoint: Checkpoint, name: str, public: Ed25519PublicKey
     Raises:
         Unproven: it is, but its signature does not fit.
     """
-    raw = _signature_of(checkpoint, name, note_key_hash(name, public, COSIGNATURE)[:4])
+    raw = signature_of(checkpoint, name, note_key_hash(name, public, COSIGNATURE)[:4])
     if raw is None:
         return None
     seconds = int.from_bytes(raw[:8], "big")
@@ -187,7 +187,8 @@ def keyid(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _signature_of(checkpoint: Checkpoint, name: str, key_id: bytes) -> bytes | None:
+def signature_of(checkpoint: Checkpoint, name: str, key_id: bytes) -> bytes | None:
+    """What stands behind this key's id on its line; None where there is no such line. Raises Unproven where there are two."""
     mine = [raw[4:] for owner, raw in checkpoint.signatures if owner == name and raw[:4] == key_id]
     if len(mine) > 1:
         raise Unproven(f"the checkpoint has more than one signature of {name}")

@@ -29,6 +29,7 @@ NODE_URI = "https://rapha.dev/node/"
 HUB_URI = "https://rapha.dev/hub/"
 WEIGHTS_FILE = "model.safetensors"
 GRAPH_FILE = "model.pt2"
+BASE_FILE = "base.safetensors"
 SCRIPT_FILE = "train.py"
 POOLED_METRICS_FILE = "metrics.json"
 

@@ -4,6 +4,7 @@ ECDSA over SHA-256, nonces after RFC 6979 (the same bytes give the same signatur
 half of the group order: one statement and one key have exactly one signature, so nobody can make a second from it.
 """
 
+import base64
 import hashlib
 from functools import lru_cache
 
@@ -70,6 +71,11 @@ def public_from_pem(pem: str | bytes) -> PublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise Unproven("this public key is not on P-256: only P-256 signs receipts and tokens")
     return key
+
+
+def public_from_der(der: bytes) -> PublicKey:
+    """The same of its SubjectPublicKeyInfo in DER. Raises as `public_from_pem`."""
+    return public_from_pem(f"-----BEGIN PUBLIC KEY-----\n{base64.encodebytes(der).decode()}-----END PUBLIC KEY-----\n")
 
 
 def keyid(public: PublicKey) -> str:

@@ -1,6 +1,7 @@
 """Is it in the public log, and who has seen that log? Steps 12 to 15 of a receipt's judgement. Pure."""
 
 from rapha.errors import Unproven
+from rapha.proof import lasting
 from rapha.proof.bundle import decoded
 from rapha.proof.checkpoint import (
     Checkpoint,
@@ -11,7 +12,7 @@ from rapha.proof.checkpoint import (
     public_from_pem,
 )
 from rapha.records.bundle import LogEntry
-from rapha.records.wire import TrustedKeys
+from rapha.records.wire import TrustedKey, TrustedKeys
 
 NO_WITNESS = (
     "That everybody is shown the same log: no witness has seen this checkpoint, so whoever runs the log could keep one "
@@ -19,8 +20,10 @@ NO_WITNESS = (
 )
 
 
-def check_signed_by_log(logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str) -> str:
-    """A log that is known by name and key signed the checkpoint. Raises Unproven."""
+def check_signed_by_log(
+    logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str
+) -> TrustedKey:
+    """The key, of a log that is known by name and key, that signed the checkpoint. Raises Unproven."""
     mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
     if not mine:
         raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
@@ -30,7 +33,7 @@ def check_signed_by_log(logged: LogEntry, checkpoint: Checkpoint, known: Trusted
             if keyid(public) != key.keyid:
                 raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
             check_log(checkpoint, public)
-            return f"{checkpoint.origin}, {checkpoint.size} entries"
+            return key
     raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
 
 
@@ -38,7 +41,7 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
     """The witnesses that have seen this checkpoint, each with the time: at least as many as the keys file asks for.
 
     Raises:
-        Unproven: too few have, or the cosignature of one that is known does not fit.
+        Unproven: too few have, too few with ML-DSA-44 too, or a cosignature of one that is known does not fit.
     """
     witnesses = [key for key in known.keys if key.role == "witness"]
     seen = {}
@@ -47,9 +50,25 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
         at = cosignature_time(checkpoint, key.owner, public)
         if at is not None:
             seen[keyid(public)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
+    _check_lasting(checkpoint, known)
     if len(seen) < known.witnesses_at_least:
         raise Unproven(
             f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
             f"{known.witnesses_at_least} are asked for: fetch the folder again later, or ask the hub for more"
         )
     return list(seen.values())
+
+
+def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:
+    """The second lines fit, of as many witnesses as the keys file asks for. Raises Unproven."""
+    seconds = [key for key in known.keys if key.role == lasting.ROLE]
+    seen = set()
+    for key in seconds:
+        public = lasting.public_from_pem(key.public_key)
+        if lasting.cosignature_time(checkpoint, key.owner, public) is not None:
+            seen.add(lasting.keyid(public))
+    if len(seen) < known.ml_dsa_at_least:
+        raise Unproven(
+            f"{len(seen)} of {len(seconds)} known witnesses have signed this checkpoint with ML-DSA-44 too; "
+            f"{known.ml_dsa_at_least} are asked for"
+        )

@@ -17,7 +17,7 @@ from rapha.records.record import Digest
 MODEL_SIGNATURE_FILE = "model.sig"
 MODEL_SIGNATURE_TYPE = "https://model_signing/signature/v1.0"
 WRITTEN_AT_HOME = (
-    "README.md", "associations.tsv", "config.json", "module.safetensors", "receipt.html", "report.html",
+    "README.md", "adapter_config.json", "adapter_model.safetensors", "associations.tsv", "config.json", "module.safetensors", "receipt.html", "report.html",
 )  # fmt: skip
 """What whoever fetches a folder writes into it: the hub cannot vouch for it, so verifiers are told to pass it over."""
 

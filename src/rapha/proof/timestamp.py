@@ -195,6 +195,11 @@ def check_stamp(response: bytes, message: bytes, certificate: x509.Certificate) 
     return at
 
 
+def time_of(response: bytes) -> datetime:
+    """The time in a time stamp of one's own. Nothing is verified. Raises Unproven: it is of another form."""
+    return _info(_read(response).content.content).at.as_datetime().replace(tzinfo=UTC)
+
+
 def _read(response: bytes) -> _SignedData:
     """In DER, whole, and of our one form."""
     if len(response) > MAX_STAMP_BYTES:

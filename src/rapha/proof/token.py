@@ -11,6 +11,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -65,7 +66,7 @@ def issue(
         "htm": method.upper(),
         "htu": path,
     }
-    signed = _encode(canonical_bytes(_header(site))) + "." + _encode(canonical_bytes(claims))
+    signed = _encoded_header(site) + "." + _encode(canonical_bytes(claims))
     r, s = decode_dss_signature(keys.sign(private, signed.encode()))
     return signed + "." + _encode(r.to_bytes(_SCALAR_BYTES, "big") + s.to_bytes(_SCALAR_BYTES, "big"))
 
@@ -76,11 +77,7 @@ def unverified_site(token: str) -> str:
     Raises:
         NotPermitted: it is not a token of this form.
     """
-    header, _, _ = _parts(token)
-    site = _object(header, "header").get("kid")
-    if not isinstance(site, str) or not _SITE.fullmatch(site):
-        raise _malformed("the header names no site")
-    return site
+    return _site_named(_parts(token)[0])
 
 
 def check(token: str, public_key: keys.PublicKey, audience: str, now: datetime, *, method: str, path: str) -> Claims:
@@ -89,11 +86,9 @@ def check(token: str, public_key: keys.PublicKey, audience: str, now: datetime, 
     Raises:
         NotPermitted: malformed, forged, expired, from the future, too long-lived, or for another hub or request.
     """
-    site = unverified_site(token)
     header, payload, signature = _parts(token)
     # 1. The header is exactly ours: no other algorithm, no key or extension smuggled in.
-    if _object(header, "header") != _header(site):
-        raise _malformed("the header is not that of an ES256 token")
+    site = _site_of_ours(header)
     # 2. The enrolled key made the signature.
     _check_signature(public_key, signature, f"{header}.{payload}".encode(), site)
     # 3. The claims are all there, of the right type, with nothing beside them.
@@ -143,6 +138,27 @@ def _typed_claims(payload: str) -> dict[str, Any]:
     if not (0 <= claims["iat"] < 2**40 and 0 <= claims["exp"] < 2**40):
         raise _malformed("its times are out of range")
     return claims
+
+
+def _site_named(header: str) -> str:
+    site = _object(header, "header").get("kid")
+    if not isinstance(site, str) or not _SITE.fullmatch(site):
+        raise _malformed("the header names no site")
+    return site
+
+
+@lru_cache(maxsize=4096)
+def _site_of_ours(header: str) -> str:
+    """The site that a header names; it is the same text in every token of that site."""
+    site = _site_named(header)
+    if _object(header, "header") != _header(site):
+        raise _malformed("the header is not that of an ES256 token")
+    return site
+
+
+@lru_cache(maxsize=16)
+def _encoded_header(site: str) -> str:
+    return _encode(canonical_bytes(_header(site)))
 
 
 def _header(site: str) -> dict[str, str]:

@@ -21,7 +21,14 @@ from rapha.errors import Unproven
 from rapha.proof import chain, keys, logged
 from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of, read_bundle
 from rapha.proof.certificate import check_certificate
-from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path, read_certified, read_trust, signature_of
+from rapha.proof.certified import (
+    TRUST_CONFIG_FILE,
+    certified_path,
+    read_certified,
+    read_trust,
+    signature_of,
+    stamped_when,
+)
 from rapha.proof.checklist import Checklist, Stopped
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
@@ -45,8 +52,8 @@ from rapha.proof.refusal import (
     read_refusal,
 )
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
-from rapha.proof.timestamp import check_stamp
 from rapha.proof.transcript import check_stated
+from rapha.proof.window import check_window, window_in_words
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -227,7 +234,8 @@ def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Chec
         say(f"entry {entry.logIndex} of {checkpoint.size}")
     # 14. A log that is known stands by that tree.
     with found.step("The log's checkpoint is signed by a known log") as say:
-        say(logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where))
+        logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
+        say(f"{checkpoint.origin}, {checkpoint.size} entries")
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
@@ -250,15 +258,18 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
     with found.step("The log holds it under its certificate too") as say:
         check_entry(entry, certified_entry(receipt, certificate))
         checkpoint = check_inclusion(entry)
-        logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
+        log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         logged.check_witnesses(checkpoint, folder.known)
         say(f"entry {entry.logIndex} of {checkpoint.size}")
-    # 18. A time stamper that is known saw the signature.
-    with found.step("A known time stamper has seen the signature") as say:
-        trust = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
+    # 18. A time stamper that is known saw the signature, and its key was good then.
+    with found.step("A known time stamper has seen the signature while its key was good") as say:
+        trusts = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
-        at = check_stamp(stamped, signature_of(receipt), trust.stamper)
-        say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC")
+        trust, at = stamped_when(trusts, stamped, signature_of(receipt))
+        places = (int(entry_of(bundle).logIndex), int(entry.logIndex))
+        for one in (key, log, *trust.known):
+            check_window(one, at, places)
+        say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC{window_in_words(key)}")
     # 19. An authority that is known says whose key it is.
     with found.step("A known authority's certificate is of this signer and key") as say:
         identity = signer_uri(key.role, key.owner)

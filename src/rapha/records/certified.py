@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rapha.records.bundle import Base64, Hash, LogEntry
 from rapha.records.receipt import Receipt
-from rapha.records.record import Record
+from rapha.records.record import Record, is_none
 
 TRUSTED_ROOT_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 SIGNING_CONFIG_TYPE = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
@@ -51,6 +51,7 @@ class CertifiedBundle(Record):
 
 class ValidFor(Record):
     start: Time
+    end: Annotated[Time | None, Field(exclude_if=is_none)] = None
 
 
 class PublicKey(Record):
@@ -90,17 +91,17 @@ class Authority(Record):
     validFor: ValidFor
 
 
-One = Field(min_length=1, max_length=1)
+Some = Field(min_length=1, max_length=16)
 
 
 class TrustedRoot(Record):
-    """One of each."""
+    """Those of now, and those of before. The authority at one place belongs with the log of certificates and the stamper at that place."""
 
     mediaType: Literal["application/vnd.dev.sigstore.trustedroot+json;version=0.1"]
-    tlogs: Annotated[tuple[Instance, ...], One]
-    certificateAuthorities: Annotated[tuple[Authority, ...], One]
-    ctlogs: Annotated[tuple[Instance, ...], One]
-    timestampAuthorities: Annotated[tuple[Authority, ...], One]
+    tlogs: Annotated[tuple[Instance, ...], Some]
+    certificateAuthorities: Annotated[tuple[Authority, ...], Some]
+    ctlogs: Annotated[tuple[Instance, ...], Some]
+    timestampAuthorities: Annotated[tuple[Authority, ...], Some]
 
 
 class Selector(Record):

@@ -2,14 +2,20 @@
 that piece alone. The blob's address stays its SHA-256; BLAKE3 is of the transport (docs/adr/0003-sha-256-addresses.md).
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, StringConstraints
 
 from rapha.records.record import Digest, Record
 
+if TYPE_CHECKING:
+    from blake3 import blake3
+
 CHUNK_BYTES = 4 << 20
 """Every chunk but the last has so many bytes."""
+
+RUN_CHUNKS = 8
+"""So many chunks side by side go up in one request at most."""
 
 Blake3 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -40,6 +46,11 @@ def number_of_chunks(size_bytes: int) -> int:
 
 def chunk_digest(data: bytes | bytearray | memoryview) -> str:
     """BLAKE3 in hex."""
-    import blake3
+    return chunk_hash(data).hexdigest()
 
-    return str(blake3.blake3(data).hexdigest())
+
+def chunk_hash(data: bytes | bytearray | memoryview = b"") -> "blake3":
+    """BLAKE3 of these bytes, to go on with."""
+    from blake3 import blake3
+
+    return blake3(data)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from rapha.records.dense import Modality
+from rapha.records.language import learns_text
 from rapha.records.ledger import Spend
 from rapha.records.record import Digest, DispatchId, Record, Slug
 from rapha.records.release import ReasonCode
@@ -34,6 +35,7 @@ class Facts(Record):
     ethics_approval: str | None = None
     architecture: str
     mode: Mode = "A"
+    generative: bool = False
     min_cohort: int
     rounds: int = 1
     epsilon_micro: int = 0
@@ -45,9 +47,11 @@ class Facts(Record):
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Facts of mode A are written as they were before there was another."""
+        """Facts of mode A, and of what cannot write, are written as they were before there was another."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key != "mode" or value != "A"}
+        return {
+            key: value for key, value in written.items() if (key, value) not in (("mode", "A"), ("generative", False))
+        }
 
     @classmethod
     def of(
@@ -72,6 +76,7 @@ class Facts(Record):
             ethics_approval=purpose.ethics_approval,
             architecture=study.model.architecture,
             mode=study.mode,
+            generative=learns_text(study),
             min_cohort=study.privacy.min_cohort,
             rounds=study.training.rounds,
             epsilon_micro=spend.epsilon_micro,

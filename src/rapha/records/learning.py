@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.association import Gwas
 from rapha.records.averaging import AggregationSpec, Scaffold
+from rapha.records.language import CausalLora
 from rapha.records.moments import not_yet
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
@@ -31,7 +32,7 @@ Fraction = Annotated[Real, Field(ge=0, lt=1)]
 
 
 class Logistic(Record):
-    """One linear layer, binary outcome."""
+    """One linear layer: a binary outcome, or a categorical one (multinomial: one logit a class, no class the reference)."""
 
     architecture: Literal["logistic"] = "logistic"
 
@@ -43,7 +44,7 @@ class LinearModel(Record):
 
 
 class Mlp(Record):
-    """Linear layers with ReLU, binary or numeric outcome."""
+    """Linear layers with ReLU; binary, numeric or categorical outcome."""
 
     architecture: Literal["mlp"] = "mlp"
     hidden: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (64, 32)
@@ -65,8 +66,8 @@ class DeepSurvival(Record):
 
 
 class Gru(Record):
-    """A GRU over the `sequence` feature, its last state joined with the other features; binary or
-    numeric outcome."""
+    """A GRU over the `sequence` feature, its last state joined with the other features; binary,
+    numeric or categorical outcome."""
 
     architecture: Literal["gru"] = "gru"
     hidden: Width = 64
@@ -74,27 +75,27 @@ class Gru(Record):
 
 
 class TextClassifier(WordReader):
-    """What reads the words of one `note`, joined with the other features; binary outcome."""
+    """What reads the words of one `note`, joined with the other features; binary or categorical outcome."""
 
     architecture: Literal["text-classifier"] = "text-classifier"
 
 
 class ImageClassifier(ConvolutionReader):
-    """What reads one `image`, joined with the other features; binary outcome."""
+    """What reads one `image`, joined with the other features; binary or categorical outcome."""
 
     architecture: Literal["image-classifier"] = "image-classifier"
 
 
 class VariantClassifier(VariantReader):
-    """What reads the variants of one `genotypes`, joined with the other features; binary outcome."""
+    """What reads the variants of one `genotypes`, joined with the other features; binary or categorical outcome."""
 
     architecture: Literal["variant-classifier"] = "variant-classifier"
 
 
 class LateFusion(Record):
     """A reader of its own for each dense feature, one to `MOST_DENSE` of any kind, and layers of the widths `hidden` with ReLU
-    over the features that are numbers; all joined, and under a `head` of such layers; binary or
-    numeric outcome.
+    over the features that are numbers; all joined, and under a `head` of such layers; binary,
+    numeric or categorical outcome.
 
     `note`, `image` and `genotypes` say how features of that kind are read; without them, as the reader's own defaults say.
     """
@@ -172,12 +173,14 @@ class Script(Record):
 
 
 def file_beside(model: "ArchitectureSpec") -> tuple[Digest, int] | None:
-    """Digest and size of the file that travels beside the study: the graph or the script of the researcher's own, where it has one."""
+    """Digest and size of the file that travels beside the study, where it has one: a graph, a script, or the base of an adapter."""
     match model:
         case Exported():
             return model.graph, model.size_bytes
         case Script():
             return model.script, model.size_bytes
+        case CausalLora():
+            return model.base, model.size_bytes
         case _:
             return None
 
@@ -195,7 +198,7 @@ def reader_of(model: Joining, kind: str) -> ReaderSpec:
 
 
 _LATER = (
-    "transformer", "segmenter", "lora", "polygenic", "wearable",
+    "transformer", "segmenter", "polygenic", "wearable",
 )  # fmt: skip
 
 
@@ -219,25 +222,27 @@ ArchitectureSpec = Annotated[
         | Gwas
         | LateFusion
         | Exported
-        | Script,
+        | Script
+        | CausalLora,
         Field(discriminator="architecture"),
     ],
     BeforeValidator(_known),
 ]
 LEARNS: dict[str, tuple[str, ...]] = {
-    "logistic": ("binary",),
+    "logistic": ("binary", "categorical"),
     "linear": ("numeric",),
-    "mlp": ("binary", "numeric"),
+    "mlp": ("binary", "numeric", "categorical"),
     "cox": ("time-to-event",),
     "deep-survival": ("time-to-event",),
-    "gru": ("binary", "numeric"),
-    "text-classifier": ("binary",),
-    "image-classifier": ("binary",),
-    "variant-classifier": ("binary",),
+    "gru": ("binary", "numeric", "categorical"),
+    "text-classifier": ("binary", "categorical"),
+    "image-classifier": ("binary", "categorical"),
+    "variant-classifier": ("binary", "categorical"),
     "gwas": ("numeric", "binary"),
-    "late-fusion": ("binary", "numeric"),
+    "late-fusion": ("binary", "numeric", "categorical"),
     "exported": ("binary", "time-to-event"),
     "script": ("binary", "numeric", "time-to-event"),
+    "causal-lora": ("binary",),
 }
 """The kinds of outcome that an architecture learns."""
 MOST_DENSE = 8
@@ -255,6 +260,7 @@ class Reads(NamedTuple):
 READS: dict[str, Reads] = {
     "gru": Reads(("sequence",)),
     "text-classifier": Reads(("note",)),
+    "causal-lora": Reads(("note",)),
     "image-classifier": Reads(("image",)),
     "variant-classifier": Reads(("genotypes",)),
     "gwas": Reads(("genotypes",)),
@@ -268,9 +274,10 @@ METRICS_OF: dict[str, tuple[str, ...]] = {
     "binary": ("auroc", "auprc", "brier"),
     "time-to-event": ("c_index",),
     "numeric": ("r2", "mae", "rmse"),
-    "categorical": (),
+    "categorical": ("macro_auroc", "accuracy"),
 }
 """Of each kind of outcome: the figures by which rounds can be compared."""
+JudgingMetric = Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse", "macro_auroc", "accuracy"]
 
 
 UpdateForm = Literal["float32", "bf16", "int8"]
@@ -284,7 +291,7 @@ class EarlyStopping(Record):
     trained in that round. A round in which too few patients allow no figure counts as none.
     """
 
-    metric: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
+    metric: JudgingMetric
     patience: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
@@ -294,7 +301,7 @@ class KeepBest(Record):
     The figure is that of `EarlyStopping`: each site scores what it trained in that round. Where no round has one, the last counts.
     """
 
-    best: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
+    best: JudgingMetric
 
 
 class TrainingSpec(Record):

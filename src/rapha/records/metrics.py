@@ -1,19 +1,23 @@
 """The closed set of figures that may leave a hospital. A figure without a name here has no way out."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from rapha.records.record import Digest, Real, Record
+from rapha.records.record import Digest, Real, Record, Word
 
 MetricName = Literal[
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
+    "macro_auroc", "accuracy", "perplexity", "perplexity_before",
 ]  # fmt: skip
 METRICS: tuple[str, ...] = (
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
+    "macro_auroc", "accuracy", "perplexity", "perplexity_before",
 )  # fmt: skip
 OF_NUMBERS: frozenset[MetricName] = frozenset(("r2", "mae", "rmse"))
-"""Those of a numeric outcome, beside `loss`; the others are of cases and controls, or of events."""
+"""Those of a numeric outcome, beside `loss`."""
+OF_CLASSES: frozenset[MetricName] = frozenset(("macro_auroc", "accuracy"))
+"""Those of a categorical outcome, beside `loss`; the others are of cases and controls, or of events."""
 
 
 class Count(Record):
@@ -59,9 +63,24 @@ class CalibrationBin(Record):
     rows: Count
 
 
+class ClassRows(Record):
+    """How many are of these classes together, by their names. Classes too small to be told alone are told as one group."""
+
+    classes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=51)]
+    rows: Count
+
+
+class Confusion(Record):
+    """How many rows of each class (a row of the table, in the order of `classes`) were most likely of which class (its columns). None:
+    not told: few, or what would tell of few; `rapha.egress.classes` has the rules."""
+
+    classes: Annotated[tuple[Word, ...], Field(min_length=2, max_length=51)]
+    cells: Annotated[tuple[tuple[Count | None, ...], ...], Field(max_length=51)]
+
+
 class Evaluation(Record):
     """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone. `events`: None
-    for a numeric outcome, of which everybody has one."""
+    for a numeric outcome, of which everybody has one, and for a categorical one, which has `classes`."""
 
     model: Literal["federated", "local"]
     rows: Count
@@ -69,6 +88,14 @@ class Evaluation(Record):
     scores: Annotated[tuple[Score, ...], Field(max_length=16)]
     roc: Annotated[tuple[RocPoint, ...], Field(max_length=32)] = ()
     calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=16)] = ()
+    classes: Annotated[tuple[ClassRows, ...], Field(max_length=51)] = ()
+    confusion: Confusion | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_measured(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not of classes is written as it was before there were any."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value or key not in ("classes", "confusion")}
 
     def score(self, name: str) -> Score | None:
         """The score of that name, or None."""

@@ -15,6 +15,9 @@ from rapha.records.cohort_spec import ValueRange
 from rapha.records.moments import Duration, Window
 from rapha.records.record import Real, Record, Word
 
+NONE = "none"
+"""The class of whoever has none of the events of a categorical outcome."""
+
 
 class ValueRule(Record):
     """The first event of a concept whose own number lies in a range."""
@@ -116,17 +119,25 @@ class OutcomeSpec(Record):
     end of the window: `unobserved: censor`. What ended it is kept as its cause: 0 censored, 1 the event, 2 and on the
     competing events in their order.
 
-    categorical: which of `events` comes first (1, 2, ... in their order, 0 none of them). numeric: the `value` in the
-    window. Both set rows apart as binary does.
+    categorical: which of `events` comes first. The classes are the study's, the same at every site: `none` of them, and
+    the events in their order; a row is 0, 1, 2, ... of them. `none: set-apart` leaves that class out: whoever has none of the
+    events is unknown, and the first event is 0. numeric: the `value` in the window. Both set rows apart as binary does.
     """
 
     kind: Literal["binary", "time-to-event", "categorical", "numeric"] = "binary"
     event: OutcomeEvent | None = None
     events: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
+    none: Literal["class", "set-apart"] = "class"
     value: Reading | None = None
     during: Window
     competing: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     unobserved: Literal["exclude", "censor"]
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study of before `none` could be set apart keeps its digest."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "none" or value != "class"}
 
     @model_validator(mode="before")
     @classmethod
@@ -149,6 +160,12 @@ class OutcomeSpec(Record):
             )
         if self.kind == "categorical" and len(set(self.events)) < max(2, len(self.events)):
             raise PydanticCustomError("outcome", "a categorical outcome chooses between two events or more, each once")
+        if self.none != "class" and self.kind != "categorical":
+            raise PydanticCustomError("outcome", "`none` is for a categorical outcome")
+        if len(set(self.classes)) < len(self.classes):
+            raise PydanticCustomError(
+                "outcome", "`none` is the class of whoever has none of the events: rename that event"
+            )
         return self
 
     @model_validator(mode="after")
@@ -176,6 +193,13 @@ class OutcomeSpec(Record):
     def numeric(self) -> bool:
         """Whether it is a number."""
         return self.kind == "numeric"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes of a categorical outcome, in the order of their numbers; of another outcome none."""
+        if self.kind != "categorical":
+            return ()
+        return (*((NONE,) if self.none == "class" else ()), *self.events)
 
     @property
     def concepts(self) -> tuple[str, ...]:

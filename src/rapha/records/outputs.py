@@ -22,7 +22,7 @@ from rapha.records.transcript import Recording
 WEIGHTS, FIGURES, EVALUATION = "weights.safetensors", "figures.json", "evaluation.json"
 TRANSCRIPT = "transcript.bin"
 GRAPH = "model.pt2"
-"""In the input folder: the graph of an exported model."""
+"""In the input folder: the graph of an exported model, or the base of an adapter."""
 SCRIPT = "train.py"
 """In the input folder of a script's own sandbox, and of no other: the researcher's file."""
 SCORES = "scores.safetensors"
@@ -32,6 +32,9 @@ OTHERS = "others.safetensors"
 OUTPUTS = (WEIGHTS, FIGURES, EVALUATION, TRANSCRIPT)
 BEGIN = b"begin\n"
 """The line that tells a workload which waits that its study and rows are there."""
+
+
+ClassCounts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=51)]
 
 
 class Figure(Record):
@@ -45,13 +48,15 @@ class Figure(Record):
 
 class Figures(Record):
     """`rows`: training rows, exact. The figures are of the validation patients (and `loss` of the training ones).
-    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown. `audit`: of the weights
+    `positives` and `negatives` of the validation patients tell the gate whether a figure may be shown; of a categorical outcome
+    `classes`, how many are of each, in the order of the study (all are `negatives` then). `audit`: of the weights
     beside it, where the command asked for one."""
 
     rows: Annotated[int, Field(ge=0)]
     positives: Annotated[int, Field(ge=0)]
     negatives: Annotated[int, Field(ge=0)]
     figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
+    classes: ClassCounts = ()
     audit: RawAudit | None = None
 
 
@@ -64,7 +69,8 @@ class RawBin(Record):
 
 
 class RawEvaluation(Record):
-    """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05."""
+    """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05. Of a categorical
+    outcome `classes`, as in `Figures`, and `confusion`: of each class, how many rows were most likely of which."""
 
     model: Literal["federated", "local"]
     positives: int
@@ -72,6 +78,8 @@ class RawEvaluation(Record):
     figures: Annotated[tuple[Figure, ...], Field(max_length=8)]
     roc: Annotated[tuple[tuple[Real, Real], ...], Field(max_length=32)] = ()
     bins: Annotated[tuple[RawBin, ...], Field(max_length=32)] = ()
+    classes: ClassCounts = ()
+    confusion: Annotated[tuple[ClassCounts, ...], Field(max_length=51)] = ()
 
 
 class RawEvaluations(Record):

@@ -13,7 +13,7 @@ from rapha.records.record import Real, Record, Word
 if TYPE_CHECKING:
     from rapha.records.study import Study
 
-LEARNERS = ("logistic", "mlp", "exported", "script")
+LEARNERS = ("logistic", "mlp", "exported", "script", "causal-lora")
 SCALES_IN_A_RANGE = 4
 """A range is taken for two standard deviations to each side of its middle."""
 
@@ -87,6 +87,8 @@ def feature_ranges(study: "Study") -> tuple[Range, ...]:
     known: set[str] = set()
     found = []
     for feature in study.features:
+        if study.model.architecture == "causal-lora":  # a note has no mean
+            continue
         short = feature.of if isinstance(feature, AggregateFeature) else feature.name
         own = terms.ranges.get(feature.name, terms.ranges.get(short) if isinstance(short, str) else None)
         if own is None or not isinstance(feature, AggregateFeature | DemographicFeature):

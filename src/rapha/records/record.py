@@ -1,5 +1,7 @@
 """What every record shares."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -29,6 +31,11 @@ Real = Annotated[
 """A finite float64, written as a string (shortest that reads back the same), read from a number or a string."""
 
 
+def is_none(value: object) -> bool:
+    """For `exclude_if`: a field that came later, and is not written where there is none."""
+    return value is None
+
+
 class Record(BaseModel):
     """Frozen; unknown keys refused; equal by value; one canonical form."""
 
@@ -42,10 +49,16 @@ class Record(BaseModel):
         """RFC 8785 bytes."""
         return canonical_bytes(self.as_json())
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """`sha256:...` of the canonical bytes."""
+        """`sha256:...` of the canonical bytes; worked out once, as a record does not change."""
         return digest(self.as_bytes())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Another record: it has a digest of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("digest", None)
+        return copied
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

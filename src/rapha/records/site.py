@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.dense import Modality
-from rapha.records.metrics import Count
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId
 from rapha.records.release import ReasonCode
@@ -156,7 +156,8 @@ class Denial(Record):
 class Answered(Record):
     """How many patients a study would have here, and how many of them with the outcome: with noise, suppressed and rounded.
 
-    An unknown concept, nobody and too few are one and the same: `below`.
+    An unknown concept, nobody and too few are one and the same: `below`. `classes`: of a categorical outcome; those that are
+    too small are told together.
     """
 
     dispatch: DispatchId
@@ -165,7 +166,13 @@ class Answered(Record):
     policy_digest: Digest
     patients: Count
     events: Count
+    classes: Annotated[tuple[ClassRows, ...], Field(max_length=51)] = ()
     at: datetime
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An answer on an outcome without classes is written as it was before there were any."""
+        return _without_empty(serialise(self), "classes")
 
 
 def _without_empty(written: dict[str, Any], *keys: str) -> dict[str, Any]:

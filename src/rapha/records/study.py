@@ -11,6 +11,7 @@ from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, eve
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
+from rapha.records.language import check_language
 from rapha.records.learning import (
     LEARNS,
     METRICS_OF,
@@ -149,6 +150,7 @@ class Study(Record):
                 "out, or use a group norm or a layer norm",
             )
         check_script(self)
+        check_language(self)
         check_private(self)
         check_association(self)
         return self

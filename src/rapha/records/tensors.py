@@ -9,6 +9,7 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
 
 F is the number of features that are numbers, in the order of the study; C the number of concepts of the
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.
+It gives one number a row, or of a categorical outcome one logit a class.
 """
 
 import math
@@ -20,6 +21,7 @@ from pydantic import Field
 from rapha.records.association import Gwas, shapes_of
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import SequenceFeature
+from rapha.records.language import CausalLora
 from rapha.records.learning import (
     Cox,
     DeepSurvival,
@@ -95,6 +97,11 @@ def learns_in_deviations(study: Study) -> bool:
     return study.outcome.numeric and not isinstance(study.model, Gwas)
 
 
+def outputs_of(study: Study) -> int:
+    """How many numbers a network gives for each row: one, or one for each class of a categorical outcome."""
+    return len(study.outcome.classes) or 1
+
+
 def declared_statistics(study: Study) -> Declared:
     """What `prepare` gives: count, mean and population variance of what is not missing among the training rows."""
     return _per_input(study, ("count", "mean", "variance"), "F64")
@@ -146,18 +153,18 @@ def _per_input(study: Study, figures: tuple[str, ...], dtype: Literal["F32", "F6
 
 
 def _layers(study: Study) -> Shapes:
-    model, width = study.model, 2 * len(feature_names(study))
+    model, width, given = study.model, 2 * len(feature_names(study)), outputs_of(study)
     match model:
         case Logistic() | LinearModel():
-            return {"linear.weight": (1, width), "linear.bias": (1,)}
+            return {"linear.weight": (given, width), "linear.bias": (given,)}
         case Cox():
             return {"linear.weight": (1, width)}
         case Mlp():
-            return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1]), "output.bias": (1,)}
+            return {**_hidden(width, model.hidden), "output.weight": (given, model.hidden[-1]), "output.bias": (given,)}
         case DeepSurvival():
             return {**_hidden(width, model.hidden), "output.weight": (1, model.hidden[-1])}
         case Gru():
-            return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0)
+            return _recurrent(model, width, len(concepts.of) if (concepts := sequence_of(study)) else 0, given)
         case TextClassifier() | ImageClassifier() | VariantClassifier():
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
@@ -166,6 +173,8 @@ def _layers(study: Study) -> Shapes:
             return {}
         case Exported():
             return {**model.parameters, **model.running}
+        case CausalLora():
+            return model.parameters
         case Script():
             return dict(model.tensors)
         case _ as unreachable:
@@ -184,7 +193,8 @@ def _joined(study: Study, model: Joining, hidden: tuple[int, ...], head: tuple[i
         shapes |= _hidden(numbers, hidden, "numbers")
         width += (numbers, *hidden)[-1]
     shapes |= _hidden(width, head, "head")
-    return shapes | {"output.weight": (1, (width, *head)[-1]), "output.bias": (1,)}
+    given = outputs_of(study)
+    return shapes | {"output.weight": (given, (width, *head)[-1]), "output.bias": (given,)}
 
 
 def _hidden(width: int, hidden: tuple[int, ...], group: str = "layers") -> Shapes:
@@ -194,7 +204,7 @@ def _hidden(width: int, hidden: tuple[int, ...], group: str = "layers") -> Shape
     return shapes
 
 
-def _recurrent(model: Gru, width: int, concepts: int) -> Shapes:
+def _recurrent(model: Gru, width: int, concepts: int, given: int) -> Shapes:
     gates = 3 * model.hidden
     return {
         "embedding.weight": (concepts, model.embedding),
@@ -202,6 +212,6 @@ def _recurrent(model: Gru, width: int, concepts: int) -> Shapes:
         "gru.weight_hh_l0": (gates, model.hidden),
         "gru.bias_ih_l0": (gates,),
         "gru.bias_hh_l0": (gates,),
-        "output.weight": (1, model.hidden + width),
-        "output.bias": (1,),
+        "output.weight": (given, model.hidden + width),
+        "output.bias": (given,),
     }

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rapha.records.metrics import Count
+from rapha.records.certified import Time
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.receipt import Receipt
-from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId
+from rapha.records.record import Digest, DispatchId, Real, Record, SiteId, Slug, StudyId, TaskId, is_none
 from rapha.records.release import ReasonCode, Release
 from rapha.records.site import Asks, Dispatch
 from rapha.records.study import Study
@@ -105,12 +106,14 @@ class Submitted(Record):
 
 
 class DispatchStatus(Record):
-    """`feasible`: how many patients there would be; `events`: how many of them with the outcome, where that alone was asked."""
+    """`feasible`: how many patients there would be; `events`: how many of them with the outcome, and `classes`: how many of which class,
+    where that alone was asked."""
 
     site: SiteId
     state: str
     feasible: Count | None = None
     events: Count | None = None
+    classes: tuple[ClassRows, ...] = ()
     reason: ReasonCode | None = None
 
 
@@ -165,27 +168,46 @@ class Delivery(Record):
     files: tuple[DeliveredFile, ...]
 
 
+class Window(Record):
+    """When a key is believed, in UTC to the second: for what was stamped at or after `start`, before `end`, and is at an index of the log below `below`.
+    Without one of them that side is open."""
+
+    start: Annotated[Time | None, Field(exclude_if=is_none)] = None
+    end: Annotated[Time | None, Field(exclude_if=is_none)] = None
+    below: Annotated[int | None, Field(ge=0, exclude_if=is_none)] = None
+
+
 class TrustedKey(Record):
     """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
 
     P-256 of hubs and nodes, and of a hub's authority, time stamper and log of certificates; Ed25519 of logs and
-    witnesses. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
+    witnesses, ML-DSA-44 of witnesses' second lines. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
+    `window`: when it is believed; without one always.
     """
 
     owner: str
-    role: Literal["hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log", "repeater"]
+    role: Literal[
+        "hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log", "repeater", "witness-ml-dsa-44"
+    ]
     keyid: str
     public_key: Pem
+    window: Annotated[Window | None, Field(exclude_if=is_none)] = None
+
+
+def _none_asked_for(number: int) -> bool:
+    return number == 0
 
 
 class TrustedKeys(Record):
     """The file `receipts/keys.json`, and the form in which keys are pinned beforehand.
 
-    `witnesses_at_least`: how many of the witnesses among the keys have to have seen a receipt's checkpoint.
+    `witnesses_at_least`: how many of the witnesses among the keys have to have seen a receipt's checkpoint; `ml_dsa_at_least`:
+    how many have to have said so with ML-DSA-44 too.
     """
 
     keys: tuple[TrustedKey, ...]
     witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
+    ml_dsa_at_least: Annotated[int, Field(ge=0, le=64, exclude_if=_none_asked_for)] = 0
 
 
 class Problem(Record):

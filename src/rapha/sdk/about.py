@@ -13,15 +13,17 @@ from rapha.records.metrics import StudyMetrics
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights, feature_names, sequence_of
 from rapha.records.wire import TrustedKeys
+from rapha.sdk.lora_files import write_adapter
 from rapha.sdk.module_file import write_module
 from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
-from rapha.sdk.report.headline import LABELS, MODELS, count
+from rapha.sdk.report.headline import LABELS, MODELS, classes_in_words, count
 from rapha.sdk.report.page import REPORT_FILE, render
 from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
-_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression"}
+_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression",
+          "categorical": "tabular-classification"}  # fmt: skip
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
@@ -32,6 +34,7 @@ def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
     """
     found = read_findings(folder, pinned)
     write_module(folder, found.study)
+    write_adapter(folder, found.study)
     (folder / CONFIG_FILE).write_text(json.dumps(config_of(found.study), indent=2) + "\n", encoding="utf-8")
     (folder / CARD_FILE).write_text(model_card(found.study, found.metrics), encoding="utf-8")
     (folder / REPORT_FILE).write_text(render(found), encoding="utf-8")
@@ -50,6 +53,7 @@ def config_of(study: Study) -> dict[str, Any]:
         "study_digest": study.digest,
         "model": stated["model"],
         "outcome": stated["outcome"],
+        **({"classes": list(study.outcome.classes)} if study.outcome.classes else {}),
         "features": list(feature_names(study)),
         "sequence": list(sequence.of) if sequence else None,
         "input": "for each feature (value - mean) / scale, 0 where missing; then for each 1 where missing, else 0",
@@ -75,6 +79,7 @@ def model_card(study: Study, metrics: StudyMetrics) -> str:
         labels=LABELS,
         models=MODELS,
         count=count,
+        classes=classes_in_words,
         task=_TASKS[study.outcome.kind],
         outcome=outcome_in_words(study.outcome),
         features=feature_names(study),

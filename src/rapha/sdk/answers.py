@@ -59,6 +59,11 @@ def silence(error: httpx2.TransportError, where: str) -> Unreachable:
             return Unreachable(f"{where} was too slow to answer; try again, and see `rapha doctor`")
         case httpx2.ProxyError():
             return Unreachable(f"the proxy on the way to {where} refused; check HTTPS_PROXY and NO_PROXY")
+        case httpx2.RemoteProtocolError() | httpx2.ReadError() if where.startswith("https://"):
+            return Unreachable(
+                f"{where} cut the line ({type(error).__name__}); try again, or, where it asks for a certificate, "
+                "name the PEM file of yours and its key in RAPHA_CERTIFICATE"
+            )
         case _:
             return Unreachable(f"{where} cut the line ({type(error).__name__}); try again")
 

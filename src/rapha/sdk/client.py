@@ -5,6 +5,7 @@
 
 import ipaddress
 import math
+import os
 import random
 import secrets
 import ssl
@@ -39,9 +40,10 @@ FINAL_EVENTS = frozenset(move.event for move in STUDY if move.target in FINAL["s
 T = TypeVar("T")
 
 
-def connect(url: str, token: str, *, ca: Path | None = None) -> "Client":
+def connect(url: str, token: str, *, ca: Path | None = None, certificate: Path | None = None) -> "Client":
     """A client of the hub at `url`; `token` is what `rapha hub token` gave, `ca` the certificate authority of a hub
-    whose certificate is not publicly signed.
+    whose certificate is not publicly signed. `certificate`: a PEM file of your own certificate and its key, for a hub that asks
+    for one; else the file that the environment names in RAPHA_CERTIFICATE.
 
     Raises:
         ConfigurationError: the address cannot be used, would send the token in the clear, or `ca` cannot be read.
@@ -56,7 +58,7 @@ def connect(url: str, token: str, *, ca: Path | None = None) -> "Client":
         base_url=address.copy_with(path=address.path.rstrip("/") + API),
         headers={"Authorization": f"Bearer {token}"},
         timeout=httpx2.Timeout(30, connect=10, read=WAIT_SECONDS + 20),
-        verify=_trust(ca),
+        verify=_trust(ca, certificate or os.environ.get("RAPHA_CERTIFICATE")),
         trust_env=not local,
     )
     return Client(http)
@@ -248,10 +250,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _trust(ca: Path | None) -> ssl.SSLContext | bool:
-    if ca is None:
-        return True
+def _trust(ca: Path | None, certificate: Path | str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError):
+        context = ssl.create_default_context(cafile=ca) if ca else httpx2.create_ssl_context()
+    except OSError:  # an SSLError is one
         raise ConfigurationError(f"{ca} cannot be read as a PEM file of certificates") from None
+    try:
+        if certificate:
+            context.load_cert_chain(certificate, password="")  # else a terminal is asked for one
+    except OSError:
+        raise ConfigurationError(f"{certificate} cannot be read as a PEM file of a certificate and its key") from None
+    return context

@@ -22,7 +22,10 @@ Progress = Callable[[int, int], None]
 """Told of bytes that are here and bytes in all."""
 
 ATTEMPTS = 4
-_OURS = ("associations.tsv", "config.json", "readme.md", "report.html", "receipt.html", "module.safetensors")
+_OURS = (
+    "adapter_config.json", "adapter_model.safetensors", "associations.tsv", "config.json", "module.safetensors", "readme.md",
+    "receipt.html", "report.html",
+)  # fmt: skip
 
 
 def ignore(done: int, total: int) -> None:

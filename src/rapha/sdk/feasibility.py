@@ -4,18 +4,20 @@ import math
 from collections.abc import Iterable, Sequence
 
 from rapha.egress.noise import DEVIATION
-from rapha.records.metrics import Count
+from rapha.records.metrics import ClassRows, Count
 from rapha.records.record import Digest, Record, SiteId, StudyId
 from rapha.records.release import ReasonCode
 from rapha.records.site import SiteProfile
 from rapha.records.study import Study
 from rapha.records.wire import StudyStatus
 
-EVENTS_MARGIN = 2 * DEVIATION
-PATIENTS_MARGIN = math.ceil(2 * DEVIATION * math.sqrt(2))
-"""By how much an answer is off at most, 95 times of 100: two standard deviations of its noise. Patients are two numbers."""
-
 ROUNDED_BY = 2
+
+
+def margin_of(numbers: int) -> int:
+    """By how much the sum of so many numbers of an answer is off at most, 95 times of 100: two standard deviations of their noise.
+    Patients are two numbers, those with the outcome and those without it; or one for each class."""
+    return math.ceil(2 * DEVIATION * math.sqrt(numbers))
 
 
 class Range(Record):
@@ -36,6 +38,7 @@ class SiteAnswer(Record):
     state: str
     patients: Count | None = None
     events: Count | None = None
+    classes: tuple[ClassRows, ...] = ()
     reason: ReasonCode | None = None
     lacks: tuple[str, ...] = ()
 
@@ -65,12 +68,14 @@ def feasibility_of(status: StudyStatus, study: Study | None, profiles: Iterable[
             state=each.state,
             patients=each.feasible,
             events=each.events if cases else None,
+            classes=each.classes,
             reason=each.reason,
             lacks=lacking(study, by_site[each.site]) if study and each.site in by_site else (),
         )
         for each in status.dispatches
     )
     answered = [site for site in sites if site.state == "answered"]
+    parts = max([2, *(sum(len(group.classes) for group in site.classes) for site in answered)])
     return Feasibility(
         study_id=status.study_id,
         study=status.study,
@@ -79,8 +84,8 @@ def feasibility_of(status: StudyStatus, study: Study | None, profiles: Iterable[
         reason=status.reason,
         sites=sites,
         waiting=sum(site.state == "offered" for site in sites),
-        patients=total([site.patients for site in answered if site.patients], PATIENTS_MARGIN),
-        events=total([site.events for site in answered if site.events], EVENTS_MARGIN),
+        patients=total([site.patients for site in answered if site.patients], margin_of(parts)),
+        events=total([site.events for site in answered if site.events], margin_of(max(parts - 1, 1))),
     )
 
 

@@ -16,12 +16,14 @@ from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
 from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import parse_statement
 from rapha.proof.verify import KEYS_FILE, REFUSALS, ModelFolder, judge_receipt
+from rapha.records.key_change import KeyChanges
 from rapha.records.patient import PatientProof
 from rapha.records.record import Digest
 from rapha.records.wire import TrustedKeys
 
 MAX_FILES = 20_000
 MAX_KEYS_BYTES = 1 << 20
+MAX_CHANGES_BYTES = 64 << 20
 MAX_STUDY_BYTES = 8 << 20
 MAX_PROOF_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 20
@@ -63,6 +65,18 @@ def read_keys(path: Path) -> TrustedKeys:
         return TrustedKeys.from_bytes(_small_file(path, MAX_KEYS_BYTES))
     except ValueError:
         raise Unproven(f"{path} is not a keys file: it should look like a folder's {KEYS_FILE}") from None
+
+
+def read_key_changes(path: Path) -> KeyChanges:
+    """What a hub says at /api/v1/key-changes.
+
+    Raises:
+        Unproven: it is missing, too large, or no such file.
+    """
+    try:
+        return KeyChanges.from_bytes(_small_file(path, MAX_CHANGES_BYTES))
+    except ValueError:
+        raise Unproven(f"{path} is not a file of key changes: fetch the hub's /api/v1/key-changes again") from None
 
 
 def read_receipt_file(path: Path) -> bytes:

@@ -8,7 +8,8 @@ from rapha.errors import StudyError, TrainingFailed, Unproven
 from rapha.graph.fit import check_fits
 from rapha.graph.forms import Graph
 from rapha.graph.reading import read_graph
-from rapha.proof.claim import GRAPH_FILE
+from rapha.proof.claim import BASE_FILE, GRAPH_FILE
+from rapha.records.language import CausalLora
 from rapha.records.learning import LARGEST_GRAPH_BYTES, Exported, file_beside
 from rapha.records.study import Study
 from rapha.sdk.marked_yaml import Fault, Marked
@@ -63,7 +64,7 @@ def named_in(tree: Marked) -> str | None:
 
 
 def graph_of(study: Study, content: bytes | None) -> bytes | None:
-    """The bytes of the study's graph or script; None where its model is none of the researcher's own.
+    """The bytes of the study's graph, script or base; None where its model is none of the researcher's own.
 
     Raises:
         StudyError: they are not here, or are not those that the study names.
@@ -71,18 +72,24 @@ def graph_of(study: Study, content: bytes | None) -> bytes | None:
     if (beside := file_beside(study.model)) is None:
         return None
     if content is None or digest(content) != beside[0]:
-        raise StudyError(f"{study.study}: its graph or script {beside[0]} has to be given with it")
+        raise StudyError(f"{study.study}: its graph, script or base {beside[0]} has to be given with it")
     return content
 
 
 def read_graph_of(folder: Path, study: Study) -> bytes | None:
-    """The graph of a folder's model, if it is one of the researcher's own. Raises Unproven: it is not the one that was signed."""
-    if not isinstance(study.model, Exported):
+    """The graph of a folder's model, if it is one of the researcher's own, or the base of its adapter.
+
+    Raises:
+        Unproven: it is not the one that was signed.
+    """
+    if not isinstance(study.model, Exported | CausalLora):
         return None
+    named, name = file_beside(study.model), GRAPH_FILE if isinstance(study.model, Exported) else BASE_FILE
+    assert named is not None
     try:
-        content = (folder / GRAPH_FILE).read_bytes()
+        content = (folder / name).read_bytes()
     except OSError as error:
-        raise Unproven(f"{folder / GRAPH_FILE} cannot be read: {error.strerror}; fetch the folder again") from None
-    if digest(content) != study.model.graph:
-        raise Unproven(f"{folder / GRAPH_FILE} is not the graph that the study names; fetch the folder again")
+        raise Unproven(f"{folder / name} cannot be read: {error.strerror}; fetch the folder again") from None
+    if digest(content) != named[0]:
+        raise Unproven(f"{folder / name} is not the file that the study names; fetch the folder again")
     return content

@@ -23,6 +23,8 @@ def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
         case "categorical":
             first = f"Which of {event} is recorded first in the {length} after the index, or none."
             last = f"A patient not observed for the whole {length}, and without any, is unknown and set apart."
+            if outcome.none == "set-apart":
+                first, last = first.replace(", or none.", "."), "A patient without any is unknown and set apart."
         case "numeric":
             first = f"The {event} in the {length} after the index."
             last = "A patient without such a number is unknown and set apart."
@@ -33,7 +35,8 @@ def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
     if not outcome.competing:
         return first, last
     event = or_words(tuple("death" if name == DEATH else name for name in outcome.competing))
-    role = "ends the follow-up" if outcome.kind == "time-to-event" else "makes a patient neither case nor control"
+    roles = {"time-to-event": "ends the follow-up", "categorical": "sets the patient apart"}
+    role = roles.get(outcome.kind, "makes a patient neither case nor control")
     return first, f"If {event} comes first, it {role}.", last
 
 

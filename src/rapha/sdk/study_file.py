@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from rapha.errors import Conflict, NotYetPossible, StudyError
 from rapha.records.study import Study
-from rapha.sdk import graph_file, script_file
+from rapha.sdk import graph_file, lora_files, script_file
 from rapha.sdk.graph_file import NamedGraph, named_in
+from rapha.sdk.lora_files import NamedBase, named_base
 from rapha.sdk.marked_yaml import Fault, Marked, Unreadable, read_marked
 from rapha.sdk.script_file import NamedScript, named_script
 from rapha.sdk.study_faults import faults_of, undeclared
@@ -24,7 +25,7 @@ def read_study(path: Path | str) -> Study:
 
 
 def read_study_and_graph(path: Path | str) -> tuple[Study, bytes | None]:
-    """The study of a YAML file, and the graph or script that it names, if it does: a file beside it.
+    """The study of a YAML file, and the graph, base or script that it names, if it does: a file beside it.
 
     Raises:
         NotYetPossible: it asks for something this version cannot do; the message names it.
@@ -76,12 +77,15 @@ def _parsed(text: str, name: str, beside: Path) -> tuple[Study, bytes | None]:
     return study, graph.content if graph else None
 
 
-def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | NamedScript | None, list[Fault]]:
-    """The graph or the script that the study names by its file, or what is wrong with it."""
+def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | NamedBase | NamedScript | None, list[Fault]]:
+    """The graph, the base or the script that the study names by its file, or what is wrong with it."""
     place = graph_file.PLACE
     try:
         if (file := named_in(tree)) is not None:
             return NamedGraph(beside / file), []
+        place = lora_files.PLACE
+        if (file := named_base(tree)) is not None:
+            return NamedBase(beside / file), []
         place = script_file.PLACE
         if (file := named_script(tree)) is not None:
             return NamedScript(beside / file), []
@@ -92,6 +96,8 @@ def _graph(tree: Marked, beside: Path) -> tuple[NamedGraph | NamedScript | None,
 
 
 def _stand_in(tree: Marked) -> dict[str, Any]:
+    if named_base(tree) is not None:
+        return lora_files.STAND_IN
     return graph_file.STAND_IN if named_in(tree) is not None else script_file.STAND_IN
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, assert_never
 from rapha.records.association import Gwas
 from rapha.records.averaging import kind_of
 from rapha.records.concept import CodeSet, Concept
+from rapha.records.language import CausalLora
 from rapha.records.learning import (
     ArchitectureSpec,
     Cox,
@@ -51,7 +52,10 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("Who is studied", who),
         Section("What is predicted", outcome_sentences(study.outcome)),
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
-        Section("How it learns", (architecture_in_words(study.model), *_training(study.training), _split(study))),
+        Section(
+            "How it learns",
+            (architecture_in_words(study.model), *_by_class(study), *_training(study.training), _split(study)),
+        ),
         Section("What holds for every hospital", _terms(study)),
         *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
@@ -66,6 +70,11 @@ def _stated(purpose: Purpose) -> tuple[str, ...]:
         *((f"Country, as stated: {purpose.country}.",) if purpose.country else ()),
         *((f"Ethics approval, as stated: {purpose.ethics_approval}.",) if purpose.ethics_approval else ()),
     )
+
+
+def _by_class(study: Study) -> tuple[str, ...]:
+    names = study.outcome.classes
+    return (f"It gives each of the {len(names)} classes a probability: {and_words(names)}.",) if names else ()
 
 
 def architecture_in_words(model: ArchitectureSpec) -> str:
@@ -110,8 +119,23 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             )
         case Script():
             return _script(model)
+        case CausalLora():
+            return _adapter(model)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _adapter(model: CausalLora) -> str:
+    numbers = sum(math.prod(shape) for shape in model.parameters.values())
+    learns = (
+        "It learns to write such notes, token by token: it is generative, and whatever it knows by heart it could write."
+        if model.generative
+        else "It learns the outcome alone, and not to write."
+    )
+    return (
+        f"A LoRA adapter of {numbers:,} learnt numbers, of rank {model.rank}, of a language model of the researcher's own that stays as it is "
+        f"({model.base}). {learns}"
+    )
 
 
 def _script(model: Script) -> str:

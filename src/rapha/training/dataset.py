@@ -47,8 +47,8 @@ class Sequences:
 @dataclass(frozen=True)
 class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days for a
-    time-to-event outcome, else None; value [n] of a numeric outcome, else None (event is then 0 throughout); arrays by the
-    names of the dense features."""
+    time-to-event outcome, else None; value [n] of a numeric outcome and label [n] of a categorical one, the place of its class,
+    else None (event is then 0 throughout); arrays by the names of the dense features."""
 
     features: Floats
     event: Ints
@@ -56,6 +56,7 @@ class Rows:
     sequences: Sequences | None
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
     value: Floats | None = None
+    label: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.event)
@@ -64,6 +65,10 @@ class Rows:
     def positives(self) -> int:
         """Cases, or observed events."""
         return int(self.event.sum())
+
+    def classes(self, kinds: int) -> tuple[int, ...]:
+        """How many rows are of each of so many classes; nothing of another outcome."""
+        return () if self.label is None else tuple(int(n) for n in np.bincount(self.label, minlength=kinds))
 
     def take(self, rows: Ints) -> "Rows":
         """These rows, in this order."""
@@ -74,6 +79,7 @@ class Rows:
             None if self.sequences is None else self.sequences.take(rows),
             {name: arrays.take(rows) for name, arrays in self.arrays.items()},
             None if self.value is None else self.value[rows],
+            None if self.label is None else self.label[rows],
         )
 
 
@@ -116,6 +122,7 @@ def pool(datasets: Sequence[Dataset]) -> Dataset:
 def _concatenate(parts: Sequence[Rows]) -> Rows:
     times = [part.time for part in parts if part.time is not None]
     values = [part.value for part in parts if part.value is not None]
+    labels = [part.label for part in parts if part.label is not None]
     sequences = [part.sequences for part in parts if part.sequences is not None]
     return Rows(
         np.concatenate([part.features for part in parts]),
@@ -124,6 +131,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         _join(sequences) if sequences else None,
         {name: join_arrays([part.arrays[name] for part in parts]) for name in parts[0].arrays},
         np.concatenate(values) if values else None,
+        np.concatenate(labels) if labels else None,
     )
 
 
@@ -171,8 +179,12 @@ def _rows(study: Study, table: pa.Table) -> Rows:
     arrays = {feature.name: read_arrays(table[feature.name], feature) for feature in dense_of(study)}
     if study.outcome.kind == "binary":
         return Rows(features, _whole(table, "label", highest=1), None, sequences, arrays)
+    nobody = np.zeros(len(features), np.int64)
     if study.outcome.kind == "numeric":
-        return Rows(features, np.zeros(len(features), np.int64), None, sequences, arrays, _numbers(table))
+        return Rows(features, nobody, None, sequences, arrays, _numbers(table))
+    if classes := study.outcome.classes:
+        label = _whole(table, "label", highest=len(classes) - 1)
+        return Rows(features, nobody, None, sequences, arrays, label=label)
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")

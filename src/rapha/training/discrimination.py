@@ -27,11 +27,19 @@ def auroc(score: Floats, event: Ints) -> Estimate | None:
     cases, controls = score[event == 1], score[event == 0]
     if not len(cases) or not len(controls):
         return None
-    overall = _midranks(np.concatenate([cases, controls]))
-    above = (overall[: len(cases)] - _midranks(cases)) / len(controls)
-    below = 1 - (overall[len(cases) :] - _midranks(controls)) / len(cases)
+    above, below = _parts(cases, controls)
     variance = _spread(above) / len(cases) + _spread(below) / len(controls)
     return interval(float(above.mean()), variance**0.5, 0.0, 1.0)
+
+
+def auroc_influence(score: Floats, event: Ints) -> Floats:
+    """How far each row [n] moves the area from its mean: DeLong's parts, over how many there are of the row's class. The sum of
+    their squares is the variance of the area. There is a case and a control."""
+    moved = np.empty(len(event))
+    parts = _parts(score[event == 1], score[event == 0])
+    for side, part in zip((event == 1, event == 0), parts, strict=True):
+        moved[side] = (part - part.mean()) / max(np.sqrt(len(part) * (len(part) - 1)), 1.0)
+    return moved
 
 
 def auprc(score: Floats, event: Ints) -> Estimate | None:
@@ -78,6 +86,13 @@ def _cumulative(score: Floats, event: Ints) -> tuple[Ints, Ints]:
     ends = np.flatnonzero(np.diff(score[order], append=np.inf))
     true = np.cumsum(event[order])[ends]
     return true, ends + 1 - true
+
+
+def _parts(cases: Floats, controls: Floats) -> tuple[Floats, Floats]:
+    """Of each case the share of controls below it, of each control that of cases above it."""
+    overall = _midranks(np.concatenate([cases, controls]))
+    above = (overall[: len(cases)] - _midranks(cases)) / len(controls)
+    return above, 1 - (overall[len(cases) :] - _midranks(controls)) / len(cases)
 
 
 def _midranks(values: Floats) -> Floats:

@@ -10,11 +10,13 @@ from rapha.records.audit import Guesses, RawAudit
 from rapha.records.learning import Script
 from rapha.records.outputs import EVALUATION, FIGURES, OTHERS, SCORES, TRANSCRIPT, WEIGHTS, Command, Figure, Figures
 from rapha.records.study import Study
-from rapha.records.tensors import Declared, declared_start, declared_weights
+from rapha.records.tensors import Declared, declared_start, declared_weights, outputs_of
 from rapha.records.variates import VARIATE, declared_given, declared_variates
 from rapha.training.architectures import build
+from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.network import Network
 from rapha.training.association import site_sums
+from rapha.training.canaries import Canaries
 from rapha.training.dataset import Dataset, Floats
 from rapha.training.evaluate import evaluate_scores, evaluate_site
 from rapha.training.inputs import Inputs, Weights, make_inputs
@@ -22,11 +24,12 @@ from rapha.training.loop import train_round
 from rapha.training.membership import Membership, measure_scores
 from rapha.training.metrics import figures
 from rapha.training.numerics import generator
+from rapha.training.perplexity import text_figures
 from rapha.training.pooled import score
 from rapha.training.private import train_privately
 from rapha.training.statistics import feature_statistics
 from rapha.training.transcript import Recorder
-from rapha.training.weights import load_into, read_scores, read_weights, weights_of, write_bytes, write_tensors
+from rapha.training.weights import load_into, read_scores, read_weights, views_of, write_bytes, write_tensors
 
 
 class Learner:
@@ -44,6 +47,7 @@ class Learner:
         self._standards: dict[str, bytes] = {}
         self._inputs: tuple[Inputs, Inputs] | None = None
         self._membership: Membership | None = None
+        self._canaries: Canaries | None = None
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
@@ -83,9 +87,11 @@ class Learner:
             network.reset(generator(self._study.training.seed, "weights"))
         load_into(network, {name: values for name, values in start.items() if not name.startswith(VARIATE)})
         train, validation = self._standardised(start)
+        if isinstance(network, CausalAdapter) and (canaries := self._canaries_for(network)):
+            network.planted = canaries.planted
         if self._study.privacy.differential_privacy:
             guesses = train_privately(self._study, network, train, command.round)
-            write_tensors(self._output / WEIGHTS, weights_of(network))
+            write_tensors(self._output / WEIGHTS, views_of(network))
             # A loss is not accounted for, and so does not leave.
             self._write_figures((), self._audit(command, network, start, guesses))
             return
@@ -95,13 +101,14 @@ class Learner:
             write_bytes(self._output / TRANSCRIPT, recorder.leaves)
             if recorder.stopped:  # what is asked for is the state at that step: nothing of it can be a round's outcome
                 return
-        write_tensors(self._output / WEIGHTS, weights_of(network))
-        held_out = figures(score(network, validation), self._dataset.validation)
+        write_tensors(self._output / WEIGHTS, views_of(network))
+        held_out = figures(score(network, validation), self._dataset.validation) + text_figures(network, validation)
         found = (Figure(name="loss", value=loss), *(f for f in held_out if f.name != "loss"))
         self._write_figures(found, self._audit(command, network, start))
 
     def _evaluate(self, command: Command) -> None:
         weights = self._read(command, declared_weights(self._study))
+        self._network = None  # of a large model there is room for few at once
         evaluations = evaluate_site(self._study, weights, self._dataset, self._graph)
         if command.audit:
             network = build(self._study, self._graph)
@@ -130,9 +137,19 @@ class Learner:
             return None
         self._standardised(weights)
         if self._membership is None:
-            standards = {name: weights[name] for name in declared_start(self._study)}
+            standards = {name: weights[name].copy() for name in declared_start(self._study)}
             self._membership = Membership(self._study, self._dataset, standards, self._graph)
-        return self._membership.measure(network, command.round, guesses)
+        found = self._membership.measure(network, command.round, guesses)
+        canaries = self._canaries_for(network)
+        if canaries is None or not isinstance(network, CausalAdapter):
+            return found
+        return found.model_copy(update={"canaries": canaries.measure(network)})
+
+    def _canaries_for(self, network: Network) -> Canaries | None:
+        """What is planted among the notes, where an adapter learns to write."""
+        if self._canaries is None and isinstance(network, CausalAdapter) and network.model.generative:
+            self._canaries = Canaries(network, self._dataset.train)
+        return self._canaries
 
     def _start(self, command: Command) -> Weights:
         """What a round starts from."""
@@ -166,6 +183,7 @@ class Learner:
             positives=validation.positives,
             negatives=len(validation) - validation.positives,
             figures=found,
+            classes=validation.classes(outputs_of(self._study)),
             audit=audit,
         )
         write_bytes(self._output / FIGURES, record.as_bytes())

@@ -1,6 +1,7 @@
 """Train one round: from the weights given, over this site's rows, in an order that the study's seed alone decides.
 
-A binary outcome is learnt from batches of rows by cross-entropy, a numeric one by the squared distance in standard deviations. A time-to-event outcome is learnt from batches of rows *against whole
+A binary outcome is learnt from batches of rows by cross-entropy, a categorical one by that of the softmax, a numeric one by the squared distance
+in standard deviations, a text by cross-entropy of its tokens, canaries among them. A time-to-event outcome is learnt from batches of rows *against whole
 risk sets*: a patient's event is compared with everybody of the same stratum who was still under observation, not
 only with the few of its batch, so that batch size changes the number of steps and not what is estimated. The rows of
 an epoch are one stratum up to `STRATUM_ROWS`, and are dealt at random to equal strata beyond that.
@@ -12,13 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs, Weights
+from rapha.training.losses import learns_to_write, row_loss
 from rapha.training.numerics import generator
 from rapha.training.optimizers import Correction, Pull, make_optimizer
 from rapha.training.transcript import Recorder
@@ -55,7 +56,9 @@ def train_round(
         recorder.begin(network, optimizer)
     loss = math.nan
     for epoch in range(spec.local_epochs):
-        order = torch.randperm(len(inputs), generator=generator(spec.seed, "order", number, epoch))
+        order = torch.randperm(
+            len(inputs) + planted_in(network), generator=generator(spec.seed, "order", number, epoch)
+        )
         network.noise = generator(spec.seed, "noise", number, epoch)
         total, weight = 0.0, 0
         for mean, terms, rows in _losses(network, inputs, order, spec.batch_size):
@@ -77,15 +80,16 @@ def train_round(
     return loss
 
 
+def planted_in(network: Network) -> int:
+    """How many texts are learnt beside the rows: the canaries of an adapter that learns to write."""
+    return len(network.planted) if learns_to_write(network) else 0
+
+
 def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int, Tensor]]:
     """The mean loss of each step, over how many rows or events it is the mean, and which rows they are of."""
-    if inputs.value is not None:
+    if inputs.time is None or learns_to_write(network):
         for rows in torch.split(order, batch_size):
-            yield mse_loss(network(inputs, rows), inputs.value[rows]), len(rows), rows
-        return
-    if inputs.time is None:
-        for rows in torch.split(order, batch_size):
-            yield binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows]), len(rows), rows
+            yield row_loss(network, inputs, rows), len(rows), rows
         return
     for stratum in order.chunk(math.ceil(len(order) / STRATUM_ROWS)):
         yield from _hazard_losses(network, inputs, inputs.time, stratum, batch_size)

@@ -18,16 +18,23 @@ import torch
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import BEST, Guesses, RawAudit
+from rapha.records.language import learns_text
 from rapha.records.study import Study
 from rapha.training.architectures import build
 from rapha.training.architectures.network import Network
+from rapha.training.classes import log_likelihood
 from rapha.training.dataset import Dataset, Floats, Ints, Rows
 from rapha.training.discrimination import auroc
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
+from rapha.training.losses import learns_to_write
 from rapha.training.numerics import generator
+from rapha.training.perplexity import row_surprise
 from rapha.training.pooled import score
 from rapha.training.weights import load_into
+
+PROBABLE = ("binary", "categorical")
+"""The kinds of outcome of which a row has a probability."""
 
 REFERENCE_SHARE = 4
 """References are trained for one round in so many."""
@@ -74,7 +81,8 @@ class Membership:
         """What each row's likelihood is said to be without it; once the references are trained, it stays."""
         if self._others is None or self._others[0] != rounds:
             first, second = (self._likelihood(reference.after(rounds)) for reference in self._references)
-            of_others = _by_others(np.where(self._first_had, second, first), self._study.outcome.kind == "binary")
+            probable = self._study.outcome.kind in PROBABLE and not learns_text(self._study)
+            of_others = _by_others(np.where(self._first_had, second, first), probable)
             self._others = (rounds, of_others)
         return self._others[1]
 
@@ -82,11 +90,17 @@ class Membership:
         return self._half, ~self._half
 
     def _likelihood(self, network: Network) -> Floats:
-        """The log-likelihood of each row's outcome [n], of a number but for what all rows have alike: training rows, then those held
+        """The log-likelihood of each row's outcome [n], of a text that of a token on average, of a number but for what all rows have alike: training rows, then those held
         out."""
+        if learns_to_write(network):
+            return -np.concatenate([row_surprise(network, part) for part in self._parts])
+        parts = (self._dataset.train, self._dataset.validation, self._dataset.test)
+        labels = [rows.label for rows in parts if rows.label is not None]
         scores = np.concatenate([score(network, part) for part in self._parts])
         if (values := self._values()) is not None:
             return -((scores - values) ** 2)
+        if labels:
+            return log_likelihood(scores, np.concatenate(labels))
         event = np.concatenate([part.event.numpy() for part in self._parts])
         times = [part.time for part in self._parts if part.time is not None]
         return row_likelihood(scores, event.astype(np.int64), np.concatenate(times) if times else None)
@@ -104,8 +118,8 @@ def measure_scores(study: Study, dataset: Dataset, scores: Floats, others: Float
     members, held_out = len(dataset.train), len(dataset.validation) + len(dataset.test)
     if others is None or not members or not held_out:
         return RawAudit(members=members, held_out=held_out, recognised=None, best_known=0, guesses=None)
-    binary = study.outcome.kind == "binary"
-    known = _of_scores(dataset, scores) - _by_others(_of_scores(dataset, others), binary)
+    probable = study.outcome.kind in PROBABLE
+    known = _of_scores(dataset, scores) - _by_others(_of_scores(dataset, others), probable)
     share, best = _told(known, members)
     return RawAudit(members=members, held_out=held_out, recognised=share, best_known=best, guesses=None)
 

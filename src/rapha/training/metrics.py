@@ -10,6 +10,7 @@ import numpy as np
 from rapha.records.metrics import MetricName
 from rapha.records.outputs import Figure, RawEvaluation
 from rapha.training.calibration import bins, brier, calibration_intercept, calibration_slope
+from rapha.training.classes import accuracy, class_loss, confusion, macro_auroc
 from rapha.training.concordance import c_index
 from rapha.training.dataset import Floats, Ints, Rows
 from rapha.training.discrimination import Estimate, auprc, auroc, interval, roc
@@ -17,13 +18,22 @@ from rapha.training.distance import mae, r2, rmse
 
 
 def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
-    """Loss and quality of the scores [n] (logits, or log hazards) on these rows.
+    """Loss and quality of the scores [n] (logits, or log hazards; of classes logits [n, K]) on these rows.
 
     binary: loss (mean cross-entropy), auroc, auprc, brier, calibration_slope, calibration_intercept.
     time-to-event: loss (mean negative log partial likelihood per event, without an interval), c_index.
     numeric: r2, mae, rmse, the last two in the unit of the outcome.
+    categorical: loss (log loss), macro_auroc, accuracy.
     """
     event, time = rows.event, rows.time
+    if rows.label is not None:
+        return _named(
+            {
+                "loss": class_loss(score, rows.label),
+                "macro_auroc": macro_auroc(score, rows.label),
+                "accuracy": accuracy(score, rows.label),
+            }
+        )
     if rows.value is not None:
         return _named({"r2": r2(score, rows.value), "mae": mae(score, rows.value), "rmse": rmse(score, rows.value)})
     if time is not None:
@@ -42,7 +52,7 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
 
 def evaluation(score: Floats, rows: Rows, model: Literal["federated", "local"]) -> RawEvaluation:
     """All that is measured of one model on these rows."""
-    binary = rows.time is None and rows.value is None
+    binary = rows.time is None and rows.value is None and rows.label is None
     return RawEvaluation(
         model=model,
         positives=rows.positives,
@@ -50,6 +60,8 @@ def evaluation(score: Floats, rows: Rows, model: Literal["federated", "local"]) 
         figures=figures(score, rows),
         roc=roc(score, rows.event) if binary else (),
         bins=bins(score, rows.event) if binary else (),
+        classes=rows.classes(score.shape[1]) if rows.label is not None else (),
+        confusion=confusion(score, rows.label) if rows.label is not None else (),
     )
 
 

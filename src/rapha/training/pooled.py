@@ -21,8 +21,9 @@ from rapha.training.dataset import Dataset, Floats, Rows, pool
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import evaluation
+from rapha.training.perplexity import text_figures
 from rapha.training.statistics import feature_statistics, start_of
-from rapha.training.weights import load_into, weights_of
+from rapha.training.weights import load_into, views_of
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 256 << 20
 """How much is read at once to be scored: rows, and bytes of their arrays as float32."""
@@ -43,8 +44,8 @@ def train_alone(study: Study, datasets: Sequence[Dataset], graph: bytes | None =
     inputs = make_inputs(together.train, start)
     for number in range(1, study.training.rounds + 1):
         train_round(study, network, inputs, number)
-    weights = weights_of(network)
-    return weights, evaluate_on(study, weights, together.test, "local", graph)
+    weights = views_of(network)
+    return weights, evaluation(score(network, make_inputs(together.test, weights)), together.test, "local")
 
 
 def evaluate_on(
@@ -57,7 +58,9 @@ def evaluate_on(
     """Measure weights of the study's model on these rows. Raises TrainingFailed."""
     network = build(study, graph)
     load_into(network, weights)
-    return evaluation(score(network, make_inputs(rows, weights)), rows, model)
+    inputs = make_inputs(rows, weights)
+    found = evaluation(score(network, inputs), rows, model)
+    return found.model_copy(update={"figures": found.figures + text_figures(network, inputs)})
 
 
 def _rows_at_once(inputs: Inputs) -> int:
@@ -66,7 +69,8 @@ def _rows_at_once(inputs: Inputs) -> int:
 
 
 def score(network: Network, inputs: Inputs) -> Floats:
-    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; float64.
+    """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; of classes
+    logits [n, K]. float64.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).

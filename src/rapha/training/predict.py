@@ -12,6 +12,7 @@ from rapha.records.tensors import declared_weights, dense_of, feature_names, seq
 from rapha.training.architectures import build
 from rapha.training.arrays import arrays_of
 from rapha.training.calibration import risk_of
+from rapha.training.classes import chances
 from rapha.training.dataset import Floats, Rows, Sequences
 from rapha.training.inputs import make_inputs
 from rapha.training.pooled import score
@@ -19,13 +20,14 @@ from rapha.training.weights import check_weights, load_into
 
 
 class Model:
-    """A trained model of one study. `features` are the names that `predict` wants, in the order of the study."""
+    """A trained model of one study. `features` are the names that `predict` wants, in the order of the study; `classes` those of a
+    categorical outcome, in the order of the columns that it gives."""
 
     def __init__(
         self, study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None
     ) -> None:
         check_weights(weights, declared_weights(study))
-        self.study, self.features = study, feature_names(study)
+        self.study, self.features, self.classes = study, feature_names(study), study.outcome.classes
         self._weights = dict(weights)
         self._network = build(study, graph)
         load_into(self._network, self._weights)
@@ -40,7 +42,8 @@ class Model:
 
     def predict(self, rows: Mapping[str, Any]) -> Floats:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
-        (1 is the hazard of the patient whose score is zero). Of a numeric outcome the number itself, in its unit.
+        (1 is the hazard of the patient whose score is zero). Of a numeric outcome the number itself, in its unit. Of a categorical
+        outcome the probability of each class [n, K], in the order of `classes`; each row's sum is 1.
 
         `rows` gives for each feature name n numbers, or one number for one patient; None or NaN is missing. Under
         `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first. Of a
@@ -70,7 +73,9 @@ class Model:
                 return np.exp(scores)
             case "numeric":
                 return scores
-            case _:
+            case "categorical":
+                return chances(scores)
+            case "binary":
                 return risk_of(scores)
 
 

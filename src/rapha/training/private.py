@@ -19,17 +19,19 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rapha.errors import TrainingFailed
 from rapha.records.audit import Guesses
 from rapha.records.private import DifferentialPrivacy
 from rapha.records.study import Study
 from rapha.training.accounting import mechanism_of
+from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.exported import Interpreter
 from rapha.training.architectures.network import Network
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
+from rapha.training.loop import planted_in
+from rapha.training.losses import row_loss
 from rapha.training.numerics import generator
 from rapha.training.optimizers import make_optimizer
 
@@ -128,7 +130,7 @@ def _step(
     planted: Planted,
 ) -> None:
     parameters = list(network.parameters())
-    rows = sampled(len(inputs), terms.sampling_rate)
+    rows = sampled(len(inputs) + planted_in(network), terms.sampling_rate)
     real = [part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip)]
     flat = torch.cat([*real, planted.gradients()])
     noised = flat + torch.from_numpy(gaussian(flat.numel()) * deviation)
@@ -149,7 +151,7 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
     Raises:
         TrainingFailed: a parameter is of another kind of layer (`not-yet-possible`).
     """
-    if isinstance(network, Interpreter):
+    if isinstance(network, Interpreter | CausalAdapter):
         return _row_by_row(network, inputs, rows, clip)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     _check_only(layers, network.parameters())
@@ -164,7 +166,7 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
 
     hooks = [layer.register_forward_hook(remember) for layer in layers]
     try:
-        loss = binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows], reduction="sum")
+        loss = row_loss(network, inputs, rows, "sum")
         torch.autograd.grad(loss, [layer.weight for layer in layers])
     finally:
         for hook in hooks:
@@ -184,15 +186,15 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
     return [sums[parameter] for parameter in network.parameters()]
 
 
-def _row_by_row(network: Interpreter, inputs: Inputs, rows: Tensor, clip: float) -> list[Tensor]:
-    """As `clipped_sum`, of a graph that may be anything: it is run on one row at a time, so that no row's gradient can depend on
+def _row_by_row(network: Interpreter | CausalAdapter, inputs: Inputs, rows: Tensor, clip: float) -> list[Tensor]:
+    """As `clipped_sum`, of a graph that may be anything, or of an adapter: it is run on one row at a time, so that no row's gradient can depend on
     another row, whatever the graph does. Nothing it keeps outlives a row (`running` figures are refused)."""
-    if network.graph.shapes("running"):
+    if isinstance(network, Interpreter) and network.graph.shapes("running"):
         raise TrainingFailed("a batch norm's running figures get no noise", "not-yet-possible")
     parameters = list(network.parameters())
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     for row in torch.split(rows, 1):
-        loss = binary_cross_entropy_with_logits(network(inputs, row), inputs.event[row], reduction="sum")
+        loss = row_loss(network, inputs, row, "sum")
         found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         length = math.sqrt(sum(float(part.double().pow(2).sum()) for part in found))
         if math.isfinite(length):  # a row whose gradient is no number counts for nothing

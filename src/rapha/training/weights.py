@@ -1,14 +1,13 @@
 """Tensors from and to files: safetensors, with exactly the declared names, shapes and types."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import safetensors
-import torch
-from safetensors.numpy import save
 
 from rapha import faults
 from rapha.errors import TrainingFailed
@@ -19,11 +18,13 @@ from rapha.training.dataset import Dataset, Floats
 from rapha.training.inputs import Weights
 
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
+_NAMES = {"float32": "F32", "float64": "F64"}
 _HEADER_BYTES = 1 << 20
 
 
 def read_weights(path: Path, declared: Declared) -> Weights:
-    """The tensors of a file, if they are as declared.
+    """The tensors of a file, if they are as declared: read-only views of the file, which takes no memory of its own. It
+    must stay as it is for as long as one of them is used; it may be unlinked.
 
     Raises:
         TrainingFailed: with the reason: `weights-unreadable` (no such file, larger than what is declared can be, not
@@ -34,14 +35,13 @@ def read_weights(path: Path, declared: Declared) -> Weights:
         limit = sum(spec.size_bytes for spec in declared.values()) + _HEADER_BYTES
         if path.stat().st_size > limit:
             raise TrainingFailed(f"{path.name} is larger than the declared tensors", "weights-unreadable")
-        tensors = dict(safetensors.deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="numpy") as file:
+            found = {name: file.get_slice(name) for name in file.offset_keys()}
+            specs = {name: _spec(tensor.get_shape(), tensor.get_dtype()) for name, tensor in found.items()}
     except (OSError, safetensors.SafetensorError) as error:
         raise TrainingFailed(f"{path.name} is not a readable safetensors file", "weights-unreadable") from error
-    _check_declared({name: _spec(tensor["shape"], tensor["dtype"]) for name, tensor in tensors.items()}, declared)
-    weights = {
-        name: np.frombuffer(tensors[name]["data"], dtype=_DTYPES[spec.dtype]).reshape(spec.shape)
-        for name, spec in declared.items()
-    }
+    _check_declared(specs, declared)
+    weights = dict(_mapped(path, specs))
     _check_values(weights)
     return weights
 
@@ -54,35 +54,73 @@ def read_scores(path: Path, dataset: Dataset) -> Floats:
 
 def check_weights(weights: Mapping[str, npt.NDArray[Any]], declared: Declared) -> None:
     """The same checks for tensors that are already in memory. Raises TrainingFailed."""
-    names = {"float32": "F32", "float64": "F64"}
-    found = {name: _spec(tensor.shape, names.get(tensor.dtype.name, "other")) for name, tensor in weights.items()}
+    found = {name: _spec(tensor.shape, _NAMES.get(tensor.dtype.name, "other")) for name, tensor in weights.items()}
     _check_declared(found, declared)
     _check_values(weights)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write a safetensors file; the same tensors give the same bytes."""
-    write_bytes(path, save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
+    """Write a safetensors file, tensor by tensor; the same tensors give the same bytes. Not over a file of which views
+    are among them."""
+    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors, key=lambda n: _place(n, tensors))}
+    _write(path, [_header(ordered), *(tensor.reshape(-1).view(np.uint8).data for tensor in ordered.values())])
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file. Not synced: it is read at once, and made again after a crash."""
-    faults.point(f"sandbox.to-write:{path.name}")
-    path.write_bytes(data)
-    faults.point(f"sandbox.wrote:{path.name}")
+    _write(path, [data])
 
 
 def load_into(network: Network, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
     """Put these tensors into the network; the others stay as they are."""
     state = network.state_dict()
-    with torch.no_grad():
-        for name, values in weights.items():
-            state[name].copy_(torch.from_numpy(np.array(values)))
+    for name, values in weights.items():
+        np.copyto(state[name].detach().numpy(), values, casting="unsafe")
 
 
 def weights_of(network: Network) -> Weights:
     """A copy of all tensors of the network, by name."""
-    return {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
+    return {name: tensor.copy() for name, tensor in views_of(network).items()}
+
+
+def views_of(network: Network) -> Weights:
+    """All tensors of the network themselves, by name: they change with it."""
+    return {name: tensor.detach().numpy() for name, tensor in network.state_dict().items()}
+
+
+def _write(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
+    faults.point(f"sandbox.to-write:{path.name}")
+    with path.open("wb") as file:
+        for block in blocks:
+            file.write(block)
+    faults.point(f"sandbox.wrote:{path.name}")
+
+
+def _place(name: str, tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[int, str]:
+    """Wide elements first, so that all lie aligned; then by name, as safetensors itself writes them."""
+    return -tensors[name].dtype.itemsize, name
+
+
+def _header(tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Length and JSON, padded to 8 bytes (huggingface/safetensors, "Format")."""
+    entries: dict[str, Any] = {}
+    at = 0
+    for name, tensor in tensors.items():
+        end = at + tensor.nbytes
+        entries[name] = {"dtype": _NAMES[tensor.dtype.name], "shape": list(tensor.shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _mapped(path: Path, specs: Declared) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """The tensors of a file whose header was read: they lie side by side, in this order, to its end."""
+    whole = np.memmap(path, np.uint8, mode="r")
+    at = len(whole) - sum(spec.size_bytes for spec in specs.values())
+    for name, spec in specs.items():
+        yield name, whole[at : at + spec.size_bytes].view(_DTYPES[spec.dtype]).reshape(spec.shape).view(np.ndarray)
+        at += spec.size_bytes
 
 
 def _spec(shape: Any, dtype: Any) -> TensorSpec:

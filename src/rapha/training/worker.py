@@ -23,7 +23,8 @@ from pydantic import ValidationError
 from rapha import faults
 from rapha.canonical import digest
 from rapha.errors import TrainingFailed
-from rapha.records.learning import Exported
+from rapha.records.language import CausalLora
+from rapha.records.learning import Exported, file_beside
 from rapha.records.outputs import BEGIN, GRAPH, Command, Reply
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         study = Study.from_bytes((folders.input / "study.json").read_bytes())
         dataset = read_dataset(study, folders.input / "rows.arrow")
         graph = folders.input / GRAPH
-        exported = graph.read_bytes() if isinstance(study.model, Exported) else None
+        exported = graph.read_bytes() if isinstance(study.model, Exported | CausalLora) else None
         fault = _fault_of(study, exported)
         learner = Learner(study, dataset, folders.weights, folders.output, exported)
     except Exception as error:
@@ -69,9 +70,8 @@ def main(arguments: Sequence[str]) -> int:
 def _fault_of(study: Study, graph: bytes | None) -> ReasonCode | None:
     """Why no command can be done: the graph is another file than the one that the study names. Said at the first command, as what is
     wrong inside a graph is, so that it has a reason."""
-    if isinstance(study.model, Exported) and digest(graph or b"") != study.model.graph:
-        return "graph-mismatch"
-    return None
+    named = file_beside(study.model) if isinstance(study.model, Exported | CausalLora) else None
+    return "graph-mismatch" if named and digest(graph or b"") != named[0] else None
 
 
 def _serve(learner: Learner, commands: BinaryIO, replies: BinaryIO, fault: ReasonCode | None) -> int:

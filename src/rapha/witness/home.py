@@ -1,4 +1,4 @@
-"""A witness's home folder: witness.json (settings), key.pem, keys.json (to hand out), seen/ (the last checkpoints).
+"""A witness's home folder: witness.json (settings), key.pem and ml-dsa-44-key.pem, keys.json (to hand out), seen/ (the last checkpoints).
 
 What was seen is on disk before a cosignature leaves: a witness that is killed at any moment never cosigns two roots for one
 size, and never goes back.
@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import IO, Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from pydantic import Field, ValidationError
 
 from rapha import faults
 from rapha.clock import Clock
 from rapha.errors import ConfigurationError, NotPermitted, Unproven
 from rapha.proof import checkpoint as notes
+from rapha.proof import lasting
 from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.witness import AddCheckpoint, check_continues
 from rapha.records.record import Record
 from rapha.records.wire import TrustedKey, TrustedKeys
+
+SECOND_KEY = "ml-dsa-44-key.pem"
 
 
 class WitnessSettings(Record):
@@ -51,14 +55,24 @@ class Witness:
         self._seen.mkdir(mode=0o700, exist_ok=True)
         self._lock = threading.Lock()
         self._held = _hold(home / ".lock")
+        self._second = self._second_key(home)
+
+    def _second_key(self, home: Path) -> MLDSA44PrivateKey:
+        """Made here for a witness of an earlier version, and handed out from then on."""
+        if not (home / SECOND_KEY).exists():
+            made = MLDSA44PrivateKey.generate()
+            _keep(home / SECOND_KEY, lasting.private_to_pem(made))
+            trusted = _trusted(self.settings.name, self._private, made)
+            _keep(home / "keys.json", TrustedKeys(keys=trusted).as_bytes())
+        return lasting.private_from_pem(_read(home / SECOND_KEY))
 
     @property
-    def trusted(self) -> TrustedKey:
-        """Its public key, as others keep it."""
-        return _trusted(self.settings.name, self._private)
+    def trusted(self) -> tuple[TrustedKey, TrustedKey]:
+        """Its public keys, as others keep them: the first, and the second."""
+        return _trusted(self.settings.name, self._private, self._second)
 
     def add_checkpoint(self, request: AddCheckpoint) -> bytes:
-        """Cosign, once what was seen is on disk: the signature line.
+        """Cosign, once what was seen is on disk: the signature lines, of both keys.
 
         Raises:
             UnknownLog: the log is not known here.
@@ -79,8 +93,12 @@ class Witness:
             # 3. It is remembered, then signed.
             if seen is None or seen.text != checkpoint.text:
                 _keep(self._file_of(checkpoint.origin), checkpoint.as_bytes())
-        name, raw = notes.cosigned(checkpoint, self.settings.name, self._private, self._clock())
-        return checkpoint.with_signatures((name, raw)).as_bytes().splitlines(keepends=True)[-1]
+        name, now = self.settings.name, self._clock()
+        lines = (
+            notes.cosigned(checkpoint, name, self._private, now),
+            lasting.cosigned(checkpoint, name, self._second, now),
+        )
+        return b"".join(checkpoint.with_signatures(*lines).as_bytes().splitlines(keepends=True)[-2:])
 
     def seen(self, origin: str) -> Checkpoint | None:
         """The last checkpoint of a log that was seen; None where there is none yet."""
@@ -95,8 +113,8 @@ class Witness:
         return self._seen / hashlib.sha256(origin.encode()).hexdigest()
 
 
-def initialise(home: Path, settings: WitnessSettings) -> TrustedKey:
-    """Make a home: folder 0700, settings, a fresh key 0600, and keys.json to hand out; the witness's public key.
+def initialise(home: Path, settings: WitnessSettings) -> tuple[TrustedKey, TrustedKey]:
+    """Make a home: folder 0700, settings, two fresh keys 0600, and keys.json to hand out; the witness's public keys.
 
     Raises:
         ConfigurationError: there is a witness here already, no log is named, or the folder cannot be made.
@@ -105,12 +123,13 @@ def initialise(home: Path, settings: WitnessSettings) -> TrustedKey:
         raise ConfigurationError("a witness needs the keys of the logs that it is to see: a keys.json with a log in it")
     if (home / "witness.json").exists():
         raise ConfigurationError(f"{home} is already the home of a witness: start it with `rapha witness run {home}`")
-    private = Ed25519PrivateKey.generate()
-    trusted = _trusted(settings.name, private)
+    private, second = Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()
+    trusted = _trusted(settings.name, private, second)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _keep(home / "key.pem", notes.private_to_pem(private))
-        _keep(home / "keys.json", TrustedKeys(keys=(trusted,)).as_bytes())
+        _keep(home / SECOND_KEY, lasting.private_to_pem(second))
+        _keep(home / "keys.json", TrustedKeys(keys=trusted).as_bytes())
         _keep(home / "witness.json", settings.as_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot make a witness's home in {home}: {error.strerror}") from error
@@ -125,9 +144,14 @@ def _signed_by(checkpoint: Checkpoint, log: TrustedKey) -> bool:
     return True
 
 
-def _trusted(name: str, private: Ed25519PrivateKey) -> TrustedKey:
-    public = private.public_key()
-    return TrustedKey(owner=name, role="witness", keyid=notes.keyid(public), public_key=notes.public_to_pem(public))
+def _trusted(name: str, private: Ed25519PrivateKey, second: MLDSA44PrivateKey) -> tuple[TrustedKey, TrustedKey]:
+    first, lasts = private.public_key(), second.public_key()
+    return (
+        TrustedKey(owner=name, role="witness", keyid=notes.keyid(first), public_key=notes.public_to_pem(first)),
+        TrustedKey(
+            owner=name, role="witness-ml-dsa-44", keyid=lasting.keyid(lasts), public_key=lasting.public_to_pem(lasts)
+        ),
+    )
 
 
 def _settings(home: Path) -> WitnessSettings:

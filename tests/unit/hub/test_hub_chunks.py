@@ -55,7 +55,7 @@ def test_too_much_is_refused_before_it_is_kept(sites):
     large = CHUNKS.model_copy(update={"size_bytes": (1 << 20) + 1})
     assert sites[0].send("POST", f"/blobs/{BLOB}/upload", large).status_code == 409
     sites[0].send("POST", f"/blobs/{BLOB}/upload", CHUNKS)
-    assert send(sites[0], 0, bytes(5 << 20)).status_code == 413
+    assert send(sites[0], 0, bytes((32 << 20) + 1)).status_code == 413
     other = CHUNKS.model_copy(update={"blob": digest(b"another")})
     assert sites[0].send("POST", f"/blobs/{BLOB}/upload", other).status_code == 409
 

@@ -29,12 +29,14 @@ def witness(tmp_path: Path, clock: Clock) -> Iterator[Witness]:
     with running(tmp_path / "hub", clock) as hub:
         known = TrustedKeys.from_bytes(hub.http.get(f"{API}/keys").content)
     logs = tuple(key for key in known.keys if key.role == "log")
-    trusted = initialise_witness(tmp_path / "witness", WitnessSettings(name=NAME, port=0, logs=logs))
+    trusted, second = initialise_witness(tmp_path / "witness", WitnessSettings(name=NAME, port=0, logs=logs))
     opened = Witness(tmp_path / "witness", clock)
     server = server_of(opened)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    with_witness(tmp_path / "hub", WitnessAddress(url=f"http://127.0.0.1:{server.server_address[1]}", key=trusted))
+    with_witness(
+        tmp_path / "hub", WitnessAddress(url=f"http://127.0.0.1:{server.server_address[1]}", key=trusted, second=second)
+    )
     yield opened
     server.shutdown()
     thread.join()
@@ -54,6 +56,10 @@ def test_a_delivery_is_seen_by_the_witness(witness: Witness, tmp_path: Path, clo
     insisting = known.model_copy(update={"witnesses_at_least": 1})
     assert all(verdict.ok for verdict in verdicts(tmp_path / "model", insisting))
     assert not any("no witness" in remark for v in verdicts(tmp_path / "model", known) for remark in v.not_shown)
+    lasting = insisting.model_copy(update={"ml_dsa_at_least": 1})
+    assert all(verdict.ok for verdict in verdicts(tmp_path / "model", lasting))
+    without = lasting.model_copy(update={"keys": tuple(key for key in known.keys if key.role != "witness-ml-dsa-44")})
+    assert [v.steps[-1].number for v in verdicts(tmp_path / "model", without)] == [15, 15, 15]
     too_many = known.model_copy(update={"witnesses_at_least": 2})
     assert [v.steps[-1].number for v in verdicts(tmp_path / "model", too_many)] == [15, 15, 15]
 

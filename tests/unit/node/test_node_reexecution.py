@@ -1,5 +1,6 @@
 """A run is done again in a real process; what a node did otherwise than it says is found, at its very step."""
 
+import errno
 import os
 import shutil
 from contextlib import closing
@@ -15,7 +16,8 @@ from rapha.node.reexecution import KeptRun, repeat
 from rapha.node.referee import Side, rule
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.unisolated import Unisolated
-from rapha.node.transcripts import FOLDER, copy_whole, read_leaves
+from rapha.node.transcripts import FOLDER, keep_whole, read_leaves
+from rapha.node.transfer import stamp_of
 from rapha.proof.claim import SiteClaim
 from rapha.records.outputs import GRAPH, Command
 from rapha.records.study import Study
@@ -206,13 +208,31 @@ def test_a_file_larger_than_such_a_one_can_be_is_not_read(honest: Trained, tmp_p
             Side(folder / FOLDER)
 
 
-def test_weights_are_kept_whole_and_only_as_they_were_named(tmp_path: Path) -> None:
-    (tmp_path / "given").write_bytes(b"weights")
-    copy_whole(tmp_path / "given", tmp_path / "kept", digest(b"weights"))
+def test_weights_are_kept_whole_and_only_as_they_were_verified(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.write_bytes(b"weights")
+    verified = stamp_of(given)
+    keep_whole(given, tmp_path / "kept", verified)
     assert (tmp_path / "kept").read_bytes() == b"weights"
+    given.unlink()
+    assert (tmp_path / "kept").read_bytes() == b"weights"
+    given.write_bytes(b"weights")
+    verified = stamp_of(given)
+    given.write_bytes(b"weighty")
+    os.utime(given)
     with pytest.raises(Unproven, match="not what its name says"):
-        copy_whole(tmp_path / "given", tmp_path / "other", digest(b"other weights"))
+        keep_whole(given, tmp_path / "other", verified)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "kept"]
+
+
+def test_weights_are_kept_also_where_a_file_has_one_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no second name here")
+
+    monkeypatch.setattr(os, "link", refused)
+    (tmp_path / "given").write_bytes(b"weights")
+    keep_whole(tmp_path / "given", tmp_path / "kept", stamp_of(tmp_path / "given"))
+    assert (tmp_path / "kept").read_bytes() == b"weights"
 
 
 def test_weights_that_are_missing_are_said(honest: Trained, tmp_path: Path) -> None:

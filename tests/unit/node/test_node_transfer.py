@@ -11,7 +11,7 @@ from rapha.hub.chunked import Chunked
 from rapha.hub.uploads import Uploads
 from rapha.node import transfer
 from rapha.node.runs import sent_along
-from rapha.node.transfer import CutShort, Pace, download, lay, upload
+from rapha.node.transfer import CutShort, Pace, Uploading, download, lay
 from rapha.records import chunks as pieces
 from rapha.records.chunks import Chunks, Upload, chunk_digest, number_of_chunks
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
@@ -40,7 +40,7 @@ class BadLine:
         self.blobs, self.home = BlobFolder(home / "blobs"), home
         self.uploads = None
         self.restart()
-        self.cuts, self.spoil, self.carried = [], set(), 0
+        self.cuts, self.spoil, self.carried, self.requests = [], set(), 0, 0
 
     def restart(self):
         if self.uploads:
@@ -60,8 +60,14 @@ class BadLine:
     def begin_upload(self, chunks):
         return Upload(next_chunk=self.uploads.begin("north", chunks, 1 << 20))
 
-    def send_chunk(self, blob, number, data):
-        at = self.uploads.take("north", blob, number, b"".join(self._carried(data)))
+    def send_chunks(self, blob, number, blocks, size_bytes):
+        self.requests += 1
+        receiving = self.uploads.receive("north", blob, number)
+        data = b"".join(bytes(block) for block in blocks)
+        assert len(data) == size_bytes
+        for block in self._carried(data):
+            receiving.write(block)
+        at = receiving.ended()
         if not self.uploads.is_whole("north", blob):
             return Upload(next_chunk=at)
         try:
@@ -104,6 +110,16 @@ def file(tmp_path):
     return path
 
 
+def upload(line, blob, file):
+    Uploading(line, blob, file)()
+
+
+def take(uploads, site, blob, number, data):
+    receiving = uploads.receive(site, blob, number)
+    receiving.write(data)
+    return receiving.ended()
+
+
 def persistently(action, line, restart=False):
     while True:
         try:
@@ -116,20 +132,42 @@ def persistently(action, line, restart=False):
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_upload_goes_on_where_the_line_was_cut_also_on_a_hub_that_was_killed(line, file, restart):
     line.cuts = [2500, 2600, 7000]
-    persistently(lambda: upload(line, digest(CONTENT), file), line, restart)
+    persistently(Uploading(line, digest(CONTENT), file), line, restart)
     assert read(line.blobs, digest(CONTENT)) == CONTENT
     assert line.carried < len(CONTENT) + 3 * SIZE
 
 
-def test_a_chunk_spoilt_on_its_way_up_is_sent_again_and_costs_itself_alone(line, file):
-    line.spoil = {4300}
+def test_a_chunk_spoilt_on_its_way_up_is_sent_again_and_not_what_came_before_it(line, file):
+    line.spoil = {4500}
     upload(line, digest(CONTENT), file)
     assert read(line.blobs, digest(CONTENT)) == CONTENT
-    assert line.carried == len(CONTENT) + SIZE and not line.spoil
+    # the request ends with the spoilt chunk; the next one begins there
+    assert len(CONTENT) < line.carried < len(CONTENT) + 2 * SIZE and not line.spoil
+    assert line.requests == 2
+
+
+def test_chunks_go_up_side_by_side_in_few_requests(line, file):
+    upload(line, digest(CONTENT), file)
+    assert (line.requests, line.carried) == (2, len(CONTENT))
+
+
+def test_an_upload_that_is_cut_within_a_request_says_later_that_it_came_further(line, file):
+    """The hub has the chunks of a request that was never answered: only the next try learns of them."""
+    line.cuts = [3500, 3500, 6200]
+    send = Uploading(line, digest(CONTENT), file)
+    cuts = []
+    for _ in range(3):
+        with pytest.raises(Unreachable) as caught:
+            send()
+        cuts.append(isinstance(caught.value, CutShort))
+    assert cuts == [False, True, False]
 
 
 def test_an_upload_that_is_always_spoilt_ends(line, file, monkeypatch):
-    monkeypatch.setattr(line, "send_chunk", lambda blob, number, data: line.uploads.take("north", blob, number, b"?"))
+    def always_spoilt(blob, number, blocks, size_bytes):
+        return take(line.uploads, "north", blob, number, b"?")
+
+    monkeypatch.setattr(line, "send_chunks", always_spoilt)
     with pytest.raises(Conflict, match="not what was announced"):
         upload(line, digest(CONTENT), file)
     assert line.blobs.digests() == []
@@ -206,10 +244,10 @@ def test_a_small_blob_comes_and_goes_in_one_piece(line, tmp_path):
 def test_a_chunk_out_of_turn_or_a_wrong_plan_is_refused(line):
     whole = Chunks(blob=digest(CONTENT), size_bytes=len(CONTENT), digests=("0" * 64,) * number_of_chunks(len(CONTENT)))
     with pytest.raises(Conflict, match="upload it first"):
-        line.uploads.take("north", whole.blob, 0, b"")
+        line.uploads.receive("north", whole.blob, 0)
     assert line.uploads.begin("north", whole, 1 << 20) == 0
     with pytest.raises(Conflict, match="out of turn"):
-        line.uploads.take("north", whole.blob, 3, bytes(SIZE))
+        line.uploads.receive("north", whole.blob, 3)
     with pytest.raises(Conflict, match="at most 10 bytes"):
         line.uploads.begin("north", whole, 10)
     with pytest.raises(Conflict, match="another number of chunks"):
@@ -222,21 +260,49 @@ def test_an_upload_begun_anew_is_no_more_written_to_by_who_holds_the_earlier(lin
         blob=digest(CONTENT), size_bytes=2 * SIZE, digests=(chunk_digest(CONTENT[:SIZE]), chunk_digest(bytes(SIZE)))
     )
     line.uploads.begin("north", plan, 1 << 20)
-    earlier = line.uploads._partial("north", plan.blob)
+    earlier = line.uploads.receive("north", plan.blob, 0)
     anew = plan.model_copy(update={"digests": (chunk_digest(bytes(SIZE)),) * 2})
     line.uploads.begin("north", anew, 1 << 20)
-    line.uploads.take("north", plan.blob, 0, bytes(SIZE))
+    take(line.uploads, "north", plan.blob, 0, bytes(SIZE))
     with pytest.raises(Conflict, match="begun anew"):
-        earlier.take(0, CONTENT[:SIZE])
+        earlier.write(CONTENT[:SIZE])
     (file,) = (line.home / "uploads").iterdir()
     assert file.read_bytes() == bytes(SIZE)
+
+
+def test_of_two_requests_for_one_upload_the_later_one_counts_and_the_earlier_writes_nothing_more(line):
+    plan = Chunks(
+        blob=digest(CONTENT), size_bytes=2 * SIZE, digests=(chunk_digest(CONTENT[:SIZE]), chunk_digest(bytes(SIZE)))
+    )
+    line.uploads.begin("north", plan, 1 << 20)
+    earlier = line.uploads.receive("north", plan.blob, 0)
+    earlier.write(CONTENT[:400])
+    later = line.uploads.receive("north", plan.blob, 0)
+    later.write(CONTENT[:SIZE])
+    with pytest.raises(Conflict, match="begun anew"):
+        earlier.write(b"?" * 600)
+    later.write(bytes(SIZE))
+    assert later.ended() == 2
+    (file,) = (line.home / "uploads").iterdir()
+    assert file.read_bytes() == CONTENT[:SIZE] + bytes(SIZE)
+
+
+def test_chunks_that_are_here_already_are_passed_over(line):
+    plan = Chunks(
+        blob=digest(CONTENT), size_bytes=2 * SIZE, digests=(chunk_digest(CONTENT[:SIZE]), chunk_digest(bytes(SIZE)))
+    )
+    line.uploads.begin("north", plan, 1 << 20)
+    assert take(line.uploads, "north", plan.blob, 0, CONTENT[:SIZE]) == 1
+    assert take(line.uploads, "north", plan.blob, 0, b"?" * SIZE + bytes(SIZE)) == 2
+    (file,) = (line.home / "uploads").iterdir()
+    assert file.read_bytes() == CONTENT[:SIZE] + bytes(SIZE)
 
 
 def test_one_site_does_not_go_on_with_the_upload_of_another(line):
     plan = Chunks(blob=digest(CONTENT), size_bytes=SIZE, digests=(chunk_digest(CONTENT[:SIZE]),))
     line.uploads.begin("north", plan, 1 << 20)
     with pytest.raises(Conflict, match="upload it first"):
-        line.uploads.take("south", plan.blob, 0, CONTENT[:SIZE])
+        line.uploads.receive("south", plan.blob, 0)
 
 
 def test_the_pace_is_kept_over_all_transfers_together():

@@ -35,7 +35,7 @@ def changed(kind: str, **parts: Any) -> dict[str, Any]:
         (
             "numeric",
             {"model": {"architecture": "logistic", "least_allele_count": None}},
-            "learns a binary outcome; the outcome is numeric",
+            "learns a binary or categorical outcome; the outcome is numeric",
         ),
         ("binary", {"split": {"test_percent": 3}}, "test_percent: at least 5"),
         (

@@ -151,3 +151,12 @@ def test_a_study_of_before_there_were_slopes_keeps_its_digest() -> None:
         "outcome": written["outcome"] | {"value": written["outcome"]["value"] | {"pick": "slope", "per": "year"}}
     }
     assert Study.model_validate(slope).as_json()["outcome"]["value"]["per"] == "year"
+
+
+def test_a_digest_that_was_asked_for_is_no_part_of_the_record() -> None:
+    asked, silent = Duration.model_validate("30 days"), Duration.model_validate("30 days")
+    of_thirty = asked.digest
+    assert asked == silent and hash(asked) == hash(silent) and asked.as_json() == silent.as_json()
+    assert repr(asked) == repr(silent)
+    other = asked.model_copy(update={"count": 31})
+    assert other.digest == Duration.model_validate("31 days").digest != of_thirty == asked.digest

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import Study
 
 HERE = Path(__file__).resolve().parents[2] / "vectors" / "studies"
@@ -138,18 +139,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("outcome.event", {"rise": "hdl", "unit": "any", "ratio": 1.5}, "rise", "outcome.event.rise-rule"),
     ("outcome.during", {"from": "last hdl", "for": "1 year"}, "outcome", "outcome"),
     ("outcome.competing", ["death", "death"], "outcome", "outcome"),
-    # no model learns these yet
-    (
-        "outcome",
-        {
-            "kind": "categorical",
-            "events": ["hdl", "death"],
-            "unobserved": "exclude",
-            "during": {"from": "index", "for": "1 year"},
-        },
-        "learnable",
-        "",
-    ),
+    ("outcome.none", "set-apart", "outcome", "outcome"),
     # asked by name, and not yet possible: never run without it
     ("privacy.differential_privacy", {"epsilon": 3}, "missing", "privacy.differential_privacy.delta"),
     ("privacy.secure_aggregation", True, "not_yet", "privacy"),
@@ -196,7 +186,7 @@ def test_the_studies_these_start_from_are_right(study: dict[str, Any]) -> None:
 def test_a_survival_study_censors() -> None:
     with pytest.raises(ValidationError, match="censor"):
         Study.model_validate(changed(SURVIVAL, "outcome.unobserved", "exclude"))
-    with pytest.raises(ValidationError, match="learns a binary or numeric outcome"):
+    with pytest.raises(ValidationError, match="learns a binary or numeric or categorical outcome"):
         Study.model_validate(changed(SURVIVAL, "model", {"architecture": "mlp"}))
 
 
@@ -221,6 +211,28 @@ def test_and_by_no_other(architecture: str) -> None:
         Study.model_validate(asked)
     with pytest.raises(ValidationError, match="`linear` learns a numeric outcome; the outcome is binary"):
         Study.model_validate(changed(BINARY, "model", {"architecture": "linear"}))
+
+
+CLASSES = {
+    "kind": "categorical",
+    "events": ["hdl", "death"],
+    "unobserved": "exclude",
+    "during": {"from": "index", "for": "1 year"},
+}
+
+
+def test_the_classes_are_the_study_s_and_none_of_them_is_one_unless_it_is_set_apart() -> None:
+    study = Study.model_validate(changed(BINARY, "outcome", CLASSES))
+    assert study.outcome.classes == ("none", "hdl", "death") and "none" not in study.as_json()["outcome"]
+    apart = Study.model_validate(changed(BINARY, "outcome", CLASSES | {"none": "set-apart"}))
+    assert apart.outcome.classes == ("hdl", "death") and apart.digest != study.digest
+    with pytest.raises(ValidationError, match="rename that event"):
+        OutcomeSpec.model_validate(CLASSES | {"events": ["hdl", "none"]})
+    for architecture in ("cox", "linear"):
+        with pytest.raises(
+            ValidationError, match="categorical, which is learnt by logistic, mlp, gru, text-classifier"
+        ):
+            Study.model_validate(changed(changed(BINARY, "outcome", CLASSES), "model", {"architecture": architecture}))
 
 
 def test_early_stopping_looks_at_a_figure_that_there_is() -> None:

@@ -11,7 +11,7 @@ from rapha.records.record import SiteId, StudyId
 from rapha.records.site import ConceptCoverage, SiteProfile
 from rapha.records.study import Study
 from rapha.records.wire import DispatchStatus, StudyStatus
-from rapha.sdk.feasibility import EVENTS_MARGIN, PATIENTS_MARGIN, Range, feasibility_of, lacking, total
+from rapha.sdk.feasibility import Range, feasibility_of, lacking, margin_of, total
 from rapha.sdk.study_file import read_study
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "diabetes-within-5-years" / "study.yaml"
@@ -58,8 +58,8 @@ def test_a_total_is_a_range_of_what_it_can_be(counts: list[Count], low: int | No
 
 
 def test_the_margins_are_two_deviations_of_what_was_added() -> None:
-    assert EVENTS_MARGIN == 2 * DEVIATION
-    assert PATIENTS_MARGIN >= 2 * math.sqrt(2) * DEVIATION > PATIENTS_MARGIN - 1
+    assert margin_of(1) == 2 * DEVIATION
+    assert margin_of(2) >= 2 * math.sqrt(2) * DEVIATION > margin_of(2) - 1
 
 
 def test_who_answered_who_denied_and_who_is_waited_for(study: Study) -> None:

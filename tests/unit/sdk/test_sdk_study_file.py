@@ -30,7 +30,7 @@ WRONG = [
     # words of a closed set
     ("mlp,", "mpl,", "36: model: 'mpl' is not known here; did you mean 'mlp'?"),
     ("architecture: mlp, ", "", "36: model: the key 'architecture' is missing; it is one of logistic, linear, mlp, cox,"
-     " deep-survival, gru, text-classifier, image-classifier, variant-classifier, gwas, late-fusion, exported or script"),
+     " deep-survival, gru, text-classifier, image-classifier, variant-classifier, gwas, late-fusion, exported, script or causal-lora"),
     ("{demographic: age}", "{demographic: agee}", "33: features[5].demographic: 'agee' is not known here; did you mean"
      " 'age'?"),
     (AGE, "{sex: femal}", "18: cohort.include[0].sex: 'femal' is not known here; did you mean 'female'?"),
@@ -72,7 +72,7 @@ WRONG = [
      " age, sex, observed, within, any_of, all_of, none_of, and, or, not; here are any_of and none_of"),
     ("architecture: mlp, hidden: [32, 16]", "architecture: cox", "36: model: `cox` learns a time-to-event outcome; the"
      " outcome is binary, which is learnt by logistic, mlp, gru, text-classifier, image-classifier,"
-     " variant-classifier, gwas, late-fusion, exported, script"),
+     " variant-classifier, gwas, late-fusion, exported, script, causal-lora"),
     ("competing: death", "competing: diabetes", "21: outcome: the competing event is the outcome itself"),
     ("unobserved: exclude", "unobserved: censor", "21: outcome: a binary outcome needs `unobserved: exclude`"),
     (HDL, "{last: hdl, during: {from: index}}", "29: features[1]: a feature may not look past the index: use until or"
@@ -99,8 +99,8 @@ WRONG = [
      " has `per: day` or `per: year`"),
     ("  event: diabetes", "  kind: numeric\n  value: {last: hdl, unit: any, per: year}", "23: outcome.value: a slope, and only a"
      " slope, has `per: day` or `per: year`"),
-    ("  event: diabetes", "  kind: categorical\n  events: [diabetes, hdl]", "37: model: `mlp` learns a binary or numeric"
-     " outcome; the outcome is categorical, which is learnt by no architecture of this version"),
+    ("  event: diabetes", "  kind: categorical\n  events: [diabetes, diabetes]", "21: outcome: a categorical outcome chooses"
+     " between two events or more, each once"),
     ("{demographic: sex}", "{demographic: age}", "27: features: `age` is asked for twice"),
     # not the YAML that is read
     ("  index:", "\tindex:", "16: a tab where spaces belong; indent with two spaces"),

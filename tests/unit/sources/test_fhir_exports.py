@@ -134,6 +134,31 @@ def test_what_a_bundle_deletes_is_marked_deleted(clinic: Clinic):
     assert clinic.ask("event_id") == before
 
 
+@pytest.mark.parametrize(
+    ("entry", "rows", "told"),
+    [
+        ({"resource": patient()}, 1, ["bundle.json,1,is no FHIR resource"]),
+        ("CANARY", 1, ["bundle.json,1,is no FHIR resource"]),
+        (
+            ["CANARY", {"resource": "CANARY"}, {"resource": patient()}, None],
+            4,
+            [
+                "bundle.json,1,is no FHIR resource",
+                "bundle.json,2,is no FHIR resource",
+                "bundle.json,4,is no FHIR resource",
+            ],
+        ),
+        (None, 0, []),
+    ],
+    ids=["no list", "a text", "some that are none", "none at all"],
+)
+def test_entries_of_a_bundle_that_are_none_are_told(clinic: Clinic, entry: object, rows: int, told: list[str]):
+    clinic.write("bundle.json", json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entry}))
+    report = clinic.ingest()
+    assert sum(file.rows for file in report.files) == rows
+    assert [line for line in sorted(clinic.aside()) if "period" not in line] == told
+
+
 def test_what_came_back_after_a_deletion_is_there(clinic: Clinic):
     clinic.bundle("gone.json", deletion("Observation/a"), meta={"lastUpdated": "2020-01-01T00:00:00Z"})
     clinic.ingest(patient(), observation("a", meta={"lastUpdated": "2020-06-01T00:00:00Z"}))

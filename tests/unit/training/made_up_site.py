@@ -22,8 +22,15 @@ STEPS = pa.list_(pa.struct([("concept", pa.int16()), ("value", pa.float64()), ("
 
 
 def make_study(
-    architecture: str, model: dict | None = None, numeric: bool = False, genotypes: bool = True, **training
+    architecture: str,
+    model: dict | None = None,
+    numeric: bool = False,
+    genotypes: bool = True,
+    classes: tuple[str, ...] = (),
+    privacy: dict | None = None,
+    **training,
 ) -> Study:
+    """`classes`: of a categorical outcome, beside `none` of them."""
     survival, numeric = architecture in ("cox", "deep-survival"), numeric or architecture == "linear"
     widths = {"mlp": {"hidden": [8, 4]}, "deep-survival": {"hidden": [8]}, "gru": {"hidden": 6, "embedding": 3}}
     widths["image-classifier"] = {"channels": [4, 8]}
@@ -39,12 +46,26 @@ def make_study(
             "study": "made-up",
             "purpose": {"sentence": "Nothing but a test.", "data_use": ["DUO:0000006"]},
             "data": {"modalities": ["ehr", "text", "imaging", "genomics"]},
-            "concepts": {name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter")}
+            "concepts": {
+                name: {"system": "local", "codes": [name]} for name in ("hdl", "sbp", "ill", "letter", *classes)
+            }
             | {"panel": {"system": "genotypes:GRCh38", "codes": ["panel"]}},
             "cohort": {"index": {"first": ["hdl"]}},
             "outcome": {
-                "kind": "time-to-event" if survival else "numeric" if numeric else "binary",
-                **({"value": {"last": "ill", "unit": "mmol/L"}} if numeric else {"event": "ill"}),
+                "kind": "time-to-event"
+                if survival
+                else "numeric"
+                if numeric
+                else "categorical"
+                if classes
+                else "binary",
+                **(
+                    {"value": {"last": "ill", "unit": "mmol/L"}}
+                    if numeric
+                    else {"events": classes}
+                    if classes
+                    else {"event": "ill"}
+                ),
                 "during": {"from": "index", "for": "5 years"},
                 "unobserved": "censor" if survival else "exclude",
             },
@@ -57,7 +78,7 @@ def make_study(
             ],
             "model": {"architecture": architecture, **widths.get(architecture, {}), **(model or {})},
             "training": {"rounds": 3, "batch_size": 64, "learning_rate": 0.02, **training},
-            "privacy": {"min_cohort": 10},
+            "privacy": {"min_cohort": 10, **(privacy or {})},
         }
     )
 
@@ -111,6 +132,10 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         columns[feature.name] = columns.pop(feature.name)
     if study.outcome.kind == "numeric":
         columns["value"] = pa.array(100 + 20 * risk + chance.normal(0, 10, rows), pa.float64())
+    elif kinds := len(study.outcome.classes):  # the higher the risk, the later the class
+        level = risk + chance.logistic(0, 1, rows)
+        bounds = np.quantile(level, np.arange(1, kinds) / kinds)
+        columns["label"] = pa.array(np.searchsorted(bounds, level), pa.int8())
     elif study.outcome.kind == "binary":
         columns["label"] = pa.array((chance.random(rows) < 1 / (1 + np.exp(-risk))).astype(int), pa.int8())
     else:

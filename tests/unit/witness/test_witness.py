@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from small_log import ORIGIN, private_key, trusted_log, trusted_witness
 
 from rapha.errors import ConfigurationError
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.witnesses import WitnessAddress, Witnesses
 from rapha.proof import checkpoint as notes
+from rapha.proof import lasting
 from rapha.proof.checkpoint import Checkpoint, cosignature_time, public_from_pem, read_checkpoint
 from rapha.proof.merkle import consistency_proof
 from rapha.proof.tiles import Edge, TileReader, grow
 from rapha.proof.witness import AddCheckpoint
+from rapha.records.wire import TrustedKeys
 from rapha.witness.home import Witness, WitnessSettings, initialise
 from rapha.witness.server import answer, server_of
 
@@ -70,7 +73,8 @@ def test_what_continues_is_cosigned_and_remembered(witness: Witness) -> None:
         status, body = told(witness, request)
         assert status == 200
         whole = read_checkpoint(request.checkpoint.text + b"\n" + body)
-        assert cosignature_time(whole, NAME, public_from_pem(witness.trusted.public_key)) == AT
+        assert cosignature_time(whole, NAME, public_from_pem(witness.trusted[0].public_key)) == AT
+        assert lasting.cosignature_time(whole, NAME, lasting.public_from_pem(witness.trusted[1].public_key)) == AT
         assert witness.seen(ORIGIN) == request.checkpoint
         log.grow(more)
     log_again = log.request(5)
@@ -133,7 +137,7 @@ def test_a_hub_asks_over_http_and_publishes_what_it_got(witness: Witness, tmp_pa
     keeper = LogKeeper(tmp_path / "log", ORIGIN, private_key(ORIGIN))
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        here = WitnessAddress(url=url, key=witness.trusted)
+        here = WitnessAddress(url=url, key=witness.trusted[0])
         stranger = WitnessAddress(url=url, key=trusted_witness())
         away = WitnessAddress(url="http://127.0.0.1:1", key=trusted_witness())
         asked = Witnesses([here, stranger, away])
@@ -153,3 +157,26 @@ def test_a_hub_asks_over_http_and_publishes_what_it_got(witness: Witness, tmp_pa
 
 def names(checkpoint: Checkpoint) -> list[str]:
     return [name for name, _ in checkpoint.signatures]
+
+
+def test_a_witness_of_before_makes_its_second_key_and_hands_it_out(home: Path) -> None:
+    (home / "ml-dsa-44-key.pem").unlink()
+    first = TrustedKeys.from_bytes((home / "keys.json").read_bytes()).keys[0]
+    for _ in range(2):
+        opened = Witness(home, lambda: AT)
+        assert TrustedKeys.from_bytes((home / "keys.json").read_bytes()).keys == opened.trusted
+        opened.close()
+    assert opened.trusted[0] == first and (home / "ml-dsa-44-key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_line_of_another_key_is_left_out(home: Path, witness: Witness) -> None:
+    """The hub goes on with the first."""
+    other = MLDSA44PrivateKey.generate().public_key()
+    first, second = witness.trusted
+    stranger = second.model_copy(update={"public_key": lasting.public_to_pem(other), "keyid": lasting.keyid(other)})
+    log = TestLog("a")
+    _, body = told(witness, log.request(0))
+    asked = Witnesses([])
+    for known, lines in ((second, 2), (stranger, 1), (None, 1)):
+        address = WitnessAddress(url="http://127.0.0.1:1", key=first, second=known)
+        assert len(asked._verified(body, log.request(0).checkpoint, address)) == lines

@@ -11,8 +11,7 @@ from rapha.records.outputs import RawEvaluation
 from rapha.records.study import Study
 from rapha.sdk.graph_file import read_graph_of
 from rapha.sdk.report.comparison import Comparison
-
-HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2"}
+from rapha.sdk.report.headline import main_metric
 
 
 def frozen_rows(hospitals: Path, study: Study) -> dict[str, Path]:
@@ -46,7 +45,7 @@ def compare(hospitals: Path, study: Study, model: Path) -> Comparison:
     federated = evaluate_on(study, load_file(model / "model.safetensors"), together.test, graph=graph)
     weights, pooled = train_alone(study, tuple(datasets.values()), graph)
     by_site = {site: evaluate_on(study, weights, dataset.test, "local", graph) for site, dataset in datasets.items()}
-    name = HEADLINE[study.outcome.kind]
+    name = main_metric(study)
     return Comparison(
         name="pooled rows",
         note="Trained on all rows in one place: possible here only because this data is public or made up.",

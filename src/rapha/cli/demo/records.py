@@ -13,8 +13,10 @@ from rapha.errors import ConfigurationError
 
 REAL = "rapha.cli.demo.record"
 MADE_UP = {
+    "adapter-for-clinic-letters": "rapha.cli.demo.made_up_letters",
     "cancer-in-carriers": "rapha.cli.demo.made_up_exomes",
     "deterioration-multimodal": "rapha.cli.demo.made_up_ward",
+    "discharge-destination": "rapha.cli.demo.made_up_discharges",
     "failure-said-in-letters": "rapha.cli.demo.made_up_letters",
     "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",
     "gwas-infarction": "rapha.cli.demo.made_up_biobank",

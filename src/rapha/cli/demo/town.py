@@ -36,6 +36,7 @@ purposes: [DUO:0000042, DUO:0000006]
 researchers: any
 architectures: [{architectures}]
 modes: [A, B, C]
+generative: permitted
 minimum_cohort: 25
 privacy: {{lifetime_epsilon: 10, lifetime_delta: 0.001}}
 sandbox: {sandbox}

@@ -1,7 +1,8 @@
 """Blobs in and out, streamed: a model of any size passes through a few blocks of memory."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -19,7 +20,7 @@ from rapha.hub.blobs import Draft, absent
 from rapha.hub.configuration import MIB
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
 from rapha.hub.tokens import Researcher
-from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.chunks import CHUNK_BYTES, RUN_CHUNKS, Chunks, Upload
 from rapha.records.learning import LARGEST_GRAPH_BYTES
 from rapha.records.record import SiteId
 
@@ -40,7 +41,7 @@ async def upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: Bl
         return
     draft = await run_in_threadpool(hub.blobs.draft)
     with draft:
-        await _receive(request, draft, hub.configuration.blob_limit_bytes)
+        await _receive(request, draft.write, hub.configuration.blob_limit_bytes)
         await run_in_threadpool(_keep, hub, site, draft, digest)
 
 
@@ -51,7 +52,7 @@ async def upload_graph(hub: TheHub, researcher: Writer, digest: BlobDigest, requ
     limit_bytes = min(hub.configuration.blob_limit_bytes, LARGEST_GRAPH_BYTES)
     draft = await run_in_threadpool(hub.blobs.draft)
     with draft:
-        await _receive(request, draft, limit_bytes)
+        await _receive(request, draft.write, limit_bytes)
         await run_in_threadpool(draft.settle, digest)
         await run_in_threadpool(draft.keep)
     await run_in_threadpool(retention.sweep, hub.store, hub.blobs, hub.waiting.add(researcher.name, digest))
@@ -69,16 +70,18 @@ def begin_upload(hub: TheHub, site: Annotated[SiteId, Depends(node)], digest: Bl
 
 
 @router.put("/{digest}/chunks/{number}", openapi_extra={"requestBody": {"content": _RAW, "required": True}})
-async def upload_chunk(
+async def upload_chunks(
     hub: TheHub,
     site: Annotated[SiteId, Depends(node)],
     digest: BlobDigest,
     number: Annotated[int, Path(ge=0, le=200_000)],
     request: Request,
 ) -> Upload:
-    """One chunk, in its turn. After the last one the blob is kept. A chunk that is here already is no error."""
-    data = await _whole(request, CHUNK_BYTES)
-    return await run_in_threadpool(_take_chunk, hub, site, digest, number, data)
+    """Chunks side by side, from `number` on, which is the one wanted; 8 at most. Each counts once it is whole, whatever
+    becomes of those behind it. After the last one the blob is kept. A chunk that is here already is no error."""
+    receiving = hub.uploads.receive(site, digest, number)
+    await _receive(request, receiving.write, RUN_CHUNKS * CHUNK_BYTES)
+    return await run_in_threadpool(lambda: _upload(hub, site, digest, receiving.ended()))
 
 
 @router.get("/{digest}/chunks")
@@ -148,32 +151,47 @@ def _announced(request: Request, limit_bytes: int) -> int:
 async def _whole(request: Request, limit_bytes: int) -> bytearray:
     """A body of at most so many bytes. Raises TooLarge, also where it was cut off."""
     data = bytearray()
-    try:
-        async for block in request.stream():
-            data += block
-            if len(data) > limit_bytes:
-                raise TooLarge(f"this has at most {limit_bytes} bytes")
-    except ClientDisconnect:
-        raise TooLarge("the upload was cut off") from None
+    async for part in _parts(request, limit_bytes):
+        data += part
     return data
 
 
-async def _receive(request: Request, draft: Draft, limit_bytes: int) -> None:
-    """Take the body into the draft, block by block."""
+async def _receive(request: Request, write: Callable[[memoryview], None], limit_bytes: int) -> None:
+    """Give the body to `write`, block by block; while one is written, the next is received into the other of two buffers."""
     _announced(request, limit_bytes)
-    block, received = bytearray(), 0
+    filling, resting = memoryview(bytearray(MIB)), memoryview(bytearray(MIB))
+    filled, writing = 0, asyncio.ensure_future(_nothing())
     try:
-        async for chunk in request.stream():
-            block += chunk
-            received += len(chunk)
+        async for rest in _parts(request, limit_bytes):
+            while rest:
+                part = rest[: MIB - filled]
+                filling[filled : filled + len(part)] = part
+                rest, filled = rest[len(part) :], filled + len(part)
+                if filled == MIB:
+                    await writing
+                    writing = asyncio.ensure_future(run_in_threadpool(write, filling))
+                    filling, resting, filled = resting, filling, 0
+        await writing
+    finally:  # a thread may still be at it, whatever went wrong meanwhile
+        await asyncio.gather(writing, return_exceptions=True)
+    await run_in_threadpool(write, filling[:filled])
+
+
+async def _nothing() -> None:
+    """Nothing is written yet."""
+
+
+async def _parts(request: Request, limit_bytes: int) -> AsyncIterator[memoryview]:
+    """The body as it comes. Raises TooLarge, also where it was cut off."""
+    received = 0
+    try:
+        async for part in request.stream():
+            received += len(part)
             if received > limit_bytes:
-                raise TooLarge(f"a blob has at most {limit_bytes} bytes here")
-            if len(block) >= MIB:
-                await run_in_threadpool(draft.write, block)
-                block = bytearray()
+                raise TooLarge(f"this has at most {limit_bytes} bytes")
+            yield memoryview(part)
     except ClientDisconnect:
         raise TooLarge("the upload was cut off") from None
-    await run_in_threadpool(draft.write, block)
 
 
 def _blocks(hub: TheHub, digest: str, begin: int, end: int) -> Iterator[bytes]:
@@ -205,10 +223,6 @@ def _keep_small(hub: TheHub, site: SiteId, digest: str, data: bytearray) -> None
     with hub.blobs.draft() as draft:
         draft.write(data)
         _keep(hub, site, draft, digest)
-
-
-def _take_chunk(hub: TheHub, site: SiteId, digest: str, number: int, data: bytearray) -> Upload:
-    return _upload(hub, site, digest, hub.uploads.take(site, digest, number, data))
 
 
 def _upload(hub: TheHub, site: SiteId, digest: str, next_chunk: int) -> Upload:

@@ -1,8 +1,10 @@
 """Who asks, as a parameter of a route."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from rapha.errors import NotPermitted
@@ -14,6 +16,7 @@ from rapha.records.record import SiteId
 _NODE = HTTPBearer(auto_error=False, scheme_name="node", description="A JWS (ES256) signed for this one request")
 _RESEARCHER = HTTPBearer(auto_error=False, scheme_name="researcher", description="rapha_<id>_<secret>")
 _Credentials = HTTPAuthorizationCredentials | None
+T = TypeVar("T")
 
 
 async def the_hub(request: Request) -> Hub:
@@ -30,14 +33,24 @@ TheHub = Annotated[Hub, Depends(the_hub)]
 
 
 async def node(request: Request, credentials: Annotated[_Credentials, Depends(_NODE)]) -> SiteId:
-    """The site whose node asks. 401 where it is not known. Async: handing half a millisecond of work to a thread and back
-    costs more than the work."""
-    return _node(request, credentials)
+    """The site whose node asks. 401 where it is not known."""
+    return await site_of(_hub_of(request), _token(credentials), request.method, request.url.path)
 
 
-def _node(request: Request, credentials: _Credentials) -> SiteId:
+async def site_of(hub: Hub, credential: str, method: str, path: str) -> SiteId:
+    """The site whose node signed this token for this request. Raises NotIdentified."""
+    return await _looked_up(hub, lambda: _site_of(hub, credential, method, path))
+
+
+async def _looked_up(hub: Hub, ask: Callable[[], T]) -> T:
+    """Handing half a millisecond of work to a thread and back costs more than the work; but a database's server may take its
+    time, and nobody else is to wait meanwhile."""
+    return await run_in_threadpool(ask) if hub.neighbours else ask()
+
+
+def _site_of(hub: Hub, credential: str, method: str, path: str) -> SiteId:
     try:
-        return _hub_of(request).doorkeeper.node(_token(credentials), request.method, request.url.path)
+        return hub.doorkeeper.node(credential, method, path)
     except NotPermitted as refusal:
         raise NotIdentified(str(refusal)) from None
 
@@ -48,7 +61,13 @@ class ResearcherWith:
     def __init__(self, scope: Scope) -> None:
         self._scope: Scope = scope
 
-    def __call__(self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]) -> Researcher:
+    async def __call__(
+        self, request: Request, credentials: Annotated[_Credentials, Depends(_RESEARCHER)]
+    ) -> Researcher:
+        return await _looked_up(_hub_of(request), lambda: self.holding(request, credentials))
+
+    def holding(self, request: Request, credentials: _Credentials) -> Researcher:
+        """Whose token this is."""
         try:
             researcher = _hub_of(request).doorkeeper.researcher(_token(credentials))
         except NotPermitted as refusal:
@@ -62,8 +81,8 @@ def node_or_researcher(
 ) -> SiteId | Researcher:
     """Whoever may fetch blobs: told apart by the form of the token."""
     if _token(node_).startswith(PREFIX):
-        return ResearcherWith("study:read")(request, node_)
-    return _node(request, node_)
+        return ResearcherWith("study:read").holding(request, node_)
+    return _site_of(_hub_of(request), _token(node_), request.method, request.url.path)
 
 
 def _token(credentials: _Credentials) -> str:

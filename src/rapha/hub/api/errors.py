@@ -64,16 +64,15 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(errors.RaphaError)
     def ours(_request: Request, error: errors.RaphaError) -> JSONResponse:
-        status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-        return problem(status, str(getattr(error, "reason", error.code)), str(error))
+        return answer_to(error)
 
     @app.exception_handler(RequestValidationError)
     def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
         return problem(422, *_first_fault(error))
 
     @app.exception_handler(rfc8785.CanonicalizationError)
-    def uncanonical(_request: Request, _error: rfc8785.CanonicalizationError) -> JSONResponse:
-        return problem(422, "malformed", "a number in the body is too large to be written canonically")
+    def uncanonical(_request: Request, error: rfc8785.CanonicalizationError) -> JSONResponse:
+        return answer_to(error)
 
     @app.exception_handler(HTTPException)
     def http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -86,6 +85,14 @@ def answer_with_problems(app: FastAPI) -> None:
     def unforeseen(request: Request, error: Exception) -> JSONResponse:
         _log.error("unforeseen", method=request.method, path=request.url.path, exc_info=error)
         return problem(500, "internal", "the hub failed at this; its log says why")
+
+
+def answer_to(error: errors.RaphaError | rfc8785.CanonicalizationError) -> JSONResponse:
+    """What is answered where this was raised."""
+    if isinstance(error, rfc8785.CanonicalizationError):
+        return problem(422, "malformed", "a number in the body is too large to be written canonically")
+    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+    return problem(status, str(getattr(error, "reason", error.code)), str(error))
 
 
 def problem(status: int, code: str, message: str) -> JSONResponse:

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from rapha.errors import Conflict, RaphaError
-from rapha.hub import dispatches, enrolment, releases, tasks
+from rapha.hub import dispatches, enrolment, releases, site_keys, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
 from rapha.hub.assignments import acknowledge_stops
 from rapha.proof import keys
+from rapha.records.key_change import Rotation
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure
@@ -28,6 +29,15 @@ def enrol(hub: TheHub, enrolment_: Enrolment) -> Enrolled:
         enrolment.enrol(change, enrolment_)
     public = keys.public_to_pem(hub.signer.key.public_key())
     return Enrolled(site=SiteId(enrolment_.site), hub=hub.signer.name, hub_key=public)
+
+
+@router.post("/key", status_code=204)
+def key(hub: TheHub, rotation: Rotation) -> None:
+    """Go over to another key. The statement, signed by the old key and the new one, is what allows it: no token. The same again is the
+    same as once."""
+    with hub.store.changing() as change:
+        site_keys.rotate(change, hub.desk, rotation)
+    site_keys.log_changes(hub.store, hub.desk, hub.signer)
 
 
 @router.put("/profile", status_code=204)

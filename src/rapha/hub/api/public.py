@@ -3,9 +3,12 @@
 from fastapi import APIRouter
 
 import rapha
+from rapha.hub import site_keys
 from rapha.hub.api.credentials import TheHub
 from rapha.hub.delivery import trusted_keys
+from rapha.hub.site_keys import log_changes
 from rapha.records.certified import TrustConfig
+from rapha.records.key_change import KeyChanges
 from rapha.records.record import Record
 from rapha.records.wire import TrustedKeys
 
@@ -21,9 +24,18 @@ class Health(Record):
 
 @router.get("/keys")
 def keys(hub: TheHub) -> TrustedKeys:
-    """The public keys of this hub, its log and its sites, to pin beforehand."""
+    """The public keys of this hub, its log and its sites, to pin beforehand. One that has ended, or follows another, has a window."""
+    log_changes(hub.store, hub.desk, hub.signer)
     with hub.store.reading() as session:
         return trusted_keys(session, hub.signer, hub.desk)
+
+
+@router.get("/key-changes")
+def key_changes(hub: TheHub) -> KeyChanges:
+    """Every rotation and revocation of a site's key, as the log has it: for who pinned keys and trusts no list of the hub's."""
+    log_changes(hub.store, hub.desk, hub.signer)
+    with hub.store.reading() as session:
+        return site_keys.key_changes(session, hub.desk)
 
 
 @router.get("/trust-config")

@@ -22,7 +22,7 @@ from rapha.records.site import SiteProfile
 from rapha.records.study import Study
 from rapha.records.wire import Delivery, Event, StudyStatus, Submitted
 
-TOGETHER_SECONDS = 0.1
+TOGETHER_SECONDS = 0.25
 """A round tells some events at once: who follows a study is answered once for all of them, a blink later."""
 
 router = APIRouter(tags=["researcher"], responses=PROBLEMS)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs, read
-from rapha.hub.store.tables import SiteRow, StudyRow
+from rapha.hub.store.tables import SiteKeyRow, SiteRow, StudyRow
 from rapha.proof.bundle import entry_of, read_bundle
 from rapha.proof.claim import AggregationClaim, SiteClaim
 from rapha.proof.envelope import unverified_payload
@@ -75,8 +75,8 @@ def sites(session: Session, page: int) -> list[tuple[str, str]]:
 
 def owners(session: Session, keyids: Iterable[str]) -> Mapping[str, str]:
     """keyid -> hospital, of those that are enrolled here."""
-    rows = session.execute(select(SiteRow.keyid, SiteRow.id).where(SiteRow.keyid.in_(set(keyids))))
-    return {row.keyid: row.id for row in rows}
+    rows = session.execute(select(SiteKeyRow.keyid, SiteKeyRow.site).where(SiteKeyRow.keyid.in_(set(keyids))))
+    return {row.keyid: row.site for row in rows}
 
 
 def counts(session: Session) -> tuple[int, int]:

@@ -10,7 +10,14 @@ from rapha.canonical import canonical_bytes
 from rapha.hub.store.tables import AuditRow
 from rapha.records.wire import Event
 
-NOT_FOR_RESEARCHERS = ("task.leased", "task.returned", "task.withdrawn", "refusal.stamped", "refusal.logged")
+NOT_FOR_RESEARCHERS = (
+    "task.leased",
+    "task.returned",
+    "task.withdrawn",
+    "refusal.stamped",
+    "refusal.logged",
+    "key-change.logged",
+)
 """The hub's own bookkeeping: true, and of no use to who waits for a result."""
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -44,8 +45,11 @@ class Database(Protocol):
     def tell_others(self, session: Session, topics: Collection[str]) -> None:
         """With the commit, let the other hubs on this database know that there is news on these topics."""
 
-    def alone_at(self, what: str) -> AbstractContextManager[None]:
-        """Wait until no other process is at this, and be at it alone until the block ends; who dies is no longer at it."""
+    def enrolled_key(self, site: str) -> str | None:
+        """The public key of a site, as it is committed now. Asked at every request of a node, so by the cheapest way there is."""
+
+    def alone_at(self, what: str) -> AbstractContextManager[bool]:
+        """Whether no other process is at this; if so none will be until the block ends. Who dies is no longer at it."""
 
     def said(self, error: DBAPIError) -> RaphaError | None:
         """A foreign error in our words; None where we have none for it."""
@@ -77,6 +81,15 @@ class Store:
         with self._translated(), Session(self.database.reads) as session:
             yield session
 
+    def enrolled_key(self, site: str) -> str | None:
+        """The public key that a site enrolled with, in PEM; None where it did not.
+
+        Raises:
+            Unreachable: the database's server does not answer.
+        """
+        with self._translated():
+            return self.database.enrolled_key(site)
+
     @contextmanager
     def changing(self) -> Iterator[Change]:
         """A transaction: all of it is kept when the block ends, nothing of it when the block raises.
@@ -95,11 +108,16 @@ class Store:
             faults.point(f"hub.committed:{'+'.join(change.told)}")
         self._bell.ring(change.topics)
 
+    def now(self) -> datetime:
+        """What changes would have as their moment."""
+        return self._clock()
+
     @contextmanager
-    def driving(self, study: str) -> Iterator[None]:
-        """Wait until no other hub on this database drives the study; alone at it until the block ends."""
-        with self._translated(), self.database.alone_at(f"study {study}"):
-            yield
+    def driving(self, study: str) -> Iterator[bool]:
+        """Whether no other hub on this database drives the study; if so none will until the block ends. Nobody waits: a
+        study that is long at its average holds up no other."""
+        with self._translated(), self.database.alone_at(f"study {study}") as alone:
+            yield alone
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

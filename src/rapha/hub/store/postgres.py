@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from rapha.errors import ConfigurationError, DiskFull, RaphaError, Unreachable
+from rapha.errors import ConfigurationError, Conflict, DiskFull, RaphaError, Unreachable
 from rapha.hub.private import read_private
 
 if TYPE_CHECKING:
@@ -105,18 +105,27 @@ class PostgresServer:
         for notice in _notices(self.process, topics):
             session.execute(_NOTIFY, {"channel": CHANNEL, "notice": notice})
 
+    def enrolled_key(self, site: str) -> str | None:
+        with self.reads.connect() as connection:
+            found: str | None = connection.scalar(_ENROLLED_KEY, {"site": site})
+        return found
+
     @contextmanager
-    def alone_at(self, what: str) -> Iterator[None]:
+    def alone_at(self, what: str) -> Iterator[bool]:
         with self.writes.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(_LOCK, {"key": key_of(what)})
+            alone = bool(connection.scalar(_TRY_LOCK, {"key": key_of(what)}))
             try:
-                yield
+                yield alone
             finally:
-                if not connection.scalar(_UNLOCK, {"key": key_of(what)}):
+                if alone and not connection.scalar(_UNLOCK, {"key": key_of(what)}):
                     connection.invalidate()  # it is another connection than the one that locked
 
     def said(self, error: DBAPIError) -> RaphaError | None:
         state = getattr(error.orig, "sqlstate", None) or ""
+        if type(error.orig).__name__ == "DataError" and "NUL" in str(error.orig):
+            return Conflict(
+                "a text here holds the character U+0000, which the hub's database cannot keep: leave it out"
+            )
         if state == _NO_SPACE:
             return DiskFull("no space left for the hub's database: make room on the PostgreSQL server")
         if error.connection_invalidated or state.startswith(_LOST) or (not state and _is_operational(error)):
@@ -132,8 +141,9 @@ def key_of(what: str) -> int:
     return int.from_bytes(hashlib.sha256(f"rapha hub {what}".encode()).digest()[:8], "big", signed=True)
 
 
+_ENROLLED_KEY = text("SELECT public_key FROM sites WHERE id = :site")
 _LOCK_TRANSACTION = text("SELECT pg_advisory_xact_lock(:key)")
-_LOCK = text("SELECT pg_advisory_lock(:key)")
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _NOTIFY = text("SELECT pg_notify(:channel, :notice)")
 

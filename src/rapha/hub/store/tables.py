@@ -25,7 +25,7 @@ class Table(DeclarativeBase):
 
 
 class SiteRow(Table):
-    """An enrolled hospital. `profile` is its SiteProfile, once it has sent one."""
+    """An enrolled hospital. `profile` is its SiteProfile, once it has sent one. `public_key` is empty once that key is revoked."""
 
     __tablename__ = "sites"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -34,6 +34,32 @@ class SiteRow(Table):
     keyid: Mapped[str]
     profile: Mapped[bytes | None]
     enrolled_at: Mapped[datetime]
+
+
+class SiteKeyRow(Table):
+    """A key that a site has or had: the one that counts is the site's own `keyid`. `window`: a Window; None where it has neither
+    beginning nor end."""
+
+    __tablename__ = "site_keys"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    site: Mapped[str] = mapped_column(ForeignKey("sites.id"), index=True)
+    keyid: Mapped[str] = mapped_column(unique=True)
+    public_key: Mapped[str]
+    window: Mapped[bytes | None]
+
+
+class KeyChangeRow(Table):
+    """A signed rotation or revocation of a key on its way into the log; as `LoggedRefusalRow`. `site`: None where it is the hub's."""
+
+    __tablename__ = "key_changes"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    site: Mapped[str | None] = mapped_column(ForeignKey("sites.id"))
+    digest: Mapped[str] = mapped_column(unique=True)
+    receipt: Mapped[bytes]
+    from_size: Mapped[int] = mapped_column(BigInteger)
+    certificate: Mapped[bytes | None]
+    stamp: Mapped[bytes | None]
+    certified: Mapped[bytes | None]
 
 
 class CodeRow(Table):

@@ -28,7 +28,7 @@ PAGE_FILE = "receipt.html"
 HERE = Path(__file__).parent
 ORDER = (
     "checklist", "bytes", "json", "shape", "der", "keys", "merkle", "checkpoint", "bundle", "logged", "statement",
-    "certificate", "timestamp", "certified", "chain", "study", "refusal", "verify", "files", "view", "main",
+    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal", "verify", "files", "view", "main",
 )  # fmt: skip
 """Each module comes after those that it imports."""
 STATED = "stated"

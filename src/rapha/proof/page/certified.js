@@ -3,9 +3,10 @@ import {fromBase64} from "./bytes.js";
 import {readCertificate} from "./certificate.js";
 import {Unproven} from "./checklist.js";
 import {readJson} from "./json.js";
-import {p256FromPem} from "./keys.js";
+import {p256FromPem, publicP256} from "./keys.js";
 import {hasShape} from "./shape.js";
 import {said, shapes} from "./stated.js";
+import {checkStamp} from "./timestamp.js";
 
 /** Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies. */
 export function certifiedPath(receipt) {
@@ -13,22 +14,50 @@ export function certifiedPath(receipt) {
   return `sigstore/${name}${`${place}/` === said.REFUSALS ? ".refusal" : ""}.sigstore.json`;
 }
 
-/** {authority, stamper, certificateLog} of a trust configuration. Throws Unproven. */
+/** Authorities, each with its stamper and log of certificates, all of whose keys are known: {authority, stamper, certificateLog, known}. Throws Unproven. */
 export async function readTrust(bytes, known, where) {
   const file = said.TRUST_CONFIG_FILE, wrong = `${file} is not a trust configuration for Sigstore's clients`;
   if (!bytes) throw new Unproven(`${file} is missing: ask the hub for the folder again`);
   const value = readJson(bytes, wrong);
   if (!hasShape(value, shapes.TrustConfig)) throw new Unproven(wrong);
-  const first = (list) => readCertificate(fromBase64(list[0].certChain.certificates[0].rawBytes));
-  const authority = await first(value.trustedRoot.certificateAuthorities), stamper = await first(value.trustedRoot.timestampAuthorities);
-  const issuing = known.keys.filter((key) => key.role === said.CERTIFICATE_LOG);
-  await checkKnown(authority, said.AUTHORITY, known, where);
-  await checkKnown(stamper, said.STAMPER, known, where);
-  if (issuing.length !== 1) throw new Unproven(`exactly one key of a ${said.CERTIFICATE_LOG} has to be ${where}; ${issuing.length} are`);
-  return {authority, stamper, certificateLog: await p256FromPem(issuing[0].public_key)};
+  const {certificateAuthorities, timestampAuthorities, ctlogs} = value.trustedRoot;
+  if (certificateAuthorities.length !== ctlogs.length || timestampAuthorities.length !== ctlogs.length) throw new Unproven(wrong);
+  const all = await Promise.all(ctlogs.map(async (issuing, place) => ({
+    authority: await first(certificateAuthorities[place]), stamper: await first(timestampAuthorities[place]),
+    certificateLog: await publicP256(fromBase64(issuing.publicKey.rawBytes), "this is not a public key on P-256"),
+  })));
+  const found = await Promise.all(all.map((trust) => withKnown(trust, known, where).catch(unproven)));
+  const good = found.filter((one) => !(one instanceof Unproven));
+  if (!good.length) throw found.at(-1);
+  return good;
 }
 
-async function checkKnown(certificate, role, known, where) {
-  const mine = await Promise.all(known.keys.filter((key) => key.role === role).map((key) => p256FromPem(key.public_key)));
-  if (!mine.some((key) => key.keyid === certificate.public.keyid)) throw new Unproven(`the key of the ${role} in ${said.TRUST_CONFIG_FILE} is not ${where}`);
+/** Which of these has stamped `message`, and when: {trust, at}. Throws Unproven: none of them has. */
+export async function stampedWhen(trusts, response, message) {
+  let wrong;
+  for (const trust of trusts) {
+    const at = await checkStamp(response, message, trust.stamper).catch(unproven);
+    if (!(at instanceof Unproven)) return {trust, at};
+    wrong = at;
+  }
+  throw wrong;
+}
+
+const first = (authority) => readCertificate(fromBase64(authority.certChain.certificates[0].rawBytes));
+
+function unproven(problem) {
+  if (!(problem instanceof Unproven)) throw problem;
+  return problem;
+}
+
+async function withKnown(trust, known, where) {
+  const owned = [[said.AUTHORITY, trust.authority.public], [said.STAMPER, trust.stamper.public], [said.CERTIFICATE_LOG, trust.certificateLog]];
+  return {...trust, known: await Promise.all(owned.map(([role, held]) => knownKey(held, role, known, where)))};
+}
+
+async function knownKey(held, role, known, where) {
+  for (const key of known.keys.filter((one) => one.role === role)) {
+    if ((await p256FromPem(key.public_key)).keyid === held.keyid) return key;
+  }
+  throw new Unproven(`the key of the ${role} in ${said.TRUST_CONFIG_FILE} is not ${where}`);
 }

@@ -1,10 +1,10 @@
 /** Is it in the public log, and who has seen that log? As rapha/proof/logged.py. */
 import {fromBase64, same} from "./bytes.js";
-import {Unproven} from "./checklist.js";
+import {NotChecked, Unproven} from "./checklist.js";
 import {checkLog, cosignatureTime, noteKeyHash} from "./checkpoint.js";
 import {ed25519FromPem} from "./keys.js";
 
-/** A log that is known by name and key signed the checkpoint. Throws Unproven. */
+/** The key, of a log that is known by name and key, that signed the checkpoint. Throws Unproven. */
 export async function checkSignedByLog(entry, checkpoint, known, where) {
   const mine = known.keys.filter((key) => key.role === "log" && key.owner === checkpoint.origin);
   if (!mine.length) throw new Unproven(`the key of the log ${checkpoint.origin} is not ${where}`);
@@ -13,7 +13,7 @@ export async function checkSignedByLog(entry, checkpoint, known, where) {
     if (same(await noteKeyHash(checkpoint.origin, found), fromBase64(entry.logId.keyId))) {
       if (found.keyid !== key.keyid) throw new Unproven(`the key listed as ${key.keyid.slice(0, 16)} is another one: its SHA-256 differs`);
       await checkLog(checkpoint, found);
-      return `${checkpoint.origin}, ${checkpoint.size} entries`;
+      return key;
     }
   }
   throw new Unproven(`the bundle is from another log than the ${checkpoint.origin} that is known`);
@@ -26,6 +26,7 @@ export async function checkWitnesses(checkpoint, known) {
     const found = await ed25519FromPem(key.public_key), at = await cosignatureTime(checkpoint, key.owner, found);
     if (at) seen.set(found.keyid, `${key.owner} at ${at}`);
   }
+  if (known.ml_dsa_at_least) throw new NotChecked("this page cannot look at signatures of ML-DSA-44, which your keys file asks for: use `rapha receipt verify`");
   const asked = known.witnesses_at_least ?? 0;
   if (seen.size < asked) throw new Unproven(`${seen.size} of ${witnesses.length} known witnesses have seen this checkpoint; ${asked} are asked for`);
   return [...seen.values()];

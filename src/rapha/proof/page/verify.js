@@ -2,7 +2,7 @@
 import {fromBase64} from "./bytes.js";
 import {certifiedEntry, checkEntry, checkInclusion, keyEntry, openEnvelope, readBundle, readCertified, signatureOf} from "./bundle.js";
 import {checkCertificate} from "./certificate.js";
-import {certifiedPath, readTrust} from "./certified.js";
+import {certifiedPath, readTrust, stampedWhen} from "./certified.js";
 import {checkApprovals, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
 import {p256FromPem} from "./keys.js";
@@ -11,7 +11,7 @@ import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
 import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./statement.js";
 import {said} from "./stated.js";
 import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
-import {checkStamp} from "./timestamp.js";
+import {checkWindow, windowInWords} from "./window.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
 const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
@@ -174,7 +174,10 @@ async function checkInLog(folder, bundle, signer, found) {
     return `entry ${bundle.entry.logIndex} of ${checkpoint.size}`;
   });
   // 14. A log that is known stands by that tree.
-  await found.step("The log's checkpoint is signed by a known log", () => checkSignedByLog(bundle.entry, checkpoint, folder.known, folder.where));
+  await found.step("The log's checkpoint is signed by a known log", async () => {
+    await checkSignedByLog(bundle.entry, checkpoint, folder.known, folder.where);
+    return `${checkpoint.origin}, ${checkpoint.size} entries`;
+  });
   // 15. Others have seen that tree, and none before it that contradicts it.
   await found.step("As many witnesses as asked for have seen the log", async () => {
     seen = await checkWitnesses(checkpoint, folder.known);
@@ -186,7 +189,7 @@ async function checkInLog(folder, bundle, signer, found) {
 /** Steps 16 to 19. */
 async function checkSecondForm(folder, path, bundle, key, found) {
   const second = certifiedPath(path);
-  let certified, certificate, trust, at;
+  let certified, certificate, log, trust, at;
   // 16. The form for Sigstore's clients says the same.
   await found.step("Its Sigstore form is the same envelope", () => {
     if (!folder.certified.has(second)) throw new Unproven(`${second} is missing: ask the hub for the folder again`);
@@ -198,16 +201,18 @@ async function checkSecondForm(folder, path, bundle, key, found) {
   await found.step("The log holds it under its certificate too", async () => {
     checkEntry(certified.entry, await certifiedEntry(bundle.envelope, certificate));
     const checkpoint = await checkInclusion(certified.entry);
-    await checkSignedByLog(certified.entry, checkpoint, folder.known, folder.where);
+    log = await checkSignedByLog(certified.entry, checkpoint, folder.known, folder.where);
     await checkWitnesses(checkpoint, folder.known);
     return `entry ${certified.entry.logIndex} of ${checkpoint.size}`;
   });
-  // 18. A time stamper that is known saw the signature.
-  await found.step("A known time stamper has seen the signature", async () => {
-    trust = await readTrust(folder.certified.get(said.TRUST_CONFIG_FILE), folder.known, folder.where);
+  // 18. A time stamper that is known saw the signature, and its key was good then.
+  await found.step("A known time stamper has seen the signature while its key was good", async () => {
+    const trusts = await readTrust(folder.certified.get(said.TRUST_CONFIG_FILE), folder.known, folder.where);
     const stamp = certified.material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp;
-    at = await checkStamp(fromBase64(stamp), signatureOf(bundle.envelope), trust.stamper);
-    return `RFC 3161, ${new Date(at).toISOString()}`;
+    ({trust, at} = await stampedWhen(trusts, fromBase64(stamp), signatureOf(bundle.envelope)));
+    const places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
+    [key, log, ...trust.known].forEach((one) => checkWindow(one, at, places));
+    return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });
   // 19. An authority that is known says whose key it is.
   await found.step("A known authority's certificate is of this signer and key", async () => {

@@ -20,7 +20,13 @@ LABELS = {
     "r2": "R²",
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
+    "macro_auroc": "AUROC, mean over classes",
+    "accuracy": "Accuracy",
+    "perplexity": "Perplexity",
+    "perplexity_before": "Perplexity of the base",
 }
+HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2", "categorical": "macro_auroc"}
+"""Of each kind of outcome, the figure it is judged by."""
 MODELS = {"federated": "Federated", "local": "Own model"}
 
 
@@ -40,7 +46,7 @@ class SiteRow(NamedTuple):
 
 def main_metric(study: Study) -> str:
     """The figure a study of this kind is judged by."""
-    return {"time-to-event": "c_index", "numeric": "r2"}.get(study.outcome.kind, "auroc")
+    return HEADLINE[study.outcome.kind]
 
 
 def count(number: Count | None) -> str:
@@ -124,7 +130,13 @@ def _took_part(findings: Findings, site: SiteMetrics) -> SiteRow:
 def _test_rows(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "–"
-    return count(evaluation.rows) + (f", {count(evaluation.events)} with the outcome" if evaluation.events else "")
+    events = f", {count(evaluation.events)} with the outcome" if evaluation.events else ""
+    return count(evaluation.rows) + events + "".join(f", {words}" for words in classes_in_words(evaluation))
+
+
+def classes_in_words(evaluation: Evaluation) -> tuple[str, ...]:
+    """How many are of which class of a categorical outcome: `about 40 home`, `about 25 hospice or transfer`."""
+    return tuple(f"{count(group.rows)} {' or '.join(group.classes)}" for group in evaluation.classes)
 
 
 def _decider(decided_by: str) -> str:

@@ -31,10 +31,19 @@ _SORTED = rf"""SELECT type, type = 'Observation' AND {RARE} AS rare, type = 'Obs
 _BUNDLE = json.dumps(
     {
         "meta": {"lastUpdated": "VARCHAR"},
-        "entry": [{"fullUrl": "VARCHAR", "resource": "JSON", "request": {"method": "VARCHAR", "url": "VARCHAR"}}],
+        "entry": [
+            {
+                "fullUrl": "VARCHAR",
+                "resource": "JSON",
+                "request": {"method": "VARCHAR", "url": "VARCHAR"},
+                "response": "JSON",
+            }
+        ],
     }
 )
-_OPENED = f"SELECT TRY(json_transform(text, '{_BUNDLE}')) AS bundle FROM chunk"
+_SAYS = ("resource", "request", "response")
+_OPENED = f"""SELECT TRY(json_transform(text, '{_BUNDLE}')) AS bundle,
+    TRY(coalesce(json_type(text, '$.entry'), 'NULL') IN ('ARRAY', 'NULL')) AS listed FROM chunk"""
 _OWN_NAMES = """SELECT TRY(json_extract_string(text, '$.resourceType') || '/' || json_extract_string(text, '$.id')) AS own
     FROM chunk"""
 _LINK = re.compile(r'"reference":"((?:urn:|https?://)[^"]{1,500})"')
@@ -103,20 +112,29 @@ class Sorting:
 
     def _open_bundles(self, table: pa.Table) -> Iterator[tuple[Kind, pa.Table]]:
         """The resources of Bundles, sorted, their references to other entries resolved; what they delete is kept."""
-        for at, bundle in enumerate(self._asked(table, _OPENED)["bundle"].to_pylist()):
-            if bundle is None:
+        opened = self._asked(table, _OPENED)
+        for at, (bundle, listed) in enumerate(
+            zip(opened["bundle"].to_pylist(), opened["listed"].to_pylist(), strict=True)
+        ):
+            if bundle is None or not listed:
                 self._count(table.slice(at, 1))
                 self._set_aside(table.slice(at, 1))
                 continue
             file, line = table["file"][at].as_py(), table["line"][at].as_py()
-            entries = [entry for entry in bundle["entry"] or () if entry]
-            gone = [entry["request"]["url"] for entry in entries if (entry["request"] or {}).get("method") == "DELETE"]
-            self.deleted += [(url, bundle["meta"] and bundle["meta"]["lastUpdated"]) for url in gone]
-            self.rows[file] += len(gone)
-            alone = list(self.paths)[file].endswith(export_files.JSON)
-            held = [(at if alone else line, entry) for at, entry in enumerate(entries, 1) if entry["resource"]]
-            if held:
+            if held := self._held(bundle, file, line):
                 yield from self._sort(self._entries(file, held), may_hold_bundles=False)
+
+    def _held(self, bundle: dict[str, Any], file: int, line: int) -> list[tuple[int, dict[str, Any]]]:
+        """The entries that hold a resource, each with its place; of the others it is kept what they say."""
+        alone = list(self.paths)[file].endswith(export_files.JSON)
+        entries = [(number if alone else line, entry) for number, entry in enumerate(bundle["entry"] or (), 1)]
+        lost = [place for place, entry in entries if not (entry and any(entry[part] for part in _SAYS))]
+        requests = [entry["request"] or {} for _, entry in entries if entry]
+        gone = [request["url"] for request in requests if request.get("method") == "DELETE"]
+        self.rows[file] += len(lost) + len(gone)
+        self.set_aside += [(file, place, NO_RESOURCE) for place in lost]
+        self.deleted += [(url, bundle["meta"] and bundle["meta"]["lastUpdated"]) for url in gone]
+        return [(place, entry) for place, entry in entries if entry and entry["resource"]]
 
     def _entries(self, file: int, held: list[tuple[int, dict[str, Any]]]) -> pa.Table:
         texts = [entry["resource"] for _, entry in held]

@@ -2,21 +2,22 @@
 
 Every entry takes `Inputs` and the places [b] of the rows to read, and gives one number a row [b]: the logit of the risk
 for a binary outcome, the logarithm of the relative hazard for a time-to-event outcome, the standardised number for a numeric
-one. Its tensors are exactly those
+one; of a categorical outcome the logit of each of K classes [b, K]. Its tensors are exactly those
 of `rapha.records.tensors.declared_weights`.
 
     name            reads                  gives
-    logistic        features               logit
+    logistic        features               logit, or logits
     linear          features               number
-    mlp             features               logit, number
+    mlp             features               logit, logits, number
     cox             features               log hazard
     deep-survival   features               log hazard
-    gru             features, sequence     logit, number
-    text-classifier features, note         logit
-    image-classifier features, image       logit
-    variant-classifier features, genotypes logit
-    late-fusion     features, any arrays   logit, number
+    gru             features, sequence     logit, logits, number
+    text-classifier features, note         logit, or logits
+    image-classifier features, image       logit, or logits
+    variant-classifier features, genotypes logit, or logits
+    late-fusion     features, any arrays   logit, logits, number
     exported        features, any arrays   logit, or log hazard
+    causal-lora     note                   logit
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from rapha.errors import TrainingFailed
 from rapha.records.study import Study
 from rapha.records.tensors import learns_in_deviations
+from rapha.training.architectures.causal import build_causal
 from rapha.training.architectures.exported import build_exported
 from rapha.training.architectures.joined import build_joined
 from rapha.training.architectures.linear import build_cox, build_regression
@@ -48,7 +50,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
 
 def build(study: Study, graph: bytes | None = None) -> Network:
     """The study's model, with the first weights that its seed gives: the same at every site. `graph`: the file of an exported
-    model, which has its first weights with it.
+    model, which has its first weights with it, or of an adapter's base.
 
     Raises:
         TrainingFailed: the table has no such architecture, or the graph is not one that is read.
@@ -56,6 +58,10 @@ def build(study: Study, graph: bytes | None = None) -> Network:
     name = study.model.architecture
     if name == "exported":
         return build_exported(study, graph)
+    if name == "causal-lora":
+        adapter = build_causal(study, graph)
+        adapter.reset(generator(study.training.seed, "weights"))
+        return adapter
     if name not in TABLE:
         raise TrainingFailed(
             f"the architecture {name} cannot be built; there are: {', '.join(TABLE)}", "not-yet-possible"

@@ -10,9 +10,9 @@ from rapha.records.dense import DenseFeature
 from rapha.records.learning import ImageClassifier, LateFusion, TextClassifier, VariantClassifier, reader_of
 from rapha.records.readers import ReaderSpec
 from rapha.records.study import Study
-from rapha.records.tensors import dense_of, feature_names
+from rapha.records.tensors import dense_of, feature_names, outputs_of
 from rapha.training.architectures.convolution import build_convolutions
-from rapha.training.architectures.network import Network
+from rapha.training.architectures.network import Network, by_row
 from rapha.training.architectures.reader import Reader
 from rapha.training.architectures.variants import build_variants
 from rapha.training.architectures.words import build_words
@@ -28,7 +28,7 @@ READERS: dict[str, Callable[[ReaderSpec, DenseFeature], Reader]] = {
 
 class Joined(Network):
     """Of each array its reader's numbers and 1 where the patient has none, of the numbers the last of the layers `hidden`;
-    then the layers `head` and one output.
+    then the layers `head` and one output, or one a class.
 
     A patient without an array has zeros in the place of what is seen in it. With the flag beside them, the next layer learns a
     vector for "there is none": nobody is left out, and no value is made up.
@@ -41,6 +41,7 @@ class Joined(Network):
         readers: Sequence[Reader],
         hidden: tuple[int, ...],
         head: tuple[int, ...],
+        outputs: int = 1,
     ) -> None:
         super().__init__(features)
         self.names = tuple(names)
@@ -49,7 +50,7 @@ class Joined(Network):
         width = sum(reader.width + 1 for reader in readers)
         width += (2 * features, *hidden)[-1] if features else 0
         self.head = _layers(width, head)
-        self.output = nn.Linear((width, *head)[-1], 1)
+        self.output = nn.Linear((width, *head)[-1], outputs)
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
         places, parts = rows.numpy(), []
@@ -61,7 +62,7 @@ class Joined(Network):
             parts += [torch.where(present, reader(arrays, rows), 0.0), (~present).float()]
         parts.append(_through(self.numbers, inputs.features[rows]))
         score: Tensor = self.output(_through(self.head, torch.cat(parts, dim=1)))
-        return score.squeeze(1)
+        return by_row(score)
 
 
 def _layers(width: int, hidden: tuple[int, ...]) -> nn.ModuleList:
@@ -80,4 +81,5 @@ def build_joined(study: Study) -> Joined:
         raise TrainingFailed(f"{model.architecture} joins no arrays")
     hidden, head = (model.hidden, model.head) if isinstance(model, LateFusion) else ((), ())
     readers = [READERS[feature.kind](reader_of(model, feature.kind), feature) for feature in dense]
-    return Joined(len(feature_names(study)), [feature.name for feature in dense], readers, hidden, head)
+    names = [feature.name for feature in dense]
+    return Joined(len(feature_names(study)), names, readers, hidden, head, outputs_of(study))

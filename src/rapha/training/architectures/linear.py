@@ -4,21 +4,21 @@ import torch
 from torch import Tensor, nn
 
 from rapha.records.study import Study
-from rapha.records.tensors import feature_names
-from rapha.training.architectures.network import Network
+from rapha.records.tensors import feature_names, outputs_of
+from rapha.training.architectures.network import Network, by_row
 from rapha.training.inputs import Inputs
 
 
 class Linear(Network):
     """weight · features (+ bias). Starts at zero: its loss is convex, so the start is of no matter."""
 
-    def __init__(self, features: int, bias: bool) -> None:
+    def __init__(self, features: int, bias: bool, outputs: int = 1) -> None:
         super().__init__(features)
-        self.linear = nn.Linear(2 * features, 1, bias=bias)
+        self.linear = nn.Linear(2 * features, outputs, bias=bias)
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
         score: Tensor = self.linear(inputs.features[rows])
-        return score.squeeze(1)
+        return by_row(score)
 
     def reset(self, chance: torch.Generator) -> None:
         for parameter in self.parameters():
@@ -26,8 +26,8 @@ class Linear(Network):
 
 
 def build_regression(study: Study) -> Linear:
-    """Logistic where the outcome is binary, linear where it is numeric."""
-    return Linear(len(feature_names(study)), bias=True)
+    """Logistic where the outcome is binary, multinomial where it is categorical, linear where it is numeric."""
+    return Linear(len(feature_names(study)), bias=True, outputs=outputs_of(study))
 
 
 def build_cox(study: Study) -> Linear:

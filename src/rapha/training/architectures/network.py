@@ -29,7 +29,7 @@ class Network(nn.Module):
         self.noise = torch.Generator()
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
-        """One number [b] for each of the rows [b] of the inputs."""
+        """One number [b] for each of the rows [b] of the inputs; of a categorical outcome one for each class [b, K]."""
         raise NotImplementedError
 
     def reset(self, chance: torch.Generator) -> None:
@@ -42,6 +42,11 @@ class Network(nn.Module):
                     module.bias.fill_(0)
                 else:
                     _draw(module, chance)
+
+
+def by_row(given: Tensor) -> Tensor:
+    """What the last layer gives [b, outputs], as a network gives it: [b] where it is one number a row."""
+    return given.squeeze(1) if given.shape[1] == 1 else given
 
 
 def _draw(module: nn.Module, chance: torch.Generator) -> None:

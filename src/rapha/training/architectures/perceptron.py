@@ -6,19 +6,19 @@ from torch import Tensor, nn
 from rapha.errors import TrainingFailed
 from rapha.records.learning import DeepSurvival, Mlp
 from rapha.records.study import Study
-from rapha.records.tensors import feature_names
-from rapha.training.architectures.network import Network
+from rapha.records.tensors import feature_names, outputs_of
+from rapha.training.architectures.network import Network, by_row
 from rapha.training.inputs import Inputs
 
 
 class Perceptron(Network):
-    """Hidden layers of the widths given, each with ReLU and dropout, and one output."""
+    """Hidden layers of the widths given, each with ReLU and dropout, and one output, or one a class."""
 
-    def __init__(self, features: int, hidden: tuple[int, ...], dropout: float, bias: bool) -> None:
+    def __init__(self, features: int, hidden: tuple[int, ...], dropout: float, bias: bool, outputs: int = 1) -> None:
         super().__init__(features)
         widths = zip((2 * features, *hidden), hidden, strict=False)
         self.layers = nn.ModuleList(nn.Linear(given, taken) for given, taken in widths)
-        self.output = nn.Linear(hidden[-1], 1, bias=bias)
+        self.output = nn.Linear(hidden[-1], outputs, bias=bias)
         self.dropout = dropout
 
     def forward(self, inputs: Inputs, rows: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ class Perceptron(Network):
         for layer in self.layers:
             state = self._drop(torch.relu(layer(state)))
         score: Tensor = self.output(state)
-        return score.squeeze(1)
+        return by_row(score)
 
     def _drop(self, state: Tensor) -> Tensor:
         if not (self.training and self.dropout):
@@ -48,4 +48,4 @@ def _build(study: Study, bias: bool) -> Perceptron:
     model = study.model
     if not isinstance(model, Mlp | DeepSurvival):
         raise TrainingFailed(f"{model.architecture} has no hidden layers")
-    return Perceptron(len(feature_names(study)), model.hidden, model.dropout, bias)
+    return Perceptron(len(feature_names(study)), model.hidden, model.dropout, bias, outputs_of(study))

@@ -1,0 +1,100 @@
+"""`rapha hub revoke-key` and `rapha hub rotate`."""
+
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rapha.hub.configuration import HubConfiguration
+
+
+def revoke_key(
+    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="whose key")],
+    key: Annotated[
+        str, typer.Option("--key", help="how its id begins; without it the key that the site signs with now")
+    ] = "",
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%dT%H:%M:%SZ"], help="from when it is not believed, in UTC; from now on"
+        ),
+    ] = None,
+) -> None:
+    """End a key of a hospital. It opens no door at once; what it signed from that time on is not believed, what it signed before is.
+
+    The hub signs it and puts it into the public log: at once where it runs and is asked for its keys, else at its next start. Who pinned
+    the key is told by `rapha receipt follow-keys`. The hospital comes back with a new key and a code of `rapha hub enrol`.
+
+    Example: rapha hub revoke-key /srv/hub st-anna --from 2026-11-28T12:00:00Z
+    """
+    from datetime import UTC
+
+    from rapha.clock import utc_now
+    from rapha.hub.configuration import load
+    from rapha.hub.notify import Bell
+    from rapha.hub.signer import Signer
+    from rapha.hub.site_keys import revoke
+    from rapha.hub.store.database import open_store
+    from rapha.proof import keys
+
+    opened = load(home)
+    signer = Signer(opened.settings.name, keys.private_from_pem(opened.key.read_bytes()), utc_now)
+    moment = since.replace(tzinfo=UTC) if since else None
+    with closing(open_store(opened.database, Bell(), utc_now)) as store, store.changing() as change:
+        window = revoke(change, signer, site, key or None, moment)
+    typer.echo(f"the key of {site} is believed until {window.end}, and no longer; its node is locked out")
+
+
+def rotate(
+    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    what: Annotated[
+        Literal["log", "authority"],
+        typer.Argument(metavar="WHAT", help="log: the key that signs checkpoints; authority: its three keys"),
+    ],
+) -> None:
+    """Go over to other keys of the hub's own, which stands still meanwhile. What was signed with the old ones stays good.
+
+    A statement in the public log says which key follows, signed with the hub's key: `rapha receipt follow-keys` goes by it. The log's old
+    key signs checkpoints too until you remove HOME/log-key-before.pem: when your witnesses know the new one. Run it again where it was cut
+    short; `rapha hub run` ends it too.
+
+    Example: rapha hub rotate /srv/hub log
+    """
+    from rapha.cli.hub_lock import lock_hub
+    from rapha.hub.configuration import load
+    from rapha.hub.own_keys import begun, check_alone
+
+    opened = load(home)
+    check_alone(opened)
+    with lock_hub(opened.lock):
+        if what == "authority" and not opened.authority.exists():
+            begun(opened)  # all but its last step was done
+            typer.echo(f"{opened.settings.name}: the authority has its new keys; start the hub again")
+            return
+        made = _rotated(opened, what)
+    typer.echo(f"{opened.settings.name}: the {what} signs with {', '.join(made)} from now on; start the hub again")
+
+
+def finish_rotations(configuration: "HubConfiguration") -> None:
+    """End what was cut short. The hub is locked by the caller."""
+    from rapha.hub.own_keys import begun
+
+    for what in begun(configuration):
+        _rotated(configuration, what)
+
+
+def _rotated(configuration: "HubConfiguration", what: str) -> tuple[str, ...]:
+    from rapha.hub.own_keys import rotate_authority, rotate_log_key
+    from rapha.hub.wired import open_hub
+
+    hub = open_hub(configuration)
+    try:
+        if what == "log":
+            return (rotate_log_key(configuration, hub.store, hub.desk, hub.signer),)
+        return rotate_authority(configuration, hub.store, hub.desk, hub.signer)
+    finally:
+        hub.stop()

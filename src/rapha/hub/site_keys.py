@@ -1,0 +1,213 @@
+"""The keys of hospitals, those of before too: which one counts now, which ones may still sign, how one follows another, how one ends.
+
+A change of keys is one transaction: the statement is kept with the window that follows from it, and from then on the old key opens no
+door. It is in the public log once whatever dies in between, as a refusal is: what certifies it is kept first, so that its entries are the
+same bytes each time, with the log's size of then; then it is logged, unless it is among the entries that came since.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from rapha.errors import ConfigurationError, NotPermitted, Unproven
+from rapha.hub.receipts import ReceiptDesk
+from rapha.hub.signer import Signer
+from rapha.hub.store.changes import Change
+from rapha.hub.store.database import Store
+from rapha.hub.store.tables import KeyChangeRow, SiteKeyRow, SiteRow
+from rapha.proof import keys
+from rapha.proof.envelope import check_form, unverified_payload
+from rapha.proof.key_change import (
+    after_revocation,
+    after_rotation,
+    check_rotation,
+    read_key_change,
+    signed_revocation,
+)
+from rapha.proof.timestamp import time_of
+from rapha.proof.window import second_of
+from rapha.records.certified import CertifiedBundle
+from rapha.records.key_change import KeyChanges, Rotation
+from rapha.records.receipt import Receipt
+from rapha.records.wire import TrustedKey, Window
+
+_ALL = "key-changes"
+"""What is driven by one thread of one hub at a time."""
+
+
+def keys_of(session: Session, site: str) -> tuple[TrustedKey, ...]:
+    """Every key that the site ever had here, with its window, the oldest first."""
+    rows = session.scalars(select(SiteKeyRow).where(SiteKeyRow.site == site).order_by(SiteKeyRow.number))
+    return tuple(_trusted(row) for row in rows)
+
+
+def signer_of(session: Session, site: str, receipt: Receipt, at: datetime) -> TrustedKey:
+    """The site's key that an envelope names: the one that counts, or one that was followed less than a day ago.
+
+    Raises:
+        Unproven: it is none of this site's, or has ended.
+    """
+    named = [key for key in keys_of(session, site) if key.keyid == receipt.signatures[0].keyid]
+    if not named:
+        raise Unproven(f"{site}: the key that signed this is not enrolled for it")
+    window = named[0].window or Window()
+    if window.below is not None or (window.end is not None and window.end <= second_of(at)):
+        raise Unproven(f"{site}: the key {named[0].keyid[:16]} that signed this has ended")
+    return named[0]
+
+
+def take_in(change: Change, site: SiteRow, public: keys.PublicKey) -> None:
+    """This is the site's key from now on, by its enrolment.
+
+    Raises:
+        NotPermitted: it was the key of another, or has ended.
+    """
+    keyid, now = keys.keyid(public), second_of(change.at)
+    row = change.session.scalar(select(SiteKeyRow).where(SiteKeyRow.keyid == keyid))
+    if row is not None and (row.site != site.id or (_window(row) or Window()).end is not None):
+        raise NotPermitted("this key was another hospital's, or has ended: enrol with a new one")
+    before = keys_of(change.session, site.id)
+    if row is None:
+        for old in change.session.scalars(select(SiteKeyRow).where(SiteKeyRow.site == site.id)):
+            if (_window(old) or Window()).end is None:
+                old.window = after_rotation(_window(old), change.at).as_bytes()
+        _add(change, site.id, public, Window(start=now) if before else None)
+    site.public_key, site.keyid = keys.public_to_pem(public), keyid
+
+
+def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
+    """A site goes over to another key; the site. The same rotation again is the same as once.
+
+    Raises:
+        NotPermitted: no such site, it has no key that counts, or the new key was somebody's before.
+        Unproven: the rotation is not signed by the key that counts and by the new one.
+    """
+    for envelope in (rotation.ending, rotation.following):
+        check_form(envelope)
+    owner = read_key_change(unverified_payload(rotation.ending)).owner
+    if change.session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == rotation.ending.digest)):
+        return owner
+    site = change.session.get(SiteRow, owner)
+    if site is None or not site.public_key:
+        raise NotPermitted(
+            f"the site {owner} has no key here that another could follow: enrol with a code of the hub's steward"
+        )
+    following = check_rotation(rotation, owner, keys.public_from_pem(site.public_key))
+    if change.session.scalar(select(SiteKeyRow.number).where(SiteKeyRow.keyid == keys.keyid(following))):
+        raise NotPermitted("the key that is to follow is or was somebody's already: make a new one")
+    old = _row(change.session, site.keyid)
+    row = _kept(change, owner, rotation.ending)
+    at = _stamp(row, desk, _trusted(old))
+    old.window = after_rotation(_window(old), at).as_bytes()
+    _add(change, owner, following, Window(start=second_of(at)))
+    site.public_key, site.keyid = keys.public_to_pem(following), keys.keyid(following)
+    facts = {"keyid": old.keyid, "followed_by": site.keyid}
+    change.tell("site.key-rotated", f"node:{owner}", site=owner, facts=facts)
+    return owner
+
+
+def revoke(change: Change, signer: Signer, site: str, keyid: str | None, since: datetime | None) -> Window:
+    """The hub's steward ends a key of a site, the one that counts where none is named: what it signed from `since` on, or from now, is
+    not believed. The window that it has then.
+
+    Raises:
+        ConfigurationError: no such site or key, or the time is yet to come.
+    """
+    row = change.session.get(SiteRow, site)
+    found = [key for key in keys_of(change.session, site) if key.keyid.startswith(keyid or (row.keyid if row else ""))]
+    if row is None or len(found) != 1:
+        raise ConfigurationError(f"{site} has no such key here, or more than one begins so: /api/v1/keys lists them")
+    since = since or change.at
+    if since > change.at:
+        raise ConfigurationError(
+            "a key is revoked from a time that has come: run this again then, or leave --from away"
+        )
+    key = _row(change.session, found[0].keyid)
+    _kept(change, site, signed_revocation(site, key.keyid, since, change.at, signer.key))
+    window = after_revocation(_window(key), second_of(since), None)
+    key.window = window.as_bytes()
+    if row.keyid == key.keyid:
+        row.public_key = ""
+    change.tell("site.key-revoked", "steward", site=site, facts={"keyid": key.keyid, "since": second_of(since)})
+    return window
+
+
+def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
+    """Put the changes that are not in the log yet into it, in order. Raises DiskFull: the next call does what is left."""
+    with store.reading() as session:
+        if session.scalar(_waiting().limit(1)) is None:
+            return
+    with store.driving(_ALL), desk.changing_keys:
+        while True:
+            with store.changing() as change:
+                row = change.session.scalar(_waiting().limit(1))
+                if row is None:
+                    return
+                number, receipt = row.number, Receipt.from_bytes(row.receipt)
+                by = _signed_by(change.session, signer, receipt)
+                if row.certificate is None:
+                    _stamp(row, desk, by)
+                shown, size = (row.certificate or b"", row.stamp or b""), row.from_size
+            _, certified = desk.logged_once(receipt, by, shown, size)
+            with store.changing() as change:
+                row = change.session.get_one(KeyChangeRow, number)
+                row.certified = certified
+                _end_in_log(change.session, row)
+                change.tell("key-change.logged", "hub", site=row.site)
+
+
+def key_changes(session: Session, desk: ReceiptDesk) -> KeyChanges:
+    """Those that are in the log, in its order."""
+    found = select(KeyChangeRow.certified).where(KeyChangeRow.certified.is_not(None)).order_by(KeyChangeRow.number)
+    changes = tuple(CertifiedBundle.from_bytes(one) for one in session.scalars(found) if one)
+    return KeyChanges(trust_config=desk.trust_config, changes=changes)
+
+
+def _waiting() -> Select[KeyChangeRow]:
+    return select(KeyChangeRow).where(KeyChangeRow.certified.is_(None)).order_by(KeyChangeRow.number)
+
+
+def _kept(change: Change, site: str, receipt: Receipt) -> KeyChangeRow:
+    row = KeyChangeRow(site=site, digest=receipt.digest, receipt=receipt.as_bytes(), from_size=0)
+    change.session.add(row)
+    return row
+
+
+def _stamp(row: KeyChangeRow, desk: ReceiptDesk, by: TrustedKey) -> datetime:
+    row.from_size = desk.log.checkpoint.size
+    row.certificate, row.stamp = desk.authority.certify(Receipt.from_bytes(row.receipt), by)
+    return time_of(row.stamp)
+
+
+def _end_in_log(session: Session, row: KeyChangeRow) -> None:
+    """A revocation ends its key where the log has it."""
+    bundle = CertifiedBundle.from_bytes(row.certified or b"")
+    said = read_key_change(unverified_payload(bundle.dsseEnvelope))
+    if said.change == "revoked" and said.role == "node":
+        key = _row(session, said.keyid)
+        index = int(bundle.verificationMaterial.tlogEntries[0].logIndex)
+        key.window = after_revocation(_window(key), said.believed_until or "", index).as_bytes()
+
+
+def _signed_by(session: Session, signer: Signer, receipt: Receipt) -> TrustedKey:
+    keyid = receipt.signatures[0].keyid
+    return signer.trusted if keyid == signer.trusted.keyid else _trusted(_row(session, keyid))
+
+
+def _add(change: Change, site: str, public: keys.PublicKey, window: Window | None) -> None:
+    data = window.as_bytes() if window else None
+    row = SiteKeyRow(site=site, keyid=keys.keyid(public), public_key=keys.public_to_pem(public), window=data)
+    change.session.add(row)
+
+
+def _row(session: Session, keyid: str) -> SiteKeyRow:
+    return session.scalars(select(SiteKeyRow).where(SiteKeyRow.keyid == keyid)).one()
+
+
+def _window(row: SiteKeyRow) -> Window | None:
+    return Window.from_bytes(row.window) if row.window else None
+
+
+def _trusted(row: SiteKeyRow) -> TrustedKey:
+    return TrustedKey(owner=row.site, role="node", keyid=row.keyid, public_key=row.public_key, window=_window(row))

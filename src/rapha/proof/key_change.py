@@ -1,0 +1,290 @@
+"""Rotation and revocation of hospitals' keys: signed statements in the public log, and what follows from them for who is believed when.
+
+    a rotation     by the key that ends; nobody else can say who follows a key. The old key is believed for a day more, since what was
+                   signed with it may still be on its way; the new one from the rotation's time stamp on.
+    a revocation   by the key itself, or by the hub that enrolled it. What the key signed is not believed where it was stamped at the time
+                   that it names or later, nor where the log has it behind the revocation.
+
+Pure: a keys file and changes in, a keys file out. A hub cannot pass a key of its own off as a hospital's next one: it has no key to sign
+the rotation with. It can revoke what it dislikes, and everybody sees that in the log.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from rapha.canonical import canonical_bytes
+from rapha.clock import stamp
+from rapha.errors import Unproven
+from rapha.proof import checkpoint, keys, logged
+from rapha.proof.bundle import check_entry, check_inclusion, decoded
+from rapha.proof.certificate import check_certificate
+from rapha.proof.certified import Trust, read_trust, signature_of, stamped_when
+from rapha.proof.claim import STATEMENT_TYPE, Json, signer_uri
+from rapha.proof.entry import certified_entry
+from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
+from rapha.proof.statement import read_canonical
+from rapha.proof.window import check_window, second_of
+from rapha.records.certified import CertifiedBundle
+from rapha.records.key_change import KeyChange, KeyChanges, Rotation
+from rapha.records.receipt import Receipt
+from rapha.records.wire import TrustedKey, TrustedKeys, Window
+
+KEY_CHANGE_TYPE = "https://rapha.dev/key-change/v1"
+HANDOVER = timedelta(days=1)
+"""How long a key that was rotated is still believed."""
+_Listed = dict[tuple[str, str], TrustedKey]
+"""By role and keyid."""
+_HERE = "among the keys you pinned"
+
+
+def signed_rotation(owner: str, ending: keys.PrivateKey, following: keys.PrivateKey, at: datetime) -> Rotation:
+    """From one key to the next, signed by both."""
+    said = {"change": "rotated", "role": "node", "owner": owner, "keyid": keys.keyid(ending.public_key())}
+    payload = _statement({**said, "successor": keys.public_to_pem(following.public_key())}, at)
+    return Rotation(ending=seal(payload, ending), following=seal(payload, following))
+
+
+def signed_handover(ending: TrustedKey, successor: str, at: datetime, private: keys.PrivateKey) -> Receipt:
+    """That a key in PEM follows one of the hub's own roles, by the hub: its `private` key."""
+    said = {"change": "rotated", "role": ending.role, "owner": ending.owner, "keyid": ending.keyid}
+    return seal(_statement({**said, "successor": successor}, at), private)
+
+
+def signed_revocation(
+    owner: str, keyid: str, believed_until: datetime, at: datetime, private: keys.PrivateKey, role: str = "node"
+) -> Receipt:
+    """That a key is not believed any more, by the holder of `private`."""
+    said = {
+        "change": "revoked",
+        "role": role,
+        "owner": owner,
+        "keyid": keyid,
+        "believed_until": second_of(believed_until),
+    }
+    return seal(_statement(said, at), private)
+
+
+def key_change_statement(change: KeyChange) -> bytes:
+    """RFC 8785 bytes. The subject's digest is the key's id: that of its SubjectPublicKeyInfo in DER."""
+    return canonical_bytes(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": f"keys/{change.owner}.der", "digest": {"sha256": change.keyid}}],
+            "predicateType": KEY_CHANGE_TYPE,
+            "predicate": change.as_json(),
+        }
+    )
+
+
+def read_key_change(payload: bytes) -> KeyChange:
+    """The change that a statement is of. Who may say so is not looked at.
+
+    Raises:
+        Unproven: it is no such statement in its one form.
+    """
+    value: Json = read_canonical(payload)
+    if value.get("predicateType") != KEY_CHANGE_TYPE:
+        raise Unproven("this is not a statement about a key (predicateType)")
+    try:
+        change = KeyChange.model_validate(value["predicate"], strict=True)
+    except (KeyError, ValueError):
+        raise Unproven("the statement about a key lacks a field, or has one that cannot be read") from None
+    if key_change_statement(change) != payload:
+        raise Unproven(
+            "the statement about a key has a field that this format does not know, or a name that contradicts another"
+        )
+    return change
+
+
+def check_rotation(rotation: Rotation, owner: str, ending: keys.PublicKey) -> keys.PublicKey:
+    """The key that follows, as the holder of `ending` says and the holder of the new one too.
+
+    Raises:
+        Unproven: either did not sign, they signed two statements, or it is a rotation of another key or hospital.
+    """
+    for envelope in (rotation.ending, rotation.following):
+        check_form(envelope)
+    change = read_key_change(open_envelope(rotation.ending, ending))
+    if (change.change, change.role, change.owner, change.keyid) != ("rotated", "node", owner, keys.keyid(ending)):
+        raise Unproven(f"this is no rotation of the key of {owner} that signed it")
+    following = keys.public_from_pem(change.successor or "")
+    if open_envelope(rotation.following, following) != unverified_payload(rotation.ending):
+        raise Unproven("the key that follows signed another statement than the key that ends")
+    return following
+
+
+def after_rotation(window: Window | None, at: datetime) -> Window:
+    """The window of a key that was rotated when the time stamp says."""
+    return _cut(window, second_of(at + HANDOVER), None)
+
+
+def after_revocation(window: Window | None, believed_until: str, index: int | None) -> Window:
+    """The window of a key that was revoked by entry `index` of the log; None where it is not logged yet."""
+    return _cut(window, believed_until, index)
+
+
+def followed(known: TrustedKeys, found: KeyChanges) -> TrustedKeys:
+    """The keys file with what the changes say: windows, and keys that follow on those that are known.
+
+    Twice through the list: a key that was stolen may have signed rotations before it was known to be, and these count only as far
+    as the key does in the end.
+
+    Raises:
+        Unproven: a change is not signed by who may say so, or is not stamped or logged by those that are known.
+    """
+    first = _walked(known, found, {})
+    revoked = {said.keyid for said in map(_said, found.changes) if said.change == "revoked"}
+    ends = {key.keyid: key.window for key in first if key.window and key.keyid in revoked}
+    return known.model_copy(update={"keys": _walked(known, found, ends)})
+
+
+def _said(bundle: CertifiedBundle) -> KeyChange:
+    check_form(bundle.dsseEnvelope)
+    return read_key_change(unverified_payload(bundle.dsseEnvelope))
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """A change that is stamped and logged. Whether its signer may say so is not looked at yet."""
+
+    said: KeyChange
+    bundle: CertifiedBundle
+    at: datetime
+    index: int
+    trust: Trust
+
+    @classmethod
+    def of(cls, bundle: CertifiedBundle, trusts: tuple[Trust, ...], known: TrustedKeys) -> "_Proven":
+        material = bundle.verificationMaterial
+        entry = material.tlogEntries[0]
+        # 1. The log holds it, and is one that is known.
+        check_entry(entry, certified_entry(bundle.dsseEnvelope, decoded(material.certificate.rawBytes)))
+        tree = check_inclusion(entry)
+        log = logged.check_signed_by_log(entry, tree, known, _HERE)
+        logged.check_witnesses(tree, known)
+        # 2. A stamper that is known saw it.
+        stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
+        trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
+        for one in (log, *trust.known):
+            check_window(one, at, (int(entry.logIndex),))
+        return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
+
+    @property
+    def signer(self) -> str:
+        return self.bundle.dsseEnvelope.signatures[0].keyid
+
+    def check_signed_by(self, key: TrustedKey) -> None:
+        """By that key, while it was good, under a certificate of its own."""
+        public = keys.public_from_pem(key.public_key)
+        open_envelope(self.bundle.dsseEnvelope, public)
+        check_window(key, self.at, (self.index,))
+        der = decoded(self.bundle.verificationMaterial.certificate.rawBytes)
+        identity = signer_uri(key.role, key.owner)
+        certified = check_certificate(der, self.trust.authority, self.trust.certificate_log, identity, self.at)
+        if keys.keyid(certified) != key.keyid:
+            raise Unproven("the certificate of a change of keys is of another key than the one that signed it")
+
+
+def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> tuple[TrustedKey, ...]:
+    """All keys, after these changes in the order of the log, each held against those before it: the log and the authority may have other
+    keys by then. `ends`: windows that keys are known to have in the end."""
+    listed: _Listed = {(key.role, key.keyid): _with(key, ends.get(key.keyid)) for key in known.keys}
+    for bundle in sorted(found.changes, key=lambda one: int(one.verificationMaterial.tlogEntries[0].logIndex)):
+        now = known.model_copy(update={"keys": tuple(listed.values())})
+        change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now)
+        match change.said.change:
+            case "rotated":
+                _rotate(listed, change, ends)
+            case "revoked":
+                _revoke(listed, change, ends)
+            case _ as unreachable:
+                assert_never(unreachable)
+    return tuple(listed.values())
+
+
+def _rotate(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
+    said = change.said
+    old = listed.get((said.role, said.keyid))
+    if old is None:
+        return  # of one that is not pinned, or follows on a key that a thief had
+    signer = _signer(listed, change, old)
+    if signer is None:
+        raise Unproven(
+            f"who says what key follows {said.keyid[:16]} of {old.owner} may not: a hospital's key itself, the hub of its own"
+        )
+    if _ended(old, change):
+        return  # by whoever had stolen it
+    change.check_signed_by(signer)
+    made = _named(said.role, said.owner, said.successor or "")
+    there = next((key for key in listed.values() if key.keyid == made.keyid), None)
+    if there is not None and (there.role, there.owner) != (said.role, said.owner):
+        raise Unproven(f"the key that follows {said.keyid[:16]} of {said.owner} is {there.owner}'s already")
+    # What a log promised before it has another key is promised again with that one: it has no beginning.
+    begun = None if said.role == "log" else Window(start=second_of(change.at))
+    listed[said.role, made.keyid] = _with(there or made.model_copy(update={"window": begun}), ends.get(made.keyid))
+    listed[said.role, said.keyid] = old.model_copy(update={"window": after_rotation(old.window, change.at)})
+
+
+def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
+    said = change.said
+    key = listed.get((said.role, said.keyid))
+    if key is None:
+        return
+    signer = _signer(listed, change, key) or listed.get(("hub", change.signer))
+    if signer is None or key.owner != said.owner:
+        raise Unproven(
+            f"the key {said.keyid[:16]} of {key.owner} was revoked by somebody who may not: neither it nor the hub"
+        )
+    if signer is key:  # whatever it said before, it may end itself at any time
+        signer = key.model_copy(update={"window": None})
+    change.check_signed_by(signer)
+    cut = after_revocation(key.window, said.believed_until or "", change.index)
+    listed[said.role, said.keyid] = key.model_copy(update={"window": cut})
+
+
+def _signer(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | None:
+    """Who may say what follows this key: of a hospital's that key alone; of a key of the hub's own, the hub."""
+    if key.owner != change.said.owner:
+        return None
+    if key.role == "node":
+        return key if change.signer == key.keyid else None
+    return listed.get(("hub", change.signer))
+
+
+def _named(role: str, owner: str, pem: str) -> TrustedKey:
+    if role == "log":
+        public = checkpoint.public_from_pem(pem)
+        said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
+    else:
+        of_p256 = keys.public_from_pem(pem)
+        said = {"keyid": keys.keyid(of_p256), "public_key": keys.public_to_pem(of_p256)}
+    return TrustedKey.model_validate({"owner": owner, "role": role, **said})
+
+
+def _ended(key: TrustedKey, change: _Proven) -> bool:
+    try:
+        check_window(key, change.at, (change.index,))
+    except Unproven:
+        return True
+    return False
+
+
+def _with(key: TrustedKey, end: Window | None) -> TrustedKey:
+    if end is None or (end.end is None and end.below is None):
+        return key
+    return key.model_copy(update={"window": _cut(key.window, end.end, end.below)})
+
+
+def _cut(window: Window | None, end: str | None, below: int | None) -> Window:
+    """Ends only ever come earlier."""
+    old = window or Window()
+    ends = [one for one in (old.end, end) if one is not None]
+    places = [one for one in (old.below, below) if one is not None]
+    return Window(start=old.start, end=min(ends, default=None), below=min(places, default=None))
+
+
+def _statement(said: dict[str, str], at: datetime) -> bytes:
+    change = KeyChange.model_validate({**said, "at": stamp(at), "nonce": secrets.token_hex(16)})
+    return key_change_statement(change)

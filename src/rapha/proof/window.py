@@ -1,0 +1,46 @@
+"""When a key is believed: what the window beside a key in a keys file says of a receipt. Pure.
+
+A receipt that was stamped and logged while its key was good stays good after the key has ended. Time is that of the RFC 3161 stamp and
+never the signer's own; the place in the log bounds it as well, for whoever stole a key may have a stamper date back, and nobody can put
+an entry before one that is logged.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rapha.errors import Unproven
+from rapha.records.wire import TrustedKey
+
+
+def second_of(at: datetime) -> str:
+    """As windows have times: UTC, the fraction of a second cut off."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def check_window(key: TrustedKey, at: datetime, indices: Sequence[int]) -> None:
+    """A signature that was stamped `at`, whose entries of the log are `indices`, was made while this key was good.
+
+    Raises:
+        Unproven: before or after, or logged after; says which.
+    """
+    window, stamped, short = key.window, second_of(at), key.keyid[:16]
+    if window is None:
+        return
+    if window.start is not None and stamped < window.start:
+        raise Unproven(
+            f"stamped at {stamped}, before the key {short} of {key.owner} was good: it is believed from {window.start}"
+        )
+    if window.end is not None and stamped >= window.end:
+        raise Unproven(
+            f"stamped at {stamped}, when the key {short} of {key.owner} had ended: it is believed until {window.end}"
+        )
+    if window.below is not None and max(indices) >= window.below:
+        raise Unproven(
+            f"entry {max(indices)} of the log, where the key {short} of {key.owner} is not believed from entry {window.below} on: "
+            "it was revoked there"
+        )
+
+
+def window_in_words(key: TrustedKey) -> str:
+    """For the sentence of the step that held; empty where the key has no end that is known."""
+    return f"; the key is believed until {key.window.end}" if key.window and key.window.end else ""

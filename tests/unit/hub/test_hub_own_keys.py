@@ -1,0 +1,173 @@
+"""A hub goes over to another key of its log, or other keys of its authority: its log goes on, and receipts of before and after hold."""
+
+from pathlib import Path
+
+import pytest
+from fake_site import FakeSite
+from hub_at_hand import Clock, HubAtHand, running
+from test_hub_life import run_round
+from test_hub_refusals import fetched
+from test_hub_site_keys import changes, listed
+
+from rapha import faults
+from rapha.cli.hub_keys import finish_rotations
+from rapha.errors import ConfigurationError
+from rapha.hub import own_keys
+from rapha.hub.configuration import load
+from rapha.hub.own_keys import LOG_BEFORE, check_alone
+from rapha.hub.wired import open_hub
+from rapha.proof import keys
+from rapha.proof.checkpoint import check_log, public_from_pem, read_checkpoint
+from rapha.proof.key_change import followed
+from rapha.proof.verify import judge
+from rapha.records.wire import Offer, Stop, TrustedKey, TrustedKeys, Window
+from rapha.sdk.folder import read_folder
+
+ROTATE = {"log": own_keys.rotate_log_key, "authority": own_keys.rotate_authority}
+POINTS = {
+    "log": ("hub.written:log-key-next.pem", "hub.said:log-key-next.pem", "hub.to-rename:log-key.pem", "hub.renamed:log-key.pem"),
+    "authority": (
+        "hub.written:authority-next", "hub.said:authority-next", "hub.to-rename:authority", "hub.renamed:authority-gone",
+        "hub.renamed:authority",
+    ),
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    pass
+
+
+def rotated(home: Path, clock: Clock, what: str) -> None:
+    hub = open_hub(load(home), clock)
+    try:
+        ROTATE[what](hub.configuration, hub.store, hub.desk, hub.signer)
+    finally:
+        hub.stop()
+
+
+KEY = keys.generate()
+"""Of the one hospital."""
+
+
+def north(hub: HubAtHand) -> FakeSite:
+    site = FakeSite(hub, "north")
+    site.key = KEY
+    return site
+
+
+def delivered(hub: HubAtHand, study_of, folder: Path) -> Path:
+    """A study with one hospital, from file to folder."""
+    token, site = hub.token(), north(hub)
+    study_id = hub.submit(study_of(rounds=1, at_least=1), token)
+    work = site.poll()
+    while isinstance(work, Stop):
+        work = site.poll(stopped=(work.dispatch,))
+    assert isinstance(work, Offer)
+    site.approve(work)
+    for _ in range(3):
+        run_round([site])
+    hub.wait_for(study_id, token, "completed")
+    return fetched(hub, study_id, token, folder)
+
+
+def of_role(known: TrustedKeys, role: str) -> list[TrustedKey]:
+    return [key for key in known.keys if key.role == role]
+
+
+def wrong(folder: Path, known: TrustedKeys | None) -> list[tuple[str, int]]:
+    return [(v.subject, v.steps[-1].number) for v in judge(read_folder(folder, known)) if not v.ok]
+
+
+@pytest.mark.parametrize("what", ROTATE)
+def test_receipts_of_before_and_after_hold(tmp_path: Path, clock: Clock, study_of, what: str) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        before = delivered(hub, study_of, tmp_path / "before")
+        pinned = listed(hub)
+        size = hub.hub.desk.log.checkpoint.size
+    clock.pass_(hours=1)
+    rotated(home, clock, what)
+    clock.pass_(hours=48)
+    with running(home, clock) as hub:
+        assert hub.hub.desk.log.checkpoint.size > size
+        after = delivered(hub, study_of, tmp_path / "after")
+        now, followed_now = listed(hub), followed(pinned, changes(hub))
+    for folder in (before, after):
+        for known in (None, now):
+            assert wrong(folder, known) == []
+    assert wrong(before, pinned) == [] and wrong(before, followed_now) == []
+    assert {key.keyid for key in now.keys if key.role != "node"} == {
+        key.keyid for key in followed_now.keys if key.role != "node"
+    }
+    assert {number for _, number in wrong(after, pinned)} == ({14} if what == "log" else {18})
+    role = "log" if what == "log" else "time-stamper"
+    assert len(of_role(now, role)) == 2 and len(of_role(pinned, role)) == 1
+
+
+def test_what_the_old_log_key_promises_after_its_day_is_not_believed(tmp_path: Path, clock: Clock, study_of) -> None:
+    """A thief of the old key stamps and logs by it two days later: a hub whose rotation is not in effect stands for them."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        clock.pass_(hours=72)
+        late = delivered(hub, study_of, tmp_path / "late")
+        known = listed(hub)
+    (log,) = of_role(known, "log")
+    ended = log.model_copy(update={"window": Window(end="2026-11-03T08:00:00Z")})
+    cut = TrustedKeys(keys=tuple(ended if key is log else key for key in known.keys))
+    assert {number for _, number in wrong(late, cut)} == {18}
+
+
+@pytest.mark.parametrize(("what", "point"), [(what, point) for what in POINTS for point in POINTS[what]])
+def test_killed_at_any_point_it_goes_on_with_keys_that_hold(
+    tmp_path: Path, clock: Clock, study_of, monkeypatch: pytest.MonkeyPatch, what: str, point: str
+) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        pinned = listed(hub)
+
+    def dies(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faults, "point", dies)
+        with pytest.raises(Killed):
+            rotated(home, clock, what)
+    monkeypatch.setattr("rapha.hub.wired.utc_now", clock)
+    monkeypatch.setattr("rapha.hub.wired.open_hub.__defaults__", (clock,))
+    finish_rotations(load(home))
+    with running(home, clock) as hub:
+        folder = delivered(hub, study_of, tmp_path / "model")
+        now, found = listed(hub), changes(hub)
+    assert wrong(folder, now) == [] and wrong(folder, followed(pinned, found)) == []
+    assert len(found.changes) == (1 if what == "log" else 3)
+    assert not (home / "authority-gone").exists() and not (home / "authority-next").exists()
+
+
+def test_the_old_log_key_signs_too_until_it_is_removed(tmp_path: Path, clock: Clock, study_of) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        old = public_from_pem(of_role(listed(hub), "log")[0].public_key)
+    rotated(home, clock, "log")
+    with running(home, clock) as hub:
+        delivered(hub, study_of, tmp_path / "both")
+        newest = read_checkpoint(hub.hub.desk.log.checkpoint.as_bytes())
+        check_log(newest, old)
+        check_log(newest, hub.hub.desk.log.public)
+    (home / LOG_BEFORE).unlink()
+    with running(home, clock) as hub:
+        FakeSite(hub, "south").join()
+        hub.hub.desk.log.append([b"an entry"])
+        assert len(hub.hub.desk.log.checkpoint.signatures) == 1
+
+
+def test_hubs_that_share_a_database_are_told_that_they_cannot(tmp_path: Path) -> None:
+    from rapha.hub.configuration import HubSettings, initialise
+
+    shared = initialise(tmp_path / "hub", HubSettings(database="postgresql://rapha@db.example/rapha"))
+    with pytest.raises(ConfigurationError, match="share a database"):
+        check_alone(shared)
