@@ -13,6 +13,7 @@ LABELS = {
     "r2": "R²",
     "mae": "MAE",
     "rmse": "RMSE",
+    "dice": "Dice",
 }
 _STUDY = {
     "study.submitted": "Submitted.",

@@ -19,6 +19,7 @@ from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, AuditLimits, AuditVerdict
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
+from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
@@ -103,16 +104,16 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
 
 
 def pass_scores(
-    folder: Path, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+    folder: Path, train_rows: int, validation_rows: int, min_cohort: int, kind: OutcomeKind = "binary"
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number.
+    `train_rows` and `validation_rows` are the node's own exact counts. `kind`: of the study's outcome.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
-    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, numeric)
+    return release_scores(read_output(data, Figures, FIGURES), train_rows, validation_rows, min_cohort, kind)
 
 
 def audited(
@@ -156,15 +157,15 @@ def pass_evaluation(
     set_apart: SetApart,
     min_cohort: int,
     patients: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number.
+    cohort) are the node's own exact counts. `kind`: of the study's outcome.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     return release_metrics(
-        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients, numeric
+        read_output(data, RawEvaluations, EVALUATION), site, train_rows, set_apart, min_cohort, patients, kind
     )

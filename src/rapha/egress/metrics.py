@@ -1,7 +1,7 @@
 """Figures, ROC and calibration: a closed set, and only where enough patients of each class stand behind them.
 
-1. A figure is a function of a few patients when there are few: it needs ten of each class. A numeric outcome has no
-   classes: its figures need twice as many patients in all, and the rest of these rules likewise.
+1. A figure is a function of a few patients when there are few: it needs ten of each class. A numeric and a segment outcome have no
+   classes: their figures need twice as many patients in all, and the rest of these rules likewise.
 2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
    the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more.
 3. A figure outside the range of its name does not leave: large numbers carry messages.
@@ -15,7 +15,17 @@ from pydantic import ValidationError
 
 from rapha.egress.disclosure import round_figure, suppress, suppress_pair
 from rapha.errors import EgressRefused
-from rapha.records.metrics import OF_NUMBERS, CalibrationBin, Evaluation, MetricName, RocPoint, Score, SiteMetrics
+from rapha.records.metrics import (
+    OF_NUMBERS,
+    OF_SEGMENTS,
+    CalibrationBin,
+    Evaluation,
+    MetricName,
+    RocPoint,
+    Score,
+    SiteMetrics,
+)
+from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import Figure, Figures, RawBin, RawEvaluation, RawEvaluations
 from rapha.records.record import Record
 from rapha.strict_json import NotStrict, strict_json
@@ -36,7 +46,10 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "r2": (-1000.0, 1.0),
     "mae": (0.0, 1e12),
     "rmse": (0.0, 1e12),
+    "dice": (0.0, 1.0),
 }
+CASELESS: dict[str, frozenset[MetricName]] = {"numeric": OF_NUMBERS, "segment": OF_SEGMENTS}
+"""The kinds of outcome of which nobody is a case, and the figures of each beside `loss`."""
 SetApart = Mapping[Literal["competing", "unobserved"], int]
 Output = TypeVar("Output", bound=Record)
 
@@ -62,7 +75,7 @@ def read_output(data: bytes, kind: type[Output], name: str) -> Output:
 
 
 def release_scores(
-    raw: Figures, train_rows: int, validation_rows: int, min_cohort: int, numeric: bool = False
+    raw: Figures, train_rows: int, validation_rows: int, min_cohort: int, kind: OutcomeKind = "binary"
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
@@ -72,15 +85,15 @@ def release_scores(
 
     Raises:
         EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome than the study's,
-            which is `numeric` or not; `output-malformed` for a figure given twice or numbers that cannot be.
+            which is of that `kind`; `output-malformed` for a figure given twice or numbers that cannot be.
     """
     if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
     counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
-    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, numeric)
-    _check_names(raw.figures, numeric)
+    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, kind)
+    _check_names(raw.figures, kind)
     return weight or min_cohort, _scores((f for f in raw.figures if enough or f.name == "loss"), detail)
 
 
@@ -91,10 +104,10 @@ def release_metrics(
     set_apart: SetApart,
     min_cohort: int,
     patients: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
 ) -> SiteMetrics:
     """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
-    a workload cannot have held out more than they leave. `numeric`: the study's outcome is a number.
+    a workload cannot have held out more than they leave. `kind`: of the study's outcome.
 
     Raises:
         EgressRefused: `output-malformed`, `metric-not-allowed`.
@@ -107,38 +120,40 @@ def release_metrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
-        evaluations=tuple(_evaluation(evaluation, min_cohort, numeric) for evaluation in raw.evaluations),
+        evaluations=tuple(_evaluation(evaluation, min_cohort, kind) for evaluation in raw.evaluations),
     )
 
 
-def _evaluation(raw: RawEvaluation, min_cohort: int, numeric: bool) -> Evaluation:
-    _check_names(raw.figures, numeric)
+def _evaluation(raw: RawEvaluation, min_cohort: int, kind: OutcomeKind) -> Evaluation:
+    _check_names(raw.figures, kind)
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
-    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, numeric)
-    _check(not (numeric and (raw.roc or raw.bins)), "a curve of an outcome that has no cases")
+    enough, detail = _enough_of(raw.positives, raw.negatives, min_cohort, kind)
+    _check(kind not in CASELESS or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
     return Evaluation(
         model=raw.model,
         rows=rows,
-        events=None if numeric else events,
+        events=None if kind in CASELESS else events,
         scores=_scores(raw.figures, detail) if enough else (),
         roc=_roc(raw.roc) if detail else (),
         calibration=_calibration(raw.bins, min_cohort) if detail else (),
     )
 
 
-def _enough_of(positives: int, negatives: int, min_cohort: int, numeric: bool) -> tuple[bool, bool]:
+def _enough_of(positives: int, negatives: int, min_cohort: int, kind: OutcomeKind) -> tuple[bool, bool]:
     """Whether enough patients stand behind figures, and behind what tells more of them."""
     detail = max(CLASS_FOR_DETAIL, min_cohort)
-    if not numeric:
+    if kind not in CASELESS:
         return _enough(positives, negatives, CLASS_FOR_FIGURES), _enough(positives, negatives, detail)
     _check(positives == 0, "cases of an outcome that has none")
     return negatives >= 2 * CLASS_FOR_FIGURES, negatives >= 2 * detail
 
 
-def _check_names(figures: Iterable[Figure], numeric: bool) -> None:
+def _check_names(figures: Iterable[Figure], kind: OutcomeKind) -> None:
     names = [figure.name for figure in figures]
     _check(len(names) == len(set(names)), "the same name twice")
-    if any((name in OF_NUMBERS) != numeric for name in names if name != "loss"):
+    own = CASELESS.get(kind)
+    others = frozenset().union(*(figures for other, figures in CASELESS.items() if other != kind))
+    if any(name in others or (own is not None and name not in own) for name in names if name != "loss"):
         raise EgressRefused("the workload's figures: one of another kind of outcome", "metric-not-allowed")
 
 

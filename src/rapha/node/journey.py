@@ -252,7 +252,7 @@ class Journey:
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
         weight, scores = gate.pass_scores(
-            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.numeric
+            run.folder.output, cohort.train_rows, cohort.validation_rows, smallest, study.outcome.kind
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         self._send(task, held, weight, () if private else scores, audited)
@@ -283,7 +283,7 @@ class Journey:
             cohort.set_apart,
             smallest,
             cohort.rows,
-            entry.study.outcome.numeric,
+            entry.study.outcome.kind,
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics

@@ -149,10 +149,10 @@ class Repeating:
     def metrics(self, weights: str) -> str:
         """The digest of the figures of these weights."""
         self._do(Command(do="evaluate", round=self._kept.study.training.rounds + 1, weights=self._weights(weights)))
-        cohort, numeric = self._kept.facts.frozen.cohort, self._kept.study.outcome.numeric
+        cohort, kind = self._kept.facts.frozen.cohort, self._kept.study.outcome.kind
         smallest = self._kept.facts.smallest_count
         return gate.pass_evaluation(
-            self._run.output, self._kept.facts.site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, numeric
+            self._run.output, self._kept.facts.site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, kind
         ).digest
 
     def _weights(self, weights: str | None) -> str:

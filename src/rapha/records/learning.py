@@ -19,6 +19,7 @@ from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
 from rapha.records.record import Digest, Real, Record
 from rapha.records.script import LARGEST_SCRIPT_BYTES, MOST_SHARDS
+from rapha.records.segmenter import Segmenter
 
 LARGEST_GRAPH_BYTES = 512 << 20
 STANDARDS = frozenset({"features.mean", "features.scale", "sequence.mean", "sequence.scale"})
@@ -194,9 +195,7 @@ def reader_of(model: Joining, kind: str) -> ReaderSpec:
     return said or READERS[kind]()
 
 
-_LATER = (
-    "transformer", "segmenter", "lora", "polygenic", "wearable",
-)  # fmt: skip
+_LATER = ("transformer", "lora", "polygenic", "wearable")
 
 
 def _known(value: Any) -> Any:
@@ -216,6 +215,7 @@ ArchitectureSpec = Annotated[
         | TextClassifier
         | ImageClassifier
         | VariantClassifier
+        | Segmenter
         | Gwas
         | LateFusion
         | Exported
@@ -234,6 +234,7 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "text-classifier": ("binary",),
     "image-classifier": ("binary",),
     "variant-classifier": ("binary",),
+    "segmenter": ("segment",),
     "gwas": ("numeric", "binary"),
     "late-fusion": ("binary", "numeric"),
     "exported": ("binary", "time-to-event"),
@@ -257,6 +258,7 @@ READS: dict[str, Reads] = {
     "text-classifier": Reads(("note",)),
     "image-classifier": Reads(("image",)),
     "variant-classifier": Reads(("genotypes",)),
+    "segmenter": Reads(("image",)),
     "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
     "exported": Reads(("sequence", *READERS), MOST_DENSE + 1, at_least=0),
@@ -269,6 +271,7 @@ METRICS_OF: dict[str, tuple[str, ...]] = {
     "time-to-event": ("c_index",),
     "numeric": ("r2", "mae", "rmse"),
     "categorical": (),
+    "segment": ("dice",),
 }
 """Of each kind of outcome: the figures by which rounds can be compared."""
 
@@ -284,7 +287,7 @@ class EarlyStopping(Record):
     trained in that round. A round in which too few patients allow no figure counts as none.
     """
 
-    metric: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
+    metric: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse", "dice"]
     patience: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
@@ -294,7 +297,7 @@ class KeepBest(Record):
     The figure is that of `EarlyStopping`: each site scores what it trained in that round. Where no round has one, the last counts.
     """
 
-    best: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse"]
+    best: Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse", "dice"]
 
 
 class TrainingSpec(Record):

@@ -7,13 +7,15 @@ from pydantic import Field, model_validator
 from rapha.records.record import Digest, Real, Record
 
 MetricName = Literal[
-    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
+    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse", "dice",
 ]  # fmt: skip
 METRICS: tuple[str, ...] = (
-    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
+    "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse", "dice",
 )  # fmt: skip
 OF_NUMBERS: frozenset[MetricName] = frozenset(("r2", "mae", "rmse"))
 """Those of a numeric outcome, beside `loss`; the others are of cases and controls, or of events."""
+OF_SEGMENTS: frozenset[MetricName] = frozenset(("dice",))
+"""Those of a segment outcome, beside `loss`."""
 
 
 class Count(Record):
@@ -61,7 +63,7 @@ class CalibrationBin(Record):
 
 class Evaluation(Record):
     """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone. `events`: None
-    for a numeric outcome, of which everybody has one."""
+    for a numeric or segment outcome, of which everybody has one."""
 
     model: Literal["federated", "local"]
     rows: Count

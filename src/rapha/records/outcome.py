@@ -105,6 +105,10 @@ OutcomeEvent = Annotated[
 ]
 
 
+OutcomeKind = Literal["binary", "time-to-event", "categorical", "numeric", "segment"]
+_AT_THE_INDEX = Window.model_validate({"until": "index"})
+
+
 class OutcomeSpec(Record):
     """What is predicted.
 
@@ -118,29 +122,42 @@ class OutcomeSpec(Record):
 
     categorical: which of `events` comes first (1, 2, ... in their order, 0 none of them). numeric: the `value` in the
     window. Both set rows apart as binary does.
+
+    segment: of each voxel of the image that the study's one image feature picks, whether it belongs to the concept `segment`, as a
+    segmentation of that very image says. It has no window of its own. Whose image nobody has segmented is unknown.
     """
 
-    kind: Literal["binary", "time-to-event", "categorical", "numeric"] = "binary"
+    kind: OutcomeKind = "binary"
     event: OutcomeEvent | None = None
     events: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
     value: Reading | None = None
+    segment: Word | None = None
     during: Window
     competing: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     unobserved: Literal["exclude", "censor"]
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is of no segment is written without: a study of before there were any keeps its digest."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "segment" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if value.get("kind") == "segment":
+            value = {"during": _AT_THE_INDEX} | value
         if value.get("competing") is None:
             return {key: given for key, given in value.items() if key != "competing"}
         return value | {"competing": [value["competing"]]} if isinstance(value["competing"], str) else value
 
     @model_validator(mode="after")
     def _asked(self) -> "OutcomeSpec":
-        given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None}
-        wanted = {"categorical": "events", "numeric": "value"}.get(self.kind, "event")
+        given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None,
+                 "segment": self.segment is not None}  # fmt: skip
+        wanted = {"categorical": "events", "numeric": "value", "segment": "segment"}.get(self.kind, "event")
         if [name for name, there in given.items() if there] != [wanted]:
             raise PydanticCustomError(
                 "outcome",
@@ -153,6 +170,9 @@ class OutcomeSpec(Record):
 
     @model_validator(mode="after")
     def _agrees(self) -> "OutcomeSpec":
+        if self.kind == "segment":
+            self._of_an_image()
+            return self
         window = self.during
         ahead = window.relation == "from" and window.length is not None
         ahead = ahead or (window.relation == "between" and not window.past)
@@ -172,10 +192,23 @@ class OutcomeSpec(Record):
             raise PydanticCustomError("outcome", "a competing event is named twice")
         return self
 
+    def _of_an_image(self) -> None:
+        if self.during != _AT_THE_INDEX or self.competing or self.unobserved != "exclude":
+            raise PydanticCustomError(
+                "outcome",
+                "a segment outcome has no window and nothing that competes, and needs `unobserved: exclude`: it is of the image that the "
+                "study's feature picks",
+            )
+
     @property
     def numeric(self) -> bool:
         """Whether it is a number."""
         return self.kind == "numeric"
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether some patients have it and others do not; a number and a segment everybody has."""
+        return self.kind not in ("numeric", "segment")
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -194,6 +227,8 @@ class OutcomeSpec(Record):
         yield from (("events", name) for name in self.events)
         if self.value:
             yield "value", self.value.of
+        if self.segment:
+            yield "segment", self.segment
 
 
 def _from_the_index(window: Window) -> bool:

@@ -21,7 +21,8 @@ from rapha.sdk.report.page import REPORT_FILE, render
 from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
-_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression"}
+_TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression",
+          "segment": "image-segmentation"}  # fmt: skip
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:

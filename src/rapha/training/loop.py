@@ -1,6 +1,7 @@
 """Train one round: from the weights given, over this site's rows, in an order that the study's seed alone decides.
 
-A binary outcome is learnt from batches of rows by cross-entropy, a numeric one by the squared distance in standard deviations. A time-to-event outcome is learnt from batches of rows *against whole
+A binary outcome is learnt from batches of rows by cross-entropy, a numeric one by the squared distance in standard deviations, a segment by
+`overlap.losses`. A time-to-event outcome is learnt from batches of rows *against whole
 risk sets*: a patient's event is compared with everybody of the same stratum who was still under observation, not
 only with the few of its batch, so that batch size changes the number of steps and not what is estimated. The rows of
 an epoch are one stratum up to `STRATUM_ROWS`, and are dealt at random to equal strata beyond that.
@@ -21,6 +22,7 @@ from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs, Weights
 from rapha.training.numerics import generator
 from rapha.training.optimizers import Correction, Pull, make_optimizer
+from rapha.training.overlap import losses, masks
 from rapha.training.transcript import Recorder
 
 STRATUM_ROWS = 16_384
@@ -79,6 +81,10 @@ def train_round(
 
 def _losses(network: Network, inputs: Inputs, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, int, Tensor]]:
     """The mean loss of each step, over how many rows or events it is the mean, and which rows they are of."""
+    if inputs.masks is not None:
+        for rows in torch.split(order, batch_size):
+            yield losses(network(inputs, rows), masks(inputs.masks, rows)).mean(), len(rows), rows
+        return
     if inputs.value is not None:
         for rows in torch.split(order, batch_size):
             yield mse_loss(network(inputs, rows), inputs.value[rows]), len(rows), rows

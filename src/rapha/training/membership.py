@@ -85,6 +85,8 @@ class Membership:
         """The log-likelihood of each row's outcome [n], of a number but for what all rows have alike: training rows, then those held
         out."""
         scores = np.concatenate([score(network, part) for part in self._parts])
+        if scores.ndim == 2:  # of a segment outcome: how well a patient's mask is known is its loss
+            return -scores[:, 1]
         if (values := self._values()) is not None:
             return -((scores - values) ** 2)
         event = np.concatenate([part.event.numpy() for part in self._parts])

@@ -14,6 +14,7 @@ from rapha.training.concordance import c_index
 from rapha.training.dataset import Floats, Ints, Rows
 from rapha.training.discrimination import Estimate, auprc, auroc, interval, roc
 from rapha.training.distance import mae, r2, rmse
+from rapha.training.overlap import mean_loss, mean_overlap
 
 
 def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
@@ -22,8 +23,11 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
     binary: loss (mean cross-entropy), auroc, auprc, brier, calibration_slope, calibration_intercept.
     time-to-event: loss (mean negative log partial likelihood per event, without an interval), c_index.
     numeric: r2, mae, rmse, the last two in the unit of the outcome.
+    segment: loss, dice; the scores are [n, 2], as `pooled.score` gives them.
     """
     event, time = rows.event, rows.time
+    if rows.masks is not None:
+        return _named({"loss": mean_loss(score[:, 1]), "dice": mean_overlap(score[:, 0])})
     if rows.value is not None:
         return _named({"r2": r2(score, rows.value), "mae": mae(score, rows.value), "rmse": rmse(score, rows.value)})
     if time is not None:
@@ -42,7 +46,7 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
 
 def evaluation(score: Floats, rows: Rows, model: Literal["federated", "local"]) -> RawEvaluation:
     """All that is measured of one model on these rows."""
-    binary = rows.time is None and rows.value is None
+    binary = rows.time is None and rows.value is None and rows.masks is None
     return RawEvaluation(
         model=model,
         positives=rows.positives,

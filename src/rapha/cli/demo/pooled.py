@@ -12,7 +12,7 @@ from rapha.records.study import Study
 from rapha.sdk.graph_file import read_graph_of
 from rapha.sdk.report.comparison import Comparison
 
-HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2"}
+HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2", "segment": "dice"}
 
 
 def frozen_rows(hospitals: Path, study: Study) -> dict[str, Path]:

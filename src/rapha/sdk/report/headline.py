@@ -20,6 +20,7 @@ LABELS = {
     "r2": "R²",
     "mae": "Mean absolute error",
     "rmse": "Root mean squared error",
+    "dice": "Dice",
 }
 MODELS = {"federated": "Federated", "local": "Own model"}
 
@@ -40,7 +41,7 @@ class SiteRow(NamedTuple):
 
 def main_metric(study: Study) -> str:
     """The figure a study of this kind is judged by."""
-    return {"time-to-event": "c_index", "numeric": "r2"}.get(study.outcome.kind, "auroc")
+    return {"time-to-event": "c_index", "numeric": "r2", "segment": "dice"}.get(study.outcome.kind, "auroc")
 
 
 def count(number: Count | None) -> str:
