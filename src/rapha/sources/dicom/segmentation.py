@@ -113,11 +113,10 @@ def _segments(found: Elements) -> dict[int, tuple[Code, ...]] | str:
         scheme, value = (word(kinds[0], name) if kinds else "" for name in ("CodingSchemeDesignator", "CodeValue"))
         label = " ".join(word(each, "SegmentLabel").upper().split())
         codes = ((BY_TYPE, f"{scheme}:{value}") if scheme and value else None, (BY_LABEL, label) if label else None)
-        if (
-            segments.setdefault(whole_number(each, "SegmentNumber", 0), known := tuple(filter(None, codes)))
-            is not known
-        ):
+        number = whole_number(each, "SegmentNumber", 0)
+        if number in segments:
             return "is a segmentation with two segments of one number"
+        segments[number] = tuple(filter(None, codes))
     if not any(segments.values()):
         return "is a segmentation whose segments have neither a type nor a label"
     return segments
