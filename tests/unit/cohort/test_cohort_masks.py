@@ -92,7 +92,10 @@ def timeline(tmp_path_factory: pytest.TempPathFactory) -> Any:
     finally:
         made_up.PATIENTS = made_up_patients
     dice, images = random.Random(4), folder / "images"
-    since = {row["id"]: date.fromisoformat(row["since"]) for row in csv.DictReader((folder / "people.csv").read_text().splitlines())}
+    since = {
+        row["id"]: date.fromisoformat(row["since"])
+        for row in csv.DictReader((folder / "people.csv").read_text().splitlines())
+    }
     for patient in (0, 1):
         voxels, nodule, _ = made_up.chest(dice)
         scan = write_scan(
