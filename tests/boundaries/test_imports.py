@@ -13,7 +13,10 @@ PLANTS = {
     "Hub, witness and researcher's client reach nothing that reads rows": ("hub/planted.py", "import pyarrow"),
     "Only the journey imports the outbox": ("node/planted.py", "import rapha.node.outbox"),
     "The node agent never imports torch": ("node/planted.py", "import torch"),
-    "The node agent and the hub never read a researcher's graph or base": ("hub/planted.py", "import rapha.graph.reading"),
+    "The node agent and the hub never read a researcher's graph or base": (
+        "hub/planted.py",
+        "import rapha.graph.reading",
+    ),
     "Proof reaches none of the libraries of the other rooms": ("proof/planted.py", "import httpx2"),
     "Sources do not know one another": ("sources/planted.py", "import rapha.sources.tables"),
     "No cycles between rooms, nor inside one": ("records/record.py", "import rapha.records.study"),

@@ -17,6 +17,7 @@ LABELS = {
     "accuracy": "accuracy",
     "perplexity": "perplexity",
     "perplexity_before": "perplexity of the base",
+    "dice": "Dice",
 }
 _STUDY = {
     "study.submitted": "Submitted.",

@@ -71,7 +71,7 @@ def _wait(client: "Client", study_id: str, seconds: float, study: "Study | None"
     console = Console(stderr=True)
     with suppress(KeyboardInterrupt), console.status("asking the hospitals; Ctrl-C stops waiting"):
         for event in client.watch(study_id, for_seconds=seconds):
-            if study and study.outcome.numeric:  # nobody is a case
+            if study and not study.outcome.has_cases:  # nobody is a case
                 event = event.model_copy(update={"facts": {k: v for k, v in event.facts.items() if k != "events"}})
             if words := sentence(event):
                 console.print(Text(words), soft_wrap=True)

@@ -16,7 +16,7 @@ from rapha.records.wire import Event
 _BARS = "▁▂▃▄▅▆▇█"
 _TREND = 24
 _KEPT = 4
-_METRICS = ("auroc", "c_index", "r2", "macro_auroc")
+_METRICS = ("auroc", "c_index", "r2", "macro_auroc", "dice")
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 Columns: `split` int8; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
 value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
-nullable; then `label` int8; or `value` float64; or `time` float64 (days), `event` int8 and, where the study names
-competing events, `cause` int8.
+nullable; then `label` int8; or `value` float64; or `mask`, a fixed-size list of uint8; or `time` float64 (days), `event`
+int8 and, where the study names competing events, `cause` int8.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from rapha.canonical import digest_file
 from rapha.cohort.dense import DenseColumn
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import Feature, SequenceFeature
+from rapha.records.segmenter import MASK
 from rapha.timeline.writer import space_watched, write_beside
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence
         if isinstance(feature, DenseFeature):
             columns[feature.name] = answer[f"f{number}"].combine_chunks()
     for label in labels:
+        if label == MASK:
+            columns[label] = answer[label].combine_chunks()
+            continue
         real = label in ("time", "value")
         columns[label] = _reals(answer[label], pa.float64()) if real else _integers(answer[label])
     return pa.table(columns)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rapha.cohort.genotypes import GenotypeRows
-from rapha.cohort.images import image_array
+from rapha.cohort.images import image_array, mask_array
 from rapha.errors import ConfigurationError
 from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
+from rapha.records.segmenter import SegmentMask
 from rapha.timeline.assets import AssetKind, Assets
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Ready = Callable[[int, bytes], bytes]
 """A patient's key, and the text of a note of theirs: the text as a model may see it."""
 
 BATCH_BYTES = 64 << 20
-KIND_OF: dict[str, AssetKind] = {"genotypes": "genotypes", "image": "volume", "note": "note"}
+KIND_OF: dict[str, AssetKind] = {"genotypes": "genotypes", "image": "volume", "note": "note", "segment": "mask"}
 """Of each kind of dense feature: the kind of asset that an event of it points at."""
 BESIDE: dict[str, tuple[AssetKind, ...]] = {"genotypes": ("callset",)}
 """And the kinds that such an asset points at itself."""
@@ -84,5 +85,7 @@ class DenseColumn:
                 return lambda _, content: rows.row(content)
             case ImageFeature() as image:
                 return lambda _, content: image_array(content, image).tobytes()
+            case SegmentMask() as mask:
+                return lambda _, content: mask_array(content, mask.image).tobytes()
             case _:
                 raise NotImplementedError(self.feature.kind)

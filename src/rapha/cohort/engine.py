@@ -20,7 +20,9 @@ from rapha.cohort.statement import cohort_statement, hierarchy_statement, presen
 from rapha.errors import CohortRefused
 from rapha.records.dense import DenseFeature
 from rapha.records.record import Digest, Record
+from rapha.records.segmenter import SegmentMask
 from rapha.records.study import Study
+from rapha.records.tensors import mask_of
 from rapha.timeline.assets import Assets
 from rapha.timeline.reader import LockedConnection, Timeline
 from rapha.timeline.writer import space_watched
@@ -86,7 +88,7 @@ def size(timeline: Timeline, study: Study, key: bytes) -> Size:
         statement = cohort_statement(plan, key)
         answer = connection.table(statement.text, statement.parameters)
     kept = answer.filter(pc.equal(answer["fate"], "kept"))
-    if plan.outcome.numeric:
+    if not plan.outcome.has_cases:
         return Size(events=0, others=_patients(kept))
     if classes := plan.outcome.classes:
         last = kept.group_by("patient").aggregate([("label", "max")])["label_max"].to_pylist()
@@ -119,7 +121,7 @@ def freeze(
     kept = _kept(answer, study)
     plan = plan_of(study)
     whose = kept["patient"].to_pylist()
-    dense = _dense(timeline, plan, known, whose)
+    dense = _dense(timeline, plan, mask_of(study), known, whose)
     table = dataset_of(kept, plan.features, label_columns(plan))
     if patients is not None:
         write_patients(kept["patient"], table, patients)
@@ -137,9 +139,13 @@ def freeze(
     )
 
 
-def _dense(timeline: Timeline, plan: Plan, known: KnownOf, whose: Sequence[int]) -> list[DenseColumn]:
-    """The plan's dense features, each with its assets; what is known of patients is asked for only where notes are read."""
-    features = [feature for feature in plan.features if isinstance(feature, DenseFeature)]
+def _dense(
+    timeline: Timeline, plan: Plan, mask: SegmentMask | None, known: KnownOf, whose: Sequence[int]
+) -> list[DenseColumn]:
+    """The plan's dense features, and the `mask` that is its label, each with its assets; what is known of patients is asked for only
+    where notes are read."""
+    features: list[DenseFeature] = [feature for feature in plan.features if isinstance(feature, DenseFeature)]
+    features += [mask] if mask else []
     if not features:
         return []
     with timeline.connect() as connection:
@@ -195,7 +201,7 @@ def _check_events(rows: "pa.Table", plan: Plan) -> None:
     of a categorical outcome: a study puts rare ones together, by the concepts it names."""
     import pyarrow.compute as pc
 
-    if plan.outcome.numeric:
+    if not plan.outcome.has_cases:
         return
     outcome = rows[_label(plan)]
     of_class = [_patients(rows.filter(pc.equal(outcome, place))) for place in range(len(plan.outcome.classes))]
@@ -222,8 +228,8 @@ def _of_fate(answer: "pa.Table", fate: SetApart) -> int:
 
 
 def _events(rows: "pa.Table", plan: Plan) -> list[int]:
-    """1 for a row with the outcome, else 0; of a numeric outcome there are none."""
-    if plan.outcome.numeric:
+    """1 for a row with the outcome, else 0; of an outcome that everybody has there are none."""
+    if not plan.outcome.has_cases:
         return []
     return [int(label > 0) for label in rows[_label(plan)].to_pylist()]
 

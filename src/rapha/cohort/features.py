@@ -54,7 +54,7 @@ def _column(feature: Feature, plan: Plan, bound: Parameters) -> str:
         case SequenceFeature():
             return _sequence(feature, plan, bound)
         case DenseFeature():
-            return _dense(feature, plan, bound)
+            return picked_asset(feature, plan, bound)
         case _:
             assert_never(feature)
 
@@ -119,7 +119,7 @@ def _sequence(feature: SequenceFeature, plan: Plan, bound: Parameters) -> str:
     return f"coalesce(list_slice({listed}, -{bound.bind(feature.at_most, 'INTEGER')}, -1), [])"
 
 
-def _dense(feature: DenseFeature, plan: Plan, bound: Parameters) -> str:
+def picked_asset(feature: DenseFeature, plan: Plan, bound: Parameters) -> str:
     """The name of the asset of the first or last event that has one of this kind; of several at one moment, by that name."""
     number = bound.bind(plan.number(feature.of), "INTEGER")
     there = f"e.concept = {number} AND {inside(feature.during, plan, bound, 'cohort')}"

@@ -1,4 +1,4 @@
-"""A kept volume as a study asks for it: resampled around its middle, cut or filled up, its values from 0 to 1."""
+"""A kept volume as a study asks for it: resampled around its middle, cut or filled up, its values from 0 to 1; and a mask of it likewise."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +36,46 @@ def image_array(content: bytes, feature: ImageFeature) -> "Voxels":
     return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
+def mask_array(content: bytes, feature: ImageFeature) -> "npt.NDArray[np.uint8]":
+    """The array of an asset of the kind `mask`: `feature.shape`, 0 and 1; a sample is its nearest voxel, where `image_array` has a value.
+
+    Raises:
+        ConfigurationError: the asset is no mask, or one of several slices where a single picture is asked for.
+    """
+    import numpy as np
+
+    mask, spacing = _read_mask(content)
+    if len(feature.shape) == 2:
+        if mask.shape[0] != 1:
+            raise ConfigurationError(
+                f"`{feature.name}` asks for single pictures, and a mask of a volume is among them: give `shape` three sides"
+            )
+        mask, spacing = mask[0], spacing[1:]
+    for axis, (count, wanted, given) in enumerate(zip(feature.shape, feature.spacing, spacing, strict=True)):
+        places, inside = _places(mask.shape[axis], count, wanted / float(given))
+        shape = [1] * mask.ndim
+        shape[axis] = count
+        mask = mask.take(np.floor(places + 0.5).astype(np.int64).clip(0, mask.shape[axis] - 1), axis) * inside.reshape(
+            shape
+        )
+    return np.ascontiguousarray(mask, dtype=np.uint8)
+
+
+def _places(length: int, count: int, step: float) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]":
+    """Where `count` samples lie along an axis, `step` of its own samples apart, around its middle; and which are not beyond its ends."""
+    import numpy as np
+
+    places = (np.arange(count) - (count - 1) / 2) * step + (length - 1) / 2
+    inside = (places >= -0.5) & (places <= length - 0.5)
+    return np.clip(places, 0, length - 1), inside
+
+
 def _along(values: "Voxels", axis: int, count: int, step: float) -> "Voxels":
     """`count` samples along an axis, `step` of its own samples apart, around its middle; 0 beyond its ends."""
     import numpy as np
 
     length = values.shape[axis]
-    places = (np.arange(count) - (count - 1) / 2) * step + (length - 1) / 2
-    inside = (places >= -0.5) & (places <= length - 0.5)
-    places = np.clip(places, 0, length - 1)
+    places, inside = _places(length, count, step)
     below = np.floor(places).astype(np.int64)
     above = np.minimum(below + 1, length - 1)
     shape = [1] * values.ndim
@@ -55,14 +87,33 @@ def _along(values: "Voxels", axis: int, count: int, step: float) -> "Voxels":
 
 
 def _read(content: bytes) -> "tuple[Voxels, npt.NDArray[np.float64]]":
+    voxels, spacing = _tensors(content, "volume", "voxels", "spacing")
+    if voxels.ndim != 3 or spacing.shape != (3,) or not (spacing > 0).all() or max(voxels.shape) > LARGEST_SIDE:
+        raise ConfigurationError("an asset is no volume: ingest the hospital's images again")
+    return voxels.astype("float32"), spacing
+
+
+def _read_mask(content: bytes) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]":
+    import numpy as np
+
+    bits, sides, spacing = _tensors(content, "mask", "bits", "sides", "spacing")
+    good = sides.shape == (3,) and (sides > 0).all() and max(sides) <= LARGEST_SIDE and bits.dtype == np.uint8
+    if (
+        not good
+        or spacing.shape != (3,)
+        or not (spacing > 0).all()
+        or bits.shape != (-(-int(sides.prod(dtype=np.int64)) // 8),)
+    ):
+        raise ConfigurationError("an asset is no mask: ingest the hospital's images again")
+    return np.unpackbits(bits, count=int(sides.prod(dtype=np.int64))).reshape(tuple(sides)), spacing
+
+
+def _tensors(content: bytes, what: str, *names: str) -> "list[Any]":
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         tensors = load(content)
-        voxels, spacing = tensors["voxels"], tensors["spacing"]
+        return [tensors[name] for name in names]
     except (SafetensorError, KeyError):
-        raise ConfigurationError("an asset is no volume: ingest the hospital's images again") from None
-    if voxels.ndim != 3 or spacing.shape != (3,) or not (spacing > 0).all() or max(voxels.shape) > LARGEST_SIDE:
-        raise ConfigurationError("an asset is no volume: ingest the hospital's images again")
-    return voxels.astype("float32"), spacing
+        raise ConfigurationError(f"an asset is no {what}: ingest the hospital's images again") from None

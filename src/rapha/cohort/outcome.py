@@ -4,11 +4,15 @@ What counts happens in (index, end of window] and not after the end of observati
 set apart: neither a case nor a control.
 """
 
+from rapha.cohort.dense import KIND_OF
+from rapha.cohort.features import picked_asset
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.slope import MICROSECONDS_A_DAY, slope
 from rapha.cohort.windows import ends, happened, in_range, starts
+from rapha.records.dense import ImageFeature
 from rapha.records.outcome import Reading, RiseRule, ValueRule
+from rapha.records.segmenter import MASK
 from rapha.records.study import DEATH
 
 _NEVER = "CAST(NULL AS TIMESTAMP)"
@@ -21,12 +25,16 @@ def label_columns(plan: Plan) -> tuple[str, ...]:
             return ("label",)
         case "numeric":
             return ("value",)
+        case "segment":
+            return (MASK,)
         case "time-to-event":
             return ("time", "event", "cause") if plan.outcome.competing else ("time", "event")
 
 
 def answered(plan: Plan, bound: Parameters) -> list[str]:
     """The tables `ahead` (what happened first, while observed) and `answered`."""
+    if plan.outcome.segment is not None:
+        return _segmented(plan, plan.outcome.segment, bound)
     first, last = starts(plan.outcome.during, plan, bound, "cohort"), ends(plan.outcome.during, plan, bound, "cohort")
     at = happened(plan, "cohort")
     within = f"{at} > {first}"
@@ -45,6 +53,32 @@ ahead AS (
   GROUP BY cohort.row
 )"""
     return [ahead, _survival(plan) if plan.outcome.kind == "time-to-event" else _set_apart(plan)]
+
+
+def _segmented(plan: Plan, segment: str, bound: Parameters) -> list[str]:
+    """The mask of the very volume that the image feature picks, whenever it was drawn: it says nothing of later than the image. Of two
+    different masks of it none counts."""
+    (image,) = (feature for feature in plan.features if isinstance(feature, ImageFeature))
+    number = bound.bind(plan.number(segment), "INTEGER")
+    return [
+        f"""
+ahead AS (
+  SELECT cohort.row, any_value(cohort.subject_key) AS subject_key, any_value(cohort.index_at) AS index_at,
+         {picked_asset(image, plan, bound)} AS picture
+  FROM cohort
+  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key AND e.known <= cohort.index_at
+  GROUP BY cohort.row
+)""",
+        f"""
+answered AS (
+  SELECT ahead.row, any_value(ahead.subject_key) AS subject_key, any_value(ahead.index_at) AS index_at,
+         CASE WHEN count(DISTINCT m.asset) = 1 THEN 'kept' ELSE 'unobserved' END AS fate, min(m.asset) AS {MASK}
+  FROM ahead
+  LEFT JOIN happening AS m ON m.subject_key = ahead.subject_key AND m.concept = {number}
+    AND m.asset_kind = {bound.bind(KIND_OF["segment"], "VARCHAR")} AND m.asset_of = ahead.picture
+  GROUP BY ahead.row
+)""",
+    ]
 
 
 def _competing(plan: Plan, bound: Parameters) -> list[str]:

@@ -50,9 +50,22 @@ person AS MATERIALIZED (
 )"""
 
 
-OPTIONAL = ("place", "event_id", "value", "lasted_to", "latest", "comparator", "unit", "given", "asset", "asset_kind")
+OPTIONAL = (
+    "place",
+    "event_id",
+    "value",
+    "lasted_to",
+    "latest",
+    "comparator",
+    "unit",
+    "given",
+    "asset",
+    "asset_kind",
+    "asset_of",
+)
 """Columns of `happening` that are read from disk only for a statement that names them. `latest`: the last moment at which
-it may have happened, other than `happened` for a death given to the day. `given`: the number before it is reckoned."""
+it may have happened, other than `happened` for a death given to the day. `given`: the number before it is reckoned. `asset_of`: what the
+parent event points at."""
 
 
 def people(plan: Plan, bound: Parameters, used: frozenset[str] = frozenset()) -> list[str]:
@@ -80,6 +93,10 @@ _COLUMNS = {
     "asset": ("asset", "CAST(NULL AS VARCHAR)"),
     "asset_kind": (
         "(SELECT any_value(assets.kind) FROM assets WHERE assets.asset = events.asset)",
+        "CAST(NULL AS VARCHAR)",
+    ),
+    "asset_of": (
+        "(SELECT any_value(parent.asset) FROM events AS parent WHERE parent.event_id = events.parent_event)",
         "CAST(NULL AS VARCHAR)",
     ),
 }
@@ -141,7 +158,8 @@ happening AS MATERIALIZED (
 
 def _with_mentions(columns: list[str]) -> str:
     """SQL: the events found, and the mentions in them. A mention has no number, end or text."""
-    own = {"value": "DOUBLE", "comparator": "VARCHAR", "unit": "VARCHAR", "asset": "VARCHAR", "asset_kind": "VARCHAR"}
+    own = {"value": "DOUBLE", "comparator": "VARCHAR", "unit": "VARCHAR", "asset": "VARCHAR", "asset_kind": "VARCHAR",
+           "asset_of": "VARCHAR"}  # fmt: skip
     none = "".join(f", CAST(NULL AS {own[name]}) AS {name}" for name in columns if name in own)
     none += ", CAST(NULL AS TIMESTAMP) AS lasted_to" if "lasted_to" in columns else ""
     return f"""

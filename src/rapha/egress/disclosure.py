@@ -13,7 +13,7 @@ from rapha.records.release import ReasonCode
 ROUND_TO = 5
 FIGURE_DECIMALS: dict[MetricName, int] = {
     "loss": 3, "auroc": 3, "auprc": 3, "brier": 3, "c_index": 3, "calibration_slope": 2, "calibration_intercept": 2,
-    "r2": 3, "macro_auroc": 3, "accuracy": 2,
+    "r2": 3, "macro_auroc": 3, "accuracy": 2, "dice": 3,
 }  # fmt: skip
 """A hospital of a thousand held-out patients knows its AUROC to about +-0.02: a third decimal compares two models on
 the same patients, a fourth would only carry information about the patients."""

@@ -20,6 +20,7 @@ from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
 from rapha.records.language import learns_text
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
+from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import EVALUATION, FIGURES, HEAD, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
@@ -125,19 +126,18 @@ def pass_scores(
     train_rows: int,
     validation_rows: int,
     min_cohort: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is
-    one of these.
+    `train_rows` and `validation_rows` are the node's own exact counts. `kind` and `classes`: of the study's outcome.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     raw = read_output(data, Figures, FIGURES)
-    return release_scores(raw, train_rows, validation_rows, min_cohort, numeric, classes)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes)
 
 
 def audited(
@@ -187,15 +187,15 @@ def pass_evaluation(
     set_apart: SetApart,
     min_cohort: int,
     patients: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is one of these.
+    cohort) are the node's own exact counts. `kind` and `classes`: of the study's outcome.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     raw = read_output(data, RawEvaluations, EVALUATION)
-    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, numeric, classes)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, kind, classes)

@@ -1,8 +1,8 @@
 """Figures, ROC and calibration: a closed set, and only where enough patients of each class stand behind them.
 
 1. A figure is a function of a few patients when there are few: it needs ten of each class: of cases and of controls, or of every
-   class of a categorical outcome. A numeric outcome has no classes: its figures need twice as many patients in all, and the rest of
-   these rules likewise.
+   class of a categorical outcome. A numeric and a segment outcome have no classes: their figures need twice as many patients in all,
+   and the rest of these rules likewise.
 2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
    the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more. So does the table of
    right and wrong answers of a categorical outcome; `rapha.egress.classes` says what is left of it.
@@ -21,6 +21,7 @@ from rapha.errors import EgressRefused
 from rapha.records.metrics import (
     OF_CLASSES,
     OF_NUMBERS,
+    OF_SEGMENTS,
     CalibrationBin,
     Evaluation,
     MetricName,
@@ -28,6 +29,7 @@ from rapha.records.metrics import (
     Score,
     SiteMetrics,
 )
+from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import Figure, Figures, RawBin, RawEvaluation, RawEvaluations
 from rapha.records.record import Record
 from rapha.strict_json import NotStrict, strict_json
@@ -50,9 +52,16 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "rmse": (0.0, 1e12),
     "macro_auroc": (0.0, 1.0),
     "accuracy": (0.0, 1.0),
+    "dice": (0.0, 1.0),
     "perplexity": (1.0, 1e6),
     "perplexity_before": (1.0, 1e6),
 }
+CASELESS: dict[OutcomeKind, frozenset[MetricName]] = {
+    "numeric": OF_NUMBERS,
+    "categorical": OF_CLASSES,
+    "segment": OF_SEGMENTS,
+}
+"""The kinds of outcome of which nobody is a case, and the figures of each beside `loss`."""
 SetApart = Mapping[Literal["competing", "unobserved"], int]
 Output = TypeVar("Output", bound=Record)
 
@@ -82,7 +91,7 @@ def release_scores(
     train_rows: int,
     validation_rows: int,
     min_cohort: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
@@ -93,15 +102,16 @@ def release_scores(
 
     Raises:
         EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome than the study's,
-            which is `numeric` or not, or has these `classes`; `output-malformed` for a figure given twice or numbers that cannot be.
+            which is of that `kind`, a categorical one of these `classes`; `output-malformed` for a figure given twice or numbers that
+            cannot be.
     """
     if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
     counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
-    enough, detail = _enough_of(raw, min_cohort, numeric, classes)
-    _check_names(raw.figures, numeric, bool(classes))
+    enough, detail = _enough_of(raw, min_cohort, kind, classes)
+    _check_names(raw.figures, kind)
     return weight or min_cohort, _scores((f for f in raw.figures if enough or f.name == "loss"), detail)
 
 
@@ -112,11 +122,11 @@ def release_metrics(
     set_apart: SetApart,
     min_cohort: int,
     patients: int,
-    numeric: bool = False,
+    kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
 ) -> SiteMetrics:
     """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
-    a workload cannot have held out more than they leave. `numeric`: the study's outcome is a number; `classes`: it is one of these.
+    a workload cannot have held out more than they leave. `kind` and `classes`: of the study's outcome.
 
     Raises:
         EgressRefused: `output-malformed`, `metric-not-allowed`.
@@ -129,21 +139,20 @@ def release_metrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
-        evaluations=tuple(_evaluation(evaluation, min_cohort, numeric, classes) for evaluation in raw.evaluations),
+        evaluations=tuple(_evaluation(evaluation, min_cohort, kind, classes) for evaluation in raw.evaluations),
     )
 
 
-def _evaluation(raw: RawEvaluation, min_cohort: int, numeric: bool, classes: Sequence[str]) -> Evaluation:
-    _check_names(raw.figures, numeric, bool(classes))
+def _evaluation(raw: RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str]) -> Evaluation:
+    _check_names(raw.figures, kind)
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
-    enough, detail = _enough_of(raw, min_cohort, numeric, classes)
-    no_cases = numeric or bool(classes)
-    _check(not (no_cases and (raw.roc or raw.bins)), "a curve of an outcome that has no cases")
+    enough, detail = _enough_of(raw, min_cohort, kind, classes)
+    _check(kind not in CASELESS or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
     _check_confusion(raw)
     return Evaluation(
         model=raw.model,
         rows=rows,
-        events=None if no_cases else events,
+        events=None if kind in CASELESS else events,
         scores=_scores(raw.figures, detail) if enough else (),
         roc=_roc(raw.roc) if detail else (),
         calibration=_calibration(raw.bins, min_cohort) if detail else (),
@@ -153,19 +162,19 @@ def _evaluation(raw: RawEvaluation, min_cohort: int, numeric: bool, classes: Seq
 
 
 def _enough_of(
-    raw: Figures | RawEvaluation, min_cohort: int, numeric: bool, classes: Sequence[str]
+    raw: Figures | RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str]
 ) -> tuple[bool, bool]:
     """Whether enough patients stand behind figures, and behind what tells more of them."""
     positives, negatives = raw.positives, raw.negatives
     detail = max(CLASS_FOR_DETAIL, min_cohort)
-    _check(len(raw.classes) == len(classes), "not the classes of the study")
-    if classes:
-        _check(positives == 0, "cases of an outcome that has none")
-        _check(sum(raw.classes) == negatives, "classes that do not add up to the rows")
-        return min(raw.classes) >= CLASS_FOR_FIGURES, min(raw.classes) >= detail
-    if not numeric:
+    of_classes = len(raw.classes) == len(classes) and bool(classes) == (kind == "categorical")
+    _check(of_classes, "not the classes of the study")
+    if kind not in CASELESS:
         return _enough(positives, negatives, CLASS_FOR_FIGURES), _enough(positives, negatives, detail)
     _check(positives == 0, "cases of an outcome that has none")
+    if classes:
+        _check(sum(raw.classes) == negatives, "classes that do not add up to the rows")
+        return min(raw.classes) >= CLASS_FOR_FIGURES, min(raw.classes) >= detail
     return negatives >= 2 * CLASS_FOR_FIGURES, negatives >= 2 * detail
 
 
@@ -176,10 +185,12 @@ def _check_confusion(raw: RawEvaluation) -> None:
     _check(square and all(sum(row) == n for row, n in zip(table, raw.classes, strict=False)), "an impossible table")
 
 
-def _check_names(figures: Iterable[Figure], numeric: bool, of_classes: bool) -> None:
+def _check_names(figures: Iterable[Figure], kind: OutcomeKind) -> None:
     names = [figure.name for figure in figures]
     _check(len(names) == len(set(names)), "the same name twice")
-    if any((name in OF_NUMBERS, name in OF_CLASSES) != (numeric, of_classes) for name in names if name != "loss"):
+    own = CASELESS.get(kind)
+    others = frozenset().union(*(figures for other, figures in CASELESS.items() if other != kind))
+    if any(name in others or (own is not None and name not in own) for name in names if name != "loss"):
         raise EgressRefused("the workload's figures: one of another kind of outcome", "metric-not-allowed")
 
 

@@ -255,7 +255,7 @@ class Journey:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
         outcome, output = study.outcome, run.folder.output
         weight, scores = gate.pass_scores(
-            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
+            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.kind, outcome.classes
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
@@ -280,7 +280,7 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        output, of = run.folder.output, (entry.study.outcome.numeric, entry.study.outcome.classes)
+        output, of = run.folder.output, (entry.study.outcome.kind, entry.study.outcome.classes)
         self._heads.keep(task.dispatch, entry.study, output)
         metrics = gate.pass_evaluation(
             output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of

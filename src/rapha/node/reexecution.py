@@ -160,7 +160,7 @@ class Repeating:
             cohort.set_apart,
             smallest,
             cohort.rows,
-            outcome.numeric,
+            outcome.kind,
             outcome.classes,
         ).digest
 

@@ -37,7 +37,7 @@ ACCEPTED_RISK = "i-accept-that-code-can-reach-this-machine"
 SEEN_RISK = "i-accept-that-a-model-sees-names-in-notes"
 
 Architecture = Literal[
-    "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
+    "logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "segmenter",
     "variant-classifier", "late-fusion", "gwas", "exported", "script", "causal-lora",
 ]  # fmt: skip
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")

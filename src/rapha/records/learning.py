@@ -20,6 +20,7 @@ from rapha.records.private import DifferentialPrivacy
 from rapha.records.readers import READERS, ConvolutionReader, ReaderSpec, VariantReader, Width, WordReader
 from rapha.records.record import Digest, Real, Record
 from rapha.records.script import LARGEST_SCRIPT_BYTES, MOST_SHARDS
+from rapha.records.segmenter import Segmenter
 
 LARGEST_GRAPH_BYTES = 512 << 20
 STANDARDS = frozenset({"features.mean", "features.scale", "sequence.mean", "sequence.scale"})
@@ -197,9 +198,7 @@ def reader_of(model: Joining, kind: str) -> ReaderSpec:
     return said or READERS[kind]()
 
 
-_LATER = (
-    "transformer", "segmenter", "polygenic", "wearable",
-)  # fmt: skip
+_LATER = ("transformer", "polygenic", "wearable")
 
 
 def _known(value: Any) -> Any:
@@ -219,6 +218,7 @@ ArchitectureSpec = Annotated[
         | TextClassifier
         | ImageClassifier
         | VariantClassifier
+        | Segmenter
         | Gwas
         | LateFusion
         | Exported
@@ -238,6 +238,7 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "text-classifier": ("binary", "categorical"),
     "image-classifier": ("binary", "categorical"),
     "variant-classifier": ("binary", "categorical"),
+    "segmenter": ("segment",),
     "gwas": ("numeric", "binary"),
     "late-fusion": ("binary", "numeric", "categorical"),
     "exported": ("binary", "time-to-event"),
@@ -263,6 +264,7 @@ READS: dict[str, Reads] = {
     "causal-lora": Reads(("note",)),
     "image-classifier": Reads(("image",)),
     "variant-classifier": Reads(("genotypes",)),
+    "segmenter": Reads(("image",)),
     "gwas": Reads(("genotypes",)),
     "late-fusion": Reads(tuple(READERS), MOST_DENSE),
     "exported": Reads(("sequence", *READERS), MOST_DENSE + 1, at_least=0),
@@ -275,9 +277,10 @@ METRICS_OF: dict[str, tuple[str, ...]] = {
     "time-to-event": ("c_index",),
     "numeric": ("r2", "mae", "rmse"),
     "categorical": ("macro_auroc", "accuracy"),
+    "segment": ("dice",),
 }
 """Of each kind of outcome: the figures by which rounds can be compared."""
-JudgingMetric = Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse", "macro_auroc", "accuracy"]
+JudgingMetric = Literal["auroc", "auprc", "c_index", "brier", "r2", "mae", "rmse", "macro_auroc", "accuracy", "dice"]
 
 
 UpdateForm = Literal["float32", "bf16", "int8"]

@@ -8,16 +8,18 @@ from rapha.records.record import Digest, Real, Record, Word
 
 MetricName = Literal[
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
-    "macro_auroc", "accuracy", "perplexity", "perplexity_before",
+    "macro_auroc", "accuracy", "dice", "perplexity", "perplexity_before",
 ]  # fmt: skip
 METRICS: tuple[str, ...] = (
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
-    "macro_auroc", "accuracy", "perplexity", "perplexity_before",
+    "macro_auroc", "accuracy", "dice", "perplexity", "perplexity_before",
 )  # fmt: skip
 OF_NUMBERS: frozenset[MetricName] = frozenset(("r2", "mae", "rmse"))
 """Those of a numeric outcome, beside `loss`."""
 OF_CLASSES: frozenset[MetricName] = frozenset(("macro_auroc", "accuracy"))
-"""Those of a categorical outcome, beside `loss`; the others are of cases and controls, or of events."""
+"""Those of a categorical outcome, beside `loss`."""
+OF_SEGMENTS: frozenset[MetricName] = frozenset(("dice",))
+"""Those of a segment outcome, beside `loss`; the others are of cases and controls, or of events."""
 
 
 MeasuredModel = Literal["federated", "local", "personal"]
@@ -84,7 +86,7 @@ class Confusion(Record):
 class Evaluation(Record):
     """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone; `personal`
     the federated one with a last layer of the site's own, which stays there. `events`: None
-    for a numeric outcome, of which everybody has one, and for a categorical one, which has `classes`."""
+    for a numeric or segment outcome, of which everybody has one, and for a categorical one, which has `classes`."""
 
     model: MeasuredModel
     rows: Count

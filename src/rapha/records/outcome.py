@@ -108,6 +108,12 @@ OutcomeEvent = Annotated[
 ]
 
 
+OutcomeKind = Literal["binary", "time-to-event", "categorical", "numeric", "segment"]
+_AT_THE_INDEX = Window.model_validate({"until": "index"})
+_UNASKED = {"none": "class", "segment": None}
+"""What is not written of an outcome that does not ask for it."""
+
+
 class OutcomeSpec(Record):
     """What is predicted.
 
@@ -122,36 +128,43 @@ class OutcomeSpec(Record):
     categorical: which of `events` comes first. The classes are the study's, the same at every site: `none` of them, and
     the events in their order; a row is 0, 1, 2, ... of them. `none: set-apart` leaves that class out: whoever has none of the
     events is unknown, and the first event is 0. numeric: the `value` in the window. Both set rows apart as binary does.
+
+    segment: of each voxel of the image that the study's one image feature picks, whether it belongs to the concept `segment`, as a
+    segmentation of that very image says. It has no window of its own. Whose image nobody has segmented is unknown.
     """
 
-    kind: Literal["binary", "time-to-event", "categorical", "numeric"] = "binary"
+    kind: OutcomeKind = "binary"
     event: OutcomeEvent | None = None
     events: Annotated[tuple[Word, ...], Field(max_length=50)] = ()
     none: Literal["class", "set-apart"] = "class"
     value: Reading | None = None
+    segment: Word | None = None
     during: Window
     competing: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     unobserved: Literal["exclude", "censor"]
 
     @model_serializer(mode="wrap")
     def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A study of before `none` could be set apart keeps its digest."""
+        """A study of before `none` could be set apart, or there were segments, keeps its digest."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key != "none" or value != "class"}
+        return {key: value for key, value in written.items() if key not in _UNASKED or value != _UNASKED[key]}
 
     @model_validator(mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if value.get("kind") == "segment":
+            value = {"during": _AT_THE_INDEX} | value
         if value.get("competing") is None:
             return {key: given for key, given in value.items() if key != "competing"}
         return value | {"competing": [value["competing"]]} if isinstance(value["competing"], str) else value
 
     @model_validator(mode="after")
     def _asked(self) -> "OutcomeSpec":
-        given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None}
-        wanted = {"categorical": "events", "numeric": "value"}.get(self.kind, "event")
+        given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None,
+                 "segment": self.segment is not None}  # fmt: skip
+        wanted = {"categorical": "events", "numeric": "value", "segment": "segment"}.get(self.kind, "event")
         if [name for name, there in given.items() if there] != [wanted]:
             raise PydanticCustomError(
                 "outcome",
@@ -170,6 +183,9 @@ class OutcomeSpec(Record):
 
     @model_validator(mode="after")
     def _agrees(self) -> "OutcomeSpec":
+        if self.kind == "segment":
+            self._of_an_image()
+            return self
         window = self.during
         ahead = window.relation == "from" and window.length is not None
         ahead = ahead or (window.relation == "between" and not window.past)
@@ -189,6 +205,14 @@ class OutcomeSpec(Record):
             raise PydanticCustomError("outcome", "a competing event is named twice")
         return self
 
+    def _of_an_image(self) -> None:
+        if self.during != _AT_THE_INDEX or self.competing or self.unobserved != "exclude":
+            raise PydanticCustomError(
+                "outcome",
+                "a segment outcome has no window and nothing that competes, and needs `unobserved: exclude`: it is of the image that the "
+                "study's feature picks",
+            )
+
     @property
     def numeric(self) -> bool:
         """Whether it is a number."""
@@ -200,6 +224,11 @@ class OutcomeSpec(Record):
         if self.kind != "categorical":
             return ()
         return (*((NONE,) if self.none == "class" else ()), *self.events)
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether some patients have an event of it and others do not; a number and a segment everybody has."""
+        return self.kind not in ("numeric", "segment")
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -218,6 +247,8 @@ class OutcomeSpec(Record):
         yield from (("events", name) for name in self.events)
         if self.value:
             yield "value", self.value.of
+        if self.segment:
+            yield "segment", self.segment
 
 
 def _from_the_index(window: Window) -> bool:

@@ -35,6 +35,7 @@ from rapha.records.payment import Payment
 from rapha.records.private import check_private
 from rapha.records.record import Record, Sentence, Slug, Word
 from rapha.records.script import Mode, check_script
+from rapha.records.segmenter import Segmenter
 from rapha.records.variant import GENOTYPES
 from rapha.records.variant_rule import VariantRule
 
@@ -193,6 +194,10 @@ class Study(Record):
         if isinstance(self.model, LateFusion) and (idle := sorted(set(self.model.said) - set(found))):
             raise PydanticCustomError(
                 "learnable", "model: `{kind}` says how a feature is read that the study has not", {"kind": idle[0]}
+            )
+        if isinstance(self.model, Segmenter) and len(self.features) > 1:
+            raise PydanticCustomError(
+                "learnable", "features: a `segmenter` reads its image and nothing beside it: leave the others out"
             )
         self._of_one_build()
         for at, feature in enumerate(self.features):

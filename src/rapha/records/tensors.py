@@ -19,7 +19,7 @@ from typing import Annotated, Literal, NamedTuple, assert_never
 from pydantic import Field
 
 from rapha.records.association import Gwas, shapes_of
-from rapha.records.dense import DenseFeature
+from rapha.records.dense import DenseFeature, ImageFeature
 from rapha.records.feature import SequenceFeature
 from rapha.records.language import CausalLora
 from rapha.records.learning import (
@@ -41,6 +41,7 @@ from rapha.records.learning import (
 from rapha.records.readers import Shapes
 from rapha.records.record import Record
 from rapha.records.release import ReasonCode
+from rapha.records.segmenter import Segmenter, SegmentMask
 from rapha.records.study import Study
 
 STEP_INPUTS = 3
@@ -90,6 +91,14 @@ def sequence_of(study: Study) -> SequenceFeature | None:
 def dense_of(study: Study) -> tuple[DenseFeature, ...]:
     """The features that are arrays, in the order of the study."""
     return tuple(f for f in study.features if isinstance(f, DenseFeature))
+
+
+def mask_of(study: Study) -> SegmentMask | None:
+    """The mask that a segment outcome is learnt from, on the array of the study's image."""
+    image = next((f for f in study.features if isinstance(f, ImageFeature)), None)
+    if study.outcome.segment is None or image is None:
+        return None
+    return SegmentMask(of=study.outcome.segment, during=image.during, pick=image.pick, image=image)
 
 
 def learns_in_deviations(study: Study) -> bool:
@@ -174,6 +183,8 @@ def _layers(study: Study) -> Shapes:
             return _joined(study, model, hidden=(), head=())
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)
+        case Segmenter():
+            return model.shapes(dense_of(study)[0])
         case Gwas():
             return {}
         case Exported():

@@ -23,7 +23,7 @@ from rapha.sdk.words import in_words
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 _TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression",
-          "categorical": "tabular-classification"}  # fmt: skip
+          "categorical": "tabular-classification", "segment": "image-segmentation"}  # fmt: skip
 
 
 def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:

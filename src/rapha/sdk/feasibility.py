@@ -60,7 +60,7 @@ class Feasibility(Record):
 def feasibility_of(status: StudyStatus, study: Study | None, profiles: Iterable[SiteProfile]) -> Feasibility:
     """The answers in a status. Without the study itself it is not said what a profile lacks; of a study of a number, in which
     nobody is a case, no events are told."""
-    cases = study is None or not study.outcome.numeric
+    cases = study is None or study.outcome.has_cases
     by_site = {profile.site: profile for profile in profiles}
     sites = tuple(
         SiteAnswer(

@@ -75,7 +75,7 @@ def written(place: Place) -> str:
     return text
 
 
-TRUTHS = ("descendants", "mapped")
+TRUTHS = ("descendants", "mapped", "slice_by_slice")
 """The keys, of a concept's codes, that take true or false."""
 
 

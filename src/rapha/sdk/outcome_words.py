@@ -7,11 +7,18 @@ from rapha.sdk.cohort_words import bound_in_words, or_words, range_in_words, spa
 
 def outcome_in_words(outcome: OutcomeSpec) -> str:
     """The outcome as a phrase: `diabetes within 5 years after the index`."""
+    if outcome.segment is not None:
+        return f"the voxels of {outcome.segment} in the image"
     return f"{_event(outcome)} {_within(outcome)}"
 
 
 def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
     """What is predicted, what competes, and who is set apart."""
+    if outcome.segment is not None:
+        return (
+            f"Which voxels of the image belong to {outcome.segment}, as a segmentation of that very image says.",
+            "A patient whose image nobody has segmented, or two differently, is unknown and set apart.",
+        )
     event, length = _event(outcome), _length(outcome)
     match outcome.kind:
         case "time-to-event":

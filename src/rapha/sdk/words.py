@@ -25,6 +25,7 @@ from rapha.records.learning import (
 )
 from rapha.records.mention import Mention
 from rapha.records.payment import Payment
+from rapha.records.segmenter import Segmenter
 from rapha.records.study import Purpose, Study
 from rapha.sdk.cohort_words import and_words, criterion_in_words, feature_in_words, index_in_words, or_words
 from rapha.sdk.outcome_words import outcome_sentences
@@ -100,6 +101,9 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A convolutional network over a picture, with {len(model.channels)} layers."
         case VariantClassifier():
             return f"A neural network over variants, with a layer of {model.units}."
+        case Segmenter():
+            how = ", slice by slice" if model.slice_by_slice else ""
+            return f"A U-Net that says of every voxel whether it belongs to the segment{how}, on {len(model.channels)} levels."
         case Gwas():
             return (
                 "A genome-wide association study: every variant by itself, adjusted for the other features. A hospital sends "

@@ -6,6 +6,7 @@ leaves a patient out, takes the contents away too.
 
     note        UTF-8 text
     volume      safetensors, `voxels` and what is needed to place them
+    mask        safetensors, `bits` on the grid of a volume, and the name of that asset
     genotypes   safetensors, `dosage` by the variants of its call set, and the name of that asset
     callset     text: the build, then a variant a line; one for many patients
 """
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rapha.timeline.reader import LockedConnection
 
 FOLDER = "contents"
-AssetKind = Literal["note", "volume", "genotypes", "callset"]
+AssetKind = Literal["note", "volume", "mask", "genotypes", "callset"]
 
 
 class Contents:

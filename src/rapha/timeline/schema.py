@@ -132,7 +132,7 @@ KINDS = (
     "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",
     "variant",
 )  # fmt: skip
-ASSET_KINDS = ("note", "volume", "genotypes", "callset")
+ASSET_KINDS = ("note", "volume", "mask", "genotypes", "callset")
 PRECISIONS = ("year", "month", "day", "minute", "second")
 STATUSES = ("final", "preliminary", "amended", "cancelled", "entered-in-error")
 POLARITIES = ("affirmed", "negated", "excluded", "unknown")

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rapha.errors import TrainingFailed
+from rapha.records.segmenter import MASK, SegmentMask
 from rapha.records.study import Study
-from rapha.records.tensors import dense_of, feature_names, sequence_of
+from rapha.records.tensors import dense_of, feature_names, mask_of, sequence_of
 from rapha.training.arrays import Arrays, join_arrays, read_arrays
 
 Floats = npt.NDArray[np.float64]
@@ -47,8 +48,8 @@ class Sequences:
 @dataclass(frozen=True)
 class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days for a
-    time-to-event outcome, else None; value [n] of a numeric outcome and label [n] of a categorical one, the place of its class,
-    else None (event is then 0 throughout); arrays by the names of the dense features."""
+    time-to-event outcome, else None; value [n] of a numeric outcome, label [n] of a categorical one, the place of its class, and
+    masks [n] of a segment outcome, else None (event is then 0 throughout); arrays by the names of the dense features."""
 
     features: Floats
     event: Ints
@@ -57,6 +58,7 @@ class Rows:
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
     value: Floats | None = None
     label: Ints | None = None
+    masks: Arrays | None = None
 
     def __len__(self) -> int:
         return len(self.event)
@@ -80,6 +82,7 @@ class Rows:
             {name: arrays.take(rows) for name, arrays in self.arrays.items()},
             None if self.value is None else self.value[rows],
             None if self.label is None else self.label[rows],
+            None if self.masks is None else self.masks.take(rows),
         )
 
 
@@ -124,6 +127,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
     values = [part.value for part in parts if part.value is not None]
     labels = [part.label for part in parts if part.label is not None]
     sequences = [part.sequences for part in parts if part.sequences is not None]
+    masks = [part.masks for part in parts if part.masks is not None]
     return Rows(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.event for part in parts]),
@@ -132,6 +136,7 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         {name: join_arrays([part.arrays[name] for part in parts]) for name in parts[0].arrays},
         np.concatenate(values) if values else None,
         np.concatenate(labels) if labels else None,
+        join_arrays(masks) if masks else None,
     )
 
 
@@ -149,7 +154,7 @@ def _check_columns(study: Study, table: pa.Table) -> None:
     expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
     expected += [feature.name for feature in dense_of(study)]
     cause = ["cause"] if study.outcome.competing else []
-    labels = {"time-to-event": ["time", "event", *cause], "numeric": ["value"]}
+    labels = {"time-to-event": ["time", "event", *cause], "numeric": ["value"], "segment": [MASK]}
     expected += labels.get(study.outcome.kind, ["label"])
     if table.column_names != expected:
         wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
@@ -157,7 +162,7 @@ def _check_columns(study: Study, table: pa.Table) -> None:
     types = {name: pa.float64() for name in (*feature_names(study), "time", "value")}
     types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
     for column in table.schema:
-        dense = column.name not in types and column.name != "sequence"  # `read_arrays` looks at its type
+        dense = column.name not in types and column.name != "sequence"  # a mask too: `read_arrays` looks at its type
         good = _is_steps(column.type) if column.name == "sequence" else dense or column.type == types[column.name]
         if not good:
             raise TrainingFailed(f"rows.arrow: the column {column.name} is of type {column.type}")
@@ -185,10 +190,19 @@ def _rows(study: Study, table: pa.Table) -> Rows:
     if classes := study.outcome.classes:
         label = _whole(table, "label", highest=len(classes) - 1)
         return Rows(features, nobody, None, sequences, arrays, label=label)
+    if (mask := mask_of(study)) is not None:
+        return Rows(features, nobody, None, sequences, arrays, masks=_masks(table, mask))
     time = table["time"].to_numpy()
     if not (np.isfinite(time) & (time > 0)).all():
         raise TrainingFailed("rows.arrow: the column time holds what is not a number of days above 0")
     return Rows(features, _whole(table, "event", highest=1), time, sequences, arrays)
+
+
+def _masks(table: pa.Table, mask: SegmentMask) -> Arrays:
+    masks = read_arrays(table[MASK], mask)
+    if not masks.present.all():
+        raise TrainingFailed(f"rows.arrow: the column {MASK} has nulls")
+    return masks
 
 
 def _numbers(table: pa.Table) -> Floats:

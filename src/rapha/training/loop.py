@@ -1,7 +1,8 @@
 """Train one round: from the weights given, over this site's rows, in an order that the study's seed alone decides.
 
 A binary outcome is learnt from batches of rows by cross-entropy, a categorical one by that of the softmax, a numeric one by the squared distance
-in standard deviations, a text by cross-entropy of its tokens, canaries among them. A time-to-event outcome is learnt from batches of rows *against whole
+in standard deviations, a segment by how its mask is overlapped, a text by cross-entropy of its tokens, canaries among them. A time-to-event outcome
+is learnt from batches of rows *against whole
 risk sets*: a patient's event is compared with everybody of the same stratum who was still under observation, not
 only with the few of its batch, so that batch size changes the number of steps and not what is estimated. The rows of
 an epoch are one stratum up to `STRATUM_ROWS`, and are dealt at random to equal strata beyond that.

@@ -8,15 +8,20 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.network import Network
 from rapha.training.inputs import Inputs
+from rapha.training.overlap import losses, masks
 
 
 def row_loss(network: Network, inputs: Inputs, rows: Tensor, reduction: str = "mean") -> Tensor:
     """The loss of these rows, their mean or `sum`: of a class cross-entropy of the softmax, of a number the squared distance in
-    standard deviations, of a case or control cross-entropy, of a text that of its tokens. A time-to-event outcome has none by row: see `loop.py`."""
+    standard deviations, of a segment `overlap.losses`, of a case or control cross-entropy, of a text that of its tokens. A time-to-event
+    outcome has none by row: see `loop.py`."""
     if learns_to_write(network):
         surprise = network.surprise(inputs, rows)
         return surprise.sum() if reduction == "sum" else surprise.mean()
     given = network(inputs, rows)
+    if inputs.masks is not None:
+        apart = losses(given, masks(inputs.masks, rows))
+        return apart.sum() if reduction == "sum" else apart.mean()
     if inputs.label is not None:
         return cross_entropy(given, inputs.label[rows], reduction=reduction)
     if inputs.value is not None:

@@ -104,6 +104,8 @@ class Membership:
         parts = (self._dataset.train, self._dataset.validation, self._dataset.test)
         labels = [rows.label for rows in parts if rows.label is not None]
         scores = np.concatenate([score(network, part) for part in self._parts])
+        if any(rows.masks is not None for rows in parts):  # how well a patient's mask is known is its loss
+            return -scores[:, 1]
         if (values := self._values()) is not None:
             return -((scores - values) ** 2)
         if labels:

@@ -13,6 +13,7 @@ from rapha.training.concordance import c_index
 from rapha.training.dataset import Floats, Ints, Rows
 from rapha.training.discrimination import Estimate, auprc, auroc, interval, roc
 from rapha.training.distance import mae, r2, rmse
+from rapha.training.overlap import mean_loss, mean_overlap
 
 
 def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
@@ -22,8 +23,11 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
     time-to-event: loss (mean negative log partial likelihood per event, without an interval), c_index.
     numeric: r2, mae, rmse, the last two in the unit of the outcome.
     categorical: loss (log loss), macro_auroc, accuracy.
+    segment: loss, dice; the scores are [n, 2], as `pooled.score` gives them.
     """
     event, time = rows.event, rows.time
+    if rows.masks is not None:
+        return _named({"loss": mean_loss(score[:, 1]), "dice": mean_overlap(score[:, 0])})
     if rows.label is not None:
         return _named(
             {
@@ -50,7 +54,7 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
 
 def evaluation(score: Floats, rows: Rows, model: MeasuredModel) -> RawEvaluation:
     """All that is measured of one model on these rows."""
-    binary = rows.time is None and rows.value is None and rows.label is None
+    binary = rows.time is None and rows.value is None and rows.label is None and rows.masks is None
     return RawEvaluation(
         model=model,
         positives=rows.positives,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from rapha.errors import TrainingFailed
 from rapha.records.metrics import MeasuredModel
@@ -21,12 +22,14 @@ from rapha.training.dataset import Dataset, Floats, Rows, pool
 from rapha.training.inputs import Inputs, Weights, make_inputs
 from rapha.training.loop import train_round
 from rapha.training.metrics import evaluation
+from rapha.training.overlap import losses, masks, overlaps
 from rapha.training.perplexity import text_figures
 from rapha.training.statistics import feature_statistics, start_of
 from rapha.training.weights import load_into, views_of
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 8192, 256 << 20
 """How much is read at once to be scored: rows, and bytes of their arrays as float32."""
+_COPIES = 64
 
 
 def train_alone(study: Study, datasets: Sequence[Dataset], graph: bytes | None = None) -> tuple[Weights, RawEvaluation]:
@@ -64,20 +67,25 @@ def evaluate_on(
 
 
 def _rows_at_once(inputs: Inputs) -> int:
-    bytes_a_row = 4 * sum(math.prod(arrays.shape) for arrays in inputs.arrays.values())
+    """A segmenter keeps several copies of an image, as wide as its first level."""
+    copies = 1 if inputs.masks is None else _COPIES
+    bytes_a_row = 4 * copies * sum(math.prod(arrays.shape) for arrays in inputs.arrays.values())
     return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(bytes_a_row, 1)))
 
 
 def score(network: Network, inputs: Inputs) -> Floats:
     """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; of classes
-    logits [n, K]. float64.
+    logits [n, K]. float64. Of a segment outcome
+    not the masks, which would not fit into memory, but how they lie on the rows' own: [n, 2], Dice and loss.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).
     """
     network.eval()
     with torch.inference_mode():
-        blocks = [network(inputs, rows) for rows in torch.split(torch.arange(len(inputs)), _rows_at_once(inputs))]
+        blocks = [
+            _scored(network, inputs, rows) for rows in torch.split(torch.arange(len(inputs)), _rows_at_once(inputs))
+        ]
     scores = torch.cat(blocks).double().numpy()
     if not np.isfinite(scores).all():
         raise TrainingFailed("the model gives what is not a number: lower the learning rate", "not-finite")
@@ -85,3 +93,11 @@ def score(network: Network, inputs: Inputs) -> Floats:
         return scores
     numbers: Floats = scores * network.outcome.scale.double().numpy() + network.outcome.mean.double().numpy()
     return numbers
+
+
+def _scored(network: Network, inputs: Inputs, rows: Tensor) -> Tensor:
+    given: Tensor = network(inputs, rows)
+    if inputs.masks is None:
+        return given
+    mask = masks(inputs.masks, rows)
+    return torch.stack([overlaps(given, mask), losses(given, mask).double()], dim=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from rapha.errors import StudyError
 from rapha.records.study import Study
@@ -14,7 +15,7 @@ from rapha.training.arrays import arrays_of
 from rapha.training.calibration import risk_of
 from rapha.training.classes import chances
 from rapha.training.dataset import Floats, Rows, Sequences
-from rapha.training.inputs import make_inputs
+from rapha.training.inputs import Inputs, make_inputs
 from rapha.training.pooled import score
 from rapha.training.weights import check_weights, load_into
 
@@ -43,7 +44,8 @@ class Model:
     def predict(self, rows: Mapping[str, Any]) -> Floats:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
         (1 is the hazard of the patient whose score is zero). Of a numeric outcome the number itself, in its unit. Of a categorical
-        outcome the probability of each class [n, K], in the order of `classes`; each row's sum is 1.
+        outcome the probability of each class [n, K], in the order of `classes`; each row's sum is 1. Of a segment outcome
+        the probability of every voxel [n, *shape].
 
         `rows` gives for each feature name n numbers, or one number for one patient; None or NaN is missing. Under
         `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first. Of a
@@ -67,7 +69,10 @@ class Model:
         count = lengths.pop()
         features = np.stack(columns, axis=1) if columns else np.empty((count, 0))
         event = np.zeros(count, dtype=np.int64)
-        scores = score(self._network, make_inputs(Rows(features, event, None, sequences, arrays), self._weights))
+        inputs = make_inputs(Rows(features, event, None, sequences, arrays), self._weights)
+        if self.study.outcome.kind == "segment":
+            return self._voxels(inputs)
+        scores = score(self._network, inputs)
         match self.study.outcome.kind:
             case "time-to-event":
                 return np.exp(scores)
@@ -77,6 +82,13 @@ class Model:
                 return chances(scores)
             case "binary":
                 return risk_of(scores)
+
+    def _voxels(self, inputs: Inputs) -> Floats:
+        """One patient at a time: what lies between the layers of a segmenter is many times an image."""
+        self._network.eval()
+        with torch.inference_mode():
+            found = [self._network(inputs, row).sigmoid().double() for row in torch.split(torch.arange(len(inputs)), 1)]
+        return torch.cat(found).numpy()
 
 
 def load_model(study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None) -> Model:

@@ -10,6 +10,7 @@ from rapha.egress.classes import class_rows, confusion, grouped
 from rapha.egress.metrics import release_metrics, release_scores
 from rapha.errors import EgressRefused
 from rapha.records.metrics import Count, Evaluation
+from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import Figures, RawEvaluations
 
 NAMES = ("home", "rehabilitation", "nursing-home")
@@ -76,7 +77,7 @@ def raw(classes: tuple[int, ...], *figures: dict[str, Any], **changes: Any) -> F
 def scores(of: Figures) -> list[str]:
     return [
         f"{s.name} {s.value}{'' if s.low is None else ' +-'}"
-        for s in release_scores(of, 1003, of.negatives, 25, classes=NAMES)[1]
+        for s in release_scores(of, 1003, of.negatives, 25, "categorical", NAMES)[1]
     ]
 
 
@@ -98,15 +99,27 @@ def test_figures_need_ten_of_every_class_and_detail_as_many_as_the_cohort() -> N
 )
 def test_what_is_not_of_these_classes_does_not_leave(said: Figures, reason: str) -> None:
     with pytest.raises(EgressRefused) as caught:
-        release_scores(said, 1003, said.positives + said.negatives, 25, classes=NAMES)
+        release_scores(said, 1003, said.positives + said.negatives, 25, "categorical", NAMES)
     assert caught.value.reason == reason
 
 
 def test_nor_a_figure_of_classes_of_another_outcome() -> None:
-    for said, numeric in ((raw((), positives=60, negatives=200), False), (raw((), negatives=200), True)):
+    others: tuple[tuple[Figures, OutcomeKind], ...] = (
+        (raw((), positives=60, negatives=200), "binary"),
+        (raw((), negatives=200), "numeric"),
+        (raw((), negatives=200), "segment"),
+    )
+    for said, kind in others:
         with pytest.raises(EgressRefused) as caught:
-            release_scores(said, 1003, said.positives + said.negatives, 25, numeric)
+            release_scores(said, 1003, said.positives + said.negatives, 25, kind)
         assert caught.value.reason == "metric-not-allowed"
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("categorical", ()), ("binary", NAMES)])
+def test_classes_and_the_kind_of_outcome_go_together(kind: OutcomeKind, classes: tuple[str, ...]) -> None:
+    with pytest.raises(EgressRefused) as caught:
+        release_scores(raw((200, 90, 25)[: len(classes)], negatives=315), 1003, 315, 25, kind, classes)
+    assert caught.value.reason == "output-malformed"
 
 
 TABLE = ((100, 30, 40), (30, 60, 40), (35, 45, 70))
@@ -116,7 +129,7 @@ EVALUATED = {"model": "federated", "positives": 0, "negatives": 450, "figures": 
 
 def release(**changes: Any) -> Evaluation:
     record = RawEvaluations.model_validate({"evaluations": [EVALUATED | changes]})
-    return release_metrics(record, "north", 1003, {}, 25, 5000, classes=NAMES).evaluations[0]
+    return release_metrics(record, "north", 1003, {}, 25, 5000, "categorical", NAMES).evaluations[0]
 
 
 def test_an_evaluation_of_classes_tells_how_many_of_which() -> None:

@@ -228,7 +228,7 @@ RMSE = {"name": "rmse", "value": 12.3456, "low": 11.04, "high": 13.96}
 
 def scores_of_numbers(patients: int, *given_: dict[str, Any], positives: int = 0) -> tuple[Score, ...]:
     raw = figures(1003, positives, patients, *given_)
-    return release_scores(raw, raw.rows, positives + patients, 25, numeric=True)[1]
+    return release_scores(raw, raw.rows, positives + patients, 25, kind="numeric")[1]
 
 
 def test_figures_of_numbers_are_rounded_in_any_unit() -> None:
@@ -246,11 +246,44 @@ def test_numbers_need_twice_as_many_patients_as_a_class(patients: int, shown: in
     assert (len(scores), sum(score.low is not None for score in scores)) == (shown, with_interval)
 
 
-def test_a_figure_of_another_kind_of_outcome_does_not_leave() -> None:
-    for raw, numeric in ((figures(1003, 0, 260, AUROC), True), (figures(1003, 60, 200, RMSE), False)):
-        with pytest.raises(EgressRefused) as caught:
-            release_scores(raw, 1003, 260, 25, numeric)
-        assert caught.value.reason == "metric-not-allowed"
+MACRO = {"name": "macro_auroc", "value": 0.73491}
+DICE = {"name": "dice", "value": 0.81239, "low": 0.79, "high": 0.84}
+
+
+@pytest.mark.parametrize(
+    ("kind", "positives", "given_"),
+    [
+        ("numeric", 0, AUROC), ("numeric", 0, DICE), ("binary", 60, RMSE), ("binary", 60, DICE), ("time-to-event", 60, DICE),
+        ("segment", 0, AUROC), ("segment", 0, R2), ("segment", 0, MACRO),
+    ],
+)  # fmt: skip
+def test_a_figure_of_another_kind_of_outcome_does_not_leave(kind: Any, positives: int, given_: dict[str, Any]) -> None:
+    with pytest.raises(EgressRefused) as caught:
+        release_scores(figures(1003, positives, 260 - positives, given_), 1003, 260, 25, kind)
+    assert caught.value.reason == "metric-not-allowed"
+
+
+@pytest.mark.parametrize(("patients", "shown", "with_interval"), [(19, 0, 0), (20, 1, 0), (49, 1, 0), (50, 1, 1)])
+def test_dice_is_a_mean_over_enough_patients(patients: int, shown: int, with_interval: int) -> None:
+    scores = release_scores(figures(1003, 0, patients, DICE), 1003, patients, 25, "segment")[1]
+    assert (len(scores), sum(score.low is not None for score in scores)) == (shown, with_interval)
+    assert not shown or scores[0].value == 0.812
+
+
+def test_a_dice_above_one_does_not_leave_and_nobody_is_a_case_of_a_segment() -> None:
+    above = {"name": "dice", "value": 1.5}
+    assert release_scores(figures(1003, 0, 200, above), 1003, 200, 25, "segment")[1] == ()
+    with pytest.raises(EgressRefused):
+        release_scores(figures(1003, 3, 200, DICE), 1003, 203, 25, "segment")
+    record = RawEvaluations.model_validate({"evaluations": [evaluation(0, 140, figures=(DICE,), roc=(), bins=())]})
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, "segment").evaluations
+    assert released.events is None and released.rows == Count(about=140) and released.score("dice")
+    record = RawEvaluations.model_validate({"evaluations": [evaluation(0, 140, figures=(DICE,), roc=GRID, bins=())]})
+    with pytest.raises(EgressRefused):
+        release_metrics(record, "north", 1003, {}, 25, 5000, "segment")
+
+
+def test_numbers_have_no_cases() -> None:
     with pytest.raises(EgressRefused):
         scores_of_numbers(200, R2, positives=1)
 
@@ -258,9 +291,9 @@ def test_a_figure_of_another_kind_of_outcome_does_not_leave() -> None:
 def test_an_evaluation_of_numbers_has_no_cases_and_no_curves() -> None:
     bare = evaluation(0, 140, figures=(R2,), roc=(), bins=())
     record = RawEvaluations.model_validate({"evaluations": [bare]})
-    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, numeric=True).evaluations
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, kind="numeric").evaluations
     assert released.events is None and released.rows == Count(about=140) and released.score("r2")
     for curve in ({"roc": GRID}, {"bins": evaluation()["bins"]}):
         record = RawEvaluations.model_validate({"evaluations": [{**bare, **curve}]})
         with pytest.raises(EgressRefused):
-            release_metrics(record, "north", 1003, {}, 25, 5000, numeric=True)
+            release_metrics(record, "north", 1003, {}, 25, 5000, kind="numeric")

@@ -272,7 +272,7 @@ def reading(*features: dict[str, Any], **model: Any) -> dict[str, Any]:
         ({"architecture": "late-fusion"}, [], "`late-fusion` reads one to 8 of `note` and `image` and `genotypes`; the study has 0"),
         ({"architecture": "late-fusion"}, [NOTE | {"at_most": 16 + n, "pick": pick, "during": {"until": "index", "for": f"{n + 1} days"}}
          for n in range(5) for pick in ("first", "last")], "one to 8 of .*; the study has 10"),
-        ({"architecture": "text-classifier"}, [NOTE, IMAGE], "`text-classifier` reads no `image`; `image-classifier` or `late-fusion` or `exported` does"),
+        ({"architecture": "text-classifier"}, [NOTE, IMAGE], "`text-classifier` reads no `image`; `image-classifier` or `segmenter` or `late-fusion` or `exported` does"),
         ({"architecture": "text-classifier"}, [NOTE, NOTE | {"pick": "first"}], "reads exactly one of `note`; the study has 2"),
         ({"architecture": "late-fusion", "image": {}}, [NOTE], "`image` says how a feature is read that the study has not"),
         ({"architecture": "late-fusion"}, [NOTE, {"sequence": ["hdl"], "during": WINDOW}], "reads no `sequence`"),

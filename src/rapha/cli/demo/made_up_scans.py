@@ -73,6 +73,13 @@ def _write(folder: Path, dice: random.Random, patients: int) -> None:
         write_scan(folder / "images" / f"p{number:04}", str(number), taken, phantom(dice, nodule), dice)
         if dice.random() < OPERATED[nodule]:
             happenings.append((number, f"{taken + timedelta(days=dice.randint(10, 350))} 10:00", "lobectomy"))
+    write_people(folder, people, happenings)
+
+
+def write_people(
+    folder: Path, people: Sequence[tuple[object, ...]], happenings: Sequence[tuple[object, ...]] = ()
+) -> None:
+    """The two tables of `PEOPLE_MAPPING`."""
     _table(folder / "people.csv", ("id", "born", "sex", "since", "until"), people)
     _table(folder / "happenings.csv", ("patient", "day", "what"), happenings)
 

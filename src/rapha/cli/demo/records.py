@@ -21,6 +21,7 @@ MADE_UP = {
     "gwas-cholesterol": "rapha.cli.demo.made_up_biobank",
     "gwas-infarction": "rapha.cli.demo.made_up_biobank",
     "nodule-classification": "rapha.cli.demo.made_up_scans",
+    "nodule-segmentation": "rapha.cli.demo.made_up_segmentations",
     "polygenic-risk": "rapha.cli.demo.made_up_genomes",
     "report-classification": "rapha.cli.demo.made_up_reports",
     "sleep-and-heart-rate": "rapha.cli.demo.made_up_wearers",

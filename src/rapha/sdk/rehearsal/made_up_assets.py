@@ -2,7 +2,7 @@
 a study asks of notes."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from rapha.cohort.dense import KIND_OF
@@ -10,8 +10,9 @@ from rapha.cohort.notes.scan import Scanner
 from rapha.errors import StudyError
 from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.mention import Mention, Section
+from rapha.records.segmenter import SegmentMask
 from rapha.records.study import Study
-from rapha.records.tensors import dense_of
+from rapha.records.tensors import dense_of, mask_of
 from rapha.timeline.assets import Contents
 
 WORDS = [
@@ -44,7 +45,7 @@ NAMED_AFTER: dict[Section, str] = {section: section.replace("-", " ") for sectio
 }  # fmt: skip
 
 
-def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Contents, dice: random.Random) -> None:
+def give_assets(study: Study, events: Sequence[dict[str, Any]], contents: Contents, dice: random.Random) -> None:
     """Every event of a concept that a dense feature reads, or in which mentions are looked for, points at an asset of its
     own."""
     wanted: dict[tuple[str, str], list[DenseFeature]] = {}
@@ -63,6 +64,27 @@ def give_assets(study: Study, events: Iterable[dict[str, Any]], contents: Conten
             event["asset"] = _kept(feature, event["subject_key"], contents, dice, said.get(pair, []))
         elif mentions := said.get(pair):
             event["asset"] = contents.add(event["subject_key"], "note", made_up_note(mentions, dice))
+    if (mask := mask_of(study)) is not None:
+        _give_masks(study, mask, events, contents, dice)
+
+
+def _give_masks(
+    study: Study, mask: SegmentMask, events: Sequence[dict[str, Any]], contents: Contents, dice: random.Random
+) -> None:
+    """Every event of the segment that has an image of the same person is drawn on one of them; each image has one mask."""
+    images: dict[int, list[dict[str, Any]]] = {}
+    of_image, of_segment = (set(study.concepts[name].written_codes()) for name in (mask.image.of, mask.of))
+    for event in events:
+        if (event["system"], event["code"]) in of_image:
+            images.setdefault(event["subject_key"], []).append(event)
+    drawn: dict[str, bytes] = {}
+    for event in events:
+        there = images.get(event["subject_key"])
+        if there and (event["system"], event["code"]) in of_segment:
+            image = dice.choice(there)
+            content = drawn.setdefault(image["asset"], _mask(mask.image, image["asset"], dice))
+            event["parent_event"] = image["event_id"]
+            event["asset"] = contents.add(event["subject_key"], KIND_OF[mask.kind], content)
 
 
 def _kept(
@@ -113,6 +135,25 @@ def saying(mention: Mention, dice: random.Random) -> str:
     raise StudyError(f"a rehearsal cannot make up a note that says {phrase!r} as the study asks for it")
 
 
+def _mask(image: ImageFeature, volume: str, dice: random.Random) -> bytes:
+    """A tenth of the voxels of such a volume, anywhere."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    chance = np.random.default_rng(dice.getrandbits(32))
+    sides, spacing = _grid(image)
+    bits = np.packbits(chance.random(sides) < 0.1)
+    on = np.frombuffer(bytes.fromhex(volume), np.uint8)
+    return save(
+        {"bits": bits, "sides": np.array(sides, np.int32), "spacing": np.array(spacing, np.float64), "volume": on}
+    )
+
+
+def _grid(image: ImageFeature) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    sides = image.shape if len(image.shape) == 3 else (1, *image.shape)
+    return sides, image.spacing if len(image.spacing) == 3 else (1.0, *image.spacing)
+
+
 def _volume(feature: ImageFeature, dice: random.Random) -> bytes:
     """Noise over the study's window, of its own size and spacing."""
     import numpy as np
@@ -120,6 +161,5 @@ def _volume(feature: ImageFeature, dice: random.Random) -> bytes:
 
     chance = np.random.default_rng(dice.getrandbits(32))
     low, high = feature.window
-    sides = feature.shape if len(feature.shape) == 3 else (1, *feature.shape)
-    spacing = feature.spacing if len(feature.spacing) == 3 else (1.0, *feature.spacing)
+    sides, spacing = _grid(feature)
     return save({"voxels": chance.uniform(low, high, sides).astype(np.int16), "spacing": np.array(spacing)})

@@ -132,7 +132,7 @@ def _train(
 
     pin()
     output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
-    numeric, classes = study.outcome.numeric, study.outcome.classes
+    kind, classes = study.outcome.kind, study.outcome.classes
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
@@ -146,7 +146,7 @@ def _train(
         command = Command(do="train", round=number, weights=_named(weights))
         own.train(command, cohort) if own is not None else learner.do(command)
         passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
-        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, numeric, classes)
+        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, kind, classes)
         (weights / WEIGHTS).write_bytes(passed)
         if number < rounds:
             _lay_variates(weights / WEIGHTS, study)
@@ -155,7 +155,7 @@ def _train(
         own.predict(last)
         own.close()
     learner.do(last)
-    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, numeric, classes)
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, kind, classes)
 
 
 def _lay_variates(file: Path, study: Study) -> None:

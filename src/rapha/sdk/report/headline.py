@@ -24,8 +24,15 @@ LABELS = {
     "accuracy": "Accuracy",
     "perplexity": "Perplexity",
     "perplexity_before": "Perplexity of the base",
+    "dice": "Dice",
 }
-HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2", "categorical": "macro_auroc"}
+HEADLINE = {
+    "binary": "auroc",
+    "time-to-event": "c_index",
+    "numeric": "r2",
+    "categorical": "macro_auroc",
+    "segment": "dice",
+}
 """Of each kind of outcome, the figure it is judged by."""
 MODELS = {"federated": "Federated", "local": "Own model", "personal": "Federated, own last layer"}
 

@@ -9,6 +9,8 @@ uptake.py     what makes a PET image one of standardised uptake values
 headers.py    elements -> one header for each image or frame
 stacks.py     headers -> stacks of one geometry, or the reason why they are none. Pure
 volumes.py    a stack's pixels -> a volume in its own units
+segmentation.py  elements -> what a segmentation says: of which images, which segments, where its frames lie
+masks.py      a segmentation on the stack that it is of -> a mask of each segment, on the volume's grid
 ingest.py     the whole way
 """
 

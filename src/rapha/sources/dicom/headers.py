@@ -8,13 +8,16 @@ from typing import NamedTuple
 from rapha.sources.dicom.elements import Elements
 from rapha.sources.dicom.reading import UNREADABLE, read_elements
 from rapha.sources.dicom.uptake import uptake_factor
-from rapha.sources.dicom.values import clock, items, real, values, whole_number, word, words
+from rapha.sources.dicom.values import clock, items, moment_of, numbers, offset_minutes, real, whole_number, word, words
 from rapha.sources.dicom.wanted import WANTED
 
 LARGEST_SIDE, MOST_FRAMES = 4096, 65_536
 _TIMES = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime"),
           ("StudyDate", "StudyTime"))  # fmt: skip
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Classes of objects that are masks of images: segmentations, and label maps."""
+A_SEGMENTATION = "is a segmentation: name SEG under `modalities` in the mapping to have it read"
 
 
 class Header(NamedTuple):
@@ -83,6 +86,8 @@ def headers_of(path: Path, found: Elements, modalities: Collection[str]) -> list
 def _refused(found: Elements, modalities: Collection[str]) -> str | None:
     if not all(word(found, name) for name in ("SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality")):
         return "lacks one of PatientID, Modality, SeriesInstanceUID and SOPInstanceUID"
+    if word(found, "SOPClassUID") in SEGMENTATIONS:
+        return A_SEGMENTATION
     if word(found, "Modality") not in modalities:
         return "is of a modality that the mapping does not read"
     kind = words(found, "ImageType").split("\\")
@@ -113,12 +118,12 @@ def _whole(path: Path, found: Elements) -> Header:
         body_part=word(found, "BodyPartExamined").upper(),
         view=f"{side}-{view}" if side and view else "",
         at=_when(found),
-        offset=_offset(word(found, "TimezoneOffsetFromUTC")),
+        offset=offset_minutes(word(found, "TimezoneOffsetFromUTC")),
         rows=whole_number(found, "Rows", 0),
         columns=whole_number(found, "Columns", 0),
-        orientation=_numbers(found, "ImageOrientationPatient", 6),
-        position=_numbers(found, "ImagePositionPatient", 3),
-        spacing=_numbers(found, "PixelSpacing", 2) or _numbers(found, "ImagerPixelSpacing", 2),
+        orientation=numbers(found, "ImageOrientationPatient", 6),
+        position=numbers(found, "ImagePositionPatient", 3),
+        spacing=numbers(found, "PixelSpacing", 2) or numbers(found, "ImagerPixelSpacing", 2),
         kind=tuple(words(found, name) for name in kind),
         burned_in=_burned_in(found),
         slope=real(found, "RescaleSlope", 1.0),
@@ -147,10 +152,10 @@ def _frame(whole: Header, number: int, own: Elements, shared: Elements) -> Heade
     )  # fmt: skip
     return whole._replace(
         number=number,
-        at=_moment(word(content, "FrameAcquisitionDateTime")) or whole.at,
-        orientation=_numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6) or whole.orientation,
-        position=_numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
-        spacing=_numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2) or whole.spacing,
+        at=moment_of(word(content, "FrameAcquisitionDateTime")) or whole.at,
+        orientation=numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6) or whole.orientation,
+        position=numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
+        spacing=numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2) or whole.spacing,
         kind=(*whole.kind, *kind),
         slope=real(pixels, "RescaleSlope", whole.slope),
         intercept=real(pixels, "RescaleIntercept", whole.intercept),
@@ -164,28 +169,10 @@ def _burned_in(found: Elements) -> bool:
     return said == "YES" or (often and said != "NO")
 
 
-def _numbers(found: Elements, name: str, count: int) -> tuple[float, ...]:
-    """So many finite numbers, or none."""
-    numbers = tuple(float(each) for each in values(found, name))
-    return numbers if len(numbers) == count and all(abs(each) < 1e6 for each in numbers) else ()
-
-
 def _when(found: Elements) -> datetime | None:
-    if (moment := _moment(word(found, "AcquisitionDateTime"))) is not None:
+    if (moment := moment_of(word(found, "AcquisitionDateTime"))) is not None:
         return moment
     for day, time in _TIMES:
         if (moment := clock(word(found, day), word(found, time))) is not None:
             return moment
-    return None
-
-
-def _moment(text: str) -> datetime | None:
-    return clock(text[:8], text[8:14])
-
-
-def _offset(text: str) -> int | None:
-    """Minutes from UTC of `+0200`."""
-    if len(text) == 5 and text[0] in "+-" and text[1:].isdigit():
-        minutes = int(text[1:3]) * 60 + int(text[3:])
-        return (minutes if text[0] == "+" else -minutes) if minutes <= 14 * 60 else None
     return None

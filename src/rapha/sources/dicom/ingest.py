@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import io
+import math
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,10 @@ import pyarrow as pa
 
 from rapha.canonical import digest
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.dicom.headers import Header, read_headers
+from rapha.sources.dicom.headers import A_SEGMENTATION, Header, read_headers
 from rapha.sources.dicom.mapping import Mapping, Patients
+from rapha.sources.dicom.masks import NOT_THERE, SEVERAL, Laid, Mask, laid_on, masks_of, packed
+from rapha.sources.dicom.segmentation import Code, Segmentation, read_segmentation
 from rapha.sources.dicom.stacks import Stack, stacks_of
 from rapha.sources.dicom.volumes import content_of
 from rapha.timeline.assets import Contents
@@ -28,7 +31,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 2
+READING = 3
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 MOST_FILES = 20_000_000
 _BURNED_IN = "may have names written into its pixels: `burned_in: take` in the mapping reads it all the same"
@@ -54,6 +57,7 @@ def ingest(
         duck.execute("SET TimeZone = 'UTC'")
         contents = Contents(timeline_dir, mapping.source, batch)
         work.read(contents)
+        work.read_segmentations(contents)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(work.set_aside(data)))
         tables = work.tables(duck)
         tables |= {"assets": duck.from_arrow(contents.table())} if work.events else {}
@@ -82,6 +86,8 @@ class _Work:
         self._mapping, self._zone, self._whose, self._secret = mapping, zone, whose, secret
         self._batch, self._progress = batch, progress
         self._stacks: list[Stack] = []
+        self._segmentations: list[Segmentation] = []
+        self._kept: dict[int, tuple[int, str, str, datetime]] = {}
 
     def index(self, paths: list[Path]) -> None:
         """Read all headers, and sort them into stacks."""
@@ -90,6 +96,9 @@ class _Work:
             if done % 256 == 0:
                 self._progress("headers", done, len(paths))
             found = read_headers(path, self._mapping.modalities)
+            if found == A_SEGMENTATION and "SEG" in self._mapping.modalities:
+                self._index_segmentation(path)
+                continue
             reason = found if isinstance(found, str) else self._refusal(found[0])
             if reason:
                 self.aside.append((path, reason))
@@ -114,8 +123,58 @@ class _Work:
             first = stack.images[0]
             key = subject_key(self._secret, self._mapping.whose, self._patient(first))
             asset = contents.add(key, "volume", content)
-            self.events += self._events(stack, key, asset)
+            events = list(self._events(stack, key, asset))
+            self._kept[id(stack)] = (key, asset, events[0]["event_id"], events[0]["t_end"])
+            self.events += events
         self._progress("volumes", len(self._stacks), len(self._stacks))
+
+    def _index_segmentation(self, path: Path) -> None:
+        found = read_segmentation(path)
+        if isinstance(found, str):
+            self.aside.append((path, found))
+        else:
+            self._segmentations.append(found)
+
+    def read_segmentations(self, contents: Contents) -> None:
+        """Lay every segmentation onto its volume, and keep its masks; after `read`."""
+        by_instance: dict[str, list[Stack]] = defaultdict(list)
+        for stack in self._stacks:
+            for instance in {image.instance for image in stack.images}:
+                by_instance[instance].append(stack)
+        laid = []
+        for segmentation in sorted(self._segmentations, key=lambda one: one.instance):
+            found = laid_on(segmentation, by_instance)
+            if isinstance(found, str) or id(found.stack) not in self._kept:
+                self.aside.append((segmentation.path, found if isinstance(found, str) else NOT_THERE))
+            else:
+                laid.append(found)
+        told = Counter((id(each.stack), code) for each in laid for code in each.codes)
+        for each in laid:
+            if any(told[id(each.stack), code] > 1 for code in each.codes):
+                self.aside.append((each.of.path, SEVERAL))
+            elif isinstance(masks := masks_of(each), str):
+                self.aside.append((each.of.path, masks))
+            else:
+                for codes, mask in masks:
+                    self.events += self._of_segment(each, codes, mask, contents)
+
+    def _of_segment(self, laid: Laid, codes: list[Code], mask: Mask, contents: Contents) -> Iterator[Row]:
+        """It happened when the images were taken, and is known since it was drawn; its number is how large it is."""
+        key, volume, parent, end = self._kept[id(laid.stack)]
+        asset = contents.add(key, "mask", packed(mask, volume, laid.stack.spacing))
+        start = min(self._utc(header.at, header.offset) for header in laid.stack.images)
+        millilitres = float(mask.sum()) * math.prod(laid.stack.spacing) / 1000
+        for system, code in codes:
+            name = hashlib.sha256(
+                "\x1f".join((self._mapping.source, laid.of.instance, system, code)).encode()
+            ).hexdigest()
+            yield {
+                "subject_key": key, "event_id": name[:32], "kind": "imaging", "t_start": start, "t_end": end,
+                "t_available": max(end, self._utc(laid.of.at, laid.of.offset)), "precision": "second",
+                "utc_offset_minutes": laid.stack.images[0].offset, "system": system, "code": code, "num": millilitres, "unit": "mL",
+                "status": "final", "polarity": "affirmed", "parent_event": parent, "asset": asset,
+                "source_ref": f"segmentation#{name[:16]}", "source_version": "1", "ingest_batch": self._batch, "deleted": False,
+            }  # fmt: skip
 
     def _refusal(self, header: Header) -> str | None:
         if header.at is None:
@@ -131,8 +190,8 @@ class _Work:
 
     def _events(self, stack: Stack, key: int, asset: str) -> Iterator[Row]:
         first = stack.images[0]
-        start = min(self._utc(header) for header in stack.images)
-        end = max(self._utc(header) for header in stack.images)
+        start = min(self._utc(header.at, header.offset) for header in stack.images)
+        end = max(self._utc(header.at, header.offset) for header in stack.images)
         codes = [("dicom-modality", first.modality)]
         codes += [("dicom-body-part", first.body_part)] if first.body_part else []
         codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view else []
@@ -149,11 +208,11 @@ class _Work:
                 "source_version": "1", "ingest_batch": self._batch, "deleted": False,
             }  # fmt: skip
 
-    def _utc(self, header: Header) -> datetime:
-        assert header.at is not None  # set aside otherwise
-        if header.offset is not None:
-            return header.at.replace(tzinfo=UTC) - timedelta(minutes=header.offset)
-        return header.at.replace(tzinfo=self._zone).astimezone(UTC)
+    def _utc(self, at: datetime | None, offset: int | None) -> datetime:
+        assert at is not None  # set aside otherwise
+        if offset is not None:
+            return at.replace(tzinfo=UTC) - timedelta(minutes=offset)
+        return at.replace(tzinfo=self._zone).astimezone(UTC)
 
     def tables(self, duck: duckdb.DuckDBPyConnection) -> dict[Table, duckdb.DuckDBPyRelation]:
         """Who has an image is a patient; their birth, sex and observation are told by another source of the same people."""

@@ -10,7 +10,7 @@ from rapha.timeline.mapping_file import SourceMapping
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
-Modality = Literal["CT", "MR", "PT", "CR", "DX", "MG", "US"]
+Modality = Literal["CT", "MR", "PT", "CR", "DX", "MG", "US", "SEG"]
 
 
 class Patients(Record):
@@ -22,7 +22,8 @@ class Patients(Record):
 
 
 class Mapping(SourceMapping):
-    """The whole file. `modalities`: those that are read; images of others are set aside. `available: same` must be said: an
+    """The whole file. `modalities`: those that are read; images of others are set aside; with `SEG`, segmentations of the
+    images in the same folder too. `available: same` must be said: an
     image is known when it was taken. `burned_in: take` reads images in which names may be written into the pixels."""
 
     format: Literal["dicom"]

@@ -76,12 +76,12 @@ def _of_group(group: list[Header]) -> list[Stack | NoStack]:
         return [NoStack(tuple(group), "does not say where in the patient it lies")]
     if len(group) == 1:
         return [NoStack(tuple(group), "is a single slice: a localiser, or what is left of a volume")]
-    return [_volume(group, _normal(first.orientation), rows, columns)]
+    return [_volume(group, normal_of(first.orientation), rows, columns)]
 
 
 def _volume(group: list[Header], normal: tuple[float, ...], rows: float, columns: float) -> Stack | NoStack:
-    images = tuple(sorted(group, key=lambda header: _along(header, normal)))
-    places = [_along(header, normal) for header in images]
+    images = tuple(sorted(group, key=lambda header: along(header.position, normal)))
+    places = [along(header.position, normal) for header in images]
     gaps = [after - before for before, after in pairwise(places)]
     usual = sorted(gaps)[len(gaps) // 2]
     if min(gaps) < 0.01:
@@ -95,10 +95,12 @@ def _volume(group: list[Header], normal: tuple[float, ...], rows: float, columns
     return Stack(images, (usual, rows, columns))
 
 
-def _normal(orientation: tuple[float, ...]) -> tuple[float, ...]:
+def normal_of(orientation: tuple[float, ...]) -> tuple[float, ...]:
+    """The direction across a slice."""
     a, b = orientation[:3], orientation[3:]
     return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
 
 
-def _along(header: Header, normal: tuple[float, ...]) -> float:
-    return sum(p * n for p, n in zip(header.position, normal, strict=True))
+def along(position: tuple[float, ...], normal: tuple[float, ...]) -> float:
+    """Where on the way through the slices a place lies, in mm."""
+    return sum(p * n for p, n in zip(position, normal, strict=True))

@@ -56,3 +56,22 @@ def exact_clock(day: str, time: str) -> datetime | None:
         return None
     in_range = int(time[:2]) < 24 and int(time[2:4]) < 60 and int(time[4:6]) < 60
     return clock(day, time) if in_range else None
+
+
+def numbers(found: Elements, name: str, count: int) -> tuple[float, ...]:
+    """So many finite numbers, or none."""
+    given = tuple(float(each) for each in values(found, name))
+    return given if len(given) == count and all(abs(each) < 1e6 for each in given) else ()
+
+
+def moment_of(text: str) -> datetime | None:
+    """A day and a time of day in one."""
+    return clock(text[:8], text[8:14])
+
+
+def offset_minutes(text: str) -> int | None:
+    """Minutes from UTC of `+0200`."""
+    if len(text) == 5 and text[0] in "+-" and text[1:].isdigit():
+        minutes = int(text[1:3]) * 60 + int(text[3:])
+        return (minutes if text[0] == "+" else -minutes) if minutes <= 14 * 60 else None
+    return None

@@ -108,3 +108,42 @@ WANTED: Tree = _tree(
     (0x52009230, "PerFrameFunctionalGroupsSequence", _FRAME),
 )
 """What a header is read for. Every tag is public; private elements are never looked into."""
+_REFERENCED: Tree = _tree((0x00081155, "ReferencedSOPInstanceUID", "UI"))
+_SEGMENT_FRAME: Tree = _tree(
+    (0x00089124, "DerivationImageSequence", _tree((0x00082112, "SourceImageSequence", _REFERENCED))),
+    (0x00209113, "PlanePositionSequence", _tree((0x00200032, "ImagePositionPatient", "DS"))),
+    (0x00209116, "PlaneOrientationSequence", _tree((0x00200037, "ImageOrientationPatient", "DS"))),
+    (0x00289110, "PixelMeasuresSequence", _tree((0x00280030, "PixelSpacing", "DS"))),
+    (0x0062000A, "SegmentIdentificationSequence", _tree((0x0062000B, "ReferencedSegmentNumber", "US"))),
+)
+SEGMENTATION: Tree = _tree(
+    (0x00080016, "SOPClassUID", "UI"),
+    (0x00080018, "SOPInstanceUID", "UI"),
+    (0x00080023, "ContentDate", "DA"),
+    (0x00080033, "ContentTime", "TM"),
+    (0x00080201, "TimezoneOffsetFromUTC", "SH"),
+    (0x00081115, "ReferencedSeriesSequence", _tree((0x0008114A, "ReferencedInstanceSequence", _REFERENCED))),
+    (0x00100020, "PatientID", "LO"),
+    (0x00200052, "FrameOfReferenceUID", "UI"),
+    (0x00280008, "NumberOfFrames", "IS"),
+    (0x00280010, "Rows", "US"),
+    (0x00280011, "Columns", "US"),
+    (0x00620001, "SegmentationType", "CS"),
+    (
+        0x00620002,
+        "SegmentSequence",
+        _tree(
+            (0x00620004, "SegmentNumber", "US"),
+            (0x00620005, "SegmentLabel", "LO"),
+            (
+                0x0062000F,
+                "SegmentedPropertyTypeCodeSequence",
+                _tree((0x00080100, "CodeValue", "SH"), (0x00080102, "CodingSchemeDesignator", "SH")),
+            ),
+        ),
+    ),
+    (0x0062000E, "MaximumFractionalValue", "US"),
+    (0x52009229, "SharedFunctionalGroupsSequence", _SEGMENT_FRAME),
+    (0x52009230, "PerFrameFunctionalGroupsSequence", _SEGMENT_FRAME),
+)
+"""What the header of a segmentation is read for (PS3.3, A.51)."""

@@ -16,6 +16,7 @@ of `rapha.records.tensors.declared_weights`.
     image-classifier features, image       logit, or logits
     variant-classifier features, genotypes logit, or logits
     late-fusion     features, any arrays   logit, logits, number
+    segmenter       an image               a logit a voxel: [b, *sides of the image]
     exported        features, any arrays   logit, or log hazard
     causal-lora     note                   logit
 """
@@ -32,6 +33,7 @@ from rapha.training.architectures.linear import build_cox, build_regression
 from rapha.training.architectures.network import Network, Standards
 from rapha.training.architectures.perceptron import build_deep_survival, build_mlp
 from rapha.training.architectures.recurrent import build_gru
+from rapha.training.architectures.u_net import build_u_net
 from rapha.training.numerics import generator
 
 TABLE: dict[str, Callable[[Study], Network]] = {
@@ -45,6 +47,7 @@ TABLE: dict[str, Callable[[Study], Network]] = {
     "image-classifier": build_joined,
     "variant-classifier": build_joined,
     "late-fusion": build_joined,
+    "segmenter": build_u_net,
 }
 
 

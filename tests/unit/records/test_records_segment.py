@@ -1,0 +1,72 @@
+"""A segment as an outcome: what it takes, what it is refused for, and that no study of before is written otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rapha.records.study import Study
+from rapha.records.tensors import mask_of
+from rapha.sdk.study_file import read_study
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+AGE = {"kind": "demographic", "demographic": "age"}
+
+
+def said(**change: Any) -> dict[str, Any]:
+    study = read_study(EXAMPLES / "nodule-segmentation" / "study.yaml").model_dump(mode="json")
+    for key, value in change.items():
+        study[key] = study[key] | value if isinstance(value, dict) else value
+    return study
+
+
+def test_the_mask_is_of_the_studys_image_and_has_its_shape() -> None:
+    study = Study.model_validate(said())
+    mask = mask_of(study)
+    assert mask is not None and (mask.name, mask.dims, mask.element, mask.of) == (
+        "mask",
+        (12, 32, 32),
+        "uint8",
+        "nodule",
+    )
+    assert not study.outcome.has_cases and study.outcome.concepts == ("nodule",)
+    assert Study.model_validate_json(study.as_bytes()).digest == study.digest
+    assert mask_of(read_study(EXAMPLES / "nodule-classification" / "study.yaml")) is None
+
+
+def test_a_study_without_a_segment_is_written_as_before() -> None:
+    outcome = read_study(EXAMPLES / "nodule-classification" / "study.yaml").model_dump(mode="json")["outcome"]
+    assert "segment" not in outcome
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"features": [*said()["features"], AGE]}, "a `segmenter` reads its image and nothing beside it"),
+        ({"features": [AGE]}, "reads exactly one of `image`; the study has 0"),
+        ({"model": {"architecture": "image-classifier"}}, "outcome is segment, which is learnt by segmenter"),
+        ({"outcome": {"segment": "tumour"}}, "outcome.segment: the concept `tumour` is not declared"),
+        ({"outcome": {"segment": None}}, "a segment outcome is given by `segment`, and by nothing else"),
+        ({"outcome": {"event": "nodule"}}, "a segment outcome is given by `segment`, and by nothing else"),
+        ({"outcome": {"during": {"from": "index", "for": "1 year"}}}, "has no window and nothing that competes"),
+        ({"outcome": {"competing": "death"}}, "has no window and nothing that competes"),
+        ({"outcome": {"unobserved": "censor"}}, "needs `unobserved: exclude`"),
+        ({"training": {"early_stopping": {"metric": "auroc"}}}, "of a segment outcome there is no `auroc`; there are: dice"),
+        ({"model": {"channels": [8]}}, "channels"),
+        ({"model": {"channels": [1, 2]}}, "channels"),
+        ({"privacy": {"differential_privacy": {"epsilon": 3, "delta": 1e-5, "clip": 1.0}}},
+         "`segmenter` cannot be trained with differential privacy yet"),
+    ],
+)  # fmt: skip
+def test_what_a_segment_study_is_refused_for(change: dict[str, Any], words: str) -> None:
+    given = said(**change)
+    if given["model"]["architecture"] != "segmenter":
+        given["model"] = {"architecture": given["model"]["architecture"]}
+    with pytest.raises(ValidationError, match=words):
+        Study.model_validate(given)
+
+
+def test_rounds_can_be_judged_by_dice() -> None:
+    given = said(training={"early_stopping": {"metric": "dice"}, "keep": {"best": "dice"}})
+    assert Study.model_validate(given).training.keep is not None
