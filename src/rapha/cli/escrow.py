@@ -241,9 +241,10 @@ def _key_of(path: Path, site: str) -> "PublicKey":
     from rapha.proof.keys import public_from_pem
     from rapha.sdk.folder import read_keys
 
-    mine = [key for key in read_keys(path).keys if key.role == "node" and key.owner == site]
+    of_site = [key for key in read_keys(path).keys if key.role == "node" and key.owner == site]
+    mine = [key for key in of_site if key.window is None or (key.window.end is None and key.window.below is None)]
     if len(mine) != 1:
-        raise Unproven(f"{path} does not name exactly one key of the site {site}")
+        raise Unproven(f"{path} does not name exactly one key of the site {site} that has not ended")
     return public_from_pem(mine[0].public_key)
 
 

@@ -16,13 +16,15 @@ from rapha.hub.refusals import logged_files, refusals_of
 from rapha.hub.released import best_so_far
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import keys_of
-from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StampedReleaseRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof.claim import BASE_FILE, GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
+from rapha.proof.timestamp import time_of
+from rapha.proof.window import second_of
 from rapha.records.averaging import kind_of
 from rapha.records.metrics import SiteMetrics, StudyMetrics
 from rapha.records.receipt import Aggregation, Receipt, RoundMembers
@@ -30,14 +32,15 @@ from rapha.records.record import Digest, StudyId
 from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Update
-from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKey, TrustedKeys
+from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKey, TrustedKeys, Window
 
 
 @dataclass(frozen=True)
 class Account:
     """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `released_round`: where
     the study asks for the best. `refusals`: path
-    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet."""
+    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet. `stamped`: site -> certificate and time stamp of its
+    release, of those that were taken with one."""
 
     study_id: str
     study: Study
@@ -49,6 +52,18 @@ class Account:
     waiting: bool
     keys: tuple[TrustedKey, ...]
     released_round: int | None
+    stamped: Mapping[str, tuple[bytes, bytes]]
+
+    @property
+    def ended(self) -> str:
+        """Whose receipt no reader would believe any more, since its key was revoked; empty where there is none."""
+        for site, parcel in self.releases.items():
+            key = next(key for key in self.keys if key.keyid == parcel.receipt.signatures[0].keyid)
+            window, stamped = key.window or Window(), self.stamped.get(site)
+            late = window.end and stamped and second_of(time_of(stamped[1])) >= window.end
+            if late or window.below is not None:
+                return f"the key that {site} signed its release with was revoked before the delivery"
+        return ""
 
     @property
     def weights(self) -> Digest:
@@ -63,7 +78,8 @@ def account_of(session: Session, row: StudyRow) -> Account:
     for round_ in session.scalars(closed.order_by(RoundRow.number)):
         rounds[round_.number] = (updates_of(session, row.id, round_.number), round_.weights_out or "")
     best = best_so_far(session, row.id, study_of(row.study), max(rounds))
-    parcels = session.scalars(done_tasks(row.id).where(TaskRow.do == "evaluate"))
+    parcels = session.scalars(done_tasks(row.id).where(TaskRow.do == "evaluate")).all()
+    stamps = {task.site: session.get(StampedReleaseRow, task.id) for task in parcels}
     dispatches = session.scalars(
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
@@ -82,6 +98,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         waiting=not all(files.values()),
         keys=tuple(key for d in signed for key in keys_of(session, d.site)),
         released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
+        stamped={site: (one.certificate, one.stamp) for site, one in stamps.items() if one},
     )
 
 
@@ -92,7 +109,8 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     known = TrustedKeys(keys=(signer.trusted, *desk.trusted, *account.keys))
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
-    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}), **account.refusals}
+    stamped = {f"receipts/{site}.json": shown for site, shown in account.stamped.items()}
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped), **account.refusals}
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),

@@ -31,15 +31,21 @@ class ReceiptDesk:
     changing_keys: threading.Lock = field(default_factory=threading.Lock)
     """Held while changes of hospitals' keys are logged, one by one."""
 
-    def logged(self, receipts: Mapping[str, Receipt], known: Mapping[str, TrustedKey]) -> dict[str, bytes]:
-        """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid.
+    def logged(
+        self,
+        receipts: Mapping[str, Receipt],
+        known: Mapping[str, TrustedKey],
+        stamped: Mapping[str, tuple[bytes, bytes]],
+    ) -> dict[str, bytes]:
+        """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid. `stamped`: path -> certificate
+        and time stamp, of those that were certified before.
 
         Raises:
             DiskFull: nothing was logged.
         """
         paths = sorted(receipts)
         signers = {path: known[receipts[path].signatures[0].keyid] for path in paths}
-        shown = {path: self.authority.certify(receipts[path], signers[path]) for path in paths}
+        shown = {path: stamped.get(path) or self.authority.certify(receipts[path], signers[path]) for path in paths}
         entries = [log_entry(receipts[path], keys.public_from_pem(signers[path].public_key)) for path in paths]
         entries += [certified_entry(receipts[path], shown[path][0]) for path in paths]
         proven = self.log.add(entries)

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from rapha.errors import Conflict, Unproven
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, read
+from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.site_keys import signer_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow
+from rapha.hub.store.tables import DispatchRow, StampedReleaseRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.tasks import check_uploaded, fail, finish, own_task, score_facts, settled
 from rapha.proof import keys
@@ -29,8 +30,8 @@ from rapha.records.wire import ReleaseParcel
 METRICS_LIMIT_BYTES = 4 << 20
 
 
-def receive_release(store: Store, blobs: Blobs, site: SiteId, parcel: ReleaseParcel) -> str:
-    """Verify a parcel and take it; the study's id. The same twice is the same as once.
+def receive_release(store: Store, blobs: Blobs, desk: ReceiptDesk, site: SiteId, parcel: ReleaseParcel) -> str:
+    """Verify a parcel, take it and have its receipt stamped; the study's id. The same twice is the same as once.
 
     Raises:
         NotPermitted: not this site's task.
@@ -56,11 +57,15 @@ def receive_release(store: Store, blobs: Blobs, site: SiteId, parcel: ReleasePar
     with store.changing() as change:
         row = own_task(change.session, site, parcel.task)
         if not settled(row, parcel):
-            _take(change, row, parcel, metrics)
+            _take(change, desk, row, parcel, metrics)
     return row.study_id
 
 
-def _take(change: Change, row: TaskRow, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
+def _take(change: Change, desk: ReceiptDesk, row: TaskRow, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
+    certificate, stamp = desk.authority.certify(
+        parcel.receipt, signer_of(change.session, row.site, parcel.receipt, change.at)
+    )
+    change.session.add(StampedReleaseRow(task_id=row.id, certificate=certificate, stamp=stamp))
     federated = next((e for e in metrics.evaluations if e.model == "federated"), None)
     finish(change, row, parcel, parcel.release.metrics, score_facts(federated.scores) if federated else {})
     change.move(change.session.get_one(DispatchRow, row.dispatch_id), "released", f"node:{row.site}")

@@ -216,6 +216,13 @@ class Rounds:
             account = account_of(session, session.get_one(StudyRow, study_id))
         if account.waiting:
             return  # a refusal came in between: it is logged first
+        if account.ended:
+            with self._store.changing() as change:
+                row = change.session.get_one(StudyRow, study_id)
+                if row.state == "releasing":
+                    _end(change, row, "failed", account.ended, "hub")
+            self._sweep(study_id)
+            return
         delivery = make_delivery(self._blobs, account, self._signer, self._desk)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)

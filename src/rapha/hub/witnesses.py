@@ -51,7 +51,7 @@ class Witnesses:
         if not self._addresses:
             return checkpoint
         with ThreadPoolExecutor(len(self._addresses), thread_name_prefix="witness") as pool:
-            answers = list(pool.map(lambda address: self._ask(keeper, checkpoint, address), self._addresses))
+            answers = list(pool.map(lambda address: self._ask(keeper, checkpoint.by_log, address), self._addresses))
         whole = checkpoint.with_signatures(*(line for lines in answers for line in lines))
         keeper.cosign(whole)
         return whole

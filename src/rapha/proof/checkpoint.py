@@ -13,7 +13,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -53,8 +53,14 @@ class Checkpoint:
         return self.text + b"\n" + lines.encode()
 
     def with_signatures(self, *more: tuple[str, bytes]) -> "Checkpoint":
-        """The same with these added; one that is there already stays single."""
-        return Checkpoint(self.text, self.origin, self.size, self.root, tuple(dict.fromkeys((*self.signatures, *more))))
+        """The same with these added; of each name and key id one line, the latest: readers refuse a checkpoint with two."""
+        lines = {(name, raw[:4]): (name, raw) for name, raw in (*self.signatures, *more)}
+        return replace(self, signatures=tuple(lines.values()))
+
+    @property
+    def by_log(self) -> "Checkpoint":
+        """The same with the log's own lines alone, as witnesses are asked for theirs."""
+        return replace(self, signatures=tuple(line for line in self.signatures if line[0] == self.origin))
 
 
 def text_of(origin: str, size: int, root: bytes) -> bytes:

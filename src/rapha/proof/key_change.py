@@ -36,6 +36,8 @@ HANDOVER = timedelta(days=1)
 """How long a key that was rotated is still believed."""
 _Listed = dict[tuple[str, str], TrustedKey]
 """By role and keyid."""
+_OF_ANY_HUB = ("log", "node", "repeater")
+"""Roles whose keys are of a hub and do not name it."""
 _HERE = "among the keys you pinned"
 
 
@@ -232,7 +234,7 @@ def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
     key = listed.get((said.role, said.keyid))
     if key is None:
         return
-    signer = _signer(listed, change, key) or listed.get(("hub", change.signer))
+    signer = _signer(listed, change, key) or _hub_of(listed, change, key)
     if signer is None or key.owner != said.owner:
         raise Unproven(
             f"the key {said.keyid[:16]} of {key.owner} was revoked by somebody who may not: neither it nor the hub"
@@ -250,7 +252,24 @@ def _signer(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | N
         return None
     if key.role == "node":
         return key if change.signer == key.keyid else None
-    return listed.get(("hub", change.signer))
+    return _hub_of(listed, change, key)
+
+
+def _hub_of(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | None:
+    """The hub that signed, where it is this key's. Keys of an authority name their hub; those of hospitals and logs do not, so there has
+    to be one alone.
+
+    Raises:
+        Unproven: more than one hub is among the keys, and whose key this is they do not say.
+    """
+    hub = listed.get(("hub", change.signer))
+    if hub is None or key.role not in _OF_ANY_HUB:
+        return hub if hub is not None and hub.owner == key.owner else None
+    if sum(role == "hub" for role, _ in listed) > 1:
+        raise Unproven(
+            f"{hub.owner} changes a key of {key.owner}, and the keys file names more than one hub: pin each hub's keys in a file of its own"
+        )
+    return hub
 
 
 def _named(role: str, owner: str, pem: str) -> TrustedKey:

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -98,7 +99,7 @@ class Witness:
             notes.cosigned(checkpoint, name, self._private, now),
             lasting.cosigned(checkpoint, name, self._second, now),
         )
-        return b"".join(checkpoint.with_signatures(*lines).as_bytes().splitlines(keepends=True)[-2:])
+        return b"".join(replace(checkpoint, signatures=lines).as_bytes().splitlines(keepends=True)[-2:])
 
     def seen(self, origin: str) -> Checkpoint | None:
         """The last checkpoint of a log that was seen; None where there is none yet."""

@@ -163,6 +163,41 @@ def test_a_study_that_a_rotation_falls_into_ends_in_a_folder_that_holds(
     assert not judge(read_folder(folder, pinned))[0].ok, "north's new key was not pinned, and nobody followed it"
 
 
+def one_release_taken(hub, token, sites, study) -> tuple[str, FakeSite]:
+    """The study, with north's release taken; south still has to do its own, within a month."""
+    north, south, west = sites
+    long = study.model_copy(update={"training": study.training.model_copy(update={"deadline_minutes": 43200})})
+    study_id = hub.submit(long, token)
+    west.deny(offered(west), "too-few-events")
+    for site in (north, south):
+        site.approve(offered(site))
+    for _ in range(2):
+        run_round([north, south])
+    north.do(task_of(north))
+    return study_id, south
+
+
+def test_a_release_that_was_taken_before_a_rotation_holds_whenever_it_is_delivered(
+    hub, token, sites, study_of, tmp_path: Path
+) -> None:
+    study_id, south = one_release_taken(hub, token, sites, study_of(rounds=1, at_least=1))
+    rotated(hub, sites[0])
+    hub.pass_time(hours=30)
+    south.do(task_of(south))
+    hub.wait_for(study_id, token, "completed")
+    folder = fetched(hub, study_id, token, tmp_path / "model")
+    for known in (None, listed(hub)):
+        assert [v.subject for v in judge(read_folder(folder, known)) if not v.ok] == []
+
+
+def test_a_study_whose_release_is_revoked_before_the_delivery_fails_and_says_so(hub, token, sites, study_of) -> None:
+    study_id, south = one_release_taken(hub, token, sites, study_of(rounds=1, at_least=1))
+    hub.pass_time(hours=1)
+    revoke(hub, "north")
+    south.do(task_of(south))
+    hub.wait_for(study_id, token, "failed")
+
+
 def test_what_was_signed_before_a_revocation_stays_good_and_after_it_fails(
     hub, token, sites, study_of, tmp_path: Path
 ) -> None:

@@ -3,14 +3,20 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_site import FakeSite
 from hub_at_hand import Clock, HubAtHand, bearer, running
+from test_hub_site_keys import changes, go_over, listed
 
+from rapha.errors import DiskFull
 from rapha.hub.app import API
 from rapha.hub.configuration import HubSettings, initialise, with_witness
+from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.witnesses import WitnessAddress
+from rapha.proof import keys
+from rapha.proof.key_change import followed, signed_rotation
 from rapha.proof.verify import judge
 from rapha.records.receipt import Verdict
 from rapha.records.wire import Offer, TrustedKeys, Work
@@ -83,3 +89,26 @@ def fetch(hub: HubAtHand, study, folder: Path) -> None:  # type: ignore[no-untyp
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(hub.http.get(f"{API}/blobs/{file.blob}", headers=bearer(token)).content)
+
+
+def test_a_checkpoint_that_is_cosigned_again_after_a_crash_has_one_line_of_each_key(
+    witness: Witness, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ReceiptDesk.logged_once
+
+    def logs_and_dies(*arguments: Any) -> None:
+        real(*arguments)
+        raise DiskFull("no space, for this test")
+
+    with running(tmp_path / "hub", clock) as hub:
+        north = FakeSite(hub, "north").join()
+        pinned = listed(hub).model_copy(update={"witnesses_at_least": 1})
+        rotation = signed_rotation("north", north.key, keys.generate(), clock())
+        with monkeypatch.context() as patched:
+            patched.setattr(ReceiptDesk, "logged_once", logs_and_dies)
+            assert go_over(hub, rotation).status_code == 507
+    clock.pass_(minutes=5)
+    with running(tmp_path / "hub", clock) as hub:
+        found = changes(hub)
+        assert len(hub.hub.desk.log.checkpoint.signatures) == 3
+    assert len([key for key in followed(pinned, found).keys if key.owner == "north"]) == 2

@@ -202,6 +202,32 @@ def test_the_hub_cannot_name_the_next_key_of_a_hospital() -> None:
         after(handed_over(of_north(), of_north("next north")))
 
 
+def of_two_hubs(change: Receipt, place: int = 4) -> TrustedKeys:
+    """What follows for who pinned another hub beside this one, by a change that the other signed, certified and stamped."""
+    other, authority = made_up.trusted("hub-b", "hub"), small_authority.authority("hub-b", seed="b ")
+    known = TrustedKeys(keys=(*pinned().keys, other, *authority.trusted))
+    log = ((small_log.private_key(small_log.ORIGIN).public_key(), None),)
+    config = trust_config((authority.trust,), log, small_log.ORIGIN, "hub-b", authority.uri)
+    bundle = CertifiedBundle.from_bytes(small_log.certified(change, other, authority, place))
+    return followed(known, KeyChanges(trust_config=config, changes=(bundle,)))
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_hub_names_no_successor_of_another_hubs_authority(place: int) -> None:
+    of_hub = small_authority.authority(HUB).trusted[place]
+    evil = made_up.trusted("evil").public_key
+    with pytest.raises(Unproven, match="may not"):
+        of_two_hubs(signed_handover(of_hub, evil, AT, made_up.private_key("hub-b")))
+
+
+def test_where_two_hubs_are_pinned_neither_ends_a_hospitals_key_nor_changes_a_logs() -> None:
+    by = made_up.private_key("hub-b")
+    with pytest.raises(Unproven, match="more than one hub"):
+        of_two_hubs(signed_revocation("north", OF_OLD, AT, AT, by))
+    with pytest.raises(Unproven, match="more than one hub"):
+        of_two_hubs(signed_handover(small_log.trusted_log(), of_next_log().public_key, AT, by))
+
+
 def test_an_authority_goes_over_to_other_keys_and_what_it_certifies_with_them_is_followed() -> None:
     old, new = small_authority.authority(HUB), small_authority.authority(HUB, seed="next ")
     both = trust_config(

@@ -136,7 +136,7 @@ def release(hub: TheHub, site: Site, task: str, answer: ReleaseParcel) -> None:
     """Hand in the release; its metrics file is uploaded first. A parcel that does not verify fails the task: 422."""
     _check_same(task, answer.task)
     with hub.driven_after(task):
-        releases.receive_release(hub.store, hub.blobs, site, answer)
+        releases.receive_release(hub.store, hub.blobs, hub.desk, site, answer)
 
 
 def _acknowledge(hub: TheHub, site: SiteId, poll: Poll) -> None:

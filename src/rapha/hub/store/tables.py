@@ -130,6 +130,15 @@ class LoggedRefusalRow(Table):
     certified: Mapped[bytes | None]
 
 
+class StampedReleaseRow(Table):
+    """What certifies a release's receipt, as of when it was taken: its key may end before the delivery."""
+
+    __tablename__ = "stamped_releases"
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    certificate: Mapped[bytes]
+    stamp: Mapped[bytes]
+
+
 class RoundRow(Table):
     """One round: 0 prepares, 1 to R train, R + 1 evaluates. `closed_at` None while it is open. `kept`: the digests of what
     the way of averaging keeps for the next round, separated by spaces."""
