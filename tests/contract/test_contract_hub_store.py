@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from small_postgres import SmallPostgres, small_postgres
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Conflict
+from rapha.errors import ConfigurationError, Conflict, Unreachable
 from rapha.hub.configuration import HubConfiguration, settings_of
 from rapha.hub.notify import Bell
 from rapha.hub.store.audit import events_of
@@ -179,3 +179,15 @@ def test_a_password_stands_in_no_url_and_in_no_file_that_others_read(tmp_path):
     (tmp_path / "database-password").chmod(0o640)
     with pytest.raises(ConfigurationError, match="chmod 600"):
         address.connect()
+
+
+def test_a_key_that_the_file_does_not_give_is_said_as_unreachable(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "hub.db", Bell(), utc_now)
+    assert store.enrolled_key("north") is None
+    glance = store.database._glance  # type: ignore[attr-defined]
+    assert glance.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+    with store.changing() as change:
+        change.session.execute(text("ALTER TABLE sites RENAME TO gone"))
+    with pytest.raises(Unreachable, match="cannot be read at the moment"):
+        store.enrolled_key("north")
+    store.close()

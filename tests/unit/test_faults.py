@@ -1,5 +1,6 @@
 """Points at which a test may kill a process: harmless unless armed, and what each kind of kill leaves on the disk."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from rapha.hub.store.database import open_store
 from rapha.hub.store.tables import CodeRow
 from rapha.node.outbox import Outbox
 from rapha.node.register import Register
+from rapha.node.transcripts import keep_whole
+from rapha.node.transfer import stamp_of
 
 
 def died(record: Path, pattern: str, work: Callable[[], object]) -> bool:
@@ -112,3 +115,17 @@ def test_a_node_killed_around_a_rename_has_the_whole_copy_or_none(tmp_path: Path
     assert died(tmp_path / "record", f"{point}:outbox/metrics.json#1", work)
     copy = tmp_path / "outbox" / "d-1" / "metrics.json"
     assert copy.exists() == kept and (not kept or copy.read_bytes() == b"all")
+
+
+@pytest.mark.parametrize(("point", "kept"), [("node.to-rename", False), ("node.renamed", True)])
+def test_a_node_killed_around_the_keeping_of_weights_keeps_them_the_next_time(
+    tmp_path: Path, point: str, kept: bool
+) -> None:
+    given = tmp_path / f"{hashlib.sha256(b'weights').hexdigest()}.safetensors"
+    given.write_bytes(b"weights")
+    verified, target = stamp_of(given), tmp_path / "kept"
+    work = lambda: keep_whole(given, target, verified)  # noqa: E731
+    assert died(tmp_path / "record", f"{point}:transcript-weights#1", work)
+    assert target.exists() == kept
+    work()
+    assert target.read_bytes() == b"weights" and not list(tmp_path.glob("*.part"))

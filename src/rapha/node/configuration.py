@@ -133,6 +133,10 @@ class Home:
         """The personal head of one dispatch."""
         return self.folder / "heads" / f"{_plain(dispatch)}.safetensors"
 
+    def head_of(self, dispatch: str) -> Path:
+        """Beside it, which model it is of."""
+        return self.head(dispatch).with_suffix(".json")
+
 
 def _plain(dispatch: str) -> str:
     if not dispatch or not all(c.isalnum() or c in "-_" for c in dispatch):

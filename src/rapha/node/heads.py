@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from rapha import faults
 from rapha.canonical import digest
 from rapha.egress import gate
 from rapha.errors import Conflict
 from rapha.node.configuration import Home
 from rapha.node.register import Register
 from rapha.node.transfer import sync_folder
+from rapha.records.outputs import HeadOf
 from rapha.records.record import Digest, DispatchId
 from rapha.records.study import Study
 
@@ -33,8 +35,9 @@ class Heads:
     def __init__(self, home: Home, register: Register) -> None:
         self._home, self._register = home, register
 
-    def keep(self, dispatch: DispatchId, study: Study, output: Path) -> None:
-        """Of a run whose study asks for one, out of what its workload wrote: whole or not at all. The same twice is once.
+    def keep(self, dispatch: DispatchId, study: Study, output: Path, weights: str) -> None:
+        """Of a run whose study asks for one, out of what its workload wrote: whole or not at all; and beside it, first,
+        which study and `weights` it is of. The same twice is once.
 
         Raises:
             EgressRefused: it is not the declared tensors.
@@ -46,13 +49,24 @@ class Heads:
             return
         path.parent.mkdir(mode=0o700, exist_ok=True)
         self._register.note("head.kept", dispatch, digest=digest(content))
-        part = path.with_suffix(".part")
+        of = HeadOf(study_digest=study.digest, weights=weights)
+        self._write(path.with_suffix(".part"), self._home.head_of(dispatch), of.as_bytes())
+        self._write(path.with_suffix(".part"), path, content)
+
+    @staticmethod
+    def _write(part: Path, path: Path, content: bytes) -> None:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        faults.point(f"node.to-rename:heads/{path.suffix[1:]}")
         part.replace(path)
         sync_folder(path.parent)
+
+    def clear(self) -> None:
+        """What a crash left half written goes."""
+        for part in (self._home.folder / "heads").glob("*.part"):
+            part.unlink()
 
     def kept(self) -> tuple[KeptHead, ...]:
         """All that are here, by the names of their runs."""
@@ -71,4 +85,6 @@ class Heads:
             raise Conflict(f"no personal head of {dispatch} is kept here: `rapha node heads` lists them")
         self._register.note("head.forgotten", dispatch, steward=steward, digest=digest(path.read_bytes()))
         path.unlink()
+        for beside in (path.with_suffix(".part"), self._home.head_of(dispatch)):
+            beside.unlink(missing_ok=True)
         sync_folder(path.parent)

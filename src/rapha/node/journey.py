@@ -206,7 +206,8 @@ class Journey:
             self._register.move(dispatch, "withdrawn", study=state)
 
     def have_sandboxes_wait(self) -> None:
-        """Start sandboxes before anybody asks for one, as the configuration says. For the home's one agent."""
+        """Start sandboxes before anybody asks for one, as the configuration says. For the home's one agent, which begins."""
+        self._heads.clear()
         self._runs.waiting.open()
 
     def close(self) -> None:
@@ -281,7 +282,8 @@ class Journey:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
         output, of = run.folder.output, (entry.study.outcome.kind, entry.study.outcome.classes)
-        self._heads.keep(task.dispatch, entry.study, output)
+        if entry.state == "approved":  # asked again after a release, a head that was kept, or deleted, is as it was
+            self._heads.keep(task.dispatch, entry.study, output, task.weights or "")
         metrics = gate.pass_evaluation(
             output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of
         )

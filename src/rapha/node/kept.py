@@ -71,5 +71,9 @@ def lay_beside(weights: Path, content: bytes | None) -> str | None:
     if content is None:
         return None
     name = f"{digest(content).removeprefix('sha256:')}.safetensors"
-    (weights / name).write_bytes(content)
+    part = (
+        weights / f"{name}.part"
+    )  # a sandbox may still have the file mapped: it gets another, and never a shorter one
+    part.write_bytes(content)
+    part.replace(weights / name)
     return name

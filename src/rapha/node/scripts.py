@@ -24,6 +24,7 @@ from rapha.egress.sample_and_aggregate import Floats, noised_mean
 from rapha.egress.weights import canonical_weights, limit_bytes, read_array, read_layout, write_canonical
 from rapha.errors import EgressRefused, SandboxError, TrainingFailed
 from rapha.node.configuration import SandboxLimits
+from rapha.node.kept import lay_beside
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.process import MAX_LOG_BYTES
 from rapha.node.sandbox.started import SCRIPT_WORKLOAD
@@ -118,9 +119,8 @@ class ScriptRun:
 
     def lay_weights(self) -> str:
         """Put what the last round gave among the weights; its name there."""
-        content = (self._folder.output / WEIGHTS).read_bytes()
-        name = f"{digest(content).removeprefix('sha256:')}.safetensors"
-        (self._folder.weights / name).write_bytes(content)
+        name = lay_beside(self._folder.weights, (self._folder.output / WEIGHTS).read_bytes())
+        assert name is not None
         return name
 
     def close(self) -> None:

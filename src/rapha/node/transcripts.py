@@ -18,6 +18,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from rapha import faults
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
@@ -173,28 +174,33 @@ def write_round(folder: Path, number: int, data: bytes) -> None:
 
 
 def keep_whole(source: Path, target: Path, verified: Stamp | None) -> None:
-    """Give a file of this node a second name, under which it stays, or copy it where the disk knows no such; it is on the
-    disk first. Its digest is not reckoned again: nobody has written to it since it was `verified`.
+    """Give a file of this node, named by its SHA-256, a second name, under which it stays, or copy it where the disk knows no such;
+    it is on the disk first. Its digest is reckoned again only where it is not as it was `verified`, as after a snapshot that gives
+    every file another name.
 
     Raises:
-        Unproven: somebody has.
+        Unproven: it is not what its name says.
     """
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
     with source.open("rb") as file:
         os.fsync(file.fileno())
-        if stamp_of(source) != verified:
+        if stamp_of(source) != verified and hashlib.file_digest(file, "sha256").hexdigest() != source.stem:
             raise Unproven(f"{source} is not what its name says: the run cannot be repeated from it")
         try:
             os.link(source, part)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV):
                 raise
+            file.seek(0)
             with part.open("wb") as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
                 copy.flush()
                 os.fsync(copy.fileno())
+    faults.point("node.to-rename:transcript-weights")
     part.replace(target)
+    part.unlink(missing_ok=True)  # it stays where the target was the same file already
+    faults.point("node.renamed:transcript-weights")
 
 
 def write_whole(path: Path, data: bytes) -> None:

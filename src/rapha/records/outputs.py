@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rapha.records.audit import RawAudit
 from rapha.records.metrics import MeasuredModel, MetricName
-from rapha.records.record import Real, Record
+from rapha.records.record import Digest, Real, Record
 from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
 from rapha.records.transcript import Recording
@@ -111,3 +111,10 @@ class Reply(Record):
     ok: bool
     reason: ReasonCode | None = None
     numerics: Numerics | None = None
+
+
+class HeadOf(Record):
+    """Beside a personal head at its hospital: the study, and the shared weights, that it is of. Never leaves."""
+
+    study_digest: Digest
+    weights: Digest

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from rapha.records.association import Gwas, check_association
+from rapha.records.association import check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.language import check_language
 from rapha.records.learning import (
+    LAST_LAYER_KNOWN,
     LEARNS,
     METRICS_OF,
     READS,
@@ -139,9 +140,9 @@ class Study(Record):
                 {"architecture": self.model.architecture, "learns": " or ".join(learns), "kind": kind,
                  "others": others or "no architecture of this version"},
             )  # fmt: skip
-        if self.training.personal and isinstance(self.model, Gwas | Exported | Script):
+        if self.training.personal and self.model.architecture not in LAST_LAYER_KNOWN:
             raise PydanticCustomError(
-                "learnable", "training.personal: which layer of `{architecture}` is the last is not known here: leave it out",
+                "learnable", "training.personal: of `{architecture}` no last layer can be a hospital's own: leave it out",
                 {"architecture": self.model.architecture},
             )  # fmt: skip
         self._judged()

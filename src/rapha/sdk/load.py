@@ -1,13 +1,15 @@
 """A ready model from a delivered folder, once its receipts are verified."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rapha.errors import ConfigurationError, StudyError, Unproven
+from rapha.errors import ConfigurationError, RaphaError, StudyError, Unproven
 from rapha.proof.claim import WEIGHTS_FILE
 from rapha.proof.verify import judge
 from rapha.records.association import Gwas
 from rapha.records.learning import Script
+from rapha.records.outputs import HeadOf
 from rapha.records.receipt import Verdict
 from rapha.records.study import Study
 from rapha.records.tensors import declared_head
@@ -33,6 +35,7 @@ def load(
 
     Raises:
         Unproven: a receipt, or a file it vouches for, does not verify; nothing is loaded.
+        Unproven: also where `head` is of another study, or of other weights, by the file that its hospital keeps beside it.
         TrainingFailed: `head` is not a last layer of this study's model.
         ConfigurationError: torch is not installed.
         StudyError: it is the result of a GWAS, which predicts nothing.
@@ -50,6 +53,7 @@ def load(
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
     if head is not None:
+        _check_head_of(Path(head), study, Path(folder))
         weights |= read_weights(Path(head), declared_head(study))
     return load_model(study, weights, read_graph_of(Path(folder), study))
 
@@ -67,6 +71,22 @@ def verified(
     except ModuleNotFoundError as error:
         raise _not_installed(error) from None
     return study, load_file(folder / WEIGHTS_FILE)
+
+
+def _check_head_of(head: Path, study: Study, folder: Path) -> None:
+    beside = head.with_suffix(".json")
+    try:
+        of = HeadOf.from_bytes(beside.read_bytes())
+    except (OSError, ValueError, RaphaError) as error:
+        raise Unproven(
+            f"{beside} does not say which model the head is of: give the head where its node keeps it"
+        ) from error
+    with (folder / WEIGHTS_FILE).open("rb") as file:
+        weights = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    if of.study_digest != study.digest:
+        raise Unproven(f"{head} is a head of another study than {folder}: `rapha node heads` lists which is of which")
+    if of.weights != weights:
+        raise Unproven(f"{head} is a head of other weights than those of {folder}: fetch the folder of its run")
 
 
 def _not_installed(error: ModuleNotFoundError) -> ConfigurationError:

@@ -1,5 +1,6 @@
 """Large blobs through the hub's doors: chunk by chunk up, range by range down."""
 
+import asyncio
 import secrets
 
 import pytest
@@ -33,6 +34,19 @@ def test_a_blob_in_chunks_is_the_blob_and_again_is_the_same_as_once(hub, sites):
     again = sites[0].send("POST", f"/blobs/{BLOB}/upload", CHUNKS)
     assert Upload.from_bytes(again.content) == Upload(next_chunk=1, complete=True)
     assert not list(hub.configuration.uploads.iterdir())
+
+
+def test_the_lock_of_an_upload_is_waited_for_beside_the_event_loop(hub, sites, monkeypatch):
+    receive, looped = hub.hub.uploads.receive, []
+
+    def spied(*asked):
+        looped.append(asyncio._get_running_loop())
+        return receive(*asked)
+
+    monkeypatch.setattr(hub.hub.uploads, "receive", spied)
+    sites[0].send("POST", f"/blobs/{BLOB}/upload", CHUNKS)
+    assert send(sites[0], 0, CONTENT).status_code == 200
+    assert looped == [None]
 
 
 def test_what_one_site_brought_does_not_count_for_another(sites):

@@ -15,12 +15,13 @@ from rapha.clock import utc_now
 from rapha.egress import memorisation
 from rapha.errors import EgressRefused
 from rapha.node.configuration import SandboxLimits
+from rapha.node.heads import Heads
 from rapha.node.journey import Journey
 from rapha.node.sandbox.port import RunFolder
 from rapha.proof.claim import NO_AUDIT_NOT_SHOWN
 from rapha.proof.envelope import unverified_payload
 from rapha.records.audit import ACCEPTED_MEMORY, AUDIT_PASSED, AuditVerdict
-from rapha.records.outputs import WEIGHTS, Command, Reply
+from rapha.records.outputs import WEIGHTS, Command, HeadOf, Reply
 from rapha.records.record import DispatchId
 from rapha.records.release import SandboxReport
 from rapha.records.study import Study
@@ -208,3 +209,22 @@ def test_a_workload_that_is_asked_for_an_audit_and_gives_none_is_refused(hospita
 def test_what_is_not_here_is_not_shown(hospital: Hospital) -> None:
     done = CliRunner().invoke(app, ["show", str(hospital.home.folder), "d-9"])
     assert done.exit_code != 0
+
+
+def test_asked_again_after_a_release_a_deleted_head_stays_away_and_a_kept_one_as_it_was(hospital: Hospital) -> None:
+    start = offered(hospital, **{"learning_rate: 0.05": "learning_rate: 0.05, personal: head"})
+    let(hospital, start)
+    weights = (hospital.home.outbox / "d-1" / "round-0001.safetensors").read_bytes()
+    let(hospital, weights, 4, "evaluate")
+    head, heads = hospital.home.head("d-1"), Heads(hospital.home, hospital.register)
+    of = HeadOf.from_bytes(hospital.home.head_of("d-1").read_bytes())
+    assert of == HeadOf(study_digest=hospital.register.entry("d-1").study.digest, weights=digest(weights))
+    head.write_bytes(b"as it was")
+    let(hospital, weights, 4, "evaluate")
+    assert head.read_bytes() == b"as it was"
+    heads.forget(DispatchId("d-1"), "maria-lopez")
+    let(hospital, weights, 4, "evaluate")
+    assert not list(head.parent.iterdir())
+    head.with_suffix(".part").write_bytes(b"half")
+    heads.clear()
+    assert not list(head.parent.iterdir())

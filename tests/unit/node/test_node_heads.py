@@ -16,7 +16,7 @@ from rapha.records.record import DispatchId
 from rapha.records.study import Study
 from rapha.records.tensors import declared_head
 
-RUN = DispatchId("d-1")
+RUN, WEIGHTS = DispatchId("d-1"), "sha256:" + "1" * 64
 
 
 def of(hospital: Hospital) -> Study:  # noqa: F811
@@ -39,8 +39,8 @@ def written(study: Study, folder: Path, value: float = 1.0) -> Path:
 def test_a_head_is_kept_once_for_its_owner_alone_and_forgotten_by_a_steward(hospital: Hospital, tmp_path: Path) -> None:  # noqa: F811
     study, heads = of(hospital), Heads(hospital.home, hospital.register)
     output = written(study, tmp_path / "output")
-    heads.keep(RUN, study, output)
-    heads.keep(RUN, study, output)
+    heads.keep(RUN, study, output, WEIGHTS)
+    heads.keep(RUN, study, output, WEIGHTS)
     (kept,) = heads.kept()
     assert kept.dispatch == RUN and kept.path.stat().st_mode & 0o777 == 0o600
     assert kept.path.parent.stat().st_mode & 0o777 == 0o700
@@ -48,8 +48,9 @@ def test_a_head_is_kept_once_for_its_owner_alone_and_forgotten_by_a_steward(hosp
     assert said == ["head.kept"]
     listed = CliRunner().invoke(app, ["heads", str(hospital.home.folder)])
     assert kept.digest in listed.output and "d-1" in listed.output
+    kept.path.with_suffix(".part").write_bytes(b"half")
     done = CliRunner().invoke(app, ["forget-head", str(hospital.home.folder), "d-1", "--steward", "maria-lopez"])
-    assert done.exit_code == 0 and heads.kept() == () and not kept.path.exists()
+    assert done.exit_code == 0 and heads.kept() == () and list(kept.path.parent.iterdir()) == []
     assert hospital.register.events()[-1][1] == "head.forgotten"
     with pytest.raises(Conflict):
         heads.forget(RUN, "maria-lopez")
@@ -59,9 +60,9 @@ def test_what_is_no_head_of_the_study_is_not_kept(hospital: Hospital, tmp_path: 
     study, heads = of(hospital), Heads(hospital.home, hospital.register)
     output = written(study, tmp_path / "output", value=np.nan)
     with pytest.raises(EgressRefused):
-        heads.keep(RUN, study, output)
+        heads.keep(RUN, study, output, WEIGHTS)
     plain = study.model_copy(update={"training": study.training.model_copy(update={"personal": None})})
-    heads.keep(RUN, plain, written(study, tmp_path / "output"))
+    heads.keep(RUN, plain, written(study, tmp_path / "output"), WEIGHTS)
     assert heads.kept() == ()
 
 

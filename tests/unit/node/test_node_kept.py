@@ -1,5 +1,6 @@
 """What a hospital keeps of its own between rounds: of the right round, on the disk before the update leaves, never sent."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from rapha.clock import utc_now
 from rapha.egress.compression import arrived
 from rapha.errors import TrainingFailed, Unreachable
 from rapha.node.journey import Journey
-from rapha.node.kept import Kept
+from rapha.node.kept import Kept, lay_beside
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
 from rapha.records.travel import declared_update
@@ -157,3 +158,11 @@ def test_the_sandbox_never_sees_what_was_left_over(hospital: Hospital, monkeypat
     run = hospital.home.run("d-1")
     seen = [path.read_bytes() for place in ("input", "weights", "output") for path in (run / place).iterdir()]
     assert len(seen) >= 4 and rest not in seen
+
+
+def test_a_file_that_a_sandbox_may_have_mapped_is_replaced_and_never_written_in_place(tmp_path: Path) -> None:
+    name = lay_beside(tmp_path, b"variates")
+    with (tmp_path / str(name)).open("rb") as mapped:
+        assert lay_beside(tmp_path, b"variates") == name
+        assert os.fstat(mapped.fileno()).st_ino != (tmp_path / str(name)).stat().st_ino
+    assert [path.name for path in tmp_path.iterdir()] == [name]

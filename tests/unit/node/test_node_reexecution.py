@@ -1,6 +1,7 @@
 """A run is done again in a real process; what a node did otherwise than it says is found, at its very step."""
 
 import errno
+import hashlib
 import os
 import shutil
 from contextlib import closing
@@ -225,13 +226,32 @@ def test_weights_are_kept_whole_and_only_as_they_were_verified(tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "kept"]
 
 
-def test_weights_are_kept_also_where_a_file_has_one_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_got_another_name_since_or_lie_half_kept_are_kept(tmp_path: Path) -> None:
+    """A snapshot by hard links, and a crash between link and replace, change when a file was changed, and not what it holds."""
+    given = tmp_path / f"{hashlib.sha256(b'weights').hexdigest()}.safetensors"
+    given.write_bytes(b"weights")
+    verified = stamp_of(given)
+    os.link(given, tmp_path / "kept.part")
+    os.link(given, tmp_path / "snapshot")
+    assert stamp_of(given) != verified
+    keep_whole(given, tmp_path / "kept", verified)
+    assert (tmp_path / "kept").read_bytes() == b"weights" and not (tmp_path / "kept.part").exists()
+    given.write_bytes(b"weighty")
+    with pytest.raises(Unproven, match="not what its name says"):
+        keep_whole(given, tmp_path / "other", verified)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EXDEV])
+@pytest.mark.parametrize("name", ["given", f"{hashlib.sha256(b'weights').hexdigest()}.safetensors"])
+def test_weights_are_kept_also_where_a_file_has_one_name_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, name: str
+) -> None:
     def refused(*_: object) -> None:
-        raise OSError(errno.EPERM, "no second name here")
+        raise OSError(number, "no second name here")
 
     monkeypatch.setattr(os, "link", refused)
-    (tmp_path / "given").write_bytes(b"weights")
-    keep_whole(tmp_path / "given", tmp_path / "kept", stamp_of(tmp_path / "given"))
+    (tmp_path / name).write_bytes(b"weights")
+    keep_whole(tmp_path / name, tmp_path / "kept", stamp_of(tmp_path / name) if name == "given" else None)
     assert (tmp_path / "kept").read_bytes() == b"weights"
 
 

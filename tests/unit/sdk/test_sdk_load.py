@@ -5,10 +5,15 @@ import sys
 from pathlib import Path
 
 import delivered_sample as sample
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import rapha
+from rapha.canonical import digest
 from rapha.errors import Unproven
+from rapha.records.outputs import HeadOf
+from rapha.records.tensors import declared_head
 from rapha.records.wire import TrustedKeys
 
 STUDY = sample.example("diabetes-within-5-years")
@@ -72,3 +77,28 @@ except rapha.errors.ConfigurationError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "a model needs torch, which is not installed: pip install 'rapha[train]'\n"
+
+
+@pytest.mark.parametrize(
+    ("study", "weights", "words"), [(True, True, ""), (False, True, "another study"), (True, False, "other weights")]
+)
+def test_a_head_is_taken_with_the_model_it_is_of_and_no_other(
+    folder: Path, tmp_path: Path, study: bool, weights: bool, words: str
+) -> None:
+    pytest.importorskip("torch")
+    tensors = {name: np.full(spec.shape, 3.0, np.float32) for name, spec in declared_head(STUDY).items()}
+    head, other = tmp_path / "d-1.safetensors", "sha256:" + "0" * 64
+    head.write_bytes(save(tensors))
+    with pytest.raises(Unproven, match="does not say which model"):
+        rapha.load(folder, head=head)
+    of = HeadOf(
+        study_digest=STUDY.digest if study else other, weights=digest(MADE["model.safetensors"]) if weights else other
+    )
+    head.with_suffix(".json").write_bytes(of.as_bytes())
+    if words:
+        with pytest.raises(Unproven, match=words):
+            rapha.load(folder, head=head)
+        return
+    shared, own = rapha.load(folder), rapha.load(folder, head=head)
+    rows = {name: [1.0, None] for name in shared.features}
+    assert (shared.predict(rows) != own.predict(rows)).all()

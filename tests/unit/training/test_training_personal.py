@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_site import make_dataset, make_study
+from made_up_site import ARCHITECTURES, make_dataset, make_study
+from pydantic import ValidationError
 
 from rapha.egress import gate
 from rapha.errors import EgressRefused
+from rapha.records.language import PROJECTIONS
+from rapha.records.learning import LAST_LAYER_KNOWN, LEARNS
 from rapha.records.outputs import EVALUATION, HEAD, Command, RawEvaluations
+from rapha.records.study import Study
 from rapha.records.tensors import declared_head
 from rapha.training.architectures import build
 from rapha.training.dataset import Dataset
@@ -40,6 +44,25 @@ def test_only_the_last_layer_is_another_and_the_same_bits_come_again(architectur
     assert all((whole[name] == own[name] if name in head else whole[name] == weights[name]).all() for name in whole)
     again, _ = tuned(study, weights, here)
     assert all((own[name] == again[name]).all() for name in own)
+
+
+@pytest.mark.parametrize("architecture", LEARNS)
+def test_an_architecture_has_a_last_layer_or_no_study_may_ask_for_a_head(architecture):
+    if architecture in LAST_LAYER_KNOWN:
+        assert declared_head(make_study(architecture, personal="head"))
+    else:
+        assert architecture in ("gwas", "exported", "script", "causal-lora") and architecture not in ARCHITECTURES
+
+
+def test_a_head_of_an_adapter_is_refused_when_the_study_is_written():
+    asked = make_study("text-classifier").as_json()
+    asked["model"] = {"architecture": "causal-lora", "base": "sha256:" + "1" * 64, "size_bytes": 10, "layers": 1, "learns": "outcome",
+                      "projections": {name: [4, 4] for name in PROJECTIONS}}  # fmt: skip
+    asked["features"] = [one for one in asked["features"] if one["kind"] == "note"]
+    assert not declared_head(Study.model_validate(asked))
+    asked["training"]["personal"] = "head"
+    with pytest.raises(ValidationError, match="of `causal-lora` no last layer can be a hospital's own"):
+        Study.model_validate(asked)
 
 
 def upside_down(dataset: Dataset) -> Dataset:

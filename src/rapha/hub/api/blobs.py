@@ -79,7 +79,7 @@ async def upload_chunks(
 ) -> Upload:
     """Chunks side by side, from `number` on, which is the one wanted; 8 at most. Each counts once it is whole, whatever
     becomes of those behind it. After the last one the blob is kept. A chunk that is here already is no error."""
-    receiving = hub.uploads.receive(site, digest, number)
+    receiving = await run_in_threadpool(hub.uploads.receive, site, digest, number)  # its lock is held through an fsync
     await _receive(request, receiving.write, RUN_CHUNKS * CHUNK_BYTES)
     return await run_in_threadpool(lambda: _upload(hub, site, digest, receiving.ended()))
 

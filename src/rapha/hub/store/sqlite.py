@@ -10,7 +10,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from rapha.errors import DiskFull, RaphaError
+from rapha.errors import DiskFull, RaphaError, Unreachable
+
+BUSY_TIMEOUT = "busy_timeout=10000"
+"""Milliseconds that a statement waits for another's lock."""
 
 
 class SqliteFile:
@@ -40,9 +43,13 @@ class SqliteFile:
 
     def enrolled_key(self, site: str) -> str | None:
         with self._one_glance:  # a statement by itself is a snapshot: it needs no transaction around it
-            if self._glance is None:
-                self._glance = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-            row = self._glance.execute("SELECT public_key FROM sites WHERE id = ?", (site,)).fetchone()
+            try:
+                if self._glance is None:
+                    self._glance = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+                    self._glance.execute(f"PRAGMA {BUSY_TIMEOUT}")
+                row = self._glance.execute("SELECT public_key FROM sites WHERE id = ?", (site,)).fetchone()
+            except sqlite3.Error as error:
+                raise Unreachable("the hub's database cannot be read at the moment: try again") from error
         return row[0] if row else None
 
     def alone_at(self, what: str) -> AbstractContextManager[bool]:
@@ -63,7 +70,7 @@ class SqliteFile:
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by _begin, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", BUSY_TIMEOUT):
         connection.execute(f"PRAGMA {pragma}")
 
 
