@@ -25,6 +25,15 @@ def study(rule=None, **parts):
     return Study.model_validate(whole | parts)
 
 
+@pytest.mark.parametrize("system", ["variant:GRCh38", "dosage:GRCh38"])
+def test_codes_of_variants_are_mixed_with_no_others(system):
+    """Whoever has the other code would hide how few carry the variant."""
+    of_variants, other = {"system": system, "codes": ["17-100-A-G"]}, {"system": "local", "codes": ["b"]}
+    assert study(concepts=CODED | {"lof": {"any_of": [of_variants, of_variants | {"system": "dosage:GRCh37"}]}})
+    with pytest.raises(ValidationError, match="concepts.lof: codes of variants stand by themselves"):
+        study(concepts=CODED | {"lof": {"any_of": [of_variants, other]}})
+
+
 def test_signed_is_what_is_said_and_nothing_else():
     assert study().as_json()["concepts"]["lof"] == {"variant": {"build": "GRCh38", "genes": ["BRCA1"]}}
     assert Study.from_bytes(study().as_bytes()) == study()
