@@ -113,9 +113,12 @@ def town(carriers: int, patients: int = 200) -> tuple[list[Person], list[Event]]
 
 CARRIED = {"variant": {"build": "GRCh38", **LOF}}
 BY_COPIES = {"system": "dosage:GRCh38", "codes": ["17-100-A-G"]}
+NAMED = {"build": "GRCh38", "variants": ["17-100-A-G"]}
+FREE = {"variant": NAMED | {"genotype": ["reference"]}}
+LOOKED_AT = {"variant": NAMED | {"genotype": ["heterozygous", "homozygous", "hemizygous", "reference"]}}
 
 
-@pytest.mark.parametrize("concept", [CARRIED, BY_COPIES])
+@pytest.mark.parametrize("concept", [CARRIED, BY_COPIES, FREE, LOOKED_AT])
 @pytest.mark.parametrize("word", ["feature", "include", "exclude"])
 def test_a_variant_that_few_carry_finds_nobody(tmp_path: Path, concept: dict[str, object], word: str) -> None:
     """Whoever has a rare variant is known by it. Whether anybody has it is not told apart from whether a few have."""
@@ -135,6 +138,22 @@ def test_a_variant_that_few_carry_finds_nobody(tmp_path: Path, concept: dict[str
                 ask()
             said.add((refused.value.reason, str(refused.value)))
     assert len(said) == 1 and next(iter(said))[0] == "unknown-concept"
+
+
+@pytest.mark.parametrize(("carriers", "answered"), [(24, False), (25, True), (175, True), (176, False)])
+def test_who_is_free_of_a_variant_is_told_where_enough_are_and_enough_are_not(
+    tmp_path: Path, carriers: int, answered: bool
+) -> None:
+    study = study_of(
+        concepts=CODED | {"carried": FREE}, features=[{"any": "carried", "during": BEFORE}], privacy={"min_cohort": 25}, **GENOMICS
+    )  # fmt: skip
+    timeline = write_timeline(tmp_path, *town(carriers))
+    if answered:
+        assert freeze(timeline, study, KEY, tmp_path).rows == 200
+        return
+    with pytest.raises(CohortRefused) as refused:
+        freeze(timeline, study, KEY, tmp_path)
+    assert refused.value.reason == "unknown-concept"
 
 
 def test_a_variant_that_enough_carry_is_a_feature(tmp_path: Path) -> None:

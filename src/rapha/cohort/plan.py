@@ -69,7 +69,13 @@ class Plan:
     @property
     def by_dosage(self) -> frozenset[int]:
         """Of `carried` those whose events are of whoever was looked at, and not of carriers alone."""
-        return frozenset(entry.concept for entry in self.codes if entry.system.partition(":")[0] == DOSAGE)
+        coded = (entry.concept for entry in self.codes if entry.system.partition(":")[0] == DOSAGE)
+        return frozenset((*coded, *(number for number, rule in self.variants.items() if "reference" in rule.genotype)))
+
+    @property
+    def by_absence(self) -> frozenset[int]:
+        """Of `by_dosage` those whose events are of who is known not to carry, and of nobody else."""
+        return frozenset(number for number, rule in self.variants.items() if rule.genotype == ("reference",))
 
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""

@@ -12,6 +12,7 @@ from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import order_column, split_column
 from rapha.cohort.terms import hierarchy
 from rapha.records.study import Study
+from rapha.records.variant_rule import CARRIERS
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,13 @@ def presence_statement(plan: Plan) -> Statement:
     """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
     events in that unit have a number, `given`, and one in the concept's unit, `usable`; and how many `patients` have it.
     Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say or who carries a
-    variant: of a concept of copies, whoever has one."""
-    bound = Parameters()
+    variant: of a concept of copies, whoever has one; of who is free of a variant, these or its carriers, who are fewer."""
+    bound, free = Parameters(), plan.by_absence
+    of_all = {"genotype": (*CARRIERS, "reference")}
+    widened = {number: plan.variants[number].model_copy(update=of_all) for number in free}
+    plan = replace(plan, variants=plan.variants | widened)
     used = frozenset({"unit", "given", "value"} if plan.numeric else {"value"} if plan.by_dosage else ())
-    patients = _patients_of(plan, bound)
+    patients = _patients_of(plan, free, bound)
     counted = "unit, count(given) AS given, count(value) AS usable" if plan.numeric else "NULL AS unit, 0, 0"
     tables = ",".join(people(plan, bound, used))
     by = "concept, unit" if plan.numeric else "concept"
@@ -65,13 +69,19 @@ def presence_statement(plan: Plan) -> Statement:
     )
 
 
-def _patients_of(plan: Plan, bound: Parameters) -> str:
+def _patients_of(plan: Plan, free: frozenset[int], bound: Parameters) -> str:
+    """SQL: how many patients a concept is of; of the concepts `free` those that carry, or those that do not."""
     if not (plan.said or plan.carried):
         return "NULL"
     if not plan.by_dosage:
         return "count(DISTINCT subject_key)"
     copies = f"list_contains({bound.bind(sorted(plan.by_dosage), 'INTEGER[]')}, concept)"
-    return f"count(DISTINCT subject_key) FILTER (WHERE NOT {copies} OR value > 0)"
+    carriers = f"count(DISTINCT subject_key) FILTER (WHERE NOT {copies} OR value > 0)"
+    if not free:
+        return carriers
+    others = "count(DISTINCT subject_key) FILTER (WHERE value = 0)"
+    is_free = f"list_contains({bound.bind(sorted(free), 'INTEGER[]')}, concept)"
+    return f"CASE WHEN {is_free} THEN least({carriers}, {others}) ELSE {carriers} END"
 
 
 def notes_statement(plan: Plan) -> Statement:

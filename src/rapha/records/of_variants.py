@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from rapha.records.dense import DenseFeature
+from rapha.records.variant import DOSAGE, VARIANT
 
 if TYPE_CHECKING:
     from rapha.records.study import Study
 
 
 def check_variants(study: "Study") -> None:
-    """A variant is found at one moment, is no stay, and has copies and no array. Raises PydanticCustomError."""
+    """A variant is found at one moment, is no stay, and has copies and no array; how many carry it is not hidden among other codes. Raises PydanticCustomError."""
     ruled = study.variant_rules()
     if ruled and "genomics" not in study.data.modalities:
         raise _fault(next(iter(ruled)), "variants are of the modality `genomics`: name it under data.modalities")
+    for name, concept in study.concepts.items():
+        if len({system.partition(":")[0] in (VARIANT, DOSAGE) for system, _ in concept.written_codes()}) > 1:
+            raise _fault(name, "codes of variants stand by themselves: put those of other systems into a concept of their own")
     for name in study.cohort.encounter:
         if name in ruled:
             raise _fault(name, "a variant is no stay: it cannot be listed under cohort.encounter")

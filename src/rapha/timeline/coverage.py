@@ -2,13 +2,15 @@
 
 An event counts when its status is usable, it is affirmed and not deleted, and its patient has not opted out. Each question is
 one statement; what does not fit in the connection's memory is spilled. Of codes, only those of enough patients are asked about:
-the rare ones, which are most, never come out of the database.
+the rare ones, which are most, never come out of the database. Nor do those of variants: a hospital has events of everybody it looked
+at, so the name of one that a single patient carries would be told.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rapha.records.variant import DOSAGE, VARIANT
 from rapha.timeline.reader import LockedConnection
 from rapha.timeline.schema import USABLE_STATUSES
 
@@ -74,7 +76,8 @@ _YEAR = "CAST(year(make_timestamp(epoch_us(t_start))) AS INTEGER)"
 
 _WANTED = f"""
     SELECT system, code, count(DISTINCT subject_key) AS patients FROM ({_USABLE})
-    WHERE system IS NOT NULL AND code IS NOT NULL AND length(system) <= {LONGEST_NAME} AND length(code) <= {LONGEST_NAME}
+    WHERE system IS NOT NULL AND code IS NOT NULL AND NOT list_contains({[DOSAGE, VARIANT]}, split_part(system, ':', 1))
+      AND length(system) <= {LONGEST_NAME} AND length(code) <= {LONGEST_NAME}
     GROUP BY system, code HAVING count(DISTINCT subject_key) >= $least
     ORDER BY patients DESC, system, code LIMIT {MOST_CODES}
 """

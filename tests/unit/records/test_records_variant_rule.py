@@ -25,6 +25,29 @@ def study(rule=None, **parts):
     return Study.model_validate(whole | parts)
 
 
+@pytest.mark.parametrize("system", ["variant:GRCh38", "dosage:GRCh38"])
+def test_codes_of_variants_are_mixed_with_no_others(system):
+    """Whoever has the other code would hide how few carry the variant."""
+    of_variants, other = {"system": system, "codes": ["17-100-A-G"]}, {"system": "local", "codes": ["b"]}
+    assert study(concepts=CODED | {"lof": {"any_of": [of_variants, of_variants | {"system": "dosage:GRCh37"}]}})
+    with pytest.raises(ValidationError, match=r"concepts\.lof: codes of variants stand by themselves"):
+        study(concepts=CODED | {"lof": {"any_of": [of_variants, other]}})
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        ("splice_donor_region_variant", "splice_region_variant"),
+        ("splice_polypyrimidine_tract_variant", "splicing_variant"),
+        ("conservative_inframe_insertion", "feature_elongation"),
+        ("TFBS_ablation", "regulatory_region_ablation"),
+        ("TFBS_amplification", "regulatory_region_amplification"),
+    ],
+)
+def test_what_lies_below_what_in_the_ontology(below, above):
+    assert below in with_all_below([above])
+
+
 def test_signed_is_what_is_said_and_nothing_else():
     assert study().as_json()["concepts"]["lof"] == {"variant": {"build": "GRCh38", "genes": ["BRCA1"]}}
     assert Study.from_bytes(study().as_bytes()) == study()

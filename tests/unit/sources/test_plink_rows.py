@@ -119,6 +119,13 @@ def test_alleles_that_are_complements_need_to_be_told_apart(cohort: Cohort, a2: 
     assert report.files[1].set_aside == ({} if found else {NO_STRAND: 1})
 
 
+@pytest.mark.parametrize(("a2", "found"), [("unknown", False), ("reference", True)])
+def test_so_do_they_where_nobody_has_the_other_one(cohort: Cohort, a2: str, found: bool) -> None:
+    report = cohort.ingest("variants: [19-1000-A-T]\n", ("19 1000 0 A", "22 22 22"), a2=a2)
+    assert bool(cohort.dosage()) == found
+    assert report.files[1].set_aside == ({} if found else {NO_STRAND: 1})
+
+
 @pytest.mark.parametrize(
     ("place", "calls", "dosage"),
     [

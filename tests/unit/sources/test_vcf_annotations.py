@@ -65,6 +65,7 @@ def test_a_line_is_a_gene_and_its_consequences_at_one_transcript(lab: Laboratory
         pytest.param("C", "CTT", "TT", "19-2000-C-CTT", id="an insertion is what is inserted"),
         pytest.param("CT", "C,CTT", "TT", "19-2000-C-CT", id="cut alike in all alleles of a record"),
         pytest.param("CT", "GT", "GT", "19-2000-C-G", id="nothing is cut where lengths are the same"),
+        pytest.param("AT", "AG,*", "G", "19-2001-T-G", id="a star is shorter, and the rest is cut"),
         pytest.param("CT", "C,*", "-", "19-2000-CT-C", id="a star is no allele to cut by"),
     ],
 )
@@ -115,6 +116,26 @@ def test_how_common_by_a_field_of_its_own(lab: Laboratory) -> None:
                at("AF_nfe=0.1,0.5", alt="G,T"), at(".", position=2001))  # fmt: skip
     assert told(lab, "code, population, round(frequency, 3)") == [
         ("19-2000-A-G", "nfe", 0.1), ("19-2000-A-T", "nfe", 0.5), ("19-2001-A-G", "nfe", None),
+    ]  # fmt: skip
+
+
+def test_a_frequency_of_too_few_alleles_is_not_known_to_be_rare(lab: Laboratory) -> None:
+    report = lab.ingest(REGION + "annotation: {field: ANN, frequency: {population: nfe, info: AF_nfe}}\n",
+                        at("AF_nfe=0.1", alt="G,T"), at("AF_nfe=0.001", position=2001))  # fmt: skip
+    assert told(lab, "first, frequency") == [(2000, 1.0), (2000, 1.0), (2001, 0.001)]
+    assert report.files[1].set_aside == {UNREADABLE: 1}
+
+
+def test_a_number_of_an_allele_is_of_the_record_that_was_annotated(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that was split since keeps the lines of all its alleles."""
+    numbered = DECLARED.replace("Format: Allele|", "Format: ALLELE_NUM|Allele|")
+    monkeypatch.setattr(test_vcf_rows, "HEADER", test_vcf_rows.HEADER.replace(DECLARED, numbered))
+    both = f"CSQ=1|{csq('T', 'stop_gained')},2|{csq('G', 'synonymous_variant')}"
+    lab.ingest(VEP, at(both, alt="T"), at(both, alt="G"), at(f"CSQ=1|{csq('T', 'stop_gained')}", position=2001))
+    assert told(lab, "code, consequences") == [
+        ("19-2000-A-G", ["synonymous_variant"]), ("19-2000-A-T", ["stop_gained"]), ("19-2001-A-G", []),
     ]  # fmt: skip
 
 

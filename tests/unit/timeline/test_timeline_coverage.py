@@ -69,6 +69,15 @@ def test_only_codes_of_enough_patients_come_out(tmp_path):
     assert codes(covered(tmp_path, {1: False, 2: False}, rows, least=2)) == {"a": 2}
 
 
+@pytest.mark.parametrize("system", ["dosage:GRCh38", "variant:GRCh37"])
+def test_a_variant_is_not_told_by_its_name(tmp_path, system):
+    """Everybody who was looked at has an event of it, whoever carries it: its name would tell of one."""
+    events = [at(key, 2020, code, system=of) for key in (1, 2) for code, of in (("a", "local"), ("17-100-A-G", system))]
+    coverage = covered(tmp_path, {1: False, 2: False}, events, least=2)
+    assert codes(coverage) == {"a": 2}
+    assert coverage.years == {2020: 2}
+
+
 def test_sexes_ages_and_lengths_each_deal_all_patients(tmp_path):
     day = lambda year: datetime(year, 6, 1, tzinfo=UTC)  # noqa: E731
     people = {

@@ -15,21 +15,21 @@ class Age(NamedTuple):
     years: int
     months: int
     days: int
+    precision: str
+    """The finest unit in which it was given: `P14Y` is of a year."""
 
     @property
     def in_years(self) -> float:
         return self.years + self.months / 12 + self.days / DAYS_A_YEAR
 
-    @property
-    def precision(self) -> str:
-        """As it was given: `P14Y` is of a year."""
-        return "day" if self.days else "month" if self.months else "year"
-
-    def after(self, birth: datetime) -> datetime:
-        """The first moment at which somebody born then is so old."""
+    def after(self, birth: datetime) -> datetime | None:
+        """The first moment at which somebody born then is so old; None where no calendar has it."""
         year, month = divmod(birth.year * 12 + birth.month - 1 + self.years * 12 + self.months, 12)
-        day = min(birth.day, calendar.monthrange(year, month + 1)[1])
-        return birth.replace(year=year, month=month + 1, day=day) + timedelta(days=self.days)
+        try:
+            day = min(birth.day, calendar.monthrange(year, month + 1)[1])
+            return birth.replace(year=year, month=month + 1, day=day) + timedelta(days=self.days)
+        except (ValueError, OverflowError, IndexError):
+            return None
 
 
 class Onset(NamedTuple):
@@ -46,7 +46,10 @@ def age_of(text: object) -> Age | None:
     if found is None:
         return None
     years, months, weeks, days = (int(part or 0) for part in found.groups())
-    return Age(years, months, 7 * weeks + days) if years + months / 12 <= 130 else None
+    _, of_months, *of_days = found.groups()
+    precision = "day" if any(of_days) else "month" if of_months else "year"
+    age = Age(years, months, 7 * weeks + days, precision)
+    return age if age.in_years <= 130 else None
 
 
 def moment_of(text: object) -> datetime | None:
@@ -71,4 +74,5 @@ def onset_of(element: Any, birth: datetime | None) -> Onset:
     age = age_of(given.get("iso8601duration")) if isinstance(given, dict) else None
     if age is None:
         return Onset()
-    return Onset(age.after(birth) if birth else None, age.precision, age.in_years)
+    moment = age.after(birth) if birth else None
+    return Onset(moment, age.precision, age.in_years)

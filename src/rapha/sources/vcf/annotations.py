@@ -57,8 +57,10 @@ class Annotations:
         self.faults = []
         said: list[list[Effect]] = [[] for _ in record.ALT]
         lines: list[list[dict[str, str]]] = [[] for _ in record.ALT]
-        for line in self._lines(record.INFO.get(self._asked.field)):
-            at = self._allele(line, record.REF, record.ALT)
+        found = list(self._lines(record.INFO.get(self._asked.field)))
+        numbered = all(_number(line) <= len(record.ALT) for line in found)
+        for line in found:
+            at = self._allele(line, record.REF, record.ALT, numbered)
             if at is not None:
                 lines[at].append(line)
         in_info = self._in_info(record)
@@ -91,12 +93,13 @@ class Annotations:
             else:
                 yield dict(zip(self._columns, map(str.strip, values), strict=False))
 
-    def _allele(self, line: dict[str, str], reference: str, alternatives: list[str]) -> int | None:
-        """Which alternative a line is of; None where of none, or of a pair."""
-        number, spelt = line.get("ALLELE_NUM", ""), line["Allele"]
-        if number.isdigit() and 1 <= int(number[:9]) <= len(alternatives):
-            return int(number[:9]) - 1
+    def _allele(self, line: dict[str, str], reference: str, alternatives: list[str], numbered: bool) -> int | None:
+        """Which alternative a line is of; None where of none, or of a pair. Its number tells apart what is spelt alike; it is of the
+        record that was annotated, which may have been split since."""
+        number, spelt = _number(line), line["Allele"]
         spelling = alternatives if self._asked.field == "ANN" else as_vep_spells(reference, alternatives)
+        if numbered and number and spelling[number - 1] == spelt:
+            return number - 1
         if spelling.count(spelt) == 1:
             return spelling.index(spelt)
         if not (self._asked.field == "ANN" and "-" in spelt):
@@ -138,8 +141,13 @@ class Annotations:
         if len(values) != len(record.ALT):
             if found is not None:
                 self.faults.append(UNREADABLE)
+                return [1.0] * len(record.ALT)  # not known to be rare
             return [None] * len(record.ALT)
-        return [self._highest(["" if value is None else str(value)]) for value in values]
+        # a number there is a float32, of seven digits
+        texts = [
+            f"{value:.7g}" if isinstance(value, float) else "" if value is None else str(value) for value in values
+        ]
+        return [self._highest([text]) for text in texts]
 
     def _highest(self, texts: list[str]) -> float | None:
         """Of several known variants at one place the most common: what is rare must be rare by all of them."""
@@ -152,9 +160,9 @@ class Annotations:
 
 def as_vep_spells(reference: str, alternatives: list[str]) -> list[str]:
     """The alternatives of a record as VEP spells them."""
-    plain = [allele for allele in (reference, *alternatives) if allele != "*"]
-    same_length = len({len(allele) for allele in plain}) == 1
-    if same_length or len({allele[:1] for allele in plain}) > 1:
+    same_length = len({len(allele) for allele in (reference, *alternatives)}) == 1
+    first = {allele[:1] for allele in (reference, *alternatives) if allele != "*"}
+    if same_length or len(first) > 1:
         return list(alternatives)
     return [allele if allele == "*" else allele[1:] or "-" for allele in alternatives]
 
@@ -177,6 +185,12 @@ def _declared(calls: Any, field: str) -> str | None:
         return str(calls.get_header_type(field, order=[1]).get("Description", ""))
     except KeyError:
         return None
+
+
+def _number(line: dict[str, str]) -> int:
+    """Which alternative of the record that was annotated, from 1; 0 where that is not said."""
+    number = line.get("ALLELE_NUM", "")
+    return int(number[:9]) if number.isdecimal() else 0
 
 
 def _share(text: str) -> float | None:

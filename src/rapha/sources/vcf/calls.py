@@ -4,8 +4,8 @@
 of the position in which the sample has the reference alone, or from a gVCF block over it. A block does not show the reference
 bases inside it: it speaks of variants whose reference the mapping states, not of those that only a score asks for. Where no
 record is, nothing is known.
-A half call (`0/.`), a call below the mapping's quality and a record that failed its filters are unknown. What two records say
-differently is unknown too, and told.
+A half call (`0/.`), a call below the mapping's quality and a record that failed its filters are unknown. What a record of the variant
+says holds, whatever others of its position do; what two of its own say differently is unknown, and told.
 """
 
 from bisect import bisect_left, bisect_right
@@ -111,6 +111,8 @@ class Calls:
         self.lines: list[tuple[str, int, str]] = []
         self.on_trust: list[str] = []
         self.seen: set[int] = set()
+        self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
+        self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._wanted, self._quality, self._build = wanted, quality, build
         self._annotation = annotation
@@ -181,7 +183,7 @@ class Calls:
             if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF):
                 only_reference = known & np.logical_and.reduce([each <= 0 for each in alleles])
                 absent = np.where(only_reference, 0, UNKNOWN).astype(np.int8)
-                reason = self._say(variant, absent, places, None) or reason
+                self._say_absent(variant, absent, places)
         return reason or (effects and self._annotations and next(iter(self._annotations.faults), None)) or None
 
     def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
@@ -202,8 +204,24 @@ class Calls:
         held = self.dosage[variant]
         before = held[places]
         differs = (before >= 0) & (new >= 0) & (before != new)
-        held[places] = np.where(differs, UNKNOWN, np.where(new >= 0, new, before))
-        return SAID_TWICE if differs.any() else None
+        if (by_others := self._by_others.get(variant)) is not None:
+            differs &= ~by_others[places]
+            by_others[places] &= new < 0
+        if found := bool(differs.any()):
+            self._differing.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= differs
+        held[places] = np.where(new >= 0, new, before)
+        if variant in self._differing:
+            held[self._differing[variant]] = UNKNOWN
+        return SAID_TWICE if found else None
+
+    def _say_absent(self, variant: Variant, absent: Dosages, places: Samples) -> None:
+        """What a record of another variant says: it fills what no record of its own does."""
+        held = self.dosage.setdefault(variant, np.full(len(self.samples), UNKNOWN, dtype=np.int8))
+        fills = (absent == 0) & (held[places] < 0)
+        if variant in self._differing:
+            fills &= ~self._differing[variant][places]
+        held[places] = np.where(fills, 0, held[places])
+        self._by_others.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= fills
 
 
 def _chosen(places: npt.NDArray[np.int64], among: int) -> Samples:

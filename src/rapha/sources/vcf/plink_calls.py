@@ -106,7 +106,10 @@ class PlinkCalls(Calls):
         """The wanted variants that a line is of, and whether its calls count A1, which is then the alternative."""
         if line.a1 == "0":  # nobody has another allele than A2
             named = self._wanted.named(line.place, line.position, line.position)
-            return [(variant, True) for variant in named if variant.reference == line.a2]
+            meant = [variant for variant in named if variant.reference == line.a2]
+            if not self._a2_is_reference and any(each.alternative == complement(line.a2) for each in meant):
+                return NO_STRAND
+            return [(variant, True) for variant in meant]
         if not (is_plain(line.a1) and is_plain(line.a2)):
             return NOT_PLAIN if any(self._wanted.named(line.place, line.position, line.position)) else None
         forward = trimmed(line.place, line.position, line.a2, line.a1)
