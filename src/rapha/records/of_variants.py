@@ -18,7 +18,9 @@ def check_variants(study: "Study") -> None:
         raise _fault(next(iter(ruled)), "variants are of the modality `genomics`: name it under data.modalities")
     for name, concept in study.concepts.items():
         if len({system.partition(":")[0] in (VARIANT, DOSAGE) for system, _ in concept.written_codes()}) > 1:
-            raise _fault(name, "codes of variants stand by themselves: put those of other systems into a concept of their own")
+            raise _fault(
+                name, "codes of variants stand by themselves: put those of other systems into a concept of their own"
+            )
     for name in study.cohort.encounter:
         if name in ruled:
             raise _fault(name, "a variant is no stay: it cannot be listed under cohort.encounter")
