@@ -127,6 +127,7 @@ def pass_scores(
     min_cohort: int,
     numeric: bool = False,
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
     `train_rows` and `validation_rows` are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is
@@ -137,7 +138,7 @@ def pass_scores(
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     raw = read_output(data, Figures, FIGURES)
-    return release_scores(raw, train_rows, validation_rows, min_cohort, numeric, classes)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, numeric, classes, language)
 
 
 def audited(
@@ -189,6 +190,7 @@ def pass_evaluation(
     patients: int,
     numeric: bool = False,
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
     cohort) are the node's own exact counts. `numeric`: the study's outcome is a number; `classes`: it is one of these.
@@ -198,4 +200,4 @@ def pass_evaluation(
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     raw = read_output(data, RawEvaluations, EVALUATION)
-    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, numeric, classes)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, numeric, classes, language)

@@ -43,6 +43,7 @@ from rapha.proof.statement import site_statement
 from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
 from rapha.records.decision import Outcome, Stage
+from rapha.records.language import reads_language
 from rapha.records.learning import Script
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
@@ -253,9 +254,9 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
-        outcome, output = study.outcome, run.folder.output
+        outcome, output, language = study.outcome, run.folder.output, reads_language(study)
         weight, scores = gate.pass_scores(
-            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes
+            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.numeric, outcome.classes, language
         )
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
@@ -280,7 +281,8 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        output, of = run.folder.output, (entry.study.outcome.numeric, entry.study.outcome.classes)
+        output, outcome = run.folder.output, entry.study.outcome
+        of = (outcome.numeric, outcome.classes, reads_language(entry.study))
         self._heads.keep(task.dispatch, entry.study, output)
         metrics = gate.pass_evaluation(
             output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of

@@ -32,7 +32,7 @@ from rapha.node.transcripts import (
 )
 from rapha.proof.claim import SiteClaim
 from rapha.proof.transcript import LEAF_BYTES, MAX_LEAVES_A_ROUND, Waypoint, key_commitment, read_round, root_of
-from rapha.records.language import CausalLora
+from rapha.records.language import CausalLora, reads_language
 from rapha.records.learning import Exported, file_beside
 from rapha.records.outputs import GRAPH, TRANSCRIPT, Command
 from rapha.records.record import Record
@@ -137,7 +137,9 @@ class Repeating:
 
     def leaves(self, trace: RoundTrace, recording: Recording) -> bytes:
         """The waypoints of a round, or of its beginning where `recording.until` says so."""
-        self._do(Command(do="train", round=trace.round, weights=self._weights(trace.weights_in), recording=recording))
+        canaries = self._kept.facts.frozen.canaries_for(self._kept.study)
+        weights = self._weights(trace.weights_in)
+        self._do(Command(do="train", round=trace.round, weights=weights, recording=recording, canaries=canaries))
         return collect(self._run.output, TRANSCRIPT, MAX_LEAVES_A_ROUND * LEAF_BYTES)
 
     def update(self) -> str:
@@ -162,6 +164,7 @@ class Repeating:
             cohort.rows,
             outcome.numeric,
             outcome.classes,
+            reads_language(self._kept.study),
         ).digest
 
     def _weights(self, weights: str | None) -> str:

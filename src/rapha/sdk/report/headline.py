@@ -23,7 +23,6 @@ LABELS = {
     "macro_auroc": "AUROC, mean over classes",
     "accuracy": "Accuracy",
     "perplexity": "Perplexity",
-    "perplexity_before": "Perplexity of the base",
 }
 HEADLINE = {"binary": "auroc", "time-to-event": "c_index", "numeric": "r2", "categorical": "macro_auroc"}
 """Of each kind of outcome, the figure it is judged by."""
