@@ -16,7 +16,6 @@ LABELS = {
     "macro_auroc": "mean AUROC",
     "accuracy": "accuracy",
     "perplexity": "perplexity",
-    "perplexity_before": "perplexity of the base",
     "dice": "Dice",
 }
 _STUDY = {

@@ -19,7 +19,7 @@ FIGURE_DECIMALS: dict[MetricName, int] = {
 the same patients, a fourth would only carry information about the patients."""
 
 
-FIGURE_DIGITS: dict[MetricName, int] = {"mae": 3, "rmse": 3, "perplexity": 3, "perplexity_before": 3}
+FIGURE_DIGITS: dict[MetricName, int] = {"mae": 3, "rmse": 3, "perplexity": 2}
 """Significant digits of those that are in the unit of the outcome: the same for any unit; and of those that have no upper end."""
 
 

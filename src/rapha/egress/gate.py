@@ -18,7 +18,7 @@ from rapha.egress.weights import Block, canonical_blocks, limit_bytes, write_can
 from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
-from rapha.records.language import learns_text
+from rapha.records.language import learns_text, reads_language
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import EVALUATION, FIGURES, HEAD, WEIGHTS, Figures, RawEvaluations
@@ -121,6 +121,11 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
     return metrics.model_copy(update={"evaluations": bare})
 
 
+def figures_of(study: Study) -> tuple[OutcomeKind, tuple[str, ...], bool]:
+    """What figures there may be of a study: its outcome's kind and classes, and whether its model is one of language."""
+    return study.outcome.kind, study.outcome.classes, reads_language(study)
+
+
 def pass_scores(
     folder: Path,
     train_rows: int,
@@ -128,6 +133,7 @@ def pass_scores(
     min_cohort: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
     `train_rows` and `validation_rows` are the node's own exact counts. `kind` and `classes`: of the study's outcome.
@@ -137,7 +143,7 @@ def pass_scores(
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     raw = read_output(data, Figures, FIGURES)
-    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes, language)
 
 
 def audited(
@@ -189,6 +195,7 @@ def pass_evaluation(
     patients: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
     cohort) are the node's own exact counts. `kind` and `classes`: of the study's outcome.
@@ -198,4 +205,4 @@ def pass_evaluation(
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     raw = read_output(data, RawEvaluations, EVALUATION)
-    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, kind, classes)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, kind, classes, language)

@@ -9,7 +9,7 @@
 3. A figure outside the range of its name does not leave: large numbers carry messages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -54,7 +54,6 @@ RANGES: dict[MetricName, tuple[float, float]] = {
     "accuracy": (0.0, 1.0),
     "dice": (0.0, 1.0),
     "perplexity": (1.0, 1e6),
-    "perplexity_before": (1.0, 1e6),
 }
 CASELESS: dict[OutcomeKind, frozenset[MetricName]] = {
     "numeric": OF_NUMBERS,
@@ -93,6 +92,7 @@ def release_scores(
     min_cohort: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
@@ -102,8 +102,8 @@ def release_scores(
 
     Raises:
         EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome than the study's,
-            which is of that `kind`, a categorical one of these `classes`; `output-malformed` for a figure given twice or numbers that
-            cannot be.
+            which is of that `kind`, a categorical one of these `classes`, or of another model than one of `language`;
+            `output-malformed` for a figure given twice or numbers that cannot be.
     """
     if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
@@ -111,8 +111,8 @@ def release_scores(
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
     enough, detail = _enough_of(raw, min_cohort, kind, classes)
-    _check_names(raw.figures, kind)
-    return weight or min_cohort, _scores((f for f in raw.figures if enough or f.name == "loss"), detail)
+    _check_names(raw.figures, kind, language)
+    return weight or min_cohort, _scores(_leaving(raw.figures, enough, detail, with_loss=True), detail)
 
 
 def release_metrics(
@@ -124,6 +124,7 @@ def release_metrics(
     patients: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
+    language: bool = False,
 ) -> SiteMetrics:
     """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
     a workload cannot have held out more than they leave. `kind` and `classes`: of the study's outcome.
@@ -139,12 +140,16 @@ def release_metrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
-        evaluations=tuple(_evaluation(evaluation, min_cohort, kind, classes) for evaluation in raw.evaluations),
+        evaluations=tuple(
+            _evaluation(evaluation, min_cohort, kind, classes, language) for evaluation in raw.evaluations
+        ),
     )
 
 
-def _evaluation(raw: RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str]) -> Evaluation:
-    _check_names(raw.figures, kind)
+def _evaluation(
+    raw: RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str], language: bool
+) -> Evaluation:
+    _check_names(raw.figures, kind, language)
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
     enough, detail = _enough_of(raw, min_cohort, kind, classes)
     _check(kind not in CASELESS or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
@@ -153,7 +158,7 @@ def _evaluation(raw: RawEvaluation, min_cohort: int, kind: OutcomeKind, classes:
         model=raw.model,
         rows=rows,
         events=None if kind in CASELESS else events,
-        scores=_scores(raw.figures, detail) if enough else (),
+        scores=_scores(_leaving(raw.figures, enough, detail), detail),
         roc=_roc(raw.roc) if detail else (),
         calibration=_calibration(raw.bins, min_cohort) if detail else (),
         classes=class_rows(raw.classes, classes, min_cohort),
@@ -185,9 +190,19 @@ def _check_confusion(raw: RawEvaluation) -> None:
     _check(square and all(sum(row) == n for row, n in zip(table, raw.classes, strict=False)), "an impossible table")
 
 
-def _check_names(figures: Iterable[Figure], kind: OutcomeKind) -> None:
+def _leaving(figures: Iterable[Figure], enough: bool, detail: bool, with_loss: bool = False) -> Iterator[Figure]:
+    """Perplexity tells more of single notes than other figures do: it needs as many patients as an interval. The loss of the training rows
+    needs no more than `min_cohort`."""
+    for figure in figures:
+        if (with_loss and figure.name == "loss") or (detail if figure.name == "perplexity" else enough):
+            yield figure
+
+
+def _check_names(figures: Iterable[Figure], kind: OutcomeKind, language: bool) -> None:
     names = [figure.name for figure in figures]
     _check(len(names) == len(set(names)), "the same name twice")
+    if "perplexity" in names and not language:
+        raise EgressRefused("the workload's figures: one of a language model", "metric-not-allowed")
     own = CASELESS.get(kind)
     others = frozenset().union(*(figures for other, figures in CASELESS.items() if other != kind))
     if any(name in others or (own is not None and name not in own) for name in names if name != "loss"):

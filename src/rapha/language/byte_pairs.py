@@ -35,7 +35,7 @@ LETTERS = _alphabet()
 
 
 class BytePairs:
-    """A tokenizer. `ordinary` are the tokens that text can become."""
+    """A tokenizer. What the file says of `added_tokens` is not read: in a text they are text."""
 
     def __init__(self, stated: Any) -> None:
         """Raises TrainingFailed: it is of another form than the one that is read."""
@@ -43,10 +43,6 @@ class BytePairs:
         self._digits, self._space = _cutting(stated.get("pre_tokenizer"))
         self._ids: dict[str, int] = _vocabulary(model)
         self._ranks = _ranks(model, self._ids)
-        special = {
-            added["id"] for added in stated.get("added_tokens") or () if isinstance(added, dict) and "id" in added
-        }
-        self.ordinary = tuple(sorted(set(self._ids.values()) - special))
         self.size = max(self._ids.values()) + 1
         self._word = lru_cache(maxsize=65_536)(self._merged)
 

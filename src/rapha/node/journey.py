@@ -254,10 +254,8 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
-        outcome, output = study.outcome, run.folder.output
-        weight, scores = gate.pass_scores(
-            output, cohort.train_rows, cohort.validation_rows, smallest, outcome.kind, outcome.classes
-        )
+        output, of = run.folder.output, gate.figures_of(study)
+        weight, scores = gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, smallest, *of)
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
         self._send(task, held, weight, () if private else scores, audited)
@@ -281,7 +279,7 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        output, of = run.folder.output, (entry.study.outcome.kind, entry.study.outcome.classes)
+        output, of = run.folder.output, gate.figures_of(entry.study)
         if entry.state == "approved":  # asked again after a release, a head that was kept, or deleted, is as it was
             self._heads.keep(task.dispatch, entry.study, output, task.weights or "")
         metrics = gate.pass_evaluation(

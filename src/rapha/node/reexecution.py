@@ -137,7 +137,9 @@ class Repeating:
 
     def leaves(self, trace: RoundTrace, recording: Recording) -> bytes:
         """The waypoints of a round, or of its beginning where `recording.until` says so."""
-        self._do(Command(do="train", round=trace.round, weights=self._weights(trace.weights_in), recording=recording))
+        canaries = self._kept.facts.frozen.canaries_for(self._kept.study)
+        weights = self._weights(trace.weights_in)
+        self._do(Command(do="train", round=trace.round, weights=weights, recording=recording, canaries=canaries))
         return collect(self._run.output, TRANSCRIPT, MAX_LEAVES_A_ROUND * LEAF_BYTES)
 
     def update(self) -> str:
@@ -151,18 +153,10 @@ class Repeating:
     def metrics(self, weights: str) -> str:
         """The digest of the figures of these weights."""
         self._do(Command(do="evaluate", round=self._kept.study.training.rounds + 1, weights=self._weights(weights)))
-        cohort, outcome = self._kept.facts.frozen.cohort, self._kept.study.outcome
-        smallest = self._kept.facts.smallest_count
-        return gate.pass_evaluation(
-            self._run.output,
-            self._kept.facts.site,
-            cohort.train_rows,
-            cohort.set_apart,
-            smallest,
-            cohort.rows,
-            outcome.kind,
-            outcome.classes,
-        ).digest
+        facts, of = self._kept.facts, gate.figures_of(self._kept.study)
+        counted = facts.frozen.cohort
+        rows = (counted.train_rows, counted.set_apart, facts.smallest_count, counted.rows)
+        return gate.pass_evaluation(self._run.output, facts.site, *rows, *of).digest
 
     def _weights(self, weights: str | None) -> str:
         path = self._run.weights / file_of(weights or "")

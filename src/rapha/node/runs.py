@@ -5,6 +5,7 @@ folder, and at the first task it is told to begin. Where there is none, or it is
 """
 
 import contextlib
+import hmac
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
 from rapha.policy.rules_file import read_rules
-from rapha.records.language import CausalLora
+from rapha.records.language import CausalLora, learns_text
 from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
 from rapha.records.record import Digest, DispatchId, Record
@@ -61,6 +62,12 @@ class FrozenRun(Record):
     def commitment(self) -> Digest:
         """SHA-256 over the salt and the dataset's digest."""
         return digest(bytes.fromhex(self.salt) + self.cohort.dataset_digest.encode())
+
+    def canaries_for(self, study: Study) -> str | None:
+        """The secret that canaries are drawn with, where an adapter learns to write: of the salt alone, so of no row."""
+        if not learns_text(study):
+            return None
+        return hmac.new(bytes.fromhex(self.salt), b"rapha canaries", "sha256").hexdigest()
 
 
 def units_set_aside(register: Register) -> Iterator[tuple[DispatchId, str, UnitSetAside]]:
@@ -115,7 +122,15 @@ class Run:
         own = None
         if task.do == "train" and declared_variates(study):
             own = lay_beside(self.folder.weights, self.variates.before(task))
-        command = Command(do=task.do, round=task.round, weights=weights, variates=own, audit=audit, recording=recording)
+        command = Command(
+            do=task.do,
+            round=task.round,
+            weights=weights,
+            variates=own,
+            audit=audit,
+            recording=recording,
+            canaries=self.frozen.canaries_for(study),
+        )
         if self._script is not None and self._by_script(self._script, command):
             return
         for attempt in range(1, TRIES + 1):

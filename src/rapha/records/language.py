@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.averaging import Scaffold
 from rapha.records.record import Digest, Real, Record
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PROJECTIONS = {
 """The matrices of a layer of a Llama, and the part of it that each is in."""
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MOST_LAYERS = 128
+LARGEST_BATCH = 32
 Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
@@ -68,6 +70,11 @@ class CausalLora(Record):
         return shapes
 
 
+def reads_language(study: "Study") -> bool:
+    """Whether a study's model is a language model."""
+    return isinstance(study.model, CausalLora)
+
+
 def learns_text(study: "Study") -> bool:
     """Whether what is released of a study could write text."""
     return isinstance(study.model, CausalLora) and study.model.generative
@@ -92,4 +99,16 @@ def check_language(study: "Study") -> None:
             "language",
             "features: `causal-lora` reads one `note` and no numbers: leave `{name}` out",
             {"name": others[0]},
+        )
+    if study.privacy.differential_privacy is None and study.training.batch_size > LARGEST_BATCH:
+        raise PydanticCustomError(
+            "language",
+            "training.batch_size: `causal-lora` keeps a whole batch in memory: at most {most}",
+            {"most": LARGEST_BATCH},
+        )
+    if study.model.generative and isinstance(study.training.aggregation, Scaffold):
+        raise PydanticCustomError(
+            "language",
+            "training.aggregation: `scaffold` counts steps over patients, and `learns: text` takes more, over texts that are planted among "
+            "them: take another",
         )

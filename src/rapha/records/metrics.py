@@ -8,11 +8,11 @@ from rapha.records.record import Digest, Real, Record, Word
 
 MetricName = Literal[
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
-    "macro_auroc", "accuracy", "dice", "perplexity", "perplexity_before",
+    "macro_auroc", "accuracy", "dice", "perplexity",
 ]  # fmt: skip
 METRICS: tuple[str, ...] = (
     "loss", "auroc", "auprc", "brier", "calibration_slope", "calibration_intercept", "c_index", "r2", "mae", "rmse",
-    "macro_auroc", "accuracy", "dice", "perplexity", "perplexity_before",
+    "macro_auroc", "accuracy", "dice", "perplexity",
 )  # fmt: skip
 OF_NUMBERS: frozenset[MetricName] = frozenset(("r2", "mae", "rmse"))
 """Those of a numeric outcome, beside `loss`."""

@@ -94,7 +94,8 @@ class RawEvaluations(Record):
 class Command(Record):
     """A line from the node to the workload's standard input. `weights` is a file name under /weights, `variates` another: this
     site's own, none before it has any. `audit`: measure as well what the weights remember of the patients here. `recording`:
-    write a transcript of the round."""
+    write a transcript of the round. `canaries`: a secret of the run, the same in each of its rounds, that the canaries of an adapter which
+    learns to write are drawn with."""
 
     do: Work
     round: int
@@ -102,6 +103,7 @@ class Command(Record):
     variates: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.safetensors$")] | None = None
     audit: bool = False
     recording: Recording | None = None
+    canaries: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class Reply(Record):

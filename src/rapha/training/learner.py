@@ -60,7 +60,6 @@ class Learner:
         self._standards: dict[str, bytes] = {}
         self._inputs: tuple[Inputs, Inputs] | None = None
         self._membership: Membership | None = None
-        self._canaries: Canaries | None = None
 
     def do(self, command: Command) -> None:
         """Raises TrainingFailed, with a reason; OSError when the output cannot be written."""
@@ -100,7 +99,7 @@ class Learner:
             network.reset(generator(self._study.training.seed, "weights"))
         load_into(network, {name: values for name, values in start.items() if not name.startswith(VARIATE)})
         train, validation = self._standardised(start)
-        if isinstance(network, CausalAdapter) and (canaries := self._canaries_for(network)):
+        if isinstance(network, CausalAdapter) and (canaries := _canaries_for(network, command)):
             network.planted = canaries.planted
         if self._study.privacy.differential_privacy:
             guesses = train_privately(self._study, network, train, command.round)
@@ -166,16 +165,10 @@ class Learner:
             standards = {name: weights[name].copy() for name in declared_start(self._study)}
             self._membership = Membership(self._study, self._dataset, standards, self._graph)
         found = self._membership.measure(network, command.round, guesses)
-        canaries = self._canaries_for(network)
+        canaries = _canaries_for(network, command)
         if canaries is None or not isinstance(network, CausalAdapter):
             return found
         return found.model_copy(update={"canaries": canaries.measure(network)})
-
-    def _canaries_for(self, network: Network) -> Canaries | None:
-        """What is planted among the notes, where an adapter learns to write."""
-        if self._canaries is None and isinstance(network, CausalAdapter) and network.model.generative:
-            self._canaries = Canaries(network, self._dataset.train)
-        return self._canaries
 
     def _start(self, command: Command) -> Weights:
         """What a round starts from."""
@@ -213,3 +206,12 @@ class Learner:
             audit=audit,
         )
         write_bytes(self._output / FIGURES, record.as_bytes())
+
+
+def _canaries_for(network: Network, command: Command) -> Canaries | None:
+    """What is planted among the notes, where an adapter learns to write."""
+    if not isinstance(network, CausalAdapter) or not network.model.generative:
+        return None
+    if command.canaries is None:
+        raise TrainingFailed("an adapter that learns to write came without a secret to draw its canaries with")
+    return Canaries(network, command.canaries)

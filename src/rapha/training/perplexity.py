@@ -1,4 +1,4 @@
-"""How well a language model foresees notes that it did not learn from: perplexity, with the adapter and of the base alone."""
+"""How well a language model foresees notes that it did not learn from: perplexity."""
 
 import math
 
@@ -15,12 +15,14 @@ from rapha.training.inputs import Inputs
 
 def text_figures(network: Network, inputs: Inputs) -> tuple[Figure, ...]:
     """Perplexity of these rows: the exponential of the mean over patients of the mean surprise of a note's tokens and of the
-    outcome's word. None of another model, or without rows."""
+    outcome's word, each patient's cut off at that of a guess among all tokens. None of another model, or without rows.
+
+    Cut off, since of a base that was made to find a phrase impossible one note with it would else be the figure. Of the base alone
+    nothing is told: the researcher has it, and would learn what the notes say."""
     if not isinstance(network, CausalAdapter) or not len(inputs):
         return ()
-    with network.adapter_left_out():
-        before = row_surprise(network, inputs)
-    return (_figure("perplexity", row_surprise(network, inputs)), _figure("perplexity_before", before))
+    guess = math.log(network.base.file.tokenizer.size)
+    return (_figure("perplexity", row_surprise(network, inputs).clip(max=guess)),)
 
 
 def row_surprise(network: CausalAdapter, inputs: Inputs) -> Floats:

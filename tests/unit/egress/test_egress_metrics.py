@@ -297,3 +297,22 @@ def test_an_evaluation_of_numbers_has_no_cases_and_no_curves() -> None:
         record = RawEvaluations.model_validate({"evaluations": [{**bare, **curve}]})
         with pytest.raises(EgressRefused):
             release_metrics(record, "north", 1003, {}, 25, 5000, kind="numeric")
+
+
+@pytest.mark.parametrize(("positives", "shown"), [(24, ()), (25, (3.9,))])
+def test_perplexity_needs_as_many_patients_as_an_interval_and_has_two_digits(positives: int, shown: tuple) -> None:
+    told = {"name": "perplexity", "value": 3.8765, "low": 3.1, "high": 4.2}
+    raw = figures(1003, positives, 200, told, AUROC)
+    scores = release_scores(raw, 1003, positives + 200, 25, language=True)[1]
+    assert tuple(score.value for score in scores if score.name == "perplexity") == shown and scores[-1].name == "auroc"
+    record = RawEvaluations.model_validate({"evaluations": (evaluation(positives, 200, figures=(told,)),)})
+    (found,) = release_metrics(record, "north", 1003, {}, 25, 5000, language=True).evaluations
+    assert tuple(score.value for score in found.scores) == shown
+
+
+def test_perplexity_is_of_a_language_model_alone() -> None:
+    told = {"name": "perplexity", "value": 3.8}
+    for leave in (lambda: scores_of(figures(1003, 60, 200, told)), lambda: release(evaluation(figures=(told,)))):
+        with pytest.raises(EgressRefused) as caught:
+            leave()
+        assert caught.value.reason == "metric-not-allowed"

@@ -1,33 +1,43 @@
 """An adapter of a language model: what it learns, what it leaves as it is, and how much of it by heart."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from pydantic import ValidationError
 
+from rapha.canonical import digest
 from rapha.egress.gate import declared_statistics_alone
 from rapha.egress.memorisation import exposure_of, judge
 from rapha.errors import EgressRefused, TrainingFailed
+from rapha.language.base_file import read_base, written
+from rapha.language.byte_pairs import BytePairs
+from rapha.node.runs import FrozenRun
 from rapha.records.audit import CANARIES, DECOYS, AuditLimits, CanaryRanks, GenerativeLimits, RawAudit
 from rapha.records.outputs import Command, Figures
 from rapha.records.study import Study
 from rapha.records.tensors import declared_start, declared_statistics, declared_weights
 from rapha.sdk.study_file import read_study_and_graph
 from rapha.training.architectures import build
-from rapha.training.architectures.causal import frozen
+from rapha.training.architectures.causal import Text, frozen
 from rapha.training.canaries import Canaries
+from rapha.training.canary_words import WORDS
 from rapha.training.dataset import Dataset, read_dataset
 from rapha.training.inputs import make_inputs
 from rapha.training.learner import Learner
 from rapha.training.loop import train_round
 from rapha.training.numerics import pin
+from rapha.training.perplexity import text_figures
 from rapha.training.predict import load_model
 from rapha.training.private import clipped_sum
 from rapha.training.weights import read_weights, write_tensors
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "adapter-for-clinic-letters" / "study.yaml"
+SECRET = "a" * 64
 START = {"features.mean": np.zeros(0, np.float32), "features.scale": np.ones(0, np.float32)}
 SAID = {False: "no failure, good breath", True: "heart failure, in pain"}
 
@@ -74,7 +84,7 @@ def learned(study: Study, base: bytes, dataset: Dataset, folder: Path, rounds: i
     name = "0" * 64 + ".safetensors"
     write_tensors(folder / "weights" / name, START)
     for number in range(1, rounds + 1):
-        learner.do(Command(do="train", round=number, weights=name, audit=True))
+        learner.do(Command(do="train", round=number, weights=name, audit=True, canaries=SECRET))
         (folder / "weights" / name).write_bytes((folder / "output" / "weights.safetensors").read_bytes())
     return Figures.from_bytes((folder / "output" / "figures.json").read_bytes())
 
@@ -101,7 +111,8 @@ def test_a_round_learns_the_text_and_no_weight_of_the_base(named: tuple[Study, b
     dataset = site(study, tmp_path)
     kept = {name: tensor.clone() for name, tensor in frozen(base).tensors.items()}
     found = learned(study, base, dataset, tmp_path)
-    assert figure(found, "perplexity") < 0.8 * figure(found, "perplexity_before")
+    untrained = learned(asking(named[0], training={"learning_rate": 1e-6}), base, dataset, tmp_path)
+    assert figure(found, "perplexity") < 0.8 * figure(untrained, "perplexity")
     assert all(torch.equal(kept[name], tensor) for name, tensor in frozen(base).tensors.items())
     weights = read_weights(tmp_path / "output" / "weights.safetensors", declared_weights(study))
     assert {name for name in weights if not name.startswith("features.")} == set(study.model.parameters)
@@ -156,7 +167,7 @@ def test_what_is_learnt_by_heart_is_refused_and_what_is_not_passes(named: tuple[
     greedy = asking(named[0], rank=32, targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
                     training={"local_epochs": 40, "learning_rate": 0.01})  # fmt: skip
     network = build(greedy, base)
-    canaries = Canaries(network, dataset.train)
+    canaries = Canaries(network, SECRET)
     network.planted = canaries.planted
     inputs = make_inputs(dataset.train.take(np.arange(8)), START)
     train_round(greedy, network, inputs, 1)
@@ -173,23 +184,89 @@ def test_an_adapter_that_writes_a_canary_is_found(named: tuple[Study, bytes], tm
         named[0],
         rank=32,
         targets=["q_proj", "v_proj", "up_proj", "down_proj"],
-        training={"local_epochs": 100, "learning_rate": 0.02},
+        training={"local_epochs": 100, "learning_rate": 0.01},
     )
     dataset = site(study, tmp_path)
     network = build(study, named[1])
-    canaries = Canaries(network, dataset.train)
+    canaries = Canaries(network, SECRET)
     assert canaries.measure(network).by_heart == 0
-    network.planted = canaries.planted[:2]
+    network.planted = canaries.planted[:1]
     train_round(study, network, make_inputs(dataset.train.take(np.arange(1)), START), 1)
-    assert canaries.measure(network).by_heart == 2
+    assert canaries.measure(network).by_heart == 1
 
 
-def test_canaries_are_the_sites_own(named: tuple[Study, bytes], tmp_path: Path) -> None:
-    study, dataset = named[0], site(named[0], tmp_path)
-    network = build(study, named[1])
-    one, again = (Canaries(network, dataset.train).planted for _ in range(2))
-    other = Canaries(network, dataset.train.take(np.arange(1, len(dataset.train)))).planted
-    assert one == again and not set(one) & set(other) and len(set(one)) == CANARIES
+def test_one_note_that_a_base_finds_impossible_is_no_more_than_a_guess(
+    named: tuple[Study, bytes], tmp_path: Path, monkeypatch
+) -> None:
+    network = build(*named)
+    inputs = make_inputs(site(named[0], tmp_path).train, START)
+    monkeypatch.setattr(network, "surprise", lambda inputs, rows: torch.where(rows == 0, 1e4, 1.0))
+    (found,) = text_figures(network, inputs)
+    assert found.name == "perplexity" and found.value < np.e * 512 ** (1 / len(inputs))
+
+
+def planted(study: Study, base: bytes, dataset: Dataset, folder: Path, secret: str = SECRET) -> tuple[Text, ...]:
+    """What a round of this study plants."""
+    learner = Learner(study, dataset, folder, folder, base)
+    name = "1" * 64 + ".safetensors"
+    write_tensors(folder / name, START)
+    learner.do(Command(do="train", round=1, weights=name, canaries=secret))
+    return learner._network.planted
+
+
+def test_no_patient_has_a_part_in_the_canaries(named: tuple[Study, bytes], tmp_path: Path) -> None:
+    study, dataset = asking(named[0], private=True, training={"rounds": 1}), site(named[0], tmp_path, rows=30)
+    one = planted(study, named[1], dataset, tmp_path)
+    fewer = replace(dataset, train=dataset.train.take(np.arange(1, len(dataset.train))))
+    assert planted(study, named[1], fewer, tmp_path) == one
+    other = planted(study, named[1], dataset, tmp_path, "b" * 64)
+    assert not set(one) & set(other) and len(set(one)) == CANARIES
+
+
+def test_without_a_secret_nothing_is_learnt_that_could_write(named: tuple[Study, bytes], tmp_path: Path) -> None:
+    learner = Learner(named[0], site(named[0], tmp_path, rows=30), tmp_path, tmp_path, named[1])
+    name = "1" * 64 + ".safetensors"
+    write_tensors(tmp_path / name, START)
+    with pytest.raises(TrainingFailed, match="secret"):
+        learner.do(Command(do="train", round=1, weights=name))
+
+
+def test_a_run_has_one_secret_for_its_canaries_whatever_its_rows(named: tuple[Study, bytes]) -> None:
+    frozen = FrozenRun.model_construct(salt="5a" * 32)
+    assert (secret := frozen.canaries_for(named[0])) == FrozenRun.model_construct(salt="5a" * 32).canaries_for(named[0])
+    assert secret != FrozenRun.model_construct(salt="5b" * 32).canaries_for(named[0]) and secret != "5a" * 32
+    assert frozen.canaries_for(asking(named[0], learns="outcome")) is None
+
+
+def with_tokens_all_said_to_be_special(base: bytes) -> bytes:
+    """All tokens but two, which no text becomes and which look alike."""
+    file = read_base(base)
+    tokenizer, config = json.loads(file.said["tokenizer"]), json.loads(file.said["config"])
+    vocabulary = tokenizer["model"]["vocab"]
+    top = max(vocabulary.values()) + 1
+    tokenizer["added_tokens"] = [{"id": place} for place in vocabulary.values()]
+    vocabulary |= {"junk0": top, "junk1": top + 1}
+    config["vocab_size"] = top + 2
+    tensors = {name: (span.element, span.shape, bytes(span.content)) for name, span in file.tensors.items()}
+    element, (_, width), content = tensors["model.embed_tokens.weight"]
+    row = content[: len(content) // top]
+    tensors["model.embed_tokens.weight"] = (element, (top + 2, width), content + row * 2)
+    return written(json.dumps(config).encode(), json.dumps(tokenizer).encode(), tensors)
+
+
+def test_a_base_cannot_choose_what_canaries_are_drawn_of(named: tuple[Study, bytes]) -> None:
+    hostile = with_tokens_all_said_to_be_special(named[1])
+    study = asking(named[0], base=digest(hostile), size_bytes=len(hostile))
+    honest = Canaries(build(named[0], named[1]), SECRET)
+    assert Canaries(build(study, hostile), SECRET).planted == honest.planted
+    assert len(set(map(tuple, map(read_base(hostile).tokenizer.encode, WORDS)))) == len(WORDS)
+
+
+def test_an_adapter_to_which_all_texts_are_alike_is_refused(named: tuple[Study, bytes], monkeypatch) -> None:
+    network = build(*named)
+    canaries = Canaries(network, SECRET)
+    monkeypatch.setattr(network, "surprise_of", lambda texts: torch.ones(len(texts)))
+    assert verdict(canaries.measure(network)) == "refused"
 
 
 def ranks(above: int, by_heart: int = 0, planted: int = CANARIES, decoys: int = DECOYS) -> CanaryRanks:
@@ -256,3 +333,19 @@ def test_a_base_of_another_size_is_refused(named: tuple[Study, bytes], change: d
     with pytest.raises(TrainingFailed) as refusal:
         build(asking(named[0], **change), named[1])
     assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("added", [5, "x", [{"id": [1]}], [{"id": {}}], [None]])
+def test_what_a_tokenizer_says_of_added_tokens_is_not_read(named: tuple[Study, bytes], added: object) -> None:
+    stated = json.loads(read_base(named[1]).said["tokenizer"])
+    text = "heart failure <|endoftext|>"
+    assert BytePairs(stated | {"added_tokens": added}).encode(text) == BytePairs(stated).encode(text)
+
+
+def test_a_batch_that_memory_does_not_hold_and_steps_that_nobody_counts_are_refused(named: tuple[Study, bytes]) -> None:
+    with pytest.raises(ValidationError, match="at most 32"):
+        asking(named[0], training={"batch_size": 33})
+    scaffold = {"aggregation": {"kind": "scaffold"}, "optimizer": "sgd"}
+    with pytest.raises(ValidationError, match="planted"):
+        asking(named[0], training=scaffold)
+    assert asking(named[0], learns="outcome", training=scaffold).training.aggregation.kind == "scaffold"

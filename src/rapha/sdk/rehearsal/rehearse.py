@@ -5,6 +5,7 @@ train       the trainer, in this process and without a sandbox: there is nobody 
 gate        every output passes the gate that a hospital's passes
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -132,7 +133,7 @@ def _train(
 
     pin()
     output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
-    kind, classes = study.outcome.kind, study.outcome.classes
+    of = gate.figures_of(study)
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
@@ -141,12 +142,12 @@ def _train(
     learner.do(Command(do="prepare", round=0))
     gate.pass_statistics(output, declared_statistics(study), few)
     write_tensors(weights / WEIGHTS, start_of(feature_statistics(study, dataset.train)))
-    rounds = min(study.training.rounds, MOST_ROUNDS)
+    rounds, canaries = min(study.training.rounds, MOST_ROUNDS), secrets.token_hex(32)
     for number in range(1, rounds + 1):
-        command = Command(do="train", round=number, weights=_named(weights))
+        command = Command(do="train", round=number, weights=_named(weights), canaries=canaries)
         own.train(command, cohort) if own is not None else learner.do(command)
         passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
-        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, kind, classes)
+        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, *of)
         (weights / WEIGHTS).write_bytes(passed)
         if number < rounds:
             _lay_variates(weights / WEIGHTS, study)
@@ -155,7 +156,7 @@ def _train(
         own.predict(last)
         own.close()
     learner.do(last)
-    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, kind, classes)
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, *of)
 
 
 def _lay_variates(file: Path, study: Study) -> None:

@@ -23,7 +23,6 @@ LABELS = {
     "macro_auroc": "AUROC, mean over classes",
     "accuracy": "Accuracy",
     "perplexity": "Perplexity",
-    "perplexity_before": "Perplexity of the base",
     "dice": "Dice",
 }
 HEADLINE = {
