@@ -45,8 +45,12 @@ def revoke_key(
     signer = Signer(opened.settings.name, keys.private_from_pem(opened.key.read_bytes()), utc_now)
     moment = since.replace(tzinfo=UTC) if since else None
     with closing(open_store(opened.database, Bell(), utc_now)) as store, store.changing() as change:
-        window = revoke(change, signer, site, key or None, moment)
-    typer.echo(f"the key of {site} is believed until {window.end}, and no longer; its node is locked out")
+        done = revoke(change, signer, site, key or None, moment)
+    typer.echo(f"the key {done.keyids[0][:16]} of {site} is believed until {done.window.end}, and no longer")
+    for one in done.keyids[1:]:
+        typer.echo(f"so is {one[:16]}, which it went over to since then")
+    locked = f"its key {done.counts[:16]} still opens doors" if done.counts else "its node is locked out"
+    typer.echo(locked)
 
 
 def rotate(

@@ -24,13 +24,14 @@ from rapha.hub.authority import make_authority, open_authority
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.signer import Signer
-from rapha.hub.site_keys import log_changes
+from rapha.hub.site_keys import log_changes, stamp
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof import checkpoint
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import after_rotation, read_key_change, signed_handover
 from rapha.proof.timestamp import time_of
+from rapha.records.certified import MOST_OF_A_KIND
 from rapha.records.own_keys import KeysBefore
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
@@ -50,6 +51,7 @@ def check_alone(configuration: HubConfiguration) -> None:
 
 def rotate_log_key(configuration: HubConfiguration, store: Store, desk: ReceiptDesk, signer: Signer) -> str:
     """See the page's head; the new key's id. Raises DiskFull."""
+    _check_room(desk, "log")
     new = configuration.home / LOG_NEXT
     if not new.exists():
         write_private(new, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
@@ -72,6 +74,7 @@ def rotate_authority(
     configuration: HubConfiguration, store: Store, desk: ReceiptDesk, signer: Signer
 ) -> tuple[str, ...]:
     """See the page's head; the new keys' ids: of authority, time stamper and log of certificates. Raises DiskFull."""
+    _check_room(desk, "authority")
     folder = configuration.home / AUTHORITY_NEXT
     if not folder.exists():
         make_authority(folder, signer.name, signer.clock())
@@ -90,6 +93,15 @@ def rotate_authority(
     faults.point("hub.renamed:authority")
     shutil.rmtree(gone)
     return tuple(key.keyid for key in made.trusted)
+
+
+def _check_room(desk: ReceiptDesk, role: str) -> None:
+    """Raises ConfigurationError: a trust configuration holds no more."""
+    gone = sum(key.role == role for key in (desk.before.keys if desk.before else ()))
+    if gone + 2 > MOST_OF_A_KIND:
+        raise ConfigurationError(
+            f"a hub's {role} has {MOST_OF_A_KIND} keys in all, the former ones among them: no more can follow"
+        )
 
 
 def begun(configuration: HubConfiguration) -> tuple[str, ...]:
@@ -123,6 +135,7 @@ def _say(store: Store, desk: ReceiptDesk, signer: Signer, pairs: Sequence[tuple[
                 receipt = signed_handover(ending, successor, change.at, signer.key)
                 row = KeyChangeRow(site=None, digest=receipt.digest, receipt=receipt.as_bytes(), from_size=0)
                 change.session.add(row)
+                stamp(row, desk, signer.trusted)  # all of them at one moment, whatever breaks after it
                 change.tell(f"{ending.role}.key-rotated", "steward", facts={"keyid": ending.keyid})
     log_changes(store, desk, signer)
 

@@ -5,7 +5,8 @@ door. It is in the public log once whatever dies in between, as a refusal is: wh
 same bytes each time, with the log's size of then; then it is logged, unless it is among the entries that came since.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -32,6 +33,8 @@ from rapha.records.key_change import KeyChanges, Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey, Window
 
+CHANGES_A_DAY = 3
+"""Of one hospital."""
 _ALL = "key-changes"
 """What is driven by one thread of one hub at a time."""
 
@@ -94,11 +97,12 @@ def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
             f"the site {owner} has no key here that another could follow: enrol with a code of the hub's steward"
         )
     following = check_rotation(rotation, owner, keys.public_from_pem(site.public_key))
+    _check_not_too_often(change, owner)
     if change.session.scalar(select(SiteKeyRow.number).where(SiteKeyRow.keyid == keys.keyid(following))):
         raise NotPermitted("the key that is to follow is or was somebody's already: make a new one")
     old = _row(change.session, site.keyid)
     row = _kept(change, owner, rotation.ending)
-    at = _stamp(row, desk, _trusted(old))
+    at = stamp(row, desk, _trusted(old))
     old.window = after_rotation(_window(old), at).as_bytes()
     _add(change, owner, following, Window(start=second_of(at)))
     site.public_key, site.keyid = keys.public_to_pem(following), keys.keyid(following)
@@ -107,9 +111,17 @@ def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
     return owner
 
 
-def revoke(change: Change, signer: Signer, site: str, keyid: str | None, since: datetime | None) -> Window:
+class Revoked(NamedTuple):
+    """`window`: of the key that was named. `keyids`: that one, and those it went over to since. `counts`: the key that still opens doors."""
+
+    window: Window
+    keyids: tuple[str, ...]
+    counts: str | None
+
+
+def revoke(change: Change, signer: Signer, site: str, keyid: str | None, since: datetime | None) -> Revoked:
     """The hub's steward ends a key of a site, the one that counts where none is named: what it signed from `since` on, or from now, is
-    not believed. The window that it has then.
+    not believed. A key that it went over to since is nobody's but the thief's: it ends too, for all that it ever signed.
 
     Raises:
         ConfigurationError: no such site or key, or the time is yet to come.
@@ -123,14 +135,27 @@ def revoke(change: Change, signer: Signer, site: str, keyid: str | None, since: 
         raise ConfigurationError(
             "a key is revoked from a time that has come: run this again then, or leave --from away"
         )
-    key = _row(change.session, found[0].keyid)
-    _kept(change, site, signed_revocation(site, key.keyid, since, change.at, signer.key))
-    window = after_revocation(_window(key), second_of(since), None)
-    key.window = window.as_bytes()
-    if row.keyid == key.keyid:
-        row.public_key = ""
-    change.tell("site.key-revoked", "steward", site=site, facts={"keyid": key.keyid, "since": second_of(since)})
-    return window
+    ending = (found[0].keyid, *_gone_over_to(change.session, site, found[0].keyid, since))
+    for one in ending:
+        key = _row(change.session, one)
+        _kept(change, site, signed_revocation(site, one, since, change.at, signer.key))
+        key.window = after_revocation(_window(key), second_of(since), None).as_bytes()
+        if row.keyid == one:
+            row.public_key = ""
+        change.tell("site.key-revoked", "steward", site=site, facts={"keyid": one, "since": second_of(since)})
+    window = _window(_row(change.session, ending[0])) or Window()
+    return Revoked(window, ending, row.keyid if row.public_key else None)
+
+
+def _gone_over_to(session: Session, site: str, keyid: str, since: datetime) -> list[str]:
+    """The keys that this one named as its successors after that time, one after another."""
+    found: list[str] = []
+    for row in session.scalars(select(KeyChangeRow).where(KeyChangeRow.site == site).order_by(KeyChangeRow.number)):
+        said = read_key_change(unverified_payload(Receipt.from_bytes(row.receipt)))
+        late = row.stamp is not None and time_of(row.stamp) > since
+        if said.change == "rotated" and late and said.keyid in (keyid, *found):
+            found.append(keys.keyid_of_pem(said.successor or ""))
+    return found
 
 
 def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
@@ -147,7 +172,7 @@ def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
                 number, receipt = row.number, Receipt.from_bytes(row.receipt)
                 by = _signed_by(change.session, signer, receipt)
                 if row.certificate is None:
-                    _stamp(row, desk, by)
+                    stamp(row, desk, by)
                 shown, size = (row.certificate or b"", row.stamp or b""), row.from_size
             _, certified = desk.logged_once(receipt, by, shown, size)
             with store.changing() as change:
@@ -174,7 +199,15 @@ def _kept(change: Change, site: str, receipt: Receipt) -> KeyChangeRow:
     return row
 
 
-def _stamp(row: KeyChangeRow, desk: ReceiptDesk, by: TrustedKey) -> datetime:
+def _check_not_too_often(change: Change, site: str) -> None:
+    """The list of changes is everybody's: one hospital does not fill it. Raises NotPermitted."""
+    kept = change.session.scalars(select(KeyChangeRow.stamp).where(KeyChangeRow.site == site))
+    if sum(time_of(one) > change.at - timedelta(days=1) for one in kept if one) >= CHANGES_A_DAY:
+        raise NotPermitted(f"{site} has changed its key {CHANGES_A_DAY} times within a day: wait until tomorrow")
+
+
+def stamp(row: KeyChangeRow, desk: ReceiptDesk, by: TrustedKey) -> datetime:
+    """Certificate and time stamp of a change that is kept; the time."""
     row.from_size = desk.log.checkpoint.size
     row.certificate, row.stamp = desk.authority.certify(Receipt.from_bytes(row.receipt), by)
     return time_of(row.stamp)

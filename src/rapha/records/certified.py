@@ -91,7 +91,8 @@ class Authority(Record):
     validFor: ValidFor
 
 
-Some = Field(min_length=1, max_length=16)
+MOST_OF_A_KIND = 16
+Some = Field(min_length=1, max_length=MOST_OF_A_KIND)
 
 
 class TrustedRoot(Record):

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
 
 from rapha.records.certified import Time
 from rapha.records.metrics import ClassRows, Count
@@ -198,6 +199,15 @@ class TrustedKey(Record):
     keyid: str
     public_key: Pem
     window: Annotated[Window | None, Field(exclude_if=is_none)] = None
+
+    @model_validator(mode="after")
+    def _has_a_window_that_counts(self) -> "TrustedKey":
+        """What a witness or a repeater says is held against no time: such a key is taken out of the file."""
+        if self.window is not None and self.role in ("witness", "witness-ml-dsa-44", "repeater"):
+            raise PydanticCustomError(
+                "window", "a key of a witness or a repeater has no window: take it out of the file"
+            )
+        return self
 
 
 def _none_asked_for(number: int) -> bool:

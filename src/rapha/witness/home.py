@@ -61,11 +61,12 @@ class Witness:
     def _second_key(self, home: Path) -> MLDSA44PrivateKey:
         """Made here for a witness of an earlier version, and handed out from then on."""
         if not (home / SECOND_KEY).exists():
-            made = MLDSA44PrivateKey.generate()
-            _keep(home / SECOND_KEY, lasting.private_to_pem(made))
-            trusted = _trusted(self.settings.name, self._private, made)
-            _keep(home / "keys.json", TrustedKeys(keys=trusted).as_bytes())
-        return lasting.private_from_pem(_read(home / SECOND_KEY))
+            _keep(home / SECOND_KEY, lasting.private_to_pem(MLDSA44PrivateKey.generate()))
+        second = lasting.private_from_pem(_read(home / SECOND_KEY))
+        handed_out = TrustedKeys(keys=_trusted(self.settings.name, self._private, second)).as_bytes()
+        if not (home / "keys.json").exists() or (home / "keys.json").read_bytes() != handed_out:
+            _keep(home / "keys.json", handed_out)
+        return second
 
     @property
     def trusted(self) -> tuple[TrustedKey, TrustedKey]:

@@ -275,3 +275,48 @@ def _desk(tmp_path: Path, clock) -> ReceiptDesk:
 def test_keys_without_a_window_are_written_as_ever(hub, sites) -> None:
     assert b"window" not in hub.http.get(f"{API}/keys").content
     assert b"window" not in canonical_bytes(listed(hub).as_json())
+
+
+def test_a_thiefs_next_key_ends_with_the_stolen_one(hub, sites) -> None:
+    """Who stole a key went over to another with it: that one is theirs too, and the hospital's earlier rotation stays."""
+    north = sites[0]
+    rotated(hub, north)
+    hub.pass_time(hours=5)
+    stolen = keys.keyid(north.key.public_key())
+    rotated(hub, north)
+    hub.pass_time(hours=1)
+    assert is_let_in(north)
+    with hub.hub.store.changing() as change:
+        done = site_keys.revoke(change, hub.hub.signer, "north", stolen, hub.clock() - timedelta(hours=3))
+    assert done.keyids == (stolen, keys.keyid(north.key.public_key())) and done.counts is None
+    assert not is_let_in(north)
+    first, *others = of(listed(hub), "north")
+    assert first.window.below is None and all(key.window.end < "2026-11-02T12:00" for key in others)
+
+
+def test_a_stolen_key_of_before_leaves_the_key_that_followed_before_it_was_stolen(hub, sites) -> None:
+    north, old = sites[0], keys.keyid(sites[0].key.public_key())
+    rotated(hub, north)
+    hub.pass_time(hours=5)
+    with hub.hub.store.changing() as change:
+        done = site_keys.revoke(change, hub.hub.signer, "north", old, hub.clock() - timedelta(hours=3))
+    assert done.keyids == (old,) and done.counts == keys.keyid(north.key.public_key())
+    assert is_let_in(north)
+
+
+def test_a_hospital_changes_its_key_three_times_a_day_and_no_more(hub, sites) -> None:
+    north = sites[0]
+    for _ in range(3):
+        rotated(hub, north)
+    refused = go_over(hub, signed_rotation("north", north.key, keys.generate(), hub.clock()))
+    assert refused.status_code == 403 and "within a day" in refused.json()["message"]
+    hub.pass_time(hours=25)
+    rotated(hub, north)
+
+
+@pytest.mark.parametrize("role", ["witness", "witness-ml-dsa-44", "repeater"])
+def test_a_window_where_nobody_looks_at_it_is_refused(role: str) -> None:
+    said = {"owner": "x", "role": role, "keyid": "0" * 64, "public_key": "-" * 60}
+    TrustedKey.model_validate(said)
+    with pytest.raises(ValueError, match="has no window"):
+        TrustedKey.model_validate({**said, "window": {"end": "2026-11-02T08:00:00Z"}})
