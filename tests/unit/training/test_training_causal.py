@@ -349,3 +349,10 @@ def test_a_batch_that_memory_does_not_hold_and_steps_that_nobody_counts_are_refu
     with pytest.raises(ValidationError, match="planted"):
         asking(named[0], training=scaffold)
     assert asking(named[0], learns="outcome", training=scaffold).training.aggregation.kind == "scaffold"
+
+
+def test_a_private_step_without_a_patient_adds_nothing(named: tuple[Study, bytes], tmp_path: Path) -> None:
+    network = build(asking(named[0], private=True), named[1])
+    inputs = make_inputs(site(named[0], tmp_path, rows=30).train, START)
+    found = clipped_sum(network, inputs, torch.zeros(0, dtype=torch.int64), 0.01)
+    assert not any(part.any() for part in found)
