@@ -131,13 +131,15 @@ def _checkpoint(folder: Path) -> "Checkpoint":
 
 def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> str:
     from rapha.errors import Unproven
-    from rapha.proof.checkpoint import check_log, public_from_pem
+    from rapha.proof.checkpoint import check_log, is_signed_by, public_from_pem
 
     mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
-    if not mine:
-        raise Unproven(f"the keys file names no log {checkpoint.origin}")
-    check_log(checkpoint, public_from_pem(mine[0].public_key))
-    return f"signed by the key {mine[0].keyid[:16]} that you gave"
+    good = [key for key in mine if key.window is None or key.window.end is None]
+    if not good:
+        raise Unproven(f"the keys file names no log {checkpoint.origin}, or keys of it that have ended alone")
+    (key,) = [key for key in good if is_signed_by(checkpoint, public_from_pem(key.public_key))][:1] or good[:1]
+    check_log(checkpoint, public_from_pem(key.public_key))
+    return f"signed by the key {key.keyid[:16]} that you gave"
 
 
 def _line_of(entry: bytes) -> str:

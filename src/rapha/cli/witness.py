@@ -27,7 +27,8 @@ def init(
     from rapha.sdk.folder import read_keys
     from rapha.witness.home import WitnessSettings, initialise
 
-    known = tuple(key for key in read_keys(logs).keys if key.role == "log")
+    listed = [key for key in read_keys(logs).keys if key.role == "log"]
+    known = tuple(key for key in listed if key.window is None or key.window.end is None)  # else whoever stole it
     trusted, _ = initialise(home, WitnessSettings(name=name, host=host, port=port, logs=known))
     typer.echo(f"{name}, key {trusted.keyid[:16]}, sees {', '.join(log.owner for log in known)}")
     typer.echo(f"start it with `rapha witness run {home}`; hand out {home / 'keys.json'}")

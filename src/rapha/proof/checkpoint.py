@@ -116,6 +116,11 @@ def check_log(checkpoint: Checkpoint, public: Ed25519PublicKey) -> None:
     _verify(public, raw, checkpoint.text, "the log's signature does not fit the checkpoint")
 
 
+def is_signed_by(checkpoint: Checkpoint, public: Ed25519PublicKey) -> bool:
+    """Whether there is a line of this key as the log's; `check_log` says whether it fits."""
+    return signature_of(checkpoint, checkpoint.origin, note_key_hash(checkpoint.origin, public)[:4]) is not None
+
+
 def cosigned(checkpoint: Checkpoint, name: str, private: Ed25519PrivateKey, at: datetime) -> tuple[str, bytes]:
     """A witness's signature: that it has seen this checkpoint, consistent with all it saw before, at this time."""
     seconds = int(at.timestamp())

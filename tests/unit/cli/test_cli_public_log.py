@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 from rapha.cli.public_log import app
 from rapha.errors import Unproven
 from rapha.hub.log_keeper import LogKeeper
+from rapha.proof import checkpoint as notes
 from rapha.proof import keys
 from rapha.proof.entry import log_entry
 from rapha.proof.envelope import seal
-from rapha.records.wire import TrustedKeys
+from rapha.records.wire import TrustedKeys, Window
 
 
 @pytest.fixture
@@ -52,6 +53,19 @@ def test_another_key_and_an_edited_entry_fail(folder: Path, tmp_path: Path) -> N
     tile.write_bytes(tile.read_bytes().replace(b"something else", b"something ELSE"))
     with pytest.raises(Unproven, match="does not follow"):
         said("fsck", folder)
+
+
+def test_the_key_that_has_not_ended_is_the_one_that_counts(folder: Path, tmp_path: Path) -> None:
+    """Wherever it stands in the file; a key that has ended is no key, whatever it signed."""
+    own, pinned = trusted_log(), tmp_path / "keys.json"
+    gone = own.model_copy(update={"window": Window(end="2026-11-02T08:00:00Z")})
+    other = notes.public_to_pem(Ed25519PrivateKey.generate().public_key())
+    before = gone.model_copy(update={"public_key": other})
+    pinned.write_bytes(TrustedKeys(keys=(before, own)).as_bytes())
+    assert "that you gave" in said("fsck", folder, "--keys", pinned)
+    pinned.write_bytes(TrustedKeys(keys=(gone,)).as_bytes())
+    with pytest.raises(Unproven, match="have ended"):
+        said("fsck", folder, "--keys", pinned)
 
 
 def test_entries_are_shown_by_key_and_digest(folder: Path) -> None:
