@@ -246,7 +246,7 @@ LEARNS: dict[str, tuple[str, ...]] = {
     "causal-lora": ("binary",),
 }
 """The kinds of outcome that an architecture learns."""
-LAST_LAYER_KNOWN = ("logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier",
+LAST_LAYER_KNOWN = ("logistic", "linear", "mlp", "cox", "deep-survival", "gru", "text-classifier", "image-classifier", "segmenter",
                     "variant-classifier", "late-fusion")  # fmt: skip
 """The architectures of which `declared_head` names a last layer: those a hospital can have a head of its own of."""
 MOST_DENSE = 8

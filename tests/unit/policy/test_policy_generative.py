@@ -29,6 +29,7 @@ cohort: {index: {first: [letter]}}
 outcome: {event: stroke, during: {from: index, for: 1 year}, unobserved: exclude}
 features: [{note: letter, during: {until: index, for: 1 day}}]
 model: {architecture: text-classifier}
+training: {batch_size: 16}
 """
 MODEL = {
     "architecture": "causal-lora", "base": "sha256:" + "1" * 64, "size_bytes": 10, "layers": 1,

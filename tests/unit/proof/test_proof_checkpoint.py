@@ -1,5 +1,6 @@
 """Checkpoints: one form, one signature each, and nothing that was changed passes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -64,7 +65,7 @@ def test_only_one_form_is_read(change: object) -> None:
 
 def test_a_signature_given_twice_is_refused() -> None:
     name, raw = SIGNED.signatures[0]
-    twice = SIGNED.with_signatures((name, raw[:-1] + b"x"))
+    twice = replace(SIGNED, signatures=(*SIGNED.signatures, (name, raw[:-1] + b"x")))
     with pytest.raises(Unproven, match="more than one"):
         notes.check_log(twice, LOG.public_key())
 
