@@ -69,9 +69,7 @@ def _concepts_of_nobody(study: Study, profiles: Sequence[SiteProfile]) -> list[s
 
 
 def _unmet(concept: Concept, covered: set[tuple[str, str]]) -> bool:
-    """What lies below a code is the site's own knowledge, and so is what its notes say and which variants it has calls of: such a
-    concept may be anywhere."""
-    return not concept.by_vocabulary and not concept.by_rule and not set(concept.written_codes()) & covered
+    return not concept.beyond_profiles and not set(concept.written_codes()) & covered
 
 
 def _commonest(left_out: dict[str, ReasonCode]) -> ReasonCode:

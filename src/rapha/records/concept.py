@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from rapha.records.mention import Mention
 from rapha.records.record import Real, Record
+from rapha.records.variant import DOSAGE, VARIANT
 from rapha.records.variant_rule import VariantRule
 
 System = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -133,6 +134,13 @@ class Concept(Record):
     def by_rule(self) -> bool:
         """It is not made of codes: which events it holds is known only at a site."""
         return bool(self.mention or self.variant)
+
+    @property
+    def beyond_profiles(self) -> bool:
+        """No profile tells whether it is there: what lies below a code, what notes say and who carries what are the site's own
+        to know."""
+        of_variants = any(each.system.partition(":")[0] in (VARIANT, DOSAGE) for each in self.any_of)
+        return self.by_vocabulary or self.by_rule or of_variants
 
     def written_codes(self) -> Iterator[tuple[str, str]]:
         """(system, code) of every code that the study writes out for it, excluded ones aside."""

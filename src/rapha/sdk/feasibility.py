@@ -109,7 +109,5 @@ def lacking(study: Study, profile: SiteProfile) -> tuple[str, ...]:
     listed = {(line.system, line.code) for line in profile.coverage}
     used = {name: study.concepts[name] for name in study.mentioned() if name in study.concepts}
     return tuple(
-        name
-        for name, each in used.items()
-        if not each.by_vocabulary and not each.by_rule and not set(each.written_codes()) & listed
+        name for name, each in used.items() if not each.beyond_profiles and not set(each.written_codes()) & listed
     )

@@ -81,6 +81,17 @@ def test_what_notes_say_may_be_anywhere_and_the_notes_must_be_there(study_of):
         assert route(study, ["north", "west"], sites).refusal == refusal
 
 
+@pytest.mark.parametrize(
+    ("system", "refusal"), [("dosage:GRCh38", None), ("variant:GRCh38", None), ("local", "unknown-concept")]
+)
+def test_who_carries_what_is_in_no_profile_and_may_be_anywhere(study_of, system, refusal):
+    written = study_of().as_json()
+    concepts = written["concepts"] | {"apoe": {"system": system, "codes": ["19-44908684-T-C"]}}
+    study = Study.model_validate(written | {"concepts": concepts, "data": {"modalities": ["ehr", "genomics"]}})
+    sites = [profile(site, ALL, ("ehr", "genomics")) for site in ("north", "west")]
+    assert route(study, ["north", "west"], sites).refusal == refusal
+
+
 @pytest.mark.parametrize("enrolled", [[], ["north"]])
 def test_too_few_hospitals_are_a_refusal_that_says_how_many(study_of, enrolled):
     routed = route(study_of(at_least=2), enrolled, [])

@@ -89,7 +89,7 @@ def _shares(profile: SiteProfile, study: Study, people: int) -> dict[Pair, float
     for concept in study.concepts.values():
         pairs = pairs_of(concept)
         here = {pair: listed[pair] for pair in pairs & listed.keys()}
-        known = here or not (concept.by_vocabulary or concept.variant)
+        known = here or concept.mention or not concept.beyond_profiles
         shares |= here if known else dict.fromkeys(pairs, SHARE)
     return dict(sorted(shares.items()))
 
@@ -101,7 +101,7 @@ def unlisted(study: Study, profiles: Iterable[SiteProfile]) -> dict[str, str]:
     missing = {
         name
         for name, concept in study.concepts.items()
-        if not (concept.by_vocabulary or concept.variant) and listed.isdisjoint(concept.written_codes())
+        if (concept.mention or not concept.beyond_profiles) and listed.isdisjoint(concept.written_codes())
     }
     reading = ((feature.name, name) for feature in study.features for name in _read_by(feature))
     return {feature: name for feature, name in reading if name in missing}
