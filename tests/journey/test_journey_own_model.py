@@ -60,7 +60,7 @@ def test_a_module_comes_back_trained_under_its_own_names(town: Town, client: Cli
     assert risks[0] > risks[1]
 
     (model / "model.pt2").write_bytes((model / "model.pt2").read_bytes()[:-1] + b"\1")
-    with pytest.raises(Unproven, match=r"model\.pt2 is not the graph"):
+    with pytest.raises(Unproven, match=r"model\.pt2 is not the file"):
         rapha.load(model)
 
 

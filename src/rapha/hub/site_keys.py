@@ -33,7 +33,7 @@ from rapha.records.key_change import KeyChanges, Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey, Window
 
-CHANGES_A_DAY = 3
+CHANGES_A_DAY = 10
 """Of one hospital."""
 _ALL = "key-changes"
 """What is driven by one thread of one hub at a time."""
