@@ -15,6 +15,7 @@ from rapha.timeline.report import IngestReport
 
 pytest.importorskip("pydicom", reason="the imaging extra is not installed")
 import pydicom
+from pydicom import Dataset, Sequence
 
 from rapha.cli.demo.made_up_scans import write_image, write_scan
 from rapha.cli.demo.made_up_segmentations import LUNG, NODULE, write_label_map, write_segmentation
@@ -77,6 +78,13 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
     found = pydicom.dcmread(path)
     change(found)
     found.save_as(path)
+
+
+def naming(found: Any, number: int) -> None:
+    for frame in found.PerFrameFunctionalGroupsSequence:
+        said = Dataset()
+        said.ReferencedSegmentNumber = number
+        frame.SegmentIdentificationSequence = Sequence([said])
 
 
 def reasons(report: IngestReport) -> list[str]:
@@ -142,9 +150,13 @@ def test_of_fractions_a_half_counts(archive: Archive) -> None:
     assert np.argwhere(archive.masks()["NODULE"]).tolist() == [[1, 2, 5]]
 
 
-def test_a_label_map_says_by_its_pixels(archive: Archive) -> None:
+@pytest.mark.parametrize("named", [None, 1])
+def test_a_label_map_says_by_its_pixels(archive: Archive, named: int | None) -> None:
+    """Whichever segment its frames name."""
     labels = DRAWING * 1 + (OTHER & ~DRAWING & 1) * 2
     write_label_map(archive.data / "seg.dcm", archive.scan(), [NODULE, LUNG], labels, archive.dice, DRAWN)
+    if named:
+        edit(archive.data / "seg.dcm", lambda found: naming(found, named))
     assert reasons(archive.ingest()) == []
     masks = archive.masks()
     assert masks["NODULE"].tolist() == DRAWING.tolist() and masks["LUNG"].tolist() == (labels == 2).astype(int).tolist()

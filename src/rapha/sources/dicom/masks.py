@@ -89,7 +89,8 @@ def _masks(laid: Laid, frames: Stored) -> Iterator[tuple[list[Code], Mask]]:
     for segments, codes in by_segments.items():
         mask = np.zeros((len(laid.stack.images), first.rows, first.columns), np.bool_)
         chosen = np.isin(np.arange(LARGEST_FRACTION + 1), sorted(segments))
-        for number in (n for each in ((0,) if laid.of.label_map else segments) for n in of_segment[each]):
+        every = range(len(laid.of.frames))  # a frame of a label map is of all segments, whichever it names
+        for number in every if laid.of.label_map else (n for each in segments for n in of_segment[each]):
             pixels = frames[number]
             there = chosen[pixels] if laid.of.label_map else 2 * pixels.astype(np.int64) >= most if most else pixels > 0
             mask[laid.slices[number]] |= there
