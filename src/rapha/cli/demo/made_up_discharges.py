@@ -1,7 +1,8 @@
 """Made-up older patients who do not exist, and where they went when they left hospital.
 
-How well they walk, how well they are fed and how old they are decides: home, rehabilitation or a nursing home, in that order. Some die
-on the ward, and of some the destination was never written down. Nothing learnt here means anything.
+How well they walk, how well they are fed and how old they are decides: home, rehabilitation or a nursing home, in that order; and each
+town has more or fewer places than the next, so that a last layer of a hospital's own is worth having. Some die on the ward, and of some
+the destination was never written down. Nothing learnt here means anything.
 """
 
 import csv
@@ -47,6 +48,8 @@ events:
 HOME = ("discharged-home", "discharged-home-with-care")
 REHABILITATION = ("discharged-to-rehabilitation",)
 NURSING = ("discharged-to-nursing-home", "discharged-to-nursing-home", "discharged-to-hospice")
+PLACES = (0.0, 1.2, -1.2)
+"""By how much the same patient is nearer to a nursing home in this town: the first hospital's, the second's, the third's, and so round."""
 DIED, NOT_WRITTEN, HAS_ALBUMIN = 0.04, 0.05, 0.8
 
 
@@ -57,18 +60,19 @@ def deal(out_dir: Path, hospitals: int = 3) -> tuple[Path, ...]:
         folder = out_dir / f"hospital-{number}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "hospital.mapping.yaml").write_text(MAPPING, encoding="utf-8")
-        _write(folder, random.Random(f"discharges {number}"), PATIENTS - 150 * min(number - 1, 4))  # noqa: S311
+        dice, patients = random.Random(f"discharges {number}"), PATIENTS - 150 * min(number - 1, 4)  # noqa: S311
+        _write(folder, dice, patients, PLACES[(number - 1) % len(PLACES)])
         folders.append(folder)
     return tuple(folders)
 
 
-def destination(dice: random.Random, age: int, mobility: float, albumin: float) -> str:
-    """Where such a patient goes: the code that is written."""
-    need = 0.05 * (age - 80) - 0.05 * (mobility - 50) - 0.10 * (albumin - 34) + dice.gauss(0, 1)
+def destination(dice: random.Random, age: int, mobility: float, albumin: float, places: float = 0.0) -> str:
+    """Where such a patient goes in a town of so many places: the code that is written."""
+    need = places + 0.05 * (age - 80) - 0.05 * (mobility - 50) - 0.10 * (albumin - 34) + dice.gauss(0, 1)
     return dice.choice(HOME if need < 0 else REHABILITATION if need < 1.5 else NURSING)
 
 
-def _write(folder: Path, dice: random.Random, patients: int) -> None:
+def _write(folder: Path, dice: random.Random, patients: int, places: float) -> None:
     people, stays, scores = [], [], []
     for number in range(patients):
         day = date(2016, 1, 1) + timedelta(days=dice.randint(0, 1200))
@@ -81,7 +85,7 @@ def _write(folder: Path, dice: random.Random, patients: int) -> None:
         scores.append((number, f"{day} 10:00", f"{day} 11:00", "mobility", f"{mobility:.0f}", "1"))
         if dice.random() < HAS_ALBUMIN:
             scores.append((number, f"{day} 10:00", f"{day} 12:00", "albumin", f"{albumin:.1f}", "g/L"))
-        to = destination(dice, age, mobility, albumin)
+        to = destination(dice, age, mobility, albumin, places)
         if not died and dice.random() >= NOT_WRITTEN:
             stays.append((number, f"{out} 11:00", to))
     _table(folder / "people.csv", ("id", "born", "sex", "since", "until", "died"), people)
