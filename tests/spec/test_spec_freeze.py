@@ -265,3 +265,28 @@ def test_every_index_counts_patients_beside_rows(tmp_path):
     cohort = freeze(timeline, study, KEY, tmp_path)
     assert (cohort.patients, cohort.rows) == (320, 320 + 320)
     assert cohort.set_apart == {"competing": 40, "unobserved": 40}
+
+
+@pytest.mark.parametrize(("patients", "enough"), [(160, False), (600, True)])
+def test_figures_of_a_numeric_outcome_stand_on_patients_and_not_on_rows(tmp_path, patients, enough):
+    """Twelve rows of each patient: there are rows enough to validate and test on, and patients only of the larger town."""
+    people, events = town(patients)
+    again = [
+        replace(event, at=f"20{year}-06-01") for event in events for year in range(11, 23) if event.code in ("a", "b")
+    ]
+    value = {"mean": "b", "unit": "any"}
+    outcome = {
+        "kind": "numeric",
+        "value": value,
+        "during": {"from": "index", "for": "2 years"},
+        "unobserved": "exclude",
+    }
+    timeline = write_timeline(tmp_path / "timeline", people, events + again)
+    study = study_of(
+        outcome=outcome, features=FEATURES, cohort={"index": {"every": ["a"]}}, model={"architecture": "linear"}
+    )
+    if enough:
+        assert freeze(timeline, study, KEY, tmp_path).test_rows > 100
+    else:
+        with pytest.raises(CohortRefused, match="to test on"):
+            freeze(timeline, study, KEY, tmp_path)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rapha import faults
 from rapha.clock import Clock
-from rapha.errors import ConfigurationError
+from rapha.errors import ConfigurationError, NotPermitted, Unproven
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine
 from rapha.node.keys import load_key, write_private
@@ -44,13 +44,23 @@ def finish_rotation(home: Home, line: HubLine) -> None:
     if not _begun(home):
         return
     if (home.folder / NEXT).exists():
-        line.go_over(_statement(home.folder / BEGUN))
+        _tell(home, line)
         faults.point("node.to-rename:key.pem")
         (home.folder / NEXT).replace(home.key)
         _flush(home.folder)
         faults.point("node.renamed:key.pem")
     (home.folder / BEGUN).unlink()
     _flush(home.folder)
+
+
+def _tell(home: Home, line: HubLine) -> None:
+    try:
+        line.go_over(_statement(home.folder / BEGUN))
+    except (NotPermitted, Unproven) as refused:
+        raise type(refused)(
+            f"the hub does not take the key that was to follow: {refused}. To go on with the old key, while that one counts, "
+            f"move {NEXT} and {BEGUN} out of {home.folder}; else enrol the node anew"
+        ) from refused
 
 
 def _begun(home: Home) -> bool:
