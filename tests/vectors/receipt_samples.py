@@ -4,6 +4,7 @@ A fault changes one thing of the good folder and signs again where whoever made 
 left to catch it is the step named beside it.
 """
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,12 +15,13 @@ import small_authority
 import small_log
 from certified_folder import small_trust_config
 
-from rapha.canonical import digest
+from rapha.canonical import canonical_bytes, digest
 from rapha.clock import stamp
 from rapha.errors import Unproven
 from rapha.hub.authority import Authority
 from rapha.proof import envelope
 from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path
+from rapha.proof.claim import T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
@@ -174,8 +176,31 @@ def without_weights(parts: Parts) -> None:
 IN_MODE = {f"mode-{mode.lower()}": Fault(NORTH, 0, before=in_mode(mode)) for mode in "BC"}
 """No faults: good folders of scripts."""
 
-OTHERS = {"private": Fault(NORTH, 0, before=privately), "no-weights": Fault(NORTH, 0, before=without_weights)}
-"""No faults: good folders of studies that ask for something else."""
+
+def promising_more(files: Files) -> None:
+    """North signs again, without two of the remarks that its record asks for, and with one of its own."""
+    stated = json.loads(payload_of(files, NORTH))
+    inside = stated["predicate"]["buildDefinition"]["internalParameters"]
+    kept = [one for one in inside["not_shown"] if one not in (T0_NOT_SHOWN[0], WALLS_FELL_NOT_SHOWN)]
+    inside["not_shown"] = [*kept, OWN_WORDS]
+    files[NORTH] = sealed(canonical_bytes(stated), "north")
+
+
+def with_walls_that_fell(parts: Parts) -> None:
+    """One way out of north's sandbox was open."""
+    release = parts.releases["north"]
+    parts.releases["north"] = release.model_copy(update={"sandbox": release.sandbox.model_copy(update={"held": 8})})
+
+
+OWN_WORDS = "Nothing else: this receipt shows all there is to show."
+
+OTHERS = {
+    "private": Fault(NORTH, 0, before=privately),
+    "no-weights": Fault(NORTH, 0, before=without_weights),
+    "walls-that-fell": Fault(NORTH, 0, before=with_walls_that_fell),
+    "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
+}
+"""No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""
 
 ONE_REFUSES = Fault(REFUSED, 0, before=refused)
 """No fault: a good folder in which one hospital refused."""

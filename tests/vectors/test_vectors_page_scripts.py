@@ -8,49 +8,136 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import record_samples as made_up
 
+from rapha.canonical import base64_bytes, base64_text
 from rapha.proof import page
+from rapha.proof.bundle import read_bundle
+from rapha.proof.envelope import unverified_payload
+from rapha.proof.repeat import raised, signed_repeat
 from rapha.proof.verify import judge
-from rapha.sdk.folder import read_folder
+from rapha.sdk.folder import read_folder, read_keys
 
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 NODE = shutil.which("node")
 DRAWING = ("view", "main")
-JUDGING = r"""
+OPENING = r"""
 const {File} = require("node:buffer"), fs = require("node:fs"), path = require("node:path");
 const filesBelow = (top) => fs.readdirSync(top, {recursive: true, withFileTypes: true}).filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
     .map((file) => ({path: path.relative(top, file), file: new File([fs.readFileSync(file)], path.basename(file))}));
+"""
+JUDGING = r"""
 (async () => {
     const judged = {};
     for (const name of fs.readdirSync(process.argv[2])) {
         const top = path.join(process.argv[2], name);
         if (!fs.statSync(top).isDirectory()) continue;
         const verdicts = await verify_js.judge(await files_js.folderOf(filesBelow(top), null));
-        judged[name] = verdicts.map(({subject, outcome, steps}) => [subject, outcome, steps.map((step) => [step.check, step.outcome])]);
+        judged[name] = verdicts.map(({subject, outcome, tier, claimed, steps, notShown, found, flagged}) =>
+            [subject, outcome, steps.map((step) => [step.check, step.outcome]), tier, claimed, notShown.slice(0, -1), found, flagged]);
     }
     console.log(JSON.stringify(judged));
 })();
 """
 
+RAISING = r"""
+(async () => {
+    const [top, pinned, ...words] = process.argv.slice(2), opened = (file) => new File([fs.readFileSync(file)], path.basename(file));
+    const folder = await files_js.folderOf(filesBelow(top), opened(pinned));
+    const verdicts = await repeat_js.raisedBy(await verify_js.judge(folder), folder, await files_js.wordsOf(words.map(opened)));
+    console.log(JSON.stringify(verdicts.map(({subject, outcome, tier, steps, notShown}) => [subject, outcome, tier, steps.at(-1).detail, notShown])));
+})().catch((problem) => console.log(JSON.stringify(problem.message)));
+"""
+SECOND = "second machine"
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+
+def run_in_node(folder: Path, ending: str, *arguments: Path) -> Any:
+    """What the page's scripts, with this ending, say of these."""
     if NODE is None or int(subprocess.check_output([NODE, "--version"], text=True)[1:].split(".")[0]) < 20:
         pytest.skip("Node.js 20 or later is not installed")
     modules = {name: (page.HERE / f"{name}.js").read_text() for name in page.ORDER if name not in DRAWING}
-    script = tmp_path_factory.mktemp("page") / "judge.cjs"
-    script.write_text(page.assembled(modules) + JUDGING)
-    done = subprocess.run([NODE, str(script), str(FOLDERS)], capture_output=True, text=True, check=False)
+    script = folder / "judge.cjs"
+    script.write_text(page.assembled(modules) + ending)
+    done = subprocess.run([NODE, str(script), *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    return dict(run_in_node(tmp_path_factory.mktemp("page"), OPENING + JUDGING, FOLDERS))
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDERS.iterdir() if path.is_dir()))
 def test_the_scripts_say_what_the_command_says(judged: dict[str, list[Any]], name: str) -> None:
+    """The page has one remark more, the last: how much of the study it reads."""
     outcome = {True: "passed", False: "failed"}
     said = [
-        [verdict.subject, outcome[verdict.ok], [[step.check, outcome[step.passed]] for step in verdict.steps]]
+        [
+            verdict.subject,
+            outcome[verdict.ok],
+            [[step.check, outcome[step.passed]] for step in verdict.steps],
+            verdict.tier,
+            verdict.claimed,
+            *map(list, (verdict.not_shown, verdict.found, verdict.flagged)),
+        ]
         for verdict in judge(read_folder(FOLDERS / name))
     ]
     assert judged[name] == said
+
+
+def pins(where: Path, role: str = "repeater", owner: str = "north") -> Path:
+    keys = read_keys(FOLDERS / "pinned.json")
+    more = made_up.trusted(SECOND).model_copy(update={"owner": owner, "role": role})
+    where.write_bytes(keys.model_copy(update={"keys": (*keys.keys, more)}).as_bytes())
+    return where
+
+
+def word(where: Path, signer: str = SECOND, payload: bytes | None = None) -> Path:
+    stated = payload or unverified_payload(
+        read_bundle((FOLDERS / "good" / "receipts" / "north.json").read_bytes()).dsseEnvelope
+    )
+    made = made_up.transcript("north")
+    signed = signed_repeat(stated, made.root, made.waypoints, made_up.AT, made_up.private_key(signer))
+    where.write_bytes(signed.as_bytes())
+    return where
+
+
+def test_a_pinned_repeaters_word_makes_t1_in_the_page_too(tmp_path: Path) -> None:
+    keys, said = pins(tmp_path / "pins.json"), word(tmp_path / "word.json")
+    folder = read_folder(FOLDERS / "good", read_keys(keys))
+    expected = [raised(v, folder, said.read_bytes()) if "north" in v.subject else v for v in judge(folder)]
+    found = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, said)
+    assert [one[2] for one in found] == ["T1", "T0", "T0"]
+    assert [(one[0], one[2], one[4][:-1]) for one in found] == [
+        (v.subject, v.tier, list(v.not_shown)) for v in expected
+    ]
+    assert found[0][3] == expected[0].steps[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("pinned", "signer", "why"),
+    [
+        ({"role": "node"}, SECOND, "not pinned as that of a repeater"),
+        ({"owner": "south"}, SECOND, "pinned for south"),
+        ({}, "a stranger", "not pinned as that of a repeater"),
+    ],
+)
+def test_any_other_word_fails_the_receipt_in_the_page_too(
+    tmp_path: Path, pinned: dict[str, str], signer: str, why: str
+) -> None:
+    keys, said = pins(tmp_path / "pins.json", **pinned), word(tmp_path / "word.json", signer)
+    north = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, said)[0]
+    assert (north[1], north[2]) == ("failed", "T0")
+    assert why in north[3]
+
+
+def test_an_edited_word_fails_the_receipt_in_the_page_too(tmp_path: Path) -> None:
+    keys, said = pins(tmp_path / "pins.json"), word(tmp_path / "word.json")
+    envelope = json.loads(said.read_bytes())
+    envelope["payload"] = base64_text(base64_bytes(envelope["payload"]).replace(b'"waypoints":40', b'"waypoints":41'))
+    said.write_text(json.dumps(envelope))
+    north = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, said)[0]
+    assert (north[1], north[2]) == ("failed", "T0")
+    assert "signature" in north[3]

@@ -5,7 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from receipt_samples import OWN_WORDS
 
+from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
+from rapha.proof.shown import NOT_ANCHORED, STAMPED_NOT_SHOWN
 from rapha.proof.verify import judge
 from rapha.records.receipt import Verdict
 from rapha.sdk.folder import read_folder, read_keys
@@ -40,6 +43,8 @@ def test_every_step_has_a_vector() -> None:
         "mode-c",
         "private",
         "no-weights",
+        "walls-that-fell",
+        "promises-more",
         "key-rotated-after",
         "key-revoked-after",
         "authority-rotated-after",
@@ -59,6 +64,29 @@ def test_the_receipt_of_a_script_says_what_it_does_not_show() -> None:
     told = {mode: " ".join(verdicts_on(FOLDERS / f"mode-{mode}")["receipts/north.json"].not_shown) for mode in "bc"}
     assert "release mode B" in told["b"] and "no differential privacy was applied" not in told["b"]
     assert "carry no record of a patient" in told["c"] and "no differential privacy was applied" in told["c"]
+
+
+def test_what_is_not_shown_is_worked_out_and_not_believed() -> None:
+    """A signer that leaves out what its record implies is flagged, and its own words are never the verifier's."""
+    honest, more = (verdicts_on(FOLDERS / name)["receipts/north.json"] for name in ("walls-that-fell", "promises-more"))
+    assert honest.not_shown == more.not_shown
+    assert {T0_NOT_SHOWN[0], WALLS_FELL_NOT_SHOWN, STAMPED_NOT_SHOWN, NOT_ANCHORED} <= set(honest.not_shown)
+    assert honest.flagged == ()
+    assert [OWN_WORDS in one for one in more.flagged] == [False, False, True]
+    assert [
+        remark in one for remark, one in zip((T0_NOT_SHOWN[0], WALLS_FELL_NOT_SHOWN), more.flagged, strict=False)
+    ] == [True] * 2
+
+
+def test_what_was_found_is_said_and_a_higher_tier_is_a_claim() -> None:
+    north, south, whole = verdicts_on(FOLDERS / "good").values()
+    assert [(one.tier, one.claimed) for one in (north, south, whole)] == [("T0", "T1"), ("T0", "T0"), ("T0", "T0")]
+    assert "transcript of 40 waypoints" in north.found[0] and "no transcript" in south.found[0]
+    assert "9 of 9 ways out held" in north.found[1]
+    assert "seen by 1 of the witnesses" in north.found[3] and north.found[4].startswith("Time-stamped: 2026-")
+    private = verdicts_on(FOLDERS / "private")["receipts/north.json"]
+    assert "dp-sgd, epsilon at most 2.9 at delta 1e-05" in private.found[2]
+    assert NO_PRIVACY_NOT_SHOWN in north.not_shown and NO_PRIVACY_NOT_SHOWN not in private.not_shown
 
 
 def test_a_folder_with_a_refusal_holds_and_says_who_signed_no() -> None:

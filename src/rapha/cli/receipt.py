@@ -224,8 +224,24 @@ def _say_verdict(verdict: "Verdict") -> None:
         mark, style = ("ok", "green") if step.passed else ("NO", "bold red")
         _say(f"  {step.number:>2} {mark}  {step.check}", style)
         _say(f"         {step.detail}", "" if step.passed else "red")
-    outcome = f"holds (tier {verdict.tier})" if verdict.ok else "does not hold; what comes after was not looked at"
+    for line in verdict.found:
+        _say(f"      {line}")
+    for line in verdict.flagged:
+        _say(f"  FLAGGED  {line}", "bold yellow")
+    outcome = (
+        f"holds (tier {tier_words(verdict)})" if verdict.ok else "does not hold; what comes after was not looked at"
+    )
     _say(f"  = {verdict.subject} {outcome}", "bold green" if verdict.ok else "bold red")
+
+
+def tier_words(verdict: "Verdict") -> str:
+    """The tier as the evidence has it, and the one that is claimed beyond it."""
+    higher = (
+        f"; {verdict.claimed} claimed, and nobody's word of a second run was given"
+        if verdict.claimed > verdict.tier
+        else ""
+    )
+    return f"{verdict.tier}{higher}"
 
 
 def _say_not_shown(verdicts: Iterable["Verdict"]) -> None:

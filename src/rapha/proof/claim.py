@@ -65,6 +65,9 @@ NO_AUDIT_NOT_SHOWN = "That the weights were tried for what they remember of pati
 TRANSCRIPT_NOT_SHOWN = "That the steps which the transcript commits to were the right ones: only who holds the rows and runs them again can tell."
 NO_REPEAT_NOT_SHOWN = "That the training can be run again, step by step: it has no transcript. Under differential privacy none can be: nobody can repeat the noise."
 NO_WALLS_NOT_SHOWN = "That the workload could reach no network and no other file: it ran without isolation."
+WALLS_FELL_NOT_SHOWN = (
+    "That the walls around the workload held: it is called isolated, and not every way out was tried and found shut."
+)
 
 Json = dict[str, Any]
 

@@ -14,27 +14,17 @@ from rapha.canonical import canonical_bytes
 from rapha.errors import Unproven
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
-    BEST_NOT_SHOWN,
-    MERGE_NOT_SHOWN,
-    MODE_NOT_SHOWN,
-    NO_AUDIT_NOT_SHOWN,
-    NO_PRIVACY_NOT_SHOWN,
-    NO_REPEAT_NOT_SHOWN,
-    NO_WALLS_NOT_SHOWN,
     POOLED_METRICS_FILE,
     PREDICATE_TYPE,
-    PRIVACY_NOT_SHOWN,
     SITE_BUILD,
     STATEMENT_TYPE,
-    T0_NOT_SHOWN,
-    TRANSCRIPT_NOT_SHOWN,
     WEIGHTS_FILE,
     AggregationClaim,
     Json,
     SiteClaim,
     claim_json,
 )
-from rapha.records.audit import AUDIT_PASSED
+from rapha.proof.remarks import aggregation_remarks, release_remarks
 from rapha.records.receipt import Aggregation
 from rapha.records.record import Digest
 from rapha.records.release import Release
@@ -49,13 +39,7 @@ def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at
     Raises:
         Unproven: the files are not those of the release, the nonce is not 32 hex digits, or a round is there twice.
     """
-    walls = () if release.sandbox.isolated else (NO_WALLS_NOT_SHOWN,)
-    privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
-    audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
-    repeat = TRANSCRIPT_NOT_SHOWN if release.transcript else NO_REPEAT_NOT_SHOWN
-    mode = MODE_NOT_SHOWN[release.mode]
-    claim = SiteClaim(release, nonce, at, (*T0_NOT_SHOWN, repeat, *mode, privacy, *audit, *walls))
-    return _stated(claim, files)
+    return _stated(SiteClaim(release, nonce, at, release_remarks(release)), files)
 
 
 def aggregation_statement(aggregation: Aggregation, files: Mapping[str, Digest], nonce: str, at: datetime) -> bytes:
@@ -64,8 +48,7 @@ def aggregation_statement(aggregation: Aggregation, files: Mapping[str, Digest],
     Raises:
         Unproven: as `site_statement`; or a round gives no weight to an update that went in.
     """
-    best = () if aggregation.released_round is None else (BEST_NOT_SHOWN,)
-    return _stated(AggregationClaim(aggregation, nonce, at, (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, *best)), files)
+    return _stated(AggregationClaim(aggregation, nonce, at, aggregation_remarks(aggregation)), files)
 
 
 def parse_statement(payload: bytes) -> SiteClaim | AggregationClaim:

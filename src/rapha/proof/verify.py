@@ -12,9 +12,7 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
@@ -42,7 +40,7 @@ from rapha.proof.claim import (
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
-from rapha.proof.privacy import check_privacy
+from rapha.proof.of_study import as_asked, read_study, study_of
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
     STUDY_FILE,
@@ -51,14 +49,14 @@ from rapha.proof.refusal import (
     check_refusal_type,
     read_refusal,
 )
+from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown
+from rapha.proof.shown import found as found_of
 from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
-from rapha.proof.transcript import check_stated
 from rapha.proof.window import check_window, window_in_words
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
 from rapha.records.refusal import Refusal
-from rapha.records.release import Release
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
@@ -72,7 +70,6 @@ KEYS_FROM_FOLDER = (
     "Give the keys that you had from hub and hospitals themselves to be shown that too."
 )
 
-Claim = SiteClaim | AggregationClaim | RefusalClaim
 _RECEIPT = re.compile(r"(?:receipts|refusals)/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
 
 
@@ -116,11 +113,11 @@ def judge_receipt(folder: ModelFolder, path: str) -> Verdict:
 
 def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, Claim | None]:
     found = Checklist(path)
-    claim: Claim | None = None
-    gaps: tuple[str, ...] = ()
-    with suppress(Stopped):
-        claim, gaps = _claim_of(folder, path, found)
-    return _verdict(folder, found, claim, gaps), claim
+    try:
+        claim, seen = _claim_of(folder, path, found)
+    except Stopped:
+        return _failed(folder, found), None
+    return _verdict(folder, found, claim, seen), claim
 
 
 def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
@@ -128,24 +125,39 @@ def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
     refused = [claim.refusal for claim in standing if isinstance(claim, RefusalClaim)]
     found = Checklist(AGGREGATION_RECEIPT)
     try:
-        claim, unseen = _claim_of(folder, AGGREGATION_RECEIPT, found)
+        claim, seen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
-        _check_chain(claim.aggregation, _read_study(folder.study or b""), sites, refused, found)
+        _check_chain(claim.aggregation, read_study(folder.study or b""), sites, refused, found)
     except Stopped:
-        return _verdict(folder, found, None)
+        return _failed(folder, found)
     told = (*chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
-    gaps = [*unseen, *told, *_uncovered(folder, [claim, *standing])]
-    return _verdict(folder, found, claim, gaps)
+    return _verdict(folder, found, claim, seen, (*told, *_uncovered(folder, [claim, *standing])))
 
 
-def _verdict(folder: ModelFolder, found: Checklist, claim: Claim | None, gaps: Iterable[str] = ()) -> Verdict:
-    """What the signer itself says is not shown comes with the claim; what no receipt of this tier shows, always."""
-    unpinned = () if folder.pinned is not None else (KEYS_FROM_FOLDER,)
-    claimed = claim.not_shown if claim else ()
+def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, gaps: Iterable[str] = ()) -> Verdict:
+    """Every step was taken, and passed: what that shows is worked out here, whatever the signer says of it."""
+    return Verdict(
+        subject=found.subject,
+        ok=True,
+        tier="T0",
+        steps=tuple(found.steps),
+        not_shown=(*not_shown(claim, seen), *gaps, *_unpinned(folder)),
+        claimed=claimed_tier(claim),
+        found=found_of(claim, seen),
+        flagged=flags(claim),
+    )
+
+
+def _failed(folder: ModelFolder, found: Checklist) -> Verdict:
+    """A step failed, and nothing that the signer says counts."""
     always = REFUSAL_NOT_SHOWN if found.subject.startswith(REFUSALS) else T0_NOT_SHOWN
-    not_shown = tuple(dict.fromkeys((*always, *claimed, *gaps, *unpinned)))
-    ok = claim is not None and all(step.passed for step in found.steps)
-    return Verdict(subject=found.subject, ok=ok, tier="T0", steps=tuple(found.steps), not_shown=not_shown)
+    return Verdict(
+        subject=found.subject, ok=False, tier="T0", steps=tuple(found.steps), not_shown=(*always, *_unpinned(folder))
+    )
+
+
+def _unpinned(folder: ModelFolder) -> tuple[str, ...]:
+    return () if folder.pinned is not None else (KEYS_FROM_FOLDER,)
 
 
 def _check_chain(
@@ -167,8 +179,8 @@ def _check_chain(
         say(chain.check_starts(aggregation, sites))
 
 
-def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, tuple[str, ...]]:
-    """Steps 1 to 19: the claim, and what of the log is not shown. Raises Stopped at the first that fails."""
+def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, Seen]:
+    """Steps 1 to 19: the claim, and what was seen of it in the log and by the time stamper. Raises Stopped at the first that fails."""
     bundle, payload, key = _signed_bytes(folder, path, found)
     claim = _understood(path, payload, found)
     # 9. Nobody signs for another.
@@ -179,15 +191,15 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(f"key and statement are both of {speaker}")
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
-        study = _study_of(folder, claim)
-        told = _as_asked(claim.release, study) if isinstance(claim, SiteClaim) else ""
+        study = study_of(folder.study, claim)
+        told = as_asked(claim.release, study) if isinstance(claim, SiteClaim) else ""
         say(f"{study.study}, {digest(folder.study or b'')}{told}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
         say(_check_files(folder, claim, study))
-    unseen = _check_log(folder, bundle, key, found)
-    _check_certified(folder, path, bundle, key, found)
-    return claim, unseen
+    witnesses = _check_log(folder, bundle, key, found)
+    seen = _check_certified(folder, path, bundle, key, found)
+    return claim, replace(seen, witnesses=min(seen.witnesses, witnesses))
 
 
 def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
@@ -221,8 +233,8 @@ def _speaker(claim: Claim) -> str:
     return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
 
 
-def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> tuple[str, ...]:
-    """Steps 12 to 15: what is not shown of the log. Raises Stopped at the first that fails."""
+def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> int:
+    """Steps 12 to 15: how many witnesses have seen the log. Raises Stopped at the first that fails."""
     entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
@@ -240,11 +252,11 @@ def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Chec
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
         say(f"seen by {', '.join(seen)}" if seen else "no witness, and none asked for")
-    return () if seen else (logged.NO_WITNESS,)
+    return len(seen)
 
 
-def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> None:
-    """Steps 16 to 19. Raises Stopped at the first that fails."""
+def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> Seen:
+    """Steps 16 to 19: what was seen on the way. Raises Stopped at the first that fails."""
     second, receipt = certified_path(path), bundle.dsseEnvelope
     # 16. The form for Sigstore's clients says the same.
     with found.step("Its Sigstore form is the same envelope") as say:
@@ -259,7 +271,7 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         check_entry(entry, certified_entry(receipt, certificate))
         checkpoint = check_inclusion(entry)
         log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
-        logged.check_witnesses(checkpoint, folder.known)
+        witnesses = logged.check_witnesses(checkpoint, folder.known)
         say(f"entry {entry.logIndex} of {checkpoint.size}")
     # 18. A time stamper that is known saw the signature, and its key was good then.
     with found.step("A known time stamper has seen the signature while its key was good") as say:
@@ -277,6 +289,7 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         if keys.keyid(public) != key.keyid:
             raise Unproven("the certificate is of another key than the one that signed")
         say(identity)
+    return Seen(places, len(witnesses), at)
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:
@@ -326,48 +339,6 @@ def _check_role(path: str, key: TrustedKey) -> str:
     if role == "node" and key.owner != named["name"]:
         raise Unproven(f"{path} has to be signed by {named['name']}; this key is of {key.owner}")
     return f"a {role}'s key, of {key.owner}"
-
-
-def _study_of(folder: ModelFolder, claim: Claim) -> Study:
-    if folder.study is None:
-        raise Unproven(f"{STUDY_FILE} is not in this folder")
-    if digest(folder.study) != _study_digest(claim):
-        raise Unproven(f"{STUDY_FILE} is {digest(folder.study)}, signed was {_study_digest(claim)}")
-    if isinstance(claim, SiteClaim):
-        cohort = claim.release.cohort
-        if (cohort.study_digest, cohort.site) != (claim.release.study_digest, claim.release.site):
-            raise Unproven("the cohort was frozen for another study, or by another hospital")
-    try:
-        study = _read_study(folder.study)
-    except ValueError:
-        raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
-    if isinstance(claim, RefusalClaim):
-        return study
-    named = claim.release.study if isinstance(claim, SiteClaim) else claim.aggregation.study
-    if study.study != named:
-        raise Unproven(f"the receipt calls the study {named}, the study itself {study.study}")
-    if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
-        raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
-    if isinstance(claim, SiteClaim) and claim.release.mode != study.mode:
-        raise Unproven(f"the receipt is of release mode {claim.release.mode}, the study asks for mode {study.mode}")
-    return study
-
-
-def _as_asked(release: Release, study: Study) -> str:
-    """Privacy and transcript, where both are such as the study can have. Raises Unproven."""
-    return f"{check_privacy(release.privacy, study)}{check_stated(release, study)}"
-
-
-def _study_digest(claim: Claim) -> str:
-    if isinstance(claim, RefusalClaim):
-        return claim.refusal.study_digest
-    return claim.release.study_digest if isinstance(claim, SiteClaim) else claim.aggregation.study_digest
-
-
-@lru_cache(1)
-def _read_study(data: bytes) -> Study:
-    """All receipts of a folder are of one study."""
-    return Study.from_bytes(data)
 
 
 def _check_files(folder: ModelFolder, claim: Claim, study: Study) -> str:

@@ -69,10 +69,15 @@ class Step(Record):
 
 
 class Verdict(Record):
-    """`ok` only when every step passed. `not_shown` says, in plain words, what this evidence cannot show."""
+    """`ok` only when every step passed. `claimed`: the tier that the evidence allows, once somebody else's word is there too.
+    `found`: what the evidence is; `not_shown`: what it cannot show; both worked out by the verifier. `flagged`: where the signer's own
+    words promise more than its record, or something else."""
 
     subject: str
     ok: bool
     tier: Tier
     steps: tuple[Step, ...]
     not_shown: tuple[str, ...]
+    claimed: Tier = "T0"
+    found: tuple[str, ...] = ()
+    flagged: tuple[str, ...] = ()

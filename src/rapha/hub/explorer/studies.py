@@ -16,6 +16,7 @@ from rapha.proof.bundle import entry_of, read_bundle
 from rapha.proof.claim import AggregationClaim, SiteClaim
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.refusal import RefusalClaim, is_refusal, parse_refusal
+from rapha.proof.shown import claimed_tier
 from rapha.proof.statement import parse_statement
 from rapha.proof.verify import AGGREGATION_RECEIPT, REFUSALS
 from rapha.records.wire import Delivery
@@ -95,6 +96,11 @@ def _evidence(path: str, data: bytes) -> Evidence:
         refusal = claim.refusal
         return Evidence(refusal.site, "refusal", f"{refusal.stage}: {refusal.reason}", keyid, index)
     if isinstance(claim, SiteClaim):
-        return Evidence(claim.release.site, "receipt", claim.tier, keyid, index)
+        return Evidence(claim.release.site, "receipt", _tier(claim), keyid, index)
     assert isinstance(claim, AggregationClaim) and path == AGGREGATION_RECEIPT
-    return Evidence(claim.aggregation.hub, "aggregation", claim.tier, keyid, index)
+    return Evidence(claim.aggregation.hub, "aggregation", _tier(claim), keyid, index)
+
+
+def _tier(claim: SiteClaim | AggregationClaim) -> str:
+    """Worked out of what was signed, whatever the signer calls it. T1 itself is the verdict of whoever has a second machine's word."""
+    return "T0, T1 claimed" if claimed_tier(claim) == "T1" else "T0"

@@ -15,25 +15,27 @@ from typing import Any
 
 from rapha import __version__
 from rapha.errors import ConfigurationError
-from rapha.proof import certified, claim, logged, refusal, verify
+from rapha.proof import certified, claim, logged, refusal, repeat, shown, verify
+from rapha.records.audit import AUDIT_PASSED
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle, TrustConfig
-from rapha.records.receipt import Aggregation
+from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import STAGES, Refusal
 from rapha.records.release import Release
-from rapha.records.transcript import EVERY_STEPS
+from rapha.records.transcript import EVERY_STEPS, Repeat
 from rapha.records.wire import TrustedKeys
 
 PAGE_FILE = "receipt.html"
 HERE = Path(__file__).parent
 ORDER = (
     "checklist", "bytes", "json", "shape", "der", "keys", "merkle", "checkpoint", "bundle", "logged", "statement",
-    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal", "verify", "files", "view", "main",
+    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal",
+    "shown", "verify", "repeat", "files", "view", "main",
 )  # fmt: skip
 """Each module comes after those that it imports."""
 STATED = "stated"
 """The module that is written here."""
-SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal)
+SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal, Receipt, Repeat)
 UNDERSTOOD = frozenset({
     "$ref", "anyOf", "const", "enum", "type", "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "items", "properties", "required", "additionalProperties",
@@ -84,7 +86,7 @@ def assembled(sources: Mapping[str, str]) -> str:
 def said() -> dict[str, Any]:
     """Words that page and command say alike."""
     names = ("AGGREGATION_BUILD", "HUB_URI", "NODE_URI", "POOLED_METRICS_FILE", "PREDICATE_TYPE", "SITE_BUILD",
-             "STATEMENT_TYPE", "T0_NOT_SHOWN", "WEIGHTS_FILE")  # fmt: skip
+             "STATEMENT_TYPE", "WEIGHTS_FILE", *(name for name in vars(claim) if name.endswith("_NOT_SHOWN")))  # fmt: skip
     return {
         **{name: getattr(claim, name) for name in names},
         **{
@@ -95,6 +97,12 @@ def said() -> dict[str, Any]:
         "EVERY_STEPS": EVERY_STEPS,
         **{name: getattr(certified, name) for name in ("AUTHORITY", "CERTIFICATE_LOG", "STAMPER", "TRUST_CONFIG_FILE")},
         "NO_WITNESS": logged.NO_WITNESS,
+        "AUDIT_PASSED": AUDIT_PASSED,
+        **{name: getattr(shown, name) for name in ("NOT_ANCHORED", "STAMPED_NOT_SHOWN")},
+        "SIGNERS_WORDS": sorted(shown.SIGNERS_WORDS),
+        **{name: getattr(repeat, name) for name in ("REPEAT_TYPE", "T1_NOT_SHOWN")},
+        "REPEATER": repeat.ROLE,
+        "REPEAT_CHECK": repeat.CHECK,
     }
 
 

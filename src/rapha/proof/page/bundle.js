@@ -21,20 +21,32 @@ export function readCertified(bytes, envelope) {
   return found;
 }
 
+/** A bare DSSE envelope with one signature. Nothing is verified yet. Throws Unproven. */
+export const readWord = (bytes) => checkForm(shaped(bytes, shapes.Receipt, "this is not a DSSE envelope as rapha node reexecute signs one"));
+
 function read(bytes, shape, wrong) {
+  const value = shaped(bytes, shape, wrong);
+  return {envelope: checkForm(value.dsseEnvelope), material: value.verificationMaterial, entry: value.verificationMaterial.tlogEntries[0]};
+}
+
+function shaped(bytes, shape, wrong) {
   if (bytes.length > MAX_RECEIPT_BYTES) throw new Unproven(`the receipt has ${bytes.length} bytes: at most ${MAX_RECEIPT_BYTES}`);
   const value = readJson(bytes, wrong);
   if (!hasShape(value, shape)) throw new Unproven(wrong);
-  const envelope = value.dsseEnvelope, count = envelope.signatures.length;
+  return value;
+}
+
+function checkForm(envelope) {
+  const count = envelope.signatures.length;
   if (count !== 1) throw new Unproven(`the envelope has ${count} signatures: a receipt has exactly one`);
   payloadOf(envelope);
   signatureOf(envelope);
-  return {envelope, material: value.verificationMaterial, entry: value.verificationMaterial.tlogEntries[0]};
+  return envelope;
 }
 
 export const signatureOf = (envelope) => fromBase64(envelope.signatures[0].sig, "the signature is not base64 in its one form");
 
-function payloadOf(envelope) {
+export function payloadOf(envelope) {
   const payload = fromBase64(envelope.payload, "the payload is not base64 in its one form");
   if (payload.length > MAX_PAYLOAD_BYTES) throw new Unproven(`the payload has ${payload.length} bytes: at most ${MAX_PAYLOAD_BYTES}`);
   return payload;

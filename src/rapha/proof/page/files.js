@@ -26,6 +26,9 @@ export async function folderOf(found, pinned) {
     digest: async (path) => (files.get(path).size > MAX_HASHED_BYTES ? null : digestOf(new Uint8Array(await files.get(path).arrayBuffer())))};
 }
 
+/** The bytes of the words of machines that did a run again. */
+export const wordsOf = (files) => Promise.all(files.map((file) => bytesOf(file, MAX_RECEIPT_BYTES)));
+
 async function readKeys(file) {
   const wrong = `${file.name} is not a keys file: it should look like a folder's ${said.KEYS_FILE}`;
   const value = readJson(await bytesOf(file, MAX_KEYS_BYTES), wrong);

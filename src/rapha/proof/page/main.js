@@ -1,6 +1,7 @@
 /** Files in, verdicts out. */
 import {Unproven} from "./checklist.js";
-import {folderOf} from "./files.js";
+import {folderOf, wordsOf} from "./files.js";
+import {raisedBy} from "./repeat.js";
 import {judge} from "./verify.js";
 import {showSentence, showVerdicts} from "./view.js";
 
@@ -15,7 +16,8 @@ async function look() {
   if (!found.length) return place.replaceChildren();
   showSentence(place, "Looking ...");
   try {
-    const verdicts = await judge(await folderOf(found, pinned));
+    const folder = await folderOf(found, pinned), words = await wordsOf([...find("repeated").files]);
+    const verdicts = await raisedBy(await judge(folder), folder, words);
     return mine === turn && showVerdicts(place, verdicts);
   } catch (problem) {
     const sentence = problem instanceof Unproven ? problem.message : `this page cannot read these files (${problem.name})`;
@@ -55,6 +57,7 @@ const chosen = (event) => take([...event.target.files].map((file) => ({path: fil
 find("folder").addEventListener("change", chosen);
 find("files").addEventListener("change", chosen);
 find("pinned").addEventListener("change", look);
+find("repeated").addEventListener("change", look);
 find("drop").addEventListener("dragover", (event) => {
   event.preventDefault();
   find("drop").classList.add("over");

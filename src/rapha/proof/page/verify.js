@@ -10,6 +10,7 @@ import {checkSignedByLog, checkWitnesses} from "./logged.js";
 import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
 import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./statement.js";
 import {said} from "./stated.js";
+import {claimedTier, flags, foundIn, notShown} from "./shown.js";
 import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
 import {checkWindow, windowInWords} from "./window.js";
 
@@ -19,7 +20,7 @@ const isRefusal = (path) => path.startsWith(said.REFUSALS);
 const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy, release, and which round and form of updates it asks for, no more.";
 
 /** One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure too.
- *  A verdict is {subject, outcome, steps, notShown}; `folder` is as files.js gives it. */
+ *  A verdict is {subject, outcome, tier, claimed, steps, found, flagged, notShown}; `folder` is as files.js gives it. */
 export async function judge(folder) {
   const verdicts = [], standing = [];
   for (const path of [...folder.receipts.keys()].sort()) {
@@ -34,7 +35,7 @@ export async function judge(folder) {
 async function judgeAggregation(folder, standing) {
   const found = new Checklist(AGGREGATION);
   const [releases, refused] = ["site", "refusal"].map((kind) => standing.filter((claim) => claim.kind === kind).map((claim) => claim.stated));
-  const reached = await claimOf(folder, AGGREGATION, found).then(async ({claim, unseen, study}) => {
+  const reached = await claimOf(folder, AGGREGATION, found).then(async ({claim, seen, study}) => {
     const aggregation = claim.stated;
     // 20. Rounds follow on each other and end in these weights, or the best of them gave these.
     await found.step("Every round leads to the next, and the last to these weights", () => checkRounds(aggregation, study.training));
@@ -47,7 +48,7 @@ async function judgeAggregation(folder, standing) {
     await found.step("What went into each round is what the hospitals signed", () => checkUpdates(aggregation, releases));
     // 23. What came out of a round is what the hospitals say they started the next one from.
     await found.step("Each hospital started each round from what the round before gave", () => checkStarts(aggregation, releases));
-    return {claim, unseen: [...unseen, ...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
+    return {claim, seen, gaps: [...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
   }).catch(stopped);
   return verdictOn(folder, found, reached);
 }
@@ -61,11 +62,13 @@ function stopped(problem) {
 function verdictOn(folder, found, reached) {
   const outcomes = found.steps.map((step) => step.outcome);
   const outcome = !reached || outcomes.includes(FAILED) ? FAILED : outcomes.includes(UNCHECKED) ? UNCHECKED : PASSED;
-  const remarks = [...(isRefusal(found.subject) ? said.REFUSAL_NOT_SHOWN : said.T0_NOT_SHOWN), ...(reached?.claim.notShown ?? []), ...(reached?.unseen ?? []), ...(folder.pinned ? [] : [said.KEYS_FROM_FOLDER]), STUDY_NOT_READ];
-  return {subject: found.subject, outcome, steps: found.steps, notShown: [...new Set(remarks)]};
+  const always = isRefusal(found.subject) ? said.REFUSAL_NOT_SHOWN : said.T0_NOT_SHOWN, whole = reached?.seen.stamped === undefined ? null : reached.seen;
+  const remarks = [...(whole ? notShown(reached.claim, whole) : always), ...(reached?.gaps ?? []), ...(folder.pinned ? [] : [said.KEYS_FROM_FOLDER]), STUDY_NOT_READ];
+  return {subject: found.subject, outcome, tier: "T0", claimed: whole ? claimedTier(reached.claim) : "T0", steps: found.steps,
+    found: whole ? foundIn(reached.claim, whole) : [], flagged: whole ? flags(reached.claim) : [], notShown: [...new Set(remarks)]};
 }
 
-/** Steps 1 to 19: the claim, and what of the log is not shown. Throws Stopped at the first that fails. */
+/** Steps 1 to 19: the claim, and what was seen of it in the log and by the time stamper. Throws Stopped at the first that fails. */
 async function claimOf(folder, path, found) {
   const {bundle, payload, key, signer} = await signedBytes(folder, path, found);
   const refused = isRefusal(path), expected = path === AGGREGATION ? said.AGGREGATION_BUILD : said.SITE_BUILD;
@@ -97,9 +100,9 @@ async function claimOf(folder, path, found) {
   });
   // 11. The files are here, unchanged; only what the study did not ask back may be absent.
   await found.step("The files it vouches for are here, unchanged", () => checkFiles(folder, claim, study));
-  const unseen = await checkInLog(folder, bundle, signer, found);
-  await checkSecondForm(folder, path, bundle, key, found);
-  return {claim, unseen, study};
+  const witnesses = await checkInLog(folder, bundle, signer, found);
+  const seen = await checkSecondForm(folder, path, bundle, key, found);
+  return {claim, study, seen: {...seen, witnesses: Math.min(seen.witnesses, witnesses)}};
 }
 
 async function signedBytes(folder, path, found) {
@@ -160,7 +163,7 @@ async function checkFiles(folder, claim, study) {
   return told.join(", ");
 }
 
-/** Steps 12 to 15: what is not shown of the log. */
+/** Steps 12 to 15: how many witnesses have seen the log. */
 async function checkInLog(folder, bundle, signer, found) {
   let checkpoint, seen = [];
   // 12. What the log holds is this very signature.
@@ -183,13 +186,13 @@ async function checkInLog(folder, bundle, signer, found) {
     seen = await checkWitnesses(checkpoint, folder.known);
     return seen.length ? `seen by ${seen.join(", ")}` : "no witness, and none asked for";
   });
-  return seen.length ? [] : [said.NO_WITNESS];
+  return seen.length;
 }
 
-/** Steps 16 to 19. */
+/** Steps 16 to 19: what was seen on the way. */
 async function checkSecondForm(folder, path, bundle, key, found) {
   const second = certifiedPath(path);
-  let certified, certificate, log, trust, at;
+  let certified, certificate, log, trust, at, places, witnesses = 0;
   // 16. The form for Sigstore's clients says the same.
   await found.step("Its Sigstore form is the same envelope", () => {
     if (!folder.certified.has(second)) throw new Unproven(`${second} is missing: ask the hub for the folder again`);
@@ -202,7 +205,7 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     checkEntry(certified.entry, await certifiedEntry(bundle.envelope, certificate));
     const checkpoint = await checkInclusion(certified.entry);
     log = await checkSignedByLog(certified.entry, checkpoint, folder.known, folder.where);
-    await checkWitnesses(checkpoint, folder.known);
+    witnesses = (await checkWitnesses(checkpoint, folder.known)).length;
     return `entry ${certified.entry.logIndex} of ${checkpoint.size}`;
   });
   // 18. A time stamper that is known saw the signature, and its key was good then.
@@ -210,7 +213,7 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     const trusts = await readTrust(folder.certified.get(said.TRUST_CONFIG_FILE), folder.known, folder.where);
     const stamp = certified.material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp;
     ({trust, at} = await stampedWhen(trusts, fromBase64(stamp), signatureOf(bundle.envelope)));
-    const places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
+    places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
     [key, log, ...trust.known].forEach((one) => checkWindow(one, at, places));
     return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });
@@ -221,6 +224,7 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     if (held.keyid !== key.keyid) throw new Unproven("the certificate is of another key than the one that signed");
     return identity;
   });
+  return {places, witnesses, stamped: at};
 }
 
 function uncovered(folder, claims) {

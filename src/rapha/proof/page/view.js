@@ -3,7 +3,7 @@ import {FAILED, PASSED, UNCHECKED} from "./checklist.js";
 
 const MARKS = {[PASSED]: "✓", [FAILED]: "✗", [UNCHECKED]: "?"};
 const OUTCOMES = {
-  [PASSED]: "holds (tier T0)",
+  [PASSED]: "holds",
   [FAILED]: "does NOT hold; what comes after was not looked at",
   [UNCHECKED]: "is NOT wholly checked here: see the steps marked “not checked here”",
 };
@@ -35,7 +35,12 @@ const sectionOf = (verdict) => element("section", {class: "receipt", "data-subje
   element("ol", {}, ...verdict.steps.map((step) => element("li", {"data-outcome": step.outcome},
     element("span", {class: "mark", "aria-label": step.outcome}, MARKS[step.outcome]), element("span", {class: "check"}, step.check),
     element("span", {class: "detail"}, step.outcome === UNCHECKED ? `${UNCHECKED}: ${step.detail}` : step.detail)))),
-  element("p", {class: "of-receipt"}, `${verdict.subject} ${OUTCOMES[verdict.outcome]}`));
+  element("p", {class: "of-receipt"}, `${verdict.subject} ${OUTCOMES[verdict.outcome]}${verdict.outcome === PASSED ? ` (tier ${tierOf(verdict)})` : ""}`),
+  ...verdict.found.map((line) => element("p", {class: "found"}, line)),
+  ...verdict.flagged.map((line) => element("p", {class: "flagged"}, `FLAGGED: ${line}`)));
+
+/** The tier as the evidence has it, and the one that is claimed beyond it. */
+const tierOf = ({tier, claimed}) => (claimed > tier ? `${tier}; ${claimed} claimed, and nobody's word of a second run was given` : tier);
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);

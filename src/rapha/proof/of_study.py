@@ -1,0 +1,56 @@
+"""Step 10 of a receipt's judgement: it is of the study in this folder, and made as that study asks. Pure."""
+
+from functools import lru_cache
+
+from rapha.canonical import digest
+from rapha.errors import Unproven
+from rapha.proof.claim import SiteClaim
+from rapha.proof.privacy import check_privacy
+from rapha.proof.refusal import STUDY_FILE, RefusalClaim
+from rapha.proof.shown import Claim
+from rapha.proof.transcript import check_stated
+from rapha.records.release import Release
+from rapha.records.study import Study
+
+
+def study_of(data: bytes | None, claim: Claim) -> Study:
+    """The study in the folder, once it is the one that was signed. Raises Unproven."""
+    if data is None:
+        raise Unproven(f"{STUDY_FILE} is not in this folder")
+    if digest(data) != _study_digest(claim):
+        raise Unproven(f"{STUDY_FILE} is {digest(data)}, signed was {_study_digest(claim)}")
+    if isinstance(claim, SiteClaim):
+        cohort = claim.release.cohort
+        if (cohort.study_digest, cohort.site) != (claim.release.study_digest, claim.release.site):
+            raise Unproven("the cohort was frozen for another study, or by another hospital")
+    try:
+        study = read_study(data)
+    except ValueError:
+        raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
+    if isinstance(claim, RefusalClaim):
+        return study
+    named = claim.release.study if isinstance(claim, SiteClaim) else claim.aggregation.study
+    if study.study != named:
+        raise Unproven(f"the receipt calls the study {named}, the study itself {study.study}")
+    if isinstance(claim, SiteClaim) and claim.release.architecture != study.model.architecture:
+        raise Unproven(f"the receipt is of a {claim.release.architecture}, the study asks for another architecture")
+    if isinstance(claim, SiteClaim) and claim.release.mode != study.mode:
+        raise Unproven(f"the receipt is of release mode {claim.release.mode}, the study asks for mode {study.mode}")
+    return study
+
+
+def as_asked(release: Release, study: Study) -> str:
+    """Privacy and transcript, where both are such as the study can have. Raises Unproven."""
+    return f"{check_privacy(release.privacy, study)}{check_stated(release, study)}"
+
+
+def _study_digest(claim: Claim) -> str:
+    if isinstance(claim, RefusalClaim):
+        return claim.refusal.study_digest
+    return claim.release.study_digest if isinstance(claim, SiteClaim) else claim.aggregation.study_digest
+
+
+@lru_cache(1)
+def read_study(data: bytes) -> Study:
+    """All receipts of a folder are of one study."""
+    return Study.from_bytes(data)

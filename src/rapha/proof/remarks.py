@@ -1,0 +1,39 @@
+"""What a signer has to say that its own record does not show. The verifier works the same out again: shown.py. Pure."""
+
+from rapha.proof.claim import (
+    BEST_NOT_SHOWN,
+    MERGE_NOT_SHOWN,
+    MODE_NOT_SHOWN,
+    NO_AUDIT_NOT_SHOWN,
+    NO_PRIVACY_NOT_SHOWN,
+    NO_REPEAT_NOT_SHOWN,
+    NO_WALLS_NOT_SHOWN,
+    PRIVACY_NOT_SHOWN,
+    T0_NOT_SHOWN,
+    TRANSCRIPT_NOT_SHOWN,
+    WALLS_FELL_NOT_SHOWN,
+)
+from rapha.records.audit import AUDIT_PASSED
+from rapha.records.receipt import Aggregation
+from rapha.records.release import Release, SandboxReport
+
+
+def release_remarks(release: Release) -> tuple[str, ...]:
+    """What such a release does not show."""
+    repeat = TRANSCRIPT_NOT_SHOWN if release.transcript else NO_REPEAT_NOT_SHOWN
+    privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
+    audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
+    return (*T0_NOT_SHOWN, repeat, *MODE_NOT_SHOWN[release.mode], privacy, *audit, *_walls(release.sandbox))
+
+
+def aggregation_remarks(aggregation: Aggregation) -> tuple[str, ...]:
+    """What such an aggregation does not show."""
+    best = () if aggregation.released_round is None else (BEST_NOT_SHOWN,)
+    return (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, *best)
+
+
+def _walls(box: SandboxReport) -> tuple[str, ...]:
+    """Isolation counts as far as it was tried: every way out that the self-test knows was tried, and held."""
+    if not box.isolated:
+        return (NO_WALLS_NOT_SHOWN,)
+    return () if box.layers and 0 < box.attempts == box.held else (WALLS_FELL_NOT_SHOWN,)

@@ -1,0 +1,124 @@
+"""What a receipt shows and what it does not, worked out of what was checked and not believed of the signer. Pure.
+
+The signer has to say it too, under `not_shown`. Where its words leave out what its own record implies, it promises more than it
+shows; that, and whatever else it says there, is flagged. A flag fails no receipt: words are no evidence either way.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from rapha.clock import stamp
+from rapha.proof.claim import (
+    BEST_NOT_SHOWN,
+    MERGE_NOT_SHOWN,
+    MODE_NOT_SHOWN,
+    NO_AUDIT_NOT_SHOWN,
+    NO_PRIVACY_NOT_SHOWN,
+    NO_REPEAT_NOT_SHOWN,
+    NO_WALLS_NOT_SHOWN,
+    PRIVACY_NOT_SHOWN,
+    T0_NOT_SHOWN,
+    TRANSCRIPT_NOT_SHOWN,
+    WALLS_FELL_NOT_SHOWN,
+    AggregationClaim,
+    SiteClaim,
+)
+from rapha.proof.logged import NO_WITNESS
+from rapha.proof.refusal import REFUSAL_NOT_SHOWN, RefusalClaim
+from rapha.proof.remarks import aggregation_remarks, release_remarks
+from rapha.records.receipt import Tier
+from rapha.records.release import Release
+
+Claim = SiteClaim | AggregationClaim | RefusalClaim
+
+OWN_CLOCK = T0_NOT_SHOWN[3], REFUSAL_NOT_SHOWN[2]
+"""What the signer says of its time, and a verifier that saw the time stamp says better."""
+STAMPED_NOT_SHOWN = "That it was signed at the time it names: a time stamper saw it at the time above, and before that there is the signer's own clock alone."
+NOT_ANCHORED = (
+    "That the log's tree stands in a public chain: no anchor is looked at here (`rapha log verify-anchor` does)."
+)
+SIGNERS_WORDS = frozenset(
+    (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, BEST_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, PRIVACY_NOT_SHOWN, *MODE_NOT_SHOWN["B"],
+     *MODE_NOT_SHOWN["C"], NO_AUDIT_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN,
+     WALLS_FELL_NOT_SHOWN, *REFUSAL_NOT_SHOWN)
+)  # fmt: skip
+"""Every sentence that a signer of this format has for what is not shown."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was checked outside the statement: both entries' places in the log, how many witnesses have seen the checkpoints of
+    both, and the RFC 3161 time."""
+
+    places: tuple[int, int]
+    witnesses: int
+    stamped: datetime
+
+
+def implied(claim: Claim) -> tuple[str, ...]:
+    """What the signer has to say is not shown, by its own record."""
+    match claim:
+        case SiteClaim():
+            return release_remarks(claim.release)
+        case AggregationClaim():
+            return aggregation_remarks(claim.aggregation)
+        case RefusalClaim():
+            return REFUSAL_NOT_SHOWN
+
+
+def claimed_tier(claim: Claim) -> Tier:
+    """T1 where a transcript is signed that a second machine can be held against; it is T1 only with that machine's word."""
+    return "T1" if isinstance(claim, SiteClaim) and claim.release.transcript else "T0"
+
+
+def not_shown(claim: Claim, seen: Seen) -> tuple[str, ...]:
+    """What is not shown of this claim with all that was seen; the signer may say more of these, and never less."""
+    modest = [remark for remark in claim.not_shown if remark in SIGNERS_WORDS]
+    said = dict.fromkeys((*implied(claim), *modest))
+    known = [STAMPED_NOT_SHOWN if remark in OWN_CLOCK else remark for remark in said]
+    return (*dict.fromkeys(known), *(() if seen.witnesses else (NO_WITNESS,)), NOT_ANCHORED)
+
+
+def flags(claim: Claim) -> tuple[str, ...]:
+    """Where the signer's own words are not those of its record."""
+    promised = [f"It leaves out what its own record does not show: {_quoted(one)}" for one in _left_out(claim)]
+    besides = [one for one in claim.not_shown if one not in SIGNERS_WORDS]
+    return (*promised, *(f"It says besides, in words of its own: {_quoted(one)}" for one in besides))
+
+
+def found(claim: Claim, seen: Seen) -> tuple[str, ...]:
+    """What the evidence is, line by line."""
+    first, second = seen.places
+    entries = f"entries {first} and {second}" if first != second else f"entry {first}"
+    return (
+        *(_of_release(claim.release) if isinstance(claim, SiteClaim) else ()),
+        f"In the log: {entries}, seen by {seen.witnesses} of the witnesses that are known.",
+        f"Time-stamped: {stamp(seen.stamped)}.",
+    )
+
+
+def _of_release(release: Release) -> Iterable[str]:
+    made = release.transcript
+    yield (
+        f"Tier T1 is claimed: a transcript of {made.waypoints} waypoints is signed and logged; it takes the word of a machine that did the run again."
+        if made
+        else "Tier T0 is all that is claimed: no transcript of the run is signed."
+    )
+    box = release.sandbox
+    layers = f"{len(box.layers)} layers, " if box.isolated else "NO isolation, "
+    yield f"Sandbox, by the signer's word: {box.backend}, {layers}{box.held} of {box.attempts} ways out held."
+    spent = release.privacy.as_json()
+    yield (
+        "Differential privacy: none."
+        if spent["mechanism"] == "none"
+        else f"Differential privacy, by the signer's word: {spent['mechanism']}, epsilon at most {spent['epsilon']} at delta {spent['delta']}."
+    )
+
+
+def _left_out(claim: Claim) -> list[str]:
+    return [remark for remark in implied(claim) if remark not in claim.not_shown]
+
+
+def _quoted(remark: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{remark}\N{RIGHT DOUBLE QUOTATION MARK}"
