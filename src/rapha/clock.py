@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+QUARTER_MINUTES = 15
 Clock = Callable[[], datetime]
 """Returns the present moment, timezone-aware, UTC."""
 
@@ -10,6 +11,13 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The machine's clock."""
     return datetime.now(UTC)
+
+
+def coarse(moment: datetime) -> datetime:
+    """The quarter of an hour, UTC, that the moment lies in: its beginning. What a site states of its own time is of this kind, so that it
+    tells nobody how long the site's patients took to compute on."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(minute=moment.minute - moment.minute % QUARTER_MINUTES, second=0, microsecond=0)
 
 
 def stamp(moment: datetime) -> str:

@@ -67,6 +67,16 @@ def packed_before(content: bytes) -> bytes:
     return content[:at] + zipfile.ZIP_DEFLATED.to_bytes(2, "little") + content[at + 2 :]
 
 
+def listed_as(flags: int, method: int):
+    """The list says that a member is encrypted or packed, and what stands before its bytes that it is plain."""
+
+    def change(content: bytes) -> bytes:
+        at = int.from_bytes(content[-6:-2], "little") + 8
+        return content[:at] + flags.to_bytes(2, "little") + method.to_bytes(2, "little") + content[at + 4 :]
+
+    return change
+
+
 def flipped(content: bytes) -> bytes:
     name = weight_member(0).encode()
     at = content.index(name) + len(name)
@@ -97,6 +107,8 @@ ARCHIVES: dict[str, Callable[[bytes], bytes]] = {
     "something-behind": lambda content: content + b"\0",
     "something-before": lambda content: b"#!/bin/sh\n" + content,
     "packed": lambda content: zipped(content, lambda members: None, zipfile.ZIP_DEFLATED),
+    "packed-in-the-list": listed_as(0, zipfile.ZIP_DEFLATED),
+    "encrypted-in-the-list": listed_as(1, zipfile.ZIP_STORED),
     "zip-bomb": lambda content: zipped(
         content, lambda members: members.__setitem__(MODEL, b" " * (64 * MiB)), zipfile.ZIP_DEFLATED
     ),

@@ -44,6 +44,13 @@ def test_unarmed_a_point_does_nothing(tmp_path: Path) -> None:
     assert faults._armed is None
 
 
+def test_a_variable_alone_arms_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever embeds the package, and does not call the command line, has no such points whatever the environment says."""
+    monkeypatch.setenv(faults.VARIABLE, f"{tmp_path / 'record'}:nothing of this name")
+    faults.point("hub.committed:anything")
+    assert faults._armed is None and not (tmp_path / "record").exists()
+
+
 def test_only_the_command_line_arms_and_the_variable_has_an_ugly_name(checkout: Path) -> None:
     source = {p.relative_to(checkout / "src/rapha"): p.read_text() for p in (checkout / "src/rapha").rglob("*.py")}
     armed = {str(path) for path, text in source.items() if "faults.arm" in text}

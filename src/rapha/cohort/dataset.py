@@ -1,6 +1,6 @@
 """The frozen rows as a file: same rows, same bytes. Arrow IPC, uncompressed, no identifiers.
 
-Columns: `split` int8; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
+Columns: `split` int8; `patient` int32 where a private round needs it, the same number for the rows of one patient; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
 value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
 nullable; then `label` int8; or `value` float64; or `mask`, a fixed-size list of uint8; or `time` float64 (days), `event`
 int8 and, where the study names competing events, `cause` int8.
@@ -14,6 +14,7 @@ from rapha.canonical import digest_file
 from rapha.cohort.dense import DenseColumn
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import Feature, SequenceFeature
+from rapha.records.private import PATIENT
 from rapha.records.segmenter import MASK
 from rapha.timeline.writer import space_watched, write_beside
 
@@ -24,8 +25,11 @@ ROWS = "rows.arrow"
 BATCH_ROWS = 65_536
 
 
-def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence[str]) -> "pa.Table":
-    """The dataset's table from the kept rows of a cohort statement; a dense feature is the name of its asset as yet.
+def dataset_of(
+    answer: "pa.Table", features: Sequence[Feature], labels: Sequence[str], by_patient: bool = False
+) -> "pa.Table":
+    """The dataset's table from the kept rows of a cohort statement; a dense feature is the name of its asset as yet. `by_patient`:
+    with the column `patient`.
 
     Every buffer is made anew, with zeros where a value is missing: what lies under a null would else be chance, and
     the bytes would differ from run to run.
@@ -33,6 +37,8 @@ def dataset_of(answer: "pa.Table", features: Sequence[Feature], labels: Sequence
     import pyarrow as pa
 
     columns = {"split": _integers(answer["split"])}
+    if by_patient:
+        columns[PATIENT] = _in_order_of_appearance(answer["patient"])
     for number, feature in enumerate(features):
         if not isinstance(feature, SequenceFeature | DenseFeature):
             columns[feature.name] = _reals(answer[f"f{number}"], pa.float64())
@@ -82,6 +88,14 @@ def write_dataset(
     with space_watched(folder):
         write_beside(folder / ROWS, write)
     return digest_file(folder / ROWS)
+
+
+def _in_order_of_appearance(keys: "pa.ChunkedArray") -> "pa.Array":
+    """0 for the patient of the first row, 1 for the next one who is another, and so on: nothing of a key is left."""
+    import pyarrow as pa
+
+    places: dict[int, int] = {}
+    return pa.array([places.setdefault(key, len(places)) for key in keys.to_pylist()], type=pa.int32())
 
 
 def _integers(column: "pa.ChunkedArray") -> "pa.Array":

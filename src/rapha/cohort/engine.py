@@ -19,6 +19,7 @@ from rapha.cohort.split import TEST, TRAIN, VALIDATION
 from rapha.cohort.statement import cohort_statement, hierarchy_statement, presence_statement
 from rapha.errors import CohortRefused
 from rapha.records.dense import DenseFeature
+from rapha.records.private import counts_by_patient
 from rapha.records.record import Digest, Record
 from rapha.records.segmenter import SegmentMask
 from rapha.records.study import Study
@@ -122,7 +123,7 @@ def freeze(
     plan = plan_of(study)
     whose = kept["patient"].to_pylist()
     dense = _dense(timeline, plan, mask_of(study), known, whose)
-    table = dataset_of(kept, plan.features, label_columns(plan))
+    table = dataset_of(kept, plan.features, label_columns(plan), counts_by_patient(study))
     if patients is not None:
         write_patients(kept["patient"], table, patients)
     splits = kept["split"].to_pylist()

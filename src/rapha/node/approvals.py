@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from rapha.clock import Clock
+from rapha.clock import Clock, coarse
 from rapha.errors import ConfigurationError, Conflict, NotPermitted, TrainingFailed
 from rapha.node.register import Entry
 from rapha.policy.decide import Decision, Refused, Request, decide, decide_again, is_open
@@ -82,7 +82,7 @@ class Approvals:
             policy_digest=self.rules().digest,
             decided_by=decided_by,
             feasible=feasible,
-            at=self._clock(),
+            at=coarse(self._clock()),
             decision=decision,
             signatures=signatures,
             mode=mode,
@@ -96,7 +96,7 @@ class Approvals:
             site=self._site,
             policy_digest=self.rules().digest,
             reason=reason,
-            at=self._clock(),
+            at=coarse(self._clock()),
             refusal=refusal,
             decision=decision,
         )

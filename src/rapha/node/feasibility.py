@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from rapha.canonical import digest
-from rapha.clock import Clock
+from rapha.clock import Clock, coarse
 from rapha.cohort.engine import size
 from rapha.egress.classes import class_rows
 from rapha.egress.disclosure import suppress_noised
@@ -69,7 +69,7 @@ class Questions:
                 patients=counted.patients,
                 events=counted.events,
                 classes=counted.classes,
-                at=now,
+                at=coarse(now),
             )
             # 4. It is kept, and counted against the rules, before it leaves.
             self._register.keep_answer(answer, dispatch.researcher, asked)

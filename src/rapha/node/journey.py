@@ -13,7 +13,7 @@
 import secrets
 from collections.abc import Iterable
 
-from rapha.clock import Clock
+from rapha.clock import Clock, coarse
 from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
@@ -318,7 +318,7 @@ class Journey:
             transcript=self._transcripts.stated(entry, run, smallest),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
-        statement = site_statement(release, files, nonce=secrets.token_hex(16), at=self._clock())
+        statement = site_statement(release, files, nonce=secrets.token_hex(16), at=coarse(self._clock()))
         parcel = ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self._key))
         if entry.state == "approved":  # said before it leaves: the log must not be short of a release that left
             self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
@@ -378,7 +378,7 @@ class Journey:
 
     def _signed_no(self, study_digest: Digest, reason: ReasonCode) -> Receipt | None:
         """What the site signs of it for everybody; None where something merely broke."""
-        return signed_refusal(self._site, study_digest, reason, self._clock(), self._key)
+        return signed_refusal(self._site, study_digest, reason, coarse(self._clock()), self._key)
 
     def _deny(
         self,

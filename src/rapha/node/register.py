@@ -136,7 +136,7 @@ class Register:
             Conflict: the dispatch is unknown, or was answered already.
         """
         with self._transaction() as db:
-            row = (answer.dispatch, stamp(answer.at), researcher, asked)
+            row = (answer.dispatch, stamp(self._clock()), researcher, asked)
             db.execute("INSERT INTO question (dispatch, at, researcher, asked) VALUES (?, ?, ?, ?)", row)
             facts = {"researcher": researcher, "patients": str(answer.patients), "events": str(answer.events)}
             self._move(db, answer.dispatch, "answered", answer, facts)

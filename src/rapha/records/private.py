@@ -13,6 +13,8 @@ from rapha.records.record import Real, Record, Word
 if TYPE_CHECKING:
     from rapha.records.study import Study
 
+PATIENT = "patient"
+"""A column of the frozen rows: which of them are one patient's, by numbers that mean nothing else."""
 LEARNERS = ("logistic", "mlp", "exported", "script", "causal-lora")
 SCALES_IN_A_RANGE = 4
 """A range is taken for two standard deviations to each side of its middle."""
@@ -53,8 +55,8 @@ def check_private(study: "Study") -> None:
          f"model: `{study.model.architecture}` cannot be trained with differential privacy yet; {', '.join(LEARNERS)} can"),
         (study.outcome.kind == "numeric",
          "outcome: a numeric outcome cannot be had with differential privacy yet: its mean and scale are measured on patients"),
-        (study.cohort.index.pick == "every",
-         "cohort.index: `every` gives a patient several rows; differential privacy here protects one row a patient: "
+        (study.model.architecture == "script" and study.cohort.index.pick == "every",
+         "cohort.index: `every` gives a patient several rows; a script of mode B is given shards of one row a patient: "
          "use `first` or `last`"),
         (study.model.architecture == "script" and terms.sampling_rate != 0.05,
          "privacy.differential_privacy.sampling_rate: a script of mode B sees each shard whole: leave it out"),
@@ -74,6 +76,11 @@ def check_private(study: "Study") -> None:
         if wrong:
             raise PydanticCustomError("private", "{sentence}", {"sentence": sentence})
     feature_ranges(study)
+
+
+def counts_by_patient(study: "Study") -> bool:
+    """Whether a private round has to be told which rows are of one patient, who may have several."""
+    return study.privacy.differential_privacy is not None and study.cohort.index.pick == "every"
 
 
 def feature_ranges(study: "Study") -> tuple[Range, ...]:

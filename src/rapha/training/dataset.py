@@ -5,7 +5,7 @@ feature are missing values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rapha.errors import TrainingFailed
+from rapha.records.private import PATIENT, counts_by_patient
 from rapha.records.segmenter import MASK, SegmentMask
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of, feature_names, mask_of, sequence_of
@@ -49,7 +50,8 @@ class Sequences:
 class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days for a
     time-to-event outcome, else None; value [n] of a numeric outcome, label [n] of a categorical one, the place of its class, and
-    masks [n] of a segment outcome, else None (event is then 0 throughout); arrays by the names of the dense features."""
+    masks [n] of a segment outcome, else None (event is then 0 throughout); arrays by the names of the dense features; patient [n],
+    the same number for the rows of one patient, where a private round needs it, else None: there each row is a patient."""
 
     features: Floats
     event: Ints
@@ -59,6 +61,7 @@ class Rows:
     value: Floats | None = None
     label: Ints | None = None
     masks: Arrays | None = None
+    patient: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.event)
@@ -83,6 +86,7 @@ class Rows:
             None if self.value is None else self.value[rows],
             None if self.label is None else self.label[rows],
             None if self.masks is None else self.masks.take(rows),
+            None if self.patient is None else self.patient[rows],
         )
 
 
@@ -114,6 +118,8 @@ def read_dataset(study: Study, path: Path) -> Dataset:
     _check_columns(study, table)
     split = _whole(table, "split", highest=2)
     rows = _rows(study, table)
+    if counts_by_patient(study):
+        rows = replace(rows, patient=_whole(table, PATIENT, highest=max(table.num_rows - 1, 0)))
     return Dataset(*(rows.take(np.flatnonzero(split == place)) for place in range(len(SPLITS))))
 
 
@@ -137,7 +143,16 @@ def _concatenate(parts: Sequence[Rows]) -> Rows:
         np.concatenate(values) if values else None,
         np.concatenate(labels) if labels else None,
         join_arrays(masks) if masks else None,
+        _of_several_sites([part.patient for part in parts if part.patient is not None]),
     )
+
+
+def _of_several_sites(patients: Sequence[Ints]) -> Ints | None:
+    """The numbers of patients, none of whom is at two sites."""
+    if not patients:
+        return None
+    firsts = np.cumsum([0, *(int(numbers.max(initial=-1)) + 1 for numbers in patients[:-1])])
+    return np.concatenate([numbers + first for numbers, first in zip(patients, firsts, strict=True)])
 
 
 def _join(parts: Sequence[Sequences]) -> Sequences:
@@ -151,7 +166,12 @@ def _join(parts: Sequence[Sequences]) -> Sequences:
 
 
 def _check_columns(study: Study, table: pa.Table) -> None:
-    expected = ["split", *feature_names(study), *(["sequence"] if sequence_of(study) else [])]
+    expected = [
+        "split",
+        *([PATIENT] if counts_by_patient(study) else []),
+        *feature_names(study),
+        *(["sequence"] if sequence_of(study) else []),
+    ]
     expected += [feature.name for feature in dense_of(study)]
     cause = ["cause"] if study.outcome.competing else []
     labels = {"time-to-event": ["time", "event", *cause], "numeric": ["value"], "segment": [MASK]}
@@ -160,7 +180,7 @@ def _check_columns(study: Study, table: pa.Table) -> None:
         wrong = sorted(set(table.column_names) ^ set(expected)) or ["their order"]
         raise TrainingFailed(f"rows.arrow has not the columns of the study: see {', '.join(wrong[:5])}")
     types = {name: pa.float64() for name in (*feature_names(study), "time", "value")}
-    types |= {name: pa.int8() for name in ("split", "label", "event", "cause")}
+    types |= {name: pa.int8() for name in ("split", "label", "event", "cause")} | {PATIENT: pa.int32()}
     for column in table.schema:
         dense = column.name not in types and column.name != "sequence"  # a mask too: `read_arrays` looks at its type
         good = _is_steps(column.type) if column.name == "sequence" else dense or column.type == types[column.name]

@@ -51,7 +51,8 @@ class Steps:
 class Inputs:
     """features [n, 2F] float32; event [n] float32, 1 or 0; time [n] in days for a time-to-event outcome, else None; arrays by
     the names of the dense features, as they are in the rows; value [n] float32, standardised, of a numeric outcome, else
-    None; label [n] int64 of a categorical one, else None; masks [n] of a segment outcome, else None."""
+    None; label [n] int64 of a categorical one, else None; masks [n] of a segment outcome, else None; patient [n] int64 as in the
+    rows, else None."""
 
     features: Tensor
     steps: Steps | None
@@ -61,6 +62,7 @@ class Inputs:
     value: Tensor | None = None
     label: Tensor | None = None
     masks: Arrays | None = None
+    patient: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -77,7 +79,8 @@ def make_inputs(rows: Rows, weights: Mapping[str, npt.NDArray[np.float32]]) -> I
     if rows.value is not None:
         value = _tensor(_standardise(rows.value, weights["outcome.mean"], weights["outcome.scale"])[0])
     label = None if rows.label is None else torch.from_numpy(rows.label)
-    return Inputs(features, steps, _tensor(rows.event), rows.time, rows.arrays, value, label, rows.masks)
+    patient = None if rows.patient is None else torch.from_numpy(rows.patient)
+    return Inputs(features, steps, _tensor(rows.event), rows.time, rows.arrays, value, label, rows.masks, patient)
 
 
 def _standardise(

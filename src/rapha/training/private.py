@@ -1,9 +1,10 @@
 """Train one round with differential privacy: DP-SGD (Abadi et al. 2016, https://arxiv.org/abs/1607.00133, algorithm 1).
 
-1. Who is in a step is drawn row by row, each with the study's `sampling_rate`; nobody at all is a step too.
-2. Each row's gradient, over all parameters together, is shortened to `clip`.
+1. Who is in a step is drawn patient by patient, each with the study's `sampling_rate`, and with all of their rows; nobody at all
+   is a step too.
+2. Each patient's gradient, the sum of those of their rows, over all parameters together, is shortened to `clip`.
 3. Gaussian noise of `noise_multiplier * clip` is added to their sum.
-4. The sum is divided by a number of the study's own, never by how many rows there are; AdamW does the rest.
+4. The sum is divided by a number of the study's own, never by how many patients or rows there are; AdamW does the rest.
 5. The noise that was added is measured, and a round with less of it than it must have does not leave.
 6. Planted patients, each with a coordinate of the gradient to itself, in or out by the toss of a coin, go through steps 1, 3 and 4
    beside the real ones; who was in is guessed from what comes out (`rapha.egress.memorisation` judges it). They cost the
@@ -28,6 +29,7 @@ from rapha.training.accounting import mechanism_of
 from rapha.training.architectures.causal import CausalAdapter
 from rapha.training.architectures.exported import Interpreter
 from rapha.training.architectures.network import Network
+from rapha.training.by_patient import Patients, each_patients, squared_lengths
 from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
 from rapha.training.loop import planted_in
@@ -60,11 +62,12 @@ def train_privately(study: Study, network: Network, inputs: Inputs, number: int)
         raise TrainingFailed("there are no training rows: widen the cohort", "cohort-empty")
     deviation = mechanism_of(study).noise_multiplier * terms.clip
     check, planted = NoiseCheck(deviation), Planted(terms)
+    patients = Patients(inputs.patient, len(inputs), planted_in(network))
     optimizer = make_optimizer(study.training, network.parameters())
     network.train()
     network.noise = generator(study.training.seed, "noise", number)
     for _ in range(study.training.local_epochs * terms.steps_per_epoch):
-        _step(network, inputs, terms, deviation, study.privacy.min_cohort, check, planted)
+        _step(network, inputs, patients, terms, deviation, study.privacy.min_cohort, check, planted)
         optimizer.step()
     network.eval()
     check.passed()
@@ -123,36 +126,39 @@ class NoiseCheck:
 def _step(
     network: Network,
     inputs: Inputs,
+    patients: Patients,
     terms: DifferentialPrivacy,
     deviation: float,
-    patients: int,
+    least: int,
     check: NoiseCheck,
     planted: Planted,
 ) -> None:
     parameters = list(network.parameters())
-    rows = sampled(len(inputs) + planted_in(network), terms.sampling_rate)
-    real = [part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip)]
+    rows, whose = patients.rows_of(sampled(len(patients), terms.sampling_rate))
+    real = [part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip, whose)]
     flat = torch.cat([*real, planted.gradients()])
     noised = flat + torch.from_numpy(gaussian(flat.numel()) * deviation)
     planted.see(noised[-PLANTED:])
     flat, noised = flat[:-PLANTED], noised[:-PLANTED]
     check.see(flat, noised)
-    noised /= terms.sampling_rate * patients
+    noised /= terms.sampling_rate * least
     for parameter, part in zip(parameters, torch.split(noised, [p.numel() for p in parameters]), strict=True):
         parameter.grad = part.reshape(parameter.shape).to(parameter.dtype)
 
 
-def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> list[Tensor]:
-    """The sum over rows of each row's gradient of the loss, none longer than `clip`; one tensor a parameter, in order.
+def clipped_sum(
+    network: Network, inputs: Inputs, rows: Tensor, clip: float, whose: Tensor | None = None
+) -> list[Tensor]:
+    """The sum over patients of each one's gradient of the loss, none longer than `clip`; one tensor a parameter, in order.
 
-    Of a linear layer the gradient of row i is the outer product of what came back, g_i, and what went in, x_i: so its
-    length is |g_i| |x_i|, and no row's gradient has to be laid out (Goodfellow 2015, https://arxiv.org/abs/1510.01799).
+    `whose` [b]: whose each of the rows is, as `Patients.rows_of` gives it; None: each is of another patient. See `by_patient` for
+    the lengths, for which no gradient has to be laid out.
 
     Raises:
         TrainingFailed: a parameter is of another kind of layer (`not-yet-possible`).
     """
     if isinstance(network, Interpreter | CausalAdapter):
-        return _row_by_row(network, inputs, rows, clip)
+        return _row_by_row(network, inputs, rows, clip, whose)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     _check_only(layers, network.parameters())
     if not len(rows):
@@ -171,12 +177,10 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
     finally:
         for hook in hooks:
             hook.remove()
-    lengths = sum(
-        _squares(came_back[layer]) * (_squares(went_in[layer]) + (layer.bias is not None)) for layer in layers
-    )
-    assert isinstance(lengths, Tensor)
+    outer = [(came_back[layer].double(), went_in[layer].double(), layer.bias is not None) for layer in layers]
+    lengths = squared_lengths(outer, whose)
     factor = (clip * _SHORTER / lengths.sqrt()).clamp(max=1.0)
-    whole = torch.isfinite(lengths).unsqueeze(1)  # a row whose gradient is no number counts for nothing
+    whole = torch.isfinite(lengths).unsqueeze(1)  # a patient whose gradient is no number counts for nothing
     sums: dict[Tensor, Tensor] = {}
     for layer in layers:
         back = torch.where(whole, came_back[layer] * factor.unsqueeze(1).float(), 0.0)
@@ -186,18 +190,23 @@ def clipped_sum(network: Network, inputs: Inputs, rows: Tensor, clip: float) -> 
     return [sums[parameter] for parameter in network.parameters()]
 
 
-def _row_by_row(network: Interpreter | CausalAdapter, inputs: Inputs, rows: Tensor, clip: float) -> list[Tensor]:
+def _row_by_row(
+    network: Interpreter | CausalAdapter, inputs: Inputs, rows: Tensor, clip: float, whose: Tensor | None
+) -> list[Tensor]:
     """As `clipped_sum`, of a graph that may be anything, or of an adapter: it is run on one row at a time, so that no row's gradient can depend on
     another row, whatever the graph does. Nothing it keeps outlives a row (`running` figures are refused)."""
     if isinstance(network, Interpreter) and network.graph.shapes("running"):
         raise TrainingFailed("a batch norm's running figures get no noise", "not-yet-possible")
     parameters = list(network.parameters())
     sums = [torch.zeros_like(parameter) for parameter in parameters]
-    for row in rows.reshape(-1, 1):  # none where nobody is drawn
-        loss = row_loss(network, inputs, row, "sum")
-        found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    for own in each_patients(rows, whose):  # none where nobody is drawn
+        found = [torch.zeros_like(parameter) for parameter in parameters]
+        for row in own.reshape(-1, 1):
+            loss = row_loss(network, inputs, row, "sum")
+            parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+            found = [total + part for total, part in zip(found, parts, strict=True)]
         length = math.sqrt(sum(float(part.double().pow(2).sum()) for part in found))
-        if math.isfinite(length):  # a row whose gradient is no number counts for nothing
+        if math.isfinite(length):  # a patient whose gradient is no number counts for nothing
             factor = min(1.0, clip * _SHORTER / length) if length else 1.0
             for total, part in zip(sums, found, strict=True):
                 total.add_(part, alpha=factor)
@@ -210,13 +219,9 @@ def _check_only(layers: list[nn.Linear], parameters: Iterable[nn.Parameter]) -> 
         raise TrainingFailed("this architecture cannot be trained with differential privacy yet", "not-yet-possible")
 
 
-def _squares(values: Tensor) -> Tensor:
-    return values.double().pow(2).sum(1)
-
-
-def sampled(rows: int, rate: float) -> Tensor:
-    """The places of a Poisson sample: each of the rows by itself, with this chance."""
-    chance = np.frombuffer(os.urandom(8 * rows), dtype=np.uint64) >> np.uint64(11)
+def sampled(patients: int, rate: float) -> Tensor:
+    """The places of a Poisson sample: each of the patients by themselves, with this chance."""
+    chance = np.frombuffer(os.urandom(8 * patients), dtype=np.uint64) >> np.uint64(11)
     return torch.from_numpy(np.flatnonzero(chance < rate * 2.0**53))
 
 

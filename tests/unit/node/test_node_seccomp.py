@@ -66,6 +66,10 @@ def test_arguments_are_read_as_the_kernel_reads_them(processor: str) -> None:
     assert answer(processor, "ioctl", 0, 0x1_0000_5412) == DENY
     assert answer(processor, "ioctl", 0, 0x1_0000_5401) == ALLOW, "the kernel reads 32 bits of it, and so do we"
     assert answer(processor, "prctl", 1) == DENY
+    assert (answer(processor, "prlimit64", 0), answer(processor, "prlimit64", 1)) == (ALLOW, DENY), (
+        "its own limits alone"
+    )
+    assert (answer(processor, "fcntl", 3, 2), answer(processor, "fcntl", 3, 1024)) == (ALLOW, DENY), "no lease"
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)

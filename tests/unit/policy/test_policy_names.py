@@ -17,7 +17,13 @@ def test_case_accents_order_and_letters_of_other_alphabets_make_no_other_person(
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Jürgen Müller", "juergen-mueller"), ("Søren Kjær", "soren-kjaer"), ("STRASSE Ö", "straße-o")]
+    ("one", "other"),
+    [
+        ("Jürgen Müller", "juergen-mueller"),
+        ("Søren Kjær", "soren-kjaer"),
+        ("STRASSE Ö", "straße-o"),
+        ("Ann", "Ann Ann"),
+    ],
 )
 def test_letters_that_are_written_out(one: str, other: str) -> None:
     assert may_be_one_person(one, other)

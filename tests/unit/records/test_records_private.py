@@ -7,12 +7,11 @@ from ledger_studies import private_json
 from pydantic import ValidationError
 
 from rapha.records.ledger import Spend
-from rapha.records.private import declared_moments
+from rapha.records.private import counts_by_patient, declared_moments
 from rapha.records.study import Study
 
 REFUSED: dict[str, tuple[str, Any, str]] = {
     "another architecture": ("model", {"architecture": "cox"}, "learns a time-to-event"),
-    "every index": ("cohort", {"index": {"every": ["hdl"]}}, "`every` gives a patient several rows"),
     "sgd": ("training", {"optimizer": "sgd"}, "wants `adamw`"),
     "fedprox": ("training", {"aggregation": "fedprox"}, "`fedprox`"),
     "early stopping": ("training", {"early_stopping": {"metric": "auroc"}}, "decided by figures of patients"),
@@ -29,6 +28,12 @@ RANGES: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_cannot_be_had_with_it_is_refused(key: str, value: Any, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Study.model_validate(private_json() | {key: value})
+
+
+def test_rows_are_told_by_patient_where_a_private_study_takes_every_index() -> None:
+    every = {"cohort": {"index": {"every": ["hdl"]}}}
+    told = (private_json(), every | private_json() | every, private_json() | every | {"privacy": {"min_cohort": 25}})
+    assert [counts_by_patient(Study.model_validate(study)) for study in told] == [False, True, False]
 
 
 def test_a_survival_model_is_refused_by_name() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from rapha.records.private import PATIENT, counts_by_patient
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
 from rapha.training.dataset import Dataset, read_dataset
@@ -83,7 +84,7 @@ def make_study(
     )
 
 
-def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = True) -> pa.Table:
+def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = True, whose: bool = True) -> pa.Table:
     """Risk rises with age, falls with hdl, and for a gru rises with the sum of what the sequence reads."""
     chance = np.random.default_rng(seed)
     hdl, age, sex = chance.normal(50, 12, rows), chance.normal(60, 10, rows), chance.integers(0, 2, rows)
@@ -92,9 +93,9 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
     share = [0.6, 0.15, 0.25] if validation else [0.7, 0.0, 0.3]
     columns = {
         "split": pa.array(chance.choice(3, rows, p=share), pa.int8()),
+        **({PATIENT: of_few(rows)} if whose and counts_by_patient(study) else {}),
         "last_hdl_until_2years": pa.array(hdl, pa.float64(), from_pandas=True),
-        "age": pa.array(age, pa.float64()),
-        "sex": pa.array(sex, pa.float64()),
+        **{"age": pa.array(age, pa.float64()), "sex": pa.array(sex, pa.float64())},
     }
     if study.model.architecture == "gru":
         steps = [
@@ -143,6 +144,13 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         columns["time"] = pa.array(np.ceil(np.minimum(time, censored)), pa.float64())
         columns["event"] = pa.array((time <= censored).astype(int), pa.int8())
     return pa.table(columns)
+
+
+def of_few(rows: int) -> pa.Array:
+    """Whose rows: the first patient has a quarter of them, every other one from one to six, here and there."""
+    chance = np.random.default_rng(5)
+    others = np.repeat(np.arange(1, rows + 1), chance.integers(1, 7, rows))[: rows - rows // 4]
+    return pa.array(chance.permutation(np.concatenate([np.zeros(rows // 4), others])), pa.int32(), safe=False)
 
 
 def none_of(study: Study, rows: int, every: int) -> pa.Array | None:
