@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
-from rapha.timeline.schema import TABLES, VARIANTS, VOCABULARY
+from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS, VOCABULARY
 
 
 def when(text: str | None) -> datetime | None:
@@ -76,6 +76,23 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Lies:
+    """Where a gene, or a part of one, lies by the site's file."""
+
+    gene: str
+    chromosome: str
+    first: int
+    last: int
+    gene_id: str | None = None
+    build: str = "GRCh38"
+    coordinates: str = "sha256:" + "ab" * 32
+
+
+LIE = (Lies("BRCA1", "17", 100, 149, "ENSG1"), Lies("BRCA1", "17", 140, 199, "ENSG1"), Lies("NBR2", "X", 51, 150))
+"""Of every timeline in which a sample says where it was called."""
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a patient; `known` None: the source does not say when it was known."""
 
@@ -102,6 +119,9 @@ class Event:
     says: tuple[Said, ...] = ()  # a note, sentence by sentence
     genotype: str | None = None  # of a variant, which is its code
     facts: tuple[Fact, ...] = (Fact(),)
+    called: tuple[tuple[str, int, int], ...] | None = (
+        None  # of a sample, whose code is the build: where it was called well
+    )
 
     @property
     def content(self) -> bytes | None:
@@ -155,6 +175,10 @@ def write_timeline(
         tables["assets"] = contents.table()
     if any(event.genotype for event in events):
         tables["variants"] = pa.Table.from_pylist(list(_variant_rows(events)), schema=VARIANTS)
+    if any(event.called is not None for event in events):
+        called = [row for number, event in enumerate(events) for row in _called_rows(event, number)]
+        tables["called"] = pa.Table.from_pylist(called, schema=CALLED_STRETCHES)
+        tables["genes"] = pa.Table.from_pylist([vars(each) | {"ingest_batch": "b"} for each in LIE], schema=GENES)
     for name, table in tables.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / name / "b.parquet")
@@ -192,6 +216,12 @@ def _event_row(event: Event, number: int) -> dict[str, object]:
         "deleted": event.deleted,
         "asset": event.asset if event.content is None else hashlib.sha256(event.content).hexdigest(),
     }
+
+
+def _called_rows(event: Event, number: int) -> Iterator[dict[str, object]]:
+    for place, first, last in event.called or ():
+        yield {"event_id": event.id or format(number, "032x"), "build": event.code, "chromosome": place, "first": first,
+               "last": last, "ingest_batch": "b"}  # fmt: skip
 
 
 def _variant_rows(events: Iterable[Event]) -> Iterator[dict[str, object]]:

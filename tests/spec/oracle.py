@@ -14,6 +14,7 @@ from oracle_features import predicted, seen
 from oracle_mentions import means, of_concept
 from oracle_moments import last_moment, shift
 from oracle_terms import Vocabulary, in_unit
+from oracle_variants import answered, is_uncalled
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
@@ -67,20 +68,34 @@ class Patient:
 
     def _happenings(self, events: Sequence[Event], study: Study) -> list[Happening]:
         found = []
+        self.settled = {name: [] for name in study.variant_rules()}  # when it was known of the patient
+        for name, rule in study.variant_rules().items():
+            if rule.called:
+                counting = [event for event in events if self._counts(event)]
+                self.settled[name], free = answered(rule, counting, self._known)
+                found += [
+                    Happening(name, event, when(event.at), self._known(event), when(event.at), study) for event in free
+                ]
         for event in events:
+            if not self._counts(event):
+                continue
             at = when(event.at)
-            usable = event.status in ("final", "preliminary", "amended")
-            if at is None or not usable or event.polarity != "affirmed" or event.deleted:
-                continue
-            if self.ended is not None and at > self.ended:
-                continue
             for name, concept in study.concepts.items():
                 if self.vocabulary.is_of(concept, event) or means(concept, event, study, self.vocabulary):
-                    known = max(when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
-                    found.append(Happening(name, of_concept(event, concept), at, known, at, study))
+                    found.append(Happening(name, of_concept(event, concept), at, self._known(event), at, study))
         if self.died is not None:
             found.append(Happening("death", None, self.died, self.ended, self.ended, study))
         return found
+
+    def _counts(self, event: Event) -> bool:
+        at, usable = when(event.at), event.status in ("final", "preliminary", "amended")
+        if at is None or not usable or event.polarity != "affirmed" or event.deleted:
+            return False
+        return self.ended is None or at <= self.ended
+
+    def _known(self, event: Event) -> datetime:
+        at = when(event.at)
+        return max(at, when(event.known) or at, last_moment(at, event.precision, ("month", "year")))
 
     def _periods(self) -> list[tuple[datetime, datetime]]:
         merged: list[tuple[datetime, datetime]] = []
@@ -263,7 +278,8 @@ def _row(entry: Entry, study: Study, key: bytes) -> Row | None:
     row: Row = {"patient": entry.patient.person.key, "split": _split(entry.patient, study, key)}
     for feature in study.features:
         row[feature.name] = seen(feature, entry)
-    return row | _outcome(entry, study)
+    row |= _outcome(entry, study)
+    return row | {"fate": "uncalled"} if is_uncalled(entry, study) else row
 
 
 def _split(patient: Patient, study: Study, key: bytes) -> int:

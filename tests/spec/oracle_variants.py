@@ -1,6 +1,10 @@
 """The oracle's reading of a rule over variants: one event, one fact after the other. It shares no code with `rapha.cohort`."""
 
-from little_timeline import Event, Fact
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from little_timeline import LIE, Event, Fact
 
 from rapha.records.variant_rule import VariantRule
 
@@ -9,6 +13,8 @@ def holds_of(rule: VariantRule | None, event: Event) -> bool:
     """Whether an event is of a variant that the rule means, had as it says."""
     if rule is None or event.system != f"dosage:{rule.build}" or event.genotype not in rule.genotype:
         return False
+    if rule.called and event.genotype == "reference":
+        return False  # of one variant, and not of all
     if rule.variants and event.code not in rule.variants:
         return False
     if rule.regions and not any(_lies_in(event.code, region) for region in rule.regions):
@@ -32,3 +38,66 @@ def _is_so(rule: VariantRule, fact: Fact) -> bool:
     if rule.frequency is None:
         return True
     return fact.population == rule.frequency.of and (fact.frequency or 0.0) <= rule.frequency.at_most
+
+
+def bases_of(rule: VariantRule) -> set[tuple[str, int]] | None:
+    """Every base of the rule's genes or regions; None where one of the genes lies nowhere by the site's file."""
+    stretches = []
+    for region in rule.regions:
+        place, span = region.split(":")
+        first, last = map(int, span.split("-"))
+        stretches.append((place, first, last))
+    for gene in rule.genes:
+        own = [
+            lies for lies in LIE
+            if gene in (lies.gene, lies.gene_id) and lies.build == rule.build and rule.coordinates in (None, lies.coordinates)
+        ]  # fmt: skip
+        if not own:
+            return None
+        stretches += [(lies.chromosome, lies.first, lies.last) for lies in own]
+    return {(place, base) for place, first, last in stretches for base in range(first, last + 1)}
+
+
+def covers(rule: VariantRule, event: Event) -> bool:
+    """Whether a sample was called well in enough of the rule's bases."""
+    if event.called is None or event.code != rule.build:
+        return False
+    wanted = bases_of(rule)
+    if wanted is None:
+        return False
+    here = {
+        (place, base)
+        for place, first, last in event.called
+        for base in range(first, last + 1)
+        if (place, base) in wanted
+    }
+    return len(here) >= round(rule.called.at_least * len(wanted), 6)
+
+
+def has_one(rule: VariantRule, event: Event) -> bool:
+    """Whether an event settles that the patient has such a variant: as the rule says, or where it asks who is free, in any way."""
+    asked = tuple(each for each in rule.genotype if each != "reference")
+    had = ("heterozygous", "homozygous", "hemizygous") if "reference" in rule.genotype else asked
+    return holds_of(rule.model_copy(update={"genotype": had, "called": None}), event)
+
+
+def answered(
+    rule: VariantRule, events: Sequence[Event], known: Callable[[Event], datetime]
+) -> tuple[list[datetime], list[Event]]:
+    """When it was known of a patient whether the rule holds; and the samples, with no copies, that were free of it as far as was
+    known by then, where the rule asks for these."""
+    having = [known(event) for event in events if has_one(rule, event)]
+    read = [event for event in events if covers(rule, event)]
+    free = [replace(event, value=0.0) for event in read if not any(moment <= known(event) for moment in having)]
+    return [*having, *map(known, read)], free if "reference" in rule.genotype else []
+
+
+def is_uncalled(entry: object, study: object) -> bool:
+    """Whether it is not known of the patient at the index, whether a rule that must be answered holds."""
+    rules = {name: rule for name, rule in study.variant_rules().items() if name in study.mentioned()}
+    return any(
+        rule.called
+        and rule.called.unknown == "exclude"
+        and not any(moment <= entry.index for moment in entry.patient.settled[name])
+        for name, rule in rules.items()
+    )

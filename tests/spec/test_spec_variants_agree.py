@@ -52,7 +52,17 @@ def rules(draw: st.DrawFn) -> dict[str, object]:
             [{}, {"frequency": {"of": "gnomad", "at_most": 0}}, {"frequency": {"of": "gnomad", "at_most": 0.05}}]
         )
     )
+    if "variants" not in said and bool(said.get("regions")) != bool(said.get("genes")) and draw(st.integers(0, 3)):
+        share = draw(st.sampled_from([0.25, 0.5, 1]))
+        unknown = draw(st.sampled_from(["exclude", "exclude", "keep"]))
+        free = [["reference"], ["homozygous", "reference"], ["heterozygous", "homozygous", "hemizygous", "reference"]]
+        had = st.sampled_from([None, ["homozygous", "hemizygous"], *free] if unknown == "exclude" else free)
+        said["called"] = {"at_least": share} | ({} if unknown == "exclude" else {"unknown": "keep"})
+        return {"variant": said | {key: each for key, each in {"genotype": draw(had)}.items() if each}}
     return {"variant": said | draw(st.sampled_from([{}, {"genotype": ["homozygous", "hemizygous"]}]))}
+
+
+READ = (("17", 90, 149), ("17", 151, 160), ("17", 162, 230), ("X", 40, 120), ("X", 130, 160), ("7", 1, 900))
 
 
 criteria = st.builds(
@@ -70,19 +80,29 @@ features = st.builds(
 )
 
 
+def free_of(concept: dict[str, object] | None) -> bool:
+    """Whether a concept sets nobody apart, and may be an index or an outcome."""
+    called = concept["variant"].get("called") if concept else None
+    return called is None or called.get("unknown") == "keep"
+
+
 @st.composite
 def studies(draw: st.DrawFn) -> object:
+    ruled = {"one": draw(rules()), "two": draw(rules())}
+    index = st.lists(
+        st.sampled_from([name for name in ALL if free_of(ruled.get(name))]), min_size=1, max_size=3, unique=True
+    )
     study = study_of(
         data={"modalities": ["ehr", "genomics"]},
-        concepts=CODED | {"one": draw(rules()), "two": draw(rules())},
+        concepts=CODED | ruled,
         cohort={
-            "index": {draw(st.sampled_from(["first", "last", "every"])): draw(some)},
+            "index": {draw(st.sampled_from(["first", "last", "every"])): draw(index)},
             "encounter": ["a"],
             "include": draw(st.lists(criteria | counted, max_size=2)),
             "exclude": draw(st.lists(criteria, max_size=1)),
         },
         outcome={
-            "event": draw(st.sampled_from(["sick", "one", "two"])),
+            "event": draw(st.sampled_from(["sick", *(name for name, of in ruled.items() if free_of(of))])),
             "during": {"from": "index", "for": "3 years"},
             "unobserved": "exclude",
         },
@@ -99,7 +119,11 @@ def called(draw: st.DrawFn) -> object:
     changed = []
     for number, event in enumerate(events):
         new = {"id": f"{number:032x}"}
-        if event.code in ("b", "c") and draw(st.integers(0, 3)):
+        if event.code in ("b", "c") and not draw(st.integers(0, 2)):
+            read = draw(st.lists(st.sampled_from(READ), max_size=6, unique=True))
+            new |= {"code": draw(st.sampled_from(["GRCh38"] * 5 + ["GRCh37"])), "system": "called", "called": tuple(read), "value": None,
+                    "canonical": None, "unit": None, "ucum": None, "comparator": None}  # fmt: skip
+        elif event.code in ("b", "c") and draw(st.integers(0, 3)):
             code = draw(st.sampled_from(list(KNOWN)))
             genotype, copies = draw(st.sampled_from(
                 [("reference", 0.0), ("heterozygous", 1.0), ("homozygous", 2.0), ("hemizygous", 1.0)]

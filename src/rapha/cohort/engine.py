@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MIN_TRAINING_EVENTS = 10
 """Cases, and controls, that the training split must hold: of fewer, a model remembers persons."""
 
-SetApart = Literal["competing", "unobserved"]
+SetApart = Literal["competing", "unobserved", "uncalled"]
 
 
 class FrozenCohort(Record):
@@ -134,7 +134,7 @@ def freeze(
         validation_rows=splits.count(VALIDATION),
         test_rows=splits.count(TEST),
         positives=sum(_events(kept, plan)),
-        set_apart={"competing": _of_fate(answer, "competing"), "unobserved": _of_fate(answer, "unobserved")},
+        set_apart={fate: _of_fate(answer, fate) for fate in _fates(plan)},
         units_set_aside=units,
         dataset_digest=write_dataset(table, folder, dense, whose),
     )
@@ -223,6 +223,10 @@ def _patients(rows: "pa.Table") -> int:
     import pyarrow.compute as pc
 
     return int(pc.count_distinct(rows["patient"]).as_py())
+
+
+def _fates(plan: Plan) -> tuple[SetApart, ...]:
+    return ("competing", "unobserved", "uncalled") if plan.excluding else ("competing", "unobserved")
 
 
 def _of_fate(answer: "pa.Table", fate: SetApart) -> int:

@@ -16,6 +16,7 @@ such an event is the note's own under the mention's concept, without its text.
 
 import re
 
+from rapha.cohort.called import called, of_the_free
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.terms import of_the_study, terms
@@ -71,7 +72,13 @@ parent event points at."""
 def people(plan: Plan, bound: Parameters, used: frozenset[str] = frozenset()) -> list[str]:
     """The tables up to `happening`, with the optional columns that are `used`: enough to ask which concepts anybody
     has."""
-    return [*terms(plan, bound), _PERSON, *_reckoned(plan, bound, used), _happening(plan, bound, used)]
+    return [
+        *terms(plan, bound),
+        _PERSON,
+        *called(plan, bound, _KNOWN),
+        *_reckoned(plan, bound, used),
+        _happening(plan, bound, used),
+    ]
 
 
 def used_of(tables: list[str]) -> frozenset[str]:
@@ -136,7 +143,8 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     given = ", value AS given" if "given" in used else ""
     listed = "".join(f", found.{name}" for name in columns if name != "value")
     value = value or (", value" if "value" in needed else "")
-    events, before = of_the_study(plan, raw), ""
+    free = of_the_free(raw, bound.bind(sorted(plan.free), "INTEGER[]"), _KNOWN) if plan.free else ""
+    events, before = of_the_study(plan, raw, free), ""
     if plan.said:
         before = f"""
 found AS MATERIALIZED ({events}

@@ -77,6 +77,23 @@ class Plan:
         """Of `by_dosage` those whose events are of who is known not to carry, and of nobody else."""
         return frozenset(number for number, rule in self.variants.items() if rule.genotype == ("reference",))
 
+    @property
+    def called(self) -> dict[int, VariantRule]:
+        """The rules that ask who was called well."""
+        return {number: rule for number, rule in self.variants.items() if rule.called}
+
+    @property
+    def excluding(self) -> frozenset[int]:
+        """Of `called` those that set apart of whom nothing is known."""
+        return frozenset(
+            number for number, rule in self.variants.items() if rule.called and rule.called.unknown == "exclude"
+        )
+
+    @property
+    def free(self) -> frozenset[int]:
+        """Of `called` those whose events are also of who is free of the variants."""
+        return frozenset(number for number, rule in self.called.items() if "reference" in rule.genotype)
+
     def number(self, concept: str) -> int:
         """The number of a concept that the study uses."""
         return self.concepts.index(concept)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from rapha.cohort.called import set_apart
 from rapha.cohort.criteria import cohort
 from rapha.cohort.entry import entered
 from rapha.cohort.features import seen
@@ -24,7 +25,7 @@ class Statement:
 
 
 def cohort_statement(plan: Plan, key: bytes) -> Statement:
-    """Columns: `fate` (kept, competing, unobserved), `patient` (never written), `split`, f0, f1, ... in study order,
+    """Columns: `fate` (kept, competing, unobserved, uncalled), `patient` (never written), `split`, f0, f1, ... in study order,
     then the label's columns.
 
     One row for each patient and index of the cohort, in the order of the dataset. `key` is the site's secret.
@@ -32,7 +33,12 @@ def cohort_statement(plan: Plan, key: bytes) -> Statement:
     bound = Parameters()
     used = used_of(_asked(plan, Parameters()))
     tables = [*people(plan, bound, used), *_asked(plan, bound)]
-    columns = ["fate", "answered.subject_key AS patient", f"{split_column(plan, key, bound)} AS split"]
+    fate = (
+        "CASE WHEN answered.row IN (SELECT row FROM uncalled) THEN 'uncalled' ELSE fate END AS fate"
+        if plan.excluding
+        else "fate"
+    )
+    columns = [fate, "answered.subject_key AS patient", f"{split_column(plan, key, bound)} AS split"]
     columns += [f"f{number}" for number in range(len(plan.features))]
     columns += label_columns(plan)
     text = f"""WITH{",".join(tables)}
@@ -46,17 +52,27 @@ ORDER BY {order_column(plan, key, bound)}, answered.index_at
 
 def _asked(plan: Plan, bound: Parameters) -> list[str]:
     """What is asked of what happened: who enters, who is in, what became of them, what was known."""
-    return [*entered(plan, bound), *cohort(plan, bound), *answered(plan, bound), *seen(plan, bound)]
+    return [
+        *entered(plan, bound),
+        *cohort(plan, bound),
+        *set_apart(plan, bound),
+        *answered(plan, bound),
+        *seen(plan, bound),
+    ]
 
 
 def presence_statement(plan: Plan) -> Statement:
     """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
     events in that unit have a number, `given`, and one in the concept's unit, `usable`; and how many `patients` have it.
     Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say or who carries a
-    variant: of a concept of copies, whoever has one; of who is free of a variant, these or its carriers, who are fewer."""
-    bound, free = Parameters(), plan.by_absence
-    of_all = {"genotype": (*CARRIERS, "reference")}
-    widened = {number: plan.variants[number].model_copy(update=of_all) for number in free}
+    variant: of a concept of copies, whoever has one; of who is free of a variant, or where whoever is neither is set apart, these or its carriers, who
+    are fewer."""
+    bound, free = Parameters(), plan.by_absence | plan.excluding
+    carriers = {number: CARRIERS if number in plan.by_absence else plan.variants[number].genotype for number in free}
+    widened = {
+        number: plan.variants[number].model_copy(update={"genotype": tuple(dict.fromkeys((*had, "reference")))})
+        for number, had in carriers.items()
+    }
     plan = replace(plan, variants=plan.variants | widened)
     used = frozenset({"unit", "given", "value"} if plan.numeric else {"value"} if plan.by_dosage else ())
     patients = _patients_of(plan, free, bound)

@@ -99,8 +99,9 @@ asked AS MATERIALIZED (
 )"""
 
 
-def of_the_study(plan: Plan, columns: str) -> str:
+def of_the_study(plan: Plan, columns: str, free: str = "") -> str:
     """SQL: `wanted.concept`, `heard.concept` or that of a rule over variants, and these columns, of every event that is of it, once.
+    `free`: SQL of further such events.
 
     Codes are looked for first, while the file is read: few of a hospital's events are of a study.
     """
@@ -109,6 +110,7 @@ def of_the_study(plan: Plan, columns: str) -> str:
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
     JOIN wanted ON wanted.system = events.system AND wanted.code = events.code"""
     by_rule = f"\n    UNION ALL{of_variants(columns)}" if plan.variants else ""
+    by_rule += f"\n    UNION ALL{free}" if free else ""
     if not plan.by_vocabulary:
         return by_code + by_rule
     if any(entry.excluded and (entry.descendants or entry.mapped) for entry in plan.codes):

@@ -4,20 +4,21 @@
                                                       least; and how it must be had
 
 The rule is asked of the site's table `variants`, which says where each lies and what it does. Nothing is looked up elsewhere. A variant
-that nobody here has a call of is in no row of it.
+that nobody here has a call of is in no row of it. `carrying`, for rules that ask who was called well (see `called.py`): how it is had by
+whom the rule is answered of.
 """
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.records.variant import DOSAGE
-from rapha.records.variant_rule import VariantRule
+from rapha.records.variant_rule import CARRIERS, VariantRule
 
 
 def qualifying(plan: Plan, bound: Parameters) -> list[str]:
     """The table, for a plan that has such concepts."""
     if not plan.variants:
         return []
-    parts = (_one(number, rule, bound) for number, rule in sorted(plan.variants.items()))
+    parts = (_one(number, rule, bound, bool(plan.called)) for number, rule in sorted(plan.variants.items()))
     return [f"\nqualifying AS MATERIALIZED ({'    UNION ALL'.join(parts)})"]
 
 
@@ -30,7 +31,7 @@ def of_variants(columns: str) -> str:
       AND list_contains(qualifying.genotypes, events.value_code)"""
 
 
-def _one(number: int, rule: VariantRule, bound: Parameters) -> str:
+def _one(number: int, rule: VariantRule, bound: Parameters, asks: bool) -> str:
     rules = [f"build = {bound.bind(rule.build, 'VARCHAR')}"]
     if rule.variants:
         rules.append(f"code IN (SELECT unnest({bound.bind(list(rule.variants), 'VARCHAR[]')}))")
@@ -47,9 +48,14 @@ def _one(number: int, rule: VariantRule, bound: Parameters) -> str:
         rules.append(f"population = {bound.bind(rule.frequency.of, 'VARCHAR')}")
         rules.append(f"coalesce(frequency, 0) <= {bound.bind(rule.frequency.at_most, 'DOUBLE')}")
     system = bound.bind(f"{DOSAGE}:{rule.build}", "VARCHAR")
-    genotypes = bound.bind(list(rule.genotype), "VARCHAR[]")
+    had = [genotype for genotype in rule.genotype if not (rule.called and genotype == "reference")]
+    genotypes = bound.bind(had, "VARCHAR[]")
+    carrying = ""
+    if asks:
+        settling = CARRIERS if "reference" in rule.genotype else rule.genotype
+        carrying = f", {bound.bind(list(settling) if rule.called else [], 'VARCHAR[]')} AS carrying"
     return f"""
-  SELECT DISTINCT {bound.bind(number, "INTEGER")} AS concept, {system} AS system, code, {genotypes} AS genotypes
+  SELECT DISTINCT {bound.bind(number, "INTEGER")} AS concept, {system} AS system, code, {genotypes} AS genotypes{carrying}
   FROM variants
   WHERE {" AND ".join(rules)}
 """

@@ -61,7 +61,7 @@ CASELESS: dict[OutcomeKind, frozenset[MetricName]] = {
     "segment": OF_SEGMENTS,
 }
 """The kinds of outcome of which nobody is a case, and the figures of each beside `loss`."""
-SetApart = Mapping[Literal["competing", "unobserved"], int]
+SetApart = Mapping[Literal["competing", "unobserved", "uncalled"], int]
 Output = TypeVar("Output", bound=Record)
 
 

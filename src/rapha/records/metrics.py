@@ -113,7 +113,7 @@ class SiteMetrics(Record):
 
     site: str
     train_rows: Count
-    set_apart: dict[Literal["competing", "unobserved"], Count]
+    set_apart: dict[Literal["competing", "unobserved", "uncalled"], Count]
     evaluations: Annotated[tuple[Evaluation, ...], Field(max_length=4)]
 
 

@@ -21,6 +21,12 @@ def check_variants(study: "Study") -> None:
             raise _fault(
                 name, "codes of variants stand by themselves: put those of other systems into a concept of their own"
             )
+    for name in (*study.outcome.concepts, *study.outcome.competing, *study.cohort.index.of):
+        if name in ruled and (called := ruled[name].called) and called.unknown == "exclude":
+            raise _fault(
+                name,
+                "`called` sets apart of whom nothing is known at the index: leave it out of an outcome, and of the index itself",
+            )
     for name in study.cohort.encounter:
         if name in ruled:
             raise _fault(name, "a variant is no stay: it cannot be listed under cohort.encounter")

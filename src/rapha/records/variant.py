@@ -12,6 +12,8 @@ DOSAGE = "dosage"
 """`dosage:GRCh38` is that of the events of whoever is known to have it or not; their number is the copies."""
 GENOTYPES = "genotypes"
 """`genotypes:GRCh38` is the system of the events that point at a genotype matrix; their code is the matrix's name."""
+CALLED_WELL = "called"
+"""The system of the events of whose sample was read; their code is the build, and the table `called` says where it was called well."""
 
 VariantName = Annotated[
     str, StringConstraints(pattern=r"^([1-9]|1\d|2[0-2]|X|Y|MT)-[1-9]\d{0,8}-[ACGT]{1,200}-[ACGT]{1,200}$")

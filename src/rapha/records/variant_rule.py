@@ -7,6 +7,8 @@
      frequency: {of: gnomad, at_most: 0}}                                    not seen in gnomAD
     {build: GRCh38, genes: [BRCA1], as_severe_as: missense_variant}
     {build: GRCh38, genes: [BRCA1], coordinates: "sha256:..."}               by where it lies, in a file that the study names
+    {build: GRCh38, genes: [BRCA1], called: {at_least: 0.95}}                who carries it; whoever was not read there is left out
+    {build: GRCh38, genes: [BRCA1], called: {at_least: 0.95}, genotype: [reference]}    who was read there and carries none
 
 A variant is one of them if all that is said holds of it, at one transcript; of a list, one is enough. Each such variant of a patient
 is an event, at the time of the sample, whose number is the copies: a count of events counts variants, a sum of them copies.
@@ -37,6 +39,20 @@ class Frequency(Record):
     at_most: Annotated[Real, Field(ge=0, le=1)]
 
 
+class CalledWell(Record):
+    """Whom the rule can be answered of: who carries such a variant, and who was called well in at least this share of the bases of
+    its genes or regions, by one sample. Of everybody else it is unknown. `unknown`: their rows are set apart and counted (`exclude`), or
+    stay in (`keep`), as of people who have no event of the concept."""
+
+    at_least: Annotated[Real, Field(gt=0, le=1)]
+    unknown: Literal["exclude", "keep"] = "exclude"
+
+    @model_serializer(mode="wrap")
+    def _as_said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = plain(self)
+        return {key: each for key, each in written.items() if (key, each) != ("unknown", "exclude")}
+
+
 class VariantRule(Record):
     """See above. Signed is what is said, and nothing else."""
 
@@ -48,6 +64,7 @@ class VariantRule(Record):
     consequences: Annotated[tuple[Term, ...], Field(max_length=60)] = ()
     as_severe_as: Consequence | None = None
     frequency: Frequency | None = None
+    called: CalledWell | None = None
     genotype: Annotated[tuple[Genotype, ...], Field(min_length=1, max_length=4)] = CARRIERS
 
     @model_validator(mode="after")
@@ -67,12 +84,24 @@ class VariantRule(Record):
             raise _fault("`coordinates` is the file that says where `genes` lie: name these")
         if self.coordinates and self.terms:
             raise _fault("a consequence is of the gene that the annotation names: leave `coordinates` out")
-        if "reference" in self.genotype and not self.only_named:
+        if "reference" in self.genotype and not (self.only_named or self.called):
             raise _fault(
-                "`reference` is known of `variants` that are named: that nothing is found in a region or gene is no "
-                "evidence that nothing is there"
+                "`reference` is known of `variants` that are named, and with `called` of who was read there: that nothing is "
+                "found in a region or gene is no evidence that nothing is there"
             )
+        if self.called:
+            self._check_called(self.called)
         return self
+
+    def _check_called(self, called: CalledWell) -> None:
+        if self.variants or bool(self.regions) == bool(self.genes):
+            raise _fault(
+                "`called` is of the bases of `genes`, or of `regions`: name the one or the other, and no `variants`"
+            )
+        if called.unknown == "keep" and "reference" not in self.genotype:
+            raise _fault(
+                "`unknown: keep` is for a concept that asks who is free of the variants: say `reference` under `genotype`"
+            )
 
     @model_serializer(mode="wrap")
     def _as_said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:

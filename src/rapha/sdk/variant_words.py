@@ -1,6 +1,6 @@
 """Which variants a concept means, as a sentence."""
 
-from rapha.records.variant_rule import CARRIERS, VariantRule
+from rapha.records.variant_rule import CARRIERS, CalledWell, VariantRule
 from rapha.sdk.cohort_words import or_words
 
 _GENOTYPES = {
@@ -29,6 +29,11 @@ def rule_in_words(rule: VariantRule) -> str:
         said += f", no more common than {rule.frequency.at_most:g} in {rule.frequency.of}"
     elif rule.frequency:
         said += f", not seen in {rule.frequency.of}"
-    if rule.genotype == CARRIERS:
-        return f"{said.removesuffix(',')}, whoever carries it"
-    return f"{said.removesuffix(',')}, of which one has {or_words(tuple(_GENOTYPES[each] for each in rule.genotype))}"
+    had = f"of which one has {or_words(tuple(_GENOTYPES[each] for each in rule.genotype))}"
+    said = f"{said.removesuffix(',')}, {'whoever carries it' if rule.genotype == CARRIERS else had}"
+    return said + (_called_in_words(rule.called, "genes" if rule.genes else "regions") if rule.called else "")
+
+
+def _called_in_words(called: CalledWell, where: str) -> str:
+    kept = {"exclude": "set apart and counted", "keep": "kept, as one who has no such event"}[called.unknown]
+    return f"; whoever is not known to have one, and was called well in less than {called.at_least:.0%} of these {where}, is {kept}"

@@ -27,6 +27,8 @@ _TABLES: tuple[Table, ...] = (
     "concepts",
     "concept_ancestors",
     "variants",
+    "called",
+    "genes",
     "assets",
     "merges",
 )

@@ -1,6 +1,6 @@
 """The tables of a timeline, column by column. One folder each, of zstd Parquet files: events/, subjects/,
 observation_periods/; where a source brought a vocabulary, concepts/ and concept_ancestors/; where it brought variant calls,
-variants/; and where it brought what is dense, assets/, whose contents lie in contents/ (see `assets.py`).
+variants/, called/ and genes/; and where it brought what is dense, assets/, whose contents lie in contents/ (see `assets.py`).
 
 Times are UTC microseconds; the offset that the source gave is kept beside them. `t_available` is when the hospital
 *knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
@@ -97,6 +97,28 @@ VARIANTS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+CALLED_STRETCHES = pa.schema(
+    [
+        pa.field("event_id", pa.string(), nullable=False),  # of the sample's event of the system `called`
+        pa.field("build", pa.string(), nullable=False),
+        pa.field("chromosome", pa.string(), nullable=False),
+        pa.field("first", pa.int32(), nullable=False),  # both ends in it; no two of an event touch
+        pa.field("last", pa.int32(), nullable=False),
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
+GENES = pa.schema(
+    [
+        pa.field("build", pa.string(), nullable=False),
+        pa.field("gene", pa.string(), nullable=False),  # its symbol
+        pa.field("gene_id", pa.string()),
+        pa.field("chromosome", pa.string(), nullable=False),
+        pa.field("first", pa.int32(), nullable=False),  # of the gene, or of a part of it; both ends in it
+        pa.field("last", pa.int32(), nullable=False),
+        pa.field("coordinates", pa.string(), nullable=False),  # digest of the file that says so
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 ASSETS = pa.schema(
     [
         pa.field("asset", pa.string(), nullable=False),  # what `events.asset` holds: SHA-256 of the content, hex
@@ -118,9 +140,9 @@ TABLES = {"events": EVENTS, "subjects": SUBJECTS, "observation_periods": OBSERVA
 """Of patients: every batch has them."""
 VOCABULARY = {"concepts": CONCEPTS, "concept_ancestors": CONCEPT_ANCESTORS}
 """Of codes: a batch may have them."""
-CALLED = {"variants": VARIANTS}
-"""Of variants, of which some patient has a call: a batch may have it. A row for each gene and transcript, one at least for each
-variant; nothing of patients."""
+CALLED = {"variants": VARIANTS, "called": CALLED_STRETCHES, "genes": GENES}
+"""Of calls: a batch may have them. Of each variant of which some patient has a call a row for each gene and transcript, one at least;
+where each sample was called well enough; where genes lie. The patient of a sample is that of its event."""
 DENSE = {"assets": ASSETS}
 """Of what events point at: a batch may have it."""
 JOINED = {"merges": MERGES}

@@ -34,6 +34,8 @@ _ORDER: dict[Table, str] = {
     "concepts": "system, code, concept",
     "concept_ancestors": "ancestor, descendant",
     "variants": "build, chromosome, first, code, gene, gene_id, coordinates, consequences",
+    "called": "event_id, build, chromosome, first",
+    "genes": "build, chromosome, first, last, gene, gene_id, coordinates",
     "assets": "asset, subject_key",
     "merges": "retired",
 }

@@ -70,6 +70,11 @@ def test_signed_is_what_is_said_and_nothing_else():
         ({"variants": ["1-5-A-G"], "regions": ["1:1-9"], "genotype": ["reference"]}, "no evidence"),
         ({"variants": ["1-5-AG-AT"]}, "fewest bases"),
         ({"genes": ["A' OR 1=1"]}, "genes"),
+        ({"genes": ["A"], "called": {"at_least": 0}}, "greater than 0"),
+        ({"genes": ["A"], "called": {"at_least": 1.1}}, "less than or equal to 1"),
+        ({"variants": ["1-5-A-G"], "called": {"at_least": 0.9}}, "`called` is of the bases"),
+        ({"genes": ["A"], "regions": ["1:1-9"], "called": {"at_least": 0.9}}, "`called` is of the bases"),
+        ({"genes": ["A"], "called": {"at_least": 0.9, "unknown": "keep"}}, "say `reference`"),
         ({"genes": ["A"], "frequency": {"of": "gnomad", "at_most": 1.5}}, "frequency"),
     ],
 )
@@ -89,6 +94,33 @@ def test_a_rule_that_cannot_be_meant_is_refused(rule, message):
 def test_a_variant_is_used_as_what_it_is(parts, message):
     with pytest.raises(ValidationError, match=message):
         study(**parts)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"cohort": {"index": {"first": ["lof"]}}},
+        {"outcome": {"event": "lof", "during": {"from": "index", "for": "1 year"}, "unobserved": "exclude"}},
+        {
+            "outcome": {
+                "event": "sick",
+                "during": {"from": "index", "for": "1 year"},
+                "unobserved": "exclude",
+                "competing": "lof",
+            }
+        },
+    ],
+)
+def test_what_is_known_at_the_index_decides_neither_when_it_is_nor_what_comes_after(parts):
+    with pytest.raises(ValidationError, match="sets apart of whom nothing is known at the index"):
+        study({"called": {"at_least": 0.9}}, **parts)
+    assert study({"called": {"at_least": 0.9, "unknown": "keep"}, "genotype": ["reference"]}, **parts)
+
+
+def test_what_is_left_out_is_not_signed_and_means_to_exclude():
+    said = study({"called": {"at_least": 0.9}}).as_json()["concepts"]["lof"]["variant"]
+    assert set(said["called"]) == {"at_least"}
+    assert study({"called": {"at_least": 0.9, "unknown": "exclude"}}) == study({"called": {"at_least": 0.9}})
 
 
 @pytest.mark.parametrize("more", [{"system": "local", "codes": ["a"]}, {"unit": "mg"}])

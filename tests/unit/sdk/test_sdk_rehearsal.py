@@ -63,6 +63,19 @@ def test_notes_are_made_up_that_say_what_a_study_asks(study_of, tmp_path):
     assert done[0].ok, done[0].words
 
 
+@pytest.mark.parametrize("had", [{}, {"genotype": ["reference"]}])
+def test_samples_are_made_up_that_were_called_where_a_study_asks(study_of, tmp_path, had):
+    """One person in ten was never read: of them nothing is known, unless they carry one."""
+    written = study_of(rounds=1).as_json()
+    rule = {"variant": {"build": "GRCh38", "genes": ["BRCA1", "BRCA2"], "called": {"at_least": 0.9}} | had}
+    features = [*written["features"], {"any": "lof", "during": {"until": "index"}}]
+    said = {"concepts": written["concepts"] | {"lof": rule}, "features": features}
+    study = Study.model_validate(written | said | {"data": {"modalities": ["ehr", "genomics"]}})
+    done = rehearse(study, profiles_for(study)[:1], tmp_path / "run")
+    assert done[0].ok, done[0].words
+    assert done[0].cohort.set_apart["uncalled"] > 0 and done[0].metrics.set_apart["uncalled"] is not None
+
+
 def rapha(*words):
     command = [sys.executable, "-m", "rapha.cli.main", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ import pytest
 from rapha.errors import SourceError
 from rapha.sources.ontology import ingest
 from rapha.timeline.reader import open_timeline
+from rapha.timeline.report import IngestReport
 
 SECRET = b"a secret of this site: 32 bytes."
 OBO = """\
@@ -78,11 +79,15 @@ def as_graphs() -> str:
     return json.dumps({"graphs": [{"nodes": nodes, "edges": edges}]})
 
 
-def read(folder: Path, text: str, file: str = "hp.obo") -> Path:
+def load(folder: Path, text: str, file: str = "hp.obo") -> IngestReport:
     (folder / file).write_text(text)
     mapping = folder / "m.yaml"
     mapping.write_text(f"source: hpo\nformat: ontology\nfile: {file}\nprefix: HP\nsystem: HP\n")
-    report = ingest(mapping, folder, folder / "timeline", SECRET)
+    return ingest(mapping, folder, folder / "timeline", SECRET)
+
+
+def read(folder: Path, text: str, file: str = "hp.obo") -> Path:
+    report = load(folder, text, file)
     assert report.files[0].set_aside == {"is obsolete, and nothing is said to stand for it": 1}
     return folder / "timeline"
 
@@ -114,3 +119,74 @@ def test_terms_and_what_lies_below_which(tmp_path: Path, file: str, text: str) -
 def test_what_is_no_ontology_is_refused(tmp_path: Path, file: str, text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         read(tmp_path, text, file)
+
+
+CHAINS = [
+    pytest.param("replaced_by: HP:0000707", {"HP:0000001": ("HP:0000707",)}, {}, id="replaced once"),
+    pytest.param("replaced_by: HP:0001303", {"HP:0000001": ("HP:0001250",)}, {}, id="replaced by one that was replaced"),
+    pytest.param("replaced_by: HP:0001303 {source=\"x\"} ! obsolete Seizures", {"HP:0000001": ("HP:0001250",)}, {},
+                 id="with a comment behind it"),
+    pytest.param("replaced_by: HP:0002279", {"HP:0000001": ("HP:0001250",)}, {}, id="replaced by a further identifier of another"),
+    pytest.param("replaced_by: HP:0001303\nreplaced_by: HP:0000707", {"HP:0000001": ("HP:0000707", "HP:0001250")}, {},
+                 id="replaced by two"),
+    pytest.param("alt_id: HP:0000002\nreplaced_by: HP:0001303", {"HP:0000001": ("HP:0001250",), "HP:0000002": ("HP:0001250",)}, {},
+                 id="a further identifier of an obsolete one"),
+    pytest.param("alt_id: HP:0000707\nreplaced_by: HP:0001250", {"HP:0000001": ("HP:0001250",)}, {},
+                 id="a term that there is stands for itself alone"),
+    pytest.param("replaced_by: HP:0000057", {}, {"is not in the file, or is gone itself": 1}, id="replaced by one that is gone"),
+    pytest.param("replaced_by: MONDO:1", {}, {"is not in the file, or is gone itself": 1}, id="replaced by one of elsewhere"),
+    pytest.param("replaced_by: HP:0001250\nreplaced_by: MONDO:1", {}, {"is not in the file, or is gone itself": 1},
+                 id="half of what it was split into is not all of it"),
+    pytest.param("consider: HP:0001250", {}, {"terms to consider": 1}, id="what may be meant is not taken to be"),
+    pytest.param("consider: HP:0000707\nreplaced_by: HP:0001250", {"HP:0000001": ("HP:0001250",)}, {}, id="what is meant is said beside"),
+]  # fmt: skip
+MEANT = {"HP:0001303": ("HP:0001250",), "HP:0002279": ("HP:0001250",)}
+
+
+def as_graph_of(obo: str) -> str:
+    """The same terms as OBO Graphs."""
+    predicates = {"alt_id": "http://www.geneontology.org/formats/oboInOwl#hasAlternativeId", "replaced_by": f"{PURL}IAO_0100001",
+                  "consider": "http://www.geneontology.org/formats/oboInOwl#consider"}  # fmt: skip
+    nodes = []
+    for stanza in obo.split("[Term]\n")[1:]:
+        lines = [line.partition(": ") for line in stanza.partition("[")[0].splitlines() if line]
+        said = [(key, value.partition(" ")[0] if key in predicates else value) for key, _, value in lines]
+        values = [{"pred": predicates[key], "val": value} for key, value in said if key in predicates]
+        code = next(value for key, value in said if key == "id")
+        meta = {"basicPropertyValues": values, "deprecated": ("is_obsolete", "true") in said}
+        nodes.append({"id": PURL + code.replace(":", "_"), "type": "CLASS", "meta": meta})
+    return json.dumps({"graphs": [{"nodes": nodes, "edges": []}]})
+
+
+@pytest.mark.parametrize("file", ["hp.obo", "hp.json"])
+@pytest.mark.parametrize(("said", "meant", "aside"), CHAINS)
+def test_what_a_term_that_is_no_more_stands_for(
+    tmp_path: Path, file: str, said: str, meant: dict[str, tuple[str, ...]], aside: dict[str, int]
+) -> None:
+    text = OBO.replace("[Typedef]", f"[Term]\nid: HP:0000001\nis_obsolete: true\n{said}\n\n[Typedef]")
+    report = load(tmp_path, as_graph_of(text) if file == "hp.json" else text, file)
+    with open_timeline(tmp_path / "timeline").connect() as connection:
+        rows = connection.execute("SELECT code, maps_to FROM concepts WHERE NOT standard").fetchall()
+    assert {code: tuple(maps) for code, maps in rows} == MEANT | meant
+    others = {reason: number for reason, number in report.files[0].set_aside.items() if "nothing is said" not in reason}
+    assert {words: number for words in aside for reason, number in others.items() if words in reason} == aside
+    assert len(others) == len(aside)
+
+
+@pytest.mark.parametrize("file", ["hp.obo", "hp.json"])
+def test_terms_that_were_replaced_by_one_another_are_refused(tmp_path: Path, file: str) -> None:
+    circle = OBO.replace("is_obsolete: true\n\n", "is_obsolete: true\nreplaced_by: HP:0000009\n\n[Term]\nid: HP:0000009\n"
+                         "is_obsolete: true\nreplaced_by: HP:0000057\n\n")  # fmt: skip
+    with pytest.raises(SourceError, match=r"HP:00000(57|09) was replaced by a term that was replaced by it"):
+        load(tmp_path, as_graph_of(circle) if file == "hp.json" else circle, file)
+
+
+def test_a_chain_of_a_hundred_thousand_is_followed(tmp_path: Path) -> None:
+    chain = "".join(
+        f"[Term]\nid: HP:1{at:06}\nis_obsolete: true\nreplaced_by: HP:1{at + 1:06}\n" for at in range(100_000)
+    )
+    load(tmp_path, f"{OBO}\n{chain}[Term]\nid: HP:1100000\nname: the last\n")
+    with open_timeline(tmp_path / "timeline").connect() as connection:
+        assert connection.execute("SELECT maps_to FROM concepts WHERE code = 'HP:1000000'").fetchall() == [
+            (["HP:1100000"],)
+        ]

@@ -20,9 +20,20 @@ from rapha.records.record import Slug
 from rapha.records.site import ConceptCoverage, SiteProfile
 from rapha.records.study import Study
 from rapha.records.tensors import dense_of
+from rapha.records.variant import CALLED_WELL, DOSAGE
+from rapha.records.variant_rule import VariantRule
 from rapha.sdk.rehearsal.lives import FIRST_YEAR, LAST_YEAR, birth, life, number_of, sex, subject
 from rapha.sdk.rehearsal.made_up_assets import give_assets
-from rapha.sdk.rehearsal.made_up_variants import as_had, pairs_of, variant_rows
+from rapha.sdk.rehearsal.made_up_variants import (
+    as_had,
+    builds_called,
+    called_rows,
+    carried_elsewhere,
+    code_of,
+    gene_rows,
+    pairs_of,
+    variant_rows,
+)
 from rapha.sdk.rehearsal.numbers import Level, usual
 from rapha.sdk.rehearsal.scenes import Pair, Placed, Scene, barred
 from rapha.timeline.assets import Contents
@@ -70,6 +81,7 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
     if study.variant_rules():
         tables = tables | CALLED
         rows["variants"] += variant_rows(study, SOURCE)
+        rows["genes"] += gene_rows(study, SOURCE)
     made = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in tables.items()}
     if dense_of(study) or study.said_in_notes():
         contents = Contents(folder, SOURCE, batch)
@@ -131,7 +143,13 @@ def _person(
     born = birth(dice, profile, study, scene.index if on_the_way else start, end)
     rows["subjects"].append(subject(key, born, sex(dice, profile), death, SOURCE))
     rows["observation_periods"].append({"subject_key": key, "t_start": start, "t_end": end, "ingest_batch": SOURCE})
-    rows["events"] += (_row(dice, key, number, event, held, study) for number, event in enumerate(events))
+    made = [_row(dice, key, number, event, held, study) for number, event in enumerate(events)]
+    made += [_read(key, build, start) for build in builds_called(study) if dice.random() < 0.9]
+    made += [_carrier(key, rule, start) for rule in carried_elsewhere(study) if dice.random() < 0.2]
+    rows["events"] += made
+    for row in made:
+        if row["system"] == CALLED_WELL and row["code"] in builds_called(study):
+            rows["called"] += called_rows(study, row["code"], row["event_id"], SOURCE)
 
 
 def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> dict[str, list[Pair]]:
@@ -165,12 +183,28 @@ def _row(
 ) -> Row:
     system, code = dice.choice(held[event.concept])
     rule = study.concepts[event.concept].variant if event.concept in study.concepts else None
+    said = {"num": event.number, "unit": study.units().get(event.concept)} | (as_had(rule, dice) if rule else {})
+    return _written(key, number, event.start, event.end, system, code) | said
+
+
+def _read(key: int, build: str, at: datetime) -> Row:
+    """A sample of somebody, called well."""
+    return _written(key, -1, at, None, CALLED_WELL, build) | {"kind": "procedure"}
+
+
+def _carrier(key: int, rule: VariantRule, at: datetime) -> Row:
+    """Somebody who carries what others are free of."""
+    row = _written(key, -2, at, None, f"{DOSAGE}:{rule.build}", code_of(rule))
+    return row | {"kind": "measurement", "num": 1.0, "value_code": "heterozygous"}
+
+
+def _written(key: int, number: int, start: datetime, end: datetime | None, system: str, code: str) -> Row:
     return {
         "subject_key": key, "event_id": digest(f"{key} {system} {code} {number}".encode())[7:39],
-        "kind": "observation", "t_start": event.start, "t_end": event.end, "t_available": event.start, "precision": "second",
-        "system": system, "code": code, "num": event.number, "unit": study.units().get(event.concept), "status": "final",
-        "polarity": "affirmed", "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
-    } | (as_had(rule, dice) if rule else {})  # fmt: skip
+        "kind": "observation", "t_start": start, "t_end": end, "t_available": start, "precision": "second",
+        "system": system, "code": code, "num": None, "unit": None, "status": "final", "polarity": "affirmed",
+        "source_ref": f"made-up#{key}", "source_version": "1", "ingest_batch": SOURCE, "deleted": False,
+    }  # fmt: skip
 
 
 def _vocabulary(pairs: Iterable[Pair], rows: dict[str, list[Row]]) -> None:

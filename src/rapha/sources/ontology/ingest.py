@@ -15,15 +15,15 @@ from pydantic import Field, StringConstraints
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.ontology.reading import Term, read_terms
+from rapha.sources.ontology.standing import standing
 from rapha.timeline.mapping_file import SourceMapping, read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, silent
 from rapha.timeline.schema import TABLES, VOCABULARY
 from rapha.timeline.writer import is_written, space_watched, write_batch
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
-_FAULT = "is obsolete, and nothing is said to stand for it"
 
 
 class Mapping(SourceMapping):
@@ -53,7 +53,8 @@ def ingest(
     terms = [term for term in read_terms(path) if term.code.startswith(f"{mapping.prefix}:")]
     if not terms:
         raise SourceError(f"{path.name}: holds no term that begins with {mapping.prefix}:")
-    concepts = list(_concepts(terms, mapping.system, batch))
+    followed = standing(terms, path.name)
+    concepts = list(_concepts(terms, followed.stands_for, mapping.system, batch))
     ancestors = list(_ancestors(terms, path.name, batch))
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,22 +64,19 @@ def ingest(
         relations = {name: duck.from_arrow(table) for name, table in tables.items()}
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, relations, mapping.people)  # type: ignore[arg-type]
     (progress or silent)(mapping.file, 1, 1)
-    gone = sum(term.obsolete and term.stands_for is None for term in terms)
-    report = FileReport(file=mapping.file, rows=len(terms), events=0, set_aside={_FAULT: gone} if gone else {})
+    report = FileReport(file=mapping.file, rows=len(terms), events=0, set_aside=followed.aside)
     return IngestReport.of(mapping.source, batch, written.rows, (report,), unchanged=False)
 
 
-def _concepts(terms: list[Term], system: str, batch: str) -> Iterator[dict[str, Any]]:
-    def row(code: str, name: str | None, stands_for: str | None) -> dict[str, Any]:
-        return {"concept": code, "system": system, "code": code, "name": name, "standard": stands_for is None,
-                "maps_to": None if stands_for is None else [stands_for], "ingest_batch": batch}  # fmt: skip
-
-    own = {term.code for term in terms}
-    for term in terms:
-        if not (term.obsolete and term.stands_for is None):
-            yield row(term.code, term.name, term.stands_for if term.obsolete else None)
-        if not term.obsolete:
-            yield from (row(other, term.name, term.code) for other in term.others if other not in own)
+def _concepts(
+    terms: list[Term], stands_for: dict[str, tuple[str, ...]], system: str, batch: str
+) -> Iterator[dict[str, Any]]:
+    names = {other: term.name for term in terms for other in term.others} | {term.code: term.name for term in terms}
+    current = dict.fromkeys(term.code for term in terms if not term.obsolete)
+    for code in (*current, *stands_for):
+        means = stands_for.get(code)
+        yield {"concept": code, "system": system, "code": code, "name": names[code], "standard": means is None,
+               "maps_to": None if means is None else list(means), "ingest_batch": batch}  # fmt: skip
 
 
 def _ancestors(terms: list[Term], name: str, batch: str) -> Iterator[dict[str, Any]]:

@@ -13,17 +13,20 @@ MOST_TERMS = 1_000_000
 _PURL = "http://purl.obolibrary.org/obo/"
 _REPLACED_BY = f"{_PURL}IAO_0100001"
 _ALTERNATIVE = "http://www.geneontology.org/formats/oboInOwl#hasAlternativeId"
+_CONSIDER = "http://www.geneontology.org/formats/oboInOwl#consider"
 
 
 class Term(NamedTuple):
-    """One term. `stands_for`: what an obsolete term was replaced by. `others`: further identifiers of the same."""
+    """One term. `replaced_by`: what an obsolete term was replaced by. `others`: further identifiers of the same. `consider`: what may be
+    meant by an obsolete one."""
 
     code: str
     name: str | None
     parents: tuple[str, ...]
     obsolete: bool = False
-    stands_for: str | None = None
+    replaced_by: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    consider: tuple[str, ...] = ()
 
 
 def read_terms(path: Path) -> list[Term]:
@@ -59,10 +62,14 @@ def _stanza(lines: list[tuple[str, str]]) -> Term:
     said: dict[str, list[str]] = {}
     for key, value in lines:
         said.setdefault(key, []).append(value)
-    parents = (value.partition(" ! ")[0].partition(" {")[0].strip() for value in said.get("is_a", []))
+
+    def plain(key: str) -> tuple[str, ...]:
+        """Without a comment, or what is said of the line."""
+        return tuple(value.partition(" ! ")[0].partition(" {")[0].strip() for value in said.get(key, []))
+
     return Term(
-        said["id"][0], said.get("name", [None])[0], tuple(parents), said.get("is_obsolete") == ["true"],
-        said.get("replaced_by", [None])[0], tuple(said.get("alt_id", [])),
+        said["id"][0].strip(), said.get("name", [None])[0], plain("is_a"), "true" in plain("is_obsolete"), plain("replaced_by"),
+        plain("alt_id"), plain("consider"),
     )  # fmt: skip
 
 
@@ -82,9 +89,11 @@ def _of_graphs(path: Path) -> Iterator[Term]:
 def _node(node: dict[str, Any], parents: tuple[str, ...]) -> Term:
     meta = node.get("meta", {})
     values = [(each.get("pred"), each.get("val")) for each in meta.get("basicPropertyValues", [])]
-    replaced = next((_code(value) for pred, value in values if pred == _REPLACED_BY), None)
-    others = tuple(value for pred, value in values if pred == _ALTERNATIVE)
-    return Term(_code(node["id"]), node.get("lbl"), parents, meta.get("deprecated") is True, replaced, others)
+    replaced, others, consider = (
+        tuple(_code(value) for pred, value in values if pred == wanted)
+        for wanted in (_REPLACED_BY, _ALTERNATIVE, _CONSIDER)
+    )
+    return Term(_code(node["id"]), node.get("lbl"), parents, meta.get("deprecated") is True, replaced, others, consider)
 
 
 def _code(identifier: str) -> str:

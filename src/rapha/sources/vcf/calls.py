@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.annotations import Annotations, Effect
 from rapha.sources.vcf.build import check_build, chromosome
+from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 
@@ -27,6 +28,9 @@ Dosages = npt.NDArray[np.int8]
 Samples = npt.NDArray[np.int64] | slice
 Flags = npt.NDArray[np.bool_]
 UNKNOWN = -1
+BLOCKS = ("<NON_REF>", "<*>")
+"""What stands for any other allele, in a gVCF."""
+FAILED = "failed a filter that the mapping does not take"
 SAID_TWICE = "says of a variant and sample what another record says differently"
 
 
@@ -97,11 +101,12 @@ class Wanted:
 class Calls:
     """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
     copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
-    of the samples that a file has."""
+    of the samples that a file has. `called`: what collects where each was called well, where that is asked."""
 
     def __init__(
-        self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None
-    ) -> None:
+        self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None,
+        called: Called | None = None,
+    ) -> None:  # fmt: skip
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
         self.single: dict[Variant, Flags] = {}
@@ -114,8 +119,8 @@ class Calls:
         self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
-        self._wanted, self._quality, self._build = wanted, quality, build
-        self._annotation = annotation
+        self._wanted, self._quality, self.build = wanted, quality, build
+        self._annotation, self.called = annotation, called
         self._annotations: Annotations | None = None
 
     def read(self, path: Path) -> None:
@@ -127,7 +132,7 @@ class Calls:
         """
         calls = _open(path)
         lengths = dict(zip(calls.seqnames, _lengths(calls), strict=False))
-        if not check_build(path.name, lengths, self._build):
+        if not check_build(path.name, lengths, self.build):
             self.on_trust.append(path.name)
         self._annotations = Annotations(calls, path.name, self._annotation) if self._annotation else None
         columns = [(at, self._place[name]) for at, name in enumerate(calls.samples) if name in self._place]
@@ -157,17 +162,22 @@ class Calls:
     def _take(self, record: Any, place: str, of: Samples, places: Samples) -> str | None:
         """What a record says; or why it says nothing."""
         filters = record.FILTERS or ["PASS"]
-        if not set(filters) <= set(self._quality.filters):
-            return "failed a filter that the mapping does not take"
+        failed = not set(filters) <= set(self._quality.filters)
+        if failed and (self.called is None or "GT" not in record.FORMAT):
+            return FAILED
         if "GT" not in record.FORMAT:
             return "has no genotypes"
         alleles = _alleles(record, of)
-        known = self._good(record, of, _known(alleles))
+        known = self._good(record, of, _known(alleles)) & (not failed)
+        if self.called is not None:
+            self._mark(self.called, record, place, alleles, known, np.arange(len(self.samples))[places])
+        if failed:
+            return FAILED
         reason, effects, single = None, None, _single(alleles)
         said: set[Variant] = set()
         for at, alternative in enumerate(record.ALT, 1):
             if not (is_plain(alternative) and is_plain(record.REF)):
-                if alternative not in ("<NON_REF>", "<*>"):
+                if alternative not in BLOCKS:
                     reason = "has an allele that is no plain change of bases"
                 continue
             variant = trimmed(place, record.POS, record.REF, alternative)
@@ -187,12 +197,30 @@ class Calls:
         return reason or (effects and self._annotations and next(iter(self._annotations.faults), None)) or None
 
     def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
-        """Which of the known calls are good enough."""
-        if self._quality.least_quality and (quality := record.gt_quals) is not None:
-            known &= quality[of] >= self._quality.least_quality
-        if self._quality.least_depth and (depth := record.gt_depths) is not None:
-            known &= depth[of] >= self._quality.least_depth
+        """Which of the known calls are good enough: a block by the least depth in it, and by the quality of its reference."""
+        if self._quality.least_quality:
+            quality = _figure(record, of, "GQ", "RGQ")
+            known &= quality is not None and quality >= self._quality.least_quality
+        if self._quality.least_depth:
+            depth = _figure(record, of, "MIN_DP", "DP")
+            known &= (record.gt_depths[of] if depth is None else depth) >= self._quality.least_depth
         return known
+
+    def _mark(
+        self, called: Called, record: Any, place: str, alleles: list[npt.NDArray[np.int16]], known: Flags,
+        at: npt.NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """Who was called well where the record lies; and of whom it has something that it does not show, or not well."""
+        plain = np.array(
+            [is_plain(record.REF) and (is_plain(each) or each == "*") for each in record.ALT], dtype=np.bool_
+        )
+        others = np.flatnonzero(~plain) + 1
+        shown = known & ~np.logical_or.reduce([np.isin(each, others) for each in alleles])
+        seen = np.logical_or.reduce([each > 0 for each in alleles])
+        is_block = all(each in BLOCKS for each in record.ALT)
+        last = max(record.POS, record.end) if is_block else record.POS + len(record.REF) - 1
+        called.say(place, record.POS, last, at[shown], well=True)
+        called.say(place, record.POS, last, at[seen & ~shown], well=False)
 
     def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
         if single is not None:
@@ -222,6 +250,12 @@ class Calls:
             fills &= ~self._differing[variant][places]
         held[places] = np.where(fills, 0, held[places])
         self._by_others.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= fills
+
+
+def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[np.int32] | None:
+    """The first of these fields that the record has, below zero where a sample has none; None where the record has none."""
+    figure: Any = next((record.format(field) for field in fields if field in record.FORMAT), None)
+    return None if figure is None else np.asarray(figure[:, 0][of])
 
 
 def _chosen(places: npt.NDArray[np.int64], among: int) -> Samples:

@@ -6,6 +6,7 @@
     measurement  pgs                  PGS000018          score    affirmed
     variant      genotypes:GRCh38     chr22              variants called; points at the matrix
     procedure    assay                exome              none: the sample was read, whatever was found
+    procedure    called               GRCh38             none: where it was called well is in the table `called`
 
 Both of the first two have the genotype as their coded value: reference, heterozygous, homozygous, or hemizygous where there is
 one copy of the chromosome. So `any_of` asks who carries a variant, `{last: ...}` of the dosage gives a model 0, 1 or 2, and who has no call has neither.
@@ -17,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from rapha.records.variant import GENOTYPES
+from rapha.records.variant import CALLED_WELL, GENOTYPES
 from rapha.records.variant_rule import Genotype
+from rapha.sources.vcf.called import Stretch
 from rapha.sources.vcf.calls import Dosages, Flags
 from rapha.sources.vcf.matrices import Kept
 from rapha.sources.vcf.samples import Sample
@@ -53,6 +55,17 @@ class EventRows:
         for at in sorted(read):
             yield self._row(at, "procedure", "assay", name, None, "affirmed")
 
+    def of_called(self, read: Iterable[int]) -> Iterator[Row]:
+        """One event for each sample that a file has, which its stretches of the table `called` are of."""
+        for at in sorted(read):
+            yield self._row(at, "procedure", CALLED_WELL, self._build, None, "affirmed")
+
+    def stretches(self, called: Iterable[Stretch]) -> Iterator[Row]:
+        """Rows of the table `called`."""
+        for at, place, first, last in called:
+            yield {"event_id": self._reference(at, CALLED_WELL, self._build), "build": self._build, "chromosome": place, "first": first,
+                   "last": last, "ingest_batch": self._fixed["ingest_batch"]}  # fmt: skip
+
     def of_score(self, name: str, scores: Scores) -> Iterator[Row]:
         """One event for each sample that has the score."""
         for at in np.flatnonzero(np.isfinite(scores.score)).tolist():
@@ -65,13 +78,16 @@ class EventRows:
             yield self._row(one.at, "variant", system, one.matrix, float(one.called), "affirmed") | {"asset": one.asset}
 
     def _row(self, at: int, kind: str, system: str, code: str, number: float | None, polarity: str) -> Row:
-        sample = self._samples[at]
-        reference = hashlib.sha256(f"{self._source}\x1f{sample.name}\x1f{system}\x1f{code}".encode()).hexdigest()[:32]
+        sample, reference = self._samples[at], self._reference(at, system, code)
         return self._fixed | {
             "subject_key": self._keys[at], "event_id": reference, "kind": kind, "t_start": sample.taken,
             "t_available": sample.known, "utc_offset_minutes": 0, "system": system, "code": code, "num": number,
             "polarity": polarity, "source_ref": f"sample#{reference[:8]}",
         }  # fmt: skip
+
+    def _reference(self, at: int, system: str, code: str) -> str:
+        named = f"{self._source}\x1f{self._samples[at].name}\x1f{system}\x1f{code}"
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
 def genotype(copies: int, alone: bool) -> Genotype:

@@ -36,6 +36,10 @@ class Genes:
         for gene in sorted(genes, key=lambda each: (each.chromosome, each.first, each.last, each.name)):
             self._on.setdefault(gene.chromosome, []).append(gene)
 
+    def __iter__(self) -> Iterator[Gene]:
+        for place in sorted(self._on):
+            yield from self._on[place]
+
     def at(self, place: str, first: int, last: int) -> Iterator[Gene]:
         """In the order of where they begin."""
         for gene in self._on.get(place, ()):

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
+from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.calls import Calls, Wanted
 from rapha.sources.vcf.event_rows import EventRows, Row
 from rapha.sources.vcf.genes import Genes, read_genes
@@ -21,17 +22,17 @@ from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.plink_calls import PlinkCalls
 from rapha.sources.vcf.samples import Aside, Sample, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
-from rapha.sources.vcf.variant_rows import rows_of
+from rapha.sources.vcf.variant_rows import gene_row, rows_of
 from rapha.sources.vcf.variants import Variant, parse
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.schema import TABLES, VARIANTS
+from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 3
+READING = 4
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -74,6 +75,7 @@ def ingest_as(
         events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
         tables = _tables(duck, chain.from_iterable(events), sorted(set(keys)), batch)
         tables |= _variants(duck, mapping, calls, batch, genes, versions.get(mapping.genes or ""))
+        tables |= _called(duck, rows, calls, batch, genes, versions.get(mapping.genes or ""))
         if contents:
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
@@ -112,7 +114,8 @@ def _calls(
 def _reader(mapping: Mapping | PlinkMapping, samples: list[str], wanted: Wanted) -> Calls:
     match mapping:
         case Mapping():
-            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation)
+            called = Called(mapping.regions) if mapping.called else None
+            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation, called)
         case PlinkMapping():
             return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference")
         case _ as unreachable:
@@ -130,6 +133,8 @@ def _events(
     """Of the variants that the mapping names; what only a score or a matrix asked for becomes no event of its own."""
     if mapping.assay:
         yield from rows.of_assay(mapping.assay, calls.seen)
+    if calls.called is not None:
+        yield from rows.of_called(calls.seen)
     yield from rows.of_variants({variant: calls.dosage[variant] for variant in _own(mapping, calls)}, calls.single)
     for scoring, of in zip(scorings, scores, strict=True):
         yield from rows.of_score(scoring.name, of)
@@ -151,6 +156,23 @@ def _variants(
 ) -> dict[Table, duckdb.DuckDBPyRelation]:
     rows = rows_of(_own(mapping, calls), calls.effects, mapping.build, batch, genes, digest)
     return {"variants": duck.from_arrow(pa.Table.from_pylist(list(rows), schema=VARIANTS))}
+
+
+def _called(
+    duck: duckdb.DuckDBPyConnection, rows: EventRows, calls: Calls, batch: str, genes: Genes | None, digest: str | None
+) -> dict[Table, duckdb.DuckDBPyRelation]:
+    """Where each sample was called well; and where genes lie, so that it can be said of a gene."""
+    if calls.called is None:
+        return {}
+    stretches, parts = rows.stretches(calls.called.stretches()), [CALLED_STRETCHES.empty_table()]
+    while part := list(islice(stretches, _ROWS_AT_ONCE)):
+        parts.append(pa.Table.from_pylist(part, schema=CALLED_STRETCHES))
+    lie = [gene_row(gene, calls.build, digest, batch) for gene in genes] if genes else []
+    tables: dict[Table, pa.Table] = {
+        "called": pa.concat_tables(parts),
+        "genes": pa.Table.from_pylist(lie, schema=GENES),
+    }
+    return {name: duck.from_arrow(table) for name, table in tables.items()}
 
 
 def _matrices(

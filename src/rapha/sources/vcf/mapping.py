@@ -121,11 +121,13 @@ class CallsMapping(SourceMapping):
 
 
 class Mapping(CallsMapping):
-    """Of VCF, BCF and gVCF."""
+    """Of VCF, BCF and gVCF. `called`: keep where in `regions` each sample was called well enough, so that a study can tell who is
+    free of a gene's variants from who was not read there."""
 
     format: Literal["vcf"]
     quality: Quality = Quality()
     annotation: Annotation | None = None
+    called: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -136,6 +138,8 @@ class Mapping(CallsMapping):
     def _of_events(self) -> "Mapping":
         if self.annotation and not (self.variants or self.regions):
             raise PydanticCustomError("nothing", "`annotation` is of the events: name `variants` or `regions`")
+        if self.called and not self.regions:
+            raise PydanticCustomError("nothing", "`called` is of `regions`: name them")
         return self
 
 

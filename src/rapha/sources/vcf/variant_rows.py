@@ -5,7 +5,7 @@ from typing import Any
 
 from rapha.records.variant import Build
 from rapha.sources.vcf.annotations import Effect
-from rapha.sources.vcf.genes import Genes
+from rapha.sources.vcf.genes import Gene, Genes
 from rapha.sources.vcf.variants import Variant
 
 Row = dict[str, Any]
@@ -31,6 +31,12 @@ def rows_of(
         for gene in dict.fromkeys((gene.name, gene.identifier) for gene in genes.at(variant.chromosome, first, last)):
             elsewhere = Effect(*gene, (), population, frequency)
             yield fixed | elsewhere._asdict() | {"consequences": [], "coordinates": coordinates}
+
+
+def gene_row(gene: Gene, build: str, coordinates: str | None, batch: str) -> Row:
+    """A row of `schema.GENES`."""
+    return {"build": build, "gene": gene.name, "gene_id": gene.identifier, "chromosome": gene.chromosome, "first": gene.first,
+            "last": gene.last, "coordinates": coordinates, "ingest_batch": batch}  # fmt: skip
 
 
 def changed(variant: Variant) -> tuple[int, int]:

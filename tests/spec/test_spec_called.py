@@ -1,0 +1,135 @@
+"""Carrier, not a carrier, or nobody knows: rules over variants that ask where a sample was called well."""
+
+from pathlib import Path
+
+import pytest
+from asking import hold, nobody, of, rule, sees, study_of
+from little_timeline import Event, Fact, Person, write_timeline
+
+from rapha.cohort.engine import count, freeze
+from rapha.errors import CohortRefused
+from rapha.records.study import Study
+
+KEY = b"a secret of the site, 32 bytes.."
+CODED = {name: {"system": "local", "codes": [name]} for name in ("a", "b", "c", "sick")}
+GENOMICS = {"data": {"modalities": ["ehr", "genomics"]}}
+BEFORE = {"until": "index"}
+INDEX = Event("a", "2010-06-01")
+STOP = Fact("BRCA1", ("stop_gained",))
+GENE = {"genes": ["BRCA1"]}
+"""It lies at 17:100-149 and 17:140-199: a hundred bases, ten of them written twice."""
+uncalled = sees(fate="uncalled")
+control = sees(fate="kept", label=0)
+
+
+def read(*stretches: tuple[int, int], place: str = "17", **more: object) -> Event:
+    """A sample that was called well there."""
+    said = {"system": "called", "known": "2010-02-01", "called": tuple((place, *each) for each in stretches)} | more
+    return Event(said.pop("code", "GRCh38"), "2010-01-01", **said)
+
+
+def has(genotype: str = "heterozygous", code: str = "17-120-A-G", fact: Fact = STOP, **more: object) -> Event:
+    copies = {"reference": 0.0, "homozygous": 2.0}.get(genotype, 1.0)
+    said = {"system": "dosage:GRCh38", "known": "2010-02-01"} | more
+    return Event(code, "2010-01-01", copies, genotype=genotype, facts=(fact,), **said)
+
+
+def asked(share: float = 0.95, unknown: str = "exclude", **said: object) -> dict[str, object]:
+    """Parts of a study that counts such variants, of whoever can be told of."""
+    called = {"at_least": share} | ({"unknown": unknown} if unknown != "exclude" else {})
+    return {
+        "concepts": CODED | {"carried": {"variant": {"build": "GRCh38", "called": called} | (said or GENE)}},
+        "features": [{"count": "carried", "during": BEFORE}],
+        **GENOMICS,
+    }
+
+
+def who(match: str, *genotype: str, **more: object) -> dict[str, object]:
+    """The same of a cohort of whom a criterion holds."""
+    parts = asked(**more, **GENE, **({"genotype": list(genotype)} if genotype else {}))
+    return parts | {"cohort": {"index": {"first": ["a"]}, "include": [{match: ["carried"], "during": BEFORE}]}}
+
+
+RULES = [
+    rule("who was read all over the gene and has nothing there is no carrier", [INDEX, read((1, 300))],
+         sees(fate="kept", count_carried_until_ever=0.0), **asked()),
+    rule("who was never sequenced is set apart", [INDEX], uncalled, **asked()),
+    rule("who was read elsewhere is set apart", [INDEX, read((1, 99), (200, 900))], uncalled, **asked()),
+    rule("as many bases as the share are enough", [INDEX, read((100, 194))], control, **asked()),
+    rule("a base fewer is not", [INDEX, read((100, 193))], uncalled, **asked()),
+    rule("gaps count wherever they lie", [INDEX, read((100, 120), (124, 199))], control, **asked()),
+    rule("a base of two parts of the gene counts once", [INDEX, read((100, 149))], uncalled, **asked(0.55)),
+    rule("who carries one is known to, however little was read", [INDEX, has()],
+         sees(fate="kept", count_carried_until_ever=1.0), **asked()),
+    rule("who carries another is not known to carry none", [INDEX, has(fact=Fact("BRCA1", ("synonymous_variant",)))], uncalled,
+         **asked(genes=["BRCA1"], consequences=["stop_gained"])),
+    rule("the reference at one place says nothing of the gene", [INDEX, has("reference")], uncalled, **asked()),
+    rule("a sample of which nothing is known yet", [INDEX, read((1, 300), known="2010-07-01")], uncalled, **asked()),
+    rule("a carrier of whom it is not known yet", [INDEX, has(known="2010-07-01")], uncalled, **asked()),
+    rule("two samples are not put together", [INDEX, read((100, 150)), read((151, 199))], uncalled, **asked()),
+    rule("a sample that was withdrawn counts for nothing", [INDEX, read((1, 300), status="entered-in-error")], uncalled, **asked()),
+    rule("what was called against another build is elsewhere", [INDEX, read((1, 300), code="GRCh37")], uncalled, **asked()),
+    rule("another chromosome is elsewhere", [INDEX, read((1, 300), place="7")], uncalled, **asked()),
+    rule("a region of the study's own", [INDEX, read((100, 150))], control, **asked(regions=["17:100-125", "17:120-150"])),
+    rule("all of the regions are asked", [INDEX, read((100, 150))], uncalled, **asked(regions=["17:100-150", "17:400-450"])),
+    rule("a gene that lies nowhere here was read in nobody", [INDEX, read((1, 300))], uncalled, **asked(genes=["BRCA1", "TP53"])),
+    rule("a gene by its identifier", [INDEX, read((1, 300))], control, **asked(genes=["ENSG1"])),
+    rule("where it lies by the file of the study", [INDEX, read((1, 300))], control,
+         **asked(genes=["BRCA1"], coordinates="sha256:" + "ab" * 32)),
+    rule("by another file it lies nowhere here", [INDEX, read((1, 300))], uncalled,
+         **asked(genes=["BRCA1"], coordinates="sha256:" + "cd" * 32)),
+    rule("one copy is not two, where two are asked", [INDEX, has()], uncalled, **asked(genes=["BRCA1"], genotype=["homozygous"])),
+    rule("none of them, and known to be", [INDEX, read((1, 300))], control, **who("none_of")),
+    rule("none of them, and nobody knows", [INDEX], uncalled, **who("none_of")),
+    rule("free of it is who was read", [INDEX, read((1, 300))], sees(fate="kept", count_carried_until_ever=1.0),
+         **who("any_of", "reference")),
+    rule("free of it is not who was not read", [INDEX, read((100, 120))], nobody, **who("any_of", "reference")),
+    rule("free of it is not who has the reference at one place of it", [INDEX, has("reference")], nobody, **who("any_of", "reference")),
+    rule("free of it is not who carries one", [INDEX, read((1, 300)), has()], nobody, **who("any_of", "reference")),
+    rule("who carries one stays in where nobody asks for more", [INDEX, has()], control, **asked(genes=["BRCA1"], genotype=["reference"])),
+    rule("nobody knows, and the study keeps them", [INDEX], sees(fate="kept", count_carried_until_ever=0.0),
+         **asked(unknown="keep", genes=["BRCA1"], genotype=["reference"])),
+]  # fmt: skip
+
+
+@of(*RULES)
+def test_who_is_a_carrier_who_is_not_and_of_whom_nobody_knows(
+    tmp_path: Path, events: list[Event], check: object, person: Person, study: Study
+) -> None:
+    hold(tmp_path, events, check, person, study)
+
+
+def town(carriers: int, free: int, patients: int = 200) -> tuple[list[Person], list[Event]]:
+    """So many carry it, so many are known not to; the others were not read. Every third is sick later."""
+    people, events = [Person(key) for key in range(1, patients + 1)], []
+    for person in people:
+        events.append(Event("a", "2010-06-01", patient=person.key))
+        if person.key <= carriers:
+            events.append(has(patient=person.key))
+        events.append(read(*([(1, 300)] if person.key <= carriers + free else [(1, 120)]), patient=person.key))
+        if person.key % 3 == 0:
+            events.append(Event("sick", "2011-01-01", patient=person.key))
+    return people, events
+
+
+def test_of_whom_nobody_knows_is_counted_and_never_trained_on(tmp_path: Path) -> None:
+    study = study_of(privacy={"min_cohort": 25}, **asked())
+    frozen = freeze(write_timeline(tmp_path, *town(40, 100)), study, KEY, tmp_path)
+    assert (frozen.patients, frozen.set_apart) == (140, {"competing": 0, "unobserved": 0, "uncalled": 60})
+
+
+@pytest.mark.parametrize(
+    ("carriers", "free", "answered"), [(24, 150, False), (25, 150, True), (150, 25, True), (150, 24, False)]
+)
+@pytest.mark.parametrize("genotype", [{}, {"genotype": ["reference"]}])
+def test_few_carriers_or_few_who_are_free_of_it_find_nobody(
+    tmp_path: Path, carriers: int, free: int, answered: bool, genotype: dict[str, object]
+) -> None:
+    study = study_of(privacy={"min_cohort": 25}, **asked(**GENE, **genotype))
+    timeline = write_timeline(tmp_path, *town(carriers, free))
+    if answered:
+        assert count(timeline, study, KEY) == carriers + free
+        return
+    with pytest.raises(CohortRefused) as refused:
+        count(timeline, study, KEY)
+    assert refused.value.reason == "unknown-concept"
