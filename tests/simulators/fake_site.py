@@ -58,6 +58,8 @@ class FakeSite:
         self.approval: Approval | None = None
         self.traces: list[RoundTrace] = []
         self.inline_bytes = INLINE_BYTES
+        self.prefers: dict[str, str] = {}
+        """What it says of the answer to an update: {"prefer": "wait=5"} where it wants the next task with it."""
 
     def join(self, codes: tuple[str, ...] = ("chol", "hdl", "diabetes")) -> "FakeSite":
         """Enrol, and say what is here."""
@@ -144,8 +146,8 @@ class FakeSite:
             parcel = UpdateParcel(update=update)
         else:
             parcel = UpdateParcel(update=update, weights=base64_text(content))
-        answer = self.send("POST", f"/node/tasks/{task.id}/update", parcel)
-        if answer.status_code == 204:
+        answer = self.send("POST", f"/node/tasks/{task.id}/update", parcel, **self.prefers)
+        if answer.status_code in (200, 204):
             trace = RoundTrace(round=task.round, weights_in=task.weights, weights_out=digest(content))
             self.traces = [*(kept for kept in self.traces if kept.round != task.round), trace]
         return answer
@@ -219,9 +221,10 @@ class FakeSite:
         path = f"{API}/blobs/{name or digest(content)}"
         return self.hub.http.put(path, content=content, headers=self.headers("PUT", path))
 
-    def send(self, method: str, path: str, record: Record) -> Response:
+    def send(self, method: str, path: str, record: Record, **said: str) -> Response:
+        """`said`: headers more."""
         path = API + path
-        headers = {**_JSON, **self.headers(method, path)}
+        headers = {**_JSON, **said, **self.headers(method, path)}
         return self.hub.http.request(method, path, content=record.as_bytes(), headers=headers)
 
     def headers(self, method: str, path: str, audience: str = "test-hub") -> dict[str, str]:

@@ -46,6 +46,11 @@ _TO_STOP = select(DispatchRow, StudyRow).where(*_STOPPED).order_by(StudyRow.crea
 _TO_DO = select(TaskRow).where(*_OPEN).order_by(StudyRow.created_at.desc())
 _TO_DECIDE = select(DispatchRow, StudyRow).where(*_OFFERED).order_by(StudyRow.created_at.desc())
 _THESE = select(TaskRow).where(TaskRow.id.in_(bindparam("tasks", expanding=True))).order_by(TaskRow.site)
+_AFTER = (
+    select(TaskRow)
+    .where(*_OPEN, TaskRow.dispatch_id == bindparam("dispatch"), TaskRow.number > bindparam("number"))
+    .order_by(TaskRow.number)
+)
 _WHAT = select(exists().where(*_STOPPED), exists().where(*_OPEN), exists().where(*_OFFERED))
 """Which of the three there is, in one question: most polls find none."""
 
@@ -97,7 +102,7 @@ def _answers(store: Store, blobs: Blobs, asked: Sequence[Asked]) -> list[Assignm
         work = {row.site: row for row in session.scalars(_TO_DO, values)} if works else {}
         offer = _by_site(_TO_DECIDE, session, values) if offers else {}
     given = _handed_out(store, [row for site, row in work.items() if site not in stop])
-    inline = {blob: _inline(blobs, blob) for blob in {task.weights for task in given.values()}}
+    inline = {blob: inline_weights(blobs, blob) for blob in {task.weights for task in given.values()}}
     answers: list[Assignment | None] = []
     for site, _ in asked:
         if site in stop:
@@ -107,6 +112,18 @@ def _answers(store: Store, blobs: Blobs, asked: Sequence[Asked]) -> list[Assignm
         else:
             answers.append(_offer(*offer[site]) if site in offer and site not in work else None)
     return answers
+
+
+def task_after(store: Store, blobs: Blobs, task: str) -> Work | None:
+    """What follows this task of a site in its study, where it is open: handed out, again where it was. For an update that is handed in
+    once more: the answer to it may have been lost, and with it the task."""
+    with store.reading() as session:
+        row = session.get_one(TaskRow, task)
+        values = {"sites": [row.site], "holding": [], "dispatch": row.dispatch_id, "number": row.number}
+        found = session.scalars(_AFTER, values).all()
+    for given in _handed_out(store, found[:1]).values():
+        return Work(task=given, weights=inline_weights(blobs, given.weights))
+    return None
 
 
 def _by_site(
@@ -136,7 +153,7 @@ def _handed_out(store: Store, found: Sequence[TaskRow]) -> dict[str, Task]:
     return given
 
 
-def _inline(blobs: Blobs, digest: str | None) -> str | None:
+def inline_weights(blobs: Blobs, digest: str | None) -> str | None:
     """Small weights, to go with the task. None where there are none, or they are large, or cannot be read: the node that
     asks for the blob is told so, and the others of this turn have their answers."""
     try:

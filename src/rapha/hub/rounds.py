@@ -3,7 +3,7 @@ one: killed at any moment and started again, the hub goes on from what the store
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from rapha.errors import Conflict
 from rapha.hub import graphs, retention
 from rapha.hub.aggregation import Combined, Part, combined, merged_statistics
+from rapha.hub.assignments import inline_weights
 from rapha.hub.blobs import Blobs
 from rapha.hub.delivery import account_of, make_delivery
 from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.held import HeldUpdates
 from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import (
     OPEN,
@@ -50,6 +52,7 @@ from rapha.records.task import Task, Update
 from rapha.records.tensors import declared_start, declared_weights
 from rapha.records.travel import keeps_at_sites
 from rapha.records.variates import declared_variates
+from rapha.records.wire import Work
 
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
 
@@ -57,8 +60,8 @@ _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing
 class Rounds:
     """Drives studies. `drive` may be called at any time, for one study by one thread at a time."""
 
-    def __init__(self, store: Store, blobs: Blobs, signer: Signer, desk: ReceiptDesk) -> None:
-        self._store, self._blobs, self._signer, self._desk = store, blobs, signer, desk
+    def __init__(self, store: Store, blobs: Blobs, signer: Signer, desk: ReceiptDesk, held: HeldUpdates) -> None:
+        self._store, self._blobs, self._signer, self._desk, self._held = store, blobs, signer, desk, held
         self._let_go: defaultdict[str, set[str]] = defaultdict(set)
         """By study: blobs to sweep once the sites have their work; those a crash leaves are swept at the next start."""
 
@@ -130,7 +133,8 @@ class Rounds:
                 return action.until
             case OpenRound():
                 with self._store.changing() as change:
-                    return self._open_round(change, study_id, action)
+                    opened = _open_round(change, study_id, action, {})
+                return self._opened(study_id, opened)
             case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
                 with self._store.changing() as change:
                     row = change.session.get_one(StudyRow, study_id)
@@ -178,17 +182,24 @@ class Rounds:
                 return None
             let_go = retention.forget_updates(change, settled.updates)
             action = next_step(standing_of(change.session, row, change.at))
-            until = self._open_round(change, study_id, action) if isinstance(action, OpenRound) else None
+            opened = None
+            if isinstance(action, OpenRound):
+                held = self._held.among(update.task for update in settled.updates.values())
+                after = {site: update.task for site, update in settled.updates.items() if update.task in held}
+                opened = _open_round(change, study_id, action, after)
         self._let_go[study_id] |= let_go
-        return until
+        return self._opened(study_id, opened)
 
     def _lost(self, made: Combined) -> set[str]:
         return {each for each in (made.weights, *made.kept) if self._blobs.size_bytes(each) is None}
 
-    def _open_round(self, change: Change, study_id: str, action: OpenRound) -> datetime | None:
-        opened = _open_round(change, study_id, action)
+    def _opened(self, study_id: str, opened: "_Opened | None") -> datetime | None:
+        """It is kept that it is: those updates are answered that wait for it."""
         if opened is None:
             return None
+        inline = inline_weights(self._blobs, opened.weights) if opened.given else None
+        for update, task in opened.given.items():
+            self._held.answer(update, Work(task=task, weights=inline))
         self._let_go[study_id] |= set(opened.superseded)
         return opened.deadline
 
@@ -275,15 +286,18 @@ def _settled(session: Session, row: StudyRow, standing: Standing) -> _Settled | 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A round that was opened: its deadline, and the blobs that are superseded by it."""
+    """A round that was opened: its deadline, what it starts from, the blobs that are superseded by it, and the tasks that are handed
+    out already, by the tasks whose updates are to be answered with them."""
 
     deadline: datetime
+    weights: str | None
     superseded: Sequence[str]
+    given: Mapping[TaskId, Task]
 
 
-def _open_round(change: Change, study_id: str, action: OpenRound) -> _Opened | None:
+def _open_round(change: Change, study_id: str, action: OpenRound, after: Mapping[str, TaskId]) -> _Opened | None:
     """A task for every approved site, and the state of the study that goes with the work. None: it was ended or paused
-    meanwhile."""
+    meanwhile. `after`: by site, the task whose update waits for it: there it is handed out at once."""
     row = change.session.get_one(StudyRow, study_id)
     if row.state in FINAL["study"] or row.state == "paused":
         return None
@@ -301,6 +315,8 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> _Opened | N
         RoundRow(study_id=study_id, number=action.number, do=action.do, weights_in=weights, deadline=deadline)
     )
     change.session.flush()
+    change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
+    given: dict[TaskId, Task] = {}
     approved = select(DispatchRow).where(DispatchRow.study_id == study_id, DispatchRow.state == "approved")
     for dispatch in change.session.scalars(approved.order_by(DispatchRow.site)):
         task = Task(
@@ -314,10 +330,15 @@ def _open_round(change: Change, study_id: str, action: OpenRound) -> _Opened | N
             weights=weights,
             counted=last_counted(change.session, study_id, dispatch.site) if keeps_at_sites(study) else None,
         )
-        change.session.add(_task_row(task))
-        change.topics.add(f"site:{dispatch.site}")
-    change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
-    return _Opened(deadline, _superseded(change, study_id, action.number - 1) if before else [])
+        task_row = _task_row(task)
+        change.session.add(task_row)
+        if dispatch.site in after:
+            change.move(task_row, "leased", f"node:{dispatch.site}")
+            given[after[dispatch.site]] = task
+        else:
+            change.topics.add(f"site:{dispatch.site}")
+    superseded = _superseded(change, study_id, action.number - 1) if before else []
+    return _Opened(deadline, weights, superseded, given)
 
 
 def _superseded(change: Change, study_id: str, number: int) -> list[str]:

@@ -22,7 +22,7 @@ from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow, UploadRow
 from rapha.hub.studies import study_of
 from rapha.hub.tensors import check_declared, tensors_in
 from rapha.records.metrics import Score
-from rapha.records.record import Record, SiteId
+from rapha.records.record import Record, SiteId, TaskId
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics
@@ -40,12 +40,24 @@ _AWAITED = select(
 
 
 Handed = tuple[SiteId, UpdateParcel]
-Outcome = str | None | RaphaError
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An update that was taken: of which task, and the study, where it is to be driven, which it is not while others of its round are
+    awaited. `before`: exactly this one was, and it was sent again."""
+
+    task: TaskId
+    to_drive: str | None
+    before: bool = False
+
+
+Outcome = Taken | RaphaError
 
 
 def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> list[Outcome]:
-    """Check updates that come at once, and take them in one transaction. Of each: the study's id, where it is to be driven,
-    which it is not while others of its round are awaited; or what is wrong with it. The same twice is the same as once.
+    """Check updates that come at once, and take them in one transaction. Of each: what came of it, or what is wrong with it. The
+    same twice is the same as once.
 
     1. The task is this site's, open, and the update answers it: round, work, study, the weights it started from.
     2. The weights came with it, and are those it names; or the blob is here and this site uploaded it.
@@ -72,7 +84,7 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
                 for (site, _), each in zip(handed, checked, strict=True)
             ]
             change.session.flush()
-            return [_to_drive(change.session, each) if isinstance(each, TaskRow) else each for each in taken]
+            return [_outcome(change.session, each) if isinstance(each, TaskRow) else each for each in taken]
 
 
 @dataclass(frozen=True)
@@ -104,12 +116,12 @@ def _each(do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Raph
         return error
 
 
-def _open_task(session: Session, site: SiteId, parcel: UpdateParcel) -> _Open | str:
-    """Points 1 and 2; the study's id where exactly this was taken before."""
+def _open_task(session: Session, site: SiteId, parcel: UpdateParcel) -> _Open | Taken:
+    """Points 1 and 2; or exactly this was taken before."""
     update, sent = parcel.update, _sent_along(parcel)
     row = own_task(session, site, update.task)
     if settled(row, update):
-        return row.study_id
+        return Taken(update.task, row.study_id, before=True)
     _check_answers(Task.from_bytes(row.task), update)
     if sent is None:
         check_uploaded(session, site, update.weights_out)
@@ -141,9 +153,9 @@ def _take(change: Change, site: SiteId, checked: _Checked) -> TaskRow:
     return row
 
 
-def _to_drive(session: Session, row: TaskRow) -> str | None:
+def _outcome(session: Session, row: TaskRow) -> Taken:
     awaited = session.scalar(_AWAITED, {"study": row.study_id, "number": row.number})
-    return None if awaited else row.study_id
+    return Taken(TaskId(row.id), None if awaited else row.study_id)
 
 
 def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:

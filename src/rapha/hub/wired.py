@@ -22,6 +22,7 @@ from rapha.hub.chunked import Chunked
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.graphs import Waiting
+from rapha.hub.held import HeldUpdates
 from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.neighbours import Neighbours
@@ -67,6 +68,7 @@ class Hub:
     waiting: Waiting
     work: Together[Asked, Assignment | None]
     updates: Together[Handed, Outcome]
+    held: HeldUpdates
     neighbours: Neighbours | None
 
     def start(self) -> None:
@@ -134,7 +136,8 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     log = open_log(configuration, store, log_key)
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, read_before(configuration))
     blobs = open_blobs(configuration)
-    rounds = Rounds(store, blobs, signer, desk)
+    held = HeldUpdates(bell)
+    rounds = Rounds(store, blobs, signer, desk, held)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
     return Hub(
         configuration,
@@ -151,6 +154,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         Waiting(),
         Together(partial(next_assignments, store, blobs)),
         Together(partial(receive_updates, store, blobs)),
+        held,
         Neighbours(server, bell, partial(_take_up, conductor, rounds)) if server else None,
     )
 

@@ -1,7 +1,8 @@
 """The poll loop: ask the hub for work, hand it to the journey, ask again.
 
 One thread asks, always; each dispatch has one thread of its own that works. What is in hand is said at each poll: the
-hub renews those leases, and gives again what was lost with a crash.
+hub renews those leases, and gives again what was lost with a crash. The task that follows an update comes with the answer to it, while
+a poll stands that does not say so: what is given twice is begun once.
 """
 
 import fcntl
@@ -46,6 +47,8 @@ class Agent:
         self._lock = threading.Lock()
         self._threads: dict[DispatchId, ThreadPoolExecutor] = {}
         self._holding: set[TaskId] = set()
+        self._had: set[TaskId] = set()
+        """What was in hand at any time since the poll that stands was sent."""
         self._considering: set[DispatchId] = set()
         self._stopped: set[DispatchId] = set()
         self._over: dict[DispatchId, str] = {}
@@ -88,6 +91,7 @@ class Agent:
 
     def _poll(self) -> Poll:
         with self._lock:
+            self._had = set(self._holding)
             return Poll(
                 holding=tuple(sorted(self._holding)),
                 considering=tuple(sorted(self._considering)),
@@ -102,9 +106,8 @@ class Agent:
                     self._considering.add(assignment.dispatch.id)
                 self._thread(assignment.dispatch.id).submit(self._consider, assignment)
             case Work():
-                with self._lock:
-                    self._holding.add(assignment.task.id)
-                self._thread(assignment.task.dispatch).submit(self._work, assignment)
+                if self._take(assignment.task):
+                    self._thread(assignment.task.dispatch).submit(self._work, assignment)
             case Stop():
                 self._end(assignment)
 
@@ -119,13 +122,30 @@ class Agent:
             with self._lock:
                 self._considering.discard(dispatch)
 
+    def _take(self, task: Task) -> bool:
+        """Have it in hand from here on; False where it was, since the hub was asked."""
+        with self._lock:
+            if task.id in self._had:
+                return False
+            self._had.add(task.id)
+            self._holding.add(task.id)
+            return True
+
     def _work(self, work: Work) -> None:
-        task = work.task
+        """It, and what follows it as far as the hub says so with its answers."""
+        following: Work | None = work
+        while following is not None:
+            following = self._one(following)
+
+    def _one(self, work: Work) -> Work | None:
+        task, following = work.task, None
         LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
-            if not self._comes_the_hour(work):
-                return
-            self._journey.work(work)
+            if task.dispatch in self._over or not self._comes_the_hour(work):
+                return None
+            following = self._journey.work(work)
+            if following is not None and not self._take(following.task):
+                following = None
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
         except Exception as error:
             if not self._stopping.is_set():
@@ -137,6 +157,7 @@ class Agent:
                 self._stop(task.dispatch, state)  # again: what this thread still wrote goes too
             with self._lock:
                 self._holding.discard(task.id)
+        return following
 
     def _comes_the_hour(self, work: Work) -> bool:
         """Wait until the site's rules let work touch data; False where the study, or the agent, ended meanwhile. The hub closes a

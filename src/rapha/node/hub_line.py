@@ -26,16 +26,19 @@ from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
 from rapha.records.key_change import Rotation
 from rapha.records.record import Record
-from rapha.records.wire import Assignment, Poll, Problem
+from rapha.records.wire import Assignment, Poll, Problem, UpdateParcel, Work
 
 API = "/api/v1"
 _BYTES, _JSON = {"content-type": "application/octet-stream"}, {"content-type": "application/json"}
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 PATIENCE_SECONDS = 600.0
 LOG = structlog.get_logger("rapha.node")
 ANSWER_LIMIT_BYTES = 16 << 20
 """No answer but a blob is longer: the chunks of the largest blob there may be, by their digests, are 14 MB."""
 ANSWER_SECONDS = 120.0
+HELD_SECONDS = 1
+"""How long a hub may wait with its answer to an update for the next round's task; the dispatch has nothing else to do."""
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
 
@@ -78,6 +81,14 @@ class HubLine:
     def post(self, path: str, record: Record) -> None:
         """Hand in a record."""
         self._send("POST", path, record)
+
+    def hand_in(self, parcel: UpdateParcel) -> Work | None:
+        """Hand in a round; the task of the next one, where the hub has it within HELD_SECONDS. A hub of before has not: it is told to
+        the poll."""
+        headers = {**_JSON, "prefer": f"wait={HELD_SECONDS}"}
+        path = f"/node/tasks/{parcel.update.task}/update"
+        status, content = self._request("POST", path, parcel.as_bytes(), headers)
+        return None if status == httpx2.codes.NO_CONTENT else self._read(Work, content)
 
     def put(self, path: str, record: Record) -> None:
         """Replace a record."""
@@ -295,8 +306,8 @@ def back_off(attempt: int, longest_seconds: float = 5.0) -> float:
     return random.uniform(0.05, min(longest_seconds, 0.25 * 2 ** min(attempt, 10)))  # noqa: S311
 
 
-def persist(action: Callable[[], None], give_up_after_seconds: float = PATIENCE_SECONDS) -> None:
-    """Do it again while the hub is out of reach, with back-off, and say so; any other error is raised at once.
+def persist(action: Callable[[], T], give_up_after_seconds: float = PATIENCE_SECONDS) -> T:
+    """What comes of it. Do it again while the hub is out of reach, with back-off, and say so; any other error is raised at once.
 
     Raises:
         Unreachable: the hub stayed away for `give_up_after_seconds`, and nothing came through in that time.

@@ -166,17 +166,17 @@ class Journey:
             except (Conflict, NotPermitted):
                 self._register.note("answer.not-taken", entry.dispatch.id, digest=entry.answer.digest)
 
-    def work(self, work: Work) -> None:
-        """Stages 5 to 8, one task of them. Done again, it gives the same bits; under differential privacy, and of a script,
-        those that left before, or none."""
+    def work(self, work: Work) -> Work | None:
+        """Stages 5 to 8, one task of them; the task that follows, where the hub has said it. Done again, it gives the same bits;
+        under differential privacy, and of a script, those that left before, or none."""
         task = work.task
         entry = self._register.entry(task.dispatch)
         approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
         private, script = entry.study.privacy.differential_privacy, isinstance(entry.study.model, Script)
-        if task.do == "train" and (private or script) and self._left_before(entry, run, task):
-            return
+        if task.do == "train" and (private or script) and (left := self._left_before(entry, run, task)):
+            return self._send(task, *left, (), None)
         self._runs.fetch_weights(run, work, entry.study)
         audited = self._audits.wanted(entry.study, run, task)
         run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))
@@ -184,8 +184,8 @@ class Journey:
         found = self._audits.check(entry.study, run, task, audited)
         if task.do == "evaluate":
             self._finish(entry, approval, run, task)
-        else:
-            self._hand_in(entry.study, run, task, found)
+            return None
+        return self._hand_in(entry.study, run, task, found)
 
     def fail(self, task: Task, reason: ReasonCode) -> None:
         """Say that a task could not be done."""
@@ -223,8 +223,8 @@ class Journey:
             self._ledger.refund(entry.dispatch, refusal.reason)  # type: ignore[arg-type]
             raise
 
-    def _left_before(self, entry: Entry, run: Run, task: Task) -> bool:
-        """Say a private round, or a script's, again with the bits that left before: others would be another answer.
+    def _left_before(self, entry: Entry, run: Run, task: Task) -> tuple[Held, int] | None:
+        """Of a private round, or a script's, the bits that left before, and its rows: others would be another answer.
 
         Raises:
             TrainingFailed: no such round was approved, or it left from other weights.
@@ -235,15 +235,14 @@ class Journey:
         left = traces.get(task.round)
         held = self._outbox.held(task.dispatch, task.round, left.weights_out if left else None)
         if held is None:
-            return False
+            return None
         known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest)
         if left != known:
             raise TrainingFailed("the round left before, from other weights", "round-already-left")
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
-        self._send(task, held, weight or self._smallest_count(entry.study), (), None)
-        return True
+        return held, weight or self._smallest_count(entry.study)
 
-    def _hand_in(self, study: Study, run: Run, task: Task, audited: AuditVerdict | None) -> None:
+    def _hand_in(self, study: Study, run: Run, task: Task, audited: AuditVerdict | None) -> Work | None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""
         smallest, private = self._smallest_count(study), study.privacy.differential_privacy is not None
         cohort = run.frozen.cohort
@@ -258,11 +257,11 @@ class Journey:
         weight, scores = gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, smallest, *of)
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
-        self._send(task, held, weight, () if private else scores, audited)
+        return self._send(task, held, weight, () if private else scores, audited)
 
     def _send(
         self, task: Task, held: Held, weight: int, scores: tuple[Score, ...], audited: AuditVerdict | None
-    ) -> None:
+    ) -> Work | None:
         update = Update(
             task=task.id,
             study_digest=task.study_digest,
@@ -274,7 +273,7 @@ class Journey:
             weight=weight,
             scores=scores,
         )
-        self._outbox.update(task.dispatch, update, held, audited)
+        return self._outbox.update(task.dispatch, update, held, audited)
 
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""

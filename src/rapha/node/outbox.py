@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rapha import faults
 from rapha.canonical import base64_text, digest_file
 from rapha.durable import sync_folder, write_synced
-from rapha.errors import DiskFull
+from rapha.errors import DiskFull, Unreachable
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.node.transfer import write_all
@@ -26,7 +26,7 @@ from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure, Update
-from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel
+from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel, Work
 
 
 class Held(NamedTuple):
@@ -85,8 +85,11 @@ class Outbox:
             return Held(path, part, left, part.stat().st_size)
         return None
 
-    def update(self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None) -> None:
-        """One round's declared tensors, as the gate wrote them, and the round's figures. `audited`: what their audit found."""
+    def update(
+        self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None
+    ) -> Work | None:
+        """One round's declared tensors, as the gate wrote them, and the round's figures. `audited`: what their audit found. The
+        task that follows, where the hub's answer says it."""
         trace = RoundTrace(round=update.round, weights_in=update.weights_in, weights_out=held.digest)
         self._register.leave_round(dispatch, trace, update.digest, audited)
         if held.part is not None:
@@ -97,8 +100,11 @@ class Outbox:
             parcel = UpdateParcel(update=update)
         else:
             parcel = UpdateParcel(update=update, weights=base64_text(held.path.read_bytes()))
-        persist(lambda: self._line.post(f"/node/tasks/{update.task}/update", parcel))
+        following = persist(lambda: self._line.hand_in(parcel))
         self._register.note_sent("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
+        if following is not None and following.task.dispatch != dispatch:
+            raise Unreachable("the hub answered an update with a task of another study: is it a Rapha hub?")
+        return following
 
     def release(self, dispatch: DispatchId, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
         """The end of a study: metrics, the release and its signed receipt."""

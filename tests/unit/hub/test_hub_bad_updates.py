@@ -14,7 +14,7 @@ from rapha.hub.app import API
 from rapha.hub.blobs import read
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import UploadRow
-from rapha.hub.tasks import receive_updates
+from rapha.hub.tasks import Taken, receive_updates
 from rapha.records.task import TaskFailure
 from rapha.records.wire import UpdateParcel, Work
 
@@ -188,8 +188,8 @@ def test_updates_that_come_at_once_are_judged_each_by_itself(hub, token, sites, 
     stolen = ("west", north[1])
     before = list(hub.hub.blobs.digests())
     outcomes = receive_updates(hub.hub.store, hub.hub.blobs, [north, stolen, south, west, north])
-    assert [type(each) for each in outcomes] == [str, NotPermitted, TrainingFailed, str, str]
-    assert outcomes[0] == outcomes[3] == outcomes[4] == study_id, "no update of the round is awaited"
+    assert [type(each) for each in outcomes] == [Taken, NotPermitted, TrainingFailed, Taken, Taken]
+    assert {outcomes[at].to_drive for at in (0, 3, 4)} == {study_id}, "no update of the round is awaited"
     assert outcomes[2].reason == "not-finite"
     kept = {parcel.update.weights_out for _, parcel in (north, west)}
     assert set(hub.hub.blobs.digests()) - set(before) == kept
@@ -206,7 +206,9 @@ def test_updates_that_come_at_once_are_taken_in_one_transaction(hub, sites, stud
         parcels.append((site.name, parcel))
     changes, changing = [], Store.changing
     monkeypatch.setattr(Store, "changing", lambda store: changes.append(store) or changing(store))
-    assert receive_updates(hub.hub.store, hub.hub.blobs, parcels) == [study_id] * 3
+    assert receive_updates(hub.hub.store, hub.hub.blobs, parcels) == [
+        Taken(p.update.task, study_id) for _, p in parcels
+    ]
     assert len(changes) == 1
 
 
@@ -217,7 +219,7 @@ def test_an_update_does_not_drive_a_study_while_another_is_awaited(hub, sites, s
         content = save(site.tensors(task))
         parcel = UpdateParcel(update=site.update(task, content), weights=base64_text(content))
         outcomes += receive_updates(hub.hub.store, hub.hub.blobs, [(site.name, parcel)])
-    assert outcomes == [None, None, study_id]
+    assert [each.to_drive for each in outcomes] == [None, None, study_id]
 
 
 def test_blobs_that_cannot_be_read_are_no_fault_of_a_hospital(hub, sites, study_id, monkeypatch):

@@ -236,3 +236,67 @@ def test_work_that_waits_for_its_hour_is_let_go_when_the_study_ends(
     run(line, journey, tmp_path)
     assert ("d-1", "cancelled") in journey.stopped
     assert not journey.started.is_set() and not journey.failures
+
+
+def test_what_follows_an_update_is_done_and_is_not_begun_again_by_a_poll(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def named(task: str) -> Work:
+        return Work(task=work().task.model_copy(update={"id": TaskId(task)}))
+
+    class Following(FakeJourney):
+        def work(self, work: Work) -> Work | None:
+            assert self.go_on.wait(SECONDS)
+            done.append(work.task.id)
+            return {"t-1": named("t-2"), "t-2": named("t-3")}.get(work.task.id)
+
+    journey = Following()
+
+    def given_again() -> Work:
+        journey.go_on.set()
+        until(lambda: done == ["t-1", "t-2", "t-3"], lambda: done)
+        return named("t-2")
+
+    line = FakeLine(named("t-1"), given_again, None)
+    run(line, journey, tmp_path)
+    assert done == ["t-1", "t-2", "t-3"]
+    assert line.polls[1].holding == ("t-1",) and line.polls[2].holding == ()
+
+
+def test_what_a_poll_gave_is_not_begun_again_by_the_answer_to_an_update(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    class Following(FakeJourney):
+        def work(self, work: Work) -> Work | None:
+            assert self.go_on.wait(SECONDS)
+            done.append(work.task.id)
+            return second if work.task.id == "t-1" else None
+
+    second = Work(task=work().task.model_copy(update={"id": TaskId("t-2")}))
+    journey = Following()
+
+    def go_on() -> None:
+        journey.go_on.set()
+
+    run(FakeLine(work(), second, go_on), journey, tmp_path)
+    assert done == ["t-1", "t-2"]
+
+
+def test_what_follows_in_a_study_that_is_over_is_not_begun(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    class Following(FakeJourney):
+        def work(self, work: Work) -> Work | None:
+            done.append(work.task.id)
+            assert self.go_on.wait(SECONDS)
+            return Work(task=work.task.model_copy(update={"id": TaskId("t-2")}))
+
+    journey = Following()
+
+    def go_on() -> None:
+        journey.go_on.set()
+
+    over = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+    run(FakeLine(work(), lambda: until(lambda: done, lambda: done), over, go_on), journey, tmp_path)
+    until(lambda: len(journey.stopped) >= 2, lambda: journey.stopped)
+    assert done == ["t-1"]

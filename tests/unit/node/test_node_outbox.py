@@ -10,8 +10,8 @@ from rapha.node.hub_line import persist
 from rapha.node.outbox import Outbox
 from rapha.node.register import Register
 from rapha.records.record import DispatchId, SiteId, TaskId
-from rapha.records.task import Update
-from rapha.records.wire import INLINE_BYTES, UpdateParcel
+from rapha.records.task import Task, Update
+from rapha.records.wire import INLINE_BYTES, UpdateParcel, Work
 
 DISPATCH = DispatchId("d-1")
 WEIGHTS = b"what the gate wrote"
@@ -25,13 +25,14 @@ class FakeLine:
     """A hub that is away for so many requests, and remembers what reaches it."""
 
     def __init__(self, away: int = 0) -> None:
-        self.away, self.heard = away, []
+        self.away, self.heard, self.following = away, [], None
 
     def upload(self, blob, file):
         self._hear(("upload", blob, file.read_bytes()))
 
-    def post(self, path, record):
-        self._hear(("post", path, record))
+    def hand_in(self, parcel):
+        self._hear(("hand-in", parcel))
+        return self.following
 
     def _hear(self, what):
         if self.away:
@@ -53,22 +54,34 @@ def outbox(tmp_path, line):
 def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):
     outbox.update(DISPATCH, UPDATE, outbox.hold(DISPATCH, 1, [WEIGHTS]))
     assert (tmp_path / "outbox" / "d-1" / "round-0001.safetensors").read_bytes() == WEIGHTS
-    assert line.heard == [("post", "/node/tasks/t-1/update", UpdateParcel(update=UPDATE, weights=base64_text(WEIGHTS)))]
+    assert line.heard == [("hand-in", UpdateParcel(update=UPDATE, weights=base64_text(WEIGHTS)))]
 
 
 def test_large_weights_are_uploaded_first(outbox, line):
     weights = bytes(INLINE_BYTES + 1)
     update = UPDATE.model_copy(update={"weights_out": digest(weights)})
     outbox.update(DISPATCH, update, outbox.hold(DISPATCH, 1, [weights]))
-    posted = ("post", "/node/tasks/t-1/update", UpdateParcel(update=update))
-    assert line.heard == [("upload", digest(weights), weights), posted]
+    assert line.heard == [("upload", digest(weights), weights), ("hand-in", UpdateParcel(update=update))]
 
 
 def test_a_hub_that_is_away_is_waited_for_and_heard_of(outbox, line, capsys):
     line.away = 2
     outbox.update(DISPATCH, UPDATE, outbox.hold(DISPATCH, 1, [WEIGHTS]))
-    assert [kind for kind, *_ in line.heard] == ["post"]
+    assert [kind for kind, *_ in line.heard] == ["hand-in"]
     assert capsys.readouterr().out.count("hub.away") == 2
+
+
+def test_what_follows_is_of_the_same_study(outbox, line):
+    held = outbox.hold(DISPATCH, 1, [WEIGHTS])
+    task = Task(
+        id="t-2", study_id="s-1", study_digest=digest(b"study"), dispatch=DISPATCH, site="north", round=2, do="train",
+        weights=digest(b"average"),
+    )  # fmt: skip
+    line.following = Work(task=task)
+    assert outbox.update(DISPATCH, UPDATE, held) is line.following
+    line.following = Work(task=task.model_copy(update={"dispatch": "d-2"}))
+    with pytest.raises(Unreachable, match="of another study"):
+        outbox.update(DISPATCH, UPDATE, outbox.held(DISPATCH, 1))
 
 
 def test_patience_ends():

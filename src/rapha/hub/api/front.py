@@ -26,11 +26,13 @@ _UPDATE = re.compile(r"/node/tasks/(t-[0-9a-f]{16})/update")
 
 
 class Asked(NamedTuple):
-    """What a request of a round says: its token, its body, and the task that its path names; None in a poll."""
+    """What a request of a round says: its token, its body, the task that its path names, None in a poll, and how it prefers to be
+    answered."""
 
     credential: str
     body: Poll | UpdateParcel
     task: str | None
+    prefer: str | None
 
 
 class Front:
@@ -70,7 +72,7 @@ class Front:
         update = _UPDATE.fullmatch(scope["path"], len(self._prefix))
         record: type[Poll] | type[UpdateParcel] = UpdateParcel if update else Poll
         try:
-            return Asked(said[0][7:], record.from_bytes(body), update[1] if update else None)
+            return Asked(said[0][7:], record.from_bytes(body), update[1] if update else None, headers.get("prefer"))
         except ValidationError:
             return None
 
@@ -80,8 +82,7 @@ class Front:
             assert isinstance(asked.body, Poll)
             return await node.work(hub, site, asked.body)
         assert isinstance(asked.body, UpdateParcel)
-        await node.update(hub, site, asked.task, asked.body)
-        return Response(status_code=204)
+        return await node.update(hub, site, asked.task, asked.body, asked.prefer)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

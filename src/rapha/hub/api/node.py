@@ -3,20 +3,33 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from rapha.errors import Conflict, RaphaError
 from rapha.hub import dispatches, enrolment, releases, site_keys, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
-from rapha.hub.assignments import acknowledge_stops
+from rapha.hub.assignments import acknowledge_stops, task_after
+from rapha.hub.held import seconds_asked_for
+from rapha.hub.tasks import Taken
+from rapha.hub.wired import Hub
 from rapha.proof import keys
 from rapha.records.key_change import Rotation
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure
-from rapha.records.wire import Assignment, Enrolled, Enrolment, Feasible, Pending, Poll, ReleaseParcel, UpdateParcel
+from rapha.records.wire import (
+    Assignment,
+    Enrolled,
+    Enrolment,
+    Feasible,
+    Pending,
+    Poll,
+    ReleaseParcel,
+    UpdateParcel,
+    Work,
+)
 
 router = APIRouter(prefix="/node", tags=["node"], responses=PROBLEMS)
 Site = Annotated[SiteId, Depends(node)]
@@ -53,12 +66,11 @@ async def work(hub: TheHub, site: Site, poll: Poll) -> Response:
     if poll.stopped:
         await run_in_threadpool(_acknowledge, hub, site, poll)
     until = time.monotonic() + poll.wait_seconds
-    with hub.bell.listening(f"site:{site}") as listener:
+    with hub.bell.listening(f"site:{site}") as listener, hub.held.standing(site) as past:
         while True:
-            if found := await hub.work.ask((site, poll)):
-                return Response(
-                    found.model_dump_json(), media_type="application/json"
-                )  # a record needs no second check
+            holding = (*poll.holding, *past)
+            if found := await hub.work.ask((site, poll.model_copy(update={"holding": holding}))):
+                return _found(found)
             left = until - time.monotonic()
             if left <= 0 or hub.bell.closed or not await listener.wait(left):
                 return Response(status_code=204)
@@ -107,20 +119,40 @@ def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
     hub.conductor.nudge(study)
 
 
-@router.post("/tasks/{task}/update", status_code=204)
-async def update(hub: TheHub, site: Site, task: str, answer: UpdateParcel) -> None:
+@router.post(
+    "/tasks/{task}/update",
+    response_model=Work,
+    responses={204: {"description": "Taken; what follows is told to a poll"}},
+)
+async def update(
+    hub: TheHub, site: Site, task: str, answer: UpdateParcel, prefer: Annotated[str | None, Header()] = None
+) -> Response:
     """Hand in a round, with its weights where they are small; larger ones are uploaded first. An update that is not as
-    declared fails the task: 422."""
+    declared fails the task: 422. With `Prefer: wait=SECONDS` the answer may wait that long for the site's task of the next round."""
     _check_same(task, answer.update.task)
+    if not (seconds := seconds_asked_for(prefer)):
+        await _taken(hub, site, answer)
+        return Response(status_code=204)
+    with hub.held.holding(site, answer.update.task) as held:
+        taken = await _taken(hub, site, answer)
+        again = await run_in_threadpool(task_after, hub.store, hub.blobs, taken.task) if taken.before else None
+        if again is None:
+            await held.wait(seconds)
+    work = again or held.work
+    return _found(work) if work else Response(status_code=204)
+
+
+async def _taken(hub: Hub, site: SiteId, answer: UpdateParcel) -> Taken:
     if answer.weights is not None:
         outcome = await hub.updates.ask((site, answer))
     else:  # large: read by itself, so that no other waits for it
         (outcome,) = await run_in_threadpool(tasks.receive_updates, hub.store, hub.blobs, [(site, answer)])
     if isinstance(outcome, RaphaError):
-        await run_in_threadpool(hub.drive_study_of, task)
+        await run_in_threadpool(hub.drive_study_of, answer.update.task)
         raise outcome
-    if outcome:
-        hub.conductor.nudge(outcome)
+    if outcome.to_drive:
+        hub.conductor.nudge(outcome.to_drive)
+    return outcome
 
 
 @router.post("/tasks/{task}/failure", status_code=204)
@@ -137,6 +169,10 @@ def release(hub: TheHub, site: Site, task: str, answer: ReleaseParcel) -> None:
     _check_same(task, answer.task)
     with hub.driven_after(task):
         releases.receive_release(hub.store, hub.blobs, hub.desk, site, answer)
+
+
+def _found(found: Assignment) -> Response:
+    return Response(found.model_dump_json(), media_type="application/json")  # a record needs no second check
 
 
 def _acknowledge(hub: TheHub, site: SiteId, poll: Poll) -> None:
