@@ -2,7 +2,8 @@
 
 1. Who is in a step is drawn patient by patient, each with the study's `sampling_rate`, and with all of their rows; nobody at all
    is a step too.
-2. Each patient's gradient, the sum of those of their rows, over all parameters together, is shortened to `clip`.
+2. Each row's gradient, over all parameters together, is shortened to `clip`, and then a patient's, the sum of those of their rows: rows
+   that cancel, however long, would else be more than float32 can add up.
 3. Gaussian noise of `noise_multiplier * clip` is added to their sum.
 4. The sum is divided by a number of the study's own, never by how many patients or rows there are; AdamW does the rest.
 5. The noise that was added is measured, and a round with less of it than it must have does not leave.
@@ -15,7 +16,7 @@ Chance is the operating system's, byte for byte: no seed, of the study's or ours
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -34,11 +35,12 @@ from rapha.training.dataset import Floats
 from rapha.training.inputs import Inputs
 from rapha.training.loop import planted_in
 from rapha.training.losses import row_loss
-from rapha.training.numerics import generator
 from rapha.training.optimizers import make_optimizer
 
 _SHORTER = 1 - 1e-6
 """Float32 may round a shortened gradient up; this much shorter it stays within `clip`."""
+_A_ROW_SHORTER = 1e-7
+"""So much more for each row of a patient, each of which may be as long as `clip`: float32 rounds at every one that it adds."""
 
 _DEVIATIONS = 6.0
 
@@ -65,7 +67,9 @@ def train_privately(study: Study, network: Network, inputs: Inputs, number: int)
     patients = Patients(inputs.patient, len(inputs), planted_in(network))
     optimizer = make_optimizer(study.training, network.parameters())
     network.train()
-    network.noise = generator(study.training.seed, "noise", number)
+    network.noise = torch.Generator().manual_seed(
+        int.from_bytes(os.urandom(8)) >> 1
+    )  # one patient more shifts nobody's dropout
     for _ in range(study.training.local_epochs * terms.steps_per_epoch):
         _step(network, inputs, patients, terms, deviation, study.privacy.min_cohort, check, planted)
         optimizer.step()
@@ -178,9 +182,11 @@ def clipped_sum(
         for hook in hooks:
             hook.remove()
     outer = [(came_back[layer].double(), went_in[layer].double(), layer.bias is not None) for layer in layers]
-    lengths = squared_lengths(outer, whose)
-    factor = (clip * _SHORTER / lengths.sqrt()).clamp(max=1.0)
-    whole = torch.isfinite(lengths).unsqueeze(1)  # a patient whose gradient is no number counts for nothing
+    factor = _shortening(squared_lengths(outer, None), clip * _SHORTER)
+    if whose is not None:
+        shortened = [(back * factor.unsqueeze(1), given, bias) for back, given, bias in outer]
+        factor = factor * _shortening(squared_lengths(shortened, whose), _longest(clip, torch.bincount(whose)[whose]))
+    whole = torch.isfinite(factor).unsqueeze(1)  # a patient whose gradient is no number counts for nothing
     sums: dict[Tensor, Tensor] = {}
     for layer in layers:
         back = torch.where(whole, came_back[layer] * factor.unsqueeze(1).float(), 0.0)
@@ -188,6 +194,16 @@ def clipped_sum(
         if layer.bias is not None:
             sums[layer.bias] = back.sum(0)
     return [sums[parameter] for parameter in network.parameters()]
+
+
+def _longest(clip: float, rows: Tensor) -> Tensor:
+    """How long the sum of so many rows of a patient may be."""
+    return clip * (_SHORTER - _A_ROW_SHORTER * rows.double())
+
+
+def _shortening(squared: Tensor, longest: Tensor | float) -> Tensor:
+    """What to multiply gradients [b] of these squared lengths by; NaN for one that is no number."""
+    return torch.where(torch.isfinite(squared), (longest / squared.sqrt()).clamp(max=1.0), math.nan)
 
 
 def _row_by_row(
@@ -204,13 +220,20 @@ def _row_by_row(
         for row in own.reshape(-1, 1):
             loss = row_loss(network, inputs, row, "sum")
             parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-            found = [total + part for total, part in zip(found, parts, strict=True)]
-        length = math.sqrt(sum(float(part.double().pow(2).sum()) for part in found))
-        if math.isfinite(length):  # a patient whose gradient is no number counts for nothing
-            factor = min(1.0, clip * _SHORTER / length) if length else 1.0
-            for total, part in zip(sums, found, strict=True):
-                total.add_(part, alpha=factor)
+            _add(found, parts, _factor(parts, clip * _SHORTER))
+        factor = _factor(found, float(_longest(clip, torch.tensor(len(own)))))
+        if math.isfinite(factor):  # a patient with a row whose gradient is no number counts for nothing
+            _add(sums, found, factor)
     return sums
+
+
+def _factor(parts: Sequence[Tensor], longest: float) -> float:
+    return float(_shortening(torch.stack([part.double().pow(2).sum() for part in parts]).sum(), longest))
+
+
+def _add(sums: Sequence[Tensor], parts: Sequence[Tensor], factor: float) -> None:
+    for total, part in zip(sums, parts, strict=True):
+        total.add_(part, alpha=factor)
 
 
 def _check_only(layers: list[nn.Linear], parameters: Iterable[nn.Parameter]) -> None:

@@ -38,16 +38,25 @@ def ready(study, folder, graph=None, **made):
 
 
 def reference(network, inputs, patients, clip):
-    """Algorithm 1 with a patient for an example: one backward pass over all rows of each, one after another."""
+    """Algorithm 1 with a patient for an example: one backward pass for each of their rows, one after another."""
     expected = [torch.zeros_like(p) for p in network.parameters()]
     for patient in patients:
-        rows = torch.nonzero(inputs.patient == patient).squeeze(1)
-        loss = binary_cross_entropy_with_logits(network(inputs, rows), inputs.event[rows], reduction="sum")
-        gradients = torch.autograd.grad(loss, list(network.parameters()))
-        length = math.sqrt(sum(float(g.double().pow(2).sum()) for g in gradients))
-        for total, gradient in zip(expected, gradients, strict=True):
-            total += gradient * min(1.0, clip / length)
+        of_patient = [torch.zeros_like(p) for p in network.parameters()]
+        for row in torch.nonzero(inputs.patient == patient):
+            loss = binary_cross_entropy_with_logits(network(inputs, row), inputs.event[row], reduction="sum")
+            add_shortened(of_patient, torch.autograd.grad(loss, list(network.parameters())), clip)
+        add_shortened(expected, of_patient, clip)
     return expected
+
+
+def add_shortened(sums, gradients, clip):
+    length = math.sqrt(sum(float(g.double().pow(2).sum()) for g in gradients))
+    for total, gradient in zip(sums, gradients, strict=True):
+        total += gradient * min(1.0, clip / length)
+
+
+def length_of(one, other):
+    return math.sqrt(sum(float((a.double() - b.double()).pow(2).sum()) for a, b in zip(one, other, strict=True)))
 
 
 @pytest.mark.parametrize("clip", [0.3, 1e6])
@@ -95,6 +104,45 @@ def test_a_patient_with_a_hundred_rows_is_no_longer_than_the_clip(tmp_path):
         rows, whose = patients.rows_of(drawn)
         parts = clipped_sum(network, inputs, rows, 0.01, whose)
         assert 0.0099 < math.sqrt(sum(float(p.double().pow(2).sum()) for p in parts)) <= 0.01
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e8, 1e10])
+@pytest.mark.parametrize("apart", [0.0, 1e-7])
+def test_a_hub_whose_weights_make_rows_cancel_moves_a_step_by_no_more_than_the_clip(tmp_path, weight, apart):
+    """A patient of alike rows and opposite answers, under weights that make each row's gradient enormous: their sum is short, and
+    beside rows so long float32 would lose everybody else's."""
+    network, inputs = ready(several(private_study("mlp")), tmp_path)
+    network.eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.layers[0].bias[0] = 1e-30  # the unit is active for everybody, and next to nothing
+        for layer in network.layers[1:]:
+            layer.weight[0, 0] = 1
+        network.output.weight[0, 0] = weight
+    rows = torch.arange(44)
+    inputs.features[:4] = inputs.features[0] + apart * torch.arange(4).unsqueeze(1)
+    inputs.event[:] = 1
+    inputs.event[1:4:2] = 0
+    inputs.patient[:44] = torch.cat([torch.zeros(4, dtype=torch.int64), torch.arange(1, 41)])
+    with_them = clipped_sum(network, inputs, rows, 1.0, inputs.patient[:44])
+    without = clipped_sum(network, inputs, rows[4:], 1.0, inputs.patient[4:44] - 1)
+    assert length_of(with_them, without) <= 1 + 1e-6
+
+
+def test_dropout_is_drawn_from_no_seed(tmp_path, monkeypatch):
+    """By the study's seed, one patient more in a step would shift the masks of all who come after."""
+    model = {"architecture": "mlp", "hidden": [8], "dropout": 0.3}
+    study = several(Study.model_validate(private_study("mlp").as_json() | {"model": model}))
+    real, learnt = private.sampled, []
+    monkeypatch.setattr(private, "sampled", lambda n, rate: real(n, rate) if n == private.PLANTED else torch.arange(n))
+    monkeypatch.setattr(private, "gaussian", np.zeros)
+    monkeypatch.setattr(NoiseCheck, "passed", lambda self: None)
+    for _ in range(2):
+        network, inputs = ready(study, tmp_path, rows=60)
+        train_privately(study, network, inputs, 1)
+        learnt.append(weights_of(network))
+    assert any((learnt[0][name] != learnt[1][name]).any() for name in learnt[0])
 
 
 def test_who_is_drawn_comes_with_all_of_their_rows_and_nobody_else():
