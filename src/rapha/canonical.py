@@ -31,6 +31,33 @@ def canonical_bytes(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
+def read_canonical_json(data: bytes) -> Any:
+    """The value of these bytes, once they are seen to be its RFC 8785 form.
+
+    Raises:
+        ValueError, TypeError, RecursionError: no JSON, a bare real or a large number, or written in another way.
+    """
+    if (
+        data.isascii() and b"\\" not in data
+    ):  # keys in ASCII: one pass, since the parser itself refuses reals and large numbers
+        value = json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real)
+        written = _PLAIN.encode(value).encode()
+    else:
+        value = json.loads(data)
+        written = canonical_bytes(value)
+    if written != data:
+        raise ValueError("this is not the canonical form of its value")
+    return value
+
+
+def is_form_of(data: bytes, value: Any) -> bool:
+    """Whether bytes that are canonical, as `read_canonical_json` saw, are the form of this value too: only then does it write the same."""
+    try:
+        return _PLAIN.encode(value).encode() == data or canonical_bytes(value) == data
+    except ValueError:
+        return False
+
+
 def digest(data: bytes) -> str:
     """`sha256:` and 64 lower-case hex digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -66,6 +93,17 @@ def base64_bytes(text: str) -> bytes:
     if base64_text(data) != text:
         raise ValueError("base64 that is not in its one form")
     return data
+
+
+def _no_real(text: str) -> float:
+    raise TypeError("a bare float has no canonical form here: write it as a string")
+
+
+def _small(text: str) -> int:
+    value = int(text)
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError("a number is larger than every reader can hold")
+    return value
 
 
 def _is_plain(value: Any) -> bool:

@@ -7,7 +7,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapha.canonical import canonical_bytes
+from rapha.canonical import canonical_bytes, is_form_of, read_canonical_json
 
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
 VALUES = st.recursive(
@@ -42,3 +42,27 @@ def test_keys_are_in_the_order_of_utf_16() -> None:
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         canonical_bytes(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"a":1,"a":1}', b'{"b":1,"a":2}', b'{"a": 1}', b'{"a":1.0}', b'{"a":1e3}', b'{"a":9007199254740992}', b'{"a":-0}',
+     b'{"a":NaN}', b'{"a":"\\u0041"}', b'{"a":1}\n', b"\xff", b"", b"[" * 100_000],
+)  # fmt: skip
+def test_other_ways_to_write_a_value_are_refused(data: bytes) -> None:
+    with pytest.raises((ValueError, TypeError, RecursionError)):
+        read_canonical_json(data)
+
+
+@pytest.mark.parametrize("value", [{"a": [1, None, True, "x"], "b": {}}, {"e\u0301": "\u20ac"}, {"a": '\n"\\'}, []])
+def test_what_is_written_in_its_one_form_reads_back(value: object) -> None:
+    data = canonical_bytes(value)
+    assert read_canonical_json(data) == value
+    assert is_form_of(data, value)
+
+
+def test_another_value_of_the_same_look_is_no_form_of_it() -> None:
+    data = canonical_bytes({"a": 1})
+    assert not is_form_of(data, {"a": True})
+    assert not is_form_of(data, {"a": "1"})
+    assert not is_form_of(data, {"a": 2})

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rapha.cli.hub_keys import finish_rotations, revoke_key, rotate
+from rapha.cli.hub_keys import finish_rotations, revoke_key, revoke_own_key, rotate
 from rapha.cli.hub_lock import lock_hub
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
@@ -130,6 +130,7 @@ def token(
 
 
 app.command("revoke-key")(revoke_key)
+app.command("revoke-own-key")(revoke_own_key)
 app.command("rotate")(rotate)
 
 

@@ -1,4 +1,4 @@
-"""`rapha hub revoke-key` and `rapha hub rotate`."""
+"""`rapha hub revoke-key`, `rotate` and `revoke-own-key`."""
 
 from contextlib import closing
 from datetime import datetime
@@ -81,6 +81,51 @@ def rotate(
             return
         made = _rotated(opened, what)
     typer.echo(f"{opened.settings.name}: the {what} signs with {', '.join(made)} from now on; start the hub again")
+
+
+def revoke_own_key(
+    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    role: Annotated[
+        Literal["log", "authority", "time-stamper", "certificate-log"],
+        typer.Argument(metavar="ROLE", help="of which role"),
+    ],
+    key: Annotated[
+        str, typer.Argument(metavar="KEYID", help="how the former key's id begins: /api/v1/keys lists them")
+    ],
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%dT%H:%M:%SZ"], help="from when it is not believed, in UTC; from now on"
+        ),
+    ] = None,
+) -> None:
+    """End a former key of the hub's own that was stolen, while the hub stands still. A key that still signs is rotated first.
+
+    The hub signs it and puts it into the public log: `rapha receipt follow-keys` goes by it. What the key signed from that time on, or
+    behind that entry of the log, is not believed; a former log key signs no more checkpoints. Run it again where it was cut short.
+
+    Example: rapha hub revoke-own-key /srv/hub log 9b6e --from 2026-11-28T12:00:00Z
+    """
+    from datetime import UTC
+
+    from rapha.cli.hub_lock import lock_hub
+    from rapha.hub.configuration import load
+    from rapha.hub.own_keys import check_alone
+    from rapha.hub.own_revocation import revoke_former
+    from rapha.hub.wired import open_hub
+
+    opened = load(home)
+    check_alone(opened)
+    moment = since.replace(tzinfo=UTC) if since else None
+    with lock_hub(opened.lock):
+        finish_rotations(opened)
+        hub = open_hub(opened)
+        try:
+            ended = revoke_former(opened, hub.store, hub.desk, hub.signer, role, key, moment)
+        finally:
+            hub.stop()
+    until = ended.window.end if ended.window else ""
+    typer.echo(f"the {role} key {ended.keyid[:16]} is believed until {until}, and no longer; start the hub again")
 
 
 def finish_rotations(configuration: "HubConfiguration") -> None:

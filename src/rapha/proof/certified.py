@@ -146,9 +146,9 @@ def read_trust(data: bytes | None, known: TrustedKeys, where: str) -> tuple[Trus
     if data is None:
         raise Unproven(f"{TRUST_CONFIG_FILE} is missing: ask the hub for the folder again")
     found, wrong = [], Unproven(f"{TRUST_CONFIG_FILE} names no authority")
-    for trust in _trusts_in(data):
+    for trust, ids in _trusts_in(data):
         try:
-            found.append(_known(trust, known, where))
+            found.append(_known(trust, ids, known, where))
         except Unproven as problem:
             wrong = problem
     if not found:
@@ -167,13 +167,13 @@ def stamped_when(trusts: Sequence[Trust], response: bytes, message: bytes) -> tu
 
 
 @lru_cache(1)
-def _trusts_in(data: bytes) -> tuple[Trust, ...]:
-    """All receipts of a folder rely on one file. Whether they count is asked each time."""
+def _trusts_in(data: bytes) -> tuple[tuple[Trust, tuple[str, ...]], ...]:
+    """All receipts of a folder rely on one file: each with its keys' ids. Whether they count is asked each time."""
     try:
         config = records.TrustConfig.from_bytes(data)
     except ValueError:
         raise Unproven(f"{TRUST_CONFIG_FILE} is not a trust configuration for Sigstore's clients") from None
-    return trusts_of(config)
+    return tuple((trust, _ids(trust)) for trust in trusts_of(config))
 
 
 def trusts_of(config: records.TrustConfig) -> tuple[Trust, ...]:
@@ -193,20 +193,21 @@ def trusts_of(config: records.TrustConfig) -> tuple[Trust, ...]:
     )
 
 
-def _known(trust: Trust, known: TrustedKeys, where: str) -> Trust:
+def _ids(trust: Trust) -> tuple[str, ...]:
+    owned = (trust.authority.public_key(), trust.stamper.public_key(), trust.certificate_log)
+    return tuple(keys.keyid(public) if isinstance(public, keys.PublicKey) else "" for public in owned)
+
+
+def _known(trust: Trust, ids: Sequence[str], known: TrustedKeys, where: str) -> Trust:
     """With the keys as they are known. Raises Unproven: one is not."""
-    owned = (
-        (AUTHORITY, trust.authority.public_key()),
-        (STAMPER, trust.stamper.public_key()),
-        (CERTIFICATE_LOG, trust.certificate_log),
-    )
-    return replace(trust, known=tuple(_known_key(public, role, known, where) for role, public in owned))
+    roles = zip(ids, (AUTHORITY, STAMPER, CERTIFICATE_LOG), strict=True)
+    return replace(trust, known=tuple(_known_key(keyid, role, known, where) for keyid, role in roles))
 
 
-def _known_key(public: object, role: str, known: TrustedKeys, where: str) -> TrustedKey:
-    if not isinstance(public, keys.PublicKey):
+def _known_key(keyid: str, role: str, known: TrustedKeys, where: str) -> TrustedKey:
+    if not keyid:
         raise Unproven(f"the certificate of the {role} is of a key that is not on P-256")
-    mine = [key for key in known.keys if key.role == role and keys.keyid_of_pem(key.public_key) == keys.keyid(public)]
+    mine = [key for key in known.keys if key.role == role and keys.keyid_of_pem(key.public_key) == keyid]
     if not mine:
         raise Unproven(f"the key of the {role} in {TRUST_CONFIG_FILE} is not {where}")
     return mine[0]

@@ -1,7 +1,7 @@
 """Steps, taken one by one, the first failure ending them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Literal
 
 from rapha.errors import Unproven
 from rapha.records.receipt import Step
@@ -18,18 +18,33 @@ class Checklist:
         self.subject = subject
         self.steps: list[Step] = []
 
-    @contextmanager
-    def step(self, check: str) -> Iterator[Callable[[str], None]]:
-        """Take one step. The sentence handed to the callable says what was compared.
+    def step(self, check: str) -> "_Taken":
+        """Take one step, as a context. The sentence handed to the callable that it gives says what was compared.
 
         Raises:
             Stopped: an Unproven came up inside: the step has failed, with its message as detail.
         """
-        details: list[str] = []
-        number = len(self.steps) + 1
-        try:
-            yield details.append
-        except Unproven as problem:
-            self.steps.append(Step(number=number, check=check, passed=False, detail=str(problem)))
+        return _Taken(self.steps, check)
+
+
+class _Taken:
+    """One step while it is taken."""
+
+    def __init__(self, steps: list[Step], check: str) -> None:
+        self._steps, self._check = steps, check
+        self._details: list[str] = []
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._details.append
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> Literal[False]:
+        if problem is None:
+            self._note(True, self._details[-1])
+        elif isinstance(problem, Unproven):
+            self._note(False, str(problem))
             raise Stopped from None
-        self.steps.append(Step(number=number, check=check, passed=True, detail=details[-1]))
+        return False
+
+    def _note(self, passed: bool, detail: str) -> None:
+        number = len(self._steps) + 1
+        self._steps.append(Step(number=number, check=self._check, passed=passed, detail=detail))

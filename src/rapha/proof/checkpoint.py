@@ -70,8 +70,9 @@ def text_of(origin: str, size: int, root: bytes) -> bytes:
     return f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
 
 
+@lru_cache(SIGNATURES_REMEMBERED)
 def read_checkpoint(data: bytes) -> Checkpoint:
-    """A note's bytes as a checkpoint. Nothing is verified yet.
+    """A note's bytes as a checkpoint. Nothing is verified yet. Remembered by all its bytes: a delivery's receipts are under one.
 
     Raises:
         Unproven: it is no checkpoint in its one form.

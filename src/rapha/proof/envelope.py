@@ -4,6 +4,8 @@ The payload that is signed is the payload that is kept and the payload that is r
 checked.
 """
 
+from functools import lru_cache
+
 from rapha.canonical import base64_bytes, base64_text
 from rapha.errors import Unproven
 from rapha.proof import keys
@@ -63,7 +65,7 @@ def unverified_payload(receipt: Receipt) -> bytes:
     Raises:
         Unproven: it is not strict base64, or is too large.
     """
-    payload = _decode(receipt.payload, "payload")
+    payload = _payload(receipt.payload)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise Unproven(f"the payload has {len(payload)} bytes: at most {MAX_PAYLOAD_BYTES}")
     return payload
@@ -81,6 +83,12 @@ def open_envelope(receipt: Receipt, key: keys.PublicKey) -> bytes:
         raise Unproven("the envelope does not hold exactly one signature by this key")
     keys.verify(key, _decode(mine[0].sig, "signature"), pae(payload, receipt.payloadType))
     return payload
+
+
+@lru_cache(2)
+def _payload(text: str) -> bytes:
+    """Of one receipt these bytes are asked for at several steps."""
+    return _decode(text, "payload")
 
 
 def _decode(text: str, what: str) -> bytes:

@@ -4,13 +4,12 @@
 a verifier prints is all that was signed.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from rapha.canonical import canonical_bytes
+from rapha.canonical import canonical_bytes, is_form_of, read_canonical_json
 from rapha.errors import Unproven
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
@@ -72,10 +71,10 @@ def read_claim(value: Json, payload: bytes) -> SiteClaim | AggregationClaim:
     build_type = check_types(value, (SITE_BUILD, AGGREGATION_BUILD))
     try:
         claim = _site_claim(value) if build_type == SITE_BUILD else _aggregation_claim(value)
-        again = canonical_bytes(claim_json(claim))
+        alike = is_form_of(payload, claim_json(claim))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise Unproven("the statement lacks a field of this format, or has one that cannot be read") from None
-    if again != payload:
+    if not alike:
         raise Unproven("the statement has a field that this format does not know, or a name that contradicts another")
     return claim
 
@@ -87,12 +86,13 @@ def read_canonical(payload: bytes) -> Json:
         Unproven: not JSON, not an object, or written in another way than the canonical one.
     """
     try:
-        value = json.loads(payload)
-        canonical = canonical_bytes(value)
+        value = read_canonical_json(payload)
     except (ValueError, TypeError, RecursionError):
-        raise Unproven("the payload is not JSON that has a canonical form") from None
-    if not isinstance(value, dict) or canonical != payload:
-        raise Unproven("the payload is not in canonical form (RFC 8785), so two readers might read two things")
+        raise Unproven(
+            "the payload is not JSON in its canonical form (RFC 8785), so two readers might read two things"
+        ) from None
+    if not isinstance(value, dict):
+        raise Unproven("the payload is no JSON object")
     return value
 
 

@@ -1,5 +1,6 @@
 """A hub goes over to another key of its log, or other keys of its authority: its log goes on, and receipts of before and after hold."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from rapha.errors import ConfigurationError
 from rapha.hub import own_keys
 from rapha.hub.configuration import load
 from rapha.hub.own_keys import LOG_BEFORE, check_alone
+from rapha.hub.own_revocation import revoke_former
 from rapha.hub.wired import open_hub
 from rapha.proof import keys
 from rapha.proof.checkpoint import check_log, public_from_pem, read_checkpoint
 from rapha.proof.key_change import followed
 from rapha.proof.verify import judge
+from rapha.proof.window import second_of
 from rapha.records.wire import Offer, Stop, TrustedKey, TrustedKeys, Window
 from rapha.sdk.folder import read_folder
 
@@ -171,3 +174,45 @@ def test_hubs_that_share_a_database_are_told_that_they_cannot(tmp_path: Path) ->
     shared = initialise(tmp_path / "hub", HubSettings(database="postgresql://rapha@db.example/rapha"))
     with pytest.raises(ConfigurationError, match="share a database"):
         check_alone(shared)
+
+
+@pytest.mark.parametrize("point", ["", "hub.said:revocation", "hub.logged:revocation"])
+@pytest.mark.parametrize("role", ["log", "time-stamper"])
+def test_a_former_key_that_was_stolen_is_ended_once_and_for_all_readers(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, role: str, point: str
+) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        pinned = listed(hub)
+    (old,) = of_role(pinned, role)
+    rotated(home, clock, "log" if role == "log" else "authority")
+    clock.pass_(hours=2)
+    stolen = clock() - timedelta(hours=1)
+
+    def revoked(keyid: str) -> TrustedKey:
+        hub = open_hub(load(home), clock)
+        try:
+            return revoke_former(hub.configuration, hub.store, hub.desk, hub.signer, role, keyid, stolen)
+        finally:
+            hub.stop()
+
+    def dies(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faults, "point", dies)
+        if point:
+            with pytest.raises(Killed):
+                revoked(old.keyid)
+    window = revoked(old.keyid[:12]).window
+    assert window is not None and window.end == second_of(stolen) and window.below is not None
+    assert not (home / LOG_BEFORE).exists()
+    with running(home, clock) as hub:
+        now, found = listed(hub), changes(hub)
+        (counts,) = (key for key in of_role(now, role) if key.keyid != old.keyid)
+    assert [key.window for key in of_role(now, role) if key.keyid == old.keyid] == [window]
+    assert [key.window for key in of_role(followed(pinned, found), role) if key.keyid == old.keyid] == [window]
+    assert len(found.changes) == (2 if role == "log" else 4)
+    with pytest.raises(ConfigurationError, match="rotated first"):
+        revoked(counts.keyid)
