@@ -111,7 +111,7 @@ BREACHES = (
     Breach("what leaves for a failure is a code", "src/rapha/node/agent.py", "return told(error.reason)", "return str(error)", "tests/unit/node/test_node_agent.py -k may_be_told"),
     Breach("the screen shows no value", "src/rapha/cli/main.py", "({kind}), not something you did", "({error}), not something you did", "tests/unit/cli/test_cli_main.py -k defect"),
     Breach("a hospital's own last layer never leaves", "src/rapha/node/heads.py", "        path.unlink()\n", "", "tests/unit/node/test_node_heads.py"),
-    Breach("a hospital's own last layer never leaves", "src/rapha/node/heads.py", "os.O_NOFOLLOW, 0o600", "os.O_NOFOLLOW, 0o644", "tests/unit/node/test_node_heads.py"),
+    Breach("a hospital's own last layer never leaves", "src/rapha/node/heads.py", "write_synced(part, content)", "write_synced(part, content, 0o644)", "tests/unit/node/test_node_heads.py"),
     # Around a crash
     Breach("hub, agent and sandbox may die", "src/rapha/hub/store/database.py", "            faults.point(f\"hub.to-commit:", "            session.commit()\n            faults.point(f\"hub.to-commit:", "tests/unit/test_faults.py"),
     Breach("the points at which those tests kill", "src/rapha/faults.py", "    if _armed is not None:\n        _armed.passed(name)", "    arm(os.environ)\n    if _armed is not None:\n        _armed.passed(name)", "tests/unit/test_faults.py -k alone"),

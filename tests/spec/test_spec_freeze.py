@@ -287,3 +287,28 @@ def test_only_a_private_study_of_every_index_is_told_which_rows_are_one_patients
     assert list(dict.fromkeys(numbers)) == list(range(320))  # in order of appearance: no key shows in it
     ages, first = rows["age"].to_pylist(), {}
     assert all(abs(first.setdefault(one, age) - age) <= 6 for one, age in zip(numbers, ages, strict=True))
+
+
+@pytest.mark.parametrize(("patients", "enough"), [(160, False), (600, True)])
+def test_figures_of_a_numeric_outcome_stand_on_patients_and_not_on_rows(tmp_path, patients, enough):
+    """Twelve rows of each patient: there are rows enough to validate and test on, and patients only of the larger town."""
+    people, events = town(patients)
+    again = [
+        replace(event, at=f"20{year}-06-01") for event in events for year in range(11, 23) if event.code in ("a", "b")
+    ]
+    value = {"mean": "b", "unit": "any"}
+    outcome = {
+        "kind": "numeric",
+        "value": value,
+        "during": {"from": "index", "for": "2 years"},
+        "unobserved": "exclude",
+    }
+    timeline = write_timeline(tmp_path / "timeline", people, events + again)
+    study = study_of(
+        outcome=outcome, features=FEATURES, cohort={"index": {"every": ["a"]}}, model={"architecture": "linear"}
+    )
+    if enough:
+        assert freeze(timeline, study, KEY, tmp_path).test_rows > 100
+    else:
+        with pytest.raises(CohortRefused, match="to test on"):
+            freeze(timeline, study, KEY, tmp_path)

@@ -163,7 +163,7 @@ def run(home: Folder) -> None:
     from rapha.clock import utc_now
     from rapha.node.agent import Agent, lock_home
     from rapha.node.configuration import Home
-    from rapha.node.hub_line import line_of
+    from rapha.node.hub_line import line_of, persist
     from rapha.node.rotation import finish_rotation
 
     opened = Home(home)
@@ -171,7 +171,7 @@ def run(home: Folder) -> None:
     log_to_stderr(site=opened.configuration.site)
     signal.signal(signal.SIGTERM, _interrupt)
     with closing(line_of(opened, utc_now)) as old:
-        finish_rotation(opened, old)
+        persist(lambda: finish_rotation(opened, old), math.inf)
     journey, line = _journey_and_line(opened)
     typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
     try:

@@ -193,7 +193,10 @@ def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
     _check_events(training, plan)
     if plan.cohort.index.pick == "every":  # figures are of rows: behind those of each split stand enough patients too
         for split in (VALIDATION, TEST):
-            _check_events(kept.filter(pc.equal(kept["split"], split)), plan)
+            of_split = kept.filter(pc.equal(kept["split"], split))
+            _check_events(of_split, plan)
+            if not plan.outcome.has_cases and _patients(of_split) < 2 * MIN_TRAINING_EVENTS:
+                raise CohortRefused(f"fewer than {2 * MIN_TRAINING_EVENTS} patients to test on", "cohort-too-small")
     return kept
 
 

@@ -6,8 +6,9 @@ Numbers that add up to one that is known betray the smallest of them by subtract
    the group has enough; that of an empty class too, for that nobody is of a class is also a fact about people;
 2. of a table of right and wrong answers, a class is told where enough were answered rightly, and enough wrongly; of its wrong
    answers one that few were given is not told, and of the others as many more, smallest first, until enough are not;
-3. one class that is not told is known from the accuracy and the others; so of a table all classes are told or two or more are
-   not, and where none is, there is no table;
+3. the right answers of the classes that are not told, as one, are known from the accuracy and the others; so of a table all classes
+   are told, or two or more are not which together have enough right answers and enough wrong ones: as many more are kept back,
+   those of fewest first; where none is left, there is no table;
 4. how many were given an answer in all, the sum of a column, is never told.
 """
 
@@ -46,11 +47,20 @@ def grouped(counts: Sequence[int], threshold: int) -> list[tuple[int, ...]]:
 
 def confusion(table: Sequence[Sequence[int]], classes: Sequence[str], threshold: int) -> Confusion | None:
     """Rules 2 and 3; None where the table does not leave. Each of its rows is a class, each column an answer."""
-    told = [min(row[at], sum(row) - row[at]) >= threshold for at, row in enumerate(table)]
-    if not any(told) or told.count(False) == 1:
+    answers = [(row[at], sum(row) - row[at]) for at, row in enumerate(table)]  # of each class: right, wrong
+    by_size = sorted(range(len(table)), key=lambda at: (min(answers[at]), at))
+    hidden = [at for at in by_size if min(answers[at]) < threshold]
+    told = by_size[len(hidden) :]
+    while hidden and told and min(_together(answers, hidden)) < threshold:
+        hidden.append(told.pop(0))
+    if not told:
         return None
-    cells = tuple(_row(row, at, threshold) if told[at] else (None,) * len(row) for at, row in enumerate(table))
+    cells = tuple((None,) * len(row) if at in hidden else _row(row, at, threshold) for at, row in enumerate(table))
     return Confusion(classes=tuple(classes), cells=cells)
+
+
+def _together(answers: Sequence[tuple[int, int]], hidden: Sequence[int]) -> tuple[int, int]:
+    return sum(answers[at][0] for at in hidden), sum(answers[at][1] for at in hidden)
 
 
 def _row(row: Sequence[int], right: int, threshold: int) -> tuple[Count | None, ...]:

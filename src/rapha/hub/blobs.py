@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 from rapha import faults
+from rapha.durable import sync_folder
 from rapha.errors import Conflict, DiskFull
 
 Block = bytes | bytearray | memoryview
@@ -251,11 +252,7 @@ def _rename(draft: Path, blob: Path) -> None:
     faults.point("hub.to-rename:blob")
     draft.replace(blob)
     faults.point("hub.renamed:blob")
-    folder = os.open(blob.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(blob.parent)
 
 
 def is_hex(name: str) -> bool:

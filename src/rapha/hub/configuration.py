@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, Field, ValidationError
 
 from rapha.canonical import canonical_bytes
+from rapha.durable import sync_folder, write_synced
 from rapha.errors import ConfigurationError, DiskFull
 from rapha.hub.store.postgres import ServerAddress
 from rapha.hub.witnesses import WitnessAddress
@@ -303,13 +304,11 @@ def with_witness(home: Path, address: WitnessAddress) -> HubSettings:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner alone. Raises OSError."""
+    """Write a file whole or not at all, readable by its owner alone, there for good when this returns. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(draft, data)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+    sync_folder(path.parent)

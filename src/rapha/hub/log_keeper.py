@@ -7,7 +7,6 @@ on its entries are there for good. A checkpoint that was signed and never publis
 """
 
 import fcntl
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from typing import IO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from rapha import faults
+from rapha.durable import READABLE, sync_folder, write_synced
 from rapha.errors import ConfigurationError, DiskFull, Unproven
 from rapha.proof.checkpoint import Checkpoint, check_log, note_key_hash, read_checkpoint, signed
 from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash
@@ -169,12 +169,12 @@ class LogKeeper:
                 faults.point("hub.to-rename:log/tile")
                 self._rename(_draft_of(path), path)
                 faults.point("hub.renamed:log/tile")
-            list(self._flushers.map(_flush_folder, folders))
+            list(self._flushers.map(sync_folder, folders))
             # 3. The checkpoint by its name, flushed: from here on the batch is in the log.
             faults.point("hub.to-rename:log/checkpoint")
             self._rename(_draft_of(last), last)
             faults.point("hub.renamed:log/checkpoint")
-            _flush_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
             if error.errno == NO_SPACE:
                 raise DiskFull(f"no space left for the log in {self.folder}: nothing was appended") from error
@@ -213,11 +213,7 @@ def _made_folders(path: Path, top: Path) -> set[Path]:
 
 
 def _write_draft(path: Path, data: bytes) -> None:
-    descriptor = os.open(_draft_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(_draft_of(path), data, READABLE)
 
 
 def _hold(folder: Path) -> IO[bytes]:
@@ -228,11 +224,3 @@ def _hold(folder: Path) -> IO[bytes]:
         file.close()
         raise ConfigurationError(f"another process writes the log in {folder}: stop it first") from None
     return file
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,17 +4,16 @@ A file for each run, in `heads/` of the home, for its owner alone. It is on the 
 the run ends, until a steward deletes it. A run that is finished again after a crash gives the same bytes.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from rapha import faults
 from rapha.canonical import digest
+from rapha.durable import sync_folder, write_synced
 from rapha.egress import gate
 from rapha.errors import Conflict
 from rapha.node.configuration import Home
 from rapha.node.register import Register
-from rapha.node.transfer import sync_folder
 from rapha.records.outputs import HeadOf
 from rapha.records.record import Digest, DispatchId
 from rapha.records.study import Study
@@ -55,10 +54,7 @@ class Heads:
 
     @staticmethod
     def _write(part: Path, path: Path, content: bytes) -> None:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(part, content)
         faults.point(f"node.to-rename:heads/{path.suffix[1:]}")
         part.replace(path)
         sync_folder(path.parent)

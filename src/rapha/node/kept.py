@@ -7,13 +7,12 @@ was kept then. A task that is done again after a crash starts from the same, and
 """
 
 import errno
-import os
 from pathlib import Path
 
 from rapha import faults
 from rapha.canonical import digest
+from rapha.durable import sync_folder, write_synced
 from rapha.errors import DiskFull, TrainingFailed
-from rapha.node.transfer import sync_folder
 from rapha.records.task import Task
 from rapha.records.travel import FIRST_ROUND
 
@@ -49,10 +48,7 @@ class Kept:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             part = path.with_name("part")
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(part, content)
             faults.point(f"node.to-rename:kept/{path.name}")
             part.replace(path)
             sync_folder(self._folder)

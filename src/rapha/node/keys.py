@@ -1,11 +1,11 @@
 """The node's secrets: made once, readable by their owner alone, never handed to the sandbox."""
 
-import os
 import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from rapha.durable import write_synced
 from rapha.errors import ConfigurationError
 from rapha.proof import keys
 
@@ -34,8 +34,4 @@ def load_key(path: Path) -> EllipticCurvePrivateKey:
 
 def write_private(path: Path, data: bytes) -> None:
     """A new file that its owner alone can read, on disk when this returns. Raises FileExistsError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(path, data, new=True)

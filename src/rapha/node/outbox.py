@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from rapha import faults
 from rapha.canonical import base64_text, digest_file
+from rapha.durable import sync_folder, write_synced
 from rapha.errors import DiskFull
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
-from rapha.node.transfer import sync_folder, write_all
+from rapha.node.transfer import write_all
 from rapha.records.audit import AuditVerdict
 from rapha.records.metrics import SiteMetrics
 from rapha.records.record import Digest, DispatchId
@@ -119,10 +120,7 @@ class Outbox:
         path = self._folder / dispatch / name
         with _disk(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _part(path).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(_part(path), content)
             _show(_part(path), path)
         return path
 

@@ -10,15 +10,15 @@ Whoever dies before 3 still has the key that the hub knows; between 3 and 4 both
 so that the next start tells the hub again and ends the same way.
 """
 
-import os
 from pathlib import Path
 
 from rapha import faults
 from rapha.clock import Clock
-from rapha.errors import ConfigurationError
+from rapha.durable import sync_folder, write_synced
+from rapha.errors import ConfigurationError, NotPermitted, Unproven
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine
-from rapha.node.keys import load_key, write_private
+from rapha.node.keys import load_key
 from rapha.proof import keys
 from rapha.proof.key_change import signed_rotation
 from rapha.records.key_change import Rotation
@@ -44,13 +44,23 @@ def finish_rotation(home: Home, line: HubLine) -> None:
     if not _begun(home):
         return
     if (home.folder / NEXT).exists():
-        line.go_over(_statement(home.folder / BEGUN))
+        _tell(home, line)
         faults.point("node.to-rename:key.pem")
         (home.folder / NEXT).replace(home.key)
-        _flush(home.folder)
+        sync_folder(home.folder)
         faults.point("node.renamed:key.pem")
     (home.folder / BEGUN).unlink()
-    _flush(home.folder)
+    sync_folder(home.folder)
+
+
+def _tell(home: Home, line: HubLine) -> None:
+    try:
+        line.go_over(_statement(home.folder / BEGUN))
+    except (NotPermitted, Unproven) as refused:
+        raise type(refused)(
+            f"the hub does not take the key that was to follow: {refused}. To go on with the old key, while that one counts, "
+            f"move {NEXT} and {BEGUN} out of {home.folder}; else enrol the node anew"
+        ) from refused
 
 
 def _begun(home: Home) -> bool:
@@ -61,17 +71,15 @@ def _begin(home: Home, clock: Clock) -> None:
     following, draft = home.folder / NEXT, home.folder / f"{BEGUN}.draft"
     if not following.exists():
         unfinished = home.folder / f"{NEXT}.draft"
-        unfinished.unlink(missing_ok=True)
-        write_private(unfinished, keys.private_to_pem(keys.generate()))
+        write_synced(unfinished, keys.private_to_pem(keys.generate()))
         unfinished.replace(following)
-        _flush(home.folder)
+        sync_folder(home.folder)
     faults.point("node.written:key-next.pem")
     rotation = signed_rotation(home.configuration.site, load_key(home.key), load_key(following), clock())
-    draft.unlink(missing_ok=True)
-    write_private(draft, rotation.as_bytes())
+    write_synced(draft, rotation.as_bytes())
     faults.point("node.to-rename:rotation.json")
     draft.replace(home.folder / BEGUN)
-    _flush(home.folder)
+    sync_folder(home.folder)
     faults.point("node.renamed:rotation.json")
 
 
@@ -82,11 +90,3 @@ def _statement(path: Path) -> Rotation:
         raise ConfigurationError(
             f"{path} is not as the node wrote it: restore it from a copy, with key.pem and {NEXT}"
         ) from None
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ import stat
 from pathlib import Path
 
 from rapha import faults
+from rapha.durable import write_synced
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
@@ -206,8 +207,5 @@ def keep_whole(source: Path, target: Path, verified: Stamp | None) -> None:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, and on disk."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(part, data)
     part.replace(path)

@@ -5,7 +5,6 @@ patient for as long as chunks come through, however slowly. A chunk that comes s
 """
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -257,15 +256,6 @@ class _Earlier:
         with path.open("rb") as file:
             file.seek(begin)
             return file.read(CHUNK_BYTES)
-
-
-def sync_folder(folder: Path) -> None:
-    """What was renamed in it stays so after a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def write_all(file: FileIO, data: bytes | bytearray | memoryview) -> None:

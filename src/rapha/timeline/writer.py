@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rapha.durable import sync_folder
 from rapha.errors import Conflict, DiskFull
 from rapha.timeline.ahead import ahead
 from rapha.timeline.assets import FOLDER, sweep_contents
@@ -99,7 +100,7 @@ def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -164,11 +165,3 @@ def _sweep(timeline: Path, manifest: Manifest) -> None:
         for path in (timeline / table).iterdir():
             if f"{table}/{path.name}" not in live:
                 path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -6,7 +6,6 @@ size, and never goes back.
 
 import fcntl
 import hashlib
-import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from rapha import faults
 from rapha.clock import Clock
+from rapha.durable import sync_folder, write_synced
 from rapha.errors import ConfigurationError, NotPermitted, Unproven
 from rapha.proof import checkpoint as notes
 from rapha.proof import lasting
@@ -177,18 +177,11 @@ def _read(path: Path) -> bytes:
 def _keep(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, on disk when this returns. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(draft, data)
     faults.point("witness.to-rename")
     draft.replace(path)
     faults.point("witness.renamed")
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _hold(path: Path) -> IO[bytes]:

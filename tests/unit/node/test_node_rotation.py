@@ -7,7 +7,7 @@ import pytest
 
 from rapha import faults
 from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Unreachable
+from rapha.errors import ConfigurationError, Unproven, Unreachable
 from rapha.node import rotation
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.keys import load_key, make_secrets
@@ -111,3 +111,14 @@ def test_a_statement_that_was_spoilt_is_said_with_its_file(home: Home) -> None:
     (home.folder / BEGUN).write_bytes(b"{}")
     with pytest.raises(ConfigurationError, match="rotation"):
         finish_rotation(home, hub)
+
+
+def test_a_hub_that_refuses_is_said_with_what_can_be_done(home: Home) -> None:
+    hub: Any = FakeHub(keys.generate().public_key())  # it knows another key of this node
+    old = mine(home)
+    with pytest.raises(Unproven, match=rf"move {NEXT} and {BEGUN} out of {home.folder}"):
+        rotate_key(home, hub, utc_now)
+    for name in (NEXT, BEGUN):
+        (home.folder / name).rename(home.folder.parent / name)
+    finish_rotation(home, hub)
+    assert mine(home) == old

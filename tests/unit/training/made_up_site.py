@@ -95,7 +95,8 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         "split": pa.array(chance.choice(3, rows, p=share), pa.int8()),
         **({PATIENT: of_few(rows)} if whose and counts_by_patient(study) else {}),
         "last_hdl_until_2years": pa.array(hdl, pa.float64(), from_pandas=True),
-        **{"age": pa.array(age, pa.float64()), "sex": pa.array(sex, pa.float64())},
+        "age": pa.array(age, pa.float64()),
+        "sex": pa.array(sex, pa.float64()),
     }
     if study.model.architecture == "gru":
         steps = [

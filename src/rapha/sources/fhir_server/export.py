@@ -5,7 +5,6 @@ asked for again, a file that lies here whole is kept, and the folder of an expor
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from rapha.clock import Clock
+from rapha.durable import sync_folder
 from rapha.errors import ConfigurationError, RaphaError, SourceError
 from rapha.records.record import Record
 from rapha.sources.fhir_server.answers import Job, Manifest, Memory, read_manifest, read_memory
@@ -73,7 +73,7 @@ class _Export:
         if not (self._data / name).exists():
             self._download(job, manifest, self._data / f".{name}.part")
             (self._data / f".{name}.part").rename(self._data / name)
-            _sync(self._data)
+            sync_folder(self._data)
         self._keep(up_to=manifest.transaction_time, job=None)
         counts = {"files": len(manifest.output), "deletions": len(manifest.deleted), "errors": len(manifest.error)}
         return Fetched(folder=str(self._data / name), since=job.since, ended=self._end(job), **counts)
@@ -132,7 +132,7 @@ class _Export:
                 raise
             job = job.model_copy(update={"done": (*job.done, name)})
             self._keep(job=job)
-        _sync(part)
+        sync_folder(part)
 
     def _end(self, job: Job) -> bool:
         try:
@@ -157,11 +157,3 @@ def _parameters(asked: dict[str, str], types: tuple[str, ...]) -> dict[str, obje
         "resourceType": "Parameters",
         "parameter": [*plain, *({"name": "_type", "valueString": kind} for kind in types)],
     }
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

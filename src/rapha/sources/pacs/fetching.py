@@ -1,13 +1,13 @@
 """Series by series into a folder. A series appears by one rename, when all of it is here; so a crash costs one series."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from rapha.durable import write_synced
 from rapha.errors import ConfigurationError, DiskFull, SourceError, Unreachable
 from rapha.sources.pacs.archive import Archive, Series, uid
 from rapha.sources.pacs.server_file import Days
@@ -73,10 +73,7 @@ def _one(archive: Archive, series: Series, folder: Path) -> int:
     def keep(image: str, content: bytes) -> None:
         if (name := _name(uid(image))) not in wanted:
             raise SourceError("the archive gives an image that it did not name")
-        with (half / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(half / name, content)
 
     try:
         archive.bring(series, keep)
