@@ -10,7 +10,7 @@ help:
 	@echo "make demo       a study through one hub and three hospitals on this machine"
 	@echo "make test       the fast tests"
 	@echo "make test-all   the same, then the slow ones, then test-kill"
-	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: some ten minutes"
+	@echo "make test-kill  hub, node and sandbox killed at every recorded step, each protection taken away: some twenty minutes"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"

@@ -43,7 +43,10 @@ def sent(status: int, content: bytes, **headers: str) -> httpx2.Response:
 
 def line_to(answer: Answer) -> HubLine:
     line = HubLine("https://hub.example", "hub.example", "north", keys.generate(), utc_now)
-    line._client = httpx2.Client(base_url="https://hub.example", transport=httpx2.MockTransport(answer))
+    follows = line._client.follow_redirects  # all else of its own client is of the line that is not there
+    line._client = httpx2.Client(
+        base_url="https://hub.example", transport=httpx2.MockTransport(answer), follow_redirects=follows
+    )
     return line
 
 

@@ -269,6 +269,7 @@ def test_the_same_answer_again_is_the_same_as_once(hub, token, sites, study_of):
         ({"study": "another-study"}, "another study"),
         ({"policy": "sha256:" + "0" * 64}, "another policy"),
         ({"architecture": "mlp"}, "another architecture"),
+        ({"approval": "sha256:" + "0" * 64}, "another approval"),
         ({"rounds": ()}, "is not the update that was handed in"),
     ],
 )
@@ -279,3 +280,26 @@ def test_a_release_that_claims_something_else_is_not_taken(hub, token, sites, st
     answer = sites[0].release(task_of(sites[0]).task, **changes)
     assert answer.status_code == 422 and said in answer.text
     assert hub.wait_for(study_id, token, "failed").reason == "3 sites needed: north failed (output-malformed)"
+
+
+@pytest.mark.parametrize("changed", ["weights_in", "weights_out"])
+def test_a_release_of_rounds_with_other_weights_is_not_taken(hub, token, sites, study_of, changed):
+    recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    run_round(sites)
+    run_round(sites)
+    first, *others = sites[0].traces
+    rounds = (first.model_copy(update={changed: "sha256:" + "0" * 64}), *others)
+    answer = sites[0].release(task_of(sites[0]).task, rounds=rounds)
+    assert answer.status_code == 422 and "is not the update that was handed in" in answer.text
+
+
+def test_a_delivery_is_fetched_by_its_researcher_and_by_nobody_else(hub, token, sites, study_of):
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    for _ in range(3):
+        run_round(sites)
+    assert final_weights(hub, study_id, token)
+    other = hub.token("bob")
+    for file in hub.delivery(study_id, token).files:
+        for path in (f"/blobs/{file.blob}", f"/blobs/{file.blob}/chunks"):
+            assert hub.http.get(API + path, headers=bearer(token)).status_code == 200
+            assert hub.http.get(API + path, headers=bearer(other)).status_code == 403

@@ -1,5 +1,6 @@
 """Used tokens, across restarts, over time, and with a disk that does not take them."""
 
+import resource
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_token_that_cannot_be_written_down_opens_nothing(tmp_path):
     (tmp_path / "seen" / "now").mkdir()
     with pytest.raises(DiskFull):
         use(seen, 1, NOW)
+
+
+def test_a_token_that_was_written_down_by_half_opens_nothing(tmp_path):
+    """As on a disk that fills up in the middle of a line: a file may be no longer than ten bytes here."""
+    seen, (soft, hard) = SeenTokens(tmp_path, NOW), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(DiskFull, match="no space left"):
+            use(seen, 1, NOW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "now").stat().st_size == 10
 
 
 def test_a_site_has_so_many_and_no_more(tmp_path):
