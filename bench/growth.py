@@ -1,35 +1,58 @@
 """How the readmission cohort's time grows with the number of events: 1, 3, 10, 30 and 100 million, of the MIMIC-III demo replicated.
 
 Every size is written, asked and removed before the next, so the disk holds one at a time. The figure is that of the
-largest size, against twice the target of `readmission` at 50 million; RAPHA_GROWTH_MILLIONS names a smaller largest one.
+largest size, against twice the target of `readmission` at 50 million; RAPHA_GROWTH_MILLIONS names a smaller largest one. The
+whole curve is kept in `growth.txt`, with the processor time of a run beside its time: the one that a busy machine leaves alone.
 """
 
 import os
+import time
+from pathlib import Path
+from typing import NamedTuple
 
 import many_events
 from figure import figure_line
 from many_events import many_events as timeline_of
 from many_events import timed
 from readmission import STUDY
+from run import machine
 
 TARGET_SECONDS = 2.0
 MILLIONS = (1, 3, 10, 30, 100)
 PER_COPY = 926_440
+KEPT = Path(__file__).with_name("growth.txt")
+
+
+class Size(NamedTuple):
+    """One size of the curve: the median time of a run and the processor time of one, both in seconds, and how many programs
+    wanted a core meanwhile."""
+
+    events: int
+    seconds: float
+    processor: float
+    load: float
+
+    def line(self) -> str:
+        measured = f"seconds {self.seconds:.3g} processor {self.processor:.3g} load {self.load:.1f}"
+        return f"{machine()} | events {self.events} {measured}"
 
 
 def main() -> None:
     largest = int(os.environ.get("RAPHA_GROWTH_MILLIONS", MILLIONS[-1]))
-    each: list[tuple[int, float]] = []
+    each: list[Size] = []
     runs: list[float] = []
     for millions in (size for size in MILLIONS if size <= largest):
         many_events.COPIES = max(1, round(millions * 1_000_000 / PER_COPY))
         with timeline_of() as timeline:
+            begun = time.process_time()
             runs = sorted(timed(timeline, STUDY))
-        events = many_events.COPIES * PER_COPY
-        each.append((events, runs[len(runs) // 2]))
-        print(f"{events:,} events: {each[-1][1]:.3f} s, {each[-1][1] / events * 1e6:.4f} s a million", flush=True)
-    (few, soon), (many, late) = each[0], each[-1]
-    print(f"a million events among {many:,} take {late / many / (soon / few):.2f} times what they take among {few:,}")
+            processor = (time.process_time() - begun) / len(runs)
+        each.append(Size(many_events.COPIES * PER_COPY, runs[len(runs) // 2], processor, os.getloadavg()[0]))
+        print(each[-1].line(), flush=True)
+    KEPT.write_text("".join(f"{size.line()}\n" for size in each), encoding="utf-8")
+    (few, _, soon, _), (many, _, late, _) = each[0], each[-1]
+    ratio = late / many / (soon / few)
+    print(f"a million events among {many:,} take {ratio:.2f} times the processor time they take among {few:,}")
     print(figure_line("growth", runs, TARGET_SECONDS))
 
 

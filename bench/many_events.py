@@ -23,6 +23,8 @@ from rapha.timeline.reader import Timeline, open_timeline
 
 COPIES, RUNS = 54, 5
 KEY = b"a secret of the site, 32 bytes.."
+_never_waited_for: list[subprocess.Popen[str]] = []
+"""Held, for one that is let go is waited for."""
 
 
 @contextmanager
@@ -43,6 +45,7 @@ def many_events() -> Iterator[Timeline]:
         writer = subprocess.Popen(
             [sys.executable, __file__, str(data), str(home), str(COPIES)], stdout=subprocess.PIPE, text=True
         )
+        _never_waited_for.append(writer)
         if not writer.stdout or writer.stdout.read().strip() != "written":
             raise SystemExit("error: the timeline could not be written")
         yield open_timeline(home)

@@ -1,7 +1,9 @@
 """docs/performance.md, from the figures that `make bench` kept and from what was measured of other programs."""
 
 import ast
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,7 @@ from figure import LINE  # noqa: E402
 HEAD = """\
 # Performance
 
-<!-- Written by `make docs` from bench/figures.txt and bench/peers.txt. -->
+<!-- Written by `make docs` from bench/figures.txt, bench/growth.txt and bench/peers.txt. -->
 
 Each line is one claim: a program in `bench/`, run by `make bench NAME=...` at the size of the claim, real processes on loopback,
 every check, signature, sandbox and fsync on. A figure is the median of at least five runs. Short of its target is said, not
@@ -30,6 +32,20 @@ run; `apart`: measured on another day, so a ratio of two such figures is a hint 
 | claim | program | theirs | ours | ours is | measured |
 |---|---|---|---|---|---|
 """
+GROWTH = """
+## From 1 to 100 million events
+
+`growth`: the cohort and label of `readmission`, over the MIMIC-III demo replicated with new patients; `make bench NAME=growth`. The
+time is as it was met, with the `load` of the machine: how many programs wanted one of its cores in that minute. The processor time, of
+all cores together, is what a busy machine hardly changes. What was not measured is left empty.
+
+| machine | events | time | a million events | processor time | load |
+|---|---|---|---|---|---|
+"""
+GROWN = re.compile(
+    r"(?P<machine>.+) \| events (?P<events>\d+) seconds (?P<seconds>[0-9.]+)(?: processor (?P<processor>[0-9.]+))?"
+    r"(?: load (?P<load>[0-9.]+))?"
+)
 
 
 class Kept(NamedTuple):
@@ -48,11 +64,11 @@ class Kept(NamedTuple):
 def page() -> str:
     """The page, from the files of `bench/`."""
     peers = [line.split() for line in _lines("peers.txt")]
-    return written([kept(line) for line in _lines("figures.txt")], peers, claims())
+    return written([kept(line) for line in _lines("figures.txt")], peers, claims(), _lines("growth.txt"))
 
 
-def written(figures: list[Kept], peers: list[list[str]], said: dict[str, str]) -> str:
-    """`peers`: claim, program, seconds. `said`: what a claim says of itself, by name."""
+def written(figures: list[Kept], peers: list[list[str]], said: dict[str, str], growth: Sequence[str] = ()) -> str:
+    """`peers`: claim, program, seconds. `said`: what a claim says of itself, by name. `growth`: the lines of growth.txt."""
     text = HEAD
     for machine in sorted({figure.machine for figure in figures}):
         text += f"\n## {machine}\n\n| claim | what | figure | target | | largest process | floor | gap |\n"
@@ -61,6 +77,8 @@ def written(figures: list[Kept], peers: list[list[str]], said: dict[str, str]) -
     missing = [name for name in said if name not in {figure.name for figure in figures}]
     if missing:
         text += "\nClaims without a figure yet: " + ", ".join(f"`{name}`" for name in sorted(missing)) + ".\n"
+    if growth:
+        text += GROWTH + "".join(_grown(line) for line in growth)
     rows = [_beside(figure, *figure.peer, "same run") for figure in figures if figure.peer]
     by_name = {figure.name: figure for figure in figures}
     rows += [_beside(by_name.get(name), program, float(value), "apart", name) for name, program, value in peers]
@@ -104,6 +122,15 @@ def _row(figure: Kept, said: dict[str, str]) -> str:
         f"| `{figure.name}` | {said.get(figure.name, '')} | {figure.value:g} s | {figure.target:g} s | {verdict} "
         f"| {figure.peak_mb} MB | {floor} | {gap} |\n"
     )
+
+
+def _grown(line: str) -> str:
+    found = GROWN.fullmatch(line)
+    if found is None:
+        raise ValueError(f"bench/growth.txt: not a size of the curve: {line}")
+    events, each = int(found["events"]), float(found["seconds"]) / int(found["events"]) * 1e6
+    processor = f"{found['processor']} s" if found["processor"] else ""
+    return f"| {found['machine']} | {events:,} | {found['seconds']} s | {each:.2g} s | {processor} | {found['load'] or ''} |\n"
 
 
 def _beside(figure: Kept | None, program: str, theirs: float, measured: str, name: str = "") -> str:

@@ -268,8 +268,6 @@ def test_every_index_counts_patients_beside_rows(tmp_path):
     assert cohort.set_apart == {"competing": 40, "unobserved": 40}
 
 
-<<<<<<< HEAD
-=======
 def test_only_a_private_study_of_every_index_is_told_which_rows_are_one_patients(tmp_path):
     people, events = town(400)
     again = [replace(event, at="2015-06-01") for event in events if event.code == "a"]
@@ -291,7 +289,6 @@ def test_only_a_private_study_of_every_index_is_told_which_rows_are_one_patients
     assert all(abs(first.setdefault(one, age) - age) <= 6 for one, age in zip(numbers, ages, strict=True))
 
 
->>>>>>> walls3
 @pytest.mark.parametrize(("patients", "enough"), [(160, False), (600, True)])
 def test_figures_of_a_numeric_outcome_stand_on_patients_and_not_on_rows(tmp_path, patients, enough):
     """Twelve rows of each patient: there are rows enough to validate and test on, and patients only of the larger town."""
@@ -315,27 +312,3 @@ def test_figures_of_a_numeric_outcome_stand_on_patients_and_not_on_rows(tmp_path
     else:
         with pytest.raises(CohortRefused, match="to test on"):
             freeze(timeline, study, KEY, tmp_path)
-<<<<<<< HEAD
-
-
-def test_only_a_private_study_of_every_index_is_told_which_rows_are_one_patients(tmp_path):
-    people, events = town(400)
-    again = [replace(event, at="2015-06-01") for event in events if event.code == "a"]
-    timeline = write_timeline(tmp_path / "timeline", people, events + again)
-    terms = {"epsilon": 1, "delta": 1e-5, "ranges": {"b": [0, 60], "age": [18, 100], "sex": [0, 1]}}
-    private = {"min_cohort": 25, "differential_privacy": terms}
-    every = {"index": {"every": ["a"]}}
-    for number, more in enumerate(({"cohort": every}, {"privacy": private}, {"cohort": every, "privacy": private})):
-        study = study_of(outcome=OUTCOME, features=FEATURES, **more)
-        folder, whose = tmp_path / str(number), tmp_path / f"whose-{number}"
-        freeze(timeline, study, KEY, folder, whose)
-        rows = pa.ipc.open_file(folder / "rows.arrow").read_all()
-        assert ("patient" in rows.column_names) is (number == 2)
-        read_dataset(study, folder / "rows.arrow")
-    numbers = rows["patient"].to_pylist()
-    assert sorted(set(numbers)) == list(range(320)) and all(numbers.count(one) == 2 for one in set(numbers))
-    assert list(dict.fromkeys(numbers)) == list(range(320))  # in order of appearance: no key shows in it
-    ages, first = rows["age"].to_pylist(), {}
-    assert all(abs(first.setdefault(one, age) - age) <= 6 for one, age in zip(numbers, ages, strict=True))
-=======
->>>>>>> walls3

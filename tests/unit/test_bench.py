@@ -67,6 +67,20 @@ def test_the_page_says_target_machine_floor_and_the_other_programs(checkout: Pat
         assert line in page.splitlines()
 
 
+def test_the_page_shows_how_time_grows_with_events() -> None:
+    sizes = [
+        "2 cores, 24 GB | events 2000000 seconds 0.4 processor 0.2 load 1.5",
+        "2 cores, 24 GB | events 100 seconds 1",
+    ]
+    page = written([], [], {}, sizes).splitlines()
+    assert "| 2 cores, 24 GB | 2,000,000 | 0.4 s | 0.2 s | 0.2 s | 1.5 |" in page
+    assert "| 2 cores, 24 GB | 100 | 1 s | 1e+04 s |  |  |" in page
+    assert "## From 1 to 100 million events" in page
+    assert "## From 1 to 100 million events" not in written([], [], {}).splitlines()
+    with pytest.raises(ValueError, match=r"growth.txt: not a size"):
+        written([], [], {}, ["2 cores, 24 GB | events many seconds 0.4 processor 0.2"])
+
+
 def test_every_claim_is_a_claim_of_the_harness(checkout: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(checkout / "bench" / "run.py"), "?"], capture_output=True, text=True, check=False

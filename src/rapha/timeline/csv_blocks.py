@@ -62,7 +62,7 @@ def parse_regular(block: bytes, delimiter: str, width: int, places: list[int]) -
     try:
         table = pa.csv.read_csv(
             pa.BufferReader(block),
-            pa.csv.ReadOptions(column_names=names),
+            pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
             pa.csv.ParseOptions(delimiter=delimiter, quote_char='"' if delimiter == "," else False),
             pa.csv.ConvertOptions(
                 include_columns=list(dict.fromkeys(wanted)), column_types=dict.fromkeys(wanted, pa.string())

@@ -6,6 +6,8 @@ Times are UTC microseconds; the offset that the source gave is kept beside them.
 *knew*: a laboratory value when it was reported, not when the blood was taken; a discharge diagnosis at discharge.
 """
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -160,3 +162,11 @@ STATUSES = ("final", "preliminary", "amended", "cancelled", "entered-in-error")
 POLARITIES = ("affirmed", "negated", "excluded", "unknown")
 USABLE_STATUSES = ("final", "preliminary", "amended")
 """An event counts for a cohort when its status is usable, it is affirmed, and it is not deleted."""
+FEW_WORDS = {"kind": KINDS, "precision": PRECISIONS, "status": STATUSES, "polarity": POLARITIES}
+"""The columns of `events` that hold one of so many words. While they are staged they are enums, of a byte each."""
+
+
+def enum_of(words: Iterable[str]) -> str:
+    """SQL of the type that holds one of these."""
+    quoted = ", ".join("'" + word.replace("'", "''") + "'" for word in dict.fromkeys(words))
+    return f"ENUM({quoted})"

@@ -18,7 +18,7 @@ from rapha.timeline.manifest import Table
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.pseudonym import subject_key
 from rapha.timeline.readings import MACROS
-from rapha.timeline.schema import ALL_TABLES
+from rapha.timeline.schema import ALL_TABLES, FEW_WORDS, enum_of
 from rapha.timeline.stream import Stream
 
 MEMORY = "1GB"
@@ -46,10 +46,16 @@ class Staging:
         self.connection.execute(f"CREATE TABLE {NOTE_TEXTS} (subject_key BIGINT, text VARCHAR)")
         for name, schema in ALL_TABLES.items():
             self.connection.from_arrow(_zoneless(schema).empty_table()).create(name)
+        for name, words in FEW_WORDS.items():
+            self.hold_as(name, words)
 
     def execute(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one statement with its parameters; its rows."""
         return self.connection.execute(statement, parameters or {}).fetchall()
+
+    def hold_as(self, column: str, words: Iterable[str]) -> None:
+        """Hold this column of `events`, still empty, as one of these words: a byte or two each, however long they are."""
+        self.connection.execute(f"ALTER TABLE events ALTER {column} TYPE {enum_of(words)}")
 
     def tables(self) -> dict[Table, duckdb.DuckDBPyRelation]:
         """The three tables of patients as they stand."""

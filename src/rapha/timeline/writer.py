@@ -9,7 +9,7 @@
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +25,9 @@ from rapha.timeline.assets import FOLDER, sweep_contents
 from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
 from rapha.timeline.schema import ALL_TABLES, TABLES
 
-ROW_GROUP_ROWS = 1 << 19
+ROW_GROUP_ROWS = 1 << 17
+"""Few enough that the one being written, and the next being read, are little beside the rest of an ingest; and that a source of some
+hundred thousand rows is written while it is still being read."""
 BATCH_ROWS = 1 << 16
 _ORDER: dict[Table, str] = {
     "events": "subject_key, t_start NULLS FIRST, event_id",
@@ -39,6 +41,7 @@ _ORDER: dict[Table, str] = {
     "assets": "asset, subject_key",
     "merges": "retired",
 }
+BATCH_COLUMN = "ingest_batch"
 _UNIQUE = ("event_id", "source_ref")
 """Columns whose values hardly repeat: a dictionary of them would only cost."""
 
@@ -63,8 +66,9 @@ def write_batch(
     people: str | None = None,
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
-    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of rows; times may be zoneless, then
-    they are UTC. `people`: the word its patients are keyed under, where that is not `source`.
+    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of
+    rows, `ingest_batch` may be left out: it is `batch` everywhere; times may be zoneless, then they are UTC, and texts may be enums.
+    `people`: the word its patients are keyed under, where that is not `source`.
 
     Start: any state, with or without leftovers. End: the batch is live, nothing else in the folder has changed meaning.
     Written again: the same files, byte for byte.
@@ -79,7 +83,7 @@ def write_batch(
         rows: dict[Table, int] = {}
         for table in (name for name in _ORDER if name in TABLES or name in tables):
             path = f"{table}/{source}.{batch}.parquet"
-            rows[table] = _write_table(timeline / path, table, tables[table])
+            rows[table] = _write_table(timeline / path, table, tables[table], batch)
             files[table] = (path,)
         written = Batch(source=source, batch=batch, mapping=mapping, files=files, rows=rows, people=people)
         manifest = read_manifest(timeline).replacing(written)
@@ -117,17 +121,16 @@ def space_watched(folder: Path) -> Iterator[None]:
         raise DiskFull(f"no space left in {folder}: free some and do it again; nothing was changed") from None
 
 
-def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation) -> int:
+def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation, batch: str) -> int:
     schema = ALL_TABLES[table]
-    columns = ", ".join(schema.names)
-    batches = relation.order(_ORDER[table]).project(columns).to_arrow_reader(BATCH_ROWS)
+    batches = relation.order(_ORDER[table]).project(_columns(schema, batch)).to_arrow_reader(BATCH_ROWS)
     encoded = [field.name for field in schema if field.type == pa.string() and field.name not in _UNIQUE]
     rows = 0
 
     def write(file: BinaryIO) -> None:
         nonlocal rows
         with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=encoded) as writer:
-            for group in ahead(_groups(batches, schema), most=1):
+            for group in _groups(ahead(batches, most=1), schema):
                 rows += group.num_rows
                 writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
 
@@ -135,7 +138,13 @@ def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation) ->
     return rows
 
 
-def _groups(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+def _columns(schema: pa.Schema, batch: str) -> str:
+    """The columns in their order. The batch is the same in every row, so it is put there after the rows are sorted."""
+    constant = "'" + batch.replace("'", "''") + "'"
+    return ", ".join(f"{constant} AS {BATCH_COLUMN}" if name == BATCH_COLUMN else name for name in schema.names)
+
+
+def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """Tables of `ROW_GROUP_ROWS` rows, the last one smaller: where they are cut depends on the rows alone."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:

@@ -3,8 +3,11 @@
 import pytest
 
 from rapha.errors import ConfigurationError
-from rapha.sources.tables import ingest
+from rapha.sources.tables import Mapping, ingest
+from rapha.sources.tables.ingest import Opened, _Files
+from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.reader import open_timeline
+from rapha.timeline.staging import Staging
 
 
 def test_the_same_again_changes_no_byte(hospital):
@@ -83,3 +86,22 @@ def test_progress_is_told_to_its_end(hospital):
     (hospital.data / "labs.csv").write_text(hospital.labs)
     ingest(hospital.mapping_file, hospital.data, hospital.timeline, b"x" * 32, lambda *step: told.append(step))
     assert told == [("people.csv", 0, 4), ("labs.csv", 1, 4), ("labs.csv", 2, 4), ("people.csv", 4, 4)]
+
+
+def test_a_file_is_staged_when_it_is_asked_for_and_dropped_when_no_block_will_ask_again(hospital, tmp_path):
+    again = hospital.mapping[hospital.mapping.index("  - file: labs.csv") :]
+    hospital.mapping += again + again.replace("labs.csv", "more.csv")
+    (hospital.data / "more.csv").write_text(hospital.labs)
+    hospital.ingest()
+    mapping = read_mapping(hospital.mapping_file, Mapping)
+    staging = Staging(tmp_path)
+    files = _Files(staging, mapping, Opened({name: hospital.data / name for name in mapping.files()}), lambda *_: None)
+    held = []
+    for at, name in enumerate(["people.csv", *(block.file for block in mapping.events)]):
+        files.staged(name)
+        held.append(staging.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'file%'")[0][0])
+        files.keep_only(mapping.events[at:])
+    assert [block.file for block in mapping.events] == ["labs.csv", "labs.csv", "more.csv"]
+    assert held == [1, 1, 1, 1]
+    assert files.rows == {"people.csv": 2, "labs.csv": 2, "more.csv": 2}
+    assert staging.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'file%'") == [(0,)]

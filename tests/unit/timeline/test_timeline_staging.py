@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -42,3 +43,17 @@ def test_a_stream_counts_and_raises_when_asked():
     assert stream.reader.read_all().num_rows == stream.rows == 3
     with pytest.raises(SourceError):
         stream.check()
+
+
+def test_words_of_an_event_are_held_as_one_of_few(tmp_path):
+    staging = Staging(tmp_path)
+    staging.hold_as("source_version", ["it's v1", "v2", "v2"])
+    staging.execute(
+        "INSERT INTO events BY NAME SELECT 'it''s v1' AS source_version, 'final' AS status, 'day' AS precision"
+    )
+    assert staging.execute("SELECT source_version, status, precision, kind FROM events") == [
+        ("it's v1", "final", "day", None)
+    ]
+    for column in ("status", "source_version", "kind", "polarity", "precision"):
+        with pytest.raises(duckdb.ConversionException):
+            staging.execute(f"INSERT INTO events BY NAME SELECT 'no such word' AS {column}")

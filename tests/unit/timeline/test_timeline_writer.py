@@ -100,6 +100,17 @@ def test_the_order_of_the_rows_given_does_not_matter(tmp_path):
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
+def test_enums_and_a_batch_left_out_are_written_as_texts_and_the_batch(tmp_path):
+    write(tmp_path / "texts", A)
+    narrow = tables(A)
+    enum = "ENUM('final', 'measurement', 'affirmed')"
+    few = ", ".join(f"CAST({name} AS {enum}) AS {name}" for name in ("kind", "status", "polarity"))
+    narrow["events"] = narrow["events"].project(f"* EXCLUDE (ingest_batch) REPLACE ({few})")
+    write_batch(tmp_path / "enums", "ward", A, MAPPING, narrow)
+    assert content(tmp_path / "enums") == content(tmp_path / "texts")
+    assert batches(tmp_path / "enums") == {A}
+
+
 def test_a_batch_takes_the_place_of_its_sources_former_one(tmp_path):
     write(tmp_path, A)
     write(tmp_path, A, source="clinic")

@@ -38,6 +38,11 @@ _NOBODY = """INSERT INTO set_aside SELECT DISTINCT file, line, CASE
         ELSE 'is not about a patient' END
     FROM staged WHERE reason IS NULL AND patient NOT IN (SELECT address FROM named)"""
 
+_TOLD = f"""CREATE TABLE told AS SELECT file, subject_key, kind, t_start, t_end, status IN (
+        {", ".join(f"'{status}'" for status in USABLE_STATUSES)}) AND polarity = 'affirmed' AND NOT deleted AS counts
+    FROM resolved"""
+"""When and of whom each event is: all that is asked of `resolved` more than once."""
+
 
 def assemble(staging: Staging, mapping: Mapping) -> None:
     """Make the views `resolved`, and `events` and `observation_periods` as the timeline has them."""
@@ -53,6 +58,7 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
         )
         staging.execute("DELETE FROM staged WHERE t_known IS NULL AND updated IS NULL")
     staging.execute(f"CREATE VIEW resolved AS {_resolved(mapping)}")
+    staging.execute(_TOLD)
     staging.execute("CREATE VIEW events AS SELECT * EXCLUDE (file, line, note) FROM resolved")
     staging.execute(
         f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
@@ -83,15 +89,11 @@ def _resolved(mapping: Mapping) -> str:
 
 
 def _observe(staging: Staging, observation: Span | str) -> None:
-    usable = ", ".join(f"'{status}'" for status in USABLE_STATUSES)
-    counts = f"status IN ({usable}) AND polarity = 'affirmed' AND NOT deleted"
-    stays = f"SELECT subject_key, t_start, t_end FROM resolved WHERE kind = 'encounter' AND {counts}"
+    stays = "SELECT subject_key, t_start, t_end FROM told WHERE kind = 'encounter' AND counts"
     if not isinstance(observation, Span):
         staging.execute(f"CREATE TABLE seen AS SELECT DISTINCT * FROM ({stays}) WHERE t_end >= t_start")
     else:
-        every = (
-            f"SELECT subject_key, t_start, if(kind = 'encounter', t_end, NULL) AS t_end FROM resolved WHERE {counts}"
-        )
+        every = "SELECT subject_key, t_start, if(kind = 'encounter', t_end, NULL) AS t_end FROM told WHERE counts"
         staging.execute(
             f"""CREATE TABLE seen AS SELECT subject_key, {_edge(observation.start)} AS t_start,
                 CASE WHEN unsure_death THEN least({_edge(observation.end, 1)}, last_event)

@@ -142,9 +142,8 @@ def _table(numbers: "range | list[int]", lines: list[bytes], broken: Broken) -> 
 
 def _told(table: pa.Table) -> pa.Table:
     """Without empty lines, in batches that can be worked on side by side."""
-    says = pc.greater(pc.binary_length(pc.utf8_rtrim(table["text"], "\n")), 0)
-    if not pc.all(says).as_py():
-        table = table.filter(says)
+    if not pc.all(pc.greater(pc.binary_length(table["text"]), 1)).as_py():
+        table = table.filter(pc.greater(pc.binary_length(pc.utf8_rtrim(table["text"], "\n")), 0))
     return pa.Table.from_batches(table.to_batches(max_chunksize=BATCH_LINES), table.schema)
 
 

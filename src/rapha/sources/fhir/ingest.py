@@ -121,7 +121,7 @@ def _check_zone(zone: str | None, name: str) -> None:
 
 
 def _files(staging: Staging, names: list[str]) -> tuple[FileReport, ...]:
-    events: dict[int, int] = dict(staging.execute("SELECT file, count(*) FROM resolved GROUP BY file"))
+    events: dict[int, int] = dict(staging.execute("SELECT file, count(*) FROM told GROUP BY file"))
     aside: dict[int, dict[str, int]] = {}
     for file, reason, count in staging.execute(
         "SELECT file, reason, count(*) FROM set_aside GROUP BY file, reason ORDER BY file, reason"

@@ -20,7 +20,7 @@ from rapha.sources.fhir.observation import PARTED, RARE
 from rapha.sources.fhir.resource_types import RESOURCE_TYPES
 from rapha.sources.fhir.statements import STATEMENTS, Kind, observations
 
-TABLE_BYTES = 8 << 20
+TABLE_BYTES = 4 << 20
 NO_RESOURCE = "is no FHIR resource"
 LINES = pa.schema([("file", pa.int32()), ("line", pa.int64()), ("text", pa.string()), ("address", pa.string())])
 """A line by its file's number and its own, and the address that a Bundle gives it."""

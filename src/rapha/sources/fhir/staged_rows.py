@@ -9,11 +9,13 @@ from dataclasses import replace
 from rapha.sources.fhir.observation import absent, answers, observation, unreadable
 from rapha.sources.fhir.readings import READINGS, Reading
 from rapha.sources.fhir.statuses import STATUSES
+from rapha.timeline.schema import KINDS, POLARITIES, PRECISIONS, enum_of
+from rapha.timeline.schema import STATUSES as STATES
 
-COLUMNS = """file INTEGER, line BIGINT, address VARCHAR, part VARCHAR, place INTEGER, patient VARCHAR, kind VARCHAR,
-    t_start TIMESTAMP, t_end TIMESTAMP, t_known TIMESTAMP, t_otherwise TIMESTAMP, precision VARCHAR,
+COLUMNS = f"""file INTEGER, line BIGINT, address VARCHAR, part VARCHAR, place INTEGER, patient VARCHAR, kind {enum_of(KINDS)},
+    t_start TIMESTAMP, t_end TIMESTAMP, t_known TIMESTAMP, t_otherwise TIMESTAMP, precision {enum_of(PRECISIONS)},
     utc_offset_minutes SMALLINT, system VARCHAR, code VARCHAR, num DOUBLE, comparator VARCHAR, unit VARCHAR,
-    unit_ucum VARCHAR, value_code VARCHAR, text_ref VARCHAR, status VARCHAR, polarity VARCHAR, encounter VARCHAR,
+    unit_ucum VARCHAR, value_code VARCHAR, text_ref VARCHAR, status {enum_of(STATES)}, polarity {enum_of(POLARITIES)}, encounter VARCHAR,
     asset VARCHAR, note VARCHAR, medication VARCHAR, members VARCHAR[], at_discharge BOOLEAN, version VARCHAR, updated TIMESTAMP,
     reason VARCHAR"""
 

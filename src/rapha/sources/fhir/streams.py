@@ -13,9 +13,9 @@ from rapha.sources.fhir.sorting import LINES
 from rapha.sources.fhir.statements import Kind
 from rapha.timeline.stream import Stream
 
-MOST_WAITING = 64 << 20
+MOST_WAITING = 24 << 20
 """Bytes of lines that may wait for their turn."""
-MOST_IN_VAIN = 16 << 20
+MOST_IN_VAIN = 12 << 20
 """Bytes of other kinds that a stream draws, one after the other, before it ends."""
 
 

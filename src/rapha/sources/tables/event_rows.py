@@ -22,7 +22,6 @@ class StagedBlock:
     columns: dict[str, str]
     place: int
     version: str
-    batch: str
 
     def faults(self, meaning: Meaning) -> tuple[Fault, ...]:
         """A row must find exactly one of the file it is joined with."""
@@ -80,7 +79,7 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
     encounter = block.columns[events.encounter] if events.encounter else "CAST(NULL AS VARCHAR)"
     staging.execute(
         f"""CREATE TABLE block_rows AS
-            SELECT line, {", ".join(block.columns.values())}, subject_key,
+            SELECT line{"".join(f", {cell}" for cell in _cells(block))}, subject_key,
                 {start.at} AS t_start, {end.at} AS t_end, {known.at} AS t_available,
                 {start.precision} AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
                 {", ".join(f"{word.sql} AS {name}" for name, word in words.items())},
@@ -117,8 +116,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
                 {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes,
                 system, {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit,
                 {word} AS value_code, status, polarity, encounter, {reference} AS source_ref,
-                {asset} AS asset, {meaning.bind(block.version)} AS source_version, {meaning.bind(block.batch)} AS ingest_batch,
-                false AS deleted
+                {asset} AS asset, {meaning.bind(block.version)} AS source_version, false AS deleted
             FROM block_rows WHERE {readable}""",
         meaning.parameters,
     )
@@ -134,6 +132,12 @@ def _set_aside_values(staging: Staging, block: StagedBlock, at: int, column: str
         faults.append(meaning.empty(column))
     rows = f"SELECT line, {first_reason(faults)} AS reason FROM block_rows WHERE reason IS NULL"
     staging.set_aside(block.events.file, rows, meaning.parameters)
+
+
+def _cells(block: StagedBlock) -> list[str]:
+    """What is still asked of the cells themselves, once a row is read."""
+    named = [*_value_columns(block.events), *([block.events.text] if block.events.text else [])]
+    return list(dict.fromkeys(block.columns[column] for column in named))
 
 
 def _value_columns(events: Events) -> list[str]:

@@ -4,7 +4,7 @@ import csv
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
 from rapha.sources.tables.event_rows import StagedBlock, joined, write_events
-from rapha.sources.tables.mapping import ColumnMapping, Mapping, columns_of
+from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.data_files import find, read
@@ -93,38 +93,71 @@ def _fill(
     staging: Staging, mapping: ColumnMapping, opened: Opened, versions: dict[str, str], batch: str, way: Way
 ) -> tuple[FileReport, ...]:
     """Stage and read every file; the three tables of the timeline stand in `staging` afterwards."""
-    paths, progress = opened.paths, way.progress
-    steps = len(paths) + len(mapping.events) + 1
-    tables, rows, columns = {}, {}, {}
-    for done, (name, path) in enumerate(paths.items()):
-        progress(name, done, steps)
-        tables[name], wanted = f"file{done}", _wanted(mapping, name)
-        rows[name] = _load(staging, name, path, tables[name], wanted)
-        columns[name] = {column: f"c{at}" for at, column in enumerate(wanted)}
+    files = _Files(staging, mapping, opened, way.progress)
     people = mapping.subjects.file
-    stage_people(staging, mapping, tables[people], columns[people])
+    table, columns = files.staged(people)
+    stage_people(staging, mapping, table, columns)
     staging.key_patients(way.secret, mapping.whose)
     write_people(staging, batch)
+    staging.hold_as("source_version", versions.values())
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()
-    for done, block in enumerate(mapping.events, len(paths)):
+    for at, block in enumerate(mapping.events):
         name = block.file
-        progress(name, done, steps)
-        table, known = tables[name], columns[name]
+        table, known = files.staged(name)
         if join := block.join:
-            others = {column: columns[join.file][column] for column in (join.by, *join.columns)}
-            table, known = joined(table, known, join.by, tables[join.file], others)
-        staged = StagedBlock(block, table, known, places[name], versions[name], batch)
-        events[name] += write_events(staging, mapping, staged)
+            other, whole = files.staged(join.file)
+            table, known = joined(
+                table, known, join.by, other, {each: whole[each] for each in (join.by, *join.columns)}
+            )
+        files.tell(name)
+        events[name] += write_events(staging, mapping, StagedBlock(block, table, known, places[name], versions[name]))
         places[name] += 1
-    write_periods(staging, mapping, columns[people], batch)
-    progress(people, steps, steps)
+        files.keep_only(mapping.events[at + 1 :])
+
+    write_periods(staging, mapping, columns, batch)
+    files.end(people)
     _note_lines(staging, opened)
     before = dict.fromkeys(file for file, *_ in opened.set_aside)
     return tuple(
-        FileReport(file=n, rows=rows.get(n, 0), events=events[n], set_aside=staging.reasons(n))
-        for n in (*paths, *before)
+        FileReport(file=n, rows=files.rows.get(n, 0), events=events[n], set_aside=staging.reasons(n))
+        for n in (*opened.paths, *before)
     )
+
+
+class _Files:
+    """The files of one ingest, each staged when it is first asked for, and dropped when no block will ask again: so that not all
+    of their texts are held at once. `rows` counts those of each."""
+
+    def __init__(self, staging: Staging, mapping: ColumnMapping, opened: Opened, progress: Progress) -> None:
+        self.rows: dict[str, int] = {}
+        self._staging, self._mapping, self._paths, self._progress = staging, mapping, opened.paths, progress
+        self._held: dict[str, tuple[str, dict[str, str]]] = {}
+        self._done, self._steps = 0, len(opened.paths) + len(mapping.events) + 1
+
+    def staged(self, name: str) -> tuple[str, dict[str, str]]:
+        """The table of a file, and its columns by the names that the file has for them."""
+        if name not in self._held:
+            self.tell(name)
+            table, wanted = f"file{len(self.rows)}", _wanted(self._mapping, name)
+            self.rows[name] = _load(self._staging, name, self._paths[name], table, wanted)
+            self._held[name] = (table, {column: f"c{at}" for at, column in enumerate(wanted)})
+        return self._held[name]
+
+    def keep_only(self, blocks: Sequence[Events]) -> None:
+        """Drop the tables that none of these blocks reads."""
+        needed = {name for block in blocks for name in (block.file, block.join.file if block.join else None)}
+        for name in [name for name in self._held if name not in needed]:
+            self._staging.execute(f"DROP TABLE {self._held.pop(name)[0]}")
+
+    def tell(self, name: str) -> None:
+        """A step begins."""
+        self._progress(name, self._done, self._steps)
+        self._done += 1
+
+    def end(self, name: str) -> None:
+        """All is done."""
+        self._progress(name, self._steps, self._steps)
 
 
 def _load(staging: Staging, name: str, path: Path, table: str, columns: list[str]) -> int:
