@@ -132,6 +132,21 @@ def test_what_is_known_of_whom(lab: Laboratory, lines: list[str], dosage: dict[s
     assert lab.dosage() == dosage
 
 
+@pytest.mark.parametrize(
+    ("calls", "dosage"),
+    [
+        ("0/1:1 ./1:1 1/1:1", {"p1": 1, "p3": 2}),
+        ("0/0:1 ./.:1 1/.:1", {"p1": 0}),
+        ("0/0:1 1:1 ./.:1", {"p1": 0, "p2": 1}),
+    ],
+)
+def test_where_no_quality_is_asked_half_a_call_is_unknown_too(
+    lab: Laboratory, calls: str, dosage: dict[str, float]
+) -> None:
+    lab.ingest("quality: {least_quality: 0}\n" + ON, line(calls))
+    assert lab.dosage() == dosage
+
+
 def test_every_variant_of_a_region_and_none_beside_it(lab: Laboratory) -> None:
     lab.ingest(
         'regions: ["19:100-200"]\n',

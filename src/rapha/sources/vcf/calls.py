@@ -31,6 +31,7 @@ UNKNOWN = -1
 BLOCKS = ("<NON_REF>", "<*>")
 """What stands for any other allele, in a gVCF."""
 FAILED = "failed a filter that the mapping does not take"
+_NOWHERE: tuple[list[int], list[int]] = ([], [])
 SAID_TWICE = "says of a variant and sample what another record says differently"
 
 
@@ -59,6 +60,7 @@ class Wanted:
             start, _, end = span.partition("-")
             self._regions[place].append((int(start), int(end)))
         self._spans = {place: self._merged(place) for place in {*self._regions, *self._positions}}
+        self._own = {place: _merged(spans) for place, spans in self._regions.items()}
 
     def named(self, place: str, start: int, end: int) -> Iterator[Variant]:
         """The named variants whose position lies in a stretch, ends included."""
@@ -76,9 +78,9 @@ class Wanted:
 
     def takes(self, variant: Variant) -> bool:
         """Whether the variant is named, or lies in a region."""
-        return variant in self.variants or any(
-            start <= variant.position <= end for start, end in self._regions.get(variant.chromosome, ())
-        )
+        starts, ends = self._own.get(variant.chromosome, _NOWHERE)
+        at = bisect_right(starts, variant.position)
+        return bool(at and ends[at - 1] >= variant.position) or variant in self.variants
 
     def stretches(self, place: str) -> "Stretches":
         """Of a chromosome what could be wanted: where each stretch of it starts and ends, in order, none overlapping another."""
@@ -87,15 +89,19 @@ class Wanted:
 
     def _merged(self, place: str) -> tuple[list[int], list[int]]:
         """Starts and ends of the stretches that are wanted, in order, none overlapping another."""
-        starts: list[int] = []
-        ends: list[int] = []
-        for start, end in sorted([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))]):
-            if ends and start <= ends[-1]:
-                ends[-1] = max(ends[-1], end)
-            else:
-                starts.append(start)
-                ends.append(end)
-        return starts, ends
+        return _merged([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))])
+
+
+def _merged(spans: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in sorted(spans):
+        if ends and start <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+    return starts, ends
 
 
 class Calls:
@@ -119,6 +125,7 @@ class Calls:
         self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
+        self._filters, self._limited = frozenset(quality.filters), bool(quality.least_quality or quality.least_depth)
         self._wanted, self._quality, self.build = wanted, quality, build
         self._annotation, self.called = annotation, called
         self._annotations: Annotations | None = None
@@ -162,18 +169,23 @@ class Calls:
     def _take(self, record: Any, place: str, of: Samples, places: Samples) -> str | None:
         """What a record says; or why it says nothing."""
         filters = record.FILTERS or ["PASS"]
-        failed = not set(filters) <= set(self._quality.filters)
+        failed = not self._filters.issuperset(filters)
         if failed and (self.called is None or "GT" not in record.FORMAT):
             return FAILED
         if "GT" not in record.FORMAT:
             return "has no genotypes"
         alleles = _alleles(record, of)
-        known = self._good(record, of, _known(alleles)) & (not failed)
+        lowest = np.minimum(*alleles) if len(alleles) == 2 else None
+        # what most records are: two copies of everybody, and one alternative
+        plain = lowest is not None and len(record.ALT) == 1 and int(lowest.min(initial=0)) >= -1
+        known = self._good(record, of, lowest >= 0 if lowest is not None and plain else _known(alleles))
+        if failed:
+            known[:] = False
         if self.called is not None:
             self._mark(self.called, record, place, alleles, known, np.arange(len(self.samples))[places])
         if failed:
             return FAILED
-        reason, effects, single = None, None, _single(alleles)
+        reason, effects, single = None, None, None if plain else _single(alleles)
         said: set[Variant] = set()
         for at, alternative in enumerate(record.ALT, 1):
             if not (is_plain(alternative) and is_plain(record.REF)):
@@ -182,14 +194,16 @@ class Calls:
                 continue
             variant = trimmed(place, record.POS, record.REF, alternative)
             if self._wanted.takes(variant):
-                copies = _copies(alleles, at)
-                copies[~known] = UNKNOWN
+                copies = _copies_of_two(*alleles) if plain else _copies(alleles, at)
+                if self._limited or not plain:
+                    copies[~known] = UNKNOWN
                 reason = self._say(variant, copies, places, single) or reason
                 said.add(variant)
                 if self._annotations:
                     effects = effects or self._annotations.read(record)
                     self.effects[variant].update(effects[at - 1])
-        for variant in self._wanted.named(place, record.POS, max(record.POS, record.end)):
+        named = self._wanted.named(place, record.POS, max(record.POS, record.end)) if self._wanted.variants else ()
+        for variant in named:
             if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF):
                 only_reference = known & np.logical_and.reduce([each <= 0 for each in alleles])
                 absent = np.where(only_reference, 0, UNKNOWN).astype(np.int8)
@@ -225,6 +239,9 @@ class Calls:
     def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
         if single is not None:
             self.single.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= single & (new >= 0)
+        if variant not in self.dosage and len(new) == len(self.samples) and isinstance(places, slice):
+            self.dosage[variant] = new
+            return None
         if variant not in self.dosage:
             self.dosage[variant] = np.full(len(self.samples), UNKNOWN, dtype=np.int8)
             self.dosage[variant][places] = new
@@ -298,6 +315,12 @@ def _copies(alleles: list[npt.NDArray[np.int16]], number: int) -> Dosages:
     copies: Dosages = (alleles[0] == number).astype(np.int8)
     for other in alleles[1:]:
         copies += (other == number).view(np.int8)
+    return copies
+
+
+def _copies_of_two(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> Dosages:
+    """Of the only alternative, where alleles are 0, 1 and -1: their sum, or -1, all of whose bits are set, where one is below zero."""
+    copies: Dosages = ((one + other) | ((one | other) >> 15)).astype(np.int8)
     return copies
 
 
