@@ -22,11 +22,11 @@ from rapha.proof.envelope import open_envelope
 from rapha.proof.keys import public_from_pem
 from rapha.proof.statement import parse_statement
 from rapha.records.bundle import Bundle
-from rapha.records.wire import TrustedKeys
-from rapha.sdk.client import Client, connect
+from rapha.records.wire import Event, TrustedKeys
+from rapha.sdk.client import FINAL_EVENTS, Client, connect
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 NEVER = "(?!)"
 """Matches nothing: the process only writes down which points it passes."""
 
@@ -94,7 +94,7 @@ def outcome(town: Town, folder: Path, rounds: int = 2, **replacements: str) -> d
     study = write_study(folder / "study.yaml", rounds=rounds, at_least=len(town.sites), **replacements)
     with connect(town.hub_url, town.token) as client:
         study_id = _submitted(client, study)
-        events = [(event.event, event.site, event.round) for event in client.watch(study_id)]
+        events = [(event.event, event.site, event.round) for event in _watched(client, study_id)]
         status = _persistently(lambda: client.status(study_id))
         assert status.state == "completed", (status.reason, status)
         model = _persistently(lambda: client.fetch(study_id, folder / study_id))
@@ -111,6 +111,16 @@ def _submitted(client: Client, study: Path) -> str:
         return known[0].study_id if len(known) > before else client.submit(study).study_id
 
     return _persistently(submit)
+
+
+def _watched(client: Client, study_id: str) -> list[Event]:
+    """Every event of a study to its last. `watch` asks ever more rarely while nobody answers: a hub that dies each time it is up would
+    hardly be met alive."""
+    found: list[Event] = []
+    while not (found and found[-1].event in FINAL_EVENTS):
+        after = found[-1].number if found else 0
+        found += _persistently(lambda after=after: client.events(study_id, after=after, wait_seconds=1))  # type: ignore[misc]
+    return found
 
 
 def _persistently(ask: Callable[[], T]) -> T:

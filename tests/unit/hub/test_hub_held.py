@@ -80,6 +80,7 @@ def test_who_does_not_ask_is_answered_at_once_and_told_by_a_poll(hub, sites, stu
     north, *others = answers(sites)
     assert north.status_code == 204
     assert [following(answer).site for answer in others] == ["south", "west"]
+    assert states(hub, study_id, 2)["north"] == "queued"
     assert task_of(sites[0]).task.round == 2
 
 

@@ -136,7 +136,7 @@ async def update(
     with hub.held.holding(site, answer.update.task) as held:
         taken = await _taken(hub, site, answer)
         again = await run_in_threadpool(task_after, hub.store, hub.blobs, taken.task) if taken.before else None
-        if again is None:
+        if again is None and not hub.bell.closed:
             await held.wait(seconds)
     work = again or held.work
     return _found(work) if work else Response(status_code=204)
