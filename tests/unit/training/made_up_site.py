@@ -99,13 +99,7 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         "sex": pa.array(sex, pa.float64()),
     }
     if study.model.architecture == "gru":
-        steps = [
-            [(int(c), float(v), float(d)) for c, v, d in zip(cs, vs, sorted(ds, reverse=True), strict=True)]
-            for cs, vs, ds in (
-                (chance.integers(0, 2, n), chance.normal(0, 1, n), chance.uniform(0, 700, n))
-                for n in chance.integers(0, 8, rows)
-            )
-        ]
+        steps = steps_of(chance, rows)
         risk += np.array([sum(v for _, v, _ in row) for row in steps])
         columns["sequence"] = pa.array([[dict(zip(KEYS, s, strict=True)) for s in row] for row in steps], STEPS)
     for image in (feature for feature in dense_of(study) if feature.kind == "image"):
@@ -145,6 +139,17 @@ def make_table(study: Study, rows: int = 400, seed: int = 1, validation: bool = 
         columns["time"] = pa.array(np.ceil(np.minimum(time, censored)), pa.float64())
         columns["event"] = pa.array((time <= censored).astype(int), pa.int8())
     return pa.table(columns)
+
+
+def steps_of(chance: np.random.Generator, rows: int) -> list[list[tuple[int, float, float]]]:
+    """Of each row up to seven: concept, value, days before."""
+    return [
+        [(int(c), float(v), float(d)) for c, v, d in zip(cs, vs, sorted(ds, reverse=True), strict=True)]
+        for cs, vs, ds in (
+            (chance.integers(0, 2, n), chance.normal(0, 1, n), chance.uniform(0, 700, n))
+            for n in chance.integers(0, 8, rows)
+        )
+    ]
 
 
 def of_few(rows: int) -> pa.Array:
