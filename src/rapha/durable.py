@@ -17,6 +17,8 @@ def write_synced(path: Path, data: bytes, mode: int = PRIVATE, *, new: bool = Fa
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_EXCL if new else os.O_TRUNC)
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
+        if mode == PRIVATE:  # also of a draft that was left behind with another
+            os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -265,6 +265,9 @@ def test_every_index_counts_patients_beside_rows(tmp_path):
     study = study_of(outcome=OUTCOME, features=FEATURES, cohort={"index": {"every": ["a"]}})
     cohort = freeze(timeline, study, KEY, tmp_path)
     assert (cohort.patients, cohort.rows) == (320, 320 + 320)
+    once = freeze(timeline, study_of(outcome=OUTCOME, features=FEATURES), KEY, tmp_path / "once")
+    assert once.fewest is None and cohort.fewest is not None
+    assert 10 <= cohort.fewest <= min(cohort.validation_rows, cohort.test_rows) / 2
     assert cohort.set_apart == {"competing": 40, "unobserved": 40}
 
 
@@ -308,7 +311,8 @@ def test_figures_of_a_numeric_outcome_stand_on_patients_and_not_on_rows(tmp_path
         outcome=outcome, features=FEATURES, cohort={"index": {"every": ["a"]}}, model={"architecture": "linear"}
     )
     if enough:
-        assert freeze(timeline, study, KEY, tmp_path).test_rows > 100
+        cohort = freeze(timeline, study, KEY, tmp_path)
+        assert cohort.test_rows > 100 and 10 <= cohort.fewest < min(cohort.validation_rows, cohort.test_rows) / 12
     else:
         with pytest.raises(CohortRefused, match="to test on"):
             freeze(timeline, study, KEY, tmp_path)

@@ -27,6 +27,13 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_bytes() == b"kept"
 
 
+def test_a_draft_that_others_could_read_is_private_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "draft").write_bytes(b"left behind")
+    (tmp_path / "draft").chmod(0o644)
+    write_synced(tmp_path / "draft", b"secret")
+    assert stat.S_IMODE((tmp_path / "draft").stat().st_mode) == PRIVATE
+
+
 def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
     write_synced(tmp_path / "key", b"one", new=True)
     with pytest.raises(FileExistsError):

@@ -170,18 +170,20 @@ def run(home: Folder) -> None:
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
     signal.signal(signal.SIGTERM, _interrupt)
-    with closing(line_of(opened, utc_now)) as old:
-        persist(lambda: finish_rotation(opened, old), math.inf)
-    journey, line = _journey_and_line(opened)
-    typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
+    journey = None
     try:
+        with closing(line_of(opened, utc_now)) as old:
+            persist(lambda: finish_rotation(opened, old), math.inf)
+        journey, line = _journey_and_line(opened)
+        typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
         Agent(line, journey, opened.folder / "errors.log").run()
     except KeyboardInterrupt:
         typer.echo(f"{opened.configuration.site}: agent has stopped")
     finally:
-        journey.close()
+        if journey:
+            journey.close()
         lock.close()
 
 

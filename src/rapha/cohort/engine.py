@@ -49,6 +49,9 @@ class FrozenCohort(Record):
     set_apart: dict[SetApart, int]
     units_set_aside: tuple[UnitSetAside, ...] = ()  # numbers of the whole timeline, by concept and unit
     dataset_digest: Digest
+    fewest: int | None = None
+    """Of an `every` index, whose figures are of rows: how many patients stand behind the rows of the class with fewest of them, of those
+    to validate or to test on. A numeric and a segment outcome have no classes: half of the patients."""
 
 
 def count(timeline: Timeline, study: Study, key: bytes) -> int:
@@ -137,6 +140,7 @@ def freeze(
         set_apart={fate: _of_fate(answer, fate) for fate in _fates(plan)},
         units_set_aside=units,
         dataset_digest=write_dataset(table, folder, dense, whose),
+        fewest=_fewest(kept, plan),
     )
 
 
@@ -195,7 +199,7 @@ def _kept(answer: "pa.Table", study: Study) -> "pa.Table":
         for split in (VALIDATION, TEST):
             of_split = kept.filter(pc.equal(kept["split"], split))
             _check_events(of_split, plan)
-            if not plan.outcome.has_cases and _patients(of_split) < 2 * MIN_TRAINING_EVENTS:
+            if not plan.outcome.has_cases and _in_a_class(of_split, plan) < MIN_TRAINING_EVENTS:
                 raise CohortRefused(f"fewer than {2 * MIN_TRAINING_EVENTS} patients to test on", "cohort-too-small")
     return kept
 
@@ -217,6 +221,26 @@ def _check_events(rows: "pa.Table", plan: Plan) -> None:
     controls = _patients(rows.filter(pc.equal(outcome, 0)))
     if cases < MIN_TRAINING_EVENTS or (plan.outcome.kind != "time-to-event" and controls < MIN_TRAINING_EVENTS):
         raise CohortRefused(f"fewer than {MIN_TRAINING_EVENTS} patients with or without the outcome", "too-few-events")
+
+
+def _fewest(kept: "pa.Table", plan: Plan) -> int | None:
+    import pyarrow.compute as pc
+
+    if plan.cohort.index.pick != "every":
+        return None
+    return min(_in_a_class(kept.filter(pc.equal(kept["split"], split)), plan) for split in (VALIDATION, TEST))
+
+
+def _in_a_class(rows: "pa.Table", plan: Plan) -> int:
+    """How many patients have rows of the class of which fewest have; where there are no classes, half of the patients."""
+    import pyarrow.compute as pc
+
+    if not plan.outcome.has_cases:
+        return _patients(rows) // 2
+    if not plan.outcome.classes:
+        return min(_patients(rows.filter(pc.equal(pc.greater(rows[_label(plan)], 0), case))) for case in (True, False))
+    label = rows[_label(plan)]
+    return min(_patients(rows.filter(pc.equal(label, place))) for place in range(len(plan.outcome.classes)))
 
 
 def _patients(rows: "pa.Table") -> int:

@@ -121,9 +121,10 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
     return metrics.model_copy(update={"evaluations": bare})
 
 
-def figures_of(study: Study) -> tuple[OutcomeKind, tuple[str, ...], bool]:
-    """What figures there may be of a study: its outcome's kind and classes, and whether its model is one of language."""
-    return study.outcome.kind, study.outcome.classes, reads_language(study)
+def figures_of(study: Study, fewest: int | None) -> tuple[OutcomeKind, tuple[str, ...], bool, int | None]:
+    """What figures there may be of a study: its outcome's kind and classes, whether its model is one of language, and of an `every`
+    index how many patients stand behind the rows of a class, at the fewest: the node's own count."""
+    return study.outcome.kind, study.outcome.classes, reads_language(study), fewest
 
 
 def pass_scores(
@@ -134,16 +135,18 @@ def pass_scores(
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
     language: bool = False,
+    fewest: int | None = None,
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `kind` and `classes`: of the study's outcome.
+    `train_rows` and `validation_rows` are the node's own exact counts. `kind` and what follows it: as `figures_of` gives
+    them.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     raw = read_output(data, Figures, FIGURES)
-    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes, language)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes, language, fewest)
 
 
 def audited(
@@ -192,17 +195,18 @@ def pass_evaluation(
     train_rows: int,
     set_apart: SetApart,
     min_cohort: int,
-    patients: int,
+    rows: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
     language: bool = False,
+    fewest: int | None = None,
 ) -> SiteMetrics:
-    """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `patients` (of the frozen
-    cohort) are the node's own exact counts. `kind` and `classes`: of the study's outcome.
+    """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `rows` (of the frozen
+    cohort) are the node's own exact counts. `kind` and what follows it: as `figures_of` gives them.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     raw = read_output(data, RawEvaluations, EVALUATION)
-    return release_metrics(raw, site, train_rows, set_apart, min_cohort, patients, kind, classes, language)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, rows, kind, classes, language, fewest)

@@ -6,7 +6,10 @@
 2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
    the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more. So does the table of
    right and wrong answers of a categorical outcome; `rapha.egress.classes` says what is left of it.
-3. A figure outside the range of its name does not leave: large numbers carry messages.
+3. Under an `every` index these numbers are of rows. Behind the rows of each class stand ten patients, or the cohort is refused; for rule
+   2 there have to be as many patients as it asks for. A patient may have most rows of a group or of a cell, so neither the groups
+   of predicted risk nor the table leave.
+4. A figure outside the range of its name does not leave: large numbers carry messages.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,6 +96,7 @@ def release_scores(
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
     language: bool = False,
+    fewest: int | None = None,
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
@@ -110,7 +114,7 @@ def release_scores(
     counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
-    enough, detail = _enough_of(raw, min_cohort, kind, classes)
+    enough, detail = _enough_of(raw, min_cohort, kind, classes, fewest)
     _check_names(raw.figures, kind, language)
     return weight or min_cohort, _scores(_leaving(raw.figures, enough, detail, with_loss=True), detail)
 
@@ -121,13 +125,15 @@ def release_metrics(
     train_rows: int,
     set_apart: SetApart,
     min_cohort: int,
-    patients: int,
+    cohort_rows: int,
     kind: OutcomeKind = "binary",
     classes: Sequence[str] = (),
     language: bool = False,
+    fewest: int | None = None,
 ) -> SiteMetrics:
-    """What one hospital lets out at the end. `train_rows`, `set_apart` and `patients` are the node's own counts, exact:
-    a workload cannot have held out more than they leave. `kind` and `classes`: of the study's outcome.
+    """What one hospital lets out at the end. `train_rows`, `set_apart`, `cohort_rows` and `fewest` are the node's own counts, exact:
+    a workload cannot have held out more than they leave. `kind` and `classes`: of the study's outcome. `fewest`: of an `every` index
+    alone, how many patients stand behind the rows of a class of the held out, at the fewest.
 
     Raises:
         EgressRefused: `output-malformed`, `metric-not-allowed`.
@@ -135,23 +141,29 @@ def release_metrics(
     _check_once(evaluation.model for evaluation in raw.evaluations)
     for one in raw.evaluations:
         held_out = one.positives + one.negatives
-        _check(min(one.positives, one.negatives) >= 0 and held_out <= patients - train_rows, "impossible row counts")
+        _check(min(one.positives, one.negatives) >= 0 and held_out <= cohort_rows - train_rows, "impossible row counts")
     return SiteMetrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
         evaluations=tuple(
-            _evaluation(evaluation, min_cohort, kind, classes, language) for evaluation in raw.evaluations
+            _evaluation(evaluation, min_cohort, kind, classes, language, fewest) for evaluation in raw.evaluations
         ),
     )
 
 
 def _evaluation(
-    raw: RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str], language: bool
+    raw: RawEvaluation,
+    min_cohort: int,
+    kind: OutcomeKind,
+    classes: Sequence[str],
+    language: bool,
+    fewest: int | None,
 ) -> Evaluation:
     _check_names(raw.figures, kind, language)
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
-    enough, detail = _enough_of(raw, min_cohort, kind, classes)
+    enough, detail = _enough_of(raw, min_cohort, kind, classes, fewest)
+    of_patients = detail and fewest is None  # each row is another patient's
     _check(kind not in CASELESS or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
     _check_confusion(raw)
     return Evaluation(
@@ -160,18 +172,25 @@ def _evaluation(
         events=None if kind in CASELESS else events,
         scores=_scores(_leaving(raw.figures, enough, detail), detail),
         roc=_roc(raw.roc) if detail else (),
-        calibration=_calibration(raw.bins, min_cohort) if detail else (),
+        calibration=_calibration(raw.bins, min_cohort) if of_patients else (),
         classes=class_rows(raw.classes, classes, min_cohort),
-        confusion=confusion(raw.confusion, classes, min_cohort) if detail and raw.confusion else None,
+        confusion=confusion(raw.confusion, classes, min_cohort) if of_patients and raw.confusion else None,
     )
 
 
 def _enough_of(
-    raw: Figures | RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str]
+    raw: Figures | RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str], fewest: int | None
 ) -> tuple[bool, bool]:
     """Whether enough patients stand behind figures, and behind what tells more of them."""
+    most = max(CLASS_FOR_DETAIL, min_cohort)
+    enough, detail = _enough_rows(raw, most, kind, classes)
+    return enough, detail and (fewest is None or fewest >= most)
+
+
+def _enough_rows(
+    raw: Figures | RawEvaluation, detail: int, kind: OutcomeKind, classes: Sequence[str]
+) -> tuple[bool, bool]:
     positives, negatives = raw.positives, raw.negatives
-    detail = max(CLASS_FOR_DETAIL, min_cohort)
     of_classes = len(raw.classes) == len(classes) and bool(classes) == (kind == "categorical")
     _check(of_classes, "not the classes of the study")
     if kind not in CASELESS:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from rapha.clock import Clock
+from rapha.durable import sync_folder
 from rapha.errors import ConfigurationError
 from rapha.hub.configuration import write_private
 from rapha.proof import certified, keys, timestamp
@@ -92,6 +93,7 @@ def make_authority(folder: Path, hub: str, at: datetime) -> None:
     certificate = authority_certificate(f"{hub} authority", made[0], at)
     write_private(draft / "authority.pem", certificate.public_bytes(Encoding.PEM))
     draft.rename(folder)
+    sync_folder(folder.parent)
 
 
 def _read(path: Path, private: keys.PrivateKey) -> x509.Certificate:

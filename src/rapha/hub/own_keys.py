@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from rapha import faults
+from rapha.durable import sync_folder
 from rapha.errors import ConfigurationError
 from rapha.hub.authority import make_authority, open_authority
 from rapha.hub.configuration import HubConfiguration, write_private
@@ -66,6 +67,7 @@ def rotate_log_key(configuration: HubConfiguration, store: Store, desk: ReceiptD
     faults.point("hub.to-rename:log-key.pem")
     write_private(configuration.home / LOG_BEFORE, configuration.log_key.read_bytes())
     new.replace(configuration.log_key)
+    sync_folder(configuration.home)
     faults.point("hub.renamed:log-key.pem")
     return checkpoint.keyid(public)
 
@@ -90,6 +92,7 @@ def rotate_authority(
     configuration.authority.rename(gone)
     faults.point("hub.renamed:authority-gone")
     folder.rename(configuration.authority)
+    sync_folder(configuration.home)
     faults.point("hub.renamed:authority")
     shutil.rmtree(gone)
     return tuple(key.keyid for key in made.trusted)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from rapha.durable import write_synced
+from rapha.durable import sync_folder, write_synced
 from rapha.errors import ConfigurationError
 from rapha.proof import keys
 
@@ -35,3 +35,4 @@ def load_key(path: Path) -> EllipticCurvePrivateKey:
 def write_private(path: Path, data: bytes) -> None:
     """A new file that its owner alone can read, on disk when this returns. Raises FileExistsError."""
     write_synced(path, data, new=True)
+    sync_folder(path.parent)

@@ -153,8 +153,8 @@ class Repeating:
     def metrics(self, weights: str) -> str:
         """The digest of the figures of these weights."""
         self._do(Command(do="evaluate", round=self._kept.study.training.rounds + 1, weights=self._weights(weights)))
-        facts, of = self._kept.facts, gate.figures_of(self._kept.study)
-        counted = facts.frozen.cohort
+        facts, counted = self._kept.facts, self._kept.facts.frozen.cohort
+        of = gate.figures_of(self._kept.study, counted.fewest)
         rows = (counted.train_rows, counted.set_apart, facts.smallest_count, counted.rows)
         return gate.pass_evaluation(self._run.output, facts.site, *rows, *of).digest
 

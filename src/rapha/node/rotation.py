@@ -15,7 +15,7 @@ from pathlib import Path
 from rapha import faults
 from rapha.clock import Clock
 from rapha.durable import sync_folder, write_synced
-from rapha.errors import ConfigurationError, NotPermitted, Unproven
+from rapha.errors import ConfigurationError, Conflict, NotPermitted
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine
 from rapha.node.keys import load_key
@@ -31,7 +31,7 @@ def rotate_key(home: Home, line: HubLine, clock: Clock) -> str:
 
     Raises:
         Unreachable: the hub does not answer. It is begun: the next call, or the agent's next start, goes on.
-        NotPermitted, Unproven: the hub does not take the rotation, for the old key is not the one that counts there.
+        NotPermitted, Conflict: the hub does not take the rotation, for the old key is not the one that counts there, or it changes too often.
     """
     if not _begun(home):
         _begin(home, clock)
@@ -56,7 +56,7 @@ def finish_rotation(home: Home, line: HubLine) -> None:
 def _tell(home: Home, line: HubLine) -> None:
     try:
         line.go_over(_statement(home.folder / BEGUN))
-    except (NotPermitted, Unproven) as refused:
+    except (Conflict, NotPermitted) as refused:
         raise type(refused)(
             f"the hub does not take the key that was to follow: {refused}. To go on with the old key, while that one counts, "
             f"move {NEXT} and {BEGUN} out of {home.folder}; else enrol the node anew"

@@ -19,7 +19,7 @@ import stat
 from pathlib import Path
 
 from rapha import faults
-from rapha.durable import write_synced
+from rapha.durable import sync_folder, write_synced
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
@@ -209,3 +209,4 @@ def write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     write_synced(part, data)
     part.replace(path)
+    sync_folder(path.parent)

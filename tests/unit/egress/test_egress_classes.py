@@ -154,3 +154,13 @@ def test_an_impossible_table_does_not_leave(changes: dict[str, Any]) -> None:
     with pytest.raises(EgressRefused) as caught:
         release(**changes)
     assert caught.value.reason == "output-malformed"
+
+
+def test_of_rows_of_few_patients_no_detail_leaves_and_of_many_no_table() -> None:
+    record = RawEvaluations.model_validate({"evaluations": [EVALUATED]})
+
+    def of(fewest: int | None) -> tuple[bool, bool]:
+        told = release_metrics(record, "north", 1003, {}, 25, 5000, "categorical", NAMES, False, fewest).evaluations[0]
+        return told.score("macro_auroc").low is not None, told.confusion is not None
+
+    assert [of(24), of(25), of(None)] == [(False, False), (True, False), (True, True)]

@@ -72,6 +72,19 @@ def test_with_few_of_a_class_only_the_training_loss_leaves(positives: int, negat
     assert release(evaluation(positives, negatives, figures=(AUROC, loss)))[0].scores == ()
 
 
+def test_of_several_rows_a_patient_groups_do_not_leave_and_curves_by_how_many_patients_there_are() -> None:
+    record = RawEvaluations.model_validate({"evaluations": [evaluation()]})
+    for fewest, curve in ((None, True), (25, True), (24, False)):
+        (told,) = release_metrics(record, "north", 1003, {}, 25, 5000, fewest=fewest).evaluations
+        assert (bool(told.roc), told.scores[0].low is not None) == (curve, curve)
+        assert bool(told.calibration) is (fewest is None)
+    raw = figures()
+    assert (
+        release_scores(raw, 1003, 260, 25, fewest=25)[1][0].low
+        and release_scores(raw, 1003, 260, 25, fewest=24)[1][0].low is None
+    )
+
+
 @pytest.mark.parametrize(
     ("positives", "min_cohort", "detail"),
     [(10, 25, False), (24, 25, False), (25, 25, True), (49, 50, False), (25, 10, True), (24, 10, False)],

@@ -7,7 +7,7 @@ import pytest
 
 from rapha import faults
 from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Unproven, Unreachable
+from rapha.errors import ConfigurationError, Conflict, Unproven, Unreachable
 from rapha.node import rotation
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.keys import load_key, make_secrets
@@ -36,7 +36,10 @@ class FakeHub:
         if self.away:
             raise Unreachable("no hub answers, for this test")
         if asked.ending.digest != self.taken:
-            self.public, self.taken = check_rotation(asked, "north", self.public), asked.ending.digest
+            try:
+                self.public, self.taken = check_rotation(asked, "north", self.public), asked.ending.digest
+            except Unproven as error:
+                raise Conflict(str(error)) from error  # as the line makes of the hub's 422
         faults.point("hub took it")
 
 
@@ -116,7 +119,7 @@ def test_a_statement_that_was_spoilt_is_said_with_its_file(home: Home) -> None:
 def test_a_hub_that_refuses_is_said_with_what_can_be_done(home: Home) -> None:
     hub: Any = FakeHub(keys.generate().public_key())  # it knows another key of this node
     old = mine(home)
-    with pytest.raises(Unproven, match=rf"move {NEXT} and {BEGUN} out of {home.folder}"):
+    with pytest.raises(Conflict, match=rf"move {NEXT} and {BEGUN} out of {home.folder}"):
         rotate_key(home, hub, utc_now)
     for name in (NEXT, BEGUN):
         (home.folder / name).rename(home.folder.parent / name)

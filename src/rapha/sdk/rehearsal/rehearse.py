@@ -133,7 +133,7 @@ def _train(
 
     pin()
     output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
-    of = gate.figures_of(study)
+    of = gate.figures_of(study, cohort.fewest)
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
