@@ -161,7 +161,7 @@ def inline_weights(blobs: Blobs, digest: str | None) -> str | None:
         if digest is None or size_bytes is None or size_bytes > INLINE_BYTES:
             return None
         return base64_text(read(blobs, digest))
-    except RaphaError:
+    except (RaphaError, OSError):
         return None
 
 

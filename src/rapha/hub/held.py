@@ -7,7 +7,7 @@ process alone: the round has to be closed by the hub that holds the update. Whoe
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -50,21 +50,22 @@ class HeldUpdates:
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
         self._lock = threading.Lock()
-        self._held: defaultdict[TaskId, list[HeldUpdate]] = defaultdict(list)
+        self._held: defaultdict[tuple[SiteId, TaskId], list[HeldUpdate]] = defaultdict(list)
         self._past: defaultdict[SiteId, list[set[TaskId]]] = defaultdict(list)
 
     @contextmanager
     def holding(self, site: SiteId, task: TaskId) -> Iterator[HeldUpdate]:
-        """The update of this task may be answered with the next, until the end of the block; then `work` changes no more."""
+        """The update of this task may be answered with the next, until the end of the block; then `work` changes no more. Whether the task
+        is this site's nobody knows as yet: what is given is given to the site that has it."""
         with self._bell.listening(f"site:{site}") as listener:
             held = HeldUpdate(listener)
             with self._lock:
-                self._held[task].append(held)
+                self._held[site, task].append(held)
             try:
                 yield held
             finally:
                 with self._lock:
-                    _remove(self._held, task, held)
+                    _remove(self._held, (site, task), held)
 
     @contextmanager
     def standing(self, site: SiteId) -> Iterator[set[TaskId]]:
@@ -78,21 +79,30 @@ class HeldUpdates:
             with self._lock:
                 _remove(self._past, site, past)
 
-    def among(self, tasks: Iterable[TaskId]) -> set[TaskId]:
-        """Those of which an update is held now."""
+    def among(self, tasks: Mapping[str, TaskId]) -> set[str]:
+        """Whose update of this task is held now."""
         with self._lock:
-            return self._held.keys() & set(tasks)
+            return {site for site, task in tasks.items() if (site, task) in self._held}
 
-    def answer(self, task: TaskId, work: Work) -> None:
-        """Answer the update of this task with that one. Where it waits no more the site's poll is woken for it."""
+    def answer(self, task: TaskId, work: Work) -> bool:
+        """Answer the update of this task with that one; False where it waits no more: the site's polls, wherever they stand, have to be
+        woken for it."""
         with self._lock:
-            held = tuple(self._held.get(task, ()))
-            for past in self._past.get(work.task.site, ()) if held else ():
-                past.add(work.task.id)
+            held = tuple(self._held.get((work.task.site, task), ()))
+            if held:
+                self._go_past(work)
             for each in held:
                 each.give(work)
-        if not held:
-            self._bell.ring([f"site:{work.task.site}"])
+        return bool(held)
+
+    def told(self, work: Work) -> None:
+        """It is the answer to an update that was handed in before."""
+        with self._lock:
+            self._go_past(work)
+
+    def _go_past(self, work: Work) -> None:
+        for past in self._past.get(work.task.site, ()):
+            past.add(work.task.id)
 
 
 def _remove(of: dict[K, list[V]], key: K, value: V) -> None:

@@ -184,8 +184,8 @@ class Rounds:
             action = next_step(standing_of(change.session, row, change.at))
             opened = None
             if isinstance(action, OpenRound):
-                held = self._held.among(update.task for update in settled.updates.values())
-                after = {site: update.task for site, update in settled.updates.items() if update.task in held}
+                handed_in = {site: update.task for site, update in settled.updates.items()}
+                after = {site: handed_in[site] for site in self._held.among(handed_in)}
                 opened = _open_round(change, study_id, action, after)
         self._let_go[study_id] |= let_go
         return self._opened(study_id, opened)
@@ -198,8 +198,11 @@ class Rounds:
         if opened is None:
             return None
         inline = inline_weights(self._blobs, opened.weights) if opened.given else None
-        for update, task in opened.given.items():
-            self._held.answer(update, Work(task=task, weights=inline))
+        given = ((update, Work(task=task, weights=inline)) for update, task in opened.given.items())
+        untold = {f"site:{work.task.site}" for update, work in given if not self._held.answer(update, work)}
+        if untold:  # they wait no more: their polls may stand at another hub on this database
+            with self._store.changing() as change:
+                change.topics |= untold
         self._let_go[study_id] |= set(opened.superseded)
         return opened.deadline
 

@@ -84,7 +84,7 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
                 for (site, _), each in zip(handed, checked, strict=True)
             ]
             change.session.flush()
-            return [_outcome(change.session, each) if isinstance(each, TaskRow) else each for each in taken]
+            return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
 
 
 @dataclass(frozen=True)
@@ -142,20 +142,22 @@ def _checked(store: Store, blobs: Blobs, drafts: ExitStack, site: SiteId, task: 
     return _Checked(update, _drafted(drafts, blobs, task.sent) if task.sent is not None else None)
 
 
-def _take(change: Change, site: SiteId, checked: _Checked) -> TaskRow:
+def _take(change: Change, site: SiteId, checked: _Checked) -> tuple[TaskRow, bool]:
+    """The task, and whether exactly this was taken while it was checked."""
     update = checked.update
     row = own_task(change.session, site, update.task)
-    if not settled(row, update):
+    before = settled(row, update)
+    if not before:
         if checked.draft is not None:
             checked.draft.keep()  # under the write lock, so that no sweep comes before the row that needs it
         facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
         finish(change, row, update, update.weights_out, facts)
-    return row
+    return row, before
 
 
-def _outcome(session: Session, row: TaskRow) -> Taken:
+def _outcome(session: Session, row: TaskRow, before: bool) -> Taken:
     awaited = session.scalar(_AWAITED, {"study": row.study_id, "number": row.number})
-    return Taken(TaskId(row.id), None if awaited else row.study_id)
+    return Taken(TaskId(row.id), None if awaited else row.study_id, before)
 
 
 def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:

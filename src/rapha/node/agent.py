@@ -136,12 +136,16 @@ class Agent:
         following: Work | None = work
         while following is not None:
             following = self._one(following)
+            if following is not None and following.task.dispatch in self._over:
+                with self._lock:
+                    self._holding.discard(following.task.id)
+                return
 
     def _one(self, work: Work) -> Work | None:
         task, following = work.task, None
         LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
-            if task.dispatch in self._over or not self._comes_the_hour(work):
+            if not self._comes_the_hour(work):
                 return None
             following = self._journey.work(work)
             if following is not None and not self._take(following.task):

@@ -143,7 +143,7 @@ def test_a_refused_update_waits_for_nothing(hub, sites, study_id):
     assert not hub.hub.held._held
 
 
-def test_what_nobody_waits_for_any_more_wakes_the_poll():
+def test_what_nobody_waits_for_any_more_is_said_to_be_so():
     async def heard() -> tuple[bool, bool, set[TaskId]]:
         bell = Bell()
         held = HeldUpdates(bell)
@@ -154,15 +154,33 @@ def test_what_nobody_waits_for_any_more_wakes_the_poll():
         )  # fmt: skip
         with bell.listening("site:north") as poll, held.standing(north) as past:
             with held.holding(north, first) as update:
-                assert held.among([first, TaskId("t-9")]) == {first}
-                held.answer(first, Work(task=task))
+                assert held.among({north: first, SiteId("south"): first}) == {north}, (
+                    "another site's name does not hold it"
+                )
+                assert held.among({north: TaskId("t-9")}) == set()
+                assert held.answer(first, Work(task=task))
                 told = await poll.wait(0.01)
-            assert update.work == Work(task=task) and held.among([first]) == set()
+            assert update.work == Work(task=task) and held.among({north: first}) == set()
             given = set(past)
-            held.answer(first, Work(task=task))
-            return told, await poll.wait(5), given
+            return told, held.answer(first, Work(task=task)), given
 
-    assert asyncio.run(heard()) == (False, True, {"t-2"})
+    assert asyncio.run(heard()) == (False, False, {"t-2"})
+
+
+def test_whoever_waits_no_more_when_the_round_opens_is_woken_at_every_hub(hub, sites, study_id, monkeypatch):
+    """The update is given up between the transaction that hands out its task and the answer."""
+    for site in sites:
+        site.prefers = PATIENT
+    first, rung = [task_of(site).task for site in sites], []
+    monkeypatch.setattr(HeldUpdates, "answer", lambda held, task, work: False)
+    real = type(hub.hub.store.database).tell_others
+    monkeypatch.setattr(
+        type(hub.hub.store.database), "tell_others",
+        lambda database, session, topics: rung.append(set(topics)) or real(database, session, topics),
+    )  # fmt: skip
+    assert [answer.status_code for answer in answers(sites, first)] == [204] * len(sites)
+    assert {f"site:{site.name}" for site in sites} in rung
+    assert [task_of(site).task.round for site in sites] == [2] * len(sites)
 
 
 def test_a_hub_that_stops_lets_go_of_them(tmp_path, clock, study_of):

@@ -135,11 +135,21 @@ async def update(
         return Response(status_code=204)
     with hub.held.holding(site, answer.update.task) as held:
         taken = await _taken(hub, site, answer)
-        again = await run_in_threadpool(task_after, hub.store, hub.blobs, taken.task) if taken.before else None
-        if again is None and not hub.bell.closed:
+        work = await _after(hub, taken)
+        if work is None and not hub.bell.closed:
             await held.wait(seconds)
-    work = again or held.work
+    work = work or held.work or await _after(hub, taken)
     return _found(work) if work else Response(status_code=204)
+
+
+async def _after(hub: Hub, taken: Taken) -> Work | None:
+    """Of an update that was handed in before, the task that was to be its answer, if that is open: it may have gone to a line that was cut."""
+    if not taken.before:
+        return None
+    work = await run_in_threadpool(task_after, hub.store, hub.blobs, taken.task)
+    if work is not None:
+        hub.held.told(work)
+    return work
 
 
 async def _taken(hub: Hub, site: SiteId, answer: UpdateParcel) -> Taken:
