@@ -66,8 +66,8 @@ def trusted_log() -> TrustedKey:
     return _trusted(ORIGIN, "log")
 
 
-def trusted_witness() -> TrustedKey:
-    return _trusted(WITNESS, "witness")
+def trusted_witness(name: str = WITNESS) -> TrustedKey:
+    return _trusted(name, "witness")
 
 
 def _trusted(owner: str, role: str) -> TrustedKey:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import record_samples as made_up
-from small_log import ORIGIN, OTHERS, WITNESS, private_key
+from small_log import AT, ORIGIN, OTHERS, WITNESS, private_key
 
 from rapha.proof import checkpoint as notes
 from rapha.proof.checkpoint import Checkpoint
 
 Material = dict[str, Any]
+OTHER_WITNESS = "witness.example/west"
 
 
 def other_entry(material: Material) -> None:
@@ -96,6 +97,16 @@ def false_witness(material: Material) -> None:
 
 def edited_time(material: Material) -> None:
     _resigned(material, lambda name, raw: raw[:11] + bytes([raw[11] ^ 1]) + raw[12:] if name == WITNESS else raw)
+
+
+def seen_by_another(material: Material) -> None:
+    """A witness that is known, and not the one that has seen every other checkpoint."""
+    old = _checkpoint(material)
+    log_alone = Checkpoint(
+        old.text, old.origin, old.size, old.root, tuple(x for x in old.signatures if x[0] != WITNESS)
+    )
+    cosigned = notes.cosigned(log_alone, OTHER_WITNESS, private_key(OTHER_WITNESS), AT)
+    _note(material)["envelope"] = log_alone.with_signatures(cosigned).as_bytes().decode()
 
 
 def _resigned(material: Material, change: Callable[[str, bytes], bytes]) -> None:

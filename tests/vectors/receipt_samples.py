@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import log_samples
 import record_samples as made_up
 import small_authority
 import small_log
@@ -21,7 +22,15 @@ from rapha.errors import Unproven
 from rapha.hub.authority import Authority
 from rapha.proof import envelope
 from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path
-from rapha.proof.claim import T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
+from rapha.proof.claim import (
+    BEST_NOT_SHOWN,
+    MODE_NOT_SHOWN,
+    NO_WALLS_NOT_SHOWN,
+    PRIVACY_NOT_SHOWN,
+    T0_NOT_SHOWN,
+    TRANSCRIPT_NOT_SHOWN,
+    WALLS_FELL_NOT_SHOWN,
+)
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
@@ -192,12 +201,57 @@ def with_walls_that_fell(parts: Parts) -> None:
     parts.releases["north"] = release.model_copy(update={"sandbox": release.sandbox.model_copy(update={"held": 8})})
 
 
+def saying(site: str, *remarks: str) -> Callable[[Files], None]:
+    """The site signs again, with these remarks more."""
+
+    def after(files: Files) -> None:
+        path = f"receipts/{site}.json"
+        stated = json.loads(payload_of(files, path))
+        stated["predicate"]["buildDefinition"]["internalParameters"]["not_shown"] += remarks
+        files[path] = sealed(canonical_bytes(stated), site)
+
+    return after
+
+
+def with_a_verdict_in_its_name(parts: Parts) -> None:
+    """North's sandbox is called what reads, on a terminal, like the verifier's own line."""
+    release = parts.releases["north"]
+    parts.releases["north"] = release.model_copy(
+        update={"sandbox": release.sandbox.model_copy(update={"backend": FORGED})}
+    )
+
+
+def known_to_another(files: Files) -> None:
+    """The reader knows a second witness."""
+    known = TrustedKeys.from_bytes(files["receipts/keys.json"])
+    more = small_log.trusted_witness(log_samples.OTHER_WITNESS)
+    files["receipts/keys.json"] = known.model_copy(update={"keys": (*known.keys, more)}).as_bytes()
+
+
+def seen_apart(files: Files) -> None:
+    """One witness has seen the first of north's checkpoints, and another the second."""
+    path = certified_path(NORTH)
+    bundle = json.loads(files[path])
+    log_samples.seen_by_another(bundle["verificationMaterial"])
+    files[path] = json.dumps(bundle).encode()
+
+
 OWN_WORDS = "Nothing else: this receipt shows all there is to show."
+FORGED = (
+    "bubblewrap, 16 layers, 9 of 9 ways out held.\u201d\n  = receipts/north.json holds (tier T1)\r\n\u2028\x1b[2J"
+    + "\u3164 \u00a0" * 5
+    + "= receipts/north.json holds (tier T1) " * 9
+)
+ANOTHERS_WORDS = (*MODE_NOT_SHOWN["B"], PRIVACY_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, BEST_NOT_SHOWN)
+"""Sentences of the format that tell of what south's record has not: a noise, a transcript, a comparison."""
 
 OTHERS = {
     "private": Fault(NORTH, 0, before=privately),
     "no-weights": Fault(NORTH, 0, before=without_weights),
     "walls-that-fell": Fault(NORTH, 0, before=with_walls_that_fell),
+    "words-of-another-record": Fault(NORTH, 0, after=saying("south", *ANOTHERS_WORDS, NO_WALLS_NOT_SHOWN)),
+    "verdict-in-a-name": Fault(NORTH, 0, before=with_a_verdict_in_its_name, after=saying("north", FORGED[:300])),
+    "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""

@@ -133,6 +133,25 @@ def test_any_other_word_fails_the_receipt_in_the_page_too(
     assert why in north[3]
 
 
+def test_a_second_word_that_fails_takes_the_tier_away_in_the_page_too(tmp_path: Path) -> None:
+    keys, good, bad = (
+        pins(tmp_path / "pins.json"),
+        word(tmp_path / "word.json"),
+        word(tmp_path / "bad.json", "a stranger"),
+    )
+    folder = read_folder(FOLDERS / "good", read_keys(keys))
+    expected = judge(folder)[0]
+    for said in (good, bad):
+        expected = raised(expected, folder, said.read_bytes())
+    north = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, good, bad)[0]
+    assert [north[1], north[2], north[3], north[4][:-1]] == [
+        "failed",
+        "T0",
+        expected.steps[-1].detail,
+        list(expected.not_shown),
+    ]
+
+
 def test_an_edited_word_fails_the_receipt_in_the_page_too(tmp_path: Path) -> None:
     keys, said = pins(tmp_path / "pins.json"), word(tmp_path / "word.json")
     envelope = json.loads(said.read_bytes())

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from receipt_samples import OWN_WORDS
+from receipt_samples import ANOTHERS_WORDS, FORGED, OWN_WORDS
 
-from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
+from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, NO_WALLS_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
+from rapha.proof.logged import NO_WITNESS
 from rapha.proof.shown import NOT_ANCHORED, STAMPED_NOT_SHOWN
 from rapha.proof.verify import judge
 from rapha.records.receipt import Verdict
@@ -43,6 +44,9 @@ def test_every_step_has_a_vector() -> None:
         "mode-c",
         "private",
         "no-weights",
+        "words-of-another-record",
+        "verdict-in-a-name",
+        "witnesses-apart",
         "walls-that-fell",
         "promises-more",
         "key-rotated-after",
@@ -82,11 +86,42 @@ def test_what_was_found_is_said_and_a_higher_tier_is_a_claim() -> None:
     north, south, whole = verdicts_on(FOLDERS / "good").values()
     assert [(one.tier, one.claimed) for one in (north, south, whole)] == [("T0", "T1"), ("T0", "T0"), ("T0", "T0")]
     assert "transcript of 40 waypoints" in north.found[0] and "no transcript" in south.found[0]
-    assert "9 of 9 ways out held" in north.found[1]
+    assert "bubblewrap, 3 layers, 9 of the 9 ways out that it says were tried held" in north.found[1]
     assert "seen by 1 of the witnesses" in north.found[3] and north.found[4].startswith("Time-stamped: 2026-")
     private = verdicts_on(FOLDERS / "private")["receipts/north.json"]
     assert "dp-sgd, epsilon at most 2.9 at delta 1e-05" in private.found[2]
     assert NO_PRIVACY_NOT_SHOWN in north.not_shown and NO_PRIVACY_NOT_SHOWN not in private.not_shown
+
+
+def test_sentences_that_tell_of_what_the_record_has_not_are_flagged_and_not_repeated() -> None:
+    """A remark that names a noise, a transcript or a comparison says in passing that there was one; a plain negative says nothing."""
+    good, more = (verdicts_on(FOLDERS / name)["receipts/south.json"] for name in ("good", "words-of-another-record"))
+    assert set(more.not_shown) == {*good.not_shown, NO_WALLS_NOT_SHOWN}
+    assert not set(ANOTHERS_WORDS) & set(more.not_shown)
+    assert [remark in one for remark, one in zip(ANOTHERS_WORDS, more.flagged, strict=True)] == [True] * 5
+
+
+def test_a_name_that_is_not_known_is_quoted_on_one_line_and_cut() -> None:
+    north = verdicts_on(FOLDERS / "verdict-in-a-name")["receipts/north.json"]
+    assert north.ok and FORGED not in north.found[1]
+    quoting = [north.found[1], *north.flagged]
+    assert [line.split("“")[0] for line in quoting] == [
+        "Sandbox, by the signer's word: ",
+        "It says besides, in words of its own: ",
+        "It names a sandbox that is not known: ",
+    ]
+    for line in quoting:
+        inside = line.split("“")[1].split("”")[0]
+        assert (line.count("“"), line.count("”")) == (1, 1)
+        assert len(inside) == 201 and inside.endswith("…")
+        assert inside.isprintable() and "  " not in inside
+
+
+def test_a_witness_counts_that_has_seen_both_checkpoints() -> None:
+    apart = verdicts_on(FOLDERS / "witnesses-apart")
+    north, south = apart["receipts/north.json"], apart["receipts/south.json"]
+    assert north.ok and "seen by 0 of the witnesses" in north.found[3] and NO_WITNESS in north.not_shown
+    assert "seen by 1 of the witnesses" in south.found[3] and NO_WITNESS not in south.not_shown
 
 
 def test_a_folder_with_a_refusal_holds_and_says_who_signed_no() -> None:

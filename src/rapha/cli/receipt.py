@@ -257,9 +257,11 @@ def _say_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def _say(line: str, style: str = "") -> None:
-    """One line, as it is: what a receipt brings with it is neither markup nor a terminal's control sequence."""
+    """One line, as it is, after as many empty ones as it begins with line feeds: what a receipt brings with it is neither markup, nor a
+    terminal's control sequence, nor another line."""
     from rich.console import Console
     from rich.text import Text
 
-    plain = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in line)
-    Console(highlight=False, soft_wrap=True).print(Text(plain, style=style))
+    words = line.lstrip("\n")
+    plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
+    Console(highlight=False, soft_wrap=True).print(Text("\n" * (len(line) - len(words)) + plain, style=style))

@@ -37,8 +37,8 @@ def check_signed_by_log(
     raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
 
 
-def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
-    """The witnesses that have seen this checkpoint, each with the time: at least as many as the keys file asks for.
+def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str]:
+    """The witnesses that have seen this checkpoint, by key id, each with the time: at least as many as the keys file asks for.
 
     Raises:
         Unproven: too few have, too few with ML-DSA-44 too, or a cosignature of one that is known does not fit.
@@ -56,7 +56,7 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> list[str]:
             f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
             f"{known.witnesses_at_least} are asked for: fetch the folder again later, or ask the hub for more"
         )
-    return list(seen.values())
+    return seen
 
 
 def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:

@@ -33,7 +33,7 @@ def aggregation_remarks(aggregation: Aggregation) -> tuple[str, ...]:
 
 
 def _walls(box: SandboxReport) -> tuple[str, ...]:
-    """Isolation counts as far as it was tried: every way out that the self-test knows was tried, and held."""
+    """Isolation counts as far as it was tried: some way out was, and each that was held. Which the self-test knows is not looked at."""
     if not box.isolated:
         return (NO_WALLS_NOT_SHOWN,)
     return () if box.layers and 0 < box.attempts == box.held else (WALLS_FELL_NOT_SHOWN,)

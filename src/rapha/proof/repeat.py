@@ -68,7 +68,8 @@ def repeat_statement(repeat: Repeat) -> bytes:
 
 
 def raised(verdict: Verdict, folder: ModelFolder, word: bytes) -> Verdict:
-    """The verdict on a hospital's receipt, with one step more; of tier T1 where that holds. A receipt that does not hold stays as it is."""
+    """The verdict on a hospital's receipt, with one step more; of tier T1 where that holds, of T0, and failed, where it does not, whatever words came before. A receipt that
+    does not hold stays as it is."""
     if not verdict.ok:
         return verdict
     number = len(verdict.steps) + 1
@@ -76,12 +77,17 @@ def raised(verdict: Verdict, folder: ModelFolder, word: bytes) -> Verdict:
         said = _check(verdict.subject, folder, word)
     except Unproven as problem:
         failed = Step(number=number, check=CHECK, passed=False, detail=str(problem))
-        return verdict.model_copy(update={"ok": False, "steps": (*verdict.steps, failed)})
+        remarks = (T0_NOT_SHOWN[0], *_but_the_tier(verdict.not_shown))
+        return verdict.model_copy(
+            update={"ok": False, "tier": "T0", "steps": (*verdict.steps, failed), "not_shown": remarks}
+        )
     passed = Step(number=number, check=CHECK, passed=True, detail=said)
-    rest = tuple(remark for remark in verdict.not_shown if remark != T0_NOT_SHOWN[0])
-    return verdict.model_copy(
-        update={"tier": "T1", "steps": (*verdict.steps, passed), "not_shown": (*T1_NOT_SHOWN, *rest)}
-    )
+    remarks = (*T1_NOT_SHOWN, *_but_the_tier(verdict.not_shown))
+    return verdict.model_copy(update={"tier": "T1", "steps": (*verdict.steps, passed), "not_shown": remarks})
+
+
+def _but_the_tier(remarks: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(remark for remark in remarks if remark not in (T0_NOT_SHOWN[0], *T1_NOT_SHOWN))
 
 
 def site_of(word: bytes) -> str:

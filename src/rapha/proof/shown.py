@@ -4,6 +4,7 @@ The signer has to say it too, under `not_shown`. Where its words leave out what 
 shows; that, and whatever else it says there, is flagged. A flag fails no receipt: words are no evidence either way.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,15 +45,27 @@ SIGNERS_WORDS = frozenset(
      WALLS_FELL_NOT_SHOWN, *REFUSAL_NOT_SHOWN)
 )  # fmt: skip
 """Every sentence that a signer of this format has for what is not shown."""
+PLAIN_NEGATIVES = frozenset(
+    (NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN, WALLS_FELL_NOT_SHOWN)
+)
+"""Those of them that promise nothing, of whatever record they are said: the others tell of a noise, a transcript, a comparison that was."""
+SANDBOXES = ("bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine")
+"""What a sandbox is called. Another name is a signer's own word, and is shown as that."""
+_NO_INK = re.compile(
+    r"[\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f"
+    r"\u2800\u3000\u3164\ufeff\uffa0]+"
+)
+_QUOTES = re.compile(r"[\u201c-\u201f]")
+_QUOTED_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was checked outside the statement: both entries' places in the log, how many witnesses have seen the checkpoints of
-    both, and the RFC 3161 time."""
+    """What was checked outside the statement: both entries' places in the log, the witnesses, by key id, that have seen the
+    checkpoints of both, and the RFC 3161 time."""
 
     places: tuple[int, int]
-    witnesses: int
+    witnesses: frozenset[str]
     stamped: datetime
 
 
@@ -73,8 +86,8 @@ def claimed_tier(claim: Claim) -> Tier:
 
 
 def not_shown(claim: Claim, seen: Seen) -> tuple[str, ...]:
-    """What is not shown of this claim with all that was seen; the signer may say more of these, and never less."""
-    modest = [remark for remark in claim.not_shown if remark in SIGNERS_WORDS]
+    """What is not shown of this claim with all that was seen; the signer may say more that promises nothing, and never less."""
+    modest = [remark for remark in claim.not_shown if remark in PLAIN_NEGATIVES]
     said = dict.fromkeys((*implied(claim), *modest))
     known = [STAMPED_NOT_SHOWN if remark in OWN_CLOCK else remark for remark in said]
     return (*dict.fromkeys(known), *(() if seen.witnesses else (NO_WITNESS,)), NOT_ANCHORED)
@@ -82,9 +95,17 @@ def not_shown(claim: Claim, seen: Seen) -> tuple[str, ...]:
 
 def flags(claim: Claim) -> tuple[str, ...]:
     """Where the signer's own words are not those of its record."""
-    promised = [f"It leaves out what its own record does not show: {_quoted(one)}" for one in _left_out(claim)]
+    due = implied(claim)
+    left_out = [one for one in due if one not in claim.not_shown]
+    beyond = [one for one in claim.not_shown if one in SIGNERS_WORDS and one not in due and one not in PLAIN_NEGATIVES]
     besides = [one for one in claim.not_shown if one not in SIGNERS_WORDS]
-    return (*promised, *(f"It says besides, in words of its own: {_quoted(one)}" for one in besides))
+    name = claim.release.sandbox.backend if isinstance(claim, SiteClaim) else SANDBOXES[0]
+    return (
+        *(f"It leaves out what its own record does not show: {_quoted(one)}" for one in left_out),
+        *(f"It tells of what its own record does not have: {_quoted(one)}" for one in beyond),
+        *(f"It says besides, in words of its own: {_quoted(one)}" for one in besides),
+        *(() if name in SANDBOXES else (f"It names a sandbox that is not known: {_quoted(name)}",)),
+    )
 
 
 def found(claim: Claim, seen: Seen) -> tuple[str, ...]:
@@ -93,7 +114,7 @@ def found(claim: Claim, seen: Seen) -> tuple[str, ...]:
     entries = f"entries {first} and {second}" if first != second else f"entry {first}"
     return (
         *(_of_release(claim.release) if isinstance(claim, SiteClaim) else ()),
-        f"In the log: {entries}, seen by {seen.witnesses} of the witnesses that are known.",
+        f"In the log: {entries}, seen by {len(seen.witnesses)} of the witnesses that are known.",
         f"Time-stamped: {stamp(seen.stamped)}.",
     )
 
@@ -107,7 +128,8 @@ def _of_release(release: Release) -> Iterable[str]:
     )
     box = release.sandbox
     layers = f"{len(box.layers)} layers, " if box.isolated else "NO isolation, "
-    yield f"Sandbox, by the signer's word: {box.backend}, {layers}{box.held} of {box.attempts} ways out held."
+    name = box.backend if box.backend in SANDBOXES else _quoted(box.backend)
+    yield f"Sandbox, by the signer's word: {name}, {layers}{box.held} of the {box.attempts} ways out that it says were tried held."
     spent = release.privacy.as_json()
     yield (
         "Differential privacy: none."
@@ -116,9 +138,12 @@ def _of_release(release: Release) -> Iterable[str]:
     )
 
 
-def _left_out(claim: Claim) -> list[str]:
-    return [remark for remark in implied(claim) if remark not in claim.not_shown]
-
-
-def _quoted(remark: str) -> str:
-    return f"\N{LEFT DOUBLE QUOTATION MARK}{remark}\N{RIGHT DOUBLE QUOTATION MARK}"
+def _quoted(words: str) -> str:
+    """On one line, and no longer than a sentence: what is quoted can neither end its quotation nor begin a line of its own."""
+    line = _QUOTES.sub('"', _NO_INK.sub(" ", words))
+    cut = (
+        line
+        if line in SIGNERS_WORDS or len(line) <= _QUOTED_CHARACTERS
+        else f"{line[:_QUOTED_CHARACTERS]}\N{HORIZONTAL ELLIPSIS}"
+    )
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{cut}\N{RIGHT DOUBLE QUOTATION MARK}"

@@ -199,7 +199,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(_check_files(folder, claim, study))
     witnesses = _check_log(folder, bundle, key, found)
     seen = _check_certified(folder, path, bundle, key, found)
-    return claim, replace(seen, witnesses=min(seen.witnesses, witnesses))
+    return claim, replace(seen, witnesses=seen.witnesses & witnesses)
 
 
 def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
@@ -233,8 +233,8 @@ def _speaker(claim: Claim) -> str:
     return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
 
 
-def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> int:
-    """Steps 12 to 15: how many witnesses have seen the log. Raises Stopped at the first that fails."""
+def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> frozenset[str]:
+    """Steps 12 to 15: the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
     entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
@@ -251,8 +251,8 @@ def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Chec
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
-        say(f"seen by {', '.join(seen)}" if seen else "no witness, and none asked for")
-    return len(seen)
+        say(f"seen by {', '.join(seen.values())}" if seen else "no witness, and none asked for")
+    return frozenset(seen)
 
 
 def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> Seen:
@@ -289,7 +289,7 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         if keys.keyid(public) != key.keyid:
             raise Unproven("the certificate is of another key than the one that signed")
         say(identity)
-    return Seen(places, len(witnesses), at)
+    return Seen(places, frozenset(witnesses), at)
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:

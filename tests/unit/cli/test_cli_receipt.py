@@ -9,10 +9,11 @@ import pytest
 from small_log import signed_and_logged
 from typer.testing import CliRunner
 
-from rapha.cli.receipt import app
+from rapha.cli.receipt import _say_not_shown, app
 from rapha.proof import keys
 from rapha.proof.envelope import unverified_payload
 from rapha.records.bundle import Bundle
+from rapha.records.receipt import Verdict
 
 FOLDERS = Path(__file__).resolve().parents[2] / "vectors" / "receipts"
 
@@ -64,6 +65,25 @@ def test_a_receipt_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     assert code == 0
     assert "\x1b" not in output
     assert "[red]mlp" in output
+
+
+def test_a_signer_cannot_write_a_line_of_the_verdict() -> None:
+    """Neither by the name of its sandbox, nor by a remark of its own, nor by a line so long that a terminal breaks it there."""
+    code, output = said("verify", FOLDERS / "verdict-in-a-name", "--keys", FOLDERS / "pinned.json")
+    lines = output.splitlines()
+    assert code == 0
+    assert [line for line in lines if line.startswith("  = receipts/north.json")] == [
+        "  = receipts/north.json holds (tier T0; T1 claimed, and nobody's word of a second run was given)"
+    ]
+    assert len([line for line in lines if "FLAGGED" in line]) == 2
+    assert [len(line) > 400 for line in lines if "“" in line] == [False] * 3
+
+
+def test_a_line_feed_in_what_is_said_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    _say_not_shown([Verdict(subject="x", ok=True, tier="T0", steps=(), not_shown=("one\n  = x holds (tier T1)",))])
+    assert [line for line in capsys.readouterr().out.splitlines() if "holds" in line] == [
+        "  - one\N{REPLACEMENT CHARACTER}  = x holds (tier T1)"
+    ]
 
 
 def test_it_works_where_there_is_no_hub_no_torch_and_no_network(tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from fake_site import FakeSite
 from hub_at_hand import Clock, HubAtHand, running
 from test_hub_life import run_round
 from test_hub_refusals import fetched
 from test_hub_site_keys import changes, listed
+from typer.testing import CliRunner
 
 from rapha import faults
+from rapha.cli.hub import app
 from rapha.cli.hub_keys import finish_rotations
 from rapha.errors import ConfigurationError
 from rapha.hub import own_keys
-from rapha.hub.configuration import load
+from rapha.hub.configuration import HubSettings, initialise, load
 from rapha.hub.own_keys import LOG_BEFORE, check_alone
 from rapha.hub.own_revocation import revoke_former
 from rapha.hub.wired import open_hub
@@ -23,6 +26,7 @@ from rapha.proof.checkpoint import check_log, public_from_pem, read_checkpoint
 from rapha.proof.key_change import followed
 from rapha.proof.verify import judge
 from rapha.proof.window import second_of
+from rapha.records.own_keys import KeysBefore
 from rapha.records.wire import Offer, Stop, TrustedKey, TrustedKeys, Window
 from rapha.sdk.folder import read_folder
 
@@ -169,8 +173,6 @@ def test_the_old_log_key_signs_too_until_it_is_removed(tmp_path: Path, clock: Cl
 
 
 def test_hubs_that_share_a_database_are_told_that_they_cannot(tmp_path: Path) -> None:
-    from rapha.hub.configuration import HubSettings, initialise
-
     shared = initialise(tmp_path / "hub", HubSettings(database="postgresql://rapha@db.example/rapha"))
     with pytest.raises(ConfigurationError, match="share a database"):
         check_alone(shared)
@@ -216,3 +218,25 @@ def test_a_former_key_that_was_stolen_is_ended_once_and_for_all_readers(
     assert len(found.changes) == (2 if role == "log" else 4)
     with pytest.raises(ConfigurationError, match="rotated first"):
         revoked(counts.keyid)
+
+
+def test_the_command_ends_a_former_log_key(tmp_path: Path) -> None:
+    """By a person, with the clock of the machine."""
+    home = initialise(tmp_path / "hub", HubSettings()).home
+
+    def commanded(*words: str) -> Result:
+        return CliRunner().invoke(app, [words[0], str(home), *words[1:]])
+
+    assert commanded("rotate", "log").exit_code == 0
+    (old,) = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
+    assert (home / LOG_BEFORE).exists() and old.role == "log"
+    wrong = commanded("revoke-own-key", "authority", old.keyid[:12])
+    assert isinstance(wrong.exception, ConfigurationError) and "no former authority key" in str(wrong.exception)
+    yet_to_come = commanded("revoke-own-key", "log", old.keyid[:12], "--from", "2999-01-01T00:00:00Z")
+    assert isinstance(yet_to_come.exception, ConfigurationError) and "time that has come" in str(yet_to_come.exception)
+    ended = commanded("revoke-own-key", "log", old.keyid[:12])
+    assert ended.exit_code == 0, ended.output
+    (after,) = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
+    assert after.window is not None and after.window.below is not None
+    assert f"the log key {old.keyid[:16]} is believed until {after.window.end}, and no longer" in ended.output
+    assert not (home / LOG_BEFORE).exists()

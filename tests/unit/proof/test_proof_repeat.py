@@ -138,6 +138,16 @@ def test_a_receipt_that_does_not_hold_is_not_looked_at_further(tmp_path: Path) -
     assert raised(broken, found, word()) == broken
 
 
+def test_a_second_word_that_does_not_hold_takes_the_tier_away(tmp_path: Path) -> None:
+    found = opened(tmp_path, of_role("north", "second machine"))
+    once = judged(found, word())
+    assert once.tier == "T1"
+    twice = raised(once, found, word("a stranger"))
+    assert (twice.ok, twice.tier, twice.steps[-1].number) == (False, "T0", 21)
+    assert twice.not_shown[0] == T0_NOT_SHOWN[0] and not set(T1_NOT_SHOWN) & set(twice.not_shown)
+    assert raised(once, found, word()).not_shown == once.not_shown
+
+
 def _envelope(data: bytes):
     from rapha.records.receipt import Receipt
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import small_authority
@@ -11,7 +12,9 @@ from certified_folder import second_forms
 from small_log import signed_and_logged, trusted_log
 
 from rapha.canonical import digest
+from rapha.node.configuration import BackendName
 from rapha.proof import keys
+from rapha.proof.shown import SANDBOXES
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.proof.verify import ModelFolder, judge
 from rapha.records.receipt import Aggregation
@@ -117,3 +120,7 @@ def test_a_receipt_by_an_odd_name_is_refused(
 def test_pinning_no_key_at_all_trusts_none(study: Study, release: Release, aggregation: Aggregation) -> None:
     bare = replace(folder_of(study, release, aggregation), pinned=TrustedKeys(keys=()))
     assert [verdict.steps[-1].number for verdict in judge(bare)] == [2, 2]
+
+
+def test_every_sandbox_that_a_node_has_is_known_by_name() -> None:
+    assert set(get_args(BackendName)) == set(SANDBOXES)

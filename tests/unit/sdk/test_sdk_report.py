@@ -1,6 +1,8 @@
 """The report and the model card: complete, self-contained, and nothing in them runs."""
 
+import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -103,6 +105,19 @@ def test_a_receipt_that_fails_is_told_where_one_looks_first(tmp_path: Path) -> N
     assert "Not verified" in page
     assert "about\u00a06,450" not in page
     assert "about\u00a03,900" in page
+
+
+def test_the_evidence_and_every_flag_are_in_the_report(tmp_path: Path) -> None:
+    findings = read_findings(folder_of(NAMES[0], tmp_path / "model"))
+    assert "FLAG" not in render(findings).upper()
+    first, *rest = findings.verdicts
+    promising = first.model_copy(update={"flagged": (f"It says besides: {HOSTILE}",)})
+    page = render(replace(findings, verdicts=(promising, *rest)))
+    told = html.unescape(page)
+    for verdict in findings.verdicts:
+        assert verdict.found and all(line in told for line in verdict.found)
+    assert "Flagged:" in page and f"It says besides: {HOSTILE}" in told
+    assert HOSTILE not in page
 
 
 def test_hostile_names_stay_words() -> None:

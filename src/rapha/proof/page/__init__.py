@@ -99,7 +99,7 @@ def said() -> dict[str, Any]:
         "NO_WITNESS": logged.NO_WITNESS,
         "AUDIT_PASSED": AUDIT_PASSED,
         **{name: getattr(shown, name) for name in ("NOT_ANCHORED", "STAMPED_NOT_SHOWN")},
-        "SIGNERS_WORDS": sorted(shown.SIGNERS_WORDS),
+        **{name: sorted(getattr(shown, name)) for name in ("PLAIN_NEGATIVES", "SANDBOXES", "SIGNERS_WORDS")},
         **{name: getattr(repeat, name) for name in ("REPEAT_TYPE", "T1_NOT_SHOWN")},
         "REPEATER": repeat.ROLE,
         "REPEAT_CHECK": repeat.CHECK,

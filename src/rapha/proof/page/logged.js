@@ -19,7 +19,7 @@ export async function checkSignedByLog(entry, checkpoint, known, where) {
   throw new Unproven(`the bundle is from another log than the ${checkpoint.origin} that is known`);
 }
 
-/** The witnesses that have seen this checkpoint: at least as many as the keys file asks for. Throws Unproven. */
+/** The witnesses that have seen this checkpoint, by key id: at least as many as the keys file asks for. Throws Unproven. */
 export async function checkWitnesses(checkpoint, known) {
   const witnesses = known.keys.filter((key) => key.role === "witness"), seen = new Map();
   for (const key of witnesses) {
@@ -29,5 +29,5 @@ export async function checkWitnesses(checkpoint, known) {
   if (known.ml_dsa_at_least) throw new NotChecked("this page cannot look at signatures of ML-DSA-44, which your keys file asks for: use `rapha receipt verify`");
   const asked = known.witnesses_at_least ?? 0;
   if (seen.size < asked) throw new Unproven(`${seen.size} of ${witnesses.length} known witnesses have seen this checkpoint; ${asked} are asked for`);
-  return [...seen.values()];
+  return seen;
 }

@@ -19,17 +19,17 @@ export async function raisedBy(verdicts, folder, words) {
   return judged;
 }
 
-/** The verdict on a hospital's receipt, with one step more; of tier T1 where that holds. One that does not hold stays as it is. */
+/** The verdict on a hospital's receipt, with one step more; of tier T1 where that holds, of T0, and failed, where it does not. One that does not hold stays as it is. */
 async function raised(verdict, folder, word) {
   if (verdict.outcome !== PASSED) return verdict;
   const step = (outcome, detail) => [...verdict.steps, {number: verdict.steps.length + 1, check: said.REPEAT_CHECK, outcome, detail}];
+  const rest = verdict.notShown.filter((remark) => remark !== said.T0_NOT_SHOWN[0] && !said.T1_NOT_SHOWN.includes(remark));
   try {
     const steps = step(PASSED, await checkRepeat(verdict.subject, folder, word));
-    const rest = verdict.notShown.filter((remark) => remark !== said.T0_NOT_SHOWN[0]);
     return {...verdict, tier: "T1", steps, notShown: [...said.T1_NOT_SHOWN, ...rest]};
   } catch (problem) {
     if (!(problem instanceof Unproven)) throw problem;
-    return {...verdict, outcome: FAILED, steps: step(FAILED, problem.message)};
+    return {...verdict, outcome: FAILED, tier: "T0", steps: step(FAILED, problem.message), notShown: [said.T0_NOT_SHOWN[0], ...rest]};
   }
 }
 

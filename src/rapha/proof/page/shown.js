@@ -2,6 +2,8 @@
 import {said} from "./stated.js";
 
 const OWN_CLOCK = [said.T0_NOT_SHOWN[3], said.REFUSAL_NOT_SHOWN[2]];
+const NO_INK = /[\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0]+/g;
+const QUOTES = /[\u201c-\u201f]/g, QUOTED_CHARACTERS = 200;
 
 function releaseRemarks(release) {
   const repeat = release.transcript ? said.TRANSCRIPT_NOT_SHOWN : said.NO_REPEAT_NOT_SHOWN;
@@ -26,32 +28,46 @@ function implied(claim) {
 /** T1 where a transcript is signed that a second machine can be held against. */
 export const claimedTier = (claim) => (claim.kind === "site" && claim.stated.transcript ? "T1" : "T0");
 
-/** What is not shown of this claim with all that was seen: {places, witnesses, stamped}. */
+/** What is not shown of this claim with all that was seen: {places, witnesses, stamped}; the witnesses, by key id, are those that saw both checkpoints. */
 export function notShown(claim, seen) {
-  const modest = claim.notShown.filter((remark) => said.SIGNERS_WORDS.includes(remark));
+  const modest = claim.notShown.filter((remark) => said.PLAIN_NEGATIVES.includes(remark));
   const known = [...implied(claim), ...modest].map((remark) => (OWN_CLOCK.includes(remark) ? said.STAMPED_NOT_SHOWN : remark));
-  return [...new Set(known), ...(seen.witnesses ? [] : [said.NO_WITNESS]), said.NOT_ANCHORED];
+  return [...new Set(known), ...(seen.witnesses.length ? [] : [said.NO_WITNESS]), said.NOT_ANCHORED];
 }
 
 /** Where the signer's own words are not those of its record. */
 export function flags(claim) {
-  const leftOut = implied(claim).filter((remark) => !claim.notShown.includes(remark));
-  const besides = claim.notShown.filter((remark) => !said.SIGNERS_WORDS.includes(remark));
-  return [...leftOut.map((one) => `It leaves out what its own record does not show: “${one}”`), ...besides.map((one) => `It says besides, in words of its own: “${one}”`)];
+  const due = implied(claim), leftOut = due.filter((one) => !claim.notShown.includes(one));
+  const beyond = claim.notShown.filter((one) => said.SIGNERS_WORDS.includes(one) && !due.includes(one) && !said.PLAIN_NEGATIVES.includes(one));
+  const besides = claim.notShown.filter((one) => !said.SIGNERS_WORDS.includes(one));
+  const name = claim.kind === "site" ? claim.stated.sandbox.backend : said.SANDBOXES[0];
+  return [
+    ...leftOut.map((one) => `It leaves out what its own record does not show: ${quoted(one)}`),
+    ...beyond.map((one) => `It tells of what its own record does not have: ${quoted(one)}`),
+    ...besides.map((one) => `It says besides, in words of its own: ${quoted(one)}`),
+    ...(said.SANDBOXES.includes(name) ? [] : [`It names a sandbox that is not known: ${quoted(name)}`]),
+  ];
 }
 
 /** What the evidence is, line by line. */
 export function foundIn(claim, seen) {
   const [first, second] = seen.places, entries = first === second ? `entry ${first}` : `entries ${first} and ${second}`;
-  return [...(claim.kind === "site" ? ofRelease(claim.stated) : []), `In the log: ${entries}, seen by ${seen.witnesses} of the witnesses that are known.`,
+  return [...(claim.kind === "site" ? ofRelease(claim.stated) : []), `In the log: ${entries}, seen by ${seen.witnesses.length} of the witnesses that are known.`,
     `Time-stamped: ${new Date(seen.stamped).toISOString()}.`];
 }
 
+/** On one line, and no longer than a sentence: what is quoted can neither end its quotation nor begin a line of its own. */
+function quoted(words) {
+  const line = words.replace(NO_INK, " ").replace(QUOTES, '"'), characters = [...line];
+  return `“${said.SIGNERS_WORDS.includes(line) || characters.length <= QUOTED_CHARACTERS ? line : `${characters.slice(0, QUOTED_CHARACTERS).join("")}…`}”`;
+}
+
 function ofRelease({transcript, sandbox, privacy}) {
+  const name = said.SANDBOXES.includes(sandbox.backend) ? sandbox.backend : quoted(sandbox.backend);
   return [
     transcript ? `Tier T1 is claimed: a transcript of ${transcript.waypoints} waypoints is signed and logged; it takes the word of a machine that did the run again.`
       : "Tier T0 is all that is claimed: no transcript of the run is signed.",
-    `Sandbox, by the signer's word: ${sandbox.backend}, ${sandbox.isolated ? `${sandbox.layers.length} layers, ` : "NO isolation, "}${sandbox.held} of ${sandbox.attempts} ways out held.`,
+    `Sandbox, by the signer's word: ${name}, ${sandbox.isolated ? `${sandbox.layers.length} layers, ` : "NO isolation, "}${sandbox.held} of the ${sandbox.attempts} ways out that it says were tried held.`,
     privacy.mechanism === "none" ? "Differential privacy: none."
       : `Differential privacy, by the signer's word: ${privacy.mechanism}, epsilon at most ${privacy.epsilon} at delta ${privacy.delta}.`,
   ];

@@ -102,7 +102,7 @@ async function claimOf(folder, path, found) {
   await found.step("The files it vouches for are here, unchanged", () => checkFiles(folder, claim, study));
   const witnesses = await checkInLog(folder, bundle, signer, found);
   const seen = await checkSecondForm(folder, path, bundle, key, found);
-  return {claim, study, seen: {...seen, witnesses: Math.min(seen.witnesses, witnesses)}};
+  return {claim, study, seen: {...seen, witnesses: seen.witnesses.filter((one) => witnesses.has(one))}};
 }
 
 async function signedBytes(folder, path, found) {
@@ -163,9 +163,9 @@ async function checkFiles(folder, claim, study) {
   return told.join(", ");
 }
 
-/** Steps 12 to 15: how many witnesses have seen the log. */
+/** Steps 12 to 15: the witnesses that have seen the log, by key id. */
 async function checkInLog(folder, bundle, signer, found) {
-  let checkpoint, seen = [];
+  let checkpoint, seen = new Map();
   // 12. What the log holds is this very signature.
   await found.step("The log's entry is of this receipt", async () => {
     if (bundle.material.publicKey.hint !== bundle.envelope.signatures[0].keyid) throw new Unproven("the bundle names another key than the one that signed");
@@ -184,15 +184,15 @@ async function checkInLog(folder, bundle, signer, found) {
   // 15. Others have seen that tree, and none before it that contradicts it.
   await found.step("As many witnesses as asked for have seen the log", async () => {
     seen = await checkWitnesses(checkpoint, folder.known);
-    return seen.length ? `seen by ${seen.join(", ")}` : "no witness, and none asked for";
+    return seen.size ? `seen by ${[...seen.values()].join(", ")}` : "no witness, and none asked for";
   });
-  return seen.length;
+  return seen;
 }
 
 /** Steps 16 to 19: what was seen on the way. */
 async function checkSecondForm(folder, path, bundle, key, found) {
   const second = certifiedPath(path);
-  let certified, certificate, log, trust, at, places, witnesses = 0;
+  let certified, certificate, log, trust, at, places, witnesses = [];
   // 16. The form for Sigstore's clients says the same.
   await found.step("Its Sigstore form is the same envelope", () => {
     if (!folder.certified.has(second)) throw new Unproven(`${second} is missing: ask the hub for the folder again`);
@@ -205,7 +205,7 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     checkEntry(certified.entry, await certifiedEntry(bundle.envelope, certificate));
     const checkpoint = await checkInclusion(certified.entry);
     log = await checkSignedByLog(certified.entry, checkpoint, folder.known, folder.where);
-    witnesses = (await checkWitnesses(checkpoint, folder.known)).length;
+    witnesses = [...(await checkWitnesses(checkpoint, folder.known)).keys()];
     return `entry ${certified.entry.logIndex} of ${checkpoint.size}`;
   });
   // 18. A time stamper that is known saw the signature, and its key was good then.

@@ -64,6 +64,7 @@ def _contents(findings: Findings, comparison: Comparison | None) -> dict[str, An
         "findings": findings,
         "verified": sum(verdict.ok for verdict in findings.verdicts),
         "not_shown": list(dict.fromkeys(gap for verdict in findings.verdicts for gap in verdict.not_shown)),
+        "flagged": [(verdict.subject, line) for verdict in findings.verdicts for line in verdict.flagged],
         "forest": forest(rows, LABELS[name]),
         "forest_rows": rows,
         "take_home": take_home(rows),
