@@ -49,8 +49,10 @@ def block(
     return "\t".join([chrom, str(first), ".", "A", "<NON_REF>", ".", ".", f"END={last}", form, *calls.split()])
 
 
-def record(at: int, ref: str, alt: str, calls: str, form: str = "GT:GQ:DP", passed: str = "PASS") -> str:
-    return "\t".join(["chr17", str(at), ".", ref, alt, "50", passed, ".", form, *calls.split()])
+def record(
+    at: int, ref: str, alt: str, calls: str, form: str = "GT:GQ:DP", passed: str = "PASS", info: str = "."
+) -> str:
+    return "\t".join(["chr17", str(at), ".", ref, alt, "50", passed, info, form, *calls.split()])
 
 
 class Laboratory:
@@ -101,6 +103,16 @@ CASES = [
                  id="so does a variant whose filters failed"),
     pytest.param([block(50, 350), record(150, "A", "<DEL>", "0/1:50:30 0/0:50:30")], [[(100, 149), (151, 299)], [ALL]],
                  id="and an allele that is no plain change"),
+    pytest.param([block(50, 350), record(120, "A", "<DEL>", "0/1:50:30 0/0:50:30", info="END=280")], [[(100, 119), (281, 299)], [ALL]],
+                 id="as far as it goes, where it shows one base of all that it takes out"),
+    pytest.param([block(50, 350), record(90, "A", "C,<DUP>", "1/2:50:30 0/1:50:30", info="END=280")], [[(281, 299)], [ALL]],
+                 id="and of whoever has it alone"),
+    pytest.param([record(150, "A", "C,<NON_REF>", "0/1:50:30:.:15,15,0 0/0:50:.:30:.", "GT:GQ:DP:MIN_DP:AD")], [[(150, 150)]] * 2,
+                 id="each sample by the figure that it has, of a variant its depth and of a block its least"),
+    pytest.param([record(150, "A", "C,<NON_REF>", "0/1:50:.:.:6,6,0 0/0:.:50:30:.", "GT:GQ:RGQ:MIN_DP:AD")], [[(150, 150)]] * 2,
+                 id="by its reads where it has none, and of a reference by that quality"),
+    pytest.param([block(50, 149), record(150, "A", "C", "0/1:50:30 0/1:50:30"), record(150, "A", "C", "0/0:50:30 0/1:50:30"), block(151, 350)],
+                 [[(100, 149), (151, 299)], [ALL]], id="two records of a variant that say differently cast doubt on it"),
     pytest.param([block(50, 350), record(150, "A", "C,*", "1/2:50:30 0/0:50:30")], [[ALL], [ALL]],
                  id="what a deletion before it took out is called there"),
     pytest.param([record(150, "A", "C", "0/1:50:30 0/0:50:30")], [[(150, 150)], [(150, 150)]],
@@ -122,6 +134,15 @@ def test_a_call_is_as_deep_as_its_reads_say(lab: Laboratory) -> None:
     lab.ingest(record(150, "A", "C", "0/1:50:10 0/1:50:9"))
     with open_timeline(lab.timeline).connect() as connection:
         assert len(connection.execute("SELECT * FROM events WHERE system = 'dosage:GRCh38'").fetchall()) == 1
+
+
+@pytest.mark.parametrize("at", [90, 99])
+def test_who_has_a_deletion_that_begins_before_a_region_has_an_event_of_it(lab: Laboratory, at: int) -> None:
+    lab.ingest(block(50, at - 1), record(at, "A" + "C" * (109 - at), "A", "0/1:50:30 0/0:50:30"), block(109, 500))
+    assert lab.called() == [[ALL, (400, 499)]] * 2
+    with open_timeline(lab.timeline).connect() as connection:
+        rows = connection.execute("SELECT code, num FROM events WHERE system = 'dosage:GRCh38' ORDER BY num").fetchall()
+    assert rows == [(f"17-{at}-A{'C' * (109 - at)}-A", 0.0), (f"17-{at}-A{'C' * (109 - at)}-A", 1.0)]
 
 
 def test_where_genes_lie_is_kept_with_the_digest_of_the_file_that_says_so(lab: Laboratory) -> None:

@@ -75,9 +75,10 @@ class Wanted:
         return shown == variant.reference
 
     def takes(self, variant: Variant) -> bool:
-        """Whether the variant is named, or lies in a region."""
+        """Whether the variant is named, or a base of its reference lies in a region: of a deletion also one that begins before it."""
         return variant in self.variants or any(
-            start <= variant.position <= end for start, end in self._regions.get(variant.chromosome, ())
+            start <= variant.last and variant.position <= end
+            for start, end in self._regions.get(variant.chromosome, ())
         )
 
     def stretches(self, place: str) -> "Stretches":
@@ -199,18 +200,20 @@ class Calls:
     def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
         """Which of the known calls are good enough: a block by the least depth in it, and by the quality of its reference."""
         if self._quality.least_quality:
-            quality = _figure(record, of, "GQ", "RGQ")
-            known &= quality is not None and quality >= self._quality.least_quality
+            known &= _figure(record, of, "GQ", "RGQ") >= self._quality.least_quality
         if self._quality.least_depth:
             depth = _figure(record, of, "MIN_DP", "DP")
-            known &= (record.gt_depths[of] if depth is None else depth) >= self._quality.least_depth
+            if bool((depth < 0).any()):
+                depth = np.where(depth < 0, record.gt_depths[of], depth)
+            known &= depth >= self._quality.least_depth
         return known
 
     def _mark(
         self, called: Called, record: Any, place: str, alleles: list[npt.NDArray[np.int16]], known: Flags,
         at: npt.NDArray[np.int64],
     ) -> None:  # fmt: skip
-        """Who was called well where the record lies; and of whom it has something that it does not show, or not well."""
+        """Who was called well where the record lies; and of whom it has something that it does not show, or not well: as far as its END
+        says, since a symbolic deletion shows one base of all that it takes out."""
         plain = np.array(
             [is_plain(record.REF) and (is_plain(each) or each == "*") for each in record.ALT], dtype=np.bool_
         )
@@ -218,9 +221,10 @@ class Calls:
         shown = known & ~np.logical_or.reduce([np.isin(each, others) for each in alleles])
         seen = np.logical_or.reduce([each > 0 for each in alleles])
         is_block = all(each in BLOCKS for each in record.ALT)
-        last = max(record.POS, record.end) if is_block else record.POS + len(record.REF) - 1
-        called.say(place, record.POS, last, at[shown], well=True)
-        called.say(place, record.POS, last, at[seen & ~shown], well=False)
+        bases = record.POS + len(record.REF) - 1
+        end = max(bases, record.end)
+        called.say(place, record.POS, end if is_block else bases, at[shown], well=True)
+        called.say(place, record.POS, end, at[seen & ~shown], well=False)
 
     def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
         if single is not None:
@@ -237,6 +241,9 @@ class Calls:
             by_others[places] &= new < 0
         if found := bool(differs.any()):
             self._differing.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= differs
+            if self.called is not None:
+                doubted = np.arange(len(self.samples))[places][differs]
+                self.called.say(variant.chromosome, variant.position, variant.last, doubted, well=False)
         held[places] = np.where(new >= 0, new, before)
         if variant in self._differing:
             held[self._differing[variant]] = UNKNOWN
@@ -252,10 +259,13 @@ class Calls:
         self._by_others.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= fills
 
 
-def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[np.int32] | None:
-    """The first of these fields that the record has, below zero where a sample has none; None where the record has none."""
-    figure: Any = next((record.format(field) for field in fields if field in record.FORMAT), None)
-    return None if figure is None else np.asarray(figure[:, 0][of])
+def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:
+    """Of each sample the first of these fields that it has a number in; below zero where it has none."""
+    figure: npt.NDArray[Any] = np.asarray(UNKNOWN)
+    for field in fields:
+        if field in record.FORMAT:
+            figure = np.where(figure >= 0, figure, record.format(field)[:, 0][of])
+    return figure
 
 
 def _chosen(places: npt.NDArray[np.int64], among: int) -> Samples:
