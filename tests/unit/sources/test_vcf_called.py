@@ -1,5 +1,6 @@
 """Where each sample was called well: blocks and records of gVCF, what casts doubt on them, what is kept of it."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -174,14 +175,31 @@ def test_called_is_of_regions(lab: Laboratory) -> None:
         ingest(lab.mapping, lab.data, lab.timeline, SECRET)
 
 
+def test_memory_goes_by_the_stretches_and_not_by_the_records() -> None:
+    """Blocks of ten bases of 100 samples, without a gap and in regions; and as many outside."""
+    everybody = np.arange(100)
+    called = Called(["X:1-20000"], 5_000)
+    tracemalloc.start()
+    for number in range(2000):
+        called.say("X", 10 * number + 1, 10 * number + 10, everybody.copy(), well=True)
+        called.say("X", 10 * number + 50_001, 10 * number + 50_010, everybody.copy(), well=True)
+    found = list(called.stretches())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(each.first, each.last) for each in found] == [(1, 20000)] * 100
+    assert peak < 2000 * 100 * 8, "less than the places of the samples alone"
+
+
 ends = st.tuples(st.integers(1, 30), st.integers(0, 12)).map(lambda of: (of[0], of[0] + of[1]))
 said = st.lists(st.tuples(ends, st.booleans(), st.sets(st.integers(0, 2), min_size=1)), max_size=12)
 
 
-@given(said, st.lists(ends, min_size=1, max_size=4))
-def test_stretches_are_the_bases_that_something_calls_and_nothing_doubts(lines: object, regions: object) -> None:
-    """Base by base, sample by sample."""
-    called = Called([f"X:{first}-{last}" for first, last in regions])
+@given(said, st.lists(ends, min_size=1, max_size=4), st.sampled_from([1, 30, 1 << 20]))
+def test_stretches_are_the_bases_that_something_calls_and_nothing_doubts(
+    lines: object, regions: object, at_once: int
+) -> None:
+    """Base by base, sample by sample, however often they are joined in between."""
+    called = Called([f"X:{first}-{last}" for first, last in regions], at_once)
     well, doubted = set(), set()
     for (first, last), good, samples in lines:
         called.say("X", first, last, np.array(sorted(samples), dtype=np.int64), good)

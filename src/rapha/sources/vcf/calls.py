@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.annotations import Annotations, Effect
 from rapha.sources.vcf.build import check_build, chromosome
-from rapha.sources.vcf.called import Called
+from rapha.sources.vcf.called import Called, merged
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 
@@ -88,15 +88,7 @@ class Wanted:
 
     def _merged(self, place: str) -> tuple[list[int], list[int]]:
         """Starts and ends of the stretches that are wanted, in order, none overlapping another."""
-        starts: list[int] = []
-        ends: list[int] = []
-        for start, end in sorted([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))]):
-            if ends and start <= ends[-1]:
-                ends[-1] = max(ends[-1], end)
-            else:
-                starts.append(start)
-                ends.append(end)
-        return starts, ends
+        return merged([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))])
 
 
 class Calls:
