@@ -31,6 +31,7 @@ class Happening:
     ) -> None:
         self.concept, self.at, self.known, self.latest = concept, at, max(at, known), latest
         self.id = event.id if event else ""
+        self.lost: datetime | None = None  # since when it is known not to be so
         self.patient = event.patient if event else None
         self.number = [*study.mentioned(), concept].index(concept)
         value = None if event is None else event.value if event.canonical is None else event.canonical
@@ -68,14 +69,14 @@ class Patient:
 
     def _happenings(self, events: Sequence[Event], study: Study) -> list[Happening]:
         found = []
-        self.settled = {name: [] for name in study.variant_rules()}  # when it was known of the patient
+        self.settled = {}  # of rules that ask who was called well: when it was known of the patient
         for name, rule in study.variant_rules().items():
             if rule.called:
                 counting = [event for event in events if self._counts(event)]
-                self.settled[name], free = answered(rule, counting, self._known)
-                found += [
-                    Happening(name, event, when(event.at), self._known(event), when(event.at), study) for event in free
-                ]
+                self.settled[name], free, lost = answered(rule, counting, self._known)
+                for event in free:
+                    found.append(Happening(name, event, when(event.at), self._known(event), when(event.at), study))
+                    found[-1].lost = lost
         for event in events:
             if not self._counts(event):
                 continue
@@ -131,11 +132,12 @@ class Entry:
 
     def __init__(self, patient: Patient, study: Study, index: datetime, looked_up: datetime) -> None:
         self.patient, self.index = patient, index
+        self.line = [each for each in patient.line if each.lost is None or each.lost > index]
         self.began, self.ended = patient.stay(study.cohort.encounter, looked_up)
 
     def moment(self, bound: Bound) -> datetime | None:
         """When a bound is for this row, or None."""
-        line = self.patient.line
+        line = self.line
         match bound.anchor:
             case "index":
                 at = self.index
@@ -173,7 +175,7 @@ class Entry:
             return []
         start, end = span
         found = []
-        for happening in self.patient.line:
+        for happening in self.line:
             at = happening.known if window.past else happening.seen_from(self.index)
             late = end is not None and (at >= end if window.relation == "before" else at > end)
             if happening.concept in names and not late and (start is None or at > start):
@@ -357,7 +359,7 @@ def _outcome(entry: Entry, study: Study) -> Row:
     outcome, patient, index = study.outcome, entry.patient, entry.index
     _, observed_to = patient.period(index)
     starts_at, ends_at = entry.span(outcome.during) or (entry.moment(outcome.during.anchor), None)
-    ahead = [h for h in patient.line if ends_at and index < h.seen_from(index) <= min(ends_at, observed_to)]
+    ahead = [h for h in entry.line if ends_at and index < h.seen_from(index) <= min(ends_at, observed_to)]
     window = [h for h in ahead if h.seen_from(index) > starts_at]
     # What is on the record happened before a death of the same day: so things are put in order by when they happened at the latest.
     events = sorted((h.latest, h.seen_from(index)) for h in window if _is_outcome(h, outcome, patient))

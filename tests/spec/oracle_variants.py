@@ -1,7 +1,7 @@
 """The oracle's reading of a rule over variants: one event, one fact after the other. It shares no code with `rapha.cohort`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from little_timeline import LIE, Event, Fact
@@ -76,28 +76,77 @@ def covers(rule: VariantRule, event: Event) -> bool:
 
 def has_one(rule: VariantRule, event: Event) -> bool:
     """Whether an event settles that the patient has such a variant: as the rule says, or where it asks who is free, in any way."""
-    asked = tuple(each for each in rule.genotype if each != "reference")
-    had = ("heterozygous", "homozygous", "hemizygous") if "reference" in rule.genotype else asked
-    return holds_of(rule.model_copy(update={"genotype": had, "called": None}), event)
+    return holds_of(rule.model_copy(update={"genotype": _had(rule), "called": None}), event)
+
+
+def _had(rule: VariantRule) -> tuple[str, ...]:
+    return ("heterozygous", "homozygous", "hemizygous") if "reference" in rule.genotype else rule.genotype
+
+
+def may_be_one(rule: VariantRule, event: Event) -> bool:
+    """Whether an event is of a variant in the rule's bases, of which nobody here can say that the rule does not hold."""
+    if event.system != f"dosage:{rule.build}" or event.genotype not in _had(rule):
+        return False
+    place, position, reference, _ = event.code.split("-")
+    bases = {(place, int(position) + offset) for offset in range(len(reference))}
+    if not bases & (bases_of(rule) or set()):
+        return False
+    said = [
+        fact for fact in event.facts if fact.coordinates is None and (fact.gene or fact.gene_id or fact.consequences)
+    ]
+    of_genes = [fact for fact in said if {fact.gene, fact.gene_id} & set(rule.genes)]
+    by_gene = of_genes if rule.genes and not rule.coordinates else said
+    for fact in by_gene if (rule.genes and not rule.coordinates) or rule.terms else event.facts:
+        if rule.terms and fact.consequences and not rule.terms & set(fact.consequences):
+            continue
+        if _may_be_rare(rule, fact, event):
+            return True
+    unannotated = not said and ((rule.genes and not rule.coordinates) or rule.terms)
+    return bool(unannotated) and any(
+        _may_be_rare(rule, fact, event) for fact in event.facts if fact.coordinates is None
+    )
+
+
+def _may_be_rare(rule: VariantRule, fact: Fact, event: Event) -> bool:
+    asked = rule.frequency
+    if asked is None or all(each.population != asked.of for each in event.facts):
+        return True
+    return fact.population == asked.of and (fact.frequency or 0.0) <= asked.at_most
+
+
+@dataclass(frozen=True)
+class Settled:
+    """When what was known of a patient: that they have such a variant, that they were read, that they may have one."""
+
+    having: tuple[datetime, ...]
+    read: tuple[datetime, ...]
+    against: tuple[datetime, ...]
+
+    def by(self, moment: datetime) -> bool:
+        """Whether it is known by then whether the rule holds."""
+        if any(each <= moment for each in self.having):
+            return True
+        return any(each <= moment for each in self.read) and not any(each <= moment for each in self.against)
 
 
 def answered(
     rule: VariantRule, events: Sequence[Event], known: Callable[[Event], datetime]
-) -> tuple[list[datetime], list[Event]]:
-    """When it was known of a patient whether the rule holds; and the samples, with no copies, that were free of it as far as was
-    known by then, where the rule asks for these."""
+) -> tuple[Settled, list[Event], datetime | None]:
+    """When it was known of a patient whether the rule holds; the samples, with no copies, that were free of it as far as was
+    known by then, where the rule asks for these; and since when they are not."""
     having = [known(event) for event in events if has_one(rule, event)]
+    unsure = rule.genes or rule.terms or rule.frequency
+    against = [*having, *(known(event) for event in events if unsure and may_be_one(rule, event))]
     read = [event for event in events if covers(rule, event)]
-    free = [replace(event, value=0.0) for event in read if not any(moment <= known(event) for moment in having)]
-    return [*having, *map(known, read)], free if "reference" in rule.genotype else []
+    free = [replace(event, value=0.0) for event in read if not any(moment <= known(event) for moment in against)]
+    settled = Settled(tuple(having), tuple(map(known, read)), tuple(against))
+    return settled, free if "reference" in rule.genotype else [], min(against, default=None)
 
 
 def is_uncalled(entry: object, study: object) -> bool:
     """Whether it is not known of the patient at the index, whether a rule that must be answered holds."""
     rules = {name: rule for name, rule in study.variant_rules().items() if name in study.mentioned()}
     return any(
-        rule.called
-        and rule.called.unknown == "exclude"
-        and not any(moment <= entry.index for moment in entry.patient.settled[name])
+        rule.called and rule.called.unknown == "exclude" and not entry.patient.settled[name].by(entry.index)
         for name, rule in rules.items()
     )

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import oracle
 import pytest
-from asking import hold, nobody, of, rule, sees, study_of
+from asking import ask, hold, nobody, of, rule, sees, somebody, study_of
 from little_timeline import Event, Fact, Person, write_timeline
+from test_spec_engines_agree import same
 
 from rapha.cohort.engine import count, freeze
 from rapha.errors import CohortRefused
@@ -50,6 +52,14 @@ def who(match: str, *genotype: str, **more: object) -> dict[str, object]:
     return parts | {"cohort": {"index": {"first": ["a"]}, "include": [{match: ["carried"], "during": BEFORE}]}}
 
 
+def since_free() -> dict[str, object]:
+    """Of a cohort of whom b was known after they were free of it for the last time."""
+    parts = asked(unknown="keep", **GENE, genotype=["reference"])
+    known = {"any_of": ["b"], "during": {"from": "last carried", "until": "index"}}
+    return parts | {"cohort": {"index": {"first": ["a"]}, "include": [known]}}
+
+
+RARE = {"genes": ["BRCA1"], "frequency": {"of": "gnomad", "at_most": 0.01}}
 RULES = [
     rule("who was read all over the gene and has nothing there is no carrier", [INDEX, read((1, 300))],
          sees(fate="kept", count_carried_until_ever=0.0), **asked()),
@@ -86,6 +96,33 @@ RULES = [
     rule("free of it is not who was not read", [INDEX, read((100, 120))], nobody, **who("any_of", "reference")),
     rule("free of it is not who has the reference at one place of it", [INDEX, has("reference")], nobody, **who("any_of", "reference")),
     rule("free of it is not who carries one", [INDEX, read((1, 300)), has()], nobody, **who("any_of", "reference")),
+    rule("nor who is known to carry one by the index, and was not when read", [INDEX, read((1, 300)), has(known="2010-05-01")], nobody,
+         **who("any_of", "reference")),
+    rule("what is known after the index changes nothing", [INDEX, read((1, 300)), has(known="2010-07-01")], somebody,
+         **who("any_of", "reference")),
+    rule("and free of it is then nobody's last moment", [INDEX, read((1, 300)), has(known="2010-05-01"), Event("b", "2010-04-01")],
+         nobody, **since_free()),
+    rule("who has a variant there that was never annotated is not known to be free", [INDEX, read((1, 300)), has(fact=Fact())], uncalled,
+         **asked()),
+    rule("nor by the consequences in a region", [INDEX, read((1, 300)), has(fact=Fact())], uncalled,
+         **asked(regions=["17:100-199"], consequences=["stop_gained"])),
+    rule("nor is it free of it", [INDEX, read((1, 300)), has(fact=Fact())], nobody, **who("any_of", "reference")),
+    rule("from when that variant was known", [INDEX, read((1, 300)), has(fact=Fact(), known="2010-07-01")], control, **asked()),
+    rule("one elsewhere says nothing of the gene", [INDEX, read((1, 300)), has(fact=Fact(), code="17-200-A-G")], control, **asked()),
+    rule("nor does one had as is not asked", [INDEX, read((1, 300)), has(fact=Fact())], control,
+         **asked(genes=["BRCA1"], genotype=["homozygous"])),
+    rule("nor the reference of it", [INDEX, read((1, 300)), has("reference", fact=Fact())], control, **asked()),
+    rule("nor one that is of another gene by its annotation", [INDEX, read((1, 300)), has(fact=Fact("NBR2", ("stop_gained",)))], control,
+         **asked()),
+    rule("a gene without consequences does not tell them", [INDEX, read((1, 300)), has(fact=Fact("BRCA1"))], uncalled,
+         **asked(genes=["BRCA1"], consequences=["stop_gained"])),
+    rule("other consequences do", [INDEX, read((1, 300)), has(fact=Fact("BRCA1", ("synonymous_variant",)))], control,
+         **asked(genes=["BRCA1"], consequences=["stop_gained"])),
+    rule("who has one that was never looked up is not known to be free", [INDEX, read((1, 300)), has()], uncalled, **asked(**RARE)),
+    rule("one that is common is no carrier's", [INDEX, read((1, 300)), has(fact=Fact("BRCA1", ("stop_gained",), "gnomad", 0.2))], control,
+         **asked(**RARE)),
+    rule("where a gene lies by a file, nobody need say that a variant is in it", [INDEX, read((1, 300)), has(fact=Fact())], uncalled,
+         **asked(genes=["BRCA1"], coordinates="sha256:" + "ab" * 32)),
     rule("who carries one stays in where nobody asks for more", [INDEX, has()], control, **asked(genes=["BRCA1"], genotype=["reference"])),
     rule("nobody knows, and the study keeps them", [INDEX], sees(fate="kept", count_carried_until_ever=0.0),
          **asked(unknown="keep", genes=["BRCA1"], genotype=["reference"])),
@@ -97,6 +134,7 @@ def test_who_is_a_carrier_who_is_not_and_of_whom_nobody_knows(
     tmp_path: Path, events: list[Event], check: object, person: Person, study: Study
 ) -> None:
     hold(tmp_path, events, check, person, study)
+    assert same(ask(tmp_path / "again", study, [person], events), oracle.answer([person], events, study, KEY))
 
 
 def town(carriers: int, free: int, patients: int = 200) -> tuple[list[Person], list[Event]]:
@@ -133,3 +171,18 @@ def test_few_carriers_or_few_who_are_free_of_it_find_nobody(
     with pytest.raises(CohortRefused) as refused:
         count(timeline, study, KEY)
     assert refused.value.reason == "unknown-concept"
+
+
+@pytest.mark.parametrize(("free", "answered"), [(25, True), (2, False)])
+def test_few_who_are_free_of_it_find_nobody_where_carriers_of_one_copy_are_asked_too(
+    tmp_path: Path, free: int, answered: bool
+) -> None:
+    mixed = asked(unknown="keep", **GENE, genotype=["reference", "heterozygous"])
+    without = {"any_of": ["carried"], "during": BEFORE, "value": {"at_most": 0, "unit": "any"}}
+    study = study_of(
+        privacy={"min_cohort": 25}, **mixed | {"cohort": {"index": {"first": ["a"]}, "include": [without]}}
+    )
+    timeline = write_timeline(tmp_path, *town(150, free))
+    with pytest.raises(CohortRefused) as refused:
+        count(timeline, study, KEY)
+    assert refused.value.reason == ("cohort-too-small" if answered else "unknown-concept")

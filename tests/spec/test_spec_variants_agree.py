@@ -21,6 +21,8 @@ KNOWN = {
     "17-150-CTT-A": (Fact("BRCA1", ("inframe_deletion",), "gnomad", 0.01), Fact("BRCA1", coordinates=FILE)),
     "X-100-A-G": (Fact("NBR2", ("missense_variant", "splice_region_variant")),),
     "7-100-A-G": (Fact(),),
+    "17-120-C-T": (Fact(),),
+    "17-155-G-A": (Fact("BRCA1", population="gnomad"), Fact("NBR2", ("missense_variant",), "gnomad")),
 }  # fmt: skip
 some = st.lists(st.sampled_from(ALL), min_size=1, max_size=3, unique=True)
 

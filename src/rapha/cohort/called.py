@@ -3,7 +3,10 @@
     placed     concept, build, chromosome, first, last, share    the bases of the rule's genes or regions, none of them twice
     covered    concept, event_id               samples that were called well in that share of them, by the table `called`
     carrying   concept, subject_key, known     who has such a variant
-    settled    concept, subject_key, since     since when it is known of a patient: by such a sample, or such a variant
+    unsure     concept, system, code, genotypes    variants there of which the site's table does not say enough to tell whether the rule
+                                               holds: no gene, no consequences, or never looked up
+    against    concept, subject_key, since     since when a patient is not known to be free: by a variant of `carrying`, or of `unsure`
+    settled    concept, subject_key, carries, read, against    since when it is known by such a variant, and by such a sample
     uncalled   row                             rows at whose index it is not known, of the concepts that set such rows apart
 
 A gene lies where the table `genes` says; where one of a rule's genes is not in it, nobody was called there. Samples of one patient are
@@ -12,6 +15,7 @@ not put together.
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.variants import unsure
 from rapha.records.variant import CALLED_WELL
 from rapha.records.variant_rule import VariantRule
 from rapha.timeline.schema import USABLE_STATUSES
@@ -66,34 +70,49 @@ carrying AS MATERIALIZED (
   JOIN person ON person.subject_key = events.subject_key
   WHERE {counts}
 )""",
+        *unsure(plan.called, bound),
         f"""
-settled AS MATERIALIZED (
+against AS MATERIALIZED (
   SELECT concept, subject_key, min(known) AS since
   FROM (
     SELECT * FROM carrying
     UNION ALL
-    SELECT covered.concept, events.subject_key, {known}
+    SELECT unsure.concept, events.subject_key, {known}
+    FROM (SELECT * FROM events WHERE code IN (SELECT code FROM unsure)) AS events
+    JOIN unsure ON unsure.system = events.system AND unsure.code = events.code AND list_contains(unsure.genotypes, events.value_code)
+    JOIN person ON person.subject_key = events.subject_key
+    WHERE {counts}
+  )
+  GROUP BY concept, subject_key
+)""",
+        f"""
+settled AS MATERIALIZED (
+  SELECT concept, subject_key, min(carries) AS carries, min(read) AS read, min(since) AS against
+  FROM (
+    SELECT concept, subject_key, known AS carries, CAST(NULL AS TIMESTAMP) AS read FROM carrying
+    UNION ALL
+    SELECT covered.concept, events.subject_key, NULL, {known}
     FROM (SELECT * FROM events WHERE system = '{CALLED_WELL}') AS events
     JOIN covered ON covered.event_id = events.event_id
     JOIN person ON person.subject_key = events.subject_key
     WHERE {counts}
   )
+  LEFT JOIN against USING (concept, subject_key)
   GROUP BY concept, subject_key
 )""",
     ]
 
 
 def of_the_free(columns: str, free: str, known: str) -> str:
-    """SQL: `covered.concept` and these columns of the event of each sample that was called well, of a patient of whom no such variant
-    was known by then; its number is the copies, 0. `free`: the concepts that ask for it."""
+    """SQL: `covered.concept` and these columns of the event of each sample that was called well, of a patient of whom nothing was
+    known against it by then; its number is the copies, 0. `free`: the concepts that ask for it. `against.since` may be among the columns:
+    from when on the event is none."""
     return f"""
     SELECT covered.concept, {columns}
     FROM (SELECT * REPLACE (CAST(0 AS DOUBLE) AS num) FROM events WHERE system = '{CALLED_WELL}') AS events
     JOIN covered ON covered.event_id = events.event_id
-    WHERE list_contains({free}, covered.concept) AND NOT EXISTS (
-      SELECT 1
-      FROM carrying
-      WHERE carrying.concept = covered.concept AND carrying.subject_key = events.subject_key AND carrying.known <= {known})"""
+    LEFT JOIN against ON against.concept = covered.concept AND against.subject_key = events.subject_key
+    WHERE list_contains({free}, covered.concept) AND (against.since IS NULL OR against.since > {known})"""
 
 
 def set_apart(plan: Plan, bound: Parameters) -> list[str]:
@@ -107,7 +126,8 @@ uncalled AS (
   FROM cohort
   CROSS JOIN (SELECT unnest({bound.bind(sorted(plan.excluding), "INTEGER[]")}) AS concept) AS asked
   LEFT JOIN settled ON settled.concept = asked.concept AND settled.subject_key = cohort.subject_key
-  WHERE since IS NULL OR since > index_at
+  WHERE NOT (coalesce(carries <= index_at, false)
+    OR coalesce(read <= index_at, false) AND NOT coalesce(against <= index_at, false))
 )"""
     ]
 

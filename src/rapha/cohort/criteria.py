@@ -8,7 +8,7 @@ from typing import assert_never
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
-from rapha.cohort.windows import in_range, inside
+from rapha.cohort.windows import in_range, inside, stands
 from rapha.records.cohort_spec import (
     OLDEST,
     AgeCriterion,
@@ -35,7 +35,7 @@ def cohort(plan: Plan, bound: Parameters) -> list[str]:
 history AS (
   SELECT entered.row{listed}
   FROM entered
-  LEFT JOIN happening AS e ON e.subject_key = entered.subject_key
+  LEFT JOIN happening AS e ON e.subject_key = entered.subject_key{stands(plan, "entered")}
   GROUP BY entered.row
 )""",
         f"""

@@ -9,7 +9,7 @@ entered  row, subject_key, index_at, birth, sex, observed_from, observed_to, enc
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
-from rapha.cohort.windows import happened
+from rapha.cohort.windows import happened, stands
 
 _PERIOD = """
 period AS (
@@ -122,8 +122,8 @@ entered AS MATERIALIZED (
 def _anchor(number: int, plan: Plan, bound: Parameters) -> str:
     anchor = plan.anchors[number]
     assert anchor.concept is not None  # the record's own rule
-    concept = bound.bind(plan.number(anchor.concept), "INTEGER")
+    there = f"e.concept = {bound.bind(plan.number(anchor.concept), 'INTEGER')}{stands(plan, 'r')}"
     if anchor.anchor == "next":
         at = happened(plan, "r")
-        return f"min({at}) FILTER (WHERE e.concept = {concept} AND {at} > r.index_at)"
-    return f"max(e.happened) FILTER (WHERE e.concept = {concept} AND e.known <= r.index_at)"
+        return f"min({at}) FILTER (WHERE {there} AND {at} > r.index_at)"
+    return f"max(e.happened) FILTER (WHERE {there} AND e.known <= r.index_at)"

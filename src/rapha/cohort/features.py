@@ -6,7 +6,7 @@ from rapha.cohort.dense import KIND_OF
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.slope import DAYS_A_YEAR, INDEX, MICROSECONDS_A_DAY, slope
-from rapha.cohort.windows import inside, starts
+from rapha.cohort.windows import inside, stands, starts
 from rapha.records.dense import DenseFeature
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.moments import Window
@@ -22,7 +22,7 @@ def seen(plan: Plan, bound: Parameters) -> list[str]:
 seen AS (
   SELECT cohort.row{columns}
   FROM cohort
-  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key AND e.known <= cohort.index_at{_since(plan, bound)}
+  LEFT JOIN happening AS e ON e.subject_key = cohort.subject_key AND e.known <= cohort.index_at{_since(plan, bound)}{stands(plan, "cohort")}
   GROUP BY cohort.row
 )"""
     ]

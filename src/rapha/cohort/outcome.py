@@ -9,7 +9,7 @@ from rapha.cohort.features import picked_asset
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.cohort.slope import MICROSECONDS_A_DAY, slope
-from rapha.cohort.windows import ends, happened, in_range, starts
+from rapha.cohort.windows import ends, happened, in_range, stands, starts
 from rapha.records.dense import ImageFeature
 from rapha.records.outcome import Reading, RiseRule, ValueRule
 from rapha.records.segmenter import MASK
@@ -49,7 +49,7 @@ ahead AS (
          {listed}
   FROM cohort
   LEFT JOIN {_source(plan, bound)} AS e ON e.subject_key = cohort.subject_key AND {at} > cohort.index_at
-    AND {at} <= {last} AND {at} <= cohort.observed_to
+    AND {at} <= {last} AND {at} <= cohort.observed_to{stands(plan, "cohort")}
   GROUP BY cohort.row
 )"""
     return [ahead, _survival(plan) if plan.outcome.kind == "time-to-event" else _set_apart(plan)]

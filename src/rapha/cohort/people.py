@@ -5,7 +5,8 @@ Tables made here, after those of `terms`:
     person     subject_key, birth, sex, died, ended                     who has not opted out
     reckoned   concept, unit, times, plus                               units, and how their numbers are brought together
     found      of OPTIONAL, and what says whether it counts             events of the study's codes, where notes are asked
-    happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths
+    happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths. With `lost`, where who
+               is free of a variant is asked: from when on it is known that the patient is not, and the event none
 
 `died` is the first moment of the day, month or year that a death was given to, `ended` the last: a death given to the
 day must not undo what happened that afternoon. What is given to the month or the year is known when that is over.
@@ -108,6 +109,7 @@ _COLUMNS = {
     ),
 }
 """Of each optional column: what it is of an event, and of a death."""
+_NEVER_LOST = ", CAST(NULL AS TIMESTAMP) AS lost"
 
 
 def _reckoned(plan: Plan, bound: Parameters, used: frozenset[str]) -> list[str]:
@@ -135,7 +137,7 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     columns = [name for name in _COLUMNS if name in needed]
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
     of_event = "".join(f", {_COLUMNS[name][0]} AS {name}" for name in columns)
-    raw = f"events.subject_key, status, polarity, deleted, {_START} AS happened, {_KNOWN} AS known{of_event}"
+    raw = f"events.subject_key, status, polarity, deleted, {_START} AS happened, {_KNOWN} AS known"
     place = ""
     if "place" in used:
         place = ",\n         dense_rank() OVER (PARTITION BY subject_key ORDER BY happened, known, value) AS place"
@@ -143,8 +145,12 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     given = ", value AS given" if "given" in used else ""
     listed = "".join(f", found.{name}" for name in columns if name != "value")
     value = value or (", value" if "value" in needed else "")
-    free = of_the_free(raw, bound.bind(sorted(plan.free), "INTEGER[]"), _KNOWN) if plan.free else ""
-    events, before = of_the_study(plan, raw, free), ""
+    lost, free = "", ""
+    if plan.free:
+        numbers, lost = bound.bind(sorted(plan.free), "INTEGER[]"), _NEVER_LOST
+        free = of_the_free(f"{raw}, against.since AS lost{of_event}", numbers, _KNOWN)
+    events, before = of_the_study(plan, f"{raw}{lost}{of_event}", free), ""
+    lost = ", lost" if lost else ""
     if plan.said:
         before = f"""
 found AS MATERIALIZED ({events}
@@ -154,7 +160,7 @@ found AS MATERIALIZED ({events}
 happening AS MATERIALIZED (
   SELECT *{place}
   FROM (
-    SELECT found.subject_key, found.concept, happened, known{listed}{given}{value}
+    SELECT found.subject_key, found.concept, happened, known{lost}{listed}{given}{value}
     FROM ({events}
     ) AS found
     JOIN person ON person.subject_key = found.subject_key{joined}
@@ -190,7 +196,8 @@ def _number(plan: Plan, bound: Parameters) -> tuple[str, str]:
 def _deaths(plan: Plan, bound: Parameters, columns: list[str], given: bool) -> str:
     if DEATH not in plan.concepts:
         return ""
-    of_death = "".join(f", {_COLUMNS[name][1]} AS {name}" for name in columns if name != "value")
+    of_death = _NEVER_LOST if plan.free else ""
+    of_death += "".join(f", {_COLUMNS[name][1]} AS {name}" for name in columns if name != "value")
     of_death += ", CAST(NULL AS DOUBLE) AS given" if given else ""
     of_death += ", CAST(NULL AS DOUBLE) AS value" if "value" in columns else ""
     return f"""

@@ -67,7 +67,7 @@ def presence_statement(plan: Plan) -> Statement:
     Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say or who carries a
     variant: of a concept of copies, whoever has one; of who is free of a variant, or where whoever is neither is set apart, these or its carriers, who
     are fewer."""
-    bound, free = Parameters(), plan.by_absence | plan.excluding
+    bound, free = Parameters(), plan.by_absence | plan.free | plan.excluding
     carriers = {number: CARRIERS if number in plan.by_absence else plan.variants[number].genotype for number in free}
     widened = {
         number: plan.variants[number].model_copy(update={"genotype": tuple(dict.fromkeys((*had, "reference")))})
@@ -95,7 +95,8 @@ def _patients_of(plan: Plan, free: frozenset[int], bound: Parameters) -> str:
     carriers = f"count(DISTINCT subject_key) FILTER (WHERE NOT {copies} OR value > 0)"
     if not free:
         return carriers
-    others = "count(DISTINCT subject_key) FILTER (WHERE value = 0)"
+    stands = " AND lost IS NULL" if plan.free else ""
+    others = f"count(DISTINCT subject_key) FILTER (WHERE value = 0{stands})"
     is_free = f"list_contains({bound.bind(sorted(free), 'INTEGER[]')}, concept)"
     return f"CASE WHEN {is_free} THEN least({carriers}, {others}) ELSE {carriers} END"
 

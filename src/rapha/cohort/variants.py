@@ -8,10 +8,12 @@ that nobody here has a call of is in no row of it. `carrying`, for rules that as
 whom the rule is answered of.
 """
 
+from collections.abc import Mapping
+
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
 from rapha.records.variant import DOSAGE
-from rapha.records.variant_rule import CARRIERS, VariantRule
+from rapha.records.variant_rule import CARRIERS, Genotype, VariantRule
 
 
 def qualifying(plan: Plan, bound: Parameters) -> list[str]:
@@ -52,12 +54,60 @@ def _one(number: int, rule: VariantRule, bound: Parameters, asks: bool) -> str:
     genotypes = bound.bind(had, "VARCHAR[]")
     carrying = ""
     if asks:
-        settling = CARRIERS if "reference" in rule.genotype else rule.genotype
-        carrying = f", {bound.bind(list(settling) if rule.called else [], 'VARCHAR[]')} AS carrying"
+        carrying = f", {bound.bind(list(_settling(rule)) if rule.called else [], 'VARCHAR[]')} AS carrying"
     return f"""
   SELECT DISTINCT {bound.bind(number, "INTEGER")} AS concept, {system} AS system, code, {genotypes} AS genotypes{carrying}
   FROM variants
   WHERE {" AND ".join(rules)}
+"""
+
+
+def _settling(rule: VariantRule) -> tuple[Genotype, ...]:
+    """How a variant is had by whom a rule that asks who was called well is answered of."""
+    return CARRIERS if "reference" in rule.genotype else rule.genotype
+
+
+def unsure(rules: Mapping[int, VariantRule], bound: Parameters) -> list[str]:
+    """The table `unsure` (see `called.py`), after `placed`. Of a variant that the annotation speaks of, a row without a gene says nothing."""
+    parts = [_unsure(number, rule, bound) for number, rule in sorted(rules.items())]
+    return [f"\nunsure AS MATERIALIZED ({'    UNION ALL'.join(parts)})"]
+
+
+def _unsure(number: int, rule: VariantRule, bound: Parameters) -> str:
+    """Variants in the rule's bases at which all that it asks holds, or is not said. Those that surely are of it may be among them."""
+    concept, build = bound.bind(number, "INTEGER"), bound.bind(rule.build, "VARCHAR")
+    asks = rule.genes or rule.terms or rule.frequency
+    rules = [f"build = {build}", *([] if asks else ["false"])]
+    looked_up = "false"
+    if rule.terms or (rule.genes and not rule.coordinates):
+        rules.append("coordinates IS NULL")
+    if rule.genes and not rule.coordinates:
+        genes = bound.bind(list(rule.genes), "VARCHAR[]")
+        rules.append(
+            f"(coalesce(list_contains({genes}, gene) OR list_contains({genes}, gene_id), false) OR NOT annotated)"
+        )
+    if rule.terms:
+        silent = "(len(consequences) = 0 AND (coalesce(gene, gene_id) IS NOT NULL OR NOT annotated))"
+        rules.append(f"(list_has_any(consequences, {bound.bind(sorted(rule.terms), 'VARCHAR[]')}) OR {silent})")
+    if rule.frequency:
+        looked_up = f"population = {bound.bind(rule.frequency.of, 'VARCHAR')}"
+        rare = f"coalesce(frequency, 0) <= {bound.bind(rule.frequency.at_most, 'DOUBLE')}"
+        rules.append(f"(coalesce({looked_up}, false) AND {rare} OR NOT looked_up)")
+    return f"""
+  SELECT DISTINCT {concept} AS concept, {bound.bind(f"{DOSAGE}:{rule.build}", "VARCHAR")} AS system, code,
+         {bound.bind(list(_settling(rule)), "VARCHAR[]")} AS genotypes
+  FROM (
+    SELECT *,
+      bool_or(coordinates IS NULL AND (coalesce(gene, gene_id) IS NOT NULL OR len(consequences) > 0)) OVER same AS annotated,
+      bool_or(coalesce({looked_up}, false)) OVER same AS looked_up
+    FROM variants
+    WINDOW same AS (PARTITION BY build, code)
+  ) AS known
+  WHERE {" AND ".join(rules)} AND EXISTS (
+    SELECT 1
+    FROM placed
+    WHERE placed.concept = {concept} AND placed.chromosome = known.chromosome AND placed."first" <= known."last"
+      AND placed."last" >= known."first")
 """
 
 

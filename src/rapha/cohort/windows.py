@@ -44,6 +44,11 @@ def happened(plan: Plan, row: str) -> str:
     return f"CASE WHEN e.happened > {row}.index_at THEN e.happened ELSE e.latest END"
 
 
+def stands(plan: Plan, row: str) -> str:
+    """` AND` a predicate: what the event `e` says is not known to be otherwise at the index of a row. Nothing where none can be."""
+    return f" AND (e.lost IS NULL OR e.lost > {row}.index_at)" if plan.free else ""
+
+
 def inside(window: Window, plan: Plan, bound: Parameters, row: str) -> str:
     """Predicate: the event `e` lies in the window. Windows are open at the start, closed at the end.
 

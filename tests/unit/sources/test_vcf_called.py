@@ -1,5 +1,6 @@
 """Where each sample was called well: blocks and records of gVCF, what casts doubt on them, what is kept of it."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,10 @@ def block(
     return "\t".join([chrom, str(first), ".", "A", "<NON_REF>", ".", ".", f"END={last}", form, *calls.split()])
 
 
-def record(at: int, ref: str, alt: str, calls: str, form: str = "GT:GQ:DP", passed: str = "PASS") -> str:
-    return "\t".join(["chr17", str(at), ".", ref, alt, "50", passed, ".", form, *calls.split()])
+def record(
+    at: int, ref: str, alt: str, calls: str, form: str = "GT:GQ:DP", passed: str = "PASS", info: str = "."
+) -> str:
+    return "\t".join(["chr17", str(at), ".", ref, alt, "50", passed, info, form, *calls.split()])
 
 
 class Laboratory:
@@ -101,6 +104,16 @@ CASES = [
                  id="so does a variant whose filters failed"),
     pytest.param([block(50, 350), record(150, "A", "<DEL>", "0/1:50:30 0/0:50:30")], [[(100, 149), (151, 299)], [ALL]],
                  id="and an allele that is no plain change"),
+    pytest.param([block(50, 350), record(120, "A", "<DEL>", "0/1:50:30 0/0:50:30", info="END=280")], [[(100, 119), (281, 299)], [ALL]],
+                 id="as far as it goes, where it shows one base of all that it takes out"),
+    pytest.param([block(50, 350), record(90, "A", "C,<DUP>", "1/2:50:30 0/1:50:30", info="END=280")], [[(281, 299)], [ALL]],
+                 id="and of whoever has it alone"),
+    pytest.param([record(150, "A", "C,<NON_REF>", "0/1:50:30:.:15,15,0 0/0:50:.:30:.", "GT:GQ:DP:MIN_DP:AD")], [[(150, 150)]] * 2,
+                 id="each sample by the figure that it has, of a variant its depth and of a block its least"),
+    pytest.param([record(150, "A", "C,<NON_REF>", "0/1:50:.:.:6,6,0 0/0:.:50:30:.", "GT:GQ:RGQ:MIN_DP:AD")], [[(150, 150)]] * 2,
+                 id="by its reads where it has none, and of a reference by that quality"),
+    pytest.param([block(50, 149), record(150, "A", "C", "0/1:50:30 0/1:50:30"), record(150, "A", "C", "0/0:50:30 0/1:50:30"), block(151, 350)],
+                 [[(100, 149), (151, 299)], [ALL]], id="two records of a variant that say differently cast doubt on it"),
     pytest.param([block(50, 350), record(150, "A", "C,*", "1/2:50:30 0/0:50:30")], [[ALL], [ALL]],
                  id="what a deletion before it took out is called there"),
     pytest.param([record(150, "A", "C", "0/1:50:30 0/0:50:30")], [[(150, 150)], [(150, 150)]],
@@ -122,6 +135,15 @@ def test_a_call_is_as_deep_as_its_reads_say(lab: Laboratory) -> None:
     lab.ingest(record(150, "A", "C", "0/1:50:10 0/1:50:9"))
     with open_timeline(lab.timeline).connect() as connection:
         assert len(connection.execute("SELECT * FROM events WHERE system = 'dosage:GRCh38'").fetchall()) == 1
+
+
+@pytest.mark.parametrize("at", [90, 99])
+def test_who_has_a_deletion_that_begins_before_a_region_has_an_event_of_it(lab: Laboratory, at: int) -> None:
+    lab.ingest(block(50, at - 1), record(at, "A" + "C" * (109 - at), "A", "0/1:50:30 0/0:50:30"), block(109, 500))
+    assert lab.called() == [[ALL, (400, 499)]] * 2
+    with open_timeline(lab.timeline).connect() as connection:
+        rows = connection.execute("SELECT code, num FROM events WHERE system = 'dosage:GRCh38' ORDER BY num").fetchall()
+    assert rows == [(f"17-{at}-A{'C' * (109 - at)}-A", 0.0), (f"17-{at}-A{'C' * (109 - at)}-A", 1.0)]
 
 
 def test_where_genes_lie_is_kept_with_the_digest_of_the_file_that_says_so(lab: Laboratory) -> None:
@@ -153,14 +175,31 @@ def test_called_is_of_regions(lab: Laboratory) -> None:
         ingest(lab.mapping, lab.data, lab.timeline, SECRET)
 
 
+def test_memory_goes_by_the_stretches_and_not_by_the_records() -> None:
+    """Blocks of ten bases of 100 samples, without a gap and in regions; and as many outside."""
+    everybody = np.arange(100)
+    called = Called(["X:1-20000"], 5_000)
+    tracemalloc.start()
+    for number in range(2000):
+        called.say("X", 10 * number + 1, 10 * number + 10, everybody.copy(), well=True)
+        called.say("X", 10 * number + 50_001, 10 * number + 50_010, everybody.copy(), well=True)
+    found = list(called.stretches())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(each.first, each.last) for each in found] == [(1, 20000)] * 100
+    assert peak < 2000 * 100 * 8, "less than the places of the samples alone"
+
+
 ends = st.tuples(st.integers(1, 30), st.integers(0, 12)).map(lambda of: (of[0], of[0] + of[1]))
 said = st.lists(st.tuples(ends, st.booleans(), st.sets(st.integers(0, 2), min_size=1)), max_size=12)
 
 
-@given(said, st.lists(ends, min_size=1, max_size=4))
-def test_stretches_are_the_bases_that_something_calls_and_nothing_doubts(lines: object, regions: object) -> None:
-    """Base by base, sample by sample."""
-    called = Called([f"X:{first}-{last}" for first, last in regions])
+@given(said, st.lists(ends, min_size=1, max_size=4), st.sampled_from([1, 30, 1 << 20]))
+def test_stretches_are_the_bases_that_something_calls_and_nothing_doubts(
+    lines: object, regions: object, at_once: int
+) -> None:
+    """Base by base, sample by sample, however often they are joined in between."""
+    called = Called([f"X:{first}-{last}" for first, last in regions], at_once)
     well, doubted = set(), set()
     for (first, last), good, samples in lines:
         called.say("X", first, last, np.array(sorted(samples), dtype=np.int64), good)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.annotations import Annotations, Effect
 from rapha.sources.vcf.build import check_build, chromosome
-from rapha.sources.vcf.called import Called
+from rapha.sources.vcf.called import Called, merged
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 
@@ -60,7 +60,7 @@ class Wanted:
             start, _, end = span.partition("-")
             self._regions[place].append((int(start), int(end)))
         self._spans = {place: self._merged(place) for place in {*self._regions, *self._positions}}
-        self._own = {place: _merged(spans) for place, spans in self._regions.items()}
+        self._own = {place: merged(spans) for place, spans in self._regions.items()}
 
     def named(self, place: str, start: int, end: int) -> Iterator[Variant]:
         """The named variants whose position lies in a stretch, ends included."""
@@ -77,9 +77,9 @@ class Wanted:
         return shown == variant.reference
 
     def takes(self, variant: Variant) -> bool:
-        """Whether the variant is named, or lies in a region."""
+        """Whether the variant is named, or a base of its reference lies in a region: of a deletion also one that begins before it."""
         starts, ends = self._own.get(variant.chromosome, _NOWHERE)
-        at = bisect_right(starts, variant.position)
+        at = bisect_right(starts, variant.last)
         return bool(at and ends[at - 1] >= variant.position) or variant in self.variants
 
     def stretches(self, place: str) -> "Stretches":
@@ -89,19 +89,7 @@ class Wanted:
 
     def _merged(self, place: str) -> tuple[list[int], list[int]]:
         """Starts and ends of the stretches that are wanted, in order, none overlapping another."""
-        return _merged([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))])
-
-
-def _merged(spans: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    starts: list[int] = []
-    ends: list[int] = []
-    for start, end in sorted(spans):
-        if ends and start <= ends[-1]:
-            ends[-1] = max(ends[-1], end)
-        else:
-            starts.append(start)
-            ends.append(end)
-    return starts, ends
+        return merged([*self._regions.get(place, ()), *((at, at) for at in self._positions.get(place, ()))])
 
 
 class Calls:
@@ -213,18 +201,20 @@ class Calls:
     def _good(self, record: Any, of: Samples, known: Flags) -> Flags:
         """Which of the known calls are good enough: a block by the least depth in it, and by the quality of its reference."""
         if self._quality.least_quality:
-            quality = _figure(record, of, "GQ", "RGQ")
-            known &= quality is not None and quality >= self._quality.least_quality
+            known &= _figure(record, of, "GQ", "RGQ") >= self._quality.least_quality
         if self._quality.least_depth:
             depth = _figure(record, of, "MIN_DP", "DP")
-            known &= (record.gt_depths[of] if depth is None else depth) >= self._quality.least_depth
+            if bool((depth < 0).any()):
+                depth = np.where(depth < 0, record.gt_depths[of], depth)
+            known &= depth >= self._quality.least_depth
         return known
 
     def _mark(
         self, called: Called, record: Any, place: str, alleles: list[npt.NDArray[np.int16]], known: Flags,
         at: npt.NDArray[np.int64],
     ) -> None:  # fmt: skip
-        """Who was called well where the record lies; and of whom it has something that it does not show, or not well."""
+        """Who was called well where the record lies; and of whom it has something that it does not show, or not well: as far as its END
+        says, since a symbolic deletion shows one base of all that it takes out."""
         plain = np.array(
             [is_plain(record.REF) and (is_plain(each) or each == "*") for each in record.ALT], dtype=np.bool_
         )
@@ -232,9 +222,10 @@ class Calls:
         shown = known & ~np.logical_or.reduce([np.isin(each, others) for each in alleles])
         seen = np.logical_or.reduce([each > 0 for each in alleles])
         is_block = all(each in BLOCKS for each in record.ALT)
-        last = max(record.POS, record.end) if is_block else record.POS + len(record.REF) - 1
-        called.say(place, record.POS, last, at[shown], well=True)
-        called.say(place, record.POS, last, at[seen & ~shown], well=False)
+        bases = record.POS + len(record.REF) - 1
+        end = max(bases, record.end)
+        called.say(place, record.POS, end if is_block else bases, at[shown], well=True)
+        called.say(place, record.POS, end, at[seen & ~shown], well=False)
 
     def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
         if single is not None:
@@ -254,6 +245,9 @@ class Calls:
             by_others[places] &= new < 0
         if found := bool(differs.any()):
             self._differing.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= differs
+            if self.called is not None:
+                doubted = np.arange(len(self.samples))[places][differs]
+                self.called.say(variant.chromosome, variant.position, variant.last, doubted, well=False)
         held[places] = np.where(new >= 0, new, before)
         if variant in self._differing:
             held[self._differing[variant]] = UNKNOWN
@@ -269,10 +263,13 @@ class Calls:
         self._by_others.setdefault(variant, np.zeros(len(self.samples), dtype=np.bool_))[places] |= fills
 
 
-def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[np.int32] | None:
-    """The first of these fields that the record has, below zero where a sample has none; None where the record has none."""
-    figure: Any = next((record.format(field) for field in fields if field in record.FORMAT), None)
-    return None if figure is None else np.asarray(figure[:, 0][of])
+def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:
+    """Of each sample the first of these fields that it has a number in; below zero where it has none."""
+    figure: npt.NDArray[Any] = np.asarray(UNKNOWN)
+    for field in fields:
+        if field in record.FORMAT:
+            figure = np.where(figure >= 0, figure, record.format(field)[:, 0][of])
+    return figure
 
 
 def _chosen(places: npt.NDArray[np.int64], among: int) -> Samples:

@@ -32,7 +32,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 4
+READING = 5
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)

@@ -18,6 +18,11 @@ class Variant(NamedTuple):
     reference: str
     alternative: str
 
+    @property
+    def last(self) -> int:
+        """The last base of its reference."""
+        return self.position + len(self.reference) - 1
+
     def __str__(self) -> str:
         return f"{self.chromosome}-{self.position}-{self.reference}-{self.alternative}"
 
