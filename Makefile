@@ -25,7 +25,7 @@ test: ready
 	$(FAST)
 
 test-all: test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 	$(BIN)/python -m pytest -m exhaustive -n auto
 
 test-kill: ready
