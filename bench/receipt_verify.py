@@ -11,6 +11,7 @@ from pathlib import Path
 from figure import figure_line
 
 from rapha.proof.checkpoint import _check_fits, read_checkpoint
+from rapha.proof.envelope import _payload
 from rapha.proof.verify import ModelFolder, judge_receipt
 from rapha.sdk.folder import read_folder, read_keys
 
@@ -34,6 +35,7 @@ def judge_all(folder: ModelFolder, cold: bool = True) -> float:
         if cold:
             _check_fits.cache_clear()
             read_checkpoint.cache_clear()
+            _payload.cache_clear()
         verdict = judge_receipt(folder, ("receipts/north.json", "receipts/south.json")[at % 2])
         assert verdict.ok
     return time.perf_counter() - began

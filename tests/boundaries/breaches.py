@@ -107,6 +107,7 @@ BREACHES = (
     Breach("no small number of people", "src/rapha/egress/disclosure.py", "    if n < threshold:\n        return Count(below=threshold)\n    least = -(-threshold // base)", "    least = -(-threshold // base)", "tests/unit/egress/test_egress_disclosure.py"),
     Breach("no refusal repeats what the workload", "src/rapha/egress/weights.py", 'f"weights: {extra} more than the {len(declared)} tensors declared"', 'f"weights: {set(header)} are not the tensors declared"', "tests/boundaries/test_egress_canaries.py"),
     Breach("what a site states of its own time", "src/rapha/node/journey.py", "at=coarse(self._clock()))", "at=self._clock())", "tests/unit/node/test_node_told_times.py"),
+    Breach("what a site states of its own time", "src/rapha/node/feasibility.py", "at=coarse(now)", "at=now", "tests/unit/node/test_node_feasibility.py -k how_long"),
     Breach("what a site states of its own time", "src/rapha/node/approvals.py", "reason=reason,\n            at=coarse(self._clock())", "reason=reason,\n            at=self._clock()", "tests/unit/node/test_node_told_times.py"),
     Breach("what leaves for a failure is a code", "src/rapha/node/agent.py", "return told(error.reason)", "return str(error)", "tests/unit/node/test_node_agent.py -k may_be_told"),
     Breach("the screen shows no value", "src/rapha/cli/main.py", "({kind}), not something you did", "({error}), not something you did", "tests/unit/cli/test_cli_main.py -k defect"),

@@ -102,7 +102,8 @@ def revoke_own_key(
     """End a former key of the hub's own that was stolen, while the hub stands still. A key that still signs is rotated first.
 
     The hub signs it and puts it into the public log: `rapha receipt follow-keys` goes by it. What the key signed from that time on, or
-    behind that entry of the log, is not believed; a former log key signs no more checkpoints. Run it again where it was cut short.
+    behind that entry of the log, is not believed; a former log key signs no more checkpoints. No key ends before the entry that says which follows it: rotate as soon as a theft is known. Run
+    it again where it was cut short.
 
     Example: rapha hub revoke-own-key /srv/hub log 9b6e --from 2026-11-28T12:00:00Z
     """

@@ -93,13 +93,13 @@ def _walls(home: Path | None) -> "tuple[Backend, SandboxLimits]":
 
 
 def _sign(payload: bytes, outcome: "Outcome", private: "PrivateKey", output: Path) -> None:
-    from rapha.clock import utc_now
+    from rapha.clock import coarse, utc_now
     from rapha.errors import ConfigurationError
     from rapha.proof import keys
     from rapha.proof.repeat import ROLE, signed_repeat
     from rapha.records.wire import TrustedKey
 
-    word = signed_repeat(payload, outcome.root, outcome.waypoints, utc_now(), private)
+    word = signed_repeat(payload, outcome.root, outcome.waypoints, coarse(utc_now()), private)
     try:
         output.write_bytes(word.as_bytes())
     except OSError as error:

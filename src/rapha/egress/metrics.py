@@ -184,7 +184,9 @@ def _enough_of(
     """Whether enough patients stand behind figures, and behind what tells more of them."""
     most = max(CLASS_FOR_DETAIL, min_cohort)
     enough, detail = _enough_rows(raw, most, kind, classes)
-    return enough, detail and (fewest is None or fewest >= most)
+    if fewest is None:
+        return enough, detail
+    return enough and fewest >= CLASS_FOR_FIGURES, detail and fewest >= most
 
 
 def _enough_rows(

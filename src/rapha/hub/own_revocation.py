@@ -7,7 +7,8 @@
 A key that still signs is rotated first: nobody is left without one.
 """
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -23,6 +24,8 @@ from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof import checkpoint
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import after_revocation, read_key_change, signed_revocation
+from rapha.proof.timestamp import time_of
+from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange
 from rapha.records.own_keys import KeysBefore
@@ -42,7 +45,8 @@ def revoke_former(
     """End the former key of `role` whose id begins so; the key with its window. `since`: from now where it is None.
 
     Raises:
-        ConfigurationError: no former key of that role begins so, or the time is yet to come.
+        ConfigurationError: no former key of that role begins so; the time is yet to come, or before the key that follows was logged: what
+            says so is held by this one, and nobody could go on to the new key; or it is revoked already, from another time.
         DiskFull: run it again.
     """
     before = desk.before
@@ -66,18 +70,37 @@ def revoke_former(
 def _say(store: Store, desk: ReceiptDesk, signer: Signer, key: TrustedKey, since: datetime | None) -> None:
     with store.changing() as change:
         rows = change.session.scalars(select(KeyChangeRow).where(KeyChangeRow.site.is_(None)))
-        if any(_ends(_said(row), key) for row in rows):
+        said = [(_said(row), row) for row in rows]
+        for ended in (one for one, _ in said if _ends(one, key)):
+            if since is not None and ended.believed_until != second_of(since):
+                raise ConfigurationError(
+                    f"this key is revoked from {ended.believed_until} already, which cannot be moved"
+                )
             return
-        from_then = since or change.at
-        if from_then > change.at:
+        earliest = _whole_second_after(
+            time_of(row.stamp or b"")
+            for one, row in said
+            if (one.change, one.role, one.keyid) == ("rotated", key.role, key.keyid)
+        )
+        from_then = since or max(change.at, earliest)
+        if since is not None and since > change.at:
             raise ConfigurationError(
                 "a key is revoked from a time that has come: run this again then, or leave --from away"
+            )
+        if from_then < earliest:
+            raise ConfigurationError(
+                f"which key follows this one the log says under this one: it is revoked from {second_of(earliest)} at the earliest, "
+                "or nobody could go on to the new one"
             )
         receipt = signed_revocation(key.owner, key.keyid, from_then, change.at, signer.key, key.role)
         row = KeyChangeRow(site=None, digest=receipt.digest, receipt=receipt.as_bytes(), from_size=0)
         change.session.add(row)
         stamp(row, desk, signer.trusted)
         change.tell(f"{key.role}.key-revoked", "steward", facts={"keyid": key.keyid})
+
+
+def _whole_second_after(moments: Iterable[datetime]) -> datetime:
+    return max(moments).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _window_after(store: Store, key: TrustedKey) -> Window:

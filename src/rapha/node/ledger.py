@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rapha import faults
-from rapha.clock import Clock
+from rapha.clock import Clock, coarse
 from rapha.errors import ConfigurationError, Conflict, DiskFull, TrainingFailed
 from rapha.policy import ledger as rules_of_the_ledger
 from rapha.policy.rules import SiteRules
@@ -74,7 +74,7 @@ class Ledger:
                 LedgerEntry(
                     number=len(entries) + 1,
                     previous=_head(entries),
-                    at=self._clock(),
+                    at=coarse(self._clock()),  # its digest is in receipts, and the rest of it might be guessed
                     kind="reserved",
                     dataset=DATASET,
                     project=project_of(dispatch, study),

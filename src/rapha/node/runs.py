@@ -312,7 +312,7 @@ class Runs:
         if entry.cohort is not None:
             known = FrozenRun.from_bytes(entry.cohort.encode())
             if rows.is_file() and digest_file(rows) == known.cohort.dataset_digest:
-                return known
+                return _by_now(known, entry.study)
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
         faults.point("node.to-freeze")
         secret, kept = self._home.secret, self._home.run(entry.dispatch.id)
@@ -325,6 +325,13 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
+
+
+def _by_now(known: FrozenRun, study: Study) -> FrozenRun:
+    """A version before did not count how few patients stand behind rows: then it may be one."""
+    if study.cohort.index.pick != "every" or known.cohort.fewest is not None:
+        return known
+    return known.model_copy(update={"cohort": known.cohort.model_copy(update={"fewest": 0})})
 
 
 def file_of(weights: Digest) -> str:

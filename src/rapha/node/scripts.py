@@ -32,6 +32,7 @@ from rapha.node.shards import halves, rows_to_predict, shards, taken, training_r
 from rapha.policy.decide import FOR_SCRIPTS
 from rapha.records.learning import Script
 from rapha.records.outputs import FIGURES, OTHERS, SCORES, SCRIPT, WEIGHTS, Command, Figures
+from rapha.records.private import PATIENT
 from rapha.records.release import ReasonCode
 from rapha.records.study import Study
 from rapha.records.task import Work
@@ -225,7 +226,8 @@ class ScriptRun:
         folder = RunFolder.under(self._calls)
         (folder.input / SCRIPT).write_bytes(self._source)
         (folder.input / "study.json").write_bytes(self._study.as_bytes())
-        _write(rows, folder.input / "rows.arrow")
+        whose = [PATIENT] if PATIENT in rows.column_names else []  # is none of a script's business
+        _write(rows.drop_columns(whose), folder.input / "rows.arrow")
         if command.weights:
             content = weights or (self._folder.weights / command.weights).read_bytes()
             (folder.weights / command.weights).write_bytes(content)

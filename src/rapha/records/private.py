@@ -79,8 +79,8 @@ def check_private(study: "Study") -> None:
 
 
 def counts_by_patient(study: "Study") -> bool:
-    """Whether a private round has to be told which rows are of one patient, who may have several."""
-    return study.privacy.differential_privacy is not None and study.cohort.index.pick == "every"
+    """Whether the rows say whose they are, for a patient may have several."""
+    return study.cohort.index.pick == "every"
 
 
 def feature_ranges(study: "Study") -> tuple[Range, ...]:

@@ -51,7 +51,7 @@ class Rows:
     """features [n, F], NaN where missing; event [n] is 1 for a case or an observed event, else 0; time [n] in days for a
     time-to-event outcome, else None; value [n] of a numeric outcome, label [n] of a categorical one, the place of its class, and
     masks [n] of a segment outcome, else None (event is then 0 throughout); arrays by the names of the dense features; patient [n],
-    the same number for the rows of one patient, where a private round needs it, else None: there each row is a patient."""
+    the same number for the rows of one patient, where a patient may have several, else None: there each row is a patient."""
 
     features: Floats
     event: Ints
@@ -118,7 +118,7 @@ def read_dataset(study: Study, path: Path) -> Dataset:
     _check_columns(study, table)
     split = _whole(table, "split", highest=2)
     rows = _rows(study, table)
-    if counts_by_patient(study):
+    if PATIENT in table.column_names:
         rows = replace(rows, patient=_whole(table, PATIENT, highest=max(table.num_rows - 1, 0)))
     return Dataset(*(rows.take(np.flatnonzero(split == place)) for place in range(len(SPLITS))))
 
@@ -165,10 +165,16 @@ def _join(parts: Sequence[Sequences]) -> Sequences:
     )
 
 
+def _says_whose(study: Study, table: pa.Table) -> bool:
+    """Rows of which a patient may have several; but for a private round not those that a version before froze, nor those of a script."""
+    private = study.privacy.differential_privacy is not None
+    return counts_by_patient(study) and (private or PATIENT in table.column_names)
+
+
 def _check_columns(study: Study, table: pa.Table) -> None:
     expected = [
         "split",
-        *([PATIENT] if counts_by_patient(study) else []),
+        *([PATIENT] if _says_whose(study, table) else []),
         *feature_names(study),
         *(["sequence"] if sequence_of(study) else []),
     ]

@@ -139,7 +139,7 @@ def _step(
 ) -> None:
     parameters = list(network.parameters())
     rows, whose = patients.rows_of(sampled(len(patients), terms.sampling_rate))
-    real = [part.reshape(-1).double() for part in clipped_sum(network, inputs, rows, terms.clip, whose)]
+    real = [part.reshape(-1) for part in clipped_sum(network, inputs, rows, terms.clip, whose)]
     flat = torch.cat([*real, planted.gradients()])
     noised = flat + torch.from_numpy(gaussian(flat.numel()) * deviation)
     planted.see(noised[-PLANTED:])
@@ -153,7 +153,8 @@ def _step(
 def clipped_sum(
     network: Network, inputs: Inputs, rows: Tensor, clip: float, whose: Tensor | None = None
 ) -> list[Tensor]:
-    """The sum over patients of each one's gradient of the loss, none longer than `clip`; one tensor a parameter, in order.
+    """The sum over patients of each one's gradient of the loss, none longer than `clip`; one float64 tensor a parameter, in order: in
+    float32 the factor of a long gradient may be no more than a bit or two, and a sum of thousands hides what one adds.
 
     `whose` [b]: whose each of the rows is, as `Patients.rows_of` gives it; None: each is of another patient. See `by_patient` for
     the lengths, for which no gradient has to be laid out.
@@ -166,7 +167,7 @@ def clipped_sum(
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     _check_only(layers, network.parameters())
     if not len(rows):
-        return [torch.zeros_like(parameter) for parameter in network.parameters()]
+        return [torch.zeros_like(parameter, dtype=torch.float64) for parameter in network.parameters()]
     went_in: dict[nn.Module, Tensor] = {}
     came_back: dict[nn.Module, Tensor] = {}
 
@@ -188,9 +189,9 @@ def clipped_sum(
         factor = factor * _shortening(squared_lengths(shortened, whose), _longest(clip, torch.bincount(whose)[whose]))
     whole = torch.isfinite(factor).unsqueeze(1)  # a patient whose gradient is no number counts for nothing
     sums: dict[Tensor, Tensor] = {}
-    for layer in layers:
-        back = torch.where(whole, came_back[layer] * factor.unsqueeze(1).float(), 0.0)
-        sums[layer.weight] = back.T @ torch.where(whole, went_in[layer], 0.0)
+    for layer, (gradients, given, _) in zip(layers, outer, strict=True):
+        back = torch.where(whole, gradients * factor.unsqueeze(1), 0.0)
+        sums[layer.weight] = back.T @ torch.where(whole, given, 0.0)
         if layer.bias is not None:
             sums[layer.bias] = back.sum(0)
     return [sums[parameter] for parameter in network.parameters()]
@@ -214,9 +215,9 @@ def _row_by_row(
     if isinstance(network, Interpreter) and network.graph.shapes("running"):
         raise TrainingFailed("a batch norm's running figures get no noise", "not-yet-possible")
     parameters = list(network.parameters())
-    sums = [torch.zeros_like(parameter) for parameter in parameters]
+    sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
     for own in each_patients(rows, whose):  # none where nobody is drawn
-        found = [torch.zeros_like(parameter) for parameter in parameters]
+        found = [torch.zeros_like(total) for total in sums]
         for row in own.reshape(-1, 1):
             loss = row_loss(network, inputs, row, "sum")
             parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
@@ -233,7 +234,7 @@ def _factor(parts: Sequence[Tensor], longest: float) -> float:
 
 def _add(sums: Sequence[Tensor], parts: Sequence[Tensor], factor: float) -> None:
     for total, part in zip(sums, parts, strict=True):
-        total.add_(part, alpha=factor)
+        total.add_(part.double(), alpha=factor)
 
 
 def _check_only(layers: list[nn.Linear], parameters: Iterable[nn.Parameter]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rapha.errors import TrainingFailed
-from rapha.records.private import declared_moments
+from rapha.records.private import counts_by_patient, declared_moments
 from rapha.records.study import Study
 from rapha.records.tensors import learns_in_deviations, sequence_of
 from rapha.training.dataset import Floats, Rows
@@ -13,15 +13,19 @@ from rapha.training.inputs import Weights
 def feature_statistics(study: Study, rows: Rows) -> dict[str, Floats]:
     """The tensors of `declared_statistics`: count, mean and population variance of what is not missing.
 
-    All three are 0 where fewer than `min_cohort` patients have a value: a mean over a few people is about them. For a
-    sequence, patients are counted for that rule, and values for the figures. Under differential privacy they are those
+    All three are 0 where fewer than `min_cohort` patients have a value: a mean over a few people is about them. Of a patient of several
+    rows the first counts, and no other: the rules of the gate are of patients. For a sequence, patients are counted for that rule, and
+    values for the figures. Under differential privacy they are those
     of the declared ranges, with a count of 1, and no row is looked at.
 
     Raises:
-        TrainingFailed: values so large that their variance is no number (`not-finite`).
+        TrainingFailed: values so large that their variance is no number (`not-finite`); rows that do not say whose they are, where a
+            patient may have several (`internal`).
     """
     if study.privacy.differential_privacy:
         return _declared(study)
+    if counts_by_patient(study):
+        rows = _one_of_each(rows)
     few = study.privacy.min_cohort
     columns = [column[~np.isnan(column)] for column in rows.features.T]
     statistics = _table("features", columns, [len(column) >= few for column in columns])
@@ -49,6 +53,13 @@ def start_of(statistics: dict[str, Floats]) -> Weights:
         start[f"{group}.mean"] = statistics[f"{group}.mean"].astype(np.float32)
         start[f"{group}.scale"] = np.where(scale > 0, scale, np.float32(1))
     return start
+
+
+def _one_of_each(rows: Rows) -> Rows:
+    """The first row of each patient; the order of the rows is by a keyed hash."""
+    if rows.patient is None:
+        raise TrainingFailed("the frozen rows do not say whose they are: a version before froze them", "internal")
+    return rows.take(np.sort(np.unique(rows.patient, return_index=True)[1]))
 
 
 def _declared(study: Study) -> dict[str, Floats]:

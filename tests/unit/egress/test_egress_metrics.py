@@ -78,6 +78,8 @@ def test_of_several_rows_a_patient_groups_do_not_leave_and_curves_by_how_many_pa
         (told,) = release_metrics(record, "north", 1003, {}, 25, 5000, fewest=fewest).evaluations
         assert (bool(told.roc), told.scores[0].low is not None) == (curve, curve)
         assert bool(told.calibration) is (fewest is None)
+    few = release_metrics(record, "north", 1003, {}, 25, 5000, fewest=9).evaluations[0]
+    assert few.scores == () and release_metrics(record, "north", 1003, {}, 25, 5000, fewest=10).evaluations[0].scores
     raw = figures()
     assert (
         release_scores(raw, 1003, 260, 25, fewest=25)[1][0].low

@@ -1,6 +1,8 @@
 """A hub goes over to another key of its log, or other keys of its authority: its log goes on, and receipts of before and after hold."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,34 @@ def test_a_former_key_that_was_stolen_is_ended_once_and_for_all_readers(
     assert len(found.changes) == (2 if role == "log" else 4)
     with pytest.raises(ConfigurationError, match="rotated first"):
         revoked(counts.keyid)
+    stolen -= timedelta(minutes=1)
+    with pytest.raises(ConfigurationError, match="cannot be moved"):
+        revoked(old.keyid)
+
+
+def test_a_key_that_was_stolen_before_it_was_changed_is_ended_no_earlier_than_what_says_which_follows(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """Else no reader could go on to the new key, nor learn of the revocation."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        pinned = listed(hub)
+    (old,) = of_role(pinned, "log")
+    rotated(home, clock, "log")
+    clock.pass_(hours=2)
+    hub = open_hub(load(home), clock)
+    try:
+        ask = partial(revoke_former, hub.configuration, hub.store, hub.desk, hub.signer, "log", old.keyid)
+        with pytest.raises(ConfigurationError, match="at the earliest") as refused:
+            ask(clock() - timedelta(hours=3))
+        earliest = re.search(r"from (\S+) at the earliest", str(refused.value))
+        assert earliest
+        ask(datetime.fromisoformat(earliest[1]))
+    finally:
+        hub.stop()
+    with running(home, clock) as hub:
+        (key,) = (key for key in followed(pinned, changes(hub)).keys if key.keyid == old.keyid)
+    assert key.window is not None and key.window.end == earliest[1]
 
 
 def test_the_command_ends_a_former_log_key(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def test_the_answer_is_the_count_with_noise_suppressed_and_rounded(hospital: Ask
     assert len(quiet) == 2, "one draw for each of the two numbers"
 
 
+def test_it_does_not_say_how_long_the_count_took(hospital: Asked, quiet: list[int]) -> None:
+    hospital.now = hospital.now.replace(minute=29, second=58, microsecond=1)
+    answer = hospital.ask("d-1")
+    assert answer.at == hospital.now.replace(minute=15, second=0, microsecond=0)
+
+
 def test_the_noise_is_added_to_what_is_told(hospital: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feasibility_module, "gaussian", lambda: 1000)
     patients, events = told(hospital.ask("d-1"))

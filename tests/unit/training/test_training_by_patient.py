@@ -75,7 +75,7 @@ def test_each_patients_gradient_is_shortened_as_one(tmp_path, architecture, clip
     assert len(rows) > 40 and torch.bincount(whose).max() > 30  # the first has a quarter of all
     found = clipped_sum(network, inputs, rows, clip, whose)
     for want, have in zip(reference(network, inputs, numbers[drawn], clip), found, strict=True):
-        assert torch.allclose(want, have, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(want.double(), have, rtol=1e-4, atol=1e-4)
 
 
 def test_but_for_chance_a_round_is_that_of_a_plain_loop_over_patients(tmp_path, monkeypatch):
@@ -128,6 +128,26 @@ def test_a_hub_whose_weights_make_rows_cancel_moves_a_step_by_no_more_than_the_c
     with_them = clipped_sum(network, inputs, rows, 1.0, inputs.patient[:44])
     without = clipped_sum(network, inputs, rows[4:], 1.0, inputs.patient[4:44] - 1)
     assert length_of(with_them, without) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("large", [1e19, 1e21, 1e22, 3e22])
+def test_gradients_that_float32_cannot_shorten_are_no_longer_than_the_clip_either(tmp_path, large, alone):
+    """Up to 1e45 long: what they are shortened by has no more than a few bits in float32."""
+    model = {"architecture": "mlp", "hidden": [4, 4]}
+    study = several(Study.model_validate(private_study("mlp").as_json() | {"model": model}))
+    network, inputs = ready(study, tmp_path)
+    network.eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.layers[0].bias[0] = large
+        network.layers[1].weight[0, 0] = 1e37 / large / large
+        network.output.weight[0, 0] = large
+    inputs.event[:] = 0
+    whose = None if alone else torch.zeros(1, dtype=torch.int64)
+    parts = clipped_sum(network, inputs, torch.arange(1), 1.0, whose)
+    assert 0.999 < length_of(parts, [torch.zeros_like(part) for part in parts]) <= 1
 
 
 def test_dropout_is_drawn_from_no_seed(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def test_each_rows_gradient_is_shortened_by_itself(tmp_path, architecture, clip)
             total += gradient * min(1.0, clip / length)
     found = clipped_sum(network, inputs, rows, clip)
     for want, have in zip(expected, found, strict=True):
-        assert torch.allclose(want, have, rtol=1e-4, atol=1e-5)
+        assert torch.allclose(want.double(), have, rtol=1e-4, atol=1e-5)
 
 
 def test_one_row_is_never_longer_than_the_clip(tmp_path):

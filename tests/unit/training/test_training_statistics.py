@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up_site import make_dataset, make_study
 
 from rapha.errors import TrainingFailed
+from rapha.records.study import Study
 from rapha.records.tensors import declared_start, declared_statistics
 from rapha.training.dataset import Rows
 from rapha.training.statistics import feature_statistics, start_of
@@ -41,6 +44,18 @@ def test_a_feature_that_too_few_have_tells_nothing():
     start = start_of(statistics)
     assert start["features.mean"].tolist() == [0, 1, 1]
     assert start["features.scale"].tolist() == [1, 1, 1]
+
+
+def test_of_a_patient_of_several_rows_one_counts(tmp_path):
+    """Sixty values of one person's drug are one patient's."""
+    study = Study.model_validate(make_study("logistic").as_json() | {"cohort": {"index": {"every": ["hdl"]}}})
+    values = np.random.default_rng(0).normal(5, 2, (100, 3))
+    values[60:, 0] = np.nan
+    rows = replace(rows_of(values), patient=np.array([7] * 60 + list(range(40)), dtype=np.int64))
+    statistics = feature_statistics(study, rows)
+    assert statistics["features.count"].tolist() == [0, 40, 40]  # the seventh of those with one row is the same patient
+    with pytest.raises(TrainingFailed, match="whose they are"):
+        feature_statistics(study, rows_of(values))
 
 
 def test_a_variance_beyond_all_numbers_is_refused():
