@@ -3,14 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto
+KILL := $(BIN)/python -m pytest -m exhaustive -n auto --ignore=tests/boundaries
 
-.PHONY: help ready demo test test-all test-kill check docs bench
+.PHONY: help ready demo test test-all test-kill test-breaches check docs bench
 
 help:
 	@echo "make demo       a study through one hub and three hospitals on this machine"
 	@echo "make test       the fast tests"
 	@echo "make test-all   the same, then the slow ones, then test-kill"
-	@echo "make test-kill  hub, node and sandbox killed at every recorded step, each protection taken away: some twenty minutes"
+	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: some ten minutes"
+	@echo "make test-breaches  each protection of docs/boundaries.md taken away, and its test has to notice: some ten minutes"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
@@ -26,10 +28,13 @@ test: ready
 
 test-all: test
 	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
-	$(BIN)/python -m pytest -m exhaustive -n auto
+	$(KILL)
 
 test-kill: ready
-	$(BIN)/python -m pytest -m exhaustive -n auto
+	$(KILL)
+
+test-breaches: ready
+	$(BIN)/python -m pytest -m exhaustive -n auto tests/boundaries
 
 check: ready
 	$(BIN)/ruff check
