@@ -26,7 +26,5 @@ def test_who_stands_behind_several_rows_is_nobody_that_is_known(
     pick: str, counted: int | None, now: int | None
 ) -> None:
     plain = STUDY.as_json()
-    asked = Study.model_validate(
-        plain | {"cohort": plain["cohort"] | {"index": {pick: list(STUDY.cohort.index.of)}}}
-    )
+    asked = Study.model_validate(plain | {"cohort": plain["cohort"] | {"index": {pick: list(STUDY.cohort.index.of)}}})
     assert _by_now(frozen(fewest=counted), asked).cohort.fewest == now

@@ -307,7 +307,7 @@ def test_the_gradient_of_each_row_is_shortened_by_itself(named: tuple[Study, byt
         for total, part in zip(expected, found, strict=True):
             total += part * min(1.0, 0.01 / length)
     for ours, theirs in zip(clipped_sum(network, inputs, rows, 0.01), expected, strict=True):
-        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-8)
+        assert torch.allclose(ours, theirs.double(), rtol=1e-4, atol=1e-8)
 
 
 def test_with_differential_privacy_a_round_gives_weights_canaries_and_no_figure(

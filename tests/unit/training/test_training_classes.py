@@ -137,7 +137,7 @@ def test_under_differential_privacy_each_row_s_gradient_of_the_softmax_is_shorte
         for total, gradient in zip(expected, gradients, strict=True):
             total += gradient * min(1.0, 0.3 / length)
     for want, have in zip(expected, clipped_sum(network, inputs, rows, 0.3), strict=True):
-        assert torch.allclose(want, have, rtol=1e-4, atol=1e-5)
+        assert torch.allclose(want.double(), have, rtol=1e-4, atol=1e-5)
     before = [parameter.detach().clone() for parameter in network.parameters()]
     guesses = train_privately(study, network, inputs, 1)
     assert guesses.correct and any((a != b).any() for a, b in zip(before, network.parameters(), strict=True))

@@ -158,7 +158,7 @@ def test_each_rows_gradient_is_shortened_by_itself(tmp_path, clip) -> None:
         for total, gradient in zip(expected, gradients, strict=True):
             total += gradient * min(1.0, clip / length)
     for want, have in zip(expected, clipped_sum(network, inputs, rows, clip), strict=True):
-        assert torch.allclose(want, have, rtol=1e-4, atol=1e-5)
+        assert torch.allclose(want.double(), have, rtol=1e-4, atol=1e-5)
 
 
 class Mixes(nn.Module):
