@@ -1,5 +1,7 @@
-"""What every test shares: where the checkout is, and hypothesis that draws the same examples on every machine."""
+"""What every test shares: where the checkout is, hypothesis that draws the same examples on every machine, and the interpreter's own limit
+of nesting."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,12 @@ from hypothesis import settings
 
 settings.register_profile("same-everywhere", derandomize=True, deadline=None, database=None)
 settings.load_profile("same-everywhere")
+_NESTING = sys.getrecursionlimit()
+
+
+def pytest_collection_finish() -> None:
+    """A library of the chain tests (py_ecc) raises it to 100,000, at which what is nested deep ends the process where it would be refused."""
+    sys.setrecursionlimit(_NESTING)
 
 
 @pytest.fixture(scope="session")

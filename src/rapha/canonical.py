@@ -37,9 +37,8 @@ def read_canonical_json(data: bytes) -> Any:
     Raises:
         ValueError, TypeError, RecursionError: no JSON, a bare real or a large number, or written in another way.
     """
-    if (
-        data.isascii() and b"\\" not in data
-    ):  # keys in ASCII: one pass, since the parser itself refuses reals and large numbers
+    if data.isascii() and b"\\" not in data:
+        # Keys in ASCII: one pass, since the parser itself refuses reals and large numbers.
         value = json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real)
         written = _PLAIN.encode(value).encode()
     else:

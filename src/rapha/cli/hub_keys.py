@@ -10,19 +10,20 @@ import typer
 if TYPE_CHECKING:
     from rapha.hub.configuration import HubConfiguration
 
+Home = Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%dT%H:%M:%SZ"], help="from when it is not believed, in UTC; from now on"),
+]
+
 
 def revoke_key(
-    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    home: Home,
     site: Annotated[str, typer.Argument(metavar="SITE", help="whose key")],
     key: Annotated[
         str, typer.Option("--key", help="how its id begins; without it the key that the site signs with now")
     ] = "",
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%dT%H:%M:%SZ"], help="from when it is not believed, in UTC; from now on"
-        ),
-    ] = None,
+    since: Since = None,
 ) -> None:
     """End a key of a hospital. It opens no door at once; what it signed from that time on is not believed, what it signed before is.
 
@@ -54,7 +55,7 @@ def revoke_key(
 
 
 def rotate(
-    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    home: Home,
     what: Annotated[
         Literal["log", "authority"],
         typer.Argument(metavar="WHAT", help="log: the key that signs checkpoints; authority: its three keys"),
@@ -84,7 +85,7 @@ def rotate(
 
 
 def revoke_own_key(
-    home: Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")],
+    home: Home,
     role: Annotated[
         Literal["log", "authority", "time-stamper", "certificate-log"],
         typer.Argument(metavar="ROLE", help="of which role"),
@@ -92,18 +93,13 @@ def revoke_own_key(
     key: Annotated[
         str, typer.Argument(metavar="KEYID", help="how the former key's id begins: /api/v1/keys lists them")
     ],
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%dT%H:%M:%SZ"], help="from when it is not believed, in UTC; from now on"
-        ),
-    ] = None,
+    since: Since = None,
 ) -> None:
     """End a former key of the hub's own that was stolen, while the hub stands still. A key that still signs is rotated first.
 
     The hub signs it and puts it into the public log: `rapha receipt follow-keys` goes by it. What the key signed from that time on, or
-    behind that entry of the log, is not believed; a former log key signs no more checkpoints. No key ends before the entry that says which follows it: rotate as soon as a theft is known. Run
-    it again where it was cut short.
+    behind that entry of the log, is not believed; a former log key signs no more checkpoints. No key ends before the entry that says which
+    follows it: rotate as soon as a theft is known. Run it again where it was cut short.
 
     Example: rapha hub revoke-own-key /srv/hub log 9b6e --from 2026-11-28T12:00:00Z
     """

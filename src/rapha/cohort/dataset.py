@@ -1,7 +1,7 @@
 """The frozen rows as a file: same rows, same bytes. Arrow IPC, uncompressed, no identifiers.
 
-Columns: `split` int8; `patient` int32 where a patient may have several rows, the same number for those of one; one float64, nullable, for each feature, by its name; `sequence` list<struct<concept: int16,
-value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
+Columns: `split` int8; `patient` int32 where a patient may have several rows, the same number for those of one; one float64,
+nullable, for each feature, by its name; `sequence` list<struct<concept: int16, value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
 nullable; then `label` int8; or `value` float64; or `mask`, a fixed-size list of uint8; or `time` float64 (days), `event`
 int8 and, where the study names competing events, `cause` int8.
 """

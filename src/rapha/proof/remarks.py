@@ -17,6 +17,17 @@ from rapha.records.audit import AUDIT_PASSED
 from rapha.records.receipt import Aggregation
 from rapha.records.release import Release, SandboxReport
 
+RECORDS_WORDS = frozenset(
+    (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, BEST_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, PRIVACY_NOT_SHOWN, *MODE_NOT_SHOWN["B"],
+     *MODE_NOT_SHOWN["C"], NO_AUDIT_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN,
+     WALLS_FELL_NOT_SHOWN)
+)  # fmt: skip
+"""Every sentence for what a release or an aggregation does not show."""
+PLAIN_NEGATIVES = frozenset(
+    (NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN, WALLS_FELL_NOT_SHOWN)
+)
+"""Those of them that promise nothing, of whatever record they are said: the others tell of a noise, a transcript, a comparison that was."""
+
 
 def release_remarks(release: Release) -> tuple[str, ...]:
     """What such a release does not show."""

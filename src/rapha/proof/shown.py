@@ -10,24 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rapha.clock import stamp
-from rapha.proof.claim import (
-    BEST_NOT_SHOWN,
-    MERGE_NOT_SHOWN,
-    MODE_NOT_SHOWN,
-    NO_AUDIT_NOT_SHOWN,
-    NO_PRIVACY_NOT_SHOWN,
-    NO_REPEAT_NOT_SHOWN,
-    NO_WALLS_NOT_SHOWN,
-    PRIVACY_NOT_SHOWN,
-    T0_NOT_SHOWN,
-    TRANSCRIPT_NOT_SHOWN,
-    WALLS_FELL_NOT_SHOWN,
-    AggregationClaim,
-    SiteClaim,
-)
+from rapha.proof.claim import T0_NOT_SHOWN, AggregationClaim, SiteClaim
 from rapha.proof.logged import NO_WITNESS
 from rapha.proof.refusal import REFUSAL_NOT_SHOWN, RefusalClaim
-from rapha.proof.remarks import aggregation_remarks, release_remarks
+from rapha.proof.remarks import PLAIN_NEGATIVES, RECORDS_WORDS, aggregation_remarks, release_remarks
 from rapha.records.receipt import Tier
 from rapha.records.release import Release
 
@@ -39,16 +25,8 @@ STAMPED_NOT_SHOWN = "That it was signed at the time it names: a time stamper saw
 NOT_ANCHORED = (
     "That the log's tree stands in a public chain: no anchor is looked at here (`rapha log verify-anchor` does)."
 )
-SIGNERS_WORDS = frozenset(
-    (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, BEST_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, PRIVACY_NOT_SHOWN, *MODE_NOT_SHOWN["B"],
-     *MODE_NOT_SHOWN["C"], NO_AUDIT_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN,
-     WALLS_FELL_NOT_SHOWN, *REFUSAL_NOT_SHOWN)
-)  # fmt: skip
+SIGNERS_WORDS = RECORDS_WORDS.union(REFUSAL_NOT_SHOWN)
 """Every sentence that a signer of this format has for what is not shown."""
-PLAIN_NEGATIVES = frozenset(
-    (NO_PRIVACY_NOT_SHOWN, NO_AUDIT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN, WALLS_FELL_NOT_SHOWN)
-)
-"""Those of them that promise nothing, of whatever record they are said: the others tell of a noise, a transcript, a comparison that was."""
 SANDBOXES = ("bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine")
 """What a sandbox is called. Another name is a signer's own word, and is shown as that."""
 _NO_INK = re.compile(

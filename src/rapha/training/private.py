@@ -3,7 +3,7 @@
 1. Who is in a step is drawn patient by patient, each with the study's `sampling_rate`, and with all of their rows; nobody at all
    is a step too.
 2. Each row's gradient, over all parameters together, is shortened to `clip`, and then a patient's, the sum of those of their rows: rows
-   that cancel, however long, would else be more than float32 can add up.
+   that cancel, however long, would else drown whatever is added up beside them.
 3. Gaussian noise of `noise_multiplier * clip` is added to their sum.
 4. The sum is divided by a number of the study's own, never by how many patients or rows there are; AdamW does the rest.
 5. The noise that was added is measured, and a round with less of it than it must have does not leave.
@@ -38,9 +38,7 @@ from rapha.training.losses import row_loss
 from rapha.training.optimizers import make_optimizer
 
 _SHORTER = 1 - 1e-6
-"""Float32 may round a shortened gradient up; this much shorter it stays within `clip`."""
-_A_ROW_SHORTER = 1e-7
-"""So much more for each row of a patient, each of which may be as long as `clip`: float32 rounds at every one that it adds."""
+"""Rounding may make a shortened gradient longer; this much shorter it stays within `clip`."""
 
 _DEVIATIONS = 6.0
 
@@ -67,9 +65,8 @@ def train_privately(study: Study, network: Network, inputs: Inputs, number: int)
     patients = Patients(inputs.patient, len(inputs), planted_in(network))
     optimizer = make_optimizer(study.training, network.parameters())
     network.train()
-    network.noise = torch.Generator().manual_seed(
-        int.from_bytes(os.urandom(8)) >> 1
-    )  # one patient more shifts nobody's dropout
+    by_chance = int.from_bytes(os.urandom(8)) >> 1  # by a seed, one patient more would shift the dropout of others
+    network.noise = torch.Generator().manual_seed(by_chance)
     for _ in range(study.training.local_epochs * terms.steps_per_epoch):
         _step(network, inputs, patients, terms, deviation, study.privacy.min_cohort, check, planted)
         optimizer.step()
@@ -186,7 +183,7 @@ def clipped_sum(
     factor = _shortening(squared_lengths(outer, None), clip * _SHORTER)
     if whose is not None:
         shortened = [(back * factor.unsqueeze(1), given, bias) for back, given, bias in outer]
-        factor = factor * _shortening(squared_lengths(shortened, whose), _longest(clip, torch.bincount(whose)[whose]))
+        factor = factor * _shortening(squared_lengths(shortened, whose), clip * _SHORTER)
     whole = torch.isfinite(factor).unsqueeze(1)  # a patient whose gradient is no number counts for nothing
     sums: dict[Tensor, Tensor] = {}
     for layer, (gradients, given, _) in zip(layers, outer, strict=True):
@@ -197,12 +194,7 @@ def clipped_sum(
     return [sums[parameter] for parameter in network.parameters()]
 
 
-def _longest(clip: float, rows: Tensor) -> Tensor:
-    """How long the sum of so many rows of a patient may be."""
-    return clip * (_SHORTER - _A_ROW_SHORTER * rows.double())
-
-
-def _shortening(squared: Tensor, longest: Tensor | float) -> Tensor:
+def _shortening(squared: Tensor, longest: float) -> Tensor:
     """What to multiply gradients [b] of these squared lengths by; NaN for one that is no number."""
     return torch.where(torch.isfinite(squared), (longest / squared.sqrt()).clamp(max=1.0), math.nan)
 
@@ -222,7 +214,7 @@ def _row_by_row(
             loss = row_loss(network, inputs, row, "sum")
             parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
             _add(found, parts, _factor(parts, clip * _SHORTER))
-        factor = _factor(found, float(_longest(clip, torch.tensor(len(own)))))
+        factor = _factor(found, clip * _SHORTER)
         if math.isfinite(factor):  # a patient with a row whose gradient is no number counts for nothing
             _add(sums, found, factor)
     return sums

@@ -15,7 +15,7 @@ from typing import Any
 
 from rapha import __version__
 from rapha.errors import ConfigurationError
-from rapha.proof import certified, claim, logged, refusal, repeat, shown, verify
+from rapha.proof import certified, claim, logged, refusal, remarks, repeat, shown, verify
 from rapha.records.audit import AUDIT_PASSED
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle, TrustConfig
@@ -99,7 +99,9 @@ def said() -> dict[str, Any]:
         "NO_WITNESS": logged.NO_WITNESS,
         "AUDIT_PASSED": AUDIT_PASSED,
         **{name: getattr(shown, name) for name in ("NOT_ANCHORED", "STAMPED_NOT_SHOWN")},
-        **{name: sorted(getattr(shown, name)) for name in ("PLAIN_NEGATIVES", "SANDBOXES", "SIGNERS_WORDS")},
+        "PLAIN_NEGATIVES": sorted(remarks.PLAIN_NEGATIVES),
+        "SIGNERS_WORDS": sorted(shown.SIGNERS_WORDS),
+        "SANDBOXES": sorted(shown.SANDBOXES),
         **{name: getattr(repeat, name) for name in ("REPEAT_TYPE", "T1_NOT_SHOWN")},
         "REPEATER": repeat.ROLE,
         "REPEAT_CHECK": repeat.CHECK,
