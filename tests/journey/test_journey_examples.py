@@ -16,6 +16,7 @@ from rapha.sdk.report.findings import read_findings
 pytestmark = pytest.mark.slow
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = ("diabetes-own-script", "diabetes-script-private")
 VARIANTS = {"gwas-cholesterol": (160, 1), "gwas-infarction": (159, 0)}
 """Of 160: how many are in the table, and how many of these without a hospital that had too few copies. Among the cases of an infarction
@@ -56,3 +57,28 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
         assert (len(patients), short) == VARIANTS[example]
         releases = read_findings(model).releases
         assert all(release.egress.rules[-1] == SUMS_RULE for release in releases.values()) and len(releases) == 2
+
+
+def test_patients_of_several_rows_are_learnt_from_and_private_as_patients(tmp_path: Path) -> None:
+    """The first examples with a row for each measurement: nobody's rows are a group of predicted risk, and epsilon is a patient's."""
+    if not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed: see `rapha doctor`")
+    studies = ("diabetes-within-5-years", "diabetes-private")
+    for name in studies:
+        (tmp_path / name).mkdir()
+        written = (EXAMPLES / name / "study.yaml").read_text()
+        assert written.count("index: {first: [cholesterol, hdl]}") == 1
+        (tmp_path / name / "study.yaml").write_text(
+            written.replace("first: [cholesterol, hdl]", "every: [cholesterol]")
+        )
+    home = tmp_path / "home"
+    words = ["demo", "--examples", str(tmp_path), "--home", str(home), "--hospitals", "2"]
+    words += [word for name in studies for word in ("--study", name)]
+    done = subprocess.run([sys.executable, "-m", "rapha.cli.main", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.count("verified, T0") == 6
+    plain, private = (read_findings(home / "models" / name) for name in studies)
+    evaluations = [each for site in plain.metrics.sites for each in site.evaluations]
+    assert all(each.roc and not each.calibration for each in evaluations)
+    assert {release.privacy.mechanism for release in private.releases.values()} == {"dp-sgd"}
+    assert all(release.privacy.as_json()["unit"] == "patient" for release in private.releases.values())
