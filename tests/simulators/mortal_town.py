@@ -40,19 +40,27 @@ class MortalTown(Town):
         self._armed: dict[str, str] = {}
         self._words: dict[str, tuple[str, ...]] = {}
         self._closing = False
+        self._one_at_a_time = threading.RLock()
+        """Held from the death of a process to the start of the next: else a revival and `again` would start two."""
 
     def again(self, name: str, pattern: str | None, record: Path) -> None:
         """Start the hub or a hospital's agent anew, armed to die where the pattern says; None: not armed."""
-        words = self._words[name]
-        self.kill(name)
-        self._armed.pop(name, None)
-        if pattern is not None:
-            self._armed[name] = f"{record}:{pattern}"
-        self._start(name, *words)
+        with self._one_at_a_time:
+            words = self._words[name]
+            self.kill(name)
+            self._armed.pop(name, None)
+            if pattern is not None:
+                self._armed[name] = f"{record}:{pattern}"
+            self._start(name, *words)
+
+    def kill(self, name: str) -> None:
+        with self._one_at_a_time:
+            super().kill(name)
 
     def stop(self) -> None:
-        self._closing = True
-        super().stop()
+        with self._one_at_a_time:
+            self._closing = True
+            super().stop()
 
     def _start(self, name: str, *words: str) -> None:
         self._words[name] = words
@@ -66,9 +74,11 @@ class MortalTown(Town):
         threading.Thread(target=self._revive, args=(name, process), daemon=True).start()
 
     def _revive(self, name: str, process: "subprocess.Popen[bytes]") -> None:
-        if process.wait() == -signal.SIGKILL and not self._closing and self._processes.get(name) is process:
-            self.deaths[name] += 1
-            self._start(name, *self._words[name])
+        died = process.wait() == -signal.SIGKILL
+        with self._one_at_a_time:
+            if died and not self._closing and self._processes.get(name) is process:
+                self.deaths[name] += 1
+                self._start(name, *self._words[name])
 
 
 @contextmanager
