@@ -27,6 +27,6 @@ def graph(
     found = read_graph(written.read_bytes())
     learnt = found.shapes("parameter")
     console = Console()
-    console.print(f"{written}: {len(found.nodes)} operators, {len(learnt)} tensors to learn, {len(found.inputs)} inputs", highlight=False, soft_wrap=True)  # fmt: skip
+    console.print(f"{written}: operators: {len(found.nodes)}, inputs: {len(found.inputs)}, tensors to learn: {len(learnt)}", highlight=False, soft_wrap=True)  # fmt: skip
     for name, shape in learnt.items():
         console.print(f"  {name} {list(shape)}", highlight=False, markup=False, soft_wrap=True)
