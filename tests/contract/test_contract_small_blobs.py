@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 from small_postgres import SmallPostgres, small_postgres
+from sqlalchemy import update
 
 from rapha.canonical import digest
 from rapha.clock import utc_now
-from rapha.errors import Conflict
+from rapha.errors import Conflict, Unproven
 from rapha.hub.blobs import BlobMemory, put, read
 from rapha.hub.notify import Bell
 from rapha.hub.small_blobs import ASKED_AT_ONCE, SMALL_BYTES, BothPlaces, InHand, drop_small, keep_small, small_of
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import ServerAddress
+from rapha.hub.store.tables import SmallBlobRow
 
 SMALL, LARGE = b"\0weights\xff" * 10, bytes(range(256)) * (SMALL_BYTES // 256) + b"!"
 
@@ -86,6 +88,15 @@ def test_more_than_one_question_asks_for_are_found(store):
     keep(store, *many)
     with store.reading() as session:
         assert small_of(session, [digest(each) for each in many]) == {digest(each): each for each in many}
+
+
+def test_bytes_that_were_changed_in_the_database_are_not_read(store, both):
+    keep(store, SMALL)
+    with store.changing() as change:
+        change.session.execute(update(SmallBlobRow).values(content=SMALL[:-1] + b"!"))
+    for read_it in (both.open, both.size_bytes):
+        with pytest.raises(Unproven, match="holds other bytes than sha256:"):
+            read_it(digest(SMALL))
 
 
 @pytest.mark.parametrize("size_bytes", [0, 10, SMALL_BYTES, SMALL_BYTES + 1, 3 * SMALL_BYTES])

@@ -16,6 +16,8 @@ from typing import BinaryIO, Self
 from sqlalchemy import BindParameter, bindparam, delete, select
 from sqlalchemy.orm import Session
 
+from rapha.canonical import digest as digest_of_bytes
+from rapha.errors import Unproven
 from rapha.hub.blobs import Blobs, Block, Draft, agreed
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -53,12 +55,16 @@ def which_small(session: Session, digests: Collection[str]) -> set[str]:
 
 
 def small_of(session: Session, digests: Collection[str]) -> dict[str, bytes]:
-    """Those of them that lie in the database, by digest."""
-    return {
-        digest: content
-        for some in some_at_a_time(digests)
-        for digest, content in session.execute(_CONTENT, {"digests": some})
-    }
+    """Those of them that lie in the database, by digest. Raises Unproven: there are other bytes under one."""
+    found: dict[str, bytes] = {}
+    for some in some_at_a_time(digests):
+        for digest, content in session.execute(_CONTENT, {"digests": some}):
+            if digest_of_bytes(content) != digest:
+                raise Unproven(
+                    f"the database holds other bytes than {digest} under that digest: restore it from a copy"
+                )
+            found[digest] = content
+    return found
 
 
 def drop_small(change: Change, digests: Collection[str]) -> None:
