@@ -10,7 +10,7 @@ says holds, whatever others of its position do; what two of its own say differen
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,11 +95,12 @@ class Wanted:
 class Calls:
     """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
     copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
-    of the samples that a file has. `called`: what collects where each was called well, where that is asked."""
+    of the samples that a file has. `called`: what collects where each was called well, where that is asked. `passed_over`: samples that
+    are known and do not count."""
 
     def __init__(
         self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None,
-        called: Called | None = None,
+        called: Called | None = None, passed_over: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
@@ -115,7 +116,7 @@ class Calls:
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._filters, self._limited = frozenset(quality.filters), bool(quality.least_quality or quality.least_depth)
         self._wanted, self._quality, self.build = wanted, quality, build
-        self._annotation, self.called = annotation, called
+        self._annotation, self.called, self._passed_over = annotation, called, passed_over
         self._annotations: Annotations | None = None
 
     def read(self, path: Path) -> None:
@@ -130,14 +131,21 @@ class Calls:
         if not check_build(path.name, lengths, self.build):
             self.on_trust.append(path.name)
         self._annotations = Annotations(calls, path.name, self._annotation) if self._annotation else None
-        columns = [(at, self._place[name]) for at, name in enumerate(calls.samples) if name in self._place]
-        if not columns:
-            raise SourceError(
-                f"{path.name}: none of its samples is in the file of samples: see `samples` of the mapping"
-            )
-        self.seen.update(place for _, place in columns)
-        found = np.array(columns, dtype=np.int64)
-        self._read(path.name, calls, _chosen(found[:, 0], len(calls.samples)), _chosen(found[:, 1], len(self.samples)))
+        of, places = self._columns(path.name, calls.samples)
+        self._read(path.name, calls, _chosen(of, len(calls.samples)), _chosen(places, len(self.samples)))
+
+    def _columns(self, name: str, samples: list[str]) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]":
+        """Of a file's samples the places of those that are ours, in the file and among ours. None where all of them are passed over.
+
+        Raises:
+            SourceError: none of them is in the file of samples.
+        """
+        found = [(at, self._place[each]) for at, each in enumerate(samples) if each in self._place]
+        if not (found or any(each in self._passed_over for each in samples)):
+            raise SourceError(f"{name}: none of its samples is in the file of samples: see `samples` of the mapping")
+        of, places = np.array(found, dtype=np.int64).reshape(-1, 2).T
+        self.seen.update(places.tolist())
+        return of, places
 
     def _read(self, name: str, calls: Any, of: Samples, places: Samples) -> None:
         """`of`: the places in the file of the samples that are ours; `places`: those among ours."""
@@ -319,6 +327,16 @@ def _copies_of_two(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> 
     """Of the only alternative, where alleles are 0, 1 and -1: their sum, or -1, all of whose bits are set, where one is below zero."""
     copies: Dosages = ((one + other) | ((one | other) >> 15)).astype(np.int8)
     return copies
+
+
+def samples_of(path: Path) -> list[str]:
+    """The samples that a file has.
+
+    Raises:
+        SourceError: it cannot be read.
+        ConfigurationError: the `genomics` extra is not installed.
+    """
+    return list(_open(path).samples)
 
 
 def _open(path: Path) -> Any:
