@@ -14,7 +14,7 @@ import pyarrow as pa
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.called import Called
-from rapha.sources.vcf.calls import Calls, Wanted, samples_of
+from rapha.sources.vcf.calls import Calls, samples_of
 from rapha.sources.vcf.event_rows import EventRows, Row
 from rapha.sources.vcf.genes import Genes, read_genes
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
@@ -24,6 +24,7 @@ from rapha.sources.vcf.samples import NOT_COUNTING, Aside, Sample, counting, rea
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variant_rows import gene_row, rows_of
 from rapha.sources.vcf.variants import Variant, parse
+from rapha.sources.vcf.wanted import Wanted
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping

@@ -20,9 +20,11 @@ import numpy.typing as npt
 from rapha.errors import SourceError
 from rapha.records.variant import Build
 from rapha.sources.vcf.build import chromosome
-from rapha.sources.vcf.calls import UNKNOWN, Calls, Dosages, Flags, Wanted
+from rapha.sources.vcf.calls import Calls
+from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags
 from rapha.sources.vcf.mapping import Quality
 from rapha.sources.vcf.variants import Variant, complement, is_plain, trimmed
+from rapha.sources.vcf.wanted import Wanted
 
 MAGIC = bytes([0x6C, 0x1B, 0x01])
 NUMBERED = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X"}
