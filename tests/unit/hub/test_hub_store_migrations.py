@@ -33,7 +33,7 @@ def test_two_sites_with_one_key_are_named(tmp_path: Path) -> None:
             ]
             written.execute(
                 f"INSERT INTO sites ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", values
-            )  # noqa: S608
+            )
     with (
         pytest.raises(ConfigurationError, match="the sites north and south were enrolled with one key"),
         running(tmp_path / "hub", Clock()),
