@@ -28,7 +28,7 @@ from rapha.timeline.schema import ALL_TABLES, TABLES
 ROW_GROUP_ROWS = 1 << 17
 """Few enough that the one being written, and the next being read, are little beside the rest of an ingest; and that a source of some
 hundred thousand rows is written while it is still being read."""
-BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 13
 _ORDER: dict[Table, str] = {
     "events": "subject_key, t_start NULLS FIRST, event_id",
     "subjects": "subject_key",
