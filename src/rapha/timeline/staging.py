@@ -57,6 +57,11 @@ class Staging:
         """Hold this column of `events`, still empty, as one of these words: a byte or two each, however long they are."""
         self.connection.execute(f"ALTER TABLE events ALTER {column} TYPE {enum_of(words)}")
 
+    def leave_out(self, columns: Iterable[str]) -> None:
+        """This source never fills these columns of `events`, still empty: they are not held at all, see `write_batch`."""
+        for column in columns:
+            self.connection.execute(f"ALTER TABLE events DROP COLUMN {column}")
+
     def tables(self) -> dict[Table, duckdb.DuckDBPyRelation]:
         """The three tables of patients as they stand."""
         names: tuple[Table, ...] = ("events", "subjects", "observation_periods")

@@ -13,7 +13,7 @@ from typing import Any
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
-from rapha.sources.tables.event_rows import StagedBlock, joined, write_events
+from rapha.sources.tables.event_rows import StagedBlock, joined, unfilled, write_events
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.timeline.csv_rows import Broken
@@ -101,6 +101,7 @@ def _fill(
     staging.key_patients(way.secret, mapping.whose)
     write_people(staging, batch)
     staging.hold_as("source_version", versions.values())
+    staging.leave_out(unfilled(mapping))
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()
     for at, block in enumerate(mapping.events):
