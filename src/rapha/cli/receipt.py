@@ -39,6 +39,10 @@ def verify(
             "--repeated", help="The signed word of a machine that did a run again: its receipt may then be T1."
         ),
     ] = None,
+    launches: Annotated[
+        Path | None,
+        typer.Option("--launches", help="Launches of hardware that you trust: a receipt with evidence may then be T2."),
+    ] = None,
 ) -> None:
     """Check every receipt of a model folder, step by step. Ends with 0 when all of them hold, with 11 otherwise.
 
@@ -49,11 +53,13 @@ def verify(
       rapha receipt verify diabetes-within-5-years/ --keys keys-read-to-me-over-the-phone.json
     """
     from rapha.errors import Unproven
+    from rapha.proof.evidence.appraise import Hardware
     from rapha.proof.repeat import raised, site_of
     from rapha.proof.verify import judge
-    from rapha.sdk.folder import read_folder, read_keys, read_receipt_file
+    from rapha.sdk.folder import read_folder, read_keys, read_launches, read_receipt_file
 
-    opened = read_folder(folder, pinned=read_keys(keys) if keys else None)
+    hardware = Hardware(read_launches(launches)) if launches else None
+    opened = read_folder(folder, read_keys(keys) if keys else None, hardware)
     verdicts = judge(opened)
     for file in repeated or ():
         word = read_receipt_file(file)
