@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "simulators"))
 import anchor_samples
 import device_samples
 import escrow_samples
+import evidence_samples
 import key_change_samples
 import receipt_samples
 import record_samples
@@ -18,7 +19,7 @@ from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("records", "receipts", "devices", "anchors", "escrow", "key-changes")
+FOLDERS = ("records", "receipts", "devices", "anchors", "escrow", "evidence", "key-changes")
 ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS}
 
 
@@ -46,6 +47,7 @@ def expected() -> dict[str, bytes]:
     files |= {f"escrow/{name}.json": _readable(value) for name, value in escrow_samples.files().items()}
     files |= {f"key-changes/{name}.json": data for name, data in key_change_samples.files().items()}
     files["key-changes/expected.json"] = _readable(key_change_samples.expected())
+    files |= {f"evidence/{name}.json": _readable(value) for name, value in evidence_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files
 

@@ -36,6 +36,7 @@ from rapha.hub.shared_log import SharedLog
 from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes
+from rapha.hub.small_blobs import BothPlaces
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
@@ -138,7 +139,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     before = read_before(configuration, counts)
     log = open_log(configuration, store, log_key)
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, before)
-    blobs = open_blobs(configuration)
+    blobs = BothPlaces(store, open_blobs(configuration))
     held = HeldUpdates(bell)
     rounds = Rounds(store, blobs, signer, desk, held)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fake_site import FakeSite
-from hub_at_hand import Clock, running
+from hub_at_hand import Clock, HubAtHand, running
 from test_hub_life import offered, run_round
 from test_hub_own_keys import Killed, delivered, north, of_role, rotated, wrong
 from test_hub_refusals import fetched
@@ -56,6 +56,10 @@ def ends_the_key_of(site: str, home: Path, clock: Clock, private: keys.PrivateKe
         store.close()
 
 
+def names_the_hub(hub: HubAtHand, entry: int) -> bool:
+    return f"<dd>{hub.hub.signer.name}" in hub.http.get(f"/explore/entry/{entry}").text
+
+
 def test_a_study_that_the_change_falls_into_ends_in_a_folder_that_holds(tmp_path: Path, clock: Clock, study_of) -> None:
     """One offer is answered and one round done before, the rest after."""
     home = tmp_path / "hub"
@@ -75,8 +79,10 @@ def test_a_study_that_the_change_falls_into_ends_in_a_folder_that_holds(tmp_path
         hub.wait_for(study_id, token, "completed")
         folder = fetched(hub, study_id, token, tmp_path / "model")
         now, found = listed(hub), changes(hub)
+        signed = [entry for entry in range(hub.hub.desk.log.checkpoint.size) if names_the_hub(hub, entry)]
     for known in (None, now, followed(pinned, found)):
         assert wrong(folder, known) == []
+    assert len(signed) == 6  # each of two changes' two entries, and the aggregation's
     assert wrong(folder, pinned) == [("receipts/aggregation.json", 2)]
 
 
