@@ -186,6 +186,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),
+        ("evidence", f"{claim.evidence.kind}, of the machine it was stated in" if claim.evidence else "none"),
         ("code", release.code),
     ]
 
