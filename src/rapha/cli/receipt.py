@@ -1,12 +1,14 @@
 """`rapha receipt verify` and `rapha receipt show`. No hub, no network."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rapha.cli.receipt_keys import follow_keys
+from rapha.clock import QUARTER_MINUTES, coarse
 
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
@@ -138,7 +140,7 @@ def show(file: ReceiptFile) -> None:
     _say_facts(
         [
             ("files", "\n".join(f"{path}  {digest}" for path, digest in claim.files.items())),
-            ("signed at", f"{claim.at:%Y-%m-%d %H:%M:%S} UTC, by the signer's clock"),
+            ("signed at", f"{_shown(claim.at, of_a_site=isinstance(claim, SiteClaim))}, by the signer's clock"),
             ("key", receipt.signatures[0].keyid),
             ("nonce", claim.nonce),
             ("tier", claim.tier),
@@ -191,6 +193,13 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
     ]
 
 
+def _shown(moment: datetime, *, of_a_site: bool) -> str:
+    """As exactly as it was stated: a site states the quarter of an hour."""
+    if of_a_site and moment == coarse(moment):
+        return f"{moment:%Y-%m-%d %H:%M} to {moment + timedelta(minutes=QUARTER_MINUTES):%H:%M} UTC"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _refusal_facts(claim: "RefusalClaim") -> list[tuple[str, str]]:
     refusal = claim.refusal
     return [
@@ -198,7 +207,7 @@ def _refusal_facts(claim: "RefusalClaim") -> list[tuple[str, str]]:
         ("REFUSED", refusal.study_digest),
         ("by", {"policy": "its rules", "steward": "a person there", "gate": "the gate"}[refusal.stage]),
         ("reason", refusal.reason),
-        ("signed at", f"{refusal.at}, by the signer's clock"),
+        ("signed at", f"{_shown(datetime.fromisoformat(refusal.at), of_a_site=True)}, by the signer's clock"),
         ("nonce", refusal.nonce),
         ("not shown", "\n".join(claim.not_shown)),
     ]
