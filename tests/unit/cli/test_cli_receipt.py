@@ -109,6 +109,9 @@ def test_launches_raise_what_amd_made_alone(tmp_path: Path) -> None:
     assert "  = receipts/north.json holds (tier T0" in output
     with pytest.raises(Unproven, match="not a list of launches"):
         said("verify", FOLDERS / "hardware-evidence", "--launches", FOLDERS / "pinned.json")
+    trusted.write_bytes(b'{"launches":[],"roots":[]}')
+    with pytest.raises(Unproven, match="not a list of launches"):
+        said("verify", FOLDERS / "hardware-evidence", "--launches", trusted)
     assert "sev-snp, of the machine" in said("show", FOLDERS / "hardware-evidence" / "receipts" / "north.json")[1]
 
 
