@@ -54,7 +54,8 @@ _INTERMEDIATE_Q = int(
 @dataclass(frozen=True)
 class Made:
     """What a report and its collateral are made of; a test changes one thing. `edit`: of the report, before it is signed; `spoil`: of any
-    part, at last; `revoked`: serial numbers on the list; `of_chip`: what more the signer's certificate says, by extension."""
+    part, at last; `revoked`: serial numbers on the list; `more`: extensions of the signer's certificate besides; `not_whole`: the list says that
+    it is of changes alone; `issuer`: whom the signer's certificate names."""
 
     line: Line = "Milan"
     version: int = 2
@@ -69,6 +70,10 @@ class Made:
     may_issue: bool = True
     certified: Mapping[str, int] = field(default_factory=LEVELS.as_json)
     chip: bytes = CHIP
+    provider: bytes = b"provider.example"
+    more: bytes = b""
+    not_whole: bool = False
+    issuer: str | None = None
     edit: Callable[[bytearray], None] = lambda report: None
     spoil: Callable[[dict[str, bytes]], None] = lambda parts: None
 
@@ -146,19 +151,28 @@ def _signer(made: Made) -> bytes:
     places = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8, **({"fmc": 9} if made.line == "Turin" else {})}
     stated = [_extension(_arc(3, places[name]), _integer(made.certified[name])) for name in places]
     if made.key == 0:
-        stated.append(_extension(_arc(4), CHIP[:8] if made.line == "Turin" else CHIP))
+        stated.append(_extension(_arc(4), CHIP[:8]) if made.line == "Turin" else of_chip())
     else:
-        stated.append(_extension(_arc(5), _tlv(0x16, b"provider.example")))
+        stated.append(_extension(_arc(5), _tlv(0x16, made.provider) if made.provider else b""))
     subject = _name("SEV-VCEK" if made.key == 0 else "SEV-VLEK")
     key = _public(chip_key())
     pair = (_INTERMEDIATE_P, _INTERMEDIATE_Q)
-    return _certificate(0, _name(issuer), subject, key, made.signer_until, b"".join(stated), pair)
+    return _certificate(
+        0, _name(made.issuer or issuer), subject, key, made.signer_until, b"".join(stated) + made.more, pair
+    )
 
 
 def _crl(made: Made) -> bytes:
     times = _time(LIST_FROM) + _time(made.list_until)
     entries = b"".join(_tlv(0x30, _integer(serial) + _time(LIST_FROM)) for serial in made.revoked)
-    body = _integer(1) + _PSS_SHA384 + _name(f"ARK-{made.line}") + times + _tlv(0x30, entries)
+    body = (
+        _integer(1)
+        + _PSS_SHA384
+        + _name(f"ARK-{made.line}")
+        + times
+        + _tlv(0x30, entries)
+        + (_CHANGES_ALONE if made.not_whole else b"")
+    )
     return _sealed(_tlv(0x30, body), (_ROOT_P, _ROOT_Q))
 
 
@@ -207,6 +221,11 @@ def _issues(may: bool) -> bytes:
     return _tlv(0x30, _tlv(0x06, bytes.fromhex("551d13")) + _tlv(0x04, _tlv(0x30, _tlv(0x01, b"\xff") if may else b"")))
 
 
+def of_chip() -> bytes:
+    """The extension that says of which chip a key is."""
+    return _extension(_arc(4), CHIP)
+
+
 def _extension(kind: bytes, value: bytes) -> bytes:
     return _tlv(0x30, _tlv(0x06, kind) + _tlv(0x04, value))
 
@@ -244,3 +263,7 @@ _PSS_SHA384 = bytes.fromhex(
     "304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500"
     "a203020130a303020101"
 )
+_CHANGES_ALONE = _tlv(
+    0xA0, _tlv(0x30, _tlv(0x30, _tlv(0x06, bytes.fromhex("551d1b")) + _tlv(0x01, b"\xff") + _tlv(0x04, _integer(1))))
+)
+"""A critical extension, the delta CRL indicator (RFC 5280, 5.2.4)."""

@@ -57,6 +57,11 @@ def flipped(at: int) -> Callable[[bytes], bytes]:
     return lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at:][1:]
 
 
+def said_otherwise(was: str, instead: str) -> Callable[[bytes], bytes]:
+    """The algorithm is called another one, outside of what is signed."""
+    return lambda data: bytes.fromhex(instead).join(data.rsplit(bytes.fromhex(was), 1))
+
+
 def of_another_root(parts: dict[str, bytes]) -> None:
     """Signed by the intermediate itself, which is no root."""
     parts["intermediate"] = parts["signer"]
@@ -117,6 +122,13 @@ REFUSED = {
     "intermediate-of-something-else": Sample(f"{CHAIN} is of something else", made=replace(MILAN, intermediate_name="SEV-Other")),
     "chip-under-a-provider": Sample(f"{CHAIN} is of something else", made=replace(MILAN, intermediate_name="SEV-VLEK-Milan")),
     "provider-under-a-chip": Sample(f"{CHAIN} is of something else", made=replace(MILAN, key=1, intermediate_name="SEV-Milan")),
+    "signer-of-another-issuer": Sample(f"{CHAIN} is broken: one names another issuer", made=replace(MILAN, issuer="SEV-Other")),
+    "signed-another-way": Sample("a certificate or a revocation list is signed", made=replace(MILAN, spoil=changed("signer", said_otherwise("2a864886f70d01010a", "2a864886f70d01010c")))),
+    "signed-with-another-salt": Sample("a certificate or a revocation list is signed", made=replace(MILAN, spoil=changed("signer", said_otherwise("a203020130", "a203020120")))),
+    "extension-twice": Sample("a certificate has an extension twice", made=replace(MILAN, more=made_up.of_chip())),
+    "provider-with-a-chip": Sample("the certificate of a provider's key", made=replace(MILAN, key=1, more=made_up.of_chip())),
+    "provider-without-a-name": Sample("the certificate of a provider's key", made=replace(MILAN, key=1, provider=b"")),
+    "revocation-list-of-changes": Sample("the revocation list has something", made=replace(MILAN, not_whole=True)),
     "signer-expired": Sample("SEV-VCEK was good from", made=replace(MILAN, signer_until=datetime(2026, 11, 23, tzinfo=UTC))),
     "revocation-list-expired": Sample("the revocation list was good", made=replace(MILAN, list_until=datetime(2026, 11, 23, tzinfo=UTC))),
     "revocation-list-edited": Sample(f"{CHAIN} is broken: a signature", made=replace(MILAN, spoil=changed("crl", flipped(-1)))),
