@@ -65,6 +65,9 @@ class Made:
     vmpl: int = 0
     revoked: tuple[int, ...] = (7, 0x10001 + 5)
     signer_until: datetime = UNTIL
+    intermediate_until: datetime = UNTIL
+    list_from: datetime = LIST_FROM
+    on_p256: bool = False
     list_until: datetime = LIST_UNTIL
     intermediate_name: str | None = None
     may_issue: bool = True
@@ -111,7 +114,8 @@ def report(bound: bytes, made: Made) -> bytes:
     raw[0x008:0x010], raw[0x030:0x034] = made.policy.to_bytes(8, "little"), made.vmpl.to_bytes(4, "little")
     raw[0x048:0x04C] = (made.key << 2).to_bytes(4, "little")
     raw[0x050:0x090], raw[0x090:0x0C0] = bound, made.measurement
-    raw[0x180:0x188] = levels(made.line)
+    for at in (0x180, 0x038, 0x1E0, 0x1F0):
+        raw[at : at + 8] = levels(made.line)
     if made.version > 2:
         raw[0x188:0x18B] = {"Milan": b"\x19\x01\x01", "Genoa": b"\x19\x11\x01", "Turin": b"\x1a\x02\x01"}[made.line]
     raw[0x1A0:0x1E0] = made.chip[:8] + bytes(56) if made.line == "Turin" else made.chip
@@ -142,7 +146,9 @@ def _intermediate(made: Made) -> bytes:
     name = made.intermediate_name or (f"SEV-{made.line}" if made.key == 0 else f"SEV-VLEK-{made.line}")
     public = _public(_rsa(_INTERMEDIATE_P, _INTERMEDIATE_Q))
     extensions = _issues(made.may_issue)
-    return _certificate(0x10001, _name(f"ARK-{made.line}"), _name(name), public, UNTIL, extensions, (_ROOT_P, _ROOT_Q))
+    return _certificate(
+        0x10001, _name(f"ARK-{made.line}"), _name(name), public, made.intermediate_until, extensions, (_ROOT_P, _ROOT_Q)
+    )
 
 
 def _signer(made: Made) -> bytes:
@@ -155,7 +161,7 @@ def _signer(made: Made) -> bytes:
     else:
         stated.append(_extension(_arc(5), _tlv(0x16, made.provider) if made.provider else b""))
     subject = _name("SEV-VCEK" if made.key == 0 else "SEV-VLEK")
-    key = _public(chip_key())
+    key = _public(ec.derive_private_key(7, ec.SECP256R1()) if made.on_p256 else chip_key())
     pair = (_INTERMEDIATE_P, _INTERMEDIATE_Q)
     return _certificate(
         0, _name(made.issuer or issuer), subject, key, made.signer_until, b"".join(stated) + made.more, pair
@@ -163,7 +169,7 @@ def _signer(made: Made) -> bytes:
 
 
 def _crl(made: Made) -> bytes:
-    times = _time(LIST_FROM) + _time(made.list_until)
+    times = _time(made.list_from) + _time(made.list_until)
     entries = b"".join(_tlv(0x30, _integer(serial) + _time(LIST_FROM)) for serial in made.revoked)
     body = (
         _integer(1)

@@ -19,7 +19,7 @@ from rapha.proof.evidence.appraise import Hardware
 from rapha.proof.verify import judge_receipt
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Verdict
-from rapha.sdk.folder import read_folder
+from rapha.sdk.folder import read_folder, read_keys
 
 FOLDERS = Path(__file__).resolve().parents[2] / "vectors" / "receipts"
 
@@ -104,7 +104,7 @@ def test_launches_raise_what_amd_made_alone(tmp_path: Path) -> None:
     trusted = tmp_path / "launches.json"
     trusted.write_bytes(launches().as_bytes())
     code, output = said("verify", FOLDERS / "hardware-evidence", "--launches", trusted)
-    assert code == 0 and "T2)" not in output
+    assert code == 0 and "(tier T2" not in output
     assert "FLAGGED  It carries hardware evidence that does not hold: the chain of certificates is broken" in output
     assert "  = receipts/north.json holds (tier T0" in output
     with pytest.raises(Unproven, match="not a list of launches"):
@@ -117,10 +117,12 @@ def test_launches_raise_what_amd_made_alone(tmp_path: Path) -> None:
 
 def test_what_is_of_tier_2_is_called_that(capsys: pytest.CaptureFixture[str]) -> None:
     """With a made-up root in the place of AMD's, as no user can put one."""
-    opened = read_folder(FOLDERS / "hardware-evidence", hardware=Hardware(launches(), roots()))
+    opened = read_folder(
+        FOLDERS / "hardware-evidence", read_keys(FOLDERS / "pinned.json"), Hardware(launches(), roots())
+    )
     _say_verdict(judge_receipt(opened, "receipts/north.json"))
     output = capsys.readouterr().out
-    assert "receipts/north.json holds (tier T2)" in output
+    assert "holds (tier T2; T1 claimed, and nobody's word of a second run was given)" in output
     assert "20 ok  Its hardware evidence holds, and is of a launch that you trust" in output
 
 
