@@ -162,6 +162,7 @@ BREACHES = (
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_not_revoked(collateral", "    (collateral", EVIDENCE),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_signature(report, signer)\n", "", f"{EVIDENCE_TIER} -k every_byte"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_issued(intermediate, root)\n", "", EVIDENCE),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/appraise.py", "        if not pinned:", "        if False:", EVIDENCE_TIER),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/appraise.py", "    if not named:", "    if False:", EVIDENCE),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/report.py", "if any(r[SCALAR_BYTES:] + s[SCALAR_BYTES:] + rest):", "if False:", EVIDENCE),
     Breach("the checking page reaches no network", "src/rapha/proof/page/__init__.py", "connect-src 'none'", "connect-src *", "tests/unit/proof/test_proof_page.py"),

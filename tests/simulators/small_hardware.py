@@ -54,7 +54,8 @@ _INTERMEDIATE_Q = int(
 @dataclass(frozen=True)
 class Made:
     """What a report and its collateral are made of; a test changes one thing. `edit`: of the report, before it is signed; `spoil`: of any
-    part, at last; `revoked`: serial numbers on the list; `of_chip`: what more the signer's certificate says, by extension."""
+    part, at last; `revoked`: serial numbers on the list; `more`: extensions of the signer's certificate besides; `not_whole`: the list says that
+    it is of changes alone; `issuer`: whom the signer's certificate names."""
 
     line: Line = "Milan"
     version: int = 2
@@ -64,11 +65,18 @@ class Made:
     vmpl: int = 0
     revoked: tuple[int, ...] = (7, 0x10001 + 5)
     signer_until: datetime = UNTIL
+    intermediate_until: datetime = UNTIL
+    list_from: datetime = LIST_FROM
+    on_p256: bool = False
     list_until: datetime = LIST_UNTIL
     intermediate_name: str | None = None
     may_issue: bool = True
     certified: Mapping[str, int] = field(default_factory=LEVELS.as_json)
     chip: bytes = CHIP
+    provider: bytes = b"provider.example"
+    more: bytes = b""
+    not_whole: bool = False
+    issuer: str | None = None
     edit: Callable[[bytearray], None] = lambda report: None
     spoil: Callable[[dict[str, bytes]], None] = lambda parts: None
 
@@ -106,7 +114,8 @@ def report(bound: bytes, made: Made) -> bytes:
     raw[0x008:0x010], raw[0x030:0x034] = made.policy.to_bytes(8, "little"), made.vmpl.to_bytes(4, "little")
     raw[0x048:0x04C] = (made.key << 2).to_bytes(4, "little")
     raw[0x050:0x090], raw[0x090:0x0C0] = bound, made.measurement
-    raw[0x180:0x188] = levels(made.line)
+    for at in (0x180, 0x038, 0x1E0, 0x1F0):
+        raw[at : at + 8] = levels(made.line)
     if made.version > 2:
         raw[0x188:0x18B] = {"Milan": b"\x19\x01\x01", "Genoa": b"\x19\x11\x01", "Turin": b"\x1a\x02\x01"}[made.line]
     raw[0x1A0:0x1E0] = made.chip[:8] + bytes(56) if made.line == "Turin" else made.chip
@@ -137,7 +146,9 @@ def _intermediate(made: Made) -> bytes:
     name = made.intermediate_name or (f"SEV-{made.line}" if made.key == 0 else f"SEV-VLEK-{made.line}")
     public = _public(_rsa(_INTERMEDIATE_P, _INTERMEDIATE_Q))
     extensions = _issues(made.may_issue)
-    return _certificate(0x10001, _name(f"ARK-{made.line}"), _name(name), public, UNTIL, extensions, (_ROOT_P, _ROOT_Q))
+    return _certificate(
+        0x10001, _name(f"ARK-{made.line}"), _name(name), public, made.intermediate_until, extensions, (_ROOT_P, _ROOT_Q)
+    )
 
 
 def _signer(made: Made) -> bytes:
@@ -146,19 +157,28 @@ def _signer(made: Made) -> bytes:
     places = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8, **({"fmc": 9} if made.line == "Turin" else {})}
     stated = [_extension(_arc(3, places[name]), _integer(made.certified[name])) for name in places]
     if made.key == 0:
-        stated.append(_extension(_arc(4), CHIP[:8] if made.line == "Turin" else CHIP))
+        stated.append(_extension(_arc(4), CHIP[:8]) if made.line == "Turin" else of_chip())
     else:
-        stated.append(_extension(_arc(5), _tlv(0x16, b"provider.example")))
+        stated.append(_extension(_arc(5), _tlv(0x16, made.provider) if made.provider else b""))
     subject = _name("SEV-VCEK" if made.key == 0 else "SEV-VLEK")
-    key = _public(chip_key())
+    key = _public(ec.derive_private_key(7, ec.SECP256R1()) if made.on_p256 else chip_key())
     pair = (_INTERMEDIATE_P, _INTERMEDIATE_Q)
-    return _certificate(0, _name(issuer), subject, key, made.signer_until, b"".join(stated), pair)
+    return _certificate(
+        0, _name(made.issuer or issuer), subject, key, made.signer_until, b"".join(stated) + made.more, pair
+    )
 
 
 def _crl(made: Made) -> bytes:
-    times = _time(LIST_FROM) + _time(made.list_until)
+    times = _time(made.list_from) + _time(made.list_until)
     entries = b"".join(_tlv(0x30, _integer(serial) + _time(LIST_FROM)) for serial in made.revoked)
-    body = _integer(1) + _PSS_SHA384 + _name(f"ARK-{made.line}") + times + _tlv(0x30, entries)
+    body = (
+        _integer(1)
+        + _PSS_SHA384
+        + _name(f"ARK-{made.line}")
+        + times
+        + _tlv(0x30, entries)
+        + (_CHANGES_ALONE if made.not_whole else b"")
+    )
     return _sealed(_tlv(0x30, body), (_ROOT_P, _ROOT_Q))
 
 
@@ -207,6 +227,11 @@ def _issues(may: bool) -> bytes:
     return _tlv(0x30, _tlv(0x06, bytes.fromhex("551d13")) + _tlv(0x04, _tlv(0x30, _tlv(0x01, b"\xff") if may else b"")))
 
 
+def of_chip() -> bytes:
+    """The extension that says of which chip a key is."""
+    return _extension(_arc(4), CHIP)
+
+
 def _extension(kind: bytes, value: bytes) -> bytes:
     return _tlv(0x30, _tlv(0x06, kind) + _tlv(0x04, value))
 
@@ -244,3 +269,7 @@ _PSS_SHA384 = bytes.fromhex(
     "304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500"
     "a203020130a303020101"
 )
+_CHANGES_ALONE = _tlv(
+    0xA0, _tlv(0x30, _tlv(0x30, _tlv(0x06, bytes.fromhex("551d1b")) + _tlv(0x01, b"\xff") + _tlv(0x04, _integer(1))))
+)
+"""A critical extension, the delta CRL indicator (RFC 5280, 5.2.4)."""

@@ -57,6 +57,11 @@ def flipped(at: int) -> Callable[[bytes], bytes]:
     return lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at:][1:]
 
 
+def said_otherwise(was: str, instead: str) -> Callable[[bytes], bytes]:
+    """The algorithm is called another one, outside of what is signed."""
+    return lambda data: bytes.fromhex(instead).join(data.rsplit(bytes.fromhex(was), 1))
+
+
 def of_another_root(parts: dict[str, bytes]) -> None:
     """Signed by the intermediate itself, which is no root."""
     parts["intermediate"] = parts["signer"]
@@ -95,6 +100,8 @@ HOLDING = {
     "as-new-as-asked": Sample(holds=True, launches=made_up.launches(at_least=LEVELS)),
     "of-another-launch": Sample("the launch ", holds=True, launches=OTHER),
     "of-no-launch-listed": Sample("you have listed no launch", holds=True, launches=TrustedLaunches(launches=())),
+    "older-committed-than-asked": Sample("its platform is older", holds=True, made=replace(MILAN, edit=edited(0x1E0, b"\3")), launches=made_up.launches(at_least=LEVELS)),
+    "older-at-launch-than-asked": Sample("its platform is older", holds=True, made=replace(MILAN, edit=edited(0x1F0, b"\3")), launches=made_up.launches(at_least=LEVELS)),
     "older-than-asked": Sample("its platform is older", holds=True, launches=made_up.launches(at_least=OLDER)),
 }
 REFUSED = {
@@ -117,13 +124,28 @@ REFUSED = {
     "intermediate-of-something-else": Sample(f"{CHAIN} is of something else", made=replace(MILAN, intermediate_name="SEV-Other")),
     "chip-under-a-provider": Sample(f"{CHAIN} is of something else", made=replace(MILAN, intermediate_name="SEV-VLEK-Milan")),
     "provider-under-a-chip": Sample(f"{CHAIN} is of something else", made=replace(MILAN, key=1, intermediate_name="SEV-Milan")),
+    "signer-of-another-issuer": Sample(f"{CHAIN} is broken: one names another issuer", made=replace(MILAN, issuer="SEV-Other")),
+    "signed-another-way": Sample("a certificate or a revocation list is signed", made=replace(MILAN, spoil=changed("signer", said_otherwise("2a864886f70d01010a", "2a864886f70d01010c")))),
+    "signed-with-another-salt": Sample("a certificate or a revocation list is signed", made=replace(MILAN, spoil=changed("signer", said_otherwise("a203020130", "a203020120")))),
+    "extension-twice": Sample("a certificate has an extension twice", made=replace(MILAN, more=made_up.of_chip())),
+    "provider-with-a-chip": Sample("the certificate of a provider's key", made=replace(MILAN, key=1, more=made_up.of_chip())),
+    "provider-without-a-name": Sample("the certificate of a provider's key", made=replace(MILAN, key=1, provider=b"")),
+    "revocation-list-of-changes": Sample("the revocation list has something", made=replace(MILAN, not_whole=True)),
     "signer-expired": Sample("SEV-VCEK was good from", made=replace(MILAN, signer_until=datetime(2026, 11, 23, tzinfo=UTC))),
     "revocation-list-expired": Sample("the revocation list was good", made=replace(MILAN, list_until=datetime(2026, 11, 23, tzinfo=UTC))),
     "revocation-list-edited": Sample(f"{CHAIN} is broken: a signature", made=replace(MILAN, spoil=changed("crl", flipped(-1)))),
     "intermediate-revoked": Sample("AMD had revoked", made=replace(MILAN, revoked=(7, 0x10001))),
-    "another-chip": Sample("the certificate is of another chip", made=replace(MILAN, chip=bytes(64))),
+    "another-chip": Sample("the certificate is of another chip", made=replace(MILAN, chip=bytes([1]) * 64)),
     "another-chip-of-turin": Sample("the certificate is of another chip", made=replace(TURIN, edit=edited(0x1A8, b"\1"))),
-    "hidden-chip": Sample("the report hides its chip", made=replace(MILAN, edit=edited(0x48, b"\2"))),
+    "hidden-chip": Sample("the report hides its chip", made=replace(MILAN, chip=bytes(64))),
+    "hidden-key": Sample("the report says that it is not signed", made=replace(MILAN, edit=edited(0x48, b"\2"))),
+    "hidden-key-of-a-provider": Sample("the report says that it is not signed", made=replace(MILAN, key=1, edit=edited(0x48, b"\6"))),
+    "unknown-flag": Sample("the report has a flag", made=replace(MILAN, edit=edited(0x48, b"\x20"))),
+    "unknown-flag-behind": Sample("the report has a flag", made=replace(MILAN, edit=edited(0x4F, b"\1"))),
+    "intermediate-expired": Sample("SEV-Milan was good from", made=replace(MILAN, intermediate_until=datetime(2026, 11, 23, tzinfo=UTC))),
+    "revocation-list-of-later": Sample("the revocation list was good", made=replace(MILAN, list_from=datetime(2026, 11, 24, tzinfo=UTC))),
+    "signer-on-p256": Sample("the signer's key is not on P-384", made=replace(MILAN, on_p256=True)),
+    "more-reported-than-there-is": Sample("the report's patch levels are above", made=replace(MILAN, edit=edited(0x38, b"\3"))),
     "key-of-another-kind": Sample("the report says that a key of another kind", made=replace(MILAN, edit=edited(0x48, b"\4"))),
     "signed-by-no-key": Sample("the report says that a key of another kind", made=replace(MILAN, edit=edited(0x48, b"\x1c"))),
     "other-patch-levels": Sample("the certificate is for other patch levels", made=replace(MILAN, certified=OLDER.as_json())),

@@ -14,13 +14,14 @@ import evidence_samples
 import key_change_samples
 import receipt_samples
 import record_samples
+from evidence_faults import EVIDENCE_FAULTS
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("records", "receipts", "devices", "anchors", "escrow", "evidence", "key-changes")
-ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS}
+ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS}
 
 
 def expected() -> dict[str, bytes]:

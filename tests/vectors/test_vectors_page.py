@@ -123,6 +123,15 @@ def test_what_the_browser_cannot_do_is_never_a_tick(opened: Callable[..., Checki
     assert page.judge(FOLDERS / "swapped-weights")[NORTH][0] == "failed"
 
 
+def test_hardware_evidence_is_left_to_the_command_and_is_never_tier_2(page: CheckingPage) -> None:
+    found = in_browser(page, FOLDERS / "hardware-evidence")
+    assert found == in_python(FOLDERS / "hardware-evidence")
+    said = page.page.inner_text("#verdicts")
+    assert "Hardware evidence (sev-snp) is with it, and is not checked by this page" in said
+    assert "hardware evidence is with the receipt, and counts for whoever checked it" in said
+    assert "T2" not in said
+
+
 def test_nothing_is_asked_of_any_network(page: CheckingPage, html: Path) -> None:
     page.judge(FOLDERS / "good")
     assert page.asked == [html.as_uri()]

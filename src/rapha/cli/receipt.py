@@ -188,6 +188,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),
+        ("evidence", f"{claim.evidence.kind}, of the machine it was stated in" if claim.evidence else "none"),
         ("code", release.code),
     ]
 
@@ -250,12 +251,13 @@ def _say_verdict(verdict: "Verdict") -> None:
 
 
 def tier_words(verdict: "Verdict") -> str:
-    """The tier as the evidence has it, and the one that is claimed beyond it."""
-    higher = (
-        f"; {verdict.claimed} claimed, and nobody's word of a second run was given"
-        if verdict.claimed > verdict.tier
-        else ""
-    )
+    """The tier as the evidence has it, and what is claimed beyond it: hardware's word takes no second run's place."""
+    from rapha.proof.repeat import CHECK
+
+    repeated = any(step.passed and step.check == CHECK for step in verdict.steps)
+    if repeated:
+        return "T1" if verdict.tier == "T1" else f"T1 and {verdict.tier}"
+    higher = "; T1 claimed, and nobody's word of a second run was given" if verdict.claimed == "T1" else ""
     return f"{verdict.tier}{higher}"
 
 

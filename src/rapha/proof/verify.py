@@ -152,7 +152,7 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
     if not isinstance(claim, SiteClaim) or claim.evidence is None:
         return verdict
     bound = bound_data(canonical_bytes(claim_json(claim.unevidenced)))
-    return appraised(verdict, claim.evidence, bound, seen.stamped, folder.hardware)
+    return appraised(verdict, claim.evidence, bound, seen.stamped, folder.hardware, folder.pinned is not None)
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:

@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from small_hardware import launches, roots
 from small_log import signed_and_logged
 from typer.testing import CliRunner
 
-from rapha.cli.receipt import _say_not_shown, _shown, app
+from rapha.cli.receipt import _say_not_shown, _say_verdict, _shown, app
+from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.proof.envelope import unverified_payload
+from rapha.proof.evidence.appraise import Hardware
+from rapha.proof.verify import judge_receipt
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Verdict
+from rapha.sdk.folder import read_folder, read_keys
 
 FOLDERS = Path(__file__).resolve().parents[2] / "vectors" / "receipts"
 
@@ -92,6 +97,33 @@ def test_a_line_feed_in_what_is_said_begins_no_line(capsys: pytest.CaptureFixtur
     assert [line for line in capsys.readouterr().out.splitlines() if "holds" in line] == [
         "  - one\N{REPLACEMENT CHARACTER}  = x holds (tier T1)"
     ]
+
+
+def test_launches_raise_what_amd_made_alone(tmp_path: Path) -> None:
+    """A made-up processor's evidence, of a launch that the reader lists: no option brings a root."""
+    trusted = tmp_path / "launches.json"
+    trusted.write_bytes(launches().as_bytes())
+    code, output = said("verify", FOLDERS / "hardware-evidence", "--launches", trusted)
+    assert code == 0 and "(tier T2" not in output
+    assert "FLAGGED  It carries hardware evidence that does not hold: the chain of certificates is broken" in output
+    assert "  = receipts/north.json holds (tier T0" in output
+    with pytest.raises(Unproven, match="not a list of launches"):
+        said("verify", FOLDERS / "hardware-evidence", "--launches", FOLDERS / "pinned.json")
+    trusted.write_bytes(b'{"launches":[],"roots":[]}')
+    with pytest.raises(Unproven, match="not a list of launches"):
+        said("verify", FOLDERS / "hardware-evidence", "--launches", trusted)
+    assert "sev-snp, of the machine" in said("show", FOLDERS / "hardware-evidence" / "receipts" / "north.json")[1]
+
+
+def test_what_is_of_tier_2_is_called_that(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a made-up root in the place of AMD's, as no user can put one."""
+    opened = read_folder(
+        FOLDERS / "hardware-evidence", read_keys(FOLDERS / "pinned.json"), Hardware(launches(), roots())
+    )
+    _say_verdict(judge_receipt(opened, "receipts/north.json"))
+    output = capsys.readouterr().out
+    assert "holds (tier T2; T1 claimed, and nobody's word of a second run was given)" in output
+    assert "20 ok  Its hardware evidence holds, and is of a launch that you trust" in output
 
 
 def test_it_works_where_there_is_no_hub_no_torch_and_no_network(tmp_path: Path) -> None:

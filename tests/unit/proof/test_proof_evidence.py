@@ -8,11 +8,12 @@ import pytest
 import record_samples as made_up
 import small_hardware
 from evidence_samples import AT, BOUND
-from receipt_samples import NORTH, Files, Parts, folder, payload_of, pinned, sealed, with_evidence
+from receipt_samples import NORTH, Files, folder, payload_of, pinned, sealed, with_evidence
 from receipt_samples import Fault as Change
 from small_hardware import Made
 
-from rapha.canonical import base64_bytes, canonical_bytes
+from rapha.canonical import base64_bytes, canonical_bytes, digest
+from rapha.cli.receipt import tier_words
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN
 from rapha.proof.evidence.amd import amd_roots, check_chain, check_sev_snp, check_signature, check_signer
@@ -34,12 +35,12 @@ def judged(
     where: Path,
     after: Callable[[Files], None],
     hardware: Hardware | None = TRUSTING,
-    before: Callable[[Parts], None] = lambda parts: None,
+    trusted: bool = True,
 ) -> Verdict:
-    for path, data in folder(Change(NORTH, 0, before=before, after=after)).items():
+    for path, data in folder(Change(NORTH, 0, after=after)).items():
         (where / path).parent.mkdir(parents=True, exist_ok=True)
         (where / path).write_bytes(data)
-    return judge_receipt(read_folder(where, hardware=hardware), NORTH)
+    return judge_receipt(read_folder(where, pinned() if trusted else None, hardware), NORTH)
 
 
 def flagged(verdict: Verdict) -> str:
@@ -59,7 +60,7 @@ def test_evidence_that_holds_of_a_trusted_launch_is_tier_2(tmp_path: Path) -> No
     assert set(T2_NOT_SHOWN) <= set(verdict.not_shown)
     assert T0_NOT_SHOWN[0] in verdict.not_shown, "nobody did the run again"
     assert not {EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN[1]} & set(verdict.not_shown)
-    whole = judge(read_folder(tmp_path, hardware=TRUSTING))
+    whole = judge(read_folder(tmp_path, pinned(), TRUSTING))
     assert [(one.ok, one.tier) for one in whole] == [(True, "T2"), (True, "T0"), (True, "T0")]
 
 
@@ -71,6 +72,13 @@ def test_without_launches_of_the_readers_own_nothing_is_tier_2(tmp_path: Path) -
         == "Hardware evidence (sev-snp) holds, and is not tier T2: you have listed no launch that you trust."
     )
     assert EVIDENCE_NOT_SHOWN in verdict.not_shown
+
+
+def test_where_the_time_stamper_came_with_the_folder_it_is_not_tier_2(tmp_path: Path) -> None:
+    """Whoever made the folder could have chosen the time at which lists and certificates are judged."""
+    verdict = judged(tmp_path, with_evidence(), trusted=False)
+    assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T0", ())
+    assert "is not tier T2: the time stamper's key came with the folder" in verdict.found[-1]
 
 
 def test_of_another_launch_or_an_older_platform_it_is_not_tier_2(tmp_path: Path) -> None:
@@ -150,10 +158,12 @@ def test_a_run_that_was_done_again_stays_tier_2(tmp_path: Path) -> None:
     )
     verdict = raised(judge_receipt(found, NORTH), found, word.as_bytes())
     assert (verdict.ok, verdict.tier, len(verdict.steps)) == (True, "T2", 21)
+    assert tier_words(verdict) == "T1 and T2"
     assert {*T1_NOT_SHOWN, *T2_NOT_SHOWN} <= set(verdict.not_shown)
     failed = raised(judge_receipt(found, NORTH), found, signed_repeat(
         payload, transcript.root, transcript.waypoints, made_up.AT, made_up.private_key("stranger")).as_bytes())  # fmt: skip
     assert (failed.ok, failed.tier) == (False, "T0")
+    assert EVIDENCE_NOT_SHOWN in failed.not_shown and not set(T2_NOT_SHOWN) & set(failed.not_shown)
 
 
 def test_every_byte_of_a_report_counts() -> None:
@@ -184,7 +194,7 @@ def test_the_report_of_a_real_processor_is_read_and_refused_for_debug() -> None:
     root, line, intermediate, signer = check_chain(collateral, amd_roots())
     for one in (root, intermediate, signer):
         check_good_at(one, AT, one.name)
-    assert check_signer(report, signer, line) == PatchLevels(bootloader=2, tee=0, snp=5, microcode=68)
+    assert check_signer(report, signer, line)[0] == PatchLevels(bootloader=2, tee=0, snp=5, microcode=68)
     check_signature(report, signer)
     assert (line, signer.serial, report.version) == ("Milan", 0, 2)
     with pytest.raises(Unproven, match="DEBUG"):
@@ -213,5 +223,8 @@ def test_a_real_certificate_with_one_byte_changed_is_refused() -> None:
 
 
 def test_the_pinned_roots_are_amds_three_and_sign_themselves() -> None:
+    assert {one.line: digest(one.certificate)[7:23] for one in amd_roots()} == {
+        "Milan": "69d063b45344d26a", "Genoa": "4c6598d19c18719c", "Turin": "1f084161a44bb6d9",
+    }  # fmt: skip
     assert [one.line for one in amd_roots()] == ["Milan", "Genoa", "Turin"]
     assert [read_certificate(one.certificate).name for one in amd_roots()] == ["ARK-Milan", "ARK-Genoa", "ARK-Turin"]

@@ -42,6 +42,7 @@ _CHIP, _PROVIDER = _ARC + b"\x04", _ARC + b"\x05"
 _PLACES = {"bootloader": 1, "tee": 2, "snp": 3, "microcode": 8, "fmc": 9}
 _LEVELS = {name: _ARC + bytes([3, place]) for name, place in _PLACES.items()}
 _TURIN_CHIP_BYTES = 8
+_PROVIDER_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ class Root:
 
 @dataclass(frozen=True)
 class Sound:
-    """What a report says whose signature, chain, policy and binding hold. `measurement` is in hex. `signer`: in words."""
+    """What a report says whose signature, chain, policy and binding hold. `measurement` is in hex. `levels`: as reported and certified; `least`: those, what is committed,
+    and what there was at launch. `signer`: in words."""
 
     line: Line
     measurement: str
     levels: PatchLevels
+    least: tuple[PatchLevels, ...]
     signer: str
 
 
@@ -107,8 +110,9 @@ def check_sev_snp(
     # 9. The report is about this statement and no other.
     if report.data != bound:
         raise Unproven("the report is not about this statement: its report_data is another")
-    whose = "of this chip (VCEK)" if report.key == 0 else "of a provider's chips (VLEK)"
-    return Sound(line, report.measurement.hex(), levels, f"a key {whose}, {line}")
+    reported, _, *older = levels
+    whose = "of this chip (VCEK)" if report.key == 0 else f"of all chips of a provider (VLEK), {_provider(signer)}"
+    return Sound(line, report.measurement.hex(), reported, (reported, *older), f"a key {whose}, {line}")
 
 
 def check_chain(
@@ -144,8 +148,8 @@ def check_not_revoked(raw: bytes, root: Certificate, issued: tuple[Certificate, 
         raise Unproven("AMD had revoked a certificate of the chain")
 
 
-def check_signer(report: Report, signer: Certificate, line: Line) -> PatchLevels:
-    """The patch levels, which report and certificate have to have alike. Raises Unproven."""
+def check_signer(report: Report, signer: Certificate, line: Line) -> tuple[PatchLevels, ...]:
+    """The patch levels, of which report and certificate have to have those reported alike. Raises Unproven."""
     if report.key != {"SEV-VCEK": 0, "SEV-VLEK": 1}[signer.name]:
         raise Unproven("the report says that a key of another kind signed it than the certificate's")
     check_line(report, line)
@@ -154,17 +158,24 @@ def check_signer(report: Report, signer: Certificate, line: Line) -> PatchLevels
     elif _CHIP in signer.extensions or not signer.extensions.get(_PROVIDER):
         raise Unproven("the certificate of a provider's key names a chip, or no provider")
     levels = levels_of(report, line)
-    if levels != _levels_certified(signer, line):
+    if levels[0] != _levels_certified(signer, line):
         raise Unproven("the certificate is for other patch levels than the report's")
     return levels
 
 
 def _check_chip(report: Report, certified: bytes, line: Line) -> None:
-    if report.masked:
+    if not any(report.chip):
         raise Unproven("the report hides its chip, so nothing says that the certificate is of it")
     size = _TURIN_CHIP_BYTES if line == "Turin" else len(report.chip)
     if len(certified) != size or report.chip[:size] != certified or any(report.chip[size:]):
         raise Unproven("the certificate is of another chip than the report")
+
+
+def _provider(signer: Certificate) -> str:
+    """Its name as the certificate has it, in letters that can be read, and cut."""
+    stated = der.values(signer.extensions[_PROVIDER])
+    name = stated[0].body.decode("ascii", "replace") if len(stated) == 1 else ""
+    return "".join(char if char.isprintable() and char.isascii() else "?" for char in name)[:_PROVIDER_CHARACTERS]
 
 
 def _levels_certified(signer: Certificate, line: Line) -> PatchLevels:

@@ -13,6 +13,7 @@ from rapha.canonical import base64_bytes
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN
 from rapha.proof.evidence.amd import Root, Sound, amd_roots, check_sev_snp
+from rapha.proof.evidence.report import reaches
 from rapha.records.evidence import SEV_SNP, Evidence, Launch, PatchLevels, TrustedLaunches
 from rapha.records.receipt import Step, Verdict
 
@@ -21,6 +22,7 @@ FLAG = "It carries hardware evidence that does not hold: "
 T2_NOT_SHOWN = (
     "That the processor keeps what its maker says of it, or that nobody has the maker's keys, or knows a way around them (tier T2).",
     "That the launch does what its name says: whoever lists its measurement had to look at what it is made of (tier T2).",
+    "That AMD had not revoked it at any other time than the one that the hub's time stamper says (tier T2).",
     "That the key which signed this receipt is kept inside that machine: the evidence is of the statement, and not of the key (tier T2).",
 )
 NO_LAUNCHES = TrustedLaunches(launches=())
@@ -39,8 +41,11 @@ def bound_data(statement: bytes) -> bytes:
     return hashlib.sha512(statement).digest()
 
 
-def appraised(verdict: Verdict, evidence: Evidence, bound: bytes, at: datetime, hardware: Hardware) -> Verdict:
-    """The verdict on a receipt that holds, with what its evidence adds. `at`: the time of its RFC 3161 stamp."""
+def appraised(
+    verdict: Verdict, evidence: Evidence, bound: bytes, at: datetime, hardware: Hardware, pinned: bool
+) -> Verdict:
+    """The verdict on a receipt that holds, with what its evidence adds. `at`: the time of its RFC 3161 stamp. `pinned`: by a stamper that
+    the reader knows from somewhere else than the folder, whose maker could else choose the time."""
     assert verdict.ok
     try:
         sound = check_evidence(evidence, bound, at, hardware.roots)
@@ -48,6 +53,10 @@ def appraised(verdict: Verdict, evidence: Evidence, bound: bytes, at: datetime, 
         return verdict.model_copy(update={"flagged": (*verdict.flagged, f"{FLAG}{problem}")})
     try:
         launch = trusted_launch(sound, hardware.launches)
+        if not pinned:
+            raise Unproven(
+                "the time stamper's key came with the folder, and so did the time to judge it at: pin your keys"
+            )
     except Unproven as problem:
         told = f"Hardware evidence ({evidence.kind}) holds, and is not tier T2: {problem}."
         return verdict.model_copy(update={"found": (*verdict.found, told)})
@@ -78,7 +87,7 @@ def trusted_launch(sound: Sound, trusted: TrustedLaunches) -> Launch:
     named = [one for one in trusted.launches if (one.kind, one.measurement) == (SEV_SNP, sound.measurement)]
     if not named:
         raise Unproven(f"the launch {sound.measurement} is not one that you trust")
-    found = [one for one in named if one.at_least is None or _reaches(sound.levels, one.at_least)]
+    found = [one for one in named if one.at_least is None or all(reaches(each, one.at_least) for each in sound.least)]
     if not found:
         raise Unproven(f"its platform is older than you ask for: {in_words(sound.levels)}")
     return found[0]
@@ -87,8 +96,3 @@ def trusted_launch(sound: Sound, trusted: TrustedLaunches) -> Launch:
 def in_words(levels: PatchLevels) -> str:
     """The patch levels, on one line."""
     return "patch levels " + ", ".join(f"{name} {level}" for name, level in levels.as_json().items())
-
-
-def _reaches(levels: PatchLevels, least: PatchLevels) -> bool:
-    asked = least.as_json()
-    return all(level >= asked[name] for name, level in levels.as_json().items())

@@ -15,6 +15,7 @@ VERSIONS = (2, 3, 4, 5)
 """What is read here stands at the same places in each."""
 _RESERVED_ONE, _MIGRATION_AGENT, _DEBUG = 1 << 17, 1 << 18, 1 << 19
 _KNOWN_POLICY = (1 << 26) - 1
+_NOT_SIGNED = 1 << 1
 
 Line = Literal["Milan", "Genoa", "Turin"]
 
@@ -22,16 +23,16 @@ Line = Literal["Milan", "Genoa", "Turin"]
 @dataclass(frozen=True)
 class Report:
     """What is asked of one. `data`: the 64 bytes that the guest had it sign. `key`: 0 for a chip's own, 1 for a provider's. `processor`: family
-    and model, from version 3 on. `r`, `s`: the signature."""
+    and model, from version 3 on. `levels`: of the platform as reported, current,
+    committed, and at launch. `r`, `s`: the signature."""
 
     version: int
     policy: int
     vmpl: int
-    masked: bool
     key: int
     data: bytes
     measurement: bytes
-    levels: bytes
+    levels: tuple[bytes, ...]
     processor: tuple[int, int] | None
     chip: bytes
     signed: bytes
@@ -48,6 +49,10 @@ def read_report(raw: bytes) -> Report:
         raise Unproven(f"the report is of version {version}: this verifier reads {VERSIONS[0]} to {VERSIONS[-1]}")
     if algorithm != ECDSA_P384_SHA384:
         raise Unproven("the report is signed in another way than with ECDSA P-384")
+    if flags & _NOT_SIGNED:
+        raise Unproven("the report says that it is not signed: its platform hides the chip's key")
+    if flags >> 5 or _number(raw, 0x04C):
+        raise Unproven("the report has a flag that this verifier does not know")
     r, s = raw[SIGNED_BYTES:][:SCALAR_FIELD_BYTES], raw[SIGNED_BYTES + SCALAR_FIELD_BYTES :][:SCALAR_FIELD_BYTES]
     rest = raw[SIGNED_BYTES + 2 * SCALAR_FIELD_BYTES :]
     if any(r[SCALAR_BYTES:] + s[SCALAR_BYTES:] + rest):
@@ -56,11 +61,10 @@ def read_report(raw: bytes) -> Report:
         version=version,
         policy=_number(raw, 0x008, 8),
         vmpl=_number(raw, 0x030),
-        masked=bool(flags & 2),
         key=flags >> 2 & 7,
         data=raw[0x050:0x090],
         measurement=raw[0x090:0x0C0],
-        levels=raw[0x180:0x188],
+        levels=tuple(raw[at : at + 8] for at in (0x180, 0x038, 0x1E0, 0x1F0)),
         processor=None if version == VERSIONS[0] else (raw[0x188], raw[0x189]),
         chip=raw[0x1A0:0x1E0],
         signed=raw[:SIGNED_BYTES],
@@ -81,9 +85,23 @@ def check_policy(report: Report) -> None:
         raise Unproven(f"the report was asked for at privilege level {report.vmpl}, and not at 0, the guest's own")
 
 
-def levels_of(report: Report, line: Line) -> PatchLevels:
-    """The patch levels, which Turin writes at other places. Raises Unproven where a place that has to be empty is not."""
-    raw = report.levels
+def levels_of(report: Report, line: Line) -> tuple[PatchLevels, ...]:
+    """The patch levels as reported, current, committed and at launch. Raises Unproven where a place that has to be empty is not, or
+    more is reported than there is."""
+    reported, current, *rest = (_levels(raw, line) for raw in report.levels)
+    if not reaches(current, reported):
+        raise Unproven("the report's patch levels are above those that the platform has")
+    return (reported, current, *rest)
+
+
+def reaches(levels: PatchLevels, least: PatchLevels) -> bool:
+    """Is each of them as high?"""
+    asked = least.as_json()
+    return all(level >= asked[name] for name, level in levels.as_json().items())
+
+
+def _levels(raw: bytes, line: Line) -> PatchLevels:
+    """Turin writes them at other places."""
     if line == "Turin":
         levels, empty = PatchLevels(fmc=raw[0], bootloader=raw[1], tee=raw[2], snp=raw[3], microcode=raw[7]), raw[4:7]
     else:
