@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("cyvcf2", reason="the genomics extra is not installed")
 import cyvcf2
 from call_index import write_index
+from patience import until
 
 from rapha.errors import SourceError
 from rapha.sources.vcf import calls as calls_module
@@ -215,13 +217,18 @@ def test_what_a_process_cannot_read_is_told_in_its_words(
     assert several
 
 
-def test_an_index_of_another_file_does_not_hide_records(tmp_path: Path, several: list[int]) -> None:
-    path, written = tmp_path / "calls.bcf", list(lines(MANY))
-    write(path, "wb", written)
+def test_an_index_that_tells_of_other_records_fails_the_reading(
+    tmp_path: Path, several: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calls.bcf"
+    write(path, "wb", list(lines(MANY)))
     write_index(path)
-    words = [line.split("\t") for line in written[297:300]]
-    write(path, "wb", written[:300] + ["\t".join(words[-1][:9] + each[:8:-1]) for each in words] + written[300:])
-    os.utime(path, (1, 1))
+
+    def other(*asked: object) -> index_module.Shares:
+        found = shares_of(*asked)  # type: ignore[arg-type]
+        return found._replace(records=found.records | {"chr19": MANY + 1})
+
+    monkeypatch.setattr(calls_module, "shares_of", other)
     with pytest.raises(SourceError, match="its index tells of other records than it has"):
         calls_of(0).read(path)
 
@@ -252,10 +259,45 @@ def test_an_index_that_cannot_be_of_the_file_is_not_used_and_told(tmp_path: Path
         assert calls.told == [f"calls.bcf: its index {why}, so the file is read by one process"]
         assert everything(calls) == everything(one) and not several
     index.write_bytes(good)
-    path.write_bytes(path.read_bytes() + bytes(1 << 18))
+
+
+@pytest.mark.parametrize("more", [1, 300])
+def test_records_written_behind_what_an_index_tells_of_are_not_lost(
+    tmp_path: Path, several: list[int], more: int
+) -> None:
+    path, written = tmp_path / "calls.bcf", list(lines(MANY))
+    write(path, "wb", written)
+    write_index(path)
+    assert shares_of(path, index_of(path), ["chr2", "chr19"]).records == {"chr2": MANY, "chr19": MANY}  # type: ignore[arg-type]
+    last = written[-1].split("\t")
+    write(path, "wb", written + ["\t".join([last[0], str(int(last[1]) + 1 + at), *last[2:]]) for at in range(more)])
     os.utime(path, (1, 1))
-    with pytest.raises(Unusable, match="is of another file"):
-        shares_of(path, index, ["chr2", "chr19"])
+    calls = calls_of(0, marks=False, named=False)
+    calls.read(path)
+    assert calls.records == {"calls.bcf": 2 * MANY + more}
+    assert calls.told == ["calls.bcf: its index is of another file, so the file is read by one process"] and not several
+
+
+def test_a_process_whose_starter_is_gone_ends(tmp_path: Path, several: list[int]) -> None:
+    """The starter is killed while its three readers wait to be asked."""
+    path = tmp_path / "calls.bcf"
+    write(path, "wb", list(lines(MANY)))
+    write_index(path)
+    here, there = os.pipe()
+    starter = os.fork()
+    if not starter:
+        calls = calls_of(0, marks=False, named=False)
+        calls._hold = lambda *_: (os.write(there, b"."), signal.pause())  # type: ignore[assignment]
+        calls.read(path)
+        os._exit(1)
+    os.close(there)  # the readers hold it too, so that it ends when they do
+    assert os.read(here, 1) == b"."
+    os.kill(starter, signal.SIGKILL)
+    os.waitpid(starter, 0)
+    ended = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(here, 99), b"")], daemon=True)
+    ended.start()
+    until(lambda: not ended.is_alive(), lambda: "a reader is still there", seconds=60)
+    os.close(here)
 
 
 def test_a_contig_that_could_be_taken_for_a_region_is_read_by_one_process(tmp_path: Path, several: list[int]) -> None:

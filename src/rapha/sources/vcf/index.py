@@ -16,8 +16,6 @@ LARGEST_INDEX = 1 << 28
 SHARE_BYTES = 1 << 18
 """Of the compressed file, for a share; or what 16,384 bases take, where that is more."""
 _LINEAR_SHIFT, _LINEAR_DEPTH = 14, 5
-_BLOCK = 1 << 16
-"""A block of the file is no longer, compressed."""
 _QUERYABLE = re.compile(r"[A-Za-z0-9_.]{1,100}")
 """Names of contigs that cannot be taken for a region."""
 
@@ -72,11 +70,11 @@ def shares_of(path: Path, index: Path, contigs: list[str]) -> Shares:
         raise Unusable("is older than the file")
     try:
         found = sorted(_contigs(_Bytes(_unpacked(index)), contigs), key=lambda contig: contig.begins)
-    except (OSError, EOFError, zlib.error, struct.error, UnicodeDecodeError, IndexError, MemoryError):
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, IndexError, MemoryError):
         raise Unusable("cannot be read") from None
     if not found:
         raise Unusable("names no records")
-    if not path.stat().st_size - 2 * _BLOCK <= found[-1].ends >> 16 <= path.stat().st_size:
+    if not _is_end(path, found[-1].ends):
         raise Unusable("is of another file")
     if not all(_QUERYABLE.fullmatch(contig.name) for contig in found):
         raise Unusable("names a contig that could be taken for a region")
@@ -90,6 +88,17 @@ def _unpacked(index: Path) -> bytes:
     if len(content) > LARGEST_INDEX:
         raise Unusable("is too large")
     return content
+
+
+def _is_end(path: Path, offset: int) -> bool:
+    """Whether nothing lies behind an offset in a file: that of a block, and, in the lowest 16 bits, of a byte in it."""
+    block, byte = offset >> 16, offset & 0xFFFF
+    try:
+        with path.open("rb") as file:
+            file.seek(block)
+            return len(gzip.GzipFile(fileobj=file).read(byte + 1)) == byte
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def _shares(contig: _Contig) -> Iterator[Share]:

@@ -80,10 +80,10 @@ def read_shares(name: str, shares: Shares, opened: Open, processes: int, hold: C
     Raises:
         SourceError: a share cannot be read, a process ended, or the index is of another file.
     """
-    workers = []
+    workers: list[tuple[BaseProcess, Connection]] = []
     try:
         for at in range(processes):
-            workers.append(_started(name, shares.shares[at::processes], opened))
+            workers.append(_started(name, shares.shares[at::processes], opened, [parts for _, parts in workers]))
         number, counted = 0, Counter[str]()
         for at, share in enumerate(shares.shares):
             part = _part(name, *workers[at % processes])
@@ -103,10 +103,12 @@ def read_shares(name: str, shares: Shares, opened: Open, processes: int, hold: C
     return number
 
 
-def _started(name: str, shares: tuple[Share, ...], opened: Open) -> tuple[BaseProcess, Connection]:
+def _started(
+    name: str, shares: tuple[Share, ...], opened: Open, others: list[Connection]
+) -> tuple[BaseProcess, Connection]:
     forking = multiprocessing.get_context("fork")
     parts, end = forking.Pipe(duplex=False)
-    process = forking.Process(target=_read, args=(name, shares, opened, end), daemon=True)
+    process = forking.Process(target=_read, args=(name, shares, opened, end, [*others, parts]), daemon=True)
     process.start()
     end.close()  # so that it is heard when the process ends
     return process, parts
@@ -127,8 +129,10 @@ def _part(name: str, process: BaseProcess, parts: Connection) -> Part:
     return part
 
 
-def _read(name: str, shares: Iterable[Share], opened: Open, parts: Connection) -> None:
-    """What another process does."""
+def _read(name: str, shares: Iterable[Share], opened: Open, parts: Connection, not_ours: list[Connection]) -> None:
+    """What another process does. `not_ours`: ends of the one that started it, closed here, so that it is heard when that one is gone."""
+    for end in not_ours:
+        end.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     gc.freeze()  # what is shared is not gone over
     try:
