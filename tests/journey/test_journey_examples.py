@@ -51,6 +51,9 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
     assert (model / "model.safetensors").is_file()
     if example == "discharge-destination":
         heads_stay(tmp_path / "home", model)
+    if example == "cancer-in-carriers":
+        unknown = [site.set_apart["uncalled"] for site in read_findings(model).metrics.sites]
+        assert len(unknown) == 2 and all((number.about or 0) >= 25 for number in unknown), unknown
     if example.startswith("gwas"):
         patients = [int(line.split("\t")[-1]) for line in (model / "associations.tsv").read_text().splitlines()[1:]]
         short = sum(n < 0.7 * max(patients) for n in patients)

@@ -105,6 +105,7 @@ def test_a_variant_becomes_events_at_the_time_the_sample_was_taken_and_known_whe
                      id="another variant there: reference is known, its carrier is not"),
         pytest.param([line("0/2:99 1/2:99 0/1:99", alt="A,C")], {"p1": 1, "p2": 1, "p3": 0}, id="several alternatives"),
         pytest.param([line("2/2:99 0/0:99 0/3:99")], {"p2": 0}, id="a genotype of an allele that the record has not is unknown"),
+        pytest.param([line("2/2:99 0/0:99 0/1:99")], {"p2": 0, "p3": 1}, id="the next one too"),
         pytest.param([line("0/2:99 0/4:99 0/1:99", alt="A,C")], {"p1": 1, "p3": 0}, id="and among several"),
         pytest.param([line("0/0/1:99 0/1/1:99 0|1:99")], {"p1": 1, "p2": 2, "p3": 1}, id="three copies"),
         pytest.param([line("0|1:99 1|1:99 .|0:99")], {"p1": 1, "p2": 2}, id="phased"),

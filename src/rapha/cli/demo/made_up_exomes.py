@@ -3,6 +3,9 @@
 Variants of two genes, some of which end the protein and raise the risk of a made-up cancer, as a few of the others do a little; one that
 ends the protein of a gene beside them, and common ones, that do not. They are far more frequent here than anywhere. Nothing learnt
 here means anything.
+
+Where each sample was read well is in the files, as reference blocks over the exons. Of one in eight some exons were read badly: nobody knows
+whether such a person is free of a variant there.
 """
 
 import gzip
@@ -29,8 +32,11 @@ files: [exomes.vcf.gz]
 samples: {{file: samples.csv, sample: sample, patient: patient, taken: taken, known: reported}}
 quality: {{least_quality: 20}}
 annotation: {annotation}
+genes: exons.csv
+called: true
 regions: ["17:43044295-43125483", "13:32315086-32400268"]
 """
+NO_CALL = "./.:0"
 BY_VEP = "{field: CSQ, frequency: {population: gnomad, column: gnomADe_AF}}"
 BY_SNPEFF = "{field: ANN, frequency: {population: gnomad, info: gnomAD_AF}}"
 _LENGTHS = {"13": 114_364_328, "17": 83_257_441}
@@ -64,10 +70,18 @@ SITES = (
     Site("17", 43_106_480, "A", "G", "BRCA1", "synonymous_variant", 0.002, 0.03),
     Site("17", 43_125_400, "G", "A", "NBR2", "splice_donor_variant", 0.0005, 0.05),
 )
+EXON = 120
+"""Bases on either side of a variant."""
+
+
+def exons() -> tuple[tuple[int, str, int, int], ...]:
+    """Of each of the two genes, as far as it was read: the place of the variant in it, the gene, the first base and the last."""
+    named = ("BRCA1", "BRCA2")
+    return tuple((at, s.gene, s.position - EXON, s.position + EXON) for at, s in enumerate(SITES) if s.gene in named)
 
 
 def deal(out_dir: Path, hospitals: int = 3) -> tuple[Path, ...]:
-    """Write one folder for each hospital: people, happenings, samples, exomes and two mappings."""
+    """Write one folder for each hospital: people, happenings, samples, exomes, exons and two mappings."""
     folders = []
     for number in range(1, hospitals + 1):
         folder, vep = out_dir / f"hospital-{number}", number % 2 == 1
@@ -98,7 +112,14 @@ def _write(folder: Path, dice: random.Random, patients: int, vep: bool) -> None:
     write_table(folder / "people.csv", ("id", "born", "sex", "since", "until"), people)
     write_table(folder / "happenings.csv", ("patient", "day", "what"), happenings)
     write_table(folder / "samples.csv", ("sample", "patient", "taken", "reported"), samples)
+    _write_exons(folder / "exons.csv")
     _write_calls(folder / "exomes.vcf.gz", dice, genomes, vep)
+
+
+def _write_exons(path: Path) -> None:
+    chromosomes = {site.gene: site.chromosome for site in SITES}
+    lines = (f"{gene},{chromosomes[gene]},{first},{last}\n" for _, gene, first, last in exons())
+    path.write_text("#build=GRCh38\ngene,chromosome,first,last\n" + "".join(lines), encoding="utf-8")
 
 
 def _write_calls(path: Path, dice: random.Random, genomes: list[list[int]], vep: bool) -> None:
@@ -110,30 +131,42 @@ def _write_calls(path: Path, dice: random.Random, genomes: list[list[int]], vep:
     header += [
         f'##INFO=<ID=CSQ,Number=.,Type=String,Description="Consequence annotations from Ensembl VEP. Format: {columns}">'
     ]
+    header += ['##ALT=<ID=NON_REF,Description="any other">', '##INFO=<ID=END,Number=1,Type=Integer,Description="end">']
     header += ['##INFO=<ID=ANN,Number=.,Type=String,Description="Functional annotations">']
     header += ['##INFO=<ID=gnomAD_AF,Number=A,Type=Float,Description="frequency">']
+    read = random.Random(f"read {len(genomes)}")  # noqa: S311
+    badly = [_badly_read(read) for _ in genomes]
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=1) as file:
         file.write("\n".join([*header, f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{names}"]) + "\n")
         for at, site in enumerate(SITES):
-            calls = (_call(dice, genome[at]) for genome in genomes)
+            calls = [_call(dice, genome[at]) for genome in genomes]
+            calls = [NO_CALL if at in exons else call for call, exons in zip(calls, badly, strict=True)]
             info = _by_vep(site) if vep else _by_snpeff(site)
-            place = (
-                f"chr{site.chromosome}",
-                site.position,
-                ".",
-                site.reference,
-                site.alternative,
-                60,
-                "PASS",
-                info,
-                "GT:GQ",
-            )
-            file.write("\t".join([*map(str, place), *calls]) + "\n")
+            first, last = site.position - EXON, site.position + EXON
+            here = _line(site.chromosome, site.position, site.reference, site.alternative, info, calls)
+            if site.gene not in ("BRCA1", "BRCA2"):
+                file.write(here)
+                continue
+            for start, end in ((first, site.position - 1), (site.position + len(site.reference), last)):
+                blocks = [NO_CALL if at in exons else f"0/0:{read.randint(20, 99)}" for exons in badly]
+                file.write(here if start > site.position else "")
+                file.write(_line(site.chromosome, start, "A", "<NON_REF>", f"END={end}", blocks))
+
+
+def _badly_read(read: random.Random) -> frozenset[int]:
+    """The places of the variants whose exons were read badly in a sample."""
+    places = [at for at, *_ in exons()]
+    return frozenset(read.sample(places, read.randint(1, 3))) if read.random() < 1 / 8 else frozenset()
+
+
+def _line(chromosome: str, position: int, reference: str, alternative: str, info: str, calls: list[str]) -> str:
+    words = (f"chr{chromosome}", position, ".", reference, alternative, 60, "PASS", info, "GT:GQ")
+    return "\t".join([*map(str, words), *calls]) + "\n"
 
 
 def _call(dice: random.Random, copies: int) -> str:
     if dice.random() < 0.01:
-        return "./.:0"
+        return NO_CALL
     return f"{('0/0', '0/1', '1/1')[copies]}:{dice.randint(15, 99)}"
 
 

@@ -7,6 +7,8 @@ wanted.py     what is looked for
 genotypes.py  what htslib has of a record -> alleles, copies
 saying.py     a record -> what it says of whom
 calls.py      what the records say -> a dosage for each sample and variant, or unknown
+index.py      shares of a file that can be read by themselves
+side_by_side.py  several processes read them
 called.py     where each sample was called well
 plink_calls.py   the same of PLINK's files (plink.py: the way in)
 annotations.py   what VEP or SnpEff wrote of a variant

@@ -17,8 +17,10 @@ from rapha.sources.vcf.annotations import Annotations, Effect
 from rapha.sources.vcf.build import check_build
 from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags, Samples
+from rapha.sources.vcf.index import Shares, Unusable, index_of, shares_of
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.saying import Reader, Said
+from rapha.sources.vcf.side_by_side import processes_for, read_shares
 from rapha.sources.vcf.variants import Variant
 from rapha.sources.vcf.wanted import Wanted
 
@@ -29,11 +31,11 @@ class Calls:
     """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
     copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
     of the samples that a file has. `called`: what collects where each was called well, where that is asked. `passed_over`: samples that
-    are known and do not count."""
+    are known and do not count. A file of `least_bytes` or more that has an index beside it is read by several processes."""
 
     def __init__(
         self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None,
-        called: Called | None = None, passed_over: Collection[str] = (),
+        called: Called | None = None, passed_over: Collection[str] = (), least_bytes: int = 1 << 20,
     ) -> None:  # fmt: skip
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
@@ -43,11 +45,12 @@ class Calls:
         self.aside: dict[str, Counter[str]] = {}
         self.lines: list[tuple[str, int, str]] = []
         self.on_trust: list[str] = []
+        self.told: list[str] = []
         self.seen: set[int] = set()
         self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
-        self._wanted, self._quality, self.build = wanted, quality, build
+        self._wanted, self._quality, self.build, self._least_bytes = wanted, quality, build, least_bytes
         self._annotation, self.called, self._passed_over = annotation, called, passed_over
 
     def read(self, path: Path) -> None:
@@ -61,8 +64,24 @@ class Calls:
         lengths = dict(zip(calls.seqnames, _lengths(calls), strict=False))
         if not check_build(path.name, lengths, self.build):
             self.on_trust.append(path.name)
-        of, places = self._columns(path.name, calls.samples)
-        self._read(path.name, calls, _chosen(of, len(calls.samples)), _chosen(places, len(self.samples)))
+        columns = self._columns(path.name, calls.samples)
+        of, places = _chosen(columns[0], len(calls.samples)), _chosen(columns[1], len(self.samples))
+        at, name = np.arange(len(self.samples))[places], path.name
+        reader, shares = self._reader(calls, name, of), self._shares(path, calls.seqnames)
+        self.aside[name] = Counter()
+
+        def hold(number: int, said: Said) -> None:
+            self._hold(name, number, said, places, at)
+
+        def opened() -> tuple[Any, Reader]:
+            anew = _open(path)
+            return anew, self._reader(anew, name, of)
+
+        processes = processes_for(len(shares.shares)) if shares else 1
+        if shares and processes > 1:
+            self.records[name] = read_shares(name, shares, opened, processes, hold)
+        else:
+            self.records[name] = reader.read(_records(calls, name), hold)
 
     def _columns(self, name: str, samples: list[str]) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]":
         """Of a file's samples the places of those that are ours, in the file and among ours. None where all of them are passed over.
@@ -77,15 +96,20 @@ class Calls:
         self.seen.update(places.tolist())
         return of, places
 
-    def _read(self, name: str, calls: Any, of: Samples, places: Samples) -> None:
-        """`of`: the places in the file of the samples that are ours; `places`: those among ours."""
+    def _reader(self, calls: Any, name: str, of: Samples) -> Reader:
         annotations = Annotations(calls, name, self._annotation) if self._annotation else None
-        reader = Reader(self._wanted, self._quality, of, annotations, marks=self.called is not None)
-        self.aside[name] = Counter()
-        at = np.arange(len(self.samples))[places]
-        self.records[name] = reader.read(
-            _records(calls, name), lambda number, said: self._hold(name, number, said, places, at)
-        )
+        return Reader(self._wanted, self._quality, of, annotations, marks=self.called is not None)
+
+    def _shares(self, path: Path, contigs: list[str]) -> Shares | None:
+        """What processes beside this one can read the file in; None where it is read by this one."""
+        index = index_of(path)
+        if index is None or path.stat().st_size < self._least_bytes:
+            return None
+        try:
+            return shares_of(path, index, contigs)
+        except Unusable as why:
+            self.told.append(f"{path.name}: its index {why}, so the file is read by one process")
+            return None
 
     def _hold(self, name: str, number: int, said: Said, places: Samples, at: npt.NDArray[np.int64]) -> None:
         """Take in what a record says; `at`: the places among ours as numbers."""

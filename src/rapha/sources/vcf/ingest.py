@@ -238,6 +238,7 @@ def _reports(mapping: CallsMapping, samples: list[Sample], calls: Calls, aside: 
 
 def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple[str, ...]:
     notes = [f"{name}: its header does not show the build, which is taken from the mapping" for name in calls.on_trust]
+    notes += calls.told
     for scoring, of in zip(scorings, scores, strict=True):
         have = int((of.score == of.score).sum())
         notes.append(
