@@ -8,9 +8,13 @@ import pytest
 from small_bucket import small_bucket
 
 from rapha.canonical import digest
+from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, Conflict, DiskFull, Unproven, Unreachable
 from rapha.hub.blobs import BlobFolder, BlobMemory, put, read
 from rapha.hub.bucket import PART_BYTES, BlobBucket, BucketKey, open_bucket
+from rapha.hub.notify import Bell
+from rapha.hub.small_blobs import BothPlaces
+from rapha.hub.store.database import open_store
 
 DATA = b"weights" * 1000
 
@@ -29,15 +33,19 @@ def bucket(server):
     return open_bucket(server.bucket(), KEY)
 
 
-@pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.slow)])
+@pytest.fixture(params=["folder", "memory", "both places", pytest.param("bucket", marks=pytest.mark.slow)])
 def blobs(request, tmp_path):
     match request.param:
         case "folder":
-            return BlobFolder(tmp_path / "blobs")
+            yield BlobFolder(tmp_path / "blobs")
         case "memory":
-            return BlobMemory()
+            yield BlobMemory()
+        case "both places":
+            store = open_store(tmp_path / "hub.db", Bell(), utc_now)
+            yield BothPlaces(store, BlobFolder(tmp_path / "blobs"))
+            store.close()
         case _:
-            return BlobBucket(request.getfixturevalue("bucket"), tmp_path / "copies")
+            yield BlobBucket(request.getfixturevalue("bucket"), tmp_path / "copies")
 
 
 def test_what_is_kept_is_found_under_its_digest(blobs):

@@ -23,13 +23,14 @@ def best_so_far(session: Session, study_id: str, study: Study, number: int) -> i
 
 def kept_for_averaging(study: Study, before: RoundRow | None) -> list[Digest]:
     """What the way of averaging kept after the round before."""
-    return _kept(before)[: len(kept_between_rounds(study.training.aggregation))]
+    return kept_by(before)[: len(kept_between_rounds(study.training.aggregation))]
 
 
 def best_weights(study: Study, before: RoundRow | None) -> list[Digest]:
     """The best weights up to the round before, by themselves in a list; none where there are none."""
-    return _kept(before)[len(kept_between_rounds(study.training.aggregation)) :]
+    return kept_by(before)[len(kept_between_rounds(study.training.aggregation)) :]
 
 
-def _kept(row: RoundRow | None) -> list[Digest]:
+def kept_by(row: RoundRow | None) -> list[Digest]:
+    """What of a round is kept for the next one."""
     return row.kept.split() if row and row.kept else []

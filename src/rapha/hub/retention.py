@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs
 from rapha.hub.graphs import graph_of
+from rapha.hub.small_blobs import drop_small, some_at_a_time, which_small
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
@@ -24,14 +25,17 @@ from rapha.hub.studies import study_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.task import Update
 
-ASKED_AT_ONCE = 500
 
-
-def forget_updates(change: Change, updates: Mapping[str, Update]) -> set[str]:
-    """Let go of what the sites sent for a round, by site; the digests to `sweep` after the commit."""
+def end_round(change: Change, updates: Mapping[str, Update], superseded: Iterable[str]) -> set[str]:
+    """Let go of what the sites sent for a round, by site, and of what the next one supersedes: small blobs that nothing else needs are
+    dropped with it; the digests to `sweep` after the commit."""
     sent = [(site, update.weights_out) for site, update in updates.items()]
-    change.session.execute(delete(UploadRow).where(tuple_(UploadRow.site, UploadRow.digest).in_(sent)))
-    return {digest for _, digest in sent}
+    owned = delete(UploadRow).where(tuple_(UploadRow.site, UploadRow.digest).in_(sent)).returning(UploadRow.digest)
+    uploaded = set(change.session.scalars(owned))
+    digests = {digest for _, digest in sent} | set(superseded)
+    small = which_small(change.session, digests)
+    drop_small(change, _unneeded(change.session, small))
+    return digests - small | uploaded
 
 
 def forget_upload(change: Change, site: str, digest: str) -> str:
@@ -51,17 +55,21 @@ def blobs_of_study(session: Session, study_id: str) -> set[str]:
 
 def sweep(store: Store, blobs: Blobs, digests: Iterable[str]) -> None:
     """Drop those that nothing needs. Holds the write lock, so that no upload of the same bytes slips in between."""
-    for some in _some_at_a_time(list(digests)):
+    for some in some_at_a_time(digests):
         with store.changing() as change:
-            found = change.session.scalars(_NEEDED, {"digests": some}).all()
-            needed = {digest for each in found for digest in each.split()}
-            for digest in some:
-                if digest not in needed:
-                    blobs.drop(digest)
+            unneeded = _unneeded(change.session, some)
+            drop_small(change, which_small(change.session, unneeded))
+            for digest in unneeded:
+                blobs.drop(digest)
 
 
-def _some_at_a_time(digests: list[str]) -> Iterable[list[str]]:
-    return (digests[at : at + ASKED_AT_ONCE] for at in range(0, len(digests), ASKED_AT_ONCE))
+def _unneeded(session: Session, digests: Iterable[str]) -> list[str]:
+    unneeded: list[str] = []
+    for some in some_at_a_time(digests):
+        found = session.scalars(_NEEDED, {"digests": some}).all()
+        needed = {digest for each in found for digest in each.split()}
+        unneeded += [digest for digest in some if digest not in needed]
+    return unneeded
 
 
 def sweep_all(store: Store, blobs: Blobs) -> None:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
 
 from rapha.errors import Conflict
 from rapha.hub import graphs, retention
@@ -28,30 +27,28 @@ from rapha.hub.progress import (
     Conclude,
     End,
     OpenRound,
-    Standing,
     Wait,
     next_step,
 )
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import log_refusals, refused_not_logged
-from rapha.hub.released import best_so_far, best_weights, kept_for_averaging
+from rapha.hub.released import best_weights, kept_by, kept_for_averaging
+from rapha.hub.settled import Settled, settled_of
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes
-from rapha.hub.standing import goes_on_after, standing_of
+from rapha.hub.small_blobs import InHand, keep_small, which_small
+from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, DispatchRow, RoundRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.tasks import score_facts
-from rapha.hub.updates import last_counted, rows_ever, updates_of
-from rapha.hub.variates import Drift, drift_of
+from rapha.hub.updates import last_counted
 from rapha.records.lifecycle import FINAL
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
-from rapha.records.study import Study
-from rapha.records.task import Task, Update
+from rapha.records.task import Task
 from rapha.records.tensors import declared_start, declared_weights
 from rapha.records.travel import keeps_at_sites
-from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
 
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
@@ -73,7 +70,7 @@ class Rounds:
                 row = session.get_one(StudyRow, study_id)
                 standing = standing_of(session, row, self._signer.clock())
                 action = next_step(standing)
-                settled = _settled(session, row, standing) if isinstance(action, CloseRound) else None
+                settled = settled_of(session, row, standing) if isinstance(action, CloseRound) else None
             until = self._close_round(study_id, settled) if settled else self._carry_out(study_id, action)
             if isinstance(action, Wait) or until is not None:
                 if any(site.state in ("denied", "failed") for site in standing.sites):
@@ -134,7 +131,8 @@ class Rounds:
             case OpenRound():
                 with self._store.changing() as change:
                     opened = _open_round(change, study_id, action, {})
-                return self._opened(study_id, opened)
+                self._let_go[study_id] |= set(opened.superseded if opened else ())
+                return self._opened(opened, self._blobs)
             case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
                 with self._store.changing() as change:
                     row = change.session.get_one(StudyRow, study_id)
@@ -158,19 +156,21 @@ class Rounds:
                 assert_never(unreachable)
         return None
 
-    def _close_round(self, study_id: str, settled: "_Settled") -> datetime | None:
+    def _close_round(self, study_id: str, settled: Settled) -> datetime | None:
         """Make the average, then close the round with it and open the next one, together; see `_carry_out`."""
-        made = self._aggregate(settled)
+        blobs = InHand(self._blobs, settled.small)
+        made = self._aggregate(settled, blobs)
         with self._store.changing() as change:
             row = change.session.get_one(StudyRow, study_id)
             round_ = change.session.get_one(RoundRow, (study_id, settled.number))
             if row.state in FINAL["study"] or round_.closed_at is not None:
                 return None  # cancelled meanwhile, or closed by another hub
-            if made and (lost := self._lost(made)):
+            if made and (lost := self._lost(change, made, blobs.made)):
                 earlier = set(best_weights(settled.study, settled.before)) - {made.weights}
                 if gone := earlier.intersection(lost):
                     raise Conflict(f"{gone.pop()} of an earlier round is lost: restore it from a copy of the blobs")
                 return None  # another study with the same bits let go of them in between: made again
+            keep_small(change, blobs.made)
             round_.closed_at = change.at
             if made:
                 round_.weights_out, round_.kept = made.weights, " ".join(made.kept) or None
@@ -180,46 +180,46 @@ class Rounds:
             change.tell("round.closed", "hub", study_id=study_id, round=settled.number, facts=facts)
             if settled.do == "evaluate":
                 return None
-            let_go = retention.forget_updates(change, settled.updates)
             action = next_step(standing_of(change.session, row, change.at))
             opened = None
             if isinstance(action, OpenRound):
                 handed_in = {site: update.task for site, update in settled.updates.items()}
                 after = {site: handed_in[site] for site in self._held.among(handed_in)}
                 opened = _open_round(change, study_id, action, after)
+            let_go = retention.end_round(change, settled.updates, opened.superseded if opened else ())
         self._let_go[study_id] |= let_go
-        return self._opened(study_id, opened)
+        return self._opened(opened, blobs)
 
-    def _lost(self, made: Combined) -> set[str]:
-        return {each for each in (made.weights, *made.kept) if self._blobs.size_bytes(each) is None}
+    def _lost(self, change: Change, made: Combined, new: Mapping[str, bytes]) -> set[str]:
+        """What of it is in neither place; `new` is not yet."""
+        large = {made.weights, *made.kept} - new.keys()
+        large -= which_small(change.session, large)
+        return {each for each in large if self._blobs.size_bytes(each) is None}
 
-    def _opened(self, study_id: str, opened: "_Opened | None") -> datetime | None:
-        """It is kept that it is: those updates are answered that wait for it."""
+    def _opened(self, opened: "_Opened | None", blobs: Blobs) -> datetime | None:
+        """It is kept that it is: those updates are answered that wait for it. `blobs`: where its weights may be read."""
         if opened is None:
             return None
-        inline = inline_weights(self._blobs, opened.weights) if opened.given else None
+        inline = inline_weights(blobs, opened.weights) if opened.given else None
         given = ((update, Work(task=task, weights=inline)) for update, task in opened.given.items())
         untold = {f"site:{work.task.site}" for update, work in given if not self._held.answer(update, work)}
         if untold:  # they wait no more: their polls may stand at another hub on this database
             with self._store.changing() as change:
                 change.topics |= untold
-        self._let_go[study_id] |= set(opened.superseded)
         return opened.deadline
 
-    def _aggregate(self, settled: "_Settled") -> Combined | None:
+    def _aggregate(self, settled: Settled, blobs: Blobs) -> Combined | None:
         """What comes out of the round; None for the evaluation."""
         parts = [Part(site, update.weights_out, update.weight) for site, update in settled.updates.items()]
         study = settled.study
         if settled.do == "evaluate":
             return None
         if settled.do == "prepare":
-            return Combined(merged_statistics(self._blobs, parts, declared_start(study)))
+            return Combined(merged_statistics(blobs, parts, declared_start(study)))
         # The first one starts from statistics and the study's seed.
         start = settled.weights_in if settled.number > 1 else None
         kept, way = kept_for_averaging(study, settled.before), study.training.aggregation
-        made = combined(
-            self._blobs, parts, declared_weights(study), way, start, kept, settled.drift, study.training.updates
-        )
+        made = combined(blobs, parts, declared_weights(study), way, start, kept, settled.drift, study.training.updates)
         best = [made.weights] if settled.best == settled.number else best_weights(study, settled.before)
         return replace(made, kept=(*made.kept, *best))
 
@@ -254,37 +254,6 @@ class Rounds:
         with self._store.reading() as session:
             used = retention.blobs_of_study(session, study_id)
         retention.sweep(self._store, self._blobs, used)
-
-
-@dataclass(frozen=True)
-class _Settled:
-    """A round of which no task is open any more: nothing of this changes."""
-
-    number: int
-    do: str
-    study: Study
-    weights_in: str | None
-    before: RoundRow | None
-    updates: dict[str, Update]
-    drift: Drift | None
-    best: int | None
-
-
-def _settled(session: Session, row: StudyRow, standing: Standing) -> _Settled | None:
-    """The newest round; None where a task of it is open."""
-    newest = standing.newest
-    if newest is None or any(task.state in OPEN for task in newest.tasks):
-        return None
-    number, study = newest.number, study_of(row.study)
-    round_ = session.get_one(RoundRow, (row.id, number))
-    before = session.get(RoundRow, (row.id, number - 1))
-    updates = updates_of(session, row.id, number)
-    drift, best, training = None, None, round_.do == "train"
-    if training and declared_variates(study) and goes_on_after(session, row.id, study, number):
-        drift = drift_of(study, updates, rows_ever(session, row.id))
-    if training:
-        best = best_so_far(session, row.id, study, number)
-    return _Settled(number, round_.do, study, round_.weights_in, before, updates, drift, best)
 
 
 @dataclass(frozen=True)
@@ -348,7 +317,7 @@ def _superseded(change: Change, study_id: str, number: int) -> list[str]:
     """What round `number` began with, and what the round before it kept: the next round needs neither."""
     rounds = [change.session.get(RoundRow, (study_id, each)) for each in (number, number - 1)]
     found = [rounds[0].weights_in if rounds[0] else None]
-    found += rounds[1].kept.split() if rounds[1] and rounds[1].kept else []
+    found += kept_by(rounds[1])
     return [digest for digest in found if digest]
 
 

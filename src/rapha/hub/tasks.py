@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -13,9 +12,10 @@ from sqlalchemy.orm import Session
 from rapha.canonical import base64_bytes, digest
 from rapha.errors import ConfigurationError, Conflict, NotPermitted, RaphaError, TrainingFailed, Unproven, Unreachable
 from rapha.hub import retention
-from rapha.hub.blobs import Blobs, Draft, absent
+from rapha.hub.blobs import Blobs, absent
 from rapha.hub.dispatches import withdraw_tasks
 from rapha.hub.refusals import check_signed
+from rapha.hub.small_blobs import SMALL_BYTES, keep_small
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, StudyRow, TaskRow, UploadRow
@@ -71,20 +71,19 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
     """
     with store.reading() as session:
         open_ = [_each(_open_task, session, site, parcel) for site, parcel in handed]
-    with ExitStack() as drafts:
-        checked = [
-            _each(_checked, store, blobs, drafts, site, task) if isinstance(task, _Open) else task
-            for (site, _), task in zip(handed, open_, strict=True)
+    checked = [
+        _each(_checked, store, blobs, site, task) if isinstance(task, _Open) else task
+        for (site, _), task in zip(handed, open_, strict=True)
+    ]
+    if not any(isinstance(each, _Checked) for each in checked):
+        return [each for each in checked if not isinstance(each, _Checked)]
+    with store.changing() as change:
+        taken = [
+            _each(_take, change, site, each) if isinstance(each, _Checked) else each
+            for (site, _), each in zip(handed, checked, strict=True)
         ]
-        if not any(isinstance(each, _Checked) for each in checked):
-            return [each for each in checked if not isinstance(each, _Checked)]
-        with store.changing() as change:
-            taken = [
-                _each(_take, change, site, each) if isinstance(each, _Checked) else each
-                for (site, _), each in zip(handed, checked, strict=True)
-            ]
-            change.session.flush()
-            return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+        change.session.flush()
+        return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,10 @@ class _Open:
 
 @dataclass(frozen=True)
 class _Checked:
-    """An update whose weights are as declared; on the disk, not yet to be seen, where they came with it."""
+    """An update whose weights are as declared; `sent`: they came with it, and are kept with it."""
 
     update: Update
-    draft: Draft | None
+    sent: bytes | None
 
 
 P = ParamSpec("P")
@@ -128,7 +127,7 @@ def _open_task(session: Session, site: SiteId, parcel: UpdateParcel) -> _Open | 
     return _Open(update, sent, study_of(session.get_one(StudyRow, row.study_id).study))
 
 
-def _checked(store: Store, blobs: Blobs, drafts: ExitStack, site: SiteId, task: _Open) -> _Checked:
+def _checked(store: Store, blobs: Blobs, site: SiteId, task: _Open) -> _Checked:
     """Point 3."""
     update = task.update
     try:
@@ -139,7 +138,7 @@ def _checked(store: Store, blobs: Blobs, drafts: ExitStack, site: SiteId, task: 
             retention.forget_upload(change, site, update.weights_out)
         retention.sweep(store, blobs, [update.weights_out])
         raise
-    return _Checked(update, _drafted(drafts, blobs, task.sent) if task.sent is not None else None)
+    return _Checked(update, task.sent)
 
 
 def _take(change: Change, site: SiteId, checked: _Checked) -> tuple[TaskRow, bool]:
@@ -148,8 +147,8 @@ def _take(change: Change, site: SiteId, checked: _Checked) -> tuple[TaskRow, boo
     row = own_task(change.session, site, update.task)
     before = settled(row, update)
     if not before:
-        if checked.draft is not None:
-            checked.draft.keep()  # under the write lock, so that no sweep comes before the row that needs it
+        if checked.sent is not None:
+            keep_small(change, {update.weights_out: checked.sent})
         facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
         finish(change, row, update, update.weights_out, facts)
     return row, before
@@ -242,24 +241,18 @@ def _check_answers(task: Task, update: Update) -> None:
 
 
 def _sent_along(parcel: UpdateParcel) -> bytes | None:
-    """The bytes that came with the update. Raises Conflict where they are not those that it names."""
+    """The bytes that came with the update. Raises Conflict where they are not those that it names, or too many."""
     if parcel.weights is None:
         return None
     try:
         content = base64_bytes(parcel.weights)
     except ValueError:
         raise Conflict("the weights that came with the update are not base64: send it again") from None
+    if len(content) > SMALL_BYTES:
+        raise Conflict(f"weights of more than {SMALL_BYTES} bytes do not come with their update: upload them first")
     if digest(content) != parcel.update.weights_out:
         raise Conflict("the weights that came with the update are not those that it names: send it again")
     return content
-
-
-def _drafted(drafts: ExitStack, blobs: Blobs, content: bytes) -> Draft:
-    """On the disk, not yet to be seen."""
-    draft = drafts.enter_context(blobs.draft())
-    draft.write(content)
-    draft.settle()
-    return draft
 
 
 def _check_content(blobs: Blobs, update: Update, sent: bytes | None, study: Study) -> None:

@@ -180,6 +180,14 @@ class UploadRow(Table):
     site: Mapped[str] = mapped_column(ForeignKey("sites.id"), primary_key=True)
 
 
+class SmallBlobRow(Table):
+    """A blob that is no file: an update, or what came of a round, of a few KiB."""
+
+    __tablename__ = "small_blobs"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[bytes]
+
+
 class DeliveredRow(Table):
     """Which blobs the delivery of a study names: its researcher may fetch them, and they stay."""
 
