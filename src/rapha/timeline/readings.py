@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 _ZONE = r"(Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?"
 _TIME = rf"^(\d{{4}})(?:-(\d{{2}})(?:-(\d{{2}})(?:[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:\.\d+)?)? ?{_ZONE})?)?)?$"
-_PLAIN_TIME = r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}"
-"""What most hospitals write: it is read without being taken apart, to the same moment."""
 _NUMBER = r"^(<=|>=|<|>|≤|≥)? *([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)$"
 
 MACROS = (
@@ -23,8 +21,9 @@ MACROS = (
             + if(length(parts.zone) > 3, CAST(right(parts.zone, 2) AS INTEGER), 0)) END""",
     """CREATE TEMP MACRO any_time(parts) AS
         {'clock': parts_clock(parts), 'exact': parts_precision(parts), 'ahead': parts_offset(parts)}""",
-    f"""CREATE TEMP MACRO time_parts(v) AS CASE WHEN regexp_full_match(v, '{_PLAIN_TIME}')
-        THEN {{'clock': TRY_CAST(v AS TIMESTAMP), 'exact': 'second', 'ahead': CAST(NULL AS INTEGER)}}
+    # What most hospitals write, `2020-01-31 23:59:59`, is read without being taken apart: it is what its moment is written as.
+    """CREATE TEMP MACRO time_parts(v) AS CASE WHEN length(v) = 19 AND CAST(TRY_CAST(v AS TIMESTAMP) AS VARCHAR) = v
+        THEN {'clock': TRY_CAST(v AS TIMESTAMP), 'exact': 'second', 'ahead': CAST(NULL AS INTEGER)}
         ELSE any_time(text_parts(v)) END""",
     "CREATE TEMP MACRO clock_of(parts) AS parts.clock",
     "CREATE TEMP MACRO precision_of(parts) AS parts.exact",

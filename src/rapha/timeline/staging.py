@@ -100,9 +100,13 @@ class Staging:
         with closing(ahead(map(_trimmed, batches))) as read:
             incoming = Stream(read, pa.schema([("line", pa.int64()), *((name, pa.string()) for name in names)]))
             self.connection.register("incoming", incoming.reader)
+            self.execute(
+                "SET disabled_optimizers = 'build_side_probe_side'"
+            )  # a stream is taken for one row, and would be hashed
             try:
                 yield incoming
             finally:
+                self.execute("RESET disabled_optimizers")
                 self.connection.unregister("incoming")
         incoming.check()
         self._set_aside_lines(file, broken)

@@ -135,6 +135,23 @@ def test_what_a_bundle_deletes_is_marked_deleted(clinic: Clinic):
 
 
 @pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        (["2019-06-01T11:59:59Z"], False),
+        (["2019-06-01T12:00:00Z"], True),
+        (["2019-06-01T13:00:00Z", "2019-01-01T00:00:00Z"], True),
+        ([None, "2019-01-01T00:00:00Z"], True),
+    ],
+)
+def test_a_deletion_holds_for_what_was_not_updated_after_it(clinic: Clinic, said: list[str | None], gone: bool):
+    """Several deletions of one resource: any of them is enough, and one that does not say when always is."""
+    for number, when in enumerate(said):
+        clinic.bundle(f"{number}.json", deletion("Observation/a"), **({"meta": {"lastUpdated": when}} if when else {}))
+    clinic.ingest(patient(), observation("a", meta={"lastUpdated": "2019-06-01T12:00:00Z"}))
+    assert clinic.ask("deleted") == [(gone,)]
+
+
+@pytest.mark.parametrize(
     ("entry", "rows", "told"),
     [
         ({"resource": patient()}, 1, ["bundle.json,1,is no FHIR resource"]),

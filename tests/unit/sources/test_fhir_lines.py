@@ -72,10 +72,10 @@ def test_many_small_tables_become_the_same_events(tmp_path, monkeypatch):
             about("Procedure", f"x{at}", status="completed", performedDateTime="2019-05-02", code=coded("1"))
         )
     clinics = []
-    for name, batch, most in (("whole", 4096, 64 << 20), ("parts", 2, 500)):
+    for name, batch, most in (("whole", 1 << 19, 64 << 20), ("parts", 400, 500)):
         (tmp_path / name).mkdir()
         clinic = Clinic(tmp_path / name)
-        monkeypatch.setattr(export_files, "BATCH_LINES", batch)
+        monkeypatch.setattr(streams, "BATCH_BYTES", batch)
         monkeypatch.setattr(sorting, "TABLE_BYTES", most)
         monkeypatch.setattr(streams, "MOST_WAITING", most)
         monkeypatch.setattr(streams, "MOST_IN_VAIN", most // 2)

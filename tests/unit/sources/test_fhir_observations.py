@@ -3,6 +3,8 @@
 import pytest
 from fhir_clinic import LOINC, Clinic, coded, observation, patient
 
+from rapha.errors import SourceError
+
 VALUE = "num, comparator, unit, unit_ucum, value_code, text_ref, polarity"
 UCUM = "http://unitsofmeasure.org"
 
@@ -159,3 +161,18 @@ def test_a_value_that_is_no_number_is_set_aside_and_the_other_component_read(cli
     )
     assert clinic.ask("code, num", order="code") == [("2339-0", None), ("8462-4", 80.0)]
     assert clinic.aside() == ["all.ndjson,2,has a value that cannot be read"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("each", [10, 200, 5000])
+def test_however_many_components_observations_have_they_are_read_in_bounded_memory(clinic: Clinic, each: int):
+    part = {"code": coded("8480-6"), "valueQuantity": {"value": 1, "unit": "mm[Hg]"}}
+    panels = [observation(f"o{at}", component=[part] * each) for at in range(100_000 // each)]
+    assert clinic.ingest(patient(), *panels).events == 100_000 + len(panels)
+
+
+def test_an_observation_of_too_many_components_to_be_held_is_told(clinic: Clinic):
+    part = {"code": coded("8480-6"), "valueQuantity": {"value": 1}}
+    with pytest.raises(SourceError, match="more parts than can be taken apart"):
+        clinic.ingest(patient(), observation(component=[part] * 200_000))
+    assert not (clinic.timeline / "timeline.json").exists()

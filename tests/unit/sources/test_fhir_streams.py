@@ -67,3 +67,15 @@ def test_what_reading_raises_is_raised_and_not_taken_for_the_end():
 
     with pytest.raises(SourceError, match="cut short"):
         drawn(Streams(tables()))
+
+
+@given(lengths=st.lists(st.integers(0, 50), min_size=1, max_size=30), most=st.integers(1, 60))
+def test_a_batch_holds_so_many_bytes_of_text_and_one_line_more(lengths, most):
+    texts = ["x" * length for length in lengths]
+    lines = [{"file": 0, "line": at, "text": text, "address": None} for at, text in enumerate(texts)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(streams, "BATCH_BYTES", most)
+        _, stream = next(iter(Streams(iter([("Condition", pa.Table.from_pylist(lines, sorting.LINES))]))))
+        batches = [batch["text"].to_pylist() for batch in stream]
+    assert [text for batch in batches for text in batch] == texts
+    assert all(sum(map(len, batch[1:])) <= most for batch in batches)

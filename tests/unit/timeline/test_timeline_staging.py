@@ -1,6 +1,7 @@
 """An ingest holds no more in memory than it says; what stops a file in its middle is told, not taken for its end."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -57,3 +58,23 @@ def test_words_of_an_event_are_held_as_one_of_few(tmp_path):
     for column in ("status", "source_version", "kind", "polarity", "precision"):
         with pytest.raises(duckdb.ConversionException):
             staging.execute(f"INSERT INTO events BY NAME SELECT 'no such word' AS {column}")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2020-01-31 23:59:59", (datetime(2020, 1, 31, 23, 59, 59), "second", None)),
+        ("2020-01-31T23:59:59", (datetime(2020, 1, 31, 23, 59, 59), "second", None)),
+        ("2020-01-31 23:59:59Z", (datetime(2020, 1, 31, 23, 59, 59), "second", 0)),
+        ("2020-01-31 23:59", (datetime(2020, 1, 31, 23, 59), "minute", None)),
+        ("2020-01-1 12:00:00Z", (None, None, None)),  # as long as a plain one, and read by a laxer cast
+        ("2020-13-01 12:00:00", (None, "second", None)),
+        ("2020-1-1", (None, None, None)),
+    ],
+)
+def test_a_time_is_read_as_it_is_written_or_not_at_all(tmp_path, text, read):
+    staging = Staging(tmp_path)
+    parts = "clock_of(parts), precision_of(parts), offset_of(parts)"
+    assert staging.execute(
+        f"SELECT {parts} FROM (SELECT time_parts(CAST($text AS VARCHAR)) AS parts)", {"text": text}
+    ) == [read]

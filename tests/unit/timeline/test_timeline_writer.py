@@ -70,6 +70,22 @@ def test_tables_have_their_schema_order_and_compression(tmp_path):
     assert [(row["subject_key"], row["t_start"]) for row in rows] == [(1, None), (1, DAY), (2, DAY)]
 
 
+def test_columns_in_which_no_row_has_a_value_may_be_left_out(tmp_path):
+    """The file is the same, byte for byte."""
+    write(tmp_path / "whole", A)
+    given = tables(A)
+    left_out = given["events"].project("* EXCLUDE (ingest_batch, concept, num_canonical, text_ref)")
+    write_batch(tmp_path / "narrow", "ward", A, MAPPING, given | {"events": left_out})
+    assert content(tmp_path / "narrow") == content(tmp_path / "whole")
+
+
+def test_a_column_that_every_row_has_a_value_in_may_not_be_left_out(tmp_path):
+    given = tables(A)
+    with pytest.raises(duckdb.BinderException):
+        write_batch(tmp_path, "ward", A, MAPPING, given | {"events": given["events"].project("* EXCLUDE (status)")})
+    assert not (tmp_path / NAME).exists()
+
+
 def test_the_manifest_is_what_a_reader_expects(tmp_path):
     write(tmp_path, A)
     assert json.loads((tmp_path / NAME).read_bytes()) == {

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from rapha.sources.fhir.mapping import Mapping, Span
-from rapha.sources.fhir.people import GONE, NEWEST
+from rapha.sources.fhir.people import GONE, LAST_DELETED, NEWEST
 from rapha.sources.fhir.staging import Staging
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.schema import USABLE_STATUSES
@@ -90,11 +90,12 @@ def _resolved(mapping: Mapping) -> str:
             CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note,
             coalesce(sha256(s.note), s.asset) AS asset,
             s.address AS source_ref, coalesce(s.version, getvariable('batch')) AS source_version,
-            getvariable('batch') AS ingest_batch, {GONE.format("s")} AS deleted
+            getvariable('batch') AS ingest_batch, {GONE} AS deleted
         FROM staged AS s JOIN named ON named.address = s.patient
         LEFT JOIN stays ON stays.encounter = s.encounter
         LEFT JOIN panels ON panels.member = s.address
         LEFT JOIN tablets ON tablets.address = s.medication
+        LEFT JOIN ({LAST_DELETED}) AS deletion ON deletion.address = s.address
         WHERE s.reason IS NULL
             AND NOT EXISTS (SELECT 1 FROM superseded AS x WHERE x.file = s.file AND x.line = s.line)"""
 

@@ -18,7 +18,6 @@ BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 64 << 20
 LARGEST_BUNDLE = 256 << 20
 MOST_FILES = 100_000
-BATCH_LINES = 4096
 NDJSON = (".ndjson", ".ndjson.gz")
 JSON = (".json", ".json.gz")
 TOO_LONG = "is longer than 64 MiB"
@@ -141,10 +140,10 @@ def _table(numbers: "range | list[int]", lines: list[bytes], broken: Broken) -> 
 
 
 def _told(table: pa.Table) -> pa.Table:
-    """Without empty lines, in batches that can be worked on side by side."""
+    """Without empty lines."""
     if not pc.all(pc.greater(pc.binary_length(table["text"]), 1)).as_py():
-        table = table.filter(pc.greater(pc.binary_length(pc.utf8_rtrim(table["text"], "\n")), 0))
-    return pa.Table.from_batches(table.to_batches(max_chunksize=BATCH_LINES), table.schema)
+        return table.filter(pc.greater(pc.binary_length(pc.utf8_rtrim(table["text"], "\n")), 0))
+    return table
 
 
 def _is_legible(line: bytes) -> bool:

@@ -13,8 +13,15 @@ NEWEST = """row_number() OVER (PARTITION BY address ORDER BY updated DESC NULLS 
     TRY_CAST(version AS BIGINT) DESC NULLS LAST, file DESC, line DESC) = 1"""
 """Of several versions of a resource the one that was updated last; where they do not say, the one that was read last."""
 
-GONE = """EXISTS (SELECT 1 FROM deletions WHERE deletions.address = {0}.address
-    AND (deleted_at IS NULL OR {0}.updated IS NULL OR deleted_at >= {0}.updated))"""
+LAST_DELETED = """SELECT address, CASE WHEN bool_or(deleted_at IS NULL) THEN TIMESTAMP 'infinity' ELSE max(deleted_at) END AS gone_at
+    FROM deletions GROUP BY address"""
+"""When each address was deleted last; what does not say when is gone for good."""
+
+GONE = "coalesce(gone_at >= updated, gone_at IS NOT NULL)"
+"""Of a resource beside its `gone_at`, if it has one: whether it was deleted after it was updated."""
+
+_LIVING = f"""SELECT * EXCLUDE (gone_at) FROM {{0}} LEFT JOIN ({LAST_DELETED}) USING (address)
+    WHERE reason IS NULL AND NOT {GONE} QUALIFY {NEWEST}"""
 
 
 def key_patients(staging: Staging, secret: bytes, source: str) -> None:
@@ -22,9 +29,7 @@ def key_patients(staging: Staging, secret: bytes, source: str) -> None:
     only one; a patient who was merged into another answers by the other's key. `merged`: what a retired patient's own key would
     have been, and the key that remains; other sources, and a list of opt-outs, may know the retired one."""
     staging.execute("INSERT INTO set_aside SELECT file, line, reason FROM patients WHERE reason IS NOT NULL")
-    staging.execute(
-        f"CREATE TABLE people AS SELECT * FROM patients WHERE reason IS NULL AND NOT {GONE.format('patients')} QUALIFY {NEWEST}"
-    )
+    staging.execute(f"CREATE TABLE people AS {_LIVING.format('patients')}")
     rows = staging.execute("SELECT address, id, survivor FROM people ORDER BY address")
     survivors = {address: survivor for address, _, survivor in rows}
     ids = {address: identifier for address, identifier, _ in rows}
@@ -80,7 +85,7 @@ def mark_opted_out(staging: Staging, consent: ConsentRule, opt_out: OptOut | Non
     )
     staging.execute(
         f"""CREATE TABLE wills AS SELECT subject_key, denied, granted, granted_from, granted_to
-        FROM (SELECT * FROM consents WHERE reason IS NULL AND NOT {GONE.format("consents")} QUALIFY {NEWEST}) AS latest
+        FROM ({_LIVING.format("consents")}) AS latest
         JOIN named ON named.address = latest.patient"""
     )
     staging.execute("CREATE TABLE opted_out AS SELECT DISTINCT subject_key FROM wills WHERE denied")

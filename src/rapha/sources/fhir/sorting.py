@@ -25,6 +25,8 @@ LINES = pa.schema([("file", pa.int32()), ("line", pa.int64()), ("text", pa.strin
 """A line by its file's number and its own, and the address that a Bundle gives it."""
 
 _BEGUN = re.compile(r'\{"resourceType": ?"([A-Za-z]{1,60})"')
+LONGEST_BEGINNING = 100
+"""Characters of a line that are looked at, to see how it begins."""
 _TYPES = rf"""SELECT coalesce(nullif(regexp_extract(text, '^{_BEGUN.pattern}', 1), ''),
     TRY(json_extract_string(text, '$.resourceType')), '') AS type FROM chunk"""
 _BUNDLE = json.dumps(
@@ -96,7 +98,11 @@ class Sorting:
 
     def _by_type(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         """The lines of each type. Where all begin as the first one does, none is looked into."""
-        begun = _BEGUN.match(table["text"][0].as_py()) if len(table) else None
+        begun = (
+            _BEGUN.match(pc.utf8_slice_codeunits(table["text"][:1], 0, LONGEST_BEGINNING)[0].as_py())
+            if len(table)
+            else None
+        )
         if begun and pc.all(pc.starts_with(table["text"], begun[0])).as_py():
             yield begun[1], table
             return

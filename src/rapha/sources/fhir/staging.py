@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rapha.errors import SourceError
 from rapha.sources.fhir.meaning import MACROS, UTC, UTC_IN_ZONE, addresses_of
 from rapha.sources.fhir.people_rows import CONSENT_MACROS, PEOPLE_TABLES
 from rapha.sources.fhir.sorting import Sorting
@@ -20,6 +21,9 @@ from rapha.sources.fhir.streams import Streams
 from rapha.timeline.ahead import ahead
 
 THREADS, MEMORY = 2, "160MB"
+TOO_LARGE = (
+    f"a resource has more parts than can be taken apart in {MEMORY}; take it out of the export, and ingest again"
+)
 NOT_READ = "a resource of this type is not read: "
 
 
@@ -65,7 +69,10 @@ class Staging:
         with closing(ahead(sorting.every())) as tables:
             for kind, stream in Streams(tables):
                 statement, structure = STATEMENTS[kind]
-                self._with("chunk", stream, statement, {"structure": structure})
+                try:
+                    self._with("chunk", stream, statement, {"structure": structure})
+                except duckdb.OutOfMemoryException:
+                    raise SourceError(f"{kind}: {TOO_LARGE}") from None
         pa.default_memory_pool().release_unused()  # what the texts took is not kept while the rest is done
         self.rows, self.not_read = sorting.rows, sorting.not_read
         self._note(sorting)

@@ -7,7 +7,9 @@ to be opened again later. So an export sorted by type takes one statement for ea
 from collections import defaultdict, deque
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rapha.sources.fhir.sorting import LINES
 from rapha.sources.fhir.statements import Kind
@@ -17,6 +19,9 @@ MOST_WAITING = 24 << 20
 """Bytes of lines that may wait for their turn."""
 MOST_IN_VAIN = 12 << 20
 """Bytes of other kinds that a stream draws, one after the other, before it ends."""
+
+BATCH_BYTES = 1 << 19
+"""Of text in a batch, one line at least: what is taken apart at once is some forty times as much, however many parts a line has."""
 
 
 class Streams:
@@ -60,5 +65,15 @@ class Streams:
             while mine:
                 table = mine.popleft()
                 self._bytes -= table.nbytes
-                yield from table.to_batches()
+                for batch in table.to_batches():
+                    yield from _cut(batch)
                 enough = min(MOST_WAITING, self._bytes + MOST_IN_VAIN)
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The same lines in batches of some `BATCH_BYTES`, to be worked on side by side."""
+    reached = np.cumsum(pc.binary_length(batch["text"]).to_numpy(zero_copy_only=False), dtype=np.int64) // BATCH_BYTES
+    begun = 0
+    for end in (*(np.flatnonzero(np.diff(reached)) + 1).tolist(), batch.num_rows):
+        yield batch.slice(begun, end - begun)
+        begun = end
