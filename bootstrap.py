@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".stamp"
-EXTRAS = "hub,node,postgres,s3,train,genomics,imaging,chain,cedar,demo,dev"
+EXTRAS = "hub,node,postgres,s3,train,genomics,imaging,onnx,chain,cedar,demo,dev"
 TORCH_INDEX = "RAPHA_TORCH_INDEX_URL"
 """Environment: a package index to take torch from, in the place of pip's own."""
 OLDEST = (3, 11)

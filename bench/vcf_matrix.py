@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from figure import figure_line
 
-from rapha.sources.vcf.calls import Calls, Wanted
+from rapha.sources.vcf.calls import Calls
 from rapha.sources.vcf.mapping import Quality
+from rapha.sources.vcf.wanted import Wanted
 
 VARIANTS, SAMPLES, RUNS, TARGET_RATE = 12_000, 2_500, 5, 30_000
 """The target is a rate, 30,000 variants a second; the figure is the time for one such file."""

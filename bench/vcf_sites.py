@@ -8,9 +8,10 @@ from pathlib import Path
 
 from figure import figure_line
 
-from rapha.sources.vcf.calls import Calls, Wanted
+from rapha.sources.vcf.calls import Calls
 from rapha.sources.vcf.mapping import Quality
 from rapha.sources.vcf.variants import Variant
+from rapha.sources.vcf.wanted import Wanted
 
 RECORDS, RUNS, TARGET_RATE = 300_000, 5, 500_000
 """The target is a rate, 500,000 records a second; the figure is the time for one such file."""

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import commands
+import evidence
 import performance
 import refusals
 import states
@@ -14,6 +15,7 @@ PAGES = {
     "commands.md": commands.page,
     "performance.md": performance.page,
     "refusal-schema.json": refusals.page,
+    "evidence-schema.json": evidence.page,
 }
 
 

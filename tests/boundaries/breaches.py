@@ -23,6 +23,8 @@ HUB, FHIR = "tests/boundaries/test_hostile_hub.py", "tests/boundaries/test_hosti
 AUDIT, UPDATES = "tests/unit/node/test_node_audit.py", "tests/unit/hub/test_hub_bad_updates.py"
 STEWARDS, DOORS = "tests/unit/node/test_node_stewards.py", "tests/unit/hub/test_hub_doors.py"
 
+EVIDENCE, EVIDENCE_TIER = "tests/vectors/test_vectors_evidence.py", "tests/unit/proof/test_proof_evidence.py"
+
 # fmt: off
 BREACHES = (
     # Between rooms
@@ -155,6 +157,13 @@ BREACHES = (
     Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if found is not None and found != signed:", "if False:", "tests/vectors/test_vectors_receipts.py"),
     Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if speaker != key.owner:", "if False:", "tests/vectors/test_vectors_receipts.py"),
     Breach("in a browser no receipt holds", "src/rapha/proof/page/verify.js", "else if (digest !== signed) throw", "else if (false) throw", "tests/vectors/test_vectors_page_scripts.py"),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    if report.data != bound:", "    if False:", f"{EVIDENCE} {EVIDENCE_TIER}"),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_policy(report)\n", "", EVIDENCE),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_not_revoked(collateral", "    (collateral", EVIDENCE),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_signature(report, signer)\n", "", f"{EVIDENCE_TIER} -k every_byte"),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_issued(intermediate, root)\n", "", EVIDENCE),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/appraise.py", "    if not named:", "    if False:", EVIDENCE),
+    Breach("no receipt is of tier T2", "src/rapha/proof/evidence/report.py", "if any(r[SCALAR_BYTES:] + s[SCALAR_BYTES:] + rest):", "if False:", EVIDENCE),
     Breach("the checking page reaches no network", "src/rapha/proof/page/__init__.py", "connect-src 'none'", "connect-src *", "tests/unit/proof/test_proof_page.py"),
     Breach("the checking page reaches no network", "src/rapha/proof/page/__init__.py", '.replace("<", "\\\\u003c")', "", "tests/unit/proof/test_proof_page.py"),
     Breach("the log neither forks nor loses", "src/rapha/hub/log_keeper.py", "            self._checkpoint, self._edge = self._opened()\n            raise\n", "            raise\n", "tests/unit/hub/test_hub_log_keeper.py"),

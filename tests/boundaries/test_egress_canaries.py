@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rapha.egress import gate
+from rapha.egress.metrics import FigureRules
 from rapha.errors import EgressRefused
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS
 from rapha.records.tensors import TensorSpec
@@ -58,8 +59,8 @@ FILES: list[tuple[str, bytes]] = [
 DOORS: dict[str, Callable[[Path], object]] = {
     "weights": lambda folder: list(gate.pass_weights(folder, WEIGHT)),
     "statistics": lambda folder: gate.pass_statistics(folder, STATISTICS, 25),
-    "scores": lambda folder: gate.pass_scores(folder, 100, 60, 25),
-    "evaluation": lambda folder: gate.pass_evaluation(folder, "north", 100, {"competing": 3}, 25, 200),
+    "scores": lambda folder: gate.pass_scores(folder, 100, 60, 25, FigureRules()),
+    "evaluation": lambda folder: gate.pass_evaluation(folder, "north", 100, {"competing": 3}, 25, 200, FigureRules()),
 }
 OPENS = {"weights": WEIGHTS, "statistics": WEIGHTS, "scores": FIGURES, "evaluation": EVALUATION}
 

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from rapha.egress import gate
+from rapha.egress.metrics import FigureRules
 from rapha.errors import EgressRefused
 from rapha.records.outputs import FIGURES, WEIGHTS
 from rapha.records.tensors import TensorSpec
@@ -55,7 +56,7 @@ def test_a_row_beside_the_weights_is_stopped_and_not_repeated(tmp_path: Path, fi
 def test_a_row_among_the_figures_is_stopped_and_not_repeated(tmp_path: Path, figures: str) -> None:
     (tmp_path / FIGURES).write_text(f'{{"rows": 203, "positives": 30, "negatives": 40, "figures": {figures}}}')
     with pytest.raises(EgressRefused) as refusal:
-        gate.pass_scores(tmp_path, 203, 70, 25)
+        gate.pass_scores(tmp_path, 203, 70, 25, FigureRules())
     assert "4711" not in str(refusal.value)
 
 
@@ -63,7 +64,7 @@ def test_a_row_among_the_figures_is_stopped_and_not_repeated(tmp_path: Path, fig
 def test_a_row_in_the_value_of_a_figure_does_not_leave(tmp_path: Path, value: str) -> None:
     figures = f'[{{"name": "auroc", "value": "{value}"}}, {{"name": "loss", "value": "0.5"}}]'
     (tmp_path / FIGURES).write_text(f'{{"rows": 203, "positives": 30, "negatives": 40, "figures": {figures}}}')
-    scores = gate.pass_scores(tmp_path, 203, 70, 25)[1]
+    scores = gate.pass_scores(tmp_path, 203, 70, 25, FigureRules())[1]
     assert "loss" in [score.name for score in scores] and "4711" not in str(scores)
 
 
@@ -81,5 +82,5 @@ def test_a_row_in_the_numbers_behind_the_figures_is_stopped(tmp_path: Path, said
     """The number of rows is the site's weight in the average and leaves: it is the node's own, not the workload's."""
     (tmp_path / FIGURES).write_text(f'{{{said}, "figures": []}}')
     with pytest.raises(EgressRefused) as refusal:
-        gate.pass_scores(tmp_path, 203, 70, 25)
+        gate.pass_scores(tmp_path, 203, 70, 25, FigureRules())
     assert refusal.value.reason == "output-malformed" and "4711" not in str(refusal.value)

@@ -79,8 +79,10 @@ def _train(folder: Path, tampering: str, every_steps: int) -> None:
         write_round(folder / FOLDER, number, (run.output / TRANSCRIPT).read_bytes())
     (kept / file_of(digest(content))).write_bytes(content)
     site.do(Command(do="evaluate", round=ROUNDS + 1, weights=file_of(digest(content))))
-    cohort, of = frozen.cohort, (study.outcome.kind, study.outcome.classes)
-    figures = gate.pass_evaluation(run.output, "north", cohort.train_rows, cohort.set_apart, SMALLEST, cohort.rows, *of)
+    cohort, rules = frozen.cohort, gate.figures_of(study, frozen.cohort.fewest)
+    figures = gate.pass_evaluation(
+        run.output, "north", cohort.train_rows, cohort.set_apart, SMALLEST, cohort.rows, rules
+    )
     transcript = transcript_of(read_leaves(folder / FOLDER, every_steps), recording_of(frozen, every_steps))
     facts = RunFacts(
         site=SiteId("north"), frozen=frozen, smallest_count=SMALLEST, rounds=tuple(traces), transcript=transcript

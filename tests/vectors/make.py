@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "simulators"))
 import anchor_samples
 import device_samples
 import escrow_samples
+import evidence_samples
 import receipt_samples
 import record_samples
 from receipt_faults import FAULTS
@@ -17,7 +18,7 @@ from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("records", "receipts", "devices", "anchors", "escrow")
+FOLDERS = ("records", "receipts", "devices", "anchors", "escrow", "evidence")
 ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS}
 
 
@@ -43,6 +44,7 @@ def expected() -> dict[str, bytes]:
     files |= {f"devices/device-{name}.json": _readable(value) for name, value in device_samples.files().items()}
     files |= {f"anchors/{name}.json": _readable(value) for name, value in anchor_samples.files().items()}
     files |= {f"escrow/{name}.json": _readable(value) for name, value in escrow_samples.files().items()}
+    files |= {f"evidence/{name}.json": _readable(value) for name, value in evidence_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files
 

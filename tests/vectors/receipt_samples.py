@@ -13,6 +13,7 @@ from typing import Any
 import log_samples
 import record_samples as made_up
 import small_authority
+import small_hardware
 import small_log
 from certified_folder import small_trust_config
 
@@ -24,6 +25,7 @@ from rapha.proof import envelope
 from rapha.proof.certified import TRUST_CONFIG_FILE, certified_path
 from rapha.proof.claim import (
     BEST_NOT_SHOWN,
+    EVIDENCE_NOT_SHOWN,
     MODE_NOT_SHOWN,
     NO_WALLS_NOT_SHOWN,
     PRIVACY_NOT_SHOWN,
@@ -31,6 +33,7 @@ from rapha.proof.claim import (
     TRANSCRIPT_NOT_SHOWN,
     WALLS_FELL_NOT_SHOWN,
 )
+from rapha.proof.evidence.appraise import bound_data
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
@@ -195,6 +198,19 @@ def promising_more(files: Files) -> None:
     files[NORTH] = sealed(canonical_bytes(stated), "north")
 
 
+def with_evidence(made: small_hardware.Made | None = None) -> Callable[[Files], None]:
+    """North signs again, with evidence of a made-up processor about this statement."""
+
+    def after(files: Files) -> None:
+        stated = json.loads(payload_of(files, NORTH))
+        inside = stated["predicate"]["buildDefinition"]["internalParameters"]
+        inside["not_shown"][1] = EVIDENCE_NOT_SHOWN
+        inside["evidence"] = small_hardware.evidence(bound_data(canonical_bytes(stated)), made).as_json()
+        files[NORTH] = sealed(canonical_bytes(stated), "north")
+
+    return after
+
+
 def with_walls_that_fell(parts: Parts) -> None:
     """One way out of north's sandbox was open."""
     release = parts.releases["north"]
@@ -252,6 +268,7 @@ OTHERS = {
     "words-of-another-record": Fault(NORTH, 0, after=saying("south", *ANOTHERS_WORDS, NO_WALLS_NOT_SHOWN)),
     "verdict-in-a-name": Fault(NORTH, 0, before=with_a_verdict_in_its_name, after=saying("north", FORGED[:300])),
     "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
+    "hardware-evidence": Fault(NORTH, 0, after=with_evidence()),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""

@@ -49,6 +49,7 @@ def test_every_step_has_a_vector() -> None:
         "witnesses-apart",
         "walls-that-fell",
         "promises-more",
+        "hardware-evidence",
         "key-rotated-after",
         "key-revoked-after",
         "authority-rotated-after",

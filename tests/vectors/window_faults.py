@@ -6,31 +6,33 @@ from collections.abc import Callable
 import record_samples as made_up
 import small_authority
 import small_log
-from receipt_samples import HUB, NORTH, Fault, Files
+from receipt_samples import AGGREGATION, HUB, NORTH, Fault, Files
 
 from rapha.proof.certified import TRUST_CONFIG_FILE, trust_config
-from rapha.records.wire import TrustedKey, TrustedKeys, Window
+from rapha.records.wire import TrustedKeys, Window
 
 BEFORE, STAMPED, AFTER = "2026-11-23T07:59:59Z", "2026-11-23T08:00:00Z", "2026-11-23T08:00:01Z"
 """Every receipt of these folders is stamped at the second of these, and is entry 4 of its log."""
 PLACE = 4
 
 
-def believed(window: Window, successor: Window | None = None) -> Callable[[Files], None]:
-    """The key of north has this window; with a successor where one is given."""
+def believed(
+    window: Window, successor: Window | None = None, owner: str = "north", role: str = "node"
+) -> Callable[[Files], None]:
+    """The key of north, or another, has this window; with a successor where one is given."""
 
     def at_last(files: Files) -> None:
         known = TrustedKeys.from_bytes(files["receipts/keys.json"])
-        listed = [key.model_copy(update={"window": window}) if key.owner == "north" else key for key in known.keys]
+        mine = (owner, role)
+        listed = [
+            key.model_copy(update={"window": window}) if (key.owner, key.role) == mine else key for key in known.keys
+        ]
         if successor:
-            listed.append(_successor(successor))
+            more = {"owner": owner, "window": successor}
+            listed.append(made_up.trusted(f"next-{owner}", role).model_copy(update=more))
         files["receipts/keys.json"] = known.model_copy(update={"keys": tuple(listed)}).as_bytes()
 
     return at_last
-
-
-def _successor(window: Window) -> TrustedKey:
-    return made_up.trusted("next-north").model_copy(update={"owner": "north", "window": window})
 
 
 def of_the_hub(role: str, end: str) -> Callable[[Files], None]:
@@ -59,6 +61,9 @@ OWN_ROLES = ("log", "authority", "time-stamper", "certificate-log")
 ENDED_LATER = {
     "key-rotated-after": Fault(NORTH, 0, at_last=believed(Window(end=AFTER), Window(start=STAMPED))),
     "key-revoked-after": Fault(NORTH, 0, at_last=believed(Window(start=STAMPED, end=AFTER, below=PLACE + 1))),
+    "hub-key-rotated-after": Fault(
+        NORTH, 0, at_last=believed(Window(end=AFTER), Window(start=STAMPED), owner=HUB, role="hub")
+    ),
     "authority-rotated-after": Fault(NORTH, 0, at_last=of_the_hub("authority", AFTER)),
 }
 """No faults: the key has ended, and these receipts were there before."""
@@ -68,6 +73,10 @@ WINDOW_FAULTS = {
     "key-revoked-before-in-the-log": Fault(NORTH, 18, at_last=believed(Window(end=AFTER, below=PLACE))),
     "key-not-good-yet": Fault(NORTH, 18, at_last=believed(Window(start=AFTER))),
     "windows-swapped": Fault(NORTH, 18, at_last=believed(Window(start=AFTER), Window(end=AFTER))),
+    "hub-key-ended-before": Fault(
+        AGGREGATION, 18, at_last=believed(Window(end=STAMPED), Window(start=STAMPED), owner=HUB, role="hub")
+    ),
+    "hub-key-not-good-yet": Fault(AGGREGATION, 18, at_last=believed(Window(start=AFTER), owner=HUB, role="hub")),
     "window-upside-down": Fault(NORTH, 18, at_last=believed(Window(start=AFTER, end=BEFORE))),
     **{f"{role}-ended-before": Fault(NORTH, 18, at_last=of_the_hub(role, STAMPED)) for role in OWN_ROLES},
     "one-stamper-too-few": Fault(NORTH, 18, at_last=one_stamper_too_few),

@@ -57,37 +57,41 @@ def revoke_key(
 def rotate(
     home: Home,
     what: Annotated[
-        Literal["log", "authority"],
-        typer.Argument(metavar="WHAT", help="log: the key that signs checkpoints; authority: its three keys"),
+        Literal["hub", "log", "authority"],
+        typer.Argument(
+            metavar="WHAT",
+            help="hub: the key that signs aggregations; log: the one that signs checkpoints; authority: its three keys",
+        ),
     ],
 ) -> None:
     """Go over to other keys of the hub's own, which stands still meanwhile. What was signed with the old ones stays good.
 
-    A statement in the public log says which key follows, signed with the hub's key: `rapha receipt follow-keys` goes by it. The log's old
-    key signs checkpoints too until you remove HOME/log-key-before.pem: when your witnesses know the new one. Run it again where it was cut
-    short; `rapha hub run` ends it too.
+    A statement in the public log says which key follows, signed with the hub's key: `rapha receipt follow-keys` goes by it. That another key
+    follows the hub's own is signed with both. The log's old key signs checkpoints too until you remove HOME/log-key-before.pem: when your
+    witnesses know the new one. Run it again where it was cut short; `rapha hub run` ends it too. Studies go on.
 
     Example: rapha hub rotate /srv/hub log
     """
     from rapha.cli.hub_lock import lock_hub
     from rapha.hub.configuration import load
-    from rapha.hub.own_keys import begun, check_alone
+    from rapha.hub.own_keys import check_alone
 
     opened = load(home)
     check_alone(opened)
     with lock_hub(opened.lock):
-        if what == "authority" and not opened.authority.exists():
-            begun(opened)  # all but its last step was done
+        half = what == "authority" and not opened.authority.exists()  # all but its last step was done
+        ended = finish_rotations(opened)
+        if half:
             typer.echo(f"{opened.settings.name}: the authority has its new keys; start the hub again")
             return
-        made = _rotated(opened, what)
+        made = ended.get(what) or _rotated(opened, what)
     typer.echo(f"{opened.settings.name}: the {what} signs with {', '.join(made)} from now on; start the hub again")
 
 
 def revoke_own_key(
     home: Home,
     role: Annotated[
-        Literal["log", "authority", "time-stamper", "certificate-log"],
+        Literal["hub", "log", "authority", "time-stamper", "certificate-log"],
         typer.Argument(metavar="ROLE", help="of which role"),
     ],
     key: Annotated[
@@ -98,8 +102,8 @@ def revoke_own_key(
     """End a former key of the hub's own that was stolen, while the hub stands still. A key that still signs is rotated first.
 
     The hub signs it and puts it into the public log: `rapha receipt follow-keys` goes by it. What the key signed from that time on, or
-    behind that entry of the log, is not believed; a former log key signs no more checkpoints. No key ends before the entry that says which
-    follows it: rotate as soon as a theft is known. Run it again where it was cut short.
+    behind that entry of the log, is not believed; a former log key signs no more checkpoints. That time may be before it was rotated: which
+    key follows it counts still. Run it again where it was cut short.
 
     Example: rapha hub revoke-own-key /srv/hub log 9b6e --from 2026-11-28T12:00:00Z
     """
@@ -125,22 +129,20 @@ def revoke_own_key(
     typer.echo(f"the {role} key {ended.keyid[:16]} is believed until {until}, and no longer; start the hub again")
 
 
-def finish_rotations(configuration: "HubConfiguration") -> None:
-    """End what was cut short. The hub is locked by the caller."""
-    from rapha.hub.own_keys import begun
+def finish_rotations(configuration: "HubConfiguration") -> dict[str, tuple[str, ...]]:
+    """End what was cut short: by name, the ids of its new keys. The hub is locked by the caller."""
+    from rapha.hub.own_roles import begun
 
-    for what in begun(configuration):
-        _rotated(configuration, what)
+    return {what: _rotated(configuration, what) for what in begun(configuration)}
 
 
 def _rotated(configuration: "HubConfiguration", what: str) -> tuple[str, ...]:
-    from rapha.hub.own_keys import rotate_authority, rotate_log_key
+    from rapha.hub.own_keys import rotate
+    from rapha.hub.own_roles import ROLES
     from rapha.hub.wired import open_hub
 
     hub = open_hub(configuration)
     try:
-        if what == "log":
-            return (rotate_log_key(configuration, hub.store, hub.desk, hub.signer),)
-        return rotate_authority(configuration, hub.store, hub.desk, hub.signer)
+        return rotate(ROLES[what](configuration, hub.desk, hub.signer), hub.store)
     finally:
         hub.stop()

@@ -1,12 +1,14 @@
 """`rapha receipt verify` and `rapha receipt show`. No hub, no network."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rapha.cli.receipt_keys import follow_keys
+from rapha.clock import QUARTER_MINUTES, coarse
 
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
@@ -37,6 +39,10 @@ def verify(
             "--repeated", help="The signed word of a machine that did a run again: its receipt may then be T1."
         ),
     ] = None,
+    launches: Annotated[
+        Path | None,
+        typer.Option("--launches", help="Launches of hardware that you trust: a receipt with evidence may then be T2."),
+    ] = None,
 ) -> None:
     """Check every receipt of a model folder, step by step. Ends with 0 when all of them hold, with 11 otherwise.
 
@@ -47,11 +53,13 @@ def verify(
       rapha receipt verify diabetes-within-5-years/ --keys keys-read-to-me-over-the-phone.json
     """
     from rapha.errors import Unproven
+    from rapha.proof.evidence.appraise import Hardware
     from rapha.proof.repeat import raised, site_of
     from rapha.proof.verify import judge
-    from rapha.sdk.folder import read_folder, read_keys, read_receipt_file
+    from rapha.sdk.folder import read_folder, read_keys, read_launches, read_receipt_file
 
-    opened = read_folder(folder, pinned=read_keys(keys) if keys else None)
+    hardware = Hardware(read_launches(launches)) if launches else None
+    opened = read_folder(folder, read_keys(keys) if keys else None, hardware)
     verdicts = judge(opened)
     for file in repeated or ():
         word = read_receipt_file(file)
@@ -132,7 +140,7 @@ def show(file: ReceiptFile) -> None:
     _say_facts(
         [
             ("files", "\n".join(f"{path}  {digest}" for path, digest in claim.files.items())),
-            ("signed at", f"{claim.at:%Y-%m-%d %H:%M:%S} UTC, by the signer's clock"),
+            ("signed at", f"{_shown(claim.at, of_a_site=isinstance(claim, SiteClaim))}, by the signer's clock"),
             ("key", receipt.signatures[0].keyid),
             ("nonce", claim.nonce),
             ("tier", claim.tier),
@@ -184,6 +192,13 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
     ]
 
 
+def _shown(moment: datetime, *, of_a_site: bool) -> str:
+    """As exactly as it was stated: a site states the quarter of an hour."""
+    if of_a_site and moment == coarse(moment):
+        return f"{moment:%Y-%m-%d %H:%M} to {moment + timedelta(minutes=QUARTER_MINUTES):%H:%M} UTC"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _refusal_facts(claim: "RefusalClaim") -> list[tuple[str, str]]:
     refusal = claim.refusal
     return [
@@ -191,7 +206,7 @@ def _refusal_facts(claim: "RefusalClaim") -> list[tuple[str, str]]:
         ("REFUSED", refusal.study_digest),
         ("by", {"policy": "its rules", "steward": "a person there", "gate": "the gate"}[refusal.stage]),
         ("reason", refusal.reason),
-        ("signed at", f"{refusal.at}, by the signer's clock"),
+        ("signed at", f"{_shown(datetime.fromisoformat(refusal.at), of_a_site=True)}, by the signer's clock"),
         ("nonce", refusal.nonce),
         ("not shown", "\n".join(claim.not_shown)),
     ]

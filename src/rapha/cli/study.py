@@ -7,6 +7,7 @@ import typer
 
 from rapha.cli.study_associations import associations
 from rapha.cli.study_feasibility import feasibility
+from rapha.cli.study_graph import graph
 from rapha.cli.study_import import app as import_app
 from rapha.cli.study_profiles import profiles
 from rapha.cli.study_rehearse import rehearse
@@ -69,6 +70,7 @@ def check(file: StudyFile) -> None:
     typer.echo(f"\n{file} is a valid study.\n{study.digest}")
 
 
+app.command()(graph)
 app.command()(rehearse)
 app.command()(feasibility)
 app.command()(profiles)

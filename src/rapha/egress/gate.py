@@ -4,7 +4,7 @@ Each opens fixed names in the workload's output folder, believes nothing it read
 No message holds anything the workload wrote.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from rapha.egress.association import canonical_sums
 from rapha.egress.collect import collect, streamed
 from rapha.egress.memorisation import check_passed, judge
-from rapha.egress.metrics import SetApart, read_output, release_metrics, release_scores
+from rapha.egress.metrics import FigureRules, SetApart, read_output, release_metrics, release_scores
 from rapha.egress.statistics import canonical_statistics
 from rapha.egress.weights import Block, canonical_blocks, limit_bytes, write_canonical
 from rapha.errors import EgressRefused
@@ -20,7 +20,6 @@ from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
 from rapha.records.language import learns_text, reads_language
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
-from rapha.records.outcome import OutcomeKind
 from rapha.records.outputs import EVALUATION, FIGURES, HEAD, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
 from rapha.records.study import Study
@@ -121,10 +120,9 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
     return metrics.model_copy(update={"evaluations": bare})
 
 
-def figures_of(study: Study, fewest: int | None) -> tuple[OutcomeKind, tuple[str, ...], bool, int | None]:
-    """What figures there may be of a study: its outcome's kind and classes, whether its model is one of language, and of an `every`
-    index how many patients stand behind the rows of a class, at the fewest: the node's own count."""
-    return study.outcome.kind, study.outcome.classes, reads_language(study), fewest
+def figures_of(study: Study, fewest: int | None) -> FigureRules:
+    """What figures there may be of a study, of which the node counted `fewest`."""
+    return FigureRules(study.outcome.kind, study.outcome.classes, reads_language(study), fewest)
 
 
 def pass_scores(
@@ -132,21 +130,17 @@ def pass_scores(
     train_rows: int,
     validation_rows: int,
     min_cohort: int,
-    kind: OutcomeKind = "binary",
-    classes: Sequence[str] = (),
-    language: bool = False,
-    fewest: int | None = None,
+    rules: FigureRules,
 ) -> tuple[int, tuple[Score, ...]]:
     """(weight, scores) of a round; the weight is the rounded number of training rows, at least `min_cohort`.
-    `train_rows` and `validation_rows` are the node's own exact counts. `kind` and what follows it: as `figures_of` gives
-    them.
+    `train_rows` and `validation_rows` are the node's own exact counts.
 
     Raises:
         EgressRefused: cohort-too-small, metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, FIGURES, FIGURES_LIMIT_BYTES)
     raw = read_output(data, Figures, FIGURES)
-    return release_scores(raw, train_rows, validation_rows, min_cohort, kind, classes, language, fewest)
+    return release_scores(raw, train_rows, validation_rows, min_cohort, rules)
 
 
 def audited(
@@ -196,17 +190,14 @@ def pass_evaluation(
     set_apart: SetApart,
     min_cohort: int,
     rows: int,
-    kind: OutcomeKind = "binary",
-    classes: Sequence[str] = (),
-    language: bool = False,
-    fewest: int | None = None,
+    rules: FigureRules,
 ) -> SiteMetrics:
     """What one hospital lets out at the end of a study. `train_rows`, `set_apart` and `rows` (of the frozen
-    cohort) are the node's own exact counts. `kind` and what follows it: as `figures_of` gives them.
+    cohort) are the node's own exact counts.
 
     Raises:
         EgressRefused: metric-not-allowed, output-malformed, output-too-large.
     """
     data = collect(folder, EVALUATION, FIGURES_LIMIT_BYTES)
     raw = read_output(data, RawEvaluations, EVALUATION)
-    return release_metrics(raw, site, train_rows, set_apart, min_cohort, rows, kind, classes, language, fewest)
+    return release_metrics(raw, site, train_rows, set_apart, min_cohort, rows, rules)

@@ -12,7 +12,8 @@
 4. A figure outside the range of its name does not leave: large numbers carry messages.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -68,6 +69,17 @@ SetApart = Mapping[Literal["competing", "unobserved", "uncalled"], int]
 Output = TypeVar("Output", bound=Record)
 
 
+@dataclass(frozen=True)
+class FigureRules:
+    """What figures there may be of a study: `kind` and `classes` of its outcome, and whether its model is one of `language`. `fewest`: under an `every` index alone, how
+    many patients stand behind the rows of a class, at the fewest: the node's own count."""
+
+    kind: OutcomeKind = "binary"
+    classes: tuple[str, ...] = ()
+    language: bool = False
+    fewest: int | None = None
+
+
 def read_output(data: bytes, kind: type[Output], name: str) -> Output:
     """The record an output file stands for. Nothing of the file is in the error.
 
@@ -93,10 +105,7 @@ def release_scores(
     train_rows: int,
     validation_rows: int,
     min_cohort: int,
-    kind: OutcomeKind = "binary",
-    classes: Sequence[str] = (),
-    language: bool = False,
-    fewest: int | None = None,
+    rules: FigureRules,
 ) -> tuple[int, tuple[Score, ...]]:
     """(the site's weight in the average, scores). `loss` is of the training rows, the others of the validation rows.
 
@@ -105,17 +114,16 @@ def release_scores(
     round, its share of the average would be what it likes, and figures of three patients would pass for those of many.
 
     Raises:
-        EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome than the study's,
-            which is of that `kind`, a categorical one of these `classes`, or of another model than one of `language`;
-            `output-malformed` for a figure given twice or numbers that cannot be.
+        EgressRefused: `cohort-too-small`; `metric-not-allowed` for a figure of another kind of outcome, or of model, than the
+            study's; `output-malformed` for a figure given twice or numbers that cannot be.
     """
     if train_rows < min_cohort:
         raise EgressRefused(f"fewer than {min_cohort} training rows", "cohort-too-small")
     counted = raw.rows == train_rows and raw.positives + raw.negatives == validation_rows
     _check(counted, "rows that the node did not count")
     weight = suppress(train_rows, min_cohort).about
-    enough, detail = _enough_of(raw, min_cohort, kind, classes, fewest)
-    _check_names(raw.figures, kind, language)
+    enough, detail = _enough_of(raw, min_cohort, rules)
+    _check_names(raw.figures, rules)
     return weight or min_cohort, _scores(_leaving(raw.figures, enough, detail, with_loss=True), detail)
 
 
@@ -126,14 +134,10 @@ def release_metrics(
     set_apart: SetApart,
     min_cohort: int,
     cohort_rows: int,
-    kind: OutcomeKind = "binary",
-    classes: Sequence[str] = (),
-    language: bool = False,
-    fewest: int | None = None,
+    rules: FigureRules,
 ) -> SiteMetrics:
-    """What one hospital lets out at the end. `train_rows`, `set_apart`, `cohort_rows` and `fewest` are the node's own counts, exact:
-    a workload cannot have held out more than they leave. `kind` and `classes`: of the study's outcome. `fewest`: of an `every` index
-    alone, how many patients stand behind the rows of a class of the held out, at the fewest.
+    """What one hospital lets out at the end. `train_rows`, `set_apart` and `cohort_rows` are the node's own counts, exact: a workload
+    cannot have held out more than they leave.
 
     Raises:
         EgressRefused: `output-malformed`, `metric-not-allowed`.
@@ -146,59 +150,47 @@ def release_metrics(
         site=site,
         train_rows=suppress(train_rows, min_cohort),
         set_apart={reason: suppress(n, min_cohort) for reason, n in set_apart.items()},
-        evaluations=tuple(
-            _evaluation(evaluation, min_cohort, kind, classes, language, fewest) for evaluation in raw.evaluations
-        ),
+        evaluations=tuple(_evaluation(evaluation, min_cohort, rules) for evaluation in raw.evaluations),
     )
 
 
-def _evaluation(
-    raw: RawEvaluation,
-    min_cohort: int,
-    kind: OutcomeKind,
-    classes: Sequence[str],
-    language: bool,
-    fewest: int | None,
-) -> Evaluation:
-    _check_names(raw.figures, kind, language)
+def _evaluation(raw: RawEvaluation, min_cohort: int, rules: FigureRules) -> Evaluation:
+    _check_names(raw.figures, rules)
+    caseless = rules.kind in CASELESS
     rows, events = suppress_pair(raw.positives + raw.negatives, raw.positives, min_cohort)
-    enough, detail = _enough_of(raw, min_cohort, kind, classes, fewest)
-    of_patients = detail and fewest is None  # each row is another patient's
-    _check(kind not in CASELESS or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
+    enough, detail = _enough_of(raw, min_cohort, rules)
+    of_patients = detail and rules.fewest is None  # each row is another patient's
+    _check(not caseless or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
     _check_confusion(raw)
     return Evaluation(
         model=raw.model,
         rows=rows,
-        events=None if kind in CASELESS else events,
+        events=None if caseless else events,
         scores=_scores(_leaving(raw.figures, enough, detail), detail),
         roc=_roc(raw.roc) if detail else (),
         calibration=_calibration(raw.bins, min_cohort) if of_patients else (),
-        classes=class_rows(raw.classes, classes, min_cohort),
-        confusion=confusion(raw.confusion, classes, min_cohort) if of_patients and raw.confusion else None,
+        classes=class_rows(raw.classes, rules.classes, min_cohort),
+        confusion=confusion(raw.confusion, rules.classes, min_cohort) if of_patients and raw.confusion else None,
     )
 
 
-def _enough_of(
-    raw: Figures | RawEvaluation, min_cohort: int, kind: OutcomeKind, classes: Sequence[str], fewest: int | None
-) -> tuple[bool, bool]:
+def _enough_of(raw: Figures | RawEvaluation, min_cohort: int, rules: FigureRules) -> tuple[bool, bool]:
     """Whether enough patients stand behind figures, and behind what tells more of them."""
     most = max(CLASS_FOR_DETAIL, min_cohort)
-    enough, detail = _enough_rows(raw, most, kind, classes)
-    if fewest is None:
+    enough, detail = _enough_rows(raw, most, rules)
+    if rules.fewest is None:
         return enough, detail
-    return enough and fewest >= CLASS_FOR_FIGURES, detail and fewest >= most
+    return enough and rules.fewest >= CLASS_FOR_FIGURES, detail and rules.fewest >= most
 
 
-def _enough_rows(
-    raw: Figures | RawEvaluation, detail: int, kind: OutcomeKind, classes: Sequence[str]
-) -> tuple[bool, bool]:
+def _enough_rows(raw: Figures | RawEvaluation, detail: int, rules: FigureRules) -> tuple[bool, bool]:
     positives, negatives = raw.positives, raw.negatives
-    of_classes = len(raw.classes) == len(classes) and bool(classes) == (kind == "categorical")
+    of_classes = len(raw.classes) == len(rules.classes) and bool(rules.classes) == (rules.kind == "categorical")
     _check(of_classes, "not the classes of the study")
-    if kind not in CASELESS:
+    if rules.kind not in CASELESS:
         return _enough(positives, negatives, CLASS_FOR_FIGURES), _enough(positives, negatives, detail)
     _check(positives == 0, "cases of an outcome that has none")
-    if classes:
+    if rules.classes:
         _check(sum(raw.classes) == negatives, "classes that do not add up to the rows")
         return min(raw.classes) >= CLASS_FOR_FIGURES, min(raw.classes) >= detail
     return negatives >= 2 * CLASS_FOR_FIGURES, negatives >= 2 * detail
@@ -219,13 +211,13 @@ def _leaving(figures: Iterable[Figure], enough: bool, detail: bool, with_loss: b
             yield figure
 
 
-def _check_names(figures: Iterable[Figure], kind: OutcomeKind, language: bool) -> None:
+def _check_names(figures: Iterable[Figure], rules: FigureRules) -> None:
     names = [figure.name for figure in figures]
     _check(len(names) == len(set(names)), "the same name twice")
-    if "perplexity" in names and not language:
+    if "perplexity" in names and not rules.language:
         raise EgressRefused("the workload's figures: one of a language model", "metric-not-allowed")
-    own = CASELESS.get(kind)
-    others = frozenset().union(*(figures for other, figures in CASELESS.items() if other != kind))
+    own = CASELESS.get(rules.kind)
+    others = frozenset().union(*(figures for other, figures in CASELESS.items() if other != rules.kind))
     if any(name in others or (own is not None and name not in own) for name in names if name != "loss"):
         raise EgressRefused("the workload's figures: one of another kind of outcome", "metric-not-allowed")
 

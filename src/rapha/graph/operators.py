@@ -35,7 +35,7 @@ _CURVES = (
     "mish.default", "hardtanh.default", "hardswish.default", "hardsigmoid.default", "softplus.default", "sigmoid.default",
     "log_sigmoid.default", "tanh.default", "prelu.default", "softmax.int", "log_softmax.int",
     "exp.default", "log.default", "log1p.default", "sqrt.default", "rsqrt.default", "abs.default", "neg.default",
-    "square.default", "sin.default", "cos.default", "reciprocal.default",
+    "square.default", "sin.default", "cos.default", "reciprocal.default", "erf.default",
 )  # fmt: skip
 _ARITHMETIC = (
     "add.Tensor", "add.Scalar", "sub.Tensor", "sub.Scalar", "rsub.Scalar", "mul.Tensor", "mul.Scalar", "div.Tensor",

@@ -1,5 +1,7 @@
 """A former key of the hub's own, of its log or its authority, was stolen: it is not believed from a day on. Not while the hub runs.
 
+The day may be before another key followed it: what says so is held against its place in the log alone.
+
     1  a statement, signed with the hub's key, in the log; once, whoever dies in between and runs it again
     2  the log's old key, where that is the one, signs no more checkpoints beside the new one
     3  keys-before.json: the key's window ends where the statement says, and where the log has it
@@ -7,15 +9,14 @@
 A key that still signs is rotated first: nobody is left without one.
 """
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 
 from rapha import faults
 from rapha.errors import ConfigurationError
 from rapha.hub.configuration import HubConfiguration, write_private
-from rapha.hub.own_keys import LOG_BEFORE
+from rapha.hub.own_roles import LOG_BEFORE
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes, stamp
@@ -24,7 +25,6 @@ from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof import checkpoint
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import after_revocation, read_key_change, signed_revocation
-from rapha.proof.timestamp import time_of
 from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange
@@ -45,8 +45,7 @@ def revoke_former(
     """End the former key of `role` whose id begins so; the key with its window. `since`: from now where it is None.
 
     Raises:
-        ConfigurationError: no former key of that role begins so; the time is yet to come, or before the key that follows was logged: what
-            says so is held by this one, and nobody could go on to the new key; or it is revoked already, from another time.
+        ConfigurationError: no former key of that role begins so; the time is yet to come; or it is revoked already, from another time.
         DiskFull: run it again.
     """
     before = desk.before
@@ -70,37 +69,21 @@ def revoke_former(
 def _say(store: Store, desk: ReceiptDesk, signer: Signer, key: TrustedKey, since: datetime | None) -> None:
     with store.changing() as change:
         rows = change.session.scalars(select(KeyChangeRow).where(KeyChangeRow.site.is_(None)))
-        said = [(_said(row), row) for row in rows]
-        for ended in (one for one, _ in said if _ends(one, key)):
+        for ended in (one for one in map(_said, rows) if _ends(one, key)):
             if since is not None and ended.believed_until != second_of(since):
                 raise ConfigurationError(
                     f"this key is revoked from {ended.believed_until} already, which cannot be moved"
                 )
             return
-        earliest = _whole_second_after(
-            time_of(row.stamp or b"")
-            for one, row in said
-            if (one.change, one.role, one.keyid) == ("rotated", key.role, key.keyid)
-        )
-        from_then = since or max(change.at, earliest)
         if since is not None and since > change.at:
             raise ConfigurationError(
                 "a key is revoked from a time that has come: run this again then, or leave --from away"
             )
-        if from_then < earliest:
-            raise ConfigurationError(
-                f"which key follows this one the log says under this one: it is revoked from {second_of(earliest)} at the earliest, "
-                "or nobody could go on to the new one"
-            )
-        receipt = signed_revocation(key.owner, key.keyid, from_then, change.at, signer.key, key.role)
+        receipt = signed_revocation(key.owner, key.keyid, since or change.at, change.at, signer.key, key.role)
         row = KeyChangeRow(site=None, digest=receipt.digest, receipt=receipt.as_bytes(), from_size=0)
         change.session.add(row)
         stamp(row, desk, signer.trusted)
         change.tell(f"{key.role}.key-revoked", "steward", facts={"keyid": key.keyid})
-
-
-def _whole_second_after(moments: Iterable[datetime]) -> datetime:
-    return max(moments).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _window_after(store: Store, key: TrustedKey) -> Window:

@@ -22,7 +22,7 @@ from rapha.records.wire import TrustedKey
 
 @dataclass(frozen=True)
 class ReceiptDesk:
-    """The public log, who watches it, and who certifies."""
+    """The public log, who watches it, and who certifies. `before`: the keys of before, of the hub itself too."""
 
     log: LogKeeper
     witnesses: Witnesses
@@ -60,13 +60,13 @@ class ReceiptDesk:
         return {**files, TRUST_CONFIG_FILE: self.trust_config.as_bytes()}
 
     def logged_once(
-        self, receipt: Receipt, signer: TrustedKey, shown: tuple[bytes, bytes], from_size: int
+        self, receipt: Receipt, public: keys.PublicKey, shown: tuple[bytes, bytes], from_size: int
     ) -> tuple[bytes, bytes]:
         """Both files of one receipt, logged unless it is among the entries since `from_size`: the same call again adds nothing.
 
-        `shown`: the certificate and the time stamp that it was given. Raises DiskFull: nothing was logged.
+        `public`: its signer's key. `shown`: the certificate and the time stamp that it was given. Raises DiskFull: nothing was logged.
         """
-        entries = [log_entry(receipt, keys.public_from_pem(signer.public_key)), certified_entry(receipt, shown[0])]
+        entries = [log_entry(receipt, public), certified_entry(receipt, shown[0])]
         first = self.log.place_since(entries[0], from_size)
         proven = (
             self.log.add(entries) if first is None else self.log.prove((first, first + 1), self.log.checkpoint)
@@ -111,14 +111,12 @@ class ReceiptDesk:
 
     @property
     def trusted(self) -> tuple[TrustedKey, ...]:
-        """The public keys of the log, its witnesses and the authority, as others keep them; and those of before."""
+        """The public keys of the log, its witnesses and the authority, as others keep them; and those of before, the hub's own too."""
         return (self.trusted_log, *self.witnesses.keys, *self.authority.trusted, *self._keys_before)
 
     @property
     def _keys_before(self) -> tuple[TrustedKey, ...]:
-        """Without those that still count: where going over to others was cut short."""
-        own = {key.keyid for key in (self.trusted_log, *self.authority.trusted)}
-        return tuple(key for key in (self.before.keys if self.before else ()) if key.keyid not in own)
+        return self.before.keys if self.before else ()
 
 
 def _keyids(trust: Trust) -> tuple[str, ...]:

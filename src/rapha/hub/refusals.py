@@ -67,7 +67,7 @@ def log_refusals(store: Store, desk: ReceiptDesk, study_id: str) -> None:
         with store.reading() as session:
             row = session.get_one(LoggedRefusalRow, each.dispatch)
             shown, from_size = (row.certificate, row.stamp), row.from_size
-        files = desk.logged_once(each.refusal, each.signer, shown, from_size)
+        files = desk.logged_once(each.refusal, keys.public_from_pem(each.signer.public_key), shown, from_size)
         with store.changing() as change:
             row = change.session.get_one(LoggedRefusalRow, each.dispatch)
             row.receipt, row.certified = files

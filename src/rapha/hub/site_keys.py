@@ -18,7 +18,8 @@ from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow, SiteKeyRow, SiteRow
 from rapha.proof import keys
-from rapha.proof.envelope import check_form, unverified_payload
+from rapha.proof.certificate import certified_key
+from rapha.proof.envelope import check_form, seal, unverified_payload
 from rapha.proof.key_change import (
     after_revocation,
     after_rotation,
@@ -74,7 +75,7 @@ def take_in(change: Change, site: SiteRow, public: keys.PublicKey) -> None:
     if row is None:
         for old in change.session.scalars(select(SiteKeyRow).where(SiteKeyRow.site == site.id)):
             if (_window(old) or Window()).end is None:
-                old.window = after_rotation(_window(old), change.at).as_bytes()
+                old.window = after_rotation(_window(old), change.at, "node").as_bytes()
         _add(change, site.id, public, Window(start=now) if before else None)
     site.public_key, site.keyid = keys.public_to_pem(public), keyid
 
@@ -103,7 +104,7 @@ def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
     old = _row(change.session, site.keyid)
     row = _kept(change, owner, rotation.ending)
     at = stamp(row, desk, _trusted(old))
-    old.window = after_rotation(_window(old), at).as_bytes()
+    old.window = after_rotation(_window(old), at, "node").as_bytes()
     _add(change, owner, following, Window(start=second_of(at)))
     site.public_key, site.keyid = keys.public_to_pem(following), keys.keyid(following)
     facts = {"keyid": old.keyid, "followed_by": site.keyid}
@@ -169,12 +170,11 @@ def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
                 row = change.session.scalar(_waiting().limit(1))
                 if row is None:
                     return
-                number, receipt = row.number, Receipt.from_bytes(row.receipt)
-                by = _signed_by(change.session, signer, receipt)
                 if row.certificate is None:
-                    stamp(row, desk, by)
-                shown, size = (row.certificate or b"", row.stamp or b""), row.from_size
-            _, certified = desk.logged_once(receipt, by, shown, size)
+                    _stamp_again(row, desk, signer)
+                number, receipt, size = row.number, Receipt.from_bytes(row.receipt), row.from_size
+                shown = (row.certificate or b"", row.stamp or b"")
+            _, certified = desk.logged_once(receipt, certified_key(shown[0]), shown, size)
             with store.changing() as change:
                 row = change.session.get_one(KeyChangeRow, number)
                 row.certified = certified
@@ -223,9 +223,18 @@ def _end_in_log(session: Session, row: KeyChangeRow) -> None:
         key.window = after_revocation(_window(key), said.believed_until or "", index).as_bytes()
 
 
-def _signed_by(session: Session, signer: Signer, receipt: Receipt) -> TrustedKey:
-    keyid = receipt.signatures[0].keyid
-    return signer.trusted if keyid == signer.trusted.keyid else _trusted(_row(session, keyid))
+def stamp_waiting(session: Session, desk: ReceiptDesk, signer: Signer) -> None:
+    """Certify and stamp what the hub said of keys and nobody has seen yet: signed with the key that it has now."""
+    for row in session.scalars(_waiting().where(KeyChangeRow.certificate.is_(None))):
+        _stamp_again(row, desk, signer)
+
+
+def _stamp_again(row: KeyChangeRow, desk: ReceiptDesk, signer: Signer) -> None:
+    receipt = Receipt.from_bytes(row.receipt)
+    if receipt.signatures[0].keyid != signer.trusted.keyid:  # by the hub's key of before
+        receipt = seal(unverified_payload(receipt), signer.key)
+        row.receipt, row.digest = receipt.as_bytes(), receipt.digest
+    stamp(row, desk, signer.trusted)
 
 
 def _add(change: Change, site: str, public: keys.PublicKey, window: Window | None) -> None:

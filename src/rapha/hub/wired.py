@@ -27,7 +27,8 @@ from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
-from rapha.hub.own_keys import LOG_BEFORE, read_before
+from rapha.hub.own_keys import read_before
+from rapha.hub.own_roles import LOG_BEFORE
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
 from rapha.hub.seen_tokens import SeenTokens
@@ -135,8 +136,10 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         own = [key.public_key for key in (signer.trusted, *authority.trusted)]
         own.append(checkpoint.public_to_pem(log_key.public_key()))
         check_identity(store, configuration.settings.name, configuration.log_origin, own)
+    counts = {signer.trusted.keyid, checkpoint.keyid(log_key.public_key()), *(key.keyid for key in authority.trusted)}
+    before = read_before(configuration, counts)
     log = open_log(configuration, store, log_key)
-    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, read_before(configuration))
+    desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, before)
     blobs = BothPlaces(store, open_blobs(configuration))
     held = HeldUpdates(bell)
     rounds = Rounds(store, blobs, signer, desk, held)

@@ -253,8 +253,8 @@ class Journey:
             content = [gate.pass_statistics(run.folder.output, declared_statistics(study), smallest)]
         else:
             content = gate.pass_update(run.folder.output, study, cohort.train_rows, smallest)
-        output, of = run.folder.output, gate.figures_of(study, cohort.fewest)
-        weight, scores = gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, smallest, *of)
+        output, rules = run.folder.output, gate.figures_of(study, cohort.fewest)
+        weight, scores = gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, smallest, rules)
         held = self._outbox.hold(task.dispatch, task.round, run.leaving(task, study, content, weight))
         run.folder.lay_outputs()  # cut at once: what is held need not reach the disk a second time
         return self._send(task, held, weight, () if private else scores, audited)
@@ -278,11 +278,11 @@ class Journey:
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
         """Stages 7 and 8."""
         cohort, smallest = run.frozen.cohort, self._smallest_count(entry.study)
-        output, of = run.folder.output, gate.figures_of(entry.study, cohort.fewest)
+        output, rules = run.folder.output, gate.figures_of(entry.study, cohort.fewest)
         if entry.state == "approved":  # asked again after a release, a head that was kept, or deleted, is as it was
             self._heads.keep(task.dispatch, entry.study, output, task.weights or "")
         metrics = gate.pass_evaluation(
-            output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, *of
+            output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, rules
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics

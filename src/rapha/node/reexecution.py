@@ -154,9 +154,9 @@ class Repeating:
         """The digest of the figures of these weights."""
         self._do(Command(do="evaluate", round=self._kept.study.training.rounds + 1, weights=self._weights(weights)))
         facts, counted = self._kept.facts, self._kept.facts.frozen.cohort
-        of = gate.figures_of(self._kept.study, counted.fewest)
+        rules = gate.figures_of(self._kept.study, counted.fewest)
         rows = (counted.train_rows, counted.set_apart, facts.smallest_count, counted.rows)
-        return gate.pass_evaluation(self._run.output, facts.site, *rows, *of).digest
+        return gate.pass_evaluation(self._run.output, facts.site, *rows, rules).digest
 
     def _weights(self, weights: str | None) -> str:
         path = self._run.weights / file_of(weights or "")

@@ -113,10 +113,12 @@ def check_certificate(
         raise Unproven("the certificate was not good at the time of the time stamp")
     # 5. Its issuing was stamped.
     _check_stamps(certificate, authority, stamping)
-    public = certificate.public_key()
-    if not isinstance(public, keys.PublicKey):
-        raise Unproven("the certificate is of a key that is not on P-256")
-    return public
+    return _key_of(certificate)
+
+
+def certified_key(der: bytes) -> keys.PublicKey:
+    """The key that a certificate is of, whoever issued it. Raises Unproven: it is none, or not of a key on P-256."""
+    return _key_of(read_certificate(der))
 
 
 def read_certificate(der: bytes) -> x509.Certificate:
@@ -134,6 +136,13 @@ def read_certificate(der: bytes) -> x509.Certificate:
 def in_der(certificate: x509.Certificate) -> bytes:
     """Its bytes."""
     return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _key_of(certificate: x509.Certificate) -> keys.PublicKey:
+    public = certificate.public_key()
+    if not isinstance(public, keys.PublicKey):
+        raise Unproven("the certificate is of a key that is not on P-256")
+    return public
 
 
 def _begun(

@@ -11,12 +11,13 @@ Every field of a Release or an Aggregation has exactly one place.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from rapha.clock import stamp
+from rapha.records.evidence import Evidence
 from rapha.records.receipt import OPTIONAL, Aggregation, Tier
 from rapha.records.record import Digest
 from rapha.records.release import Release
@@ -38,6 +39,10 @@ T0_NOT_SHOWN = (
     "That this code, and no other, ran on the signer's machine: there is no hardware evidence.",
     "That the patients' records are true or complete, or that everyone in them agreed.",
     "That it was signed at the time it names: the signer's own clock says so.",
+)
+EVIDENCE_NOT_SHOWN = (
+    "That this code, and no other, ran on the signer's machine: hardware evidence is with the receipt, and counts for whoever checked it "
+    "and trusts the launch that it is of."
 )
 MERGE_NOT_SHOWN = (
     "That the weights are the weighted mean of the updates: the updates themselves are not in this folder.",
@@ -76,13 +81,19 @@ _SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 @dataclass(frozen=True)
 class SiteClaim:
-    """What one hospital signs. `nonce`: 32 hex digits. `at`: when, by its own clock."""
+    """What one hospital signs. `nonce`: 32 hex digits. `at`: when, by its own clock. `evidence`: of the machine that it was stated in."""
 
     release: Release
     nonce: str
     at: datetime
     not_shown: tuple[str, ...]
     tier: Tier = "T0"
+    evidence: Evidence | None = None
+
+    @property
+    def unevidenced(self) -> "SiteClaim":
+        """The same without its evidence: what the evidence is about."""
+        return replace(self, evidence=None)
 
     @property
     def files(self) -> dict[str, Digest]:
@@ -128,13 +139,14 @@ def _site_json(claim: SiteClaim) -> Json:
     stated = release.as_json()
     inside = ["site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy"]
     inside += ["transcript"] if release.transcript else []
+    proven = {"evidence": claim.evidence.as_json()} if claim.evidence else {}
     went_in = {f"round/{n}/weights-in": trace.weights_in for n, trace in rounds.items() if trace.weights_in}
     return _statement(
         claim,
         build_type=SITE_BUILD,
         builder={"id": signer_uri("node", release.site), "version": release.packages},
         external={name: stated[name] for name in ("study", "study_digest", "architecture", "mode") if name in stated},
-        internal={name: stated[name] for name in inside},
+        internal={**{name: stated[name] for name in inside}, **proven},
         went_in=[_file("code", release.code), *(_file(name, item) for name, item in went_in.items())],
         came_out=[_file(f"round/{n}/update", trace.weights_out) for n, trace in rounds.items()],
     )

@@ -1,9 +1,11 @@
-"""Rotation and revocation of hospitals' keys: signed statements in the public log, and what follows from them for who is believed when.
+"""Rotation and revocation of keys: signed statements in the public log, and what follows from them for who is believed when.
 
-    a rotation     by the key that ends; nobody else can say who follows a key. The old key is believed for a day more, since what was
-                   signed with it may still be on its way; the new one from the rotation's time stamp on.
-    a revocation   by the key itself, or by the hub that enrolled it. What the key signed is not believed where it was stamped at the time
-                   that it names or later, nor where the log has it behind the revocation.
+    a rotation     of a hospital's key or a hub's own by the key that ends; nobody else can say who follows it. Of a log's or an authority's
+                   by the hub. The old key is believed for a day more, since what was signed with it may still be on its way, a hub's own not
+                   at all: it stamps what it signs at once. The new one is believed from the rotation's time stamp on. A hub's own new key
+                   signs the same statement, and the log has that before.
+    a revocation   by the key itself, or by the hub that enrolled it; of a hub's own former key by one that followed it. What the key signed is
+                   not believed where it was stamped at the time that it names or later, nor where the log has it behind the revocation.
 
 Pure: a keys file and changes in, a keys file out. A hub cannot pass a key of its own off as a hospital's next one: it has no key to sign
 the rotation with. It can revoke what it dislikes, and everybody sees that in the log.
@@ -34,22 +36,26 @@ from rapha.records.wire import TrustedKey, TrustedKeys, Window
 KEY_CHANGE_TYPE = "https://rapha.dev/key-change/v1"
 HANDOVER = timedelta(days=1)
 """How long a key that was rotated is still believed."""
-_Listed = dict[tuple[str, str], TrustedKey]
-"""By role and keyid."""
+HANDOVER_OF_A_HUB = timedelta(seconds=1)
+"""The same of a hub's own: what it signs is stamped in the second in which it is signed."""
+_OF_THEMSELVES = ("node", "hub")
+"""Roles whose keys say themselves which key follows them."""
 _OF_ANY_HUB = ("log", "node", "repeater")
 """Roles whose keys are of a hub and do not name it."""
 _HERE = "among the keys you pinned"
 
 
-def signed_rotation(owner: str, ending: keys.PrivateKey, following: keys.PrivateKey, at: datetime) -> Rotation:
-    """From one key to the next, signed by both."""
-    said = {"change": "rotated", "role": "node", "owner": owner, "keyid": keys.keyid(ending.public_key())}
+def signed_rotation(
+    owner: str, ending: keys.PrivateKey, following: keys.PrivateKey, at: datetime, role: str = "node"
+) -> Rotation:
+    """From one key to the next, signed by both: of a hospital, or of a hub itself."""
+    said = {"change": "rotated", "role": role, "owner": owner, "keyid": keys.keyid(ending.public_key())}
     payload = _statement({**said, "successor": keys.public_to_pem(following.public_key())}, at)
     return Rotation(ending=seal(payload, ending), following=seal(payload, following))
 
 
 def signed_handover(ending: TrustedKey, successor: str, at: datetime, private: keys.PrivateKey) -> Receipt:
-    """That a key in PEM follows one of the hub's own roles, by the hub: its `private` key."""
+    """That a key in PEM follows one of the hub's log or authority, by the hub: its `private` key."""
     said = {"change": "rotated", "role": ending.role, "owner": ending.owner, "keyid": ending.keyid}
     return seal(_statement({**said, "successor": successor}, at), private)
 
@@ -117,9 +123,9 @@ def check_rotation(rotation: Rotation, owner: str, ending: keys.PublicKey) -> ke
     return following
 
 
-def after_rotation(window: Window | None, at: datetime) -> Window:
-    """The window of a key that was rotated when the time stamp says."""
-    return _cut(window, second_of(at + HANDOVER), None)
+def after_rotation(window: Window | None, at: datetime, role: str) -> Window:
+    """The window of a key of this role that was rotated when the time stamp says."""
+    return _cut(window, second_of(at + (HANDOVER_OF_A_HUB if role == "hub" else HANDOVER)), None)
 
 
 def after_revocation(window: Window | None, believed_until: str, index: int | None) -> Window:
@@ -170,7 +176,7 @@ class _Proven:
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
         for one in (log, *trust.known):
-            check_window(one, at, (int(entry.logIndex),))
+            check_window(_by_the_log(one), at, (int(entry.logIndex),))
         return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 
     @property
@@ -181,7 +187,7 @@ class _Proven:
         """By that key, while it was good, under a certificate of its own."""
         public = keys.public_from_pem(key.public_key)
         open_envelope(self.bundle.dsseEnvelope, public)
-        check_window(key, self.at, (self.index,))
+        check_window(_by_the_log(key), self.at, (self.index,))
         der = decoded(self.bundle.verificationMaterial.certificate.rawBytes)
         identity = signer_uri(key.role, key.owner)
         certified = check_certificate(der, self.trust.authority, self.trust.certificate_log, identity, self.at)
@@ -189,52 +195,105 @@ class _Proven:
             raise Unproven("the certificate of a change of keys is of another key than the one that signed it")
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """Where one is in a list of changes. `listed`: the keys, by role and keyid. `ends`: windows that keys are known to have in the end.
+    `accepted`: what a hub's key said of itself as the next one, by the statement. `passed`: a hub's rotations of keys that are not listed."""
+
+    listed: dict[tuple[str, str], TrustedKey]
+    ends: dict[str, Window]
+    accepted: dict[bytes, _Proven]
+    passed: list[KeyChange]
+
+    def hubs(self, owner: str | None = None) -> list[TrustedKey]:
+        """The keys of hubs, of this one where it is named."""
+        return [key for key in self.listed.values() if key.role == "hub" and owner in (None, key.owner)]
+
+
 def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> tuple[TrustedKey, ...]:
     """All keys, after these changes in the order of the log, each held against those before it: the log and the authority may have other
-    keys by then. `ends`: windows that keys are known to have in the end."""
-    listed: _Listed = {(key.role, key.keyid): _with(key, ends.get(key.keyid)) for key in known.keys}
+    keys by then. `ends`: as in `_Walk`."""
+    listed: dict[tuple[str, str], TrustedKey] = {}
+    walk = _Walk(listed, ends, {}, [])
+    listed.update({(key.role, key.keyid): _with(key, ends.get(key.keyid)) for key in known.keys})
     for bundle in sorted(found.changes, key=lambda one: int(one.verificationMaterial.tlogEntries[0].logIndex)):
         now = known.model_copy(update={"keys": tuple(listed.values())})
         change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now)
         match change.said.change:
             case "rotated":
-                _rotate(listed, change, ends)
+                _rotate(walk, change)
             case "revoked":
-                _revoke(listed, change, ends)
+                _revoke(walk, change)
             case _ as unreachable:
                 assert_never(unreachable)
+    _check_unbroken(walk)
     return tuple(listed.values())
 
 
-def _rotate(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
-    said = change.said
+def _rotate(walk: _Walk, change: _Proven) -> None:
+    said, listed = change.said, walk.listed
+    if said.role == "hub" and change.signer == _successor(said).keyid:
+        walk.accepted[unverified_payload(change.bundle.dsseEnvelope)] = change
+        return
     old = listed.get((said.role, said.keyid))
-    if old is None:
-        return  # of one that is not pinned, or follows on a key that a thief had
-    signer = _signer(listed, change, old)
+    if old is None:  # of one that is not pinned, or follows on a key that a thief had
+        walk.passed.extend([said] if said.role == "hub" else [])
+        return
+    signer = _signer(walk, change, old)
     if signer is None:
         raise Unproven(
-            f"who says what key follows {said.keyid[:16]} of {old.owner} may not: a hospital's key itself, the hub of its own"
+            f"who says what key follows {said.keyid[:16]} of {old.owner} may not: a hospital's or a hub's key itself, the hub of its log "
+            "and authority"
         )
     if _ended(old, change):
         return  # by whoever had stolen it
     change.check_signed_by(signer)
-    made = _named(said.role, said.owner, said.successor or "")
+    made = _successor(said)
+    if said.role == "hub":
+        _check_accepted(walk, change, made)
     there = next((key for key in listed.values() if key.keyid == made.keyid), None)
     if there is not None and (there.role, there.owner) != (said.role, said.owner):
         raise Unproven(f"the key that follows {said.keyid[:16]} of {said.owner} is {there.owner}'s already")
     # What a log promised before it has another key is promised again with that one: it has no beginning.
     begun = None if said.role == "log" else Window(start=second_of(change.at))
-    listed[said.role, made.keyid] = _with(there or made.model_copy(update={"window": begun}), ends.get(made.keyid))
-    listed[said.role, said.keyid] = old.model_copy(update={"window": after_rotation(old.window, change.at)})
+    listed[said.role, made.keyid] = _with(there or made.model_copy(update={"window": begun}), walk.ends.get(made.keyid))
+    ended = after_rotation(old.window, change.at, said.role)
+    listed[said.role, said.keyid] = old.model_copy(update={"window": ended})
 
 
-def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
-    said = change.said
+def _check_accepted(walk: _Walk, change: _Proven, following: TrustedKey) -> None:
+    """The hub's next key signed the same statement, before. Raises Unproven."""
+    accepted = walk.accepted.get(unverified_payload(change.bundle.dsseEnvelope))
+    if accepted is None:
+        raise Unproven(
+            f"the key that is to follow {change.said.keyid[:16]} of {following.owner} has not signed that it does, or only later: nobody "
+            "shows to have it"
+        )
+    accepted.check_signed_by(following)
+
+
+def _check_unbroken(walk: _Walk) -> None:
+    """Every rotation of a pinned hub's key leads on from a key that is known, or up to one.
+
+    Raises:
+        Unproven: one between is missing.
+    """
+    reached = {key.keyid for key in walk.hubs()}
+    for said in reversed(walk.passed):
+        if walk.hubs(said.owner) and _successor(said).keyid not in reached:
+            raise Unproven(
+                f"{said.owner} goes over from a key {said.keyid[:16]} that follows on none you know: a change before it is missing from this "
+                "list, or it is another hub's of the same name"
+            )
+        reached.add(said.keyid)
+
+
+def _revoke(walk: _Walk, change: _Proven) -> None:
+    said, listed = change.said, walk.listed
     key = listed.get((said.role, said.keyid))
     if key is None:
         return
-    signer = _signer(listed, change, key) or _hub_of(listed, change, key)
+    signer = _signer(walk, change, key) or _hub_of(walk, change, key)
     if signer is None or key.owner != said.owner:
         raise Unproven(
             f"the key {said.keyid[:16]} of {key.owner} was revoked by somebody who may not: neither it nor the hub"
@@ -246,33 +305,36 @@ def _revoke(listed: _Listed, change: _Proven, ends: dict[str, Window]) -> None:
     listed[said.role, said.keyid] = key.model_copy(update={"window": cut})
 
 
-def _signer(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | None:
-    """Who may say what follows this key: of a hospital's that key alone; of a key of the hub's own, the hub."""
+def _signer(walk: _Walk, change: _Proven, key: TrustedKey) -> TrustedKey | None:
+    """Who may say what follows this key: of a hospital's or a hub's that key alone; of a key of a log or an authority, the hub."""
     if key.owner != change.said.owner:
         return None
-    if key.role == "node":
+    if key.role in _OF_THEMSELVES:
         return key if change.signer == key.keyid else None
-    return _hub_of(listed, change, key)
+    return _hub_of(walk, change, key)
 
 
-def _hub_of(listed: _Listed, change: _Proven, key: TrustedKey) -> TrustedKey | None:
-    """The hub that signed, where it is this key's. Keys of an authority name their hub; those of hospitals and logs do not, so there has
+def _hub_of(walk: _Walk, change: _Proven, key: TrustedKey) -> TrustedKey | None:
+    """The hub that signed, where it is this key's. Keys of a hub and its authority name it; those of hospitals and logs do not, so there has
     to be one alone.
 
     Raises:
         Unproven: more than one hub is among the keys, and whose key this is they do not say.
     """
-    hub = listed.get(("hub", change.signer))
-    if hub is None or key.role not in _OF_ANY_HUB:
-        return hub if hub is not None and hub.owner == key.owner else None
-    if sum(role == "hub" for role, _ in listed) > 1:
+    hub, unnamed = walk.listed.get(("hub", change.signer)), key.role in _OF_ANY_HUB
+    if hub is None or not (unnamed or hub.owner == key.owner):
+        return None
+    of = walk.hubs(None if unnamed else key.owner)
+    going_on = sum(one.window is None or one.window.end is None for one in of)
+    if max(going_on, len({one.owner for one in of})) > 1:
         raise Unproven(
             f"{hub.owner} changes a key of {key.owner}, and the keys file names more than one hub: pin each hub's keys in a file of its own"
         )
     return hub
 
 
-def _named(role: str, owner: str, pem: str) -> TrustedKey:
+def _successor(rotation: KeyChange) -> TrustedKey:
+    role, owner, pem = rotation.role, rotation.owner, rotation.successor or ""
     if role == "log":
         public = checkpoint.public_from_pem(pem)
         said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
@@ -284,10 +346,20 @@ def _named(role: str, owner: str, pem: str) -> TrustedKey:
 
 def _ended(key: TrustedKey, change: _Proven) -> bool:
     try:
-        check_window(key, change.at, (change.index,))
+        check_window(_by_the_log(key), change.at, (change.index,))
     except Unproven:
         return True
     return False
+
+
+def _by_the_log(key: TrustedKey) -> TrustedKey:
+    """A key of a hub's own that was revoked, as it is believed of changes of keys: by their places in the log alone. Which key follows
+    it is said under it, maybe after it was stolen and before that was known; whoever stole a stamper dates as they like, and the place
+    in the log is what they cannot choose."""
+    window = key.window
+    if key.role == "node" or window is None or window.below is None:
+        return key
+    return key.model_copy(update={"window": Window(start=window.start, below=window.below)})
 
 
 def _with(key: TrustedKey, end: Window | None) -> TrustedKey:

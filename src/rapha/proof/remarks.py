@@ -2,6 +2,7 @@
 
 from rapha.proof.claim import (
     BEST_NOT_SHOWN,
+    EVIDENCE_NOT_SHOWN,
     MERGE_NOT_SHOWN,
     MODE_NOT_SHOWN,
     NO_AUDIT_NOT_SHOWN,
@@ -20,7 +21,7 @@ from rapha.records.release import Release, SandboxReport
 RECORDS_WORDS = frozenset(
     (*T0_NOT_SHOWN, *MERGE_NOT_SHOWN, BEST_NOT_SHOWN, NO_PRIVACY_NOT_SHOWN, PRIVACY_NOT_SHOWN, *MODE_NOT_SHOWN["B"],
      *MODE_NOT_SHOWN["C"], NO_AUDIT_NOT_SHOWN, TRANSCRIPT_NOT_SHOWN, NO_REPEAT_NOT_SHOWN, NO_WALLS_NOT_SHOWN,
-     WALLS_FELL_NOT_SHOWN)
+     WALLS_FELL_NOT_SHOWN, EVIDENCE_NOT_SHOWN)
 )  # fmt: skip
 """Every sentence for what a release or an aggregation does not show."""
 PLAIN_NEGATIVES = frozenset(
@@ -29,12 +30,13 @@ PLAIN_NEGATIVES = frozenset(
 """Those of them that promise nothing, of whatever record they are said: the others tell of a noise, a transcript, a comparison that was."""
 
 
-def release_remarks(release: Release) -> tuple[str, ...]:
-    """What such a release does not show."""
+def release_remarks(release: Release, evidenced: bool = False) -> tuple[str, ...]:
+    """What such a release does not show. `evidenced`: hardware evidence is stated with it, which whoever reads it has to judge."""
+    first = (T0_NOT_SHOWN[0], EVIDENCE_NOT_SHOWN, *T0_NOT_SHOWN[2:]) if evidenced else T0_NOT_SHOWN
     repeat = TRANSCRIPT_NOT_SHOWN if release.transcript else NO_REPEAT_NOT_SHOWN
     privacy = NO_PRIVACY_NOT_SHOWN if release.privacy.mechanism == "none" else PRIVACY_NOT_SHOWN
     audit = () if AUDIT_PASSED in release.egress.rules else (NO_AUDIT_NOT_SHOWN,)
-    return (*T0_NOT_SHOWN, repeat, *MODE_NOT_SHOWN[release.mode], privacy, *audit, *_walls(release.sandbox))
+    return (*first, repeat, *MODE_NOT_SHOWN[release.mode], privacy, *audit, *_walls(release.sandbox))
 
 
 def aggregation_remarks(aggregation: Aggregation) -> tuple[str, ...]:

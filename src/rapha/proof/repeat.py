@@ -68,8 +68,8 @@ def repeat_statement(repeat: Repeat) -> bytes:
 
 
 def raised(verdict: Verdict, folder: ModelFolder, word: bytes) -> Verdict:
-    """The verdict on a hospital's receipt, with one step more; of tier T1 where that holds, of T0, and failed, where it does not, whatever words came before. A receipt that
-    does not hold stays as it is."""
+    """The verdict on a hospital's receipt, with one step more; of tier T1 where that holds, or T2 where it was; of T0, and failed, where it does not, whatever words came
+    before. A receipt that does not hold stays as it is."""
     if not verdict.ok:
         return verdict
     number = len(verdict.steps) + 1
@@ -83,7 +83,9 @@ def raised(verdict: Verdict, folder: ModelFolder, word: bytes) -> Verdict:
         )
     passed = Step(number=number, check=CHECK, passed=True, detail=said)
     remarks = (*T1_NOT_SHOWN, *_but_the_tier(verdict.not_shown))
-    return verdict.model_copy(update={"tier": "T1", "steps": (*verdict.steps, passed), "not_shown": remarks})
+    return verdict.model_copy(
+        update={"tier": max(verdict.tier, "T1"), "steps": (*verdict.steps, passed), "not_shown": remarks}
+    )
 
 
 def _but_the_tier(remarks: tuple[str, ...]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def implied(claim: Claim) -> tuple[str, ...]:
     """What the signer has to say is not shown, by its own record."""
     match claim:
         case SiteClaim():
-            return release_remarks(claim.release)
+            return release_remarks(claim.release, claim.evidence is not None)
         case AggregationClaim():
             return aggregation_remarks(claim.aggregation)
         case RefusalClaim():

@@ -24,6 +24,7 @@ from rapha.proof.claim import (
     claim_json,
 )
 from rapha.proof.remarks import aggregation_remarks, release_remarks
+from rapha.records.evidence import Evidence
 from rapha.records.receipt import Aggregation
 from rapha.records.record import Digest
 from rapha.records.release import Release
@@ -140,7 +141,7 @@ def _site_claim(value: Json) -> SiteClaim:
     went_in, came_out = _by_name(definition["resolvedDependencies"]), _by_name(details["byproducts"])
     subjects = _by_name(value["subject"])
     inside = dict(definition["internalParameters"])
-    remarks = _remarks(inside)
+    remarks, evidence = _remarks(inside), _evidence(inside)
     rounds = [
         {"round": number, "weights_in": went_in.get(f"round/{number}/weights-in"), "weights_out": update}
         for number, update in ((int(name.split("/")[1]), update) for name, update in came_out.items())
@@ -156,7 +157,7 @@ def _site_claim(value: Json) -> SiteClaim:
             "packages": details["builder"]["version"],
         }
     )
-    return SiteClaim(release, *_when(details), remarks)
+    return SiteClaim(release, *_when(details), remarks, evidence=evidence)
 
 
 def _aggregation_claim(value: Json) -> AggregationClaim:
@@ -194,6 +195,11 @@ def _remarks(inside: Json) -> tuple[str, ...]:
     if len(remarks) > _MAX_REMARKS or not all(isinstance(r, str) and len(r) <= _MAX_REMARK_CHARS for r in remarks):
         raise ValueError("remarks")
     return tuple(remarks)
+
+
+def _evidence(inside: Json) -> Evidence | None:
+    """Take it out of the internal parameters too. Where it is not wanted it is absent, and not null."""
+    return Evidence.model_validate(inside.pop("evidence"), strict=True) if "evidence" in inside else None
 
 
 def _when(details: Json) -> tuple[str, datetime]:

@@ -12,9 +12,9 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from rapha.canonical import digest
+from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
 from rapha.proof import chain, keys, logged
 from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of, read_bundle
@@ -36,10 +36,12 @@ from rapha.proof.claim import (
     AggregationClaim,
     Json,
     SiteClaim,
+    claim_json,
     signer_uri,
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
+from rapha.proof.evidence.appraise import Hardware, appraised, bound_data
 from rapha.proof.of_study import as_asked, read_study, study_of
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
@@ -78,7 +80,7 @@ class ModelFolder:
     """A folder as its verifier sees it. `digests`: every file, by path. `receipts`: the bytes of each receipt, by path.
     `certified`: the bytes of each file below sigstore/, by path. `study`: the bytes of study.json, None where it is
     missing. `keys`: those that came with the folder. `pinned`: those
-    the reader had beforehand; None where there are none."""
+    the reader had beforehand; None where there are none. `hardware`: the launches the reader trusts, and the roots of their makers."""
 
     digests: Mapping[str, Digest]
     receipts: Mapping[str, bytes]
@@ -86,6 +88,7 @@ class ModelFolder:
     study: bytes | None
     keys: TrustedKeys
     pinned: TrustedKeys | None
+    hardware: Hardware = field(default_factory=Hardware)
 
     @property
     def known(self) -> TrustedKeys:
@@ -136,7 +139,7 @@ def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
 
 def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, gaps: Iterable[str] = ()) -> Verdict:
     """Every step was taken, and passed: what that shows is worked out here, whatever the signer says of it."""
-    return Verdict(
+    verdict = Verdict(
         subject=found.subject,
         ok=True,
         tier="T0",
@@ -146,6 +149,10 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
         found=found_of(claim, seen),
         flagged=flags(claim),
     )
+    if not isinstance(claim, SiteClaim) or claim.evidence is None:
+        return verdict
+    bound = bound_data(canonical_bytes(claim_json(claim.unevidenced)))
+    return appraised(verdict, claim.evidence, bound, seen.stamped, folder.hardware)
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:

@@ -1,4 +1,5 @@
-"""KeyChange: that a hospital, or a hub in one of its roles, signs with another key from now on; or that a key is not believed any more."""
+"""KeyChange: that a hospital, or a hub by itself or in one of its roles, signs with another key from now on; or that a key is not believed any
+more."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ class KeyChange(Record):
     which what the key signed is not believed. `at`: by the signer's clock. `nonce`: random."""
 
     change: Literal["rotated", "revoked"]
-    role: Literal["node", "log", "authority", "time-stamper", "certificate-log"]
+    role: Literal["node", "hub", "log", "authority", "time-stamper", "certificate-log"]
     owner: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,200}$")]
     keyid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     successor: Annotated[Pem | None, Field(exclude_if=is_none)] = None
@@ -39,15 +40,15 @@ class KeyChange(Record):
 
 
 class Rotation(Record):
-    """What a node sends to go over to another key: one statement, signed by the key that ends, and by the one that follows, which shows
-    that the node has that one."""
+    """How a node or a hub goes over to another key: one statement, signed by the key that ends, and by the one that follows, which shows
+    that whoever says so has that one. A node sends both to its hub; a hub's own are both in the log."""
 
     ending: Receipt
     following: Receipt
 
 
 class KeyChanges(Record):
-    """Every logged change of a hub's hospitals' keys, and what its certificates and time stamps are checked with: public."""
+    """Every logged change of keys, of a hub's hospitals and its own, and what its certificates and time stamps are checked with: public."""
 
     trust_config: TrustConfig
     changes: Annotated[tuple[CertifiedBundle, ...], Field(max_length=10_000)] = ()

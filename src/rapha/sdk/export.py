@@ -4,6 +4,7 @@ torch.export says what the module computes; what is no part of that (stack trace
 file is read as a hospital's sandbox reads it, run on the example, and held against the module itself.
 """
 
+import inspect
 import io
 import json
 import warnings
@@ -66,12 +67,19 @@ def _exported(module: "nn.Module", inputs: tuple["Tensor", ...]) -> bytes:
         with warnings.catch_warnings(
             action="ignore"
         ):  # of torch's own layers; what is exported is held against the module
-            program = torch.export.export(module, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs))
+            program = torch.export.export(module, inputs, dynamic_shapes=_sides(module, [{0: rows} for _ in inputs]))
             torch.export.save(program, written)
     except Exception as error:  # of many kinds, none of them ours
         first = str(error).strip().splitlines() or [type(error).__name__]
         raise StudyError(f"export_model: torch.export cannot export this module: {first[0][:300]}") from error
     return written.getvalue()
+
+
+def _sides(module: "nn.Module", each: list[Any]) -> tuple[Any, ...]:
+    """What is said of each input's sides, in the form of what `forward` takes: those of `*inputs` are one."""
+    takes = list(inspect.signature(module.forward).parameters.values())
+    named = next((at for at, one in enumerate(takes) if one.kind is one.VAR_POSITIONAL), len(each))
+    return (*each[:named], tuple(each[named:])) if named < len(each) else tuple(each)
 
 
 def slimmed(written: bytes) -> bytes:

@@ -13,9 +13,11 @@ from rapha.proof.bundle import read_bundle
 from rapha.proof.certified import TRUST_CONFIG_FILE
 from rapha.proof.claim import SiteClaim
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
+from rapha.proof.evidence.appraise import Hardware
 from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import parse_statement
 from rapha.proof.verify import KEYS_FILE, REFUSALS, ModelFolder, judge_receipt
+from rapha.records.evidence import TrustedLaunches
 from rapha.records.key_change import KeyChanges
 from rapha.records.patient import PatientProof
 from rapha.records.record import Digest
@@ -29,8 +31,8 @@ MAX_PROOF_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 20
 
 
-def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
-    """The folder as `rapha.proof.verify.judge` takes it.
+def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardware | None = None) -> ModelFolder:
+    """The folder as `rapha.proof.verify.judge` takes it. `hardware`: what the reader trusts of it; no launch where it is left out.
 
     Raises:
         Unproven: no such folder, a link or device in it, too many files, a receipt or keys file that is too large,
@@ -52,7 +54,15 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None) -> ModelFolder:
         elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
             certified[name] = read_receipt_file(path / name)
         digests[name] = _digest(path / name)
-    return ModelFolder(digests=digests, receipts=receipts, certified=certified, study=study, keys=keys, pinned=pinned)
+    return ModelFolder(
+        digests=digests,
+        receipts=receipts,
+        certified=certified,
+        study=study,
+        keys=keys,
+        pinned=pinned,
+        hardware=hardware or Hardware(),
+    )
 
 
 def read_keys(path: Path) -> TrustedKeys:
@@ -65,6 +75,18 @@ def read_keys(path: Path) -> TrustedKeys:
         return TrustedKeys.from_bytes(_small_file(path, MAX_KEYS_BYTES))
     except ValueError:
         raise Unproven(f"{path} is not a keys file: it should look like a folder's {KEYS_FILE}") from None
+
+
+def read_launches(path: Path) -> TrustedLaunches:
+    """A reader's own list of launches.
+
+    Raises:
+        Unproven: it is missing, too large, or no such list.
+    """
+    try:
+        return TrustedLaunches.from_bytes(_small_file(path, MAX_KEYS_BYTES))
+    except ValueError:
+        raise Unproven(f"{path} is not a list of launches: docs/receipt.md shows one, below `tier T2`") from None
 
 
 def read_key_changes(path: Path) -> KeyChanges:

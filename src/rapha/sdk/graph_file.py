@@ -24,6 +24,8 @@ class NamedGraph:
 
     def __init__(self, path: Path) -> None:
         """Raises StudyError: it cannot be read, or is no graph that a hospital would read."""
+        if path.suffix == ".onnx":
+            raise StudyError(f"a study names a graph; write that of {path}: rapha study graph {path}")
         try:
             with path.open("rb") as file:
                 self.content = file.read(LARGEST_GRAPH_BYTES + 1)

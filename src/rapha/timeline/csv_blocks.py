@@ -97,7 +97,7 @@ def _is_regular(block: bytes, quoted: bool) -> bool:
 
 
 def _quotes_hold_cells(codes: Codes, ends: Places) -> bool:
-    """Every odd quote begins a cell, the one after it ends it, and no line ends between them."""
+    """Every odd quote begins a cell, the one after it ends it, and no line ends between them: before each end are whole pairs."""
     quotes = np.flatnonzero(codes == _QUOTE)
     opening, closing = quotes[0::2], quotes[1::2]
     if len(opening) != len(closing):
@@ -105,4 +105,4 @@ def _quotes_hold_cells(codes: Codes, ends: Places) -> bool:
     before, after = codes[opening - 1], codes[closing + 1]
     begin = (before == _COMMA) | (before == _NEWLINE)
     end = (after == _COMMA) | (after == _NEWLINE) | (after == _RETURN)
-    return bool(begin.all() and end.all() and (np.searchsorted(ends, opening) == np.searchsorted(ends, closing)).all())
+    return bool(begin.all() and end.all() and not (np.searchsorted(quotes, ends) % 2).any())

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from rapha.errors import SourceError
@@ -54,7 +55,7 @@ class CsvRows:
                 yield from self._with_care(block, places, broken)
                 continue
             first, self._lines_read = self._lines_read + 1, self._lines_read + regular.num_rows
-            yield pa.array(range(first, first + regular.num_rows), pa.int64()), regular.columns
+            yield pa.array(np.arange(first, first + regular.num_rows)), regular.columns
 
     def _with_care(
         self, block: bytes, places: Sequence[int], broken: Broken

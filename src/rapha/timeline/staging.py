@@ -1,7 +1,7 @@
 """The tables of one ingest, in a DuckDB of its own: files as texts, patients, events; and what is set aside."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ class Staging:
         """Hold this column of `events`, still empty, as one of these words: a byte or two each, however long they are."""
         self.connection.execute(f"ALTER TABLE events ALTER {column} TYPE {enum_of(words)}")
 
+    def leave_out(self, columns: Iterable[str]) -> None:
+        """This source never fills these columns of `events`, still empty: they are not held at all, see `write_batch`."""
+        for column in columns:
+            self.connection.execute(f"ALTER TABLE events DROP COLUMN {column}")
+
     def tables(self) -> dict[Table, duckdb.DuckDBPyRelation]:
         """The three tables of patients as they stand."""
         names: tuple[Table, ...] = ("events", "subjects", "observation_periods")
@@ -82,17 +87,25 @@ class Staging:
         broken: Broken,
     ) -> int:
         """The same from batches as `data_files.read` gives them; `broken` is read when they are through."""
+        with self.reading(file, columns, batches, broken) as incoming:
+            self.execute(f"CREATE TABLE {table} AS {incoming_texts(columns)}")
+        return incoming.rows + len(broken)
+
+    @contextmanager
+    def reading(
+        self, file: str, columns: Sequence[str], batches: Iterable[pa.RecordBatch], broken: Broken
+    ) -> Iterator[Stream]:
+        """The same rows for one statement, which reads `incoming_texts` of these columns once, while they come."""
         names = [f"c{at}" for at in range(len(columns))]
-        self.execute(f"CREATE TABLE {table} (line BIGINT{''.join(f', {name} VARCHAR' for name in names)})")
-        texts = "".join(f", nullif({name}, '')" for name in names)
         with closing(ahead(map(_trimmed, batches))) as read:
             incoming = Stream(read, pa.schema([("line", pa.int64()), *((name, pa.string()) for name in names)]))
             self.connection.register("incoming", incoming.reader)
-            self.execute(f"INSERT INTO {table} SELECT line{texts} FROM incoming")
-            self.connection.unregister("incoming")
+            try:
+                yield incoming
+            finally:
+                self.connection.unregister("incoming")
         incoming.check()
         self._set_aside_lines(file, broken)
-        return incoming.rows + len(broken)
 
     def set_aside(self, file: str, rows: str, parameters: dict[str, Any] | None = None) -> None:
         """Note the rows of a query with columns `line` and `reason`, and `row_id` where the source has one, whose
@@ -130,6 +143,12 @@ class Staging:
             self.connection.register("broken", table)
             self.set_aside(file, "FROM broken")
             self.connection.unregister("broken")
+
+
+def incoming_texts(columns: Sequence[str]) -> str:
+    """SQL of what `Staging.reading` reads: the line, and `c0`, `c1` ... of so many columns, NULL where empty."""
+    texts = "".join(f", nullif(c{at}, '') AS c{at}" for at in range(len(columns)))
+    return f"SELECT line{texts} FROM incoming"
 
 
 def _trimmed(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from small_log import signed_and_logged
 from typer.testing import CliRunner
 
-from rapha.cli.receipt import _say_not_shown, app
+from rapha.cli.receipt import _say_not_shown, _shown, app
 from rapha.proof import keys
 from rapha.proof.envelope import unverified_payload
 from rapha.records.bundle import Bundle
@@ -54,6 +55,13 @@ def test_a_receipt_is_shown_in_words_and_called_unchecked(file: str, words: str)
     assert code == 0
     assert words in output
     assert "Nothing is checked here" in output
+
+
+def test_a_time_is_shown_as_exactly_as_it_was_stated() -> None:
+    exact, quarter = datetime(2026, 11, 23, 8, 1, 2, tzinfo=UTC), datetime(2026, 11, 23, 8, 45, tzinfo=UTC)
+    assert _shown(quarter, of_a_site=True) == "2026-11-23 08:45 to 09:00 UTC"
+    assert _shown(quarter, of_a_site=False) == "2026-11-23 08:45:00 UTC"
+    assert _shown(exact, of_a_site=True) == "2026-11-23 08:01:02 UTC"
 
 
 def test_a_receipt_cannot_write_to_the_terminal(tmp_path: Path) -> None:

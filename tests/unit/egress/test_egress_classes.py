@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rapha.egress.classes import class_rows, confusion, grouped
-from rapha.egress.metrics import release_metrics, release_scores
+from rapha.egress.metrics import FigureRules, release_metrics, release_scores
 from rapha.errors import EgressRefused
 from rapha.records.metrics import Count, Evaluation
 from rapha.records.outcome import OutcomeKind
@@ -81,7 +81,7 @@ def raw(classes: tuple[int, ...], *figures: dict[str, Any], **changes: Any) -> F
 def scores(of: Figures) -> list[str]:
     return [
         f"{s.name} {s.value}{'' if s.low is None else ' +-'}"
-        for s in release_scores(of, 1003, of.negatives, 25, "categorical", NAMES)[1]
+        for s in release_scores(of, 1003, of.negatives, 25, FigureRules("categorical", NAMES))[1]
     ]
 
 
@@ -103,7 +103,7 @@ def test_figures_need_ten_of_every_class_and_detail_as_many_as_the_cohort() -> N
 )
 def test_what_is_not_of_these_classes_does_not_leave(said: Figures, reason: str) -> None:
     with pytest.raises(EgressRefused) as caught:
-        release_scores(said, 1003, said.positives + said.negatives, 25, "categorical", NAMES)
+        release_scores(said, 1003, said.positives + said.negatives, 25, FigureRules("categorical", NAMES))
     assert caught.value.reason == reason
 
 
@@ -115,14 +115,14 @@ def test_nor_a_figure_of_classes_of_another_outcome() -> None:
     )
     for said, kind in others:
         with pytest.raises(EgressRefused) as caught:
-            release_scores(said, 1003, said.positives + said.negatives, 25, kind)
+            release_scores(said, 1003, said.positives + said.negatives, 25, FigureRules(kind))
         assert caught.value.reason == "metric-not-allowed"
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("categorical", ()), ("binary", NAMES)])
 def test_classes_and_the_kind_of_outcome_go_together(kind: OutcomeKind, classes: tuple[str, ...]) -> None:
     with pytest.raises(EgressRefused) as caught:
-        release_scores(raw((200, 90, 25)[: len(classes)], negatives=315), 1003, 315, 25, kind, classes)
+        release_scores(raw((200, 90, 25)[: len(classes)], negatives=315), 1003, 315, 25, FigureRules(kind, classes))
     assert caught.value.reason == "output-malformed"
 
 
@@ -133,7 +133,7 @@ EVALUATED = {"model": "federated", "positives": 0, "negatives": 450, "figures": 
 
 def release(**changes: Any) -> Evaluation:
     record = RawEvaluations.model_validate({"evaluations": [EVALUATED | changes]})
-    return release_metrics(record, "north", 1003, {}, 25, 5000, "categorical", NAMES).evaluations[0]
+    return release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules("categorical", NAMES)).evaluations[0]
 
 
 def test_an_evaluation_of_classes_tells_how_many_of_which() -> None:
@@ -160,7 +160,9 @@ def test_of_rows_of_few_patients_no_detail_leaves_and_of_many_no_table() -> None
     record = RawEvaluations.model_validate({"evaluations": [EVALUATED]})
 
     def of(fewest: int | None) -> tuple[bool, bool]:
-        told = release_metrics(record, "north", 1003, {}, 25, 5000, "categorical", NAMES, False, fewest).evaluations[0]
+        told = release_metrics(
+            record, "north", 1003, {}, 25, 5000, FigureRules("categorical", NAMES, fewest=fewest)
+        ).evaluations[0]
         return told.score("macro_auroc").low is not None, told.confusion is not None
 
     assert [of(24), of(25), of(None)] == [(False, False), (True, False), (True, True)]

@@ -10,6 +10,7 @@ from safetensors.numpy import load, save
 
 from rapha.egress import gate
 from rapha.egress.gate import FIGURES_LIMIT_BYTES
+from rapha.egress.metrics import FigureRules
 from rapha.egress.weights import BLOCK_BYTES
 from rapha.errors import EgressRefused
 from rapha.records.outputs import EVALUATION, FIGURES, WEIGHTS
@@ -72,7 +73,7 @@ def test_scores_leave_with_a_weight(tmp_path: Path) -> None:
     (tmp_path / FIGURES).write_text(
         '{"rows": 203, "positives": 30, "negatives": 40, "figures": [{"name": "auroc", "value": "0.71239"}]}'
     )
-    weight, (score,) = gate.pass_scores(tmp_path, 203, 70, 25)
+    weight, (score,) = gate.pass_scores(tmp_path, 203, 70, 25, FigureRules())
     assert (weight, score.name, score.value) == (205, "auroc", 0.712)
 
 
@@ -80,7 +81,7 @@ def test_an_evaluation_leaves_under_the_name_of_the_node(tmp_path: Path) -> None
     (tmp_path / EVALUATION).write_text(
         '{"evaluations": [{"model": "local", "positives": 3, "negatives": 50, "figures": []}]}'
     )
-    released = gate.pass_evaluation(tmp_path, "north", 203, {"unobserved": 7}, 25, 300)
+    released = gate.pass_evaluation(tmp_path, "north", 203, {"unobserved": 7}, 25, 300, FigureRules())
     assert released.site == "north" and str(released.train_rows) == "about 205"
     assert str(released.evaluations[0].events) == "below 25" and str(released.set_apart["unobserved"]) == "below 25"
 
@@ -89,8 +90,8 @@ def test_an_evaluation_leaves_under_the_name_of_the_node(tmp_path: Path) -> None
 def test_figures_of_more_than_64_kib_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b" " * (FIGURES_LIMIT_BYTES + 1))
     with pytest.raises(EgressRefused) as caught:
-        gate.pass_scores(tmp_path, 203, 70, 25) if name == FIGURES else gate.pass_evaluation(
-            tmp_path, "north", 203, {}, 25, 300
+        gate.pass_scores(tmp_path, 203, 70, 25, FigureRules()) if name == FIGURES else gate.pass_evaluation(
+            tmp_path, "north", 203, {}, 25, 300, FigureRules()
         )
     assert caught.value.reason == "output-too-large"
 

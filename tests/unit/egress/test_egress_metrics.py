@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapha.egress.metrics import read_output, release_metrics, release_scores
+from rapha.egress.metrics import FigureRules, read_output, release_metrics, release_scores
 from rapha.errors import EgressRefused
 from rapha.records.metrics import Count, Evaluation, RocPoint, Score
 from rapha.records.outputs import FIGURES, Figures, RawEvaluations
@@ -23,7 +23,7 @@ def figures(rows: int = 1003, positives: int = 60, negatives: int = 200, *given_
 
 def scores_of(raw: Figures) -> tuple[int, tuple[Score, ...]]:
     """What leaves of figures that say the node's own numbers."""
-    return release_scores(raw, raw.rows, raw.positives + raw.negatives, 25)
+    return release_scores(raw, raw.rows, raw.positives + raw.negatives, 25, FigureRules())
 
 
 def evaluation(positives: int = 60, negatives: int = 140, **changes: Any) -> dict[str, Any]:
@@ -43,7 +43,9 @@ def evaluation(positives: int = 60, negatives: int = 140, **changes: Any) -> dic
 
 def release(*raw: dict[str, Any], min_cohort: int = 25) -> tuple[Evaluation, ...]:
     record = RawEvaluations.model_validate({"evaluations": raw})
-    return release_metrics(record, "north", 1003, {"competing": 40, "unobserved": 3}, min_cohort, 5000).evaluations
+    return release_metrics(
+        record, "north", 1003, {"competing": 40, "unobserved": 3}, min_cohort, 5000, FigureRules()
+    ).evaluations
 
 
 def refused(*raw: dict[str, Any]) -> str:
@@ -75,15 +77,18 @@ def test_with_few_of_a_class_only_the_training_loss_leaves(positives: int, negat
 def test_of_several_rows_a_patient_groups_do_not_leave_and_curves_by_how_many_patients_there_are() -> None:
     record = RawEvaluations.model_validate({"evaluations": [evaluation()]})
     for fewest, curve in ((None, True), (25, True), (24, False)):
-        (told,) = release_metrics(record, "north", 1003, {}, 25, 5000, fewest=fewest).evaluations
+        (told,) = release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules(fewest=fewest)).evaluations
         assert (bool(told.roc), told.scores[0].low is not None) == (curve, curve)
         assert bool(told.calibration) is (fewest is None)
-    few = release_metrics(record, "north", 1003, {}, 25, 5000, fewest=9).evaluations[0]
-    assert few.scores == () and release_metrics(record, "north", 1003, {}, 25, 5000, fewest=10).evaluations[0].scores
+    few = release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules(fewest=9)).evaluations[0]
+    assert (
+        few.scores == ()
+        and release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules(fewest=10)).evaluations[0].scores
+    )
     raw = figures()
     assert (
-        release_scores(raw, 1003, 260, 25, fewest=25)[1][0].low
-        and release_scores(raw, 1003, 260, 25, fewest=24)[1][0].low is None
+        release_scores(raw, 1003, 260, 25, FigureRules(fewest=25))[1][0].low
+        and release_scores(raw, 1003, 260, 25, FigureRules(fewest=24))[1][0].low is None
     )
 
 
@@ -100,7 +105,7 @@ def test_intervals_curve_and_groups_need_as_many_as_a_count(positives: int, min_
 
 def test_a_release_of_a_hospital() -> None:
     raw = RawEvaluations.model_validate({"evaluations": [evaluation(), evaluation(model="local")]})
-    found = release_metrics(raw, "north", 1003, {"competing": 40, "unobserved": 3}, 25, 5000)
+    found = release_metrics(raw, "north", 1003, {"competing": 40, "unobserved": 3}, 25, 5000, FigureRules())
     assert found.site == "north" and found.train_rows == Count(about=1005)
     assert found.set_apart == {"competing": Count(about=40), "unobserved": Count(below=25)}
     federated, local = found.evaluations
@@ -201,7 +206,7 @@ def test_a_model_is_judged_once_and_rows_are_not_absurd() -> None:
     assert refused(evaluation(), evaluation()) == "output-malformed"
     for raw, train_rows in ((figures(10**12), 1003), (figures(100, 60, 200, AUROC, AUROC), 100)):
         with pytest.raises(EgressRefused) as caught:
-            release_scores(raw, train_rows, 260, 25)
+            release_scores(raw, train_rows, 260, 25, FigureRules())
         assert caught.value.reason == "output-malformed"
 
 
@@ -243,7 +248,7 @@ RMSE = {"name": "rmse", "value": 12.3456, "low": 11.04, "high": 13.96}
 
 def scores_of_numbers(patients: int, *given_: dict[str, Any], positives: int = 0) -> tuple[Score, ...]:
     raw = figures(1003, positives, patients, *given_)
-    return release_scores(raw, raw.rows, positives + patients, 25, kind="numeric")[1]
+    return release_scores(raw, raw.rows, positives + patients, 25, FigureRules("numeric"))[1]
 
 
 def test_figures_of_numbers_are_rounded_in_any_unit() -> None:
@@ -274,28 +279,28 @@ DICE = {"name": "dice", "value": 0.81239, "low": 0.79, "high": 0.84}
 )  # fmt: skip
 def test_a_figure_of_another_kind_of_outcome_does_not_leave(kind: Any, positives: int, given_: dict[str, Any]) -> None:
     with pytest.raises(EgressRefused) as caught:
-        release_scores(figures(1003, positives, 260 - positives, given_), 1003, 260, 25, kind)
+        release_scores(figures(1003, positives, 260 - positives, given_), 1003, 260, 25, FigureRules(kind))
     assert caught.value.reason == "metric-not-allowed"
 
 
 @pytest.mark.parametrize(("patients", "shown", "with_interval"), [(19, 0, 0), (20, 1, 0), (49, 1, 0), (50, 1, 1)])
 def test_dice_is_a_mean_over_enough_patients(patients: int, shown: int, with_interval: int) -> None:
-    scores = release_scores(figures(1003, 0, patients, DICE), 1003, patients, 25, "segment")[1]
+    scores = release_scores(figures(1003, 0, patients, DICE), 1003, patients, 25, FigureRules("segment"))[1]
     assert (len(scores), sum(score.low is not None for score in scores)) == (shown, with_interval)
     assert not shown or scores[0].value == 0.812
 
 
 def test_a_dice_above_one_does_not_leave_and_nobody_is_a_case_of_a_segment() -> None:
     above = {"name": "dice", "value": 1.5}
-    assert release_scores(figures(1003, 0, 200, above), 1003, 200, 25, "segment")[1] == ()
+    assert release_scores(figures(1003, 0, 200, above), 1003, 200, 25, FigureRules("segment"))[1] == ()
     with pytest.raises(EgressRefused):
-        release_scores(figures(1003, 3, 200, DICE), 1003, 203, 25, "segment")
+        release_scores(figures(1003, 3, 200, DICE), 1003, 203, 25, FigureRules("segment"))
     record = RawEvaluations.model_validate({"evaluations": [evaluation(0, 140, figures=(DICE,), roc=(), bins=())]})
-    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, "segment").evaluations
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules("segment")).evaluations
     assert released.events is None and released.rows == Count(about=140) and released.score("dice")
     record = RawEvaluations.model_validate({"evaluations": [evaluation(0, 140, figures=(DICE,), roc=GRID, bins=())]})
     with pytest.raises(EgressRefused):
-        release_metrics(record, "north", 1003, {}, 25, 5000, "segment")
+        release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules("segment"))
 
 
 def test_numbers_have_no_cases() -> None:
@@ -306,22 +311,22 @@ def test_numbers_have_no_cases() -> None:
 def test_an_evaluation_of_numbers_has_no_cases_and_no_curves() -> None:
     bare = evaluation(0, 140, figures=(R2,), roc=(), bins=())
     record = RawEvaluations.model_validate({"evaluations": [bare]})
-    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, kind="numeric").evaluations
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules("numeric")).evaluations
     assert released.events is None and released.rows == Count(about=140) and released.score("r2")
     for curve in ({"roc": GRID}, {"bins": evaluation()["bins"]}):
         record = RawEvaluations.model_validate({"evaluations": [{**bare, **curve}]})
         with pytest.raises(EgressRefused):
-            release_metrics(record, "north", 1003, {}, 25, 5000, kind="numeric")
+            release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules("numeric"))
 
 
 @pytest.mark.parametrize(("positives", "shown"), [(24, ()), (25, (3.9,))])
 def test_perplexity_needs_as_many_patients_as_an_interval_and_has_two_digits(positives: int, shown: tuple) -> None:
     told = {"name": "perplexity", "value": 3.8765, "low": 3.1, "high": 4.2}
     raw = figures(1003, positives, 200, told, AUROC)
-    scores = release_scores(raw, 1003, positives + 200, 25, language=True)[1]
+    scores = release_scores(raw, 1003, positives + 200, 25, FigureRules(language=True))[1]
     assert tuple(score.value for score in scores if score.name == "perplexity") == shown and scores[-1].name == "auroc"
     record = RawEvaluations.model_validate({"evaluations": (evaluation(positives, 200, figures=(told,)),)})
-    (found,) = release_metrics(record, "north", 1003, {}, 25, 5000, language=True).evaluations
+    (found,) = release_metrics(record, "north", 1003, {}, 25, 5000, FigureRules(language=True)).evaluations
     assert tuple(score.value for score in found.scores) == shown
 
 

@@ -8,6 +8,7 @@ from safetensors.numpy import save
 from script_site import PEOPLE, AtHand, ScriptSite, script_study
 
 from rapha.egress import gate
+from rapha.egress.metrics import FigureRules
 from rapha.errors import EgressRefused, SandboxError, TrainingFailed
 from rapha.node.scripts import MOST_LOGS_BYTES, SCRIPT_LOG
 from rapha.records.outputs import SCORES, WEIGHTS, Command, Reply
@@ -31,7 +32,7 @@ def test_mode_c_sees_all_training_rows_and_its_tensors_pass_the_gate(tmp_path: P
     left, site, study = trained(tmp_path, COUNTS)
     assert left["line"][0] == PEOPLE - PEOPLE // 6 and left["line"][2] == 1 and left["features.mean"][0] == 50
     assert list(gate.pass_update(site.folder.output, study, site.counted().train_rows, 25))
-    assert gate.pass_scores(site.folder.output, site.counted().train_rows, 0, 25)[1] == ()
+    assert gate.pass_scores(site.folder.output, site.counted().train_rows, 0, 25, FigureRules())[1] == ()
 
 
 def test_a_call_leaves_nothing_but_its_tensors_and_a_bounded_log(tmp_path: Path) -> None:

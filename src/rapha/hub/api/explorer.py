@@ -114,7 +114,8 @@ def _anchors(hub: Hub) -> tuple[list[AnchorView], int]:
 
 
 def _owners(hub: Hub, sites: Mapping[str, str]) -> dict[str, str]:
-    return {hub.signer.trusted.keyid: hub.signer.name, **sites}
+    own = (hub.signer.trusted, *hub.desk.trusted)
+    return {**{key.keyid: key.owner for key in own if key.role == "hub"}, **sites}
 
 
 def _page(hub: Hub, template: str, status: int = 200, **values: Any) -> HTMLResponse:

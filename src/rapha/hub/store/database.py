@@ -146,6 +146,9 @@ def open_store(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
         with database.writes.begin() as connection:
             database.begin_migrating(connection)
             migrate(connection)
+    except ConfigurationError:
+        database.close()
+        raise
     except (CommandError, DBAPIError) as error:
         database.close()
         raise ConfigurationError(

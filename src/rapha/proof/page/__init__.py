@@ -19,6 +19,7 @@ from rapha.proof import certified, claim, logged, refusal, remarks, repeat, show
 from rapha.records.audit import AUDIT_PASSED
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle, TrustConfig
+from rapha.records.evidence import Evidence
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import STAGES, Refusal
 from rapha.records.release import Release
@@ -35,7 +36,7 @@ ORDER = (
 """Each module comes after those that it imports."""
 STATED = "stated"
 """The module that is written here."""
-SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal, Receipt, Repeat)
+SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal, Receipt, Repeat, Evidence)
 UNDERSTOOD = frozenset({
     "$ref", "anyOf", "const", "enum", "type", "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "items", "properties", "required", "additionalProperties",

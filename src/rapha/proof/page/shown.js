@@ -5,11 +5,12 @@ const OWN_CLOCK = [said.T0_NOT_SHOWN[3], said.REFUSAL_NOT_SHOWN[2]];
 const NO_INK = /[\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0]+/g;
 const QUOTES = /[\u201c-\u201f]/g, QUOTED_CHARACTERS = 200;
 
-function releaseRemarks(release) {
+function releaseRemarks(release, evidence) {
+  const first = said.T0_NOT_SHOWN.map((remark, place) => (evidence && place === 1 ? said.EVIDENCE_NOT_SHOWN : remark));
   const repeat = release.transcript ? said.TRANSCRIPT_NOT_SHOWN : said.NO_REPEAT_NOT_SHOWN;
   const privacy = release.privacy.mechanism === "none" ? said.NO_PRIVACY_NOT_SHOWN : said.PRIVACY_NOT_SHOWN;
   const audit = release.egress.rules.includes(said.AUDIT_PASSED) ? [] : [said.NO_AUDIT_NOT_SHOWN];
-  return [...said.T0_NOT_SHOWN, repeat, ...said.MODE_NOT_SHOWN[release.mode], privacy, ...audit, ...walls(release.sandbox)];
+  return [...first, repeat, ...said.MODE_NOT_SHOWN[release.mode], privacy, ...audit, ...walls(release.sandbox)];
 }
 
 /** Isolation counts as far as it was tried. */
@@ -20,7 +21,7 @@ function walls(box) {
 
 /** What the signer has to say is not shown, by its own record. */
 function implied(claim) {
-  if (claim.kind === "site") return releaseRemarks(claim.stated);
+  if (claim.kind === "site") return releaseRemarks(claim.stated, claim.evidence);
   if (claim.kind === "refusal") return said.REFUSAL_NOT_SHOWN;
   return [...said.T0_NOT_SHOWN, ...said.MERGE_NOT_SHOWN, ...(claim.stated.released_round === null ? [] : [said.BEST_NOT_SHOWN])];
 }
@@ -53,7 +54,7 @@ export function flags(claim) {
 export function foundIn(claim, seen) {
   const [first, second] = seen.places, entries = first === second ? `entry ${first}` : `entries ${first} and ${second}`;
   return [...(claim.kind === "site" ? ofRelease(claim.stated) : []), `In the log: ${entries}, seen by ${seen.witnesses.length} of the witnesses that are known.`,
-    `Time-stamped: ${new Date(seen.stamped).toISOString()}.`];
+    `Time-stamped: ${new Date(seen.stamped).toISOString()}.`, ...ofEvidence(claim)];
 }
 
 /** On one line, and no longer than a sentence: what is quoted can neither end its quotation nor begin a line of its own. */
@@ -61,6 +62,9 @@ function quoted(words) {
   const line = words.replace(NO_INK, " ").replace(QUOTES, '"'), characters = [...line];
   return `“${said.SIGNERS_WORDS.includes(line) || characters.length <= QUOTED_CHARACTERS ? line : `${characters.slice(0, QUOTED_CHARACTERS).join("")}…`}”`;
 }
+
+/** What this page leaves to the command: it holds no maker's roots, and takes no launches that a reader trusts. */
+const ofEvidence = ({evidence}) => (evidence ? [`Hardware evidence (${evidence.kind}) is with it, and is not checked by this page: rapha receipt verify --launches does.`] : []);
 
 function ofRelease({transcript, sandbox, privacy}) {
   const name = said.SANDBOXES.includes(sandbox.backend) ? sandbox.backend : quoted(sandbox.backend);

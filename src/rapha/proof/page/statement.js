@@ -62,7 +62,8 @@ export const signerUri = (role, owner) => role === "node" ? said.NODE_URI + owne
   : said.HUB_URI + encodeURIComponent(owner).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);
 
 function siteClaim(value) {
-  const {definition, details, inside, about} = parts(value);
+  const {definition, details, inside: {evidence = null, ...inside}, about} = parts(value);
+  if (evidence !== null && !hasShape(evidence, shapes.Evidence, true)) throw new TypeError("no evidence");
   const wentIn = byName(definition.resolvedDependencies), subjects = byName(value.subject);
   const rounds = [...byName(details.byproducts)].map(([name, update]) => {
     const round = numbered(name);
@@ -73,7 +74,7 @@ function siteClaim(value) {
     code: wentIn.get("code"), packages: details.builder.version};
   const counts = [release.cohort?.patients, release.cohort?.train_rows];
   if (!hasShape({...release, transcript: release.transcript ?? null}, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
-  return {...about, kind: "site", speaker: release.site, stated: release, files: new Map([[said.WEIGHTS_FILE, release.weights], [metrics, release.metrics]])};
+  return {...about, kind: "site", speaker: release.site, stated: release, evidence, files: new Map([[said.WEIGHTS_FILE, release.weights], [metrics, release.metrics]])};
 }
 
 function hubClaim(value) {
@@ -128,6 +129,7 @@ function statementOf(claim) {
         internalParameters: {
           ...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]),
           ...(site && stated.transcript ? {transcript: stated.transcript} : {}),
+          ...(site && claim.evidence ? {evidence: claim.evidence} : {}),
           tier: claim.tier,
           not_shown: claim.notShown,
         },

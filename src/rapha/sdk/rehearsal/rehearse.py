@@ -133,7 +133,7 @@ def _train(
 
     pin()
     output, weights, few = folder / "output", folder / "weights", study.privacy.min_cohort
-    of = gate.figures_of(study, cohort.fewest)
+    rules = gate.figures_of(study, cohort.fewest)
     for place in (output, weights):
         place.mkdir(exist_ok=True)
     dataset = read_dataset(study, folder / "input" / "rows.arrow")
@@ -147,7 +147,7 @@ def _train(
         command = Command(do="train", round=number, weights=_named(weights), canaries=canaries)
         own.train(command, cohort) if own is not None else learner.do(command)
         passed = b"".join(bytes(block) for block in gate.pass_update(output, study, cohort.train_rows, few))
-        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, *of)
+        gate.pass_scores(output, cohort.train_rows, cohort.validation_rows, few, rules)
         (weights / WEIGHTS).write_bytes(passed)
         if number < rounds:
             _lay_variates(weights / WEIGHTS, study)
@@ -156,7 +156,7 @@ def _train(
         own.predict(last)
         own.close()
     learner.do(last)
-    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, *of)
+    return gate.pass_evaluation(output, site, cohort.train_rows, cohort.set_apart, few, cohort.rows, rules)
 
 
 def _lay_variates(file: Path, study: Study) -> None:

@@ -59,11 +59,22 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
         staging.execute("DELETE FROM staged WHERE t_known IS NULL AND updated IS NULL")
     staging.execute(f"CREATE VIEW resolved AS {_resolved(mapping)}")
     staging.execute(_TOLD)
-    staging.execute("CREATE VIEW events AS SELECT * EXCLUDE (file, line, note) FROM resolved")
+    staging.execute(
+        f"CREATE VIEW events AS SELECT * EXCLUDE (file, line, note, {', '.join(_unfilled(staging))}) FROM resolved"
+    )
     staging.execute(
         f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
     )
     _observe(staging, mapping.observation)
+
+
+def _unfilled(staging: Staging) -> list[str]:
+    """The columns of `events` in which no row has a value: they need not be sorted."""
+    columns = ("comparator", "value_code", "text_ref", "asset")
+    [counts] = staging.execute(
+        "SELECT count(comparator), count(value_code), count(text_ref), count(asset) + count(note) FROM staged"
+    )
+    return ["concept", *(name for name, count in zip(columns, counts, strict=True) if not count)]
 
 
 def _resolved(mapping: Mapping) -> str:

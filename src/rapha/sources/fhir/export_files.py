@@ -117,7 +117,7 @@ def _whole_lines(held: bytes, ends: Ends, number: int, skipping: bool, broken: B
         except pa.ArrowInvalid:
             pass
         else:
-            return _told(pa.table({"line": pa.array(range(number, number + len(ends)), pa.int64()), "text": texts}))
+            return _told(pa.table({"line": np.arange(number, number + len(ends)), "text": texts}))
     lines = held[: ends[-1] - 1].split(b"\n")
     tail = 1 if skipping else 0
     return _table(range(number + tail, number + len(lines)), lines[tail:], broken)

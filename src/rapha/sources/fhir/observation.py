@@ -18,19 +18,14 @@ An interpretation is the `value_code` of a value that is no code itself.
 from rapha.sources.fhir.readings import Reading
 
 Value = str
-"""SQL of what holds a value: `r`, the observation, or `p`, one of its components."""
-
-RARE = r"""regexp_matches(text, '"(value[^QC"][A-Za-z]+|effective[^D"][A-Za-z]+)" *:')"""
-"""Whether a line may hold a form of value or time that `PLAIN` leaves out."""
-PARTED = """contains(text, '"component"')"""
-"""Whether a line may hold components."""
+"""SQL of what holds a value: an observation, or one of its components, as `structures.VALUE`."""
 
 _CODES = "list_transform({0}, lambda c: answer(NULL, NULL, NULL, NULL, c.code, NULL))"
 _QUANTITY = """WHEN {v}.valueQuantity.value IS NOT NULL OR {v}.valueQuantity.unit IS NOT NULL THEN [answer(
         number_of({v}.valueQuantity.value), {v}.valueQuantity.comparator,
         coalesce({v}.valueQuantity.unit, {v}.valueQuantity.code), ucum_of({v}.valueQuantity), coalesce({judged},
         CASE WHEN {v}.valueQuantity.value IS NULL THEN {v}.dataAbsentReason.coding[1].code END), NULL)]"""
-_RARE_FORMS = """
+_OTHER_FORMS = """
     WHEN {v}.valueString IS NOT NULL THEN [answer(number_of(said_number({v}.valueString).number),
         nullif(said_number({v}.valueString).comparator, ''), NULL, NULL, {judged},
         CASE WHEN number_of(said_number({v}.valueString).number) IS NULL THEN {place} || '#valueString' END)]
@@ -52,7 +47,7 @@ _RARE_FORMS = """
         [answer(NULL, NULL, NULL, NULL, {judged}, {place} || '#valueSampledData')]"""
 
 
-def answers(value: Value, place: str, plain: bool) -> str:
+def answers(value: Value, place: str) -> str:
     """SQL of the list of answers; `place` is SQL of where the value stands."""
     given = {
         "v": value,
@@ -62,7 +57,7 @@ def answers(value: Value, place: str, plain: bool) -> str:
     }
     return f"""CASE {_QUANTITY.format(**given)}
     WHEN len({value}.valueCodeableConcept.coding) > 0 THEN {_CODES.format(f"{value}.valueCodeableConcept.coding")}
-    {"" if plain else _RARE_FORMS.format(**given)}
+    {_OTHER_FORMS.format(**given)}
     WHEN len({value}.dataAbsentReason.coding) > 0 THEN {_CODES.format(f"{value}.dataAbsentReason.coding[:1]")}
     WHEN len({value}.interpretation) > 0 THEN {_CODES.format(f"{value}.interpretation[1].coding[:1]")}
     ELSE [no_answer()] END"""
@@ -79,19 +74,12 @@ def unreadable(value: Value) -> str:
         OR {value}.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=')"""
 
 
-def observation(plain: bool) -> Reading:
-    """How an observation is read; `plain` ones have the forms of value and time that nearly all have."""
-    begun = "r.effectiveDateTime"
-    if not plain:
-        begun = "coalesce(r.effectiveDateTime, r.effectiveInstant, r.effectivePeriod.start, r.effectiveTiming.event[1])"
-    return Reading(
-        kind="if(answer.num IS NOT NULL OR clinical, 'measurement', 'observation')",
-        start=f"coalesce({begun}, r.issued)",
-        end="CAST(NULL AS VARCHAR)" if plain else 'r.effectivePeriod."end"',
-        known="r.issued",
-        members="r.hasMember",
-        answers=answers("r", "address", plain),
-        polarity=absent("r"),
-        unreadable=unreadable("r"),
-        clinical="r.category[1].coding[1].code IN ('laboratory', 'vital-signs')",
-    )
+OBSERVATION = Reading(
+    kind="if(answer.num IS NOT NULL OR clinical, 'measurement', 'observation')",
+    start="coalesce(r.effectiveDateTime, r.effectiveInstant, r.effectivePeriod.start, r.effectiveTiming.event[1], r.issued)",
+    end='r.effectivePeriod."end"',
+    known="r.issued",
+    members="r.hasMember",
+    clinical="r.category[1].coding[1].code IN ('laboratory', 'vital-signs')",
+)
+"""What an observation and its components have alike; values are read of each."""

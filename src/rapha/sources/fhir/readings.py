@@ -38,7 +38,6 @@ class Reading:
     asset: str = "NULL"
     note: str = "NULL"
     at_discharge: str = "false"
-    unreadable: str = "false"
     clinical: str = "true"
 
 

@@ -16,18 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rapha.sources.fhir import export_files
-from rapha.sources.fhir.observation import PARTED, RARE
 from rapha.sources.fhir.resource_types import RESOURCE_TYPES
-from rapha.sources.fhir.statements import STATEMENTS, Kind, observations
+from rapha.sources.fhir.statements import STATEMENTS, Kind
 
 TABLE_BYTES = 4 << 20
 NO_RESOURCE = "is no FHIR resource"
 LINES = pa.schema([("file", pa.int32()), ("line", pa.int64()), ("text", pa.string()), ("address", pa.string())])
 """A line by its file's number and its own, and the address that a Bundle gives it."""
 
-_SORTED = rf"""SELECT type, type = 'Observation' AND {RARE} AS rare, type = 'Observation' AND {PARTED} AS parted FROM (
-    SELECT text, coalesce(nullif(regexp_extract(text, '^\{{"resourceType": ?"([A-Za-z]{{1,60}})"', 1), ''),
-        TRY(json_extract_string(text, '$.resourceType')), '') AS type FROM chunk)"""
+_BEGUN = re.compile(r'\{"resourceType": ?"([A-Za-z]{1,60})"')
+_TYPES = rf"""SELECT coalesce(nullif(regexp_extract(text, '^{_BEGUN.pattern}', 1), ''),
+    TRY(json_extract_string(text, '$.resourceType')), '') AS type FROM chunk"""
 _BUNDLE = json.dumps(
     {
         "meta": {"lastUpdated": "VARCHAR"},
@@ -83,24 +82,27 @@ class Sorting:
             self.set_aside += [(file, line, reason) for line, reason in broken]
 
     def _sort(self, table: pa.Table, may_hold_bundles: bool) -> Iterator[tuple[Kind, pa.Table]]:
-        told = self._asked(table, _SORTED)
-        types = told["type"].combine_chunks()
-        every = pc.unique(types).to_pylist()
-        for found in every:
-            chosen = pc.equal(types, found)
-            of_type = table if len(every) == 1 else table.filter(chosen)
+        for found, of_type in self._by_type(table):
             if found == "Bundle" and may_hold_bundles:
                 yield from self._open_bundles(of_type)
                 continue
             self._count(of_type)
-            if found == "Observation":
-                yield from _of_forms(of_type, told if len(every) == 1 else told.filter(chosen))
-            elif found in STATEMENTS:
+            if found in STATEMENTS:
                 yield found, of_type
             elif found in RESOURCE_TYPES:
                 self.not_read.update((file, found) for file in of_type["file"].to_pylist())
             else:
                 self._set_aside(of_type)
+
+    def _by_type(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """The lines of each type. Where all begin as the first one does, none is looked into."""
+        begun = _BEGUN.match(table["text"][0].as_py()) if len(table) else None
+        if begun and pc.all(pc.starts_with(table["text"], begun[0])).as_py():
+            yield begun[1], table
+            return
+        types = self._asked(table, _TYPES)["type"].combine_chunks()
+        for found in pc.unique(types).to_pylist():
+            yield found, table.filter(pc.equal(types, found))
 
     def _count(self, table: pa.Table) -> None:
         for counted in pc.value_counts(table["file"]).to_pylist():
@@ -160,17 +162,6 @@ class Sorting:
 def _of_file(file: int, table: pa.Table) -> pa.Table:
     number, address = pa.repeat(pa.scalar(file, pa.int32()), len(table)), pa.nulls(len(table), pa.string())
     return pa.table([number, table["line"], table["text"], address], LINES)
-
-
-def _of_forms(table: pa.Table, told: pa.Table) -> Iterator[tuple[Kind, pa.Table]]:
-    """Observations by form: those with rare forms apart from the plain ones, and the components of both once more."""
-    for plain in (True, False):
-        of_form = pc.xor(told["rare"], plain)
-        for parted in (False, True):
-            chosen = pc.and_(of_form, told["parted"]) if parted else of_form
-            rows = table if pc.all(chosen).as_py() else table.filter(chosen)
-            if len(rows):
-                yield observations(plain, parted), rows
 
 
 def _together(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -4,11 +4,10 @@ A staged row is an event whose references are not resolved yet, or a line that i
 pasted into a statement here is written in this room; what comes from files and mappings is bound.
 """
 
-from dataclasses import replace
-
-from rapha.sources.fhir.observation import absent, answers, observation, unreadable
+from rapha.sources.fhir.observation import OBSERVATION, absent, answers, unreadable
 from rapha.sources.fhir.readings import READINGS, Reading
 from rapha.sources.fhir.statuses import STATUSES
+from rapha.sources.fhir.structures import VALUE
 from rapha.timeline.schema import KINDS, POLARITIES, PRECISIONS, enum_of
 from rapha.timeline.schema import STATUSES as STATES
 
@@ -34,41 +33,38 @@ _REASONS = (
     ("known_text IS NOT NULL AND t_known IS NULL", UNREAD_TIME),
     ("t_start IS NULL", "does not say when it was"),
     ("last_of(t_end, end_text) < t_start", "ends before it starts"),
-    ("unreadable", "has a value that cannot be read"),
 )
 
 
-def statement(resource_type: str, plain: bool = False) -> str:
-    """SQL that stages the rows of the relation `chunk` (see `statements.py`), all of this type; of
-    observations, not those of their components.
+def statement(resource_type: str) -> str:
+    """SQL that stages the rows of the relation `chunk` (see `statements.py`), all of this type.
 
     Each step leaves behind what the next ones do not
     need: a wide structure that is carried along costs more than reading it.
     """
-    reading = observation(plain) if resource_type == "Observation" else READINGS[resource_type]
+    if resource_type == "Observation":
+        return _insert(OBSERVATION, _observed())
+    reading = READINGS[resource_type]
     parts = f"or_none({reading.codings}) AS codings, {reading.answers} AS answers, '' AS part"
     return _insert(reading, f"SELECT * FROM ({_whole(resource_type, reading, parts)})")
 
 
-def component_statement(plain: bool) -> str:
-    """The same for the components of observations: one staged row for each, and each pair of codings."""
-    reading = replace(observation(plain), members="NULL", unreadable="false", polarity="NULL")
-    whole = _whole("Observation", reading, "r.component AS parts")
-    place = "address || '#component' || nth"
-    return _insert(
-        reading,
-        f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings,
-            {answers("p", place, plain)} AS answers, 'c' || nth AS part,
+def _observed() -> str:
+    """Each observation, and each of its components as one more: its part 0 is itself."""
+    itself = ", ".join(f"'{name}': r.{name}" for name in VALUE)
+    whole = _whole("Observation", OBSERVATION, f"list_concat([{{{itself}}}], r.component) AS parts")
+    place = "if(nth = 0, address, address || '#component' || nth)"
+    return f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings,
+            {answers("p", place)} AS answers, if(nth = 0, '', 'c' || nth) AS part,
             coalesce({absent("p")}, polarity) AS polarity,
             CASE WHEN reason IS NULL AND ({unreadable("p")}) THEN 'has a value that cannot be read' ELSE reason END AS reason
-        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) AS nth FROM ({whole}))""",
-    )
+        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) - 1 AS nth FROM ({whole}))"""
 
 
 def _insert(reading: Reading, rows: str) -> str:
     """One staged row for each pair of a coding and an answer."""
     return f"""INSERT INTO staged BY NAME
-        SELECT * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref, unreadable),
+        SELECT * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref),
             CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
             coding.system AS system, coding.code AS code, answer.num AS num, answer.comparator AS comparator,
             answer.unit AS unit, answer.ucum AS unit_ucum, answer.code AS value_code,
@@ -95,7 +91,7 @@ def _whole(resource_type: str, reading: Reading, parts: str) -> str:
             local_of({reading.patient}) AS patient, replace(local_of({reading.encounter}), 'Encounter/', '') AS encounter,
             {reading.start} AS start_text, {reading.end} AS end_text, {reading.known} AS known_text,
             {reading.otherwise.format(start=reading.start, end=reading.end)} AS otherwise_text,
-            {_stated(resource_type, reading.status)} AS stated, coalesce({reading.unreadable}, false) AS unreadable
+            {_stated(resource_type, reading.status)} AS stated
         FROM (SELECT file, line, address, TRY(json_transform(text, $structure)) AS r FROM chunk)))"""
 
 

@@ -40,6 +40,9 @@ class Staging:
         self.connection = duckdb.connect(":memory:", config=settings)
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute(
+            "SET checkpoint_threshold = '1TB'"
+        )  # nothing is kept: what is staged need not be tidied
         self.execute("SET VARIABLE ours = $ours", {"ours": addresses_of(servers)})
         self.execute("SET VARIABLE zone = $zone", {"zone": zone})
         for macro in (*MACROS, UTC if zone is None else UTC_IN_ZONE, *CONSENT_MACROS):

@@ -33,11 +33,6 @@ VALUE = {
     "interpretation": [CONCEPT],
 }
 """What an Observation and each of its components have alike."""
-PLAIN = {
-    name: VALUE[name]
-    for name in ("code", "valueQuantity", "valueCodeableConcept", "dataAbsentReason", "interpretation")
-}
-"""The forms that nearly all have: a structure of many fields is slow to read, even where most of them are empty."""
 
 EVERY = {
     "id": TEXT,
@@ -150,6 +145,15 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "modality": [CODING],
         "procedureCode": [CONCEPT],
     },
+    "Observation": {
+        **CARE,
+        **EFFECTIVE,
+        **VALUE,
+        "category": [CONCEPT],
+        "issued": TEXT,
+        "hasMember": [REFERENCE],
+        "component": [VALUE],
+    },
     "Medication": {"code": CONCEPT},
     "Consent": {
         "patient": REFERENCE,
@@ -159,16 +163,7 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "provision": {**PROVISION, "provision": [PROVISION]},
     },
 }
-"""By resource type, and Observation below. Every other type is counted, and not read."""
-
-_OBSERVED = {**CARE, "category": [CONCEPT], "issued": TEXT}
-OBSERVATIONS: dict[tuple[bool, bool], dict[str, Any]] = {
-    (True, False): {**_OBSERVED, "effectiveDateTime": TEXT, **PLAIN, "hasMember": [REFERENCE]},
-    (True, True): {**_OBSERVED, "effectiveDateTime": TEXT, "component": [PLAIN]},
-    (False, False): {**_OBSERVED, **EFFECTIVE, **VALUE, "hasMember": [REFERENCE]},
-    (False, True): {**_OBSERVED, **EFFECTIVE, "component": [VALUE]},
-}
-"""By whether it is plain, and whether it is read for its components."""
+"""By resource type. Every other type is counted, and not read."""
 
 
 def structure(fields: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Rows of a staged file into `events`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rapha.sources.tables.mapping import ColumnMapping, Events, ValueColumn, WideColumn
@@ -90,6 +91,15 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
     )
 
 
+def unfilled(mapping: ColumnMapping) -> Iterator[str]:
+    """The columns of `events` that no block of this mapping fills."""
+    yield from ("concept", "text_ref", "parent_event")
+    if not mapping.units:
+        yield from ("unit_ucum", "num_canonical")
+    if not any(block.text for block in mapping.events):
+        yield "asset"
+
+
 Part = WideColumn | ValueColumn | str | None
 
 
@@ -107,7 +117,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
         code, unit = meaning.bind(part.code), f"CAST({meaning.bind(part.unit)} AS VARCHAR)"
     reference = f"{meaning.bind(block.events.file + '#')} || line"
     component = meaning.bind(f"{block.place}.{column or ''}")
-    asset = f"sha256({block.columns[block.events.text]})" if block.events.text else "CAST(NULL AS VARCHAR)"
+    asset = f"sha256({block.columns[block.events.text]}) AS asset, " if block.events.text else ""
     number, comparator = (f"n{at}", f"q{at}") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
     [(written,)] = staging.execute(
         f"""INSERT INTO events BY NAME
@@ -116,7 +126,7 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
                 {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes,
                 system, {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit,
                 {word} AS value_code, status, polarity, encounter, {reference} AS source_ref,
-                {asset} AS asset, {meaning.bind(block.version)} AS source_version, false AS deleted
+                {asset}{meaning.bind(block.version)} AS source_version, false AS deleted
             FROM block_rows WHERE {readable}""",
         meaning.parameters,
     )

@@ -5,6 +5,7 @@ import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
-from rapha.sources.tables.event_rows import StagedBlock, joined, write_events
+from rapha.sources.tables.event_rows import StagedBlock, joined, unfilled, write_events
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.timeline.csv_rows import Broken
@@ -21,7 +22,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.staging import Staging
+from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
@@ -100,18 +101,20 @@ def _fill(
     staging.key_patients(way.secret, mapping.whose)
     write_people(staging, batch)
     staging.hold_as("source_version", versions.values())
+    staging.leave_out(unfilled(mapping))
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()
     for at, block in enumerate(mapping.events):
         name = block.file
-        table, known = files.staged(name)
-        if join := block.join:
-            other, whole = files.staged(join.file)
-            table, known = joined(
-                table, known, join.by, other, {each: whole[each] for each in (join.by, *join.columns)}
-            )
-        files.tell(name)
-        events[name] += write_events(staging, mapping, StagedBlock(block, table, known, places[name], versions[name]))
+        join = block.join
+        other, whole = files.staged(join.file) if join else ("", {})
+        with files.read(name) as (table, known):
+            if join:
+                beside = {each: whole[each] for each in (join.by, *join.columns)}
+                table, known = joined(table, known, join.by, other, beside)
+            files.tell(name)
+            found = StagedBlock(block, table, known, places[name], versions[name])
+            events[name] += write_events(staging, mapping, found)
         places[name] += 1
         files.keep_only(mapping.events[at + 1 :])
 
@@ -127,12 +130,14 @@ def _fill(
 
 class _Files:
     """The files of one ingest, each staged when it is first asked for, and dropped when no block will ask again: so that not all
-    of their texts are held at once. `rows` counts those of each."""
+    of their texts are held at once; one that is asked for once is not staged at all. `rows` counts those of each."""
 
     def __init__(self, staging: Staging, mapping: ColumnMapping, opened: Opened, progress: Progress) -> None:
         self.rows: dict[str, int] = {}
         self._staging, self._mapping, self._paths, self._progress = staging, mapping, opened.paths, progress
         self._held: dict[str, tuple[str, dict[str, str]]] = {}
+        joins = [block.join.file for block in mapping.events if block.join]
+        self._uses = Counter([mapping.subjects.file, *(block.file for block in mapping.events), *joins])
         self._done, self._steps = 0, len(opened.paths) + len(mapping.events) + 1
 
     def staged(self, name: str) -> tuple[str, dict[str, str]]:
@@ -143,6 +148,19 @@ class _Files:
             self.rows[name] = _load(self._staging, name, self._paths[name], table, wanted)
             self._held[name] = (table, {column: f"c{at}" for at, column in enumerate(wanted)})
         return self._held[name]
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """The same for one statement: where nothing else of the mapping asks for the file, its rows as they are read."""
+        if self._uses[name] > 1:
+            yield self.staged(name)
+            return
+        self.tell(name)
+        wanted = _wanted(self._mapping, name)
+        broken: Broken = []
+        with self._staging.reading(name, wanted, read(self._paths[name], wanted, broken), broken) as incoming:
+            yield f"({incoming_texts(wanted)})", {column: f"c{at}" for at, column in enumerate(wanted)}
+        self.rows[name] = incoming.rows + len(broken)
 
     def keep_only(self, blocks: Sequence[Events]) -> None:
         """Drop the tables that none of these blocks reads."""

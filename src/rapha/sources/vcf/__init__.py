@@ -3,7 +3,11 @@
 mapping.py    the words of the mapping file
 build.py      which reference genome a file is called against, by its contigs
 variants.py   one spelling for a variant: split, trimmed, without `chr`
-calls.py      a file's records -> a dosage for each sample and variant, or unknown
+wanted.py     what is looked for
+genotypes.py  what htslib has of a record -> alleles, copies
+saying.py     a record -> what it says of whom
+calls.py      what the records say -> a dosage for each sample and variant, or unknown
+called.py     where each sample was called well
 plink_calls.py   the same of PLINK's files (plink.py: the way in)
 annotations.py   what VEP or SnpEff wrote of a variant
 genes.py      where genes lie

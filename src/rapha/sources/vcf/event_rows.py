@@ -21,7 +21,7 @@ import numpy as np
 from rapha.records.variant import CALLED_WELL, GENOTYPES
 from rapha.records.variant_rule import Genotype
 from rapha.sources.vcf.called import Stretch
-from rapha.sources.vcf.calls import Dosages, Flags
+from rapha.sources.vcf.genotypes import Dosages, Flags
 from rapha.sources.vcf.matrices import Kept
 from rapha.sources.vcf.samples import Sample
 from rapha.sources.vcf.scores import Scores

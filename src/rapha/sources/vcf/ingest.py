@@ -14,16 +14,17 @@ import pyarrow as pa
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.called import Called
-from rapha.sources.vcf.calls import Calls, Wanted
+from rapha.sources.vcf.calls import Calls, samples_of
 from rapha.sources.vcf.event_rows import EventRows, Row
 from rapha.sources.vcf.genes import Genes, read_genes
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
-from rapha.sources.vcf.plink_calls import PlinkCalls
-from rapha.sources.vcf.samples import Aside, Sample, read_samples
+from rapha.sources.vcf.plink_calls import PlinkCalls, people_of
+from rapha.sources.vcf.samples import NOT_COUNTING, Aside, Sample, counting, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variant_rows import gene_row, rows_of
 from rapha.sources.vcf.variants import Variant, parse
+from rapha.sources.vcf.wanted import Wanted
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
@@ -32,7 +33,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 5
+READING = 6
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -62,9 +63,13 @@ def ingest_as(
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     samples, aside = read_samples(data, mapping.samples)
+    patients = {subject_key(site_secret, mapping.whose, sample.patient) for sample in samples}
+    samples, others = counting(samples, _called_in(mapping, data), mapping.samples)
+    aside += [Aside(sample.line, NOT_COUNTING) for sample in others]
+    passed_over = frozenset(sample.name for sample in others)
     scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
     genes = read_genes(data / mapping.genes, mapping.build) if mapping.genes else None
-    calls = _calls(mapping, data, samples, scorings, progress or silent)
+    calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
     rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.build, samples, keys)
@@ -73,7 +78,7 @@ def ingest_as(
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         contents = Contents(timeline_dir, mapping.source, batch) if mapping.matrices else None
         events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
-        tables = _tables(duck, chain.from_iterable(events), sorted(set(keys)), batch)
+        tables = _tables(duck, chain.from_iterable(events), sorted(patients), batch)
         tables |= _variants(duck, mapping, calls, batch, genes, versions.get(mapping.genes or ""))
         tables |= _called(duck, rows, calls, batch, genes, versions.get(mapping.genes or ""))
         if contents:
@@ -97,13 +102,14 @@ def _version(data: Path, name: str) -> str:
 
 
 def _calls(
-    mapping: Mapping | PlinkMapping, data: Path, samples: list[Sample], scorings: list[Scoring], progress: Progress
-) -> Calls:
+    mapping: Mapping | PlinkMapping, data: Path, samples: list[Sample], scorings: list[Scoring],
+    passed_over: frozenset[str], progress: Progress,
+) -> Calls:  # fmt: skip
     scored = {variant for scoring in scorings for variant in scoring.variants()}
     variants = [name for part in _asking(mapping) for name in part.variants]
     regions = [region for part in _asking(mapping) for region in part.regions]
     wanted = Wanted(map(parse, variants), regions, scored)
-    calls = _reader(mapping, [sample.name for sample in samples], wanted)
+    calls = _reader(mapping, [sample.name for sample in samples], wanted, passed_over)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
         calls.read(data / name)
@@ -111,13 +117,24 @@ def _calls(
     return calls
 
 
-def _reader(mapping: Mapping | PlinkMapping, samples: list[str], wanted: Wanted) -> Calls:
+def _called_in(mapping: Mapping | PlinkMapping, data: Path) -> set[str]:
+    """The samples that the files have."""
+    match mapping:
+        case Mapping():
+            return {name for file in mapping.files for name in samples_of(data / file)}
+        case PlinkMapping():
+            return {name for file in mapping.files for name in people_of(data / file)}
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _reader(mapping: Mapping | PlinkMapping, samples: list[str], wanted: Wanted, passed_over: frozenset[str]) -> Calls:
     match mapping:
         case Mapping():
             called = Called(mapping.regions) if mapping.called else None
-            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation, called)
+            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation, called, passed_over)
         case PlinkMapping():
-            return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference")
+            return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference", passed_over)
         case _ as unreachable:
             assert_never(unreachable)
 

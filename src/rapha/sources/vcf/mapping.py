@@ -1,8 +1,8 @@
 """What variant calls do not say of themselves: whose samples they are, and which variants matter here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Real, Record, Slug
@@ -16,13 +16,20 @@ LARGEST_REGION = 5_000_000
 
 
 class Samples(Record):
-    """A CSV file with one row for each sample: whose it is, when it was taken, when its result was known."""
+    """A CSV file with one row for each sample: whose it is, when it was taken, when its result was known. `several`: which one counts
+    of a patient with several samples in the call files; where that is not said, such a patient is refused."""
 
     file: FileName
     sample: Column
     patient: Column
     taken: Column
     known: Column
+    several: Literal["earliest", "latest"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = plain(self)
+        return {key: each for key, each in written.items() if (key, each) != ("several", None)}
 
 
 class Quality(Record):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rapha.sources.vcf.calls import Dosages, Wanted
+from rapha.sources.vcf.genotypes import Dosages
 from rapha.sources.vcf.mapping import Matrix
 from rapha.sources.vcf.variants import Variant, parse
+from rapha.sources.vcf.wanted import Wanted
 from rapha.timeline.assets import Contents
 
 

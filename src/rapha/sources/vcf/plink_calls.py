@@ -10,7 +10,7 @@ are read as one, and two different ones as no call. Who is of unknown sex has no
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +20,11 @@ import numpy.typing as npt
 from rapha.errors import SourceError
 from rapha.records.variant import Build
 from rapha.sources.vcf.build import chromosome
-from rapha.sources.vcf.calls import UNKNOWN, Calls, Dosages, Flags, Wanted
+from rapha.sources.vcf.calls import Calls
+from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags
 from rapha.sources.vcf.mapping import Quality
 from rapha.sources.vcf.variants import Variant, complement, is_plain, trimmed
+from rapha.sources.vcf.wanted import Wanted
 
 MAGIC = bytes([0x6C, 0x1B, 0x01])
 NUMBERED = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X"}
@@ -52,8 +54,10 @@ class Line(NamedTuple):
 class PlinkCalls(Calls):
     """As `Calls`, of files of PLINK; a path is that of the three without their endings."""
 
-    def __init__(self, samples: list[str], wanted: Wanted, build: Build, a2_is_reference: bool) -> None:
-        super().__init__(samples, wanted, Quality(), build)
+    def __init__(
+        self, samples: list[str], wanted: Wanted, build: Build, a2_is_reference: bool, passed_over: Collection[str] = ()
+    ) -> None:
+        super().__init__(samples, wanted, Quality(), build, passed_over=passed_over)
         self._ends, self._a2_is_reference = SHARED_ENDS[build], a2_is_reference
 
     def read(self, path: Path) -> None:
@@ -64,13 +68,7 @@ class PlinkCalls(Calls):
         """
         name = path.name
         names, men, women = _people(path.with_name(f"{name}.fam"))
-        columns = [(at, self._place[each]) for at, each in enumerate(names) if each in self._place]
-        if not columns:
-            raise SourceError(
-                f"{name}.fam: none of its samples is in the file of samples: see `samples` of the mapping"
-            )
-        of, places = np.array(columns, dtype=np.int64).T
-        self.seen.update(places.tolist())
+        of, places = self._columns(f"{name}.fam", names)
         self.on_trust.append(name)
         self.aside[name], number, width = Counter(), 0, (len(names) + 3) // 4
         held = _bed(path.with_name(f"{name}.bed"))
@@ -133,6 +131,15 @@ class PlinkCalls(Calls):
             return copies, None
         one = np.where(copies == 2, 1, np.where(copies == 0, 0, UNKNOWN))
         return np.where(nobody, UNKNOWN, np.where(alone, one, copies)).astype(np.int8), alone
+
+
+def people_of(path: Path) -> list[str]:
+    """The samples that a set of files has, whose names without their endings are the path's.
+
+    Raises:
+        SourceError: .fam cannot be read.
+    """
+    return _people(path.with_name(f"{path.name}.fam"))[0]
 
 
 def _people(path: Path) -> tuple[list[str], Flags, Flags]:

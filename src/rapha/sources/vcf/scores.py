@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rapha.errors import SourceError
 from rapha.sources.vcf.build import chromosome
-from rapha.sources.vcf.calls import Dosages
+from rapha.sources.vcf.genotypes import Dosages
 from rapha.sources.vcf.mapping import ScoreFile
 from rapha.sources.vcf.variants import Variant, complement, is_plain
 

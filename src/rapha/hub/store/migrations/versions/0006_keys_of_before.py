@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from rapha.errors import ConfigurationError
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -10,6 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    twice = (
+        op.get_bind().execute(sa.text("SELECT min(id), max(id) FROM sites GROUP BY keyid HAVING count(*) > 1")).first()
+    )
+    if twice:
+        raise ConfigurationError(
+            f"the sites {twice[0]} and {twice[1]} were enrolled with one key, and from this version on a key is one site's: "
+            "nothing was changed; take one of them out of the table `sites`, and enrol it anew with a key of its own"
+        )
     op.create_table(
         "site_keys",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),

@@ -1,0 +1,1 @@
+"""Hardware evidence, and what it takes to believe it. Begin with appraise.py."""

@@ -1,0 +1,94 @@
+"""What hardware evidence makes of a receipt: tier T2 where it holds and is of a launch that the reader trusts, else a sentence why not. Pure.
+
+`judge` asks this once a receipt's own steps have passed. Evidence fails no receipt, as words do not: where it does not hold the receipt
+is of the tier that it had, and the signer is flagged, since it promises more than it shows. Without a list of launches of the
+reader's own nothing is of T2.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rapha.canonical import base64_bytes
+from rapha.errors import Unproven
+from rapha.proof.claim import EVIDENCE_NOT_SHOWN
+from rapha.proof.evidence.amd import Root, Sound, amd_roots, check_sev_snp
+from rapha.records.evidence import SEV_SNP, Evidence, Launch, PatchLevels, TrustedLaunches
+from rapha.records.receipt import Step, Verdict
+
+CHECK = "Its hardware evidence holds, and is of a launch that you trust"
+FLAG = "It carries hardware evidence that does not hold: "
+T2_NOT_SHOWN = (
+    "That the processor keeps what its maker says of it, or that nobody has the maker's keys, or knows a way around them (tier T2).",
+    "That the launch does what its name says: whoever lists its measurement had to look at what it is made of (tier T2).",
+    "That the key which signed this receipt is kept inside that machine: the evidence is of the statement, and not of the key (tier T2).",
+)
+NO_LAUNCHES = TrustedLaunches(launches=())
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the reader trusts of hardware, beforehand. `roots`: of the maker; another value than AMD's own is for tests."""
+
+    launches: TrustedLaunches = NO_LAUNCHES
+    roots: tuple[Root, ...] = field(default_factory=amd_roots)
+
+
+def bound_data(statement: bytes) -> bytes:
+    """What a report has to be about, given the canonical bytes of the statement without `evidence`: 64 bytes."""
+    return hashlib.sha512(statement).digest()
+
+
+def appraised(verdict: Verdict, evidence: Evidence, bound: bytes, at: datetime, hardware: Hardware) -> Verdict:
+    """The verdict on a receipt that holds, with what its evidence adds. `at`: the time of its RFC 3161 stamp."""
+    assert verdict.ok
+    try:
+        sound = check_evidence(evidence, bound, at, hardware.roots)
+    except Unproven as problem:
+        return verdict.model_copy(update={"flagged": (*verdict.flagged, f"{FLAG}{problem}")})
+    try:
+        launch = trusted_launch(sound, hardware.launches)
+    except Unproven as problem:
+        told = f"Hardware evidence ({evidence.kind}) holds, and is not tier T2: {problem}."
+        return verdict.model_copy(update={"found": (*verdict.found, told)})
+    detail = f"{launch.name}, {sound.measurement[:16]}; {sound.signer}; {in_words(sound.levels)}"
+    step = Step(number=len(verdict.steps) + 1, check=CHECK, passed=True, detail=detail)
+    remarks = [remark for remark in verdict.not_shown if remark != EVIDENCE_NOT_SHOWN]
+    return verdict.model_copy(
+        update={"tier": "T2", "steps": (*verdict.steps, step), "not_shown": (*T2_NOT_SHOWN, *remarks)}
+    )
+
+
+def check_evidence(evidence: Evidence, bound: bytes, at: datetime, roots: tuple[Root, ...]) -> Sound:
+    """What the evidence says, once it holds. Raises Unproven where it does not, or is of a kind that is not read here."""
+    if evidence.kind != SEV_SNP:
+        raise Unproven(f"this verifier does not read the kind {evidence.kind}")
+    try:
+        raw = base64_bytes(evidence.report)
+        collateral = {name: base64_bytes(data) for name, data in evidence.collateral.items()}
+    except ValueError:
+        raise Unproven("the evidence has base64 that is not in its one form") from None
+    return check_sev_snp(raw, collateral, bound, at, roots)
+
+
+def trusted_launch(sound: Sound, trusted: TrustedLaunches) -> Launch:
+    """The launch that it is of. Raises Unproven where the reader trusts none such, or none on a platform as old as this."""
+    if not trusted.launches:
+        raise Unproven("you have listed no launch that you trust")
+    named = [one for one in trusted.launches if (one.kind, one.measurement) == (SEV_SNP, sound.measurement)]
+    if not named:
+        raise Unproven(f"the launch {sound.measurement} is not one that you trust")
+    found = [one for one in named if one.at_least is None or _reaches(sound.levels, one.at_least)]
+    if not found:
+        raise Unproven(f"its platform is older than you ask for: {in_words(sound.levels)}")
+    return found[0]
+
+
+def in_words(levels: PatchLevels) -> str:
+    """The patch levels, on one line."""
+    return "patch levels " + ", ".join(f"{name} {level}" for name, level in levels.as_json().items())
+
+
+def _reaches(levels: PatchLevels, least: PatchLevels) -> bool:
+    asked = least.as_json()
+    return all(level >= asked[name] for name, level in levels.as_json().items())

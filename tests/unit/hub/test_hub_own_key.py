@@ -1,0 +1,166 @@
+"""A hub goes over to another key of its own: what waits is signed anew, what was begun ends in order, and the old key is not taken back."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fake_site import FakeSite
+from hub_at_hand import Clock, running
+from test_hub_life import offered, run_round
+from test_hub_own_keys import Killed, delivered, north, of_role, rotated, wrong
+from test_hub_refusals import fetched
+from test_hub_site_keys import changes, listed
+
+from rapha import faults
+from rapha.cli.hub_keys import finish_rotations
+from rapha.errors import ConfigurationError
+from rapha.hub import site_keys
+from rapha.hub.configuration import load
+from rapha.hub.own_keys import read_before
+from rapha.hub.own_roles import begun
+from rapha.hub.signer import Signer
+from rapha.hub.store.database import open_store
+from rapha.proof import keys
+from rapha.proof.key_change import followed
+
+
+@pytest.fixture(autouse=True)
+def _at_this_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rapha.hub.wired.open_hub.__defaults__", (clock,))
+
+
+def key_of(home: Path) -> keys.PrivateKey:
+    return keys.private_from_pem((home / "key.pem").read_bytes())
+
+
+def cut_short(home: Path, clock: Clock, what: str, point: str) -> None:
+    def dies(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(faults, "point", dies)
+        with pytest.raises(Killed):
+            rotated(home, clock, what)
+
+
+def ends_the_key_of(site: str, home: Path, clock: Clock, private: keys.PrivateKey) -> None:
+    """As `rapha hub revoke-key` does beside a hub, with the key that it read."""
+    from rapha.hub.notify import Bell
+
+    store = open_store(load(home).database, Bell(), clock)
+    try:
+        with store.changing() as change:
+            site_keys.revoke(change, Signer("hub", private, clock), site, None, clock() - timedelta(minutes=1))
+    finally:
+        store.close()
+
+
+def test_a_study_that_the_change_falls_into_ends_in_a_folder_that_holds(tmp_path: Path, clock: Clock, study_of) -> None:
+    """One offer is answered and one round done before, the rest after."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        site, token = north(hub).join(), hub.token()
+        study_id = hub.submit(study_of(rounds=1, at_least=1), token)
+        site.approve(offered(site))
+        run_round([site])
+        pinned, old = listed(hub), key_of(home)
+    clock.pass_(minutes=5)
+    rotated(home, clock, "hub")
+    assert keys.keyid(key_of(home).public_key()) != keys.keyid(old.public_key())
+    with running(home, clock) as hub:
+        site.hub = hub
+        run_round([site])
+        run_round([site])
+        hub.wait_for(study_id, token, "completed")
+        folder = fetched(hub, study_id, token, tmp_path / "model")
+        now, found = listed(hub), changes(hub)
+    for known in (None, now, followed(pinned, found)):
+        assert wrong(folder, known) == []
+    assert wrong(folder, pinned) == [("receipts/aggregation.json", 2)]
+
+
+def test_what_the_former_key_signs_after_its_day_is_not_believed(tmp_path: Path, clock: Clock, study_of) -> None:
+    """A thief of the old key, in league with log, stamper and authority: the hub's home as it was before stands for them."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        pinned, old = listed(hub), (home / "key.pem").read_bytes()
+    rotated(home, clock, "hub")
+    with running(home, clock) as hub:
+        now, found = listed(hub), changes(hub)
+    clock.pass_(minutes=5)
+    new = (home / "key.pem").read_bytes()
+    (home / "key.pem").write_bytes(old)
+    with pytest.raises(ConfigurationError, match="is one of before"):
+        rotated(home, clock, "hub")
+    before = (home / "keys-before.json").rename(home / "elsewhere")
+    with running(home, clock) as hub:
+        late = delivered(hub, study_of, tmp_path / "late")
+    for known in (now, followed(pinned, found)):
+        assert wrong(late, known) == [("receipts/aggregation.json", 18)]
+    before.rename(home / "keys-before.json")
+    (home / "key.pem").write_bytes(new)
+    with running(home, clock) as hub:
+        assert len(of_role(listed(hub), "hub")) == 2
+
+
+@pytest.mark.parametrize("point", ["", "hub.said:key-next.pem", "hub.to-rename:key.pem", "hub.renamed:key.pem"])
+def test_a_revocation_that_waits_is_followed_whichever_key_signed_it(tmp_path: Path, clock: Clock, point: str) -> None:
+    """The command that ends a hospital's key asks no lock: it may have read the key that is gone since."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        for name in ("north", "south"):
+            FakeSite(hub, name).join()
+        pinned, old = listed(hub), key_of(home)
+    clock.pass_(hours=1)
+    ends_the_key_of("north", home, clock, old)
+    if point:
+        cut_short(home, clock, "hub", point)
+    else:
+        rotated(home, clock, "hub")
+    clock.pass_(minutes=5)
+    ends_the_key_of("south", home, clock, old)
+    finish_rotations(load(home))
+    with running(home, clock) as hub:
+        now, found = listed(hub), changes(hub)
+    known = followed(pinned, found)
+    assert len(found.changes) == 4 and len(of_role(now, "hub")) == 2
+    assert {key.owner for key in known.keys if key.role == "node" and key.window and key.window.below} == {
+        "north",
+        "south",
+    }
+
+
+def test_what_was_begun_ends_with_the_hubs_own_key_first(tmp_path: Path, clock: Clock, study_of) -> None:
+    """A statement of the log's next key by the hub's old one would come after that has ended."""
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        pinned = listed(hub)
+    cut_short(home, clock, "log", "hub.written:log-key-next.pem")
+    cut_short(home, clock, "hub", "hub.to-rename:key.pem")
+    clock.pass_(hours=1)
+    assert begun(load(home)) == ("hub", "log")
+    assert set(finish_rotations(load(home))) == {"hub", "log"} and finish_rotations(load(home)) == {}
+    with running(home, clock) as hub:
+        folder = delivered(hub, study_of, tmp_path / "model")
+        known = followed(pinned, changes(hub))
+    assert wrong(folder, known) == []
+    kept = read_before(load(home))
+    assert kept is not None and sorted(key.role for key in kept.keys) == ["hub", "log"]
+
+
+def test_one_change_after_another_is_followed_from_the_first_key(tmp_path: Path, clock: Clock, study_of) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        pinned = listed(hub)
+    for what in ("hub", "authority", "hub", "log", "hub"):
+        rotated(home, clock, what)
+        clock.pass_(hours=1)
+    with running(home, clock) as hub:
+        folder = delivered(hub, study_of, tmp_path / "model")
+        now, known = listed(hub), followed(pinned, changes(hub))
+    assert len(of_role(now, "hub")) == 4 and wrong(folder, known) == [] and wrong(folder, now) == []
+    assert {key.keyid for key in now.keys} == {key.keyid for key in known.keys}

@@ -1,0 +1,43 @@
+"""Databases of earlier versions that cannot be brought to this one: nothing is changed, and what to do is said."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from hub_at_hand import Clock, running
+
+from rapha.errors import ConfigurationError
+from rapha.hub.store import database
+from rapha.hub.store.sqlite import SqliteFile
+
+
+def test_two_sites_with_one_key_are_named(tmp_path: Path) -> None:
+    with running(tmp_path / "hub", Clock()):
+        pass
+    file = tmp_path / "hub" / "hub.db"
+    opened = SqliteFile(file)
+    with opened.writes.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(database._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+    opened.close()
+    with sqlite3.connect(file) as written:
+        columns = [row[1] for row in written.execute("PRAGMA table_info(sites)")]
+        for site in ("north", "south"):
+            values = [
+                site if column == "id" else "one" if column in ("keyid", "public_key") else "2026-01-01"
+                for column in columns
+            ]
+            written.execute(
+                f"INSERT INTO sites ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", values
+            )
+    with (
+        pytest.raises(ConfigurationError, match="the sites north and south were enrolled with one key"),
+        running(tmp_path / "hub", Clock()),
+    ):
+        pass
+    with sqlite3.connect(file) as left:
+        assert left.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
