@@ -55,12 +55,12 @@ def dies(
     """Run the study while a process dies where the pattern says: outcome, deaths, points passed."""
     disturbed: list[str] = []
 
-    def run(name: str, pattern: str) -> tuple[dict[str, object], int, list[str]]:
+    def run(name: str, pattern: str, **replacements: str) -> tuple[dict[str, object], int, list[str]]:
         before, folder = town.deaths[name], tmp_path / str(len(disturbed))
         folder.mkdir()
         disturbed.append(name)
         town.again(name, pattern, folder / "record")
-        result = outcome(town, folder)
+        result = outcome(town, folder, **replacements)
         if pattern.endswith(EVERY):  # an agent that died with its release sent says the rest once the hub answers it
             until(lambda: not missing(undisturbed[1][name], labels(folder / "record")), lambda: folder)
             until(lambda: town.deaths[name] - before == matching(pattern, labels(folder / "record")), lambda: folder)
@@ -133,6 +133,23 @@ def test_one_dies_at_each_file_rename(
     for label in renames:
         found, deaths, _ = dies(name, re.escape(label))
         assert (label, found == expected, deaths) == (label, True, 1)
+
+
+LARGE = {"architecture: logistic": "architecture: mlp, hidden: [128, 128]"}
+"""Updates of 70 KB: files of the hub's. Smaller ones lie in its database: then what is renamed is metrics and deliveries."""
+
+
+def test_the_hub_dies_while_updates_become_files(
+    town: MortalTown, dies: Callable[..., tuple[dict[str, object], int, list[str]]], tmp_path: Path
+) -> None:
+    (tmp_path / "undisturbed").mkdir()
+    expected = outcome(town, tmp_path / "undisturbed", **LARGE)
+    pattern = r"hub\.(to-rename|renamed):blob#(1|3|5|7|9|11)"
+    found, deaths, points = dies("hub", pattern, **LARGE)
+    assert found == expected
+    assert deaths == matching(pattern, points) == 12
+    closed = next(number for number, label in enumerate(points) if "hub.committed:round.closed@hub:2" in label)
+    assert len([label for label in points[:closed] if label.startswith("hub.renamed:blob")]) >= 6
 
 
 WORK = ("prepare:0", "train:1", "train:2", "evaluate:3")

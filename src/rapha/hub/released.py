@@ -34,3 +34,8 @@ def best_weights(study: Study, before: RoundRow | None) -> list[Digest]:
 def kept_by(row: RoundRow | None) -> list[Digest]:
     """What of a round is kept for the next one."""
     return row.kept.split() if row and row.kept else []
+
+
+def superseded(weights_in: str | None, before: RoundRow | None) -> set[str]:
+    """What a round began with, and what the round before it kept: the round after it needs neither."""
+    return {each for each in (weights_in, *kept_by(before)) if each}

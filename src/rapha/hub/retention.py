@@ -1,11 +1,13 @@
 """Which blobs may go. A site's update is kept until its round is closed and not longer: what is not here cannot leak."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     CompoundSelect,
+    Table,
     bindparam,
     delete,
     exists,
@@ -17,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs
 from rapha.hub.graphs import graph_of
-from rapha.hub.small_blobs import drop_small, some_at_a_time, which_small
+from rapha.hub.small_blobs import drop_small, some_at_a_time
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DeliveredRow, RoundRow, StudyRow, TaskRow, UploadRow
@@ -25,17 +27,22 @@ from rapha.hub.studies import study_of
 from rapha.records.lifecycle import FINAL
 from rapha.records.task import Update
 
+_UPLOADS = cast("Table", UploadRow.__table__)
+_FORGET_UPLOADS = (
+    delete(_UPLOADS)
+    .where(tuple_(_UPLOADS.c.site, _UPLOADS.c.digest).in_(bindparam("sent", expanding=True)))
+    .returning(_UPLOADS.c.digest)
+)
+
 
 def end_round(change: Change, updates: Mapping[str, Update], superseded: Iterable[str]) -> set[str]:
     """Let go of what the sites sent for a round, by site, and of what the next one supersedes: small blobs that nothing else needs are
     dropped with it; the digests to `sweep` after the commit."""
     sent = [(site, update.weights_out) for site, update in updates.items()]
-    owned = delete(UploadRow).where(tuple_(UploadRow.site, UploadRow.digest).in_(sent)).returning(UploadRow.digest)
-    uploaded = set(change.session.scalars(owned))
+    uploaded = set(change.session.scalars(_FORGET_UPLOADS, {"sent": sent}))
     digests = {digest for _, digest in sent} | set(superseded)
-    small = which_small(change.session, digests)
-    drop_small(change, _unneeded(change.session, small))
-    return digests - small | uploaded
+    unneeded = _unneeded(change.session, digests)
+    return set(unneeded) - drop_small(change, unneeded) | uploaded
 
 
 def forget_upload(change: Change, site: str, digest: str) -> str:
@@ -58,7 +65,7 @@ def sweep(store: Store, blobs: Blobs, digests: Iterable[str]) -> None:
     for some in some_at_a_time(digests):
         with store.changing() as change:
             unneeded = _unneeded(change.session, some)
-            drop_small(change, which_small(change.session, unneeded))
+            drop_small(change, unneeded)
             for digest in unneeded:
                 blobs.drop(digest)
 

@@ -3,12 +3,12 @@ one: killed at any moment and started again, the hub goes on from what the store
 
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 
 from rapha.errors import Conflict
 from rapha.hub import graphs, retention
@@ -32,7 +32,7 @@ from rapha.hub.progress import (
 )
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import log_refusals, refused_not_logged
-from rapha.hub.released import best_weights, kept_by, kept_for_averaging
+from rapha.hub.released import best_weights, kept_for_averaging, superseded
 from rapha.hub.settled import Settled, settled_of
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes
@@ -51,6 +51,11 @@ from rapha.records.tensors import declared_start, declared_weights
 from rapha.records.travel import keeps_at_sites
 from rapha.records.wire import Work
 
+_APPROVED = (
+    select(DispatchRow.id, DispatchRow.site)
+    .where(DispatchRow.study_id == bindparam("study"), DispatchRow.state == "approved")
+    .order_by(DispatchRow.site)
+)
 _STATE_OF = {"prepare": "preparing", "train": "training", "evaluate": "releasing"}
 
 
@@ -131,7 +136,9 @@ class Rounds:
             case OpenRound():
                 with self._store.changing() as change:
                     opened = _open_round(change, study_id, action, {})
-                self._let_go[study_id] |= set(opened.superseded if opened else ())
+                    last, before = (change.session.get(RoundRow, (study_id, action.number - back)) for back in (1, 2))
+                if opened and last:
+                    self._let_go[study_id] |= superseded(last.weights_in, before)
                 return self._opened(opened, self._blobs)
             case CloseRound():  # its deadline has passed: nothing more is taken, and then it is settled
                 with self._store.changing() as change:
@@ -186,7 +193,9 @@ class Rounds:
                 handed_in = {site: update.task for site, update in settled.updates.items()}
                 after = {site: handed_in[site] for site in self._held.among(handed_in)}
                 opened = _open_round(change, study_id, action, after)
-            let_go = retention.end_round(change, settled.updates, opened.superseded if opened else ())
+            let_go = retention.end_round(
+                change, settled.updates, superseded(settled.weights_in, settled.before) if opened else ()
+            )
         self._let_go[study_id] |= let_go
         return self._opened(opened, blobs)
 
@@ -258,12 +267,11 @@ class Rounds:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A round that was opened: its deadline, what it starts from, the blobs that are superseded by it, and the tasks that are handed
-    out already, by the tasks whose updates are to be answered with them."""
+    """A round that was opened: its deadline, what it starts from, and the tasks that are handed out already, by the tasks whose updates
+    are to be answered with them."""
 
     deadline: datetime
     weights: str | None
-    superseded: Sequence[str]
     given: Mapping[TaskId, Task]
 
 
@@ -286,39 +294,28 @@ def _open_round(change: Change, study_id: str, action: OpenRound, after: Mapping
     change.session.add(
         RoundRow(study_id=study_id, number=action.number, do=action.do, weights_in=weights, deadline=deadline)
     )
-    change.session.flush()
     change.tell("round.opened", "hub", study_id=study_id, round=action.number, facts={"do": action.do})
     given: dict[TaskId, Task] = {}
-    approved = select(DispatchRow).where(DispatchRow.study_id == study_id, DispatchRow.state == "approved")
-    for dispatch in change.session.scalars(approved.order_by(DispatchRow.site)):
+    for dispatch, site in change.session.execute(_APPROVED, {"study": study_id}).all():
         task = Task(
             id=TaskId(f"t-{secrets.token_hex(8)}"),
             study_id=StudyId(study_id),
             study_digest=row.digest,
-            dispatch=DispatchId(dispatch.id),
-            site=SiteId(dispatch.site),
+            dispatch=DispatchId(dispatch),
+            site=SiteId(site),
             round=action.number,
             do=action.do,
             weights=weights,
-            counted=last_counted(change.session, study_id, dispatch.site) if keeps_at_sites(study) else None,
+            counted=last_counted(change.session, study_id, site) if keeps_at_sites(study) else None,
         )
         task_row = _task_row(task)
         change.session.add(task_row)
-        if dispatch.site in after:
-            change.move(task_row, "leased", f"node:{dispatch.site}")
-            given[after[dispatch.site]] = task
+        if site in after:
+            change.move(task_row, "leased", f"node:{site}")
+            given[after[site]] = task
         else:
-            change.topics.add(f"site:{dispatch.site}")
-    superseded = _superseded(change, study_id, action.number - 1) if before else []
-    return _Opened(deadline, weights, superseded, given)
-
-
-def _superseded(change: Change, study_id: str, number: int) -> list[str]:
-    """What round `number` began with, and what the round before it kept: the next round needs neither."""
-    rounds = [change.session.get(RoundRow, (study_id, each)) for each in (number, number - 1)]
-    found = [rounds[0].weights_in if rounds[0] else None]
-    found += kept_by(rounds[1])
-    return [digest for digest in found if digest]
+            change.topics.add(f"site:{site}")
+    return _Opened(deadline, weights, given)
 
 
 def _task_row(task: Task) -> TaskRow:

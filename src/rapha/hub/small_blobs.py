@@ -11,9 +11,9 @@ import io
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
-from sqlalchemy import BindParameter, bindparam, delete, select
+from sqlalchemy import BindParameter, Table, bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from rapha.canonical import digest as digest_of_bytes
@@ -29,9 +29,12 @@ SMALL_BYTES = INLINE_BYTES
 ASKED_AT_ONCE = 500
 
 _THESE: BindParameter[list[str]] = bindparam("digests", expanding=True)
-_CONTENT = select(SmallBlobRow.digest, SmallBlobRow.content).where(SmallBlobRow.digest.in_(_THESE))
-_WHICH = select(SmallBlobRow.digest).where(SmallBlobRow.digest.in_(_THESE))
-_DROP = delete(SmallBlobRow).where(SmallBlobRow.digest.in_(_THESE))
+_TABLE = cast("Table", SmallBlobRow.__table__)
+_CONTENT = select(_TABLE.c.digest, _TABLE.c.content).where(_TABLE.c.digest.in_(_THESE))
+_WHICH = select(_TABLE.c.digest).where(_TABLE.c.digest.in_(_THESE))
+_DROP = delete(_TABLE).where(_TABLE.c.digest.in_(_THESE)).returning(_TABLE.c.digest)
+_KEEP = text("INSERT INTO small_blobs (digest, content) VALUES (:digest, :content) ON CONFLICT (digest) DO NOTHING")
+"""In the words that SQLite and PostgreSQL share."""
 
 
 def some_at_a_time(digests: Iterable[str]) -> Iterator[list[str]]:
@@ -42,11 +45,9 @@ def some_at_a_time(digests: Iterable[str]) -> Iterator[list[str]]:
 
 def keep_small(change: Change, contents: Mapping[str, bytes]) -> None:
     """Keep these, by the digests that they were found to have; those that are here already stay. Each has SMALL_BYTES at most."""
-    here = which_small(change.session, contents)
-    change.session.add_all(
-        SmallBlobRow(digest=digest, content=content) for digest, content in contents.items() if digest not in here
-    )
-    change.session.flush()
+    if contents:
+        rows = [{"digest": digest, "content": content} for digest, content in contents.items()]
+        change.session.execute(_KEEP, rows)
 
 
 def which_small(session: Session, digests: Collection[str]) -> set[str]:
@@ -67,10 +68,9 @@ def small_of(session: Session, digests: Collection[str]) -> dict[str, bytes]:
     return found
 
 
-def drop_small(change: Change, digests: Collection[str]) -> None:
-    """Forget these; no error where one is not there."""
-    for some in some_at_a_time(digests):
-        change.session.execute(_DROP, {"digests": some})
+def drop_small(change: Change, digests: Collection[str]) -> set[str]:
+    """Forget these; those that were there."""
+    return {dropped for some in some_at_a_time(digests) for dropped in change.session.scalars(_DROP, {"digests": some})}
 
 
 class BothPlaces:

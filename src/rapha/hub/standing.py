@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.early_stopping import rounds_to_train
@@ -17,20 +17,35 @@ from rapha.records.study import Study
 from rapha.records.task import Update
 from rapha.records.wire import DispatchStatus, Feasible, StudyStatus
 
+# Statements are made once, and ask for columns alone: this is read twice in every round.
+_DISPATCHES = (
+    select(DispatchRow.site, DispatchRow.state, DispatchRow.reason)
+    .where(DispatchRow.study_id == bindparam("study"))
+    .order_by(DispatchRow.site)
+)
+_NEWEST = (
+    select(RoundRow.number, RoundRow.do, RoundRow.deadline, RoundRow.closed_at)
+    .where(RoundRow.study_id == bindparam("study"))
+    .order_by(RoundRow.number.desc())
+    .limit(1)
+)
+_TASKS = (
+    select(TaskRow.site, TaskRow.state, TaskRow.reason)
+    .where(TaskRow.study_id == bindparam("study"), TaskRow.number == bindparam("number"))
+    .order_by(TaskRow.site)
+)
+
 
 def standing_of(session: Session, row: StudyRow, now: datetime) -> Standing:
     """Where the study stands, as `next_step` reads it."""
     study = study_of(row.study)
-    dispatches = session.scalars(select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site))
-    newest = session.scalars(
-        select(RoundRow).where(RoundRow.study_id == row.id).order_by(RoundRow.number.desc()).limit(1)
-    ).first()
+    dispatches, newest = session.execute(_DISPATCHES, {"study": row.id}), session.execute(_NEWEST, {"study": row.id})
     return Standing(
         state=row.state,
         at_least=study.sites.at_least,
         rounds=rounds_to_train(study.training.rounds, study.training.early_stopping, _trained(session, row, study)),
-        sites=[SiteStanding(d.site, d.state, d.reason) for d in dispatches],
-        newest=_round_standing(session, newest) if newest else None,
+        sites=[SiteStanding(*each) for each in dispatches],
+        newest=next((_round_standing(session, row.id, *each) for each in newest), None),
         now=now,
     )
 
@@ -51,12 +66,12 @@ def _trained(session: Session, row: StudyRow, study: Study) -> list[dict[str, Up
     return [updates_of(session, row.id, number) for number in session.scalars(closed)]
 
 
-def _round_standing(session: Session, row: RoundRow) -> RoundStanding:
-    tasks = session.scalars(
-        select(TaskRow).where(TaskRow.study_id == row.study_id, TaskRow.number == row.number).order_by(TaskRow.site)
-    )
-    standings = [TaskStanding(task.site, task.state, task.reason) for task in tasks]
-    return RoundStanding(row.number, row.do, row.deadline, row.closed_at is not None, standings)  # type: ignore[arg-type]
+def _round_standing(
+    session: Session, study_id: str, number: int, do: str, deadline: datetime, closed_at: datetime | None
+) -> RoundStanding:
+    tasks = session.execute(_TASKS, {"study": study_id, "number": number})
+    standings = [TaskStanding(*each) for each in tasks]
+    return RoundStanding(number, do, deadline, closed_at is not None, standings)  # type: ignore[arg-type]
 
 
 def status_of(session: Session, row: StudyRow) -> StudyStatus:

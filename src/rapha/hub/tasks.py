@@ -69,35 +69,24 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
         TrainingFailed: point 3; the task has failed with that reason, and the site is out of the study.
         DiskFull: there is no room for its weights.
     """
-    with store.reading() as session:
-        open_ = [_each(_open_task, session, site, parcel) for site, parcel in handed]
-    checked = [
-        _each(_checked, store, blobs, site, task) if isinstance(task, _Open) else task
-        for (site, _), task in zip(handed, open_, strict=True)
-    ]
-    if not any(isinstance(each, _Checked) for each in checked):
-        return [each for each in checked if not isinstance(each, _Checked)]
+    came = [_each(_came, store, blobs, site, parcel) for site, parcel in handed]
     with store.changing() as change:
         taken = [
-            _each(_take, change, site, each) if isinstance(each, _Checked) else each
-            for (site, _), each in zip(handed, checked, strict=True)
+            _each(_take, change, site, each) if isinstance(each, _Came) else each
+            for (site, _), each in zip(handed, came, strict=True)
         ]
         change.session.flush()
-        return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+        outcomes = [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+    refused = zip(handed, outcomes, strict=True)
+    retention.sweep(
+        store, blobs, [one.update.weights_out for (_, one), each in refused if isinstance(each, TrainingFailed)]
+    )
+    return outcomes
 
 
 @dataclass(frozen=True)
-class _Open:
-    """An update of an open task that it answers, and the weights that came with it, if they did."""
-
-    update: Update
-    sent: bytes | None
-    study: Study
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """An update whose weights are as declared; `sent`: they came with it, and are kept with it."""
+class _Came:
+    """An update, and the weights that came with it, to be checked as it is taken; None: they were uploaded, and are checked."""
 
     update: Update
     sent: bytes | None
@@ -115,43 +104,54 @@ def _each(do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Raph
         return error
 
 
-def _open_task(session: Session, site: SiteId, parcel: UpdateParcel) -> _Open | Taken:
-    """Points 1 and 2; or exactly this was taken before."""
+def _came(store: Store, blobs: Blobs, site: SiteId, parcel: UpdateParcel) -> _Came:
+    """Point 2; of uploaded weights all three points, for they may be large: nobody waits while they are read."""
     update, sent = parcel.update, _sent_along(parcel)
-    row = own_task(session, site, update.task)
-    if settled(row, update):
-        return Taken(update.task, row.study_id, before=True)
-    _check_answers(Task.from_bytes(row.task), update)
     if sent is None:
-        check_uploaded(session, site, update.weights_out)
-    return _Open(update, sent, study_of(session.get_one(StudyRow, row.study_id).study))
+        with store.reading() as session:
+            study = _answered(session, own_task(session, site, update.task), update)
+            if study is not None:
+                check_uploaded(session, site, update.weights_out)
+        try:
+            if study is not None:
+                _check_uploaded_content(blobs, update, study)
+        except TrainingFailed as refusal:
+            with store.changing() as change:
+                _refuse(change, own_task(change.session, site, update.task), update, refusal)
+            raise
+    return _Came(update, sent)
 
 
-def _checked(store: Store, blobs: Blobs, site: SiteId, task: _Open) -> _Checked:
-    """Point 3."""
-    update = task.update
-    try:
-        _check_content(blobs, update, task.sent, task.study)
-    except TrainingFailed as refusal:
-        with store.changing() as change:
-            fail(change, own_task(change.session, site, update.task), refusal.reason)
-            retention.forget_upload(change, site, update.weights_out)
-        retention.sweep(store, blobs, [update.weights_out])
-        raise
-    return _Checked(update, task.sent)
+def _answered(session: Session, row: TaskRow, update: Update) -> Study | None:
+    """Point 1: the study that it is of. None: exactly this was taken before."""
+    if settled(row, update):
+        return None
+    _check_answers(Task.from_bytes(row.task), update)
+    return study_of(session.get_one(StudyRow, row.study_id).study)
 
 
-def _take(change: Change, site: SiteId, checked: _Checked) -> tuple[TaskRow, bool]:
-    """The task, and whether exactly this was taken while it was checked."""
-    update = checked.update
+def _take(change: Change, site: SiteId, came: _Came) -> tuple[TaskRow, bool]:
+    """All three points again, or for the first time: the task, and whether exactly this was taken before."""
+    update = came.update
     row = own_task(change.session, site, update.task)
-    before = settled(row, update)
-    if not before:
-        if checked.sent is not None:
-            keep_small(change, {update.weights_out: checked.sent})
-        facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
-        finish(change, row, update, update.weights_out, facts)
-    return row, before
+    study = _answered(change.session, row, update)
+    if study is None:
+        return row, True
+    if came.sent is not None:
+        try:
+            _check_file(io.BytesIO(came.sent), len(came.sent), update, study)
+        except TrainingFailed as refusal:
+            _refuse(change, row, update, refusal)
+            raise
+        keep_small(change, {update.weights_out: came.sent})
+    facts = {"rows": f"about {update.weight}", **score_facts(update.scores)}
+    finish(change, row, update, update.weights_out, facts)
+    return row, False
+
+
+def _refuse(change: Change, row: TaskRow, update: Update, refusal: TrainingFailed) -> None:
+    fail(change, row, refusal.reason)
+    retention.forget_upload(change, row.site, update.weights_out)
 
 
 def _outcome(session: Session, row: TaskRow, before: bool) -> Taken:
@@ -255,10 +255,7 @@ def _sent_along(parcel: UpdateParcel) -> bytes | None:
     return content
 
 
-def _check_content(blobs: Blobs, update: Update, sent: bytes | None, study: Study) -> None:
-    if sent is not None:
-        _check_file(io.BytesIO(sent), len(sent), update, study)
-        return
+def _check_uploaded_content(blobs: Blobs, update: Update, study: Study) -> None:
     try:
         file, size_bytes = blobs.open(update.weights_out), blobs.size_bytes(update.weights_out) or 0
     except (Unproven, ConfigurationError) as error:  # of the place of the blobs: no fault of the hospital's

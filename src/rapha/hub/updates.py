@@ -1,18 +1,23 @@
 """What the sites handed in, read back."""
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rapha.hub.store.tables import TaskRow
 from rapha.records.task import Update
 
+_TAKEN = (
+    select(TaskRow.site, TaskRow.result)
+    .where(TaskRow.study_id == bindparam("study"), TaskRow.number == bindparam("number"))
+    .where(TaskRow.state == "done", TaskRow.do != "evaluate")
+    .order_by(TaskRow.site)
+)
+
 
 def updates_of(session: Session, study_id: str, number: int) -> dict[str, Update]:
     """The updates that were taken in a round, by site, in order of their names."""
-    rows = session.scalars(
-        done_tasks(study_id).where(TaskRow.number == number, TaskRow.do != "evaluate").order_by(TaskRow.site)
-    )
-    return {row.site: Update.from_bytes(row.result or b"") for row in rows}
+    rows = session.execute(_TAKEN, {"study": study_id, "number": number})
+    return {site: Update.from_bytes(result or b"") for site, result in rows}
 
 
 def done_tasks(study_id: str) -> Select[TaskRow]:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ from rapha.hub.small_blobs import BothPlaces
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
-from rapha.hub.tasks import Handed, Outcome, receive_updates
+from rapha.hub.tasks import Handed, Outcome, Taken, receive_updates
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
@@ -69,6 +69,7 @@ class Hub:
     desk: ReceiptDesk
     waiting: Waiting
     work: Together[Asked, Assignment | None]
+    receive: Callable[[Sequence[Handed]], list[Outcome]]
     updates: Together[Handed, Outcome]
     held: HeldUpdates
     neighbours: Neighbours | None
@@ -143,6 +144,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     held = HeldUpdates(bell)
     rounds = Rounds(store, blobs, signer, desk, held)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
+    receive = partial(_received, store, blobs, conductor)
     return Hub(
         configuration,
         store,
@@ -157,7 +159,8 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         desk,
         Waiting(),
         Together(partial(next_assignments, store, blobs)),
-        Together(partial(receive_updates, store, blobs)),
+        receive,
+        Together(receive),
         held,
         Neighbours(server, bell, partial(_take_up, conductor, rounds)) if server else None,
     )
@@ -166,6 +169,14 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
 def _drive(store: Store, rounds: Rounds, clock: Clock, study: str) -> datetime | None:
     with store.driving(study) as alone:
         return rounds.drive(study) if alone else clock() + DRIVEN_ELSEWHERE
+
+
+def _received(store: Store, blobs: Blobs, conductor: Conductor, handed: Sequence[Handed]) -> list[Outcome]:
+    """What came of updates that came at once. Their studies are driven, each once, whether or not anybody waits for the answers."""
+    outcomes = receive_updates(store, blobs, handed)
+    for study in {each.to_drive for each in outcomes if isinstance(each, Taken) and each.to_drive}:
+        conductor.nudge(study)
+    return outcomes
 
 
 def _take_up(conductor: Conductor, rounds: Rounds) -> None:

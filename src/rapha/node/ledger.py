@@ -21,7 +21,7 @@ from rapha.errors import ConfigurationError, Conflict, DiskFull, TrainingFailed
 from rapha.policy import ledger as rules_of_the_ledger
 from rapha.policy.rules import SiteRules
 from rapha.records.ledger import START, LedgerEntry, Spend
-from rapha.records.record import Digest
+from rapha.records.record import Digest, DispatchId
 from rapha.records.release import ReasonCode
 from rapha.records.site import Dispatch
 from rapha.records.study import Study
@@ -44,6 +44,8 @@ class Ledger:
         self._path, self._clock = path, clock
         self._one_at_a_time = threading.RLock()
         self._unlock: Callable[[], object] | None = None
+        self._set_aside: set[DispatchId] = set()
+        """For these it is known to be, by who writes here alone: a run asks at each of its rounds, and the ledger is long."""
         try:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", _TABLE):
@@ -60,9 +62,12 @@ class Ledger:
                 (`budget-not-offered`).
             Conflict: another process writes this ledger.
         """
+        if dispatch.id in self._set_aside:
+            return
         with self._writing() as entries:
             last = rules_of_the_ledger.standing(entries, dispatch.id)
             if last is not None and last.kind != "refunded":
+                self._set_aside.add(dispatch.id)
                 return
             if reason := rules_of_the_ledger.refusal(entries, DATASET, study, rules):
                 raise TrainingFailed("the privacy ledger refuses this study", reason)
@@ -85,6 +90,7 @@ class Ledger:
                     spend=Spend.of_study(study),
                 ),
             )
+        self._set_aside.add(dispatch.id)
 
     def refusal(self, study: Study, rules: SiteRules) -> ReasonCode | None:
         """Whether `reserve` would refuse now, and why."""
@@ -134,11 +140,13 @@ class Ledger:
 
     def close(self) -> None:
         """Let another process write."""
+        self._set_aside.clear()
         if self._unlock:
             self._unlock()
             self._unlock = None
 
     def _end(self, dispatch: Dispatch, kind: Literal["settled", "refunded"], reason: ReasonCode | None) -> None:
+        self._set_aside.discard(dispatch.id)
         with self._writing() as entries:
             last = rules_of_the_ledger.standing(entries, dispatch.id)
             if last is None or last.kind == kind:

@@ -112,6 +112,17 @@ def test_a_second_agent_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     assert spent(ledger.entries()).epsilon == 6.0
 
 
+def test_what_another_agent_gave_back_is_set_aside_anew(ledger: Ledger, tmp_path: Path) -> None:
+    study, rules = private_study(), read_rules(RULES)
+    ledger.reserve(dispatch(study), study, rules)
+    ledger.close()
+    other = Ledger(tmp_path / "ledger.db", utc_now)
+    other.refund(dispatch(study), "cohort-too-small")
+    other.close()
+    ledger.reserve(dispatch(study), study, rules)
+    assert kinds(ledger) == ["reserved", "refunded", "reserved"]
+
+
 CHANGES = {
     "an entry taken out": "DELETE FROM entry WHERE number = 2",
     "an amount": "UPDATE entry SET entry = replace(CAST(entry AS TEXT), '3000000', '1000000') WHERE number = 1",

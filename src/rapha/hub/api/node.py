@@ -156,12 +156,10 @@ async def _taken(hub: Hub, site: SiteId, answer: UpdateParcel) -> Taken:
     if answer.weights is not None:
         outcome = await hub.updates.ask((site, answer))
     else:  # large: read by itself, so that no other waits for it
-        (outcome,) = await run_in_threadpool(tasks.receive_updates, hub.store, hub.blobs, [(site, answer)])
+        (outcome,) = await run_in_threadpool(hub.receive, [(site, answer)])
     if isinstance(outcome, RaphaError):
         await run_in_threadpool(hub.drive_study_of, answer.update.task)
         raise outcome
-    if outcome.to_drive:
-        hub.conductor.nudge(outcome.to_drive)
     return outcome
 
 

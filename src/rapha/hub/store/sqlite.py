@@ -22,7 +22,10 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
-        self.reads: Engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        # The connection that was used last is used next: it still has the pages in its cache that it wrote.
+        self.reads: Engine = create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_use_lifo=True
+        )
         self.writes: Engine = self.reads.execution_options(immediate=True)
         self._one_glance = threading.Lock()
         self._glance: sqlite3.Connection | None = None
