@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
+import structlog
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
@@ -29,6 +30,7 @@ from rapha.records.tensors import declared_statistics
 from rapha.records.travel import declared_update
 from rapha.records.wire import UpdateParcel
 
+_log = structlog.get_logger()
 _AWAITED = select(
     exists().where(
         TaskRow.study_id == bindparam("study"),
@@ -70,18 +72,25 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
         DiskFull: there is no room for its weights.
     """
     came = [_each(_came, store, blobs, site, parcel) for site, parcel in handed]
+    if not any(isinstance(each, _Came) for each in came):
+        return [each for each in came if not isinstance(each, _Came)]
     with store.changing() as change:
         taken = [
             _each(_take, change, site, each) if isinstance(each, _Came) else each
             for (site, _), each in zip(handed, came, strict=True)
         ]
         change.session.flush()
-        outcomes = [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
-    refused = zip(handed, outcomes, strict=True)
-    retention.sweep(
-        store, blobs, [one.update.weights_out for (_, one), each in refused if isinstance(each, TrainingFailed)]
-    )
-    return outcomes
+        return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+
+
+def let_go_of_refused(store: Store, blobs: Blobs, handed: Sequence[Handed], outcomes: Sequence[Outcome]) -> None:
+    """Drop what updates brought that were refused for it. Where that cannot be done now, the hub's next start does: it changes no outcome."""
+    answered = zip(handed, outcomes, strict=True)
+    refused = [one.update.weights_out for (_, one), each in answered if isinstance(each, TrainingFailed)]
+    try:
+        retention.sweep(store, blobs, refused)
+    except RaphaError as problem:
+        _log.warning("what a refused update brought could not be dropped", problem=type(problem).__name__)
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,9 @@ def _take(change: Change, site: SiteId, came: _Came) -> tuple[TaskRow, bool]:
     study = _answered(change.session, row, update)
     if study is None:
         return row, True
-    if came.sent is not None:
+    if came.sent is None:
+        check_uploaded(change.session, site, update.weights_out)  # it may have been let go of while it was checked
+    else:
         try:
             _check_file(io.BytesIO(came.sent), len(came.sent), update, study)
         except TrainingFailed as refusal:

@@ -40,7 +40,7 @@ from rapha.hub.small_blobs import BothPlaces
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
-from rapha.hub.tasks import Handed, Outcome, Taken, receive_updates
+from rapha.hub.tasks import Handed, Outcome, Taken, let_go_of_refused, receive_updates
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
@@ -176,6 +176,7 @@ def _received(store: Store, blobs: Blobs, conductor: Conductor, handed: Sequence
     outcomes = receive_updates(store, blobs, handed)
     for study in {each.to_drive for each in outcomes if isinstance(each, Taken) and each.to_drive}:
         conductor.nudge(study)
+    let_go_of_refused(store, blobs, handed, outcomes)
     return outcomes
 
 

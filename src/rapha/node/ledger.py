@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rapha import faults
+from rapha.canonical import digest
 from rapha.clock import Clock, coarse
 from rapha.errors import ConfigurationError, Conflict, DiskFull, TrainingFailed
 from rapha.policy import ledger as rules_of_the_ledger
@@ -44,8 +45,8 @@ class Ledger:
         self._path, self._clock = path, clock
         self._one_at_a_time = threading.RLock()
         self._unlock: Callable[[], object] | None = None
-        self._set_aside: set[DispatchId] = set()
-        """For these it is known to be, by who writes here alone: a run asks at each of its rounds, and the ledger is long."""
+        self._set_aside: dict[DispatchId, tuple[int, Digest]] = {}
+        """The entries that say so, by number and digest: a run asks at each of its rounds, and the ledger is long."""
         try:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", _TABLE):
@@ -62,12 +63,12 @@ class Ledger:
                 (`budget-not-offered`).
             Conflict: another process writes this ledger.
         """
-        if dispatch.id in self._set_aside:
+        if self._still_set_aside(dispatch.id):
             return
         with self._writing() as entries:
             last = rules_of_the_ledger.standing(entries, dispatch.id)
             if last is not None and last.kind != "refunded":
-                self._set_aside.add(dispatch.id)
+                self._set_aside[dispatch.id] = (last.number, last.digest)
                 return
             if reason := rules_of_the_ledger.refusal(entries, DATASET, study, rules):
                 raise TrainingFailed("the privacy ledger refuses this study", reason)
@@ -90,7 +91,7 @@ class Ledger:
                     spend=Spend.of_study(study),
                 ),
             )
-        self._set_aside.add(dispatch.id)
+            self._set_aside[dispatch.id] = (entries[-1].number, entries[-1].digest)
 
     def refusal(self, study: Study, rules: SiteRules) -> ReasonCode | None:
         """Whether `reserve` would refuse now, and why."""
@@ -121,12 +122,12 @@ class Ledger:
         found = []
         with self._one_at_a_time:
             rows = self._db.execute("SELECT number, entry, digest FROM entry ORDER BY number").fetchall()
-        for number, data, digest in rows:
+        for number, data, written in rows:
             try:
                 entry = LedgerEntry.from_bytes(data.encode() if isinstance(data, str) else data)
             except ValidationError:
                 raise ConfigurationError(f"{self._path}: entry {number} cannot be read: it was changed") from None
-            if entry.digest != digest:
+            if entry.digest != written:
                 raise ConfigurationError(f"{self._path}: entry {number} is not what was written: it was changed")
             found.append(entry)
         if (wrong := rules_of_the_ledger.broken(found)) is not None:
@@ -146,8 +147,8 @@ class Ledger:
             self._unlock = None
 
     def _end(self, dispatch: Dispatch, kind: Literal["settled", "refunded"], reason: ReasonCode | None) -> None:
-        self._set_aside.discard(dispatch.id)
         with self._writing() as entries:
+            self._set_aside.pop(dispatch.id, None)
             last = rules_of_the_ledger.standing(entries, dispatch.id)
             if last is None or last.kind == kind:
                 return
@@ -161,6 +162,13 @@ class Ledger:
                 "reason": reason,
             }
             self._append(entries, last.model_copy(update=changed))
+
+    def _still_set_aside(self, dispatch: DispatchId) -> bool:
+        """Whether the entry that says so is here as it was written: the file may have been put back from a copy meanwhile."""
+        with self._one_at_a_time:
+            number, written = self._set_aside.get(dispatch, (0, ""))
+            row = self._db.execute("SELECT entry FROM entry WHERE number = ?", (number,)).fetchone()
+        return row is not None and digest(row[0].encode() if isinstance(row[0], str) else row[0]) == written
 
     def _append(self, entries: list[LedgerEntry], entry: LedgerEntry) -> None:
         row = (entry.number, entry.as_bytes(), entry.digest)

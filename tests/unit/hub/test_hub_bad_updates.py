@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 from fake_site import FakeSite
 from hub_at_hand import HubAtHand, bearer
+from patience import until
 from safetensors.numpy import save
+from sqlalchemy import select
 from test_hub_life import recruit, run_round, task_of
 
 from rapha.canonical import base64_bytes, base64_text, digest
-from rapha.errors import NotPermitted, TrainingFailed, Unproven
-from rapha.hub import assignments
+from rapha.errors import Conflict, NotPermitted, TrainingFailed, Unproven, Unreachable
+from rapha.hub import assignments, retention, tasks
 from rapha.hub.app import API
 from rapha.hub.blobs import read
 from rapha.hub.store.database import Store
-from rapha.hub.store.tables import UploadRow
-from rapha.hub.tasks import Taken, receive_updates
-from rapha.records.task import TaskFailure
-from rapha.records.wire import UpdateParcel, Work
+from rapha.hub.store.tables import TaskRow, UploadRow
+from rapha.hub.tasks import Taken, let_go_of_refused, receive_updates
+from rapha.records.task import Task, TaskFailure
+from rapha.records.wire import Offer, UpdateParcel, Work
 
 
 @pytest.fixture
@@ -210,6 +212,57 @@ def test_updates_that_come_at_once_are_taken_in_one_transaction(hub, sites, stud
         Taken(p.update.task, study_id) for _, p in parcels
     ]
     assert len(changes) == 1
+
+
+def open_task(hub: HubAtHand, site: str, other_than: str) -> Task | None:
+    with hub.hub.store.reading() as session:
+        rows = session.scalars(select(TaskRow).where(TaskRow.site == site, TaskRow.state.in_(("queued", "leased"))))
+        return next((Task.from_bytes(row.task) for row in rows if row.id != other_than), None)
+
+
+def test_an_upload_that_is_let_go_of_while_it_is_checked_is_not_taken(
+    hub, token, sites, study_id, study_of, monkeypatch
+):
+    """One blob for two studies, and refused in the one while the other still reads it: an update without its weights would hang its study."""
+    hub.submit(study_of(rounds=1, at_least=2), token)
+    in_hand = [task_of(site).task for site in sites]
+    for site, task in zip(sites, in_hand, strict=True):
+        offer = site.poll(holding=[task.id])
+        assert isinstance(offer, Offer) and site.approve(offer).status_code == 204
+    work = in_hand[0]
+    until(lambda: open_task(hub, "north", other_than=work.id) is not None)
+    other = open_task(hub, "north", other_than=work.id)
+    content = save(sites[0].tensors(work))
+    sites[0].upload(content)
+    read_whole = tasks._check_uploaded_content
+
+    def slowly(blobs, update, study):
+        read_whole(blobs, update, study)
+        if update.task == work.id:
+            handed = [("north", UpdateParcel(update=sites[0].update(other, content)))]
+            outcomes = receive_updates(hub.hub.store, hub.hub.blobs, handed)
+            let_go_of_refused(hub.hub.store, hub.hub.blobs, handed, outcomes)
+            assert outcomes[0].reason == "missing-tensor"
+
+    monkeypatch.setattr(tasks, "_check_uploaded_content", slowly)
+    (outcome,) = receive_updates(
+        hub.hub.store, hub.hub.blobs, [("north", UpdateParcel(update=sites[0].update(work, content)))]
+    )
+    assert isinstance(outcome, Conflict) and digest(content) not in set(hub.hub.blobs.digests())
+
+
+def test_a_study_goes_on_where_a_refused_update_cannot_be_dropped(hub, sites, study_id, monkeypatch):
+    given = [task_of(site).task for site in sites]
+    for site, task in list(zip(sites, given, strict=True))[1:]:
+        assert site.answer(task).status_code == 204
+
+    def away(*_):
+        raise Unreachable("the bucket does not answer")
+
+    monkeypatch.setattr(retention, "sweep", away)
+    assert sites[0].answer(given[0], poison(np.nan)).json()["code"] == "not-finite"
+    monkeypatch.undo()
+    until(lambda: task_of(sites[1]).task.do == "evaluate")
 
 
 def test_an_update_does_not_drive_a_study_while_another_is_awaited(hub, sites, study_id):

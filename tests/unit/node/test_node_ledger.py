@@ -123,6 +123,29 @@ def test_what_another_agent_gave_back_is_set_aside_anew(ledger: Ledger, tmp_path
     assert kinds(ledger) == ["reserved", "refunded", "reserved"]
 
 
+def test_a_ledger_put_back_from_a_copy_under_a_running_agent_has_the_reservation_again(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    study, rules = private_study(), read_rules(RULES)
+    with sqlite3.connect(tmp_path / "ledger.db") as live, sqlite3.connect(tmp_path / "copy.db") as copy:
+        live.backup(copy)
+        ledger.reserve(dispatch(study), study, rules)
+        copy.backup(live)
+    assert kinds(ledger) == []
+    ledger.reserve(dispatch(study), study, rules)  # its next round
+    ledger.settle(dispatch(study))
+    assert kinds(ledger) == ["reserved", "settled"]
+
+
+def test_a_run_stops_at_its_next_round_where_its_reservation_was_changed(ledger: Ledger, tmp_path: Path) -> None:
+    study, rules = private_study(), read_rules(RULES)
+    ledger.reserve(dispatch(study), study, rules)
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute(CHANGES["an amount"])
+    with pytest.raises(ConfigurationError, match="entry 1"):
+        ledger.reserve(dispatch(study), study, rules)
+
+
 CHANGES = {
     "an entry taken out": "DELETE FROM entry WHERE number = 2",
     "an amount": "UPDATE entry SET entry = replace(CAST(entry AS TEXT), '3000000', '1000000') WHERE number = 1",
