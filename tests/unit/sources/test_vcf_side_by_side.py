@@ -1,8 +1,10 @@
 """A call file read by several processes, share by share, is the same as read by one; and what must not pass for a whole file."""
 
+import gzip
 import os
 import random
 import signal
+import struct
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -123,6 +125,8 @@ def several(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return read
 
 
+COUNTS = struct.pack("<IQ", 37450, 0)
+"""Where an index says how many records a contig has, and, behind it, in how many parts."""
 ALL = 1 << 40
 """No file is so large."""
 
@@ -239,12 +243,14 @@ def test_an_index_that_cannot_be_of_the_file_is_not_used_and_told(tmp_path: Path
     write_index(path)
     index = index_of(path)
     assert index
+    assert gzip.decompress(index.read_bytes()).count(COUNTS + b"\2") == 2
     good, one = index.read_bytes(), calls_of(ALL, marks=False, named=False)
     one.read(path)
     for content, stamp, why in (
         (good, 1, "is older than the file"),
         (b"CSI", None, "cannot be read"),
         (good[:-40], None, "cannot be read"),
+        (gzip.compress(gzip.decompress(good).replace(COUNTS + b"\2", COUNTS + b"\1", 1)), None, "cannot be read"),
         (
             b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x04\x00\x43\xbe\xb7\xe8\x01\x00\x00\x00",
             None,
