@@ -1,6 +1,7 @@
 """Updates of a few bytes lie in the database with their round: never a file, gone with it, and read by a hub that began with files."""
 
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hub_at_hand import Clock, HubAtHand, running
 from patience import until
 from safetensors.numpy import save
 from sqlalchemy import select
+from sqlalchemy.pool import QueuePool
 from test_hub_life import final_weights, recruit, run_round, task_of
 
 from rapha.canonical import base64_text, digest
@@ -138,6 +140,20 @@ def test_a_study_that_is_cancelled_leaves_none(hub, token, sites, study_of):
     assert len(small(hub)) == 2
     hub.hub.rounds.cancel(study_id, "ada")
     assert small(hub) == set()
+
+
+def test_strangers_who_look_at_studies_do_not_wait_for_each_other(hub, token, sites, study_of):
+    """Each holds a connection while it reads the scores; there is one left for this one."""
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    for _ in range(3):
+        run_round(sites)
+    final_weights(hub, study_id, token)
+    pool = hub.hub.store.database.reads.pool
+    assert isinstance(pool, QueuePool)
+    with ExitStack() as held:
+        while pool.checkedout() < pool.size() + pool._max_overflow - 1:
+            held.enter_context(hub.hub.store.reading()).execute(select(SmallBlobRow.digest))
+        assert hub.http.get(f"/explore/study/{study_id}").status_code == 200
 
 
 def as_before(home: Path) -> None:

@@ -14,6 +14,7 @@ from rapha.errors import DiskFull, RaphaError, Unreachable
 
 BUSY_TIMEOUT = "busy_timeout=10000"
 """Milliseconds that a statement waits for another's lock."""
+GLANCES = 2
 
 
 class SqliteFile:
@@ -27,9 +28,13 @@ class SqliteFile:
             f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_use_lifo=True
         )
         self.writes: Engine = self.reads.execution_options(immediate=True)
+        self.glances: Engine = create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=GLANCES, max_overflow=0
+        )
         self._one_glance = threading.Lock()
         self._glance: sqlite3.Connection | None = None
-        event.listen(self.reads, "connect", _configure)
+        for engine in (self.reads, self.glances):
+            event.listen(engine, "connect", _configure)
         event.listen(self.reads, "begin", _begin)
 
     def begin_migrating(self, connection: Connection) -> None:
@@ -65,6 +70,7 @@ class SqliteFile:
 
     def close(self) -> None:
         self.reads.dispose()
+        self.glances.dispose()
         with self._one_glance:
             if self._glance is not None:
                 self._glance.close()
