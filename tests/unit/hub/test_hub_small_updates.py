@@ -18,7 +18,7 @@ from test_hub_life import final_weights, recruit, run_round, task_of
 from rapha.canonical import base64_text, digest
 from rapha.hub.blobs import BlobFolder, put, read
 from rapha.hub.small_blobs import SMALL_BYTES, keep_small
-from rapha.hub.store import database
+from rapha.hub.store import database, wal
 from rapha.hub.store.sqlite import SqliteFile
 from rapha.hub.store.tables import SmallBlobRow
 from rapha.records.wire import UpdateParcel
@@ -53,7 +53,10 @@ def test_an_update_and_what_comes_of_a_round_are_no_files(hub, token, sites, stu
     assert files(hub) == set()
 
 
-def test_of_an_update_whose_round_is_over_nothing_is_left_in_the_file(tmp_path, study_of):
+def test_of_an_update_whose_round_is_over_nothing_is_left_on_the_disk_while_the_hub_runs(
+    tmp_path, study_of, monkeypatch
+):
+    monkeypatch.setattr(wal, "QUIET_SECONDS", 0.3)
     with running(tmp_path / "hub", Clock()) as hub:
         sites = [FakeSite(hub, name, rows).join() for name, rows in ROWS.items()]
         recruit(hub, study_of(at_least=2), hub.token(), sites)
@@ -65,7 +68,7 @@ def test_of_an_update_whose_round_is_over_nothing_is_left_in_the_file(tmp_path, 
         assert numbers in content and numbers in everything_of(hub.configuration.home)
         sites[1].do(task_of(sites[1]))
         task_of(sites[0])
-    assert numbers not in (tmp_path / "hub" / "hub.db").read_bytes()
+        until(lambda: numbers not in everything_of(hub.configuration.home))
 
 
 def everything_of(home: Path) -> bytes:

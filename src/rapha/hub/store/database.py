@@ -47,6 +47,9 @@ class Database(Protocol):
     def tell_others(self, session: Session, topics: Collection[str]) -> None:
         """With the commit, let the other hubs on this database know that there is news on these topics."""
 
+    def changed(self) -> None:
+        """Something was committed. Where the database keeps a copy of what is deleted, that goes some time after this."""
+
     def enrolled_key(self, site: str) -> str | None:
         """The public key of a site, as it is committed now. Asked at every request of a node, so by the cheapest way there is."""
 
@@ -118,6 +121,7 @@ class Store:
             self.database.tell_others(session, change.topics)
             faults.point(f"hub.to-commit:{'+'.join(change.told)}")
             session.commit()
+            self.database.changed()
             faults.point(f"hub.committed:{'+'.join(change.told)}")
         self._bell.ring(change.topics)
 

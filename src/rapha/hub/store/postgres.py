@@ -113,6 +113,9 @@ class PostgresServer:
         for notice in _notices(self.process, topics):
             session.execute(_NOTIFY, {"channel": CHANNEL, "notice": notice})
 
+    def changed(self) -> None:
+        """What of it stays behind, and how long, is the server's business."""
+
     def enrolled_key(self, site: str) -> str | None:
         with self.reads.connect() as connection:
             found: str | None = connection.scalar(_ENROLLED_KEY, {"site": site})

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rapha.errors import DiskFull, RaphaError, Unreachable
+from rapha.hub.store.wal import WalEmptying
 
 BUSY_TIMEOUT = "busy_timeout=10000"
 """Milliseconds that a statement waits for another's lock."""
@@ -33,6 +34,7 @@ class SqliteFile:
         )
         self._one_glance = threading.Lock()
         self._glance: sqlite3.Connection | None = None
+        self._emptying = WalEmptying(path)
         for engine in (self.reads, self.glances):
             event.listen(engine, "connect", _configure)
         event.listen(self.reads, "begin", _begin)
@@ -60,6 +62,9 @@ class SqliteFile:
                 raise Unreachable("the hub's database cannot be read at the moment: try again") from error
         return row[0] if row else None
 
+    def changed(self) -> None:
+        self._emptying.changed()
+
     def alone_at(self, what: str) -> AbstractContextManager[bool]:
         return nullcontext(True)
 
@@ -69,6 +74,7 @@ class SqliteFile:
         return None
 
     def close(self) -> None:
+        self._emptying.close()
         self.reads.dispose()
         self.glances.dispose()
         with self._one_glance:
