@@ -159,6 +159,22 @@ def test_strangers_who_look_at_studies_do_not_wait_for_each_other(hub, token, si
         assert hub.http.get(f"/explore/study/{study_id}").status_code == 200
 
 
+def test_what_is_delivered_is_of_files_and_outlasts_the_table(tmp_path, study_of):
+    with running(tmp_path / "hub", Clock()) as hub:
+        sites = [FakeSite(hub, name, rows).join() for name, rows in ROWS.items()]
+        token = hub.token()
+        study_id = recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+        for _ in range(3):
+            run_round(sites)
+        weights = final_weights(hub, study_id, token)
+        delivered = {file.blob for file in hub.delivery(study_id, token).files}
+        assert digest(weights) in delivered
+        until(lambda: (small(hub), files(hub)) == (set(), delivered))
+    as_before(tmp_path / "hub")
+    with running(tmp_path / "hub", Clock()) as hub:
+        assert final_weights(hub, study_id, token) == weights
+
+
 def as_before(home: Path) -> None:
     """The same home as a hub of the version before left it: no table of small blobs, and a file for each."""
     with sqlite3.connect(home / "hub.db") as opened:
