@@ -1,11 +1,13 @@
 """One suite for small blobs in every database of a hub: a SQLite file, a real PostgreSQL."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from small_postgres import SmallPostgres, small_postgres
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.pool import QueuePool
 
 from rapha.canonical import digest
 from rapha.clock import utc_now
@@ -97,6 +99,19 @@ def test_bytes_that_were_changed_in_the_database_are_not_read(store, both):
     for read_it in (both.open, both.size_bytes):
         with pytest.raises(Unproven, match="holds other bytes than sha256:"):
             read_it(digest(SMALL))
+
+
+def test_who_reads_or_changes_may_read_a_blob_however_many_they_are(store, both):
+    """All connections are in hands that wait for a blob: none of them waits for another."""
+    keep(store, SMALL)
+    pool = store.database.reads.pool
+    assert isinstance(pool, QueuePool)
+    with ExitStack() as held:
+        held.enter_context(store.changing())
+        while pool.checkedout() < pool.size() + pool._max_overflow:
+            held.enter_context(store.reading()).execute(text("SELECT 1"))
+        assert (read(both, digest(SMALL)), both.size_bytes(digest(b""))) == (SMALL, None)
+        assert both.digests() == [digest(SMALL)]
 
 
 @pytest.mark.parametrize("size_bytes", [0, 10, SMALL_BYTES, SMALL_BYTES + 1, 3 * SMALL_BYTES])

@@ -16,6 +16,7 @@ from rapha.hub.refusals import logged_files, refusals_of
 from rapha.hub.released import best_so_far
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import keys_of
+from rapha.hub.small_blobs import SMALL_BYTES
 from rapha.hub.store.tables import DispatchRow, RoundRow, SiteRow, StampedReleaseRow, StudyRow, TaskRow
 from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
@@ -102,6 +103,13 @@ def account_of(session: Session, row: StudyRow) -> Account:
     )
 
 
+def _beside_the_others(blobs: Blobs, weights: Digest) -> Digest:
+    """Weights that may lie in the database, also where the other files of a delivery do: they outlast their rounds."""
+    if (blobs.size_bytes(weights) or 0) <= SMALL_BYTES:
+        put(blobs, read(blobs, weights))
+    return weights
+
+
 def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptDesk) -> Delivery:
     """Write metrics, receipts and keys as blobs, sign, log, and list the files: only of what the study asked back."""
     sites = {site: read(blobs, parcel.release.metrics) for site, parcel in account.releases.items()}
@@ -117,7 +125,7 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
         **{path: put(blobs, proof) for path, proof in proofs.items()},
     }
     if "weights" in account.study.release:
-        found[WEIGHTS_FILE] = account.weights
+        found[WEIGHTS_FILE] = _beside_the_others(blobs, account.weights)
         found |= {_beside(account.study): graph} if (graph := graph_of(account.study)) else {}
     if "metrics" in account.study.release:
         found[POOLED_METRICS_FILE] = metrics

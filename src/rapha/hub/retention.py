@@ -1,4 +1,9 @@
-"""Which blobs may go. A site's update is kept until its round is closed and not longer: what is not here cannot leak."""
+"""Which blobs may go. A site's update is kept until its round is closed and not longer: what is not here cannot leak.
+
+A small one is dropped from the database in the transaction that closes its round. SQLite overwrites it in `hub.db`; in the log beside it
+(`hub.db-wal`) it lies until that is emptied, ten seconds after the last change or a minute after the first, and later only where somebody
+is reading at each try (`store/wal.py`). PostgreSQL: see docs/trust.md.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import cast

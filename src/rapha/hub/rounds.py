@@ -36,7 +36,7 @@ from rapha.hub.released import best_weights, kept_for_averaging, superseded
 from rapha.hub.settled import Settled, settled_of
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes
-from rapha.hub.small_blobs import InHand, keep_small, which_small
+from rapha.hub.small_blobs import InHand, drop_small, keep_small, which_small
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -252,8 +252,10 @@ class Rounds:
             if row.state != "releasing":
                 return  # cancelled or paused meanwhile
             row.delivery = delivery.as_bytes()
-            for digest in {file.blob for file in delivery.files}:
+            delivered = {file.blob for file in delivery.files}
+            for digest in delivered:
                 change.session.merge(DeliveredRow(digest=digest, study_id=study_id))
+            drop_small(change, delivered)  # each is a file now, or an object
             _end(change, row, "completed", None, "hub")
             for site, parcel in account.releases.items():
                 retention.forget_upload(change, site, parcel.release.metrics)

@@ -75,7 +75,7 @@ def drop_small(change: Change, digests: Collection[str]) -> set[str]:
 
 class BothPlaces:
     """See `Blobs`, of which what is written here, and dropped, is what lies in the place of the large ones. Small ones come and go in the
-    transactions of their rounds."""
+    transactions of their rounds. Whoever is reading or changing may ask: it is looked through connections of its own."""
 
     def __init__(self, store: Store, large: Blobs) -> None:
         self._store, self._large = store, large
@@ -98,12 +98,12 @@ class BothPlaces:
         self._large.drop(digest)
 
     def digests(self) -> list[str]:
-        with self._store.reading() as session:
+        with self._store.glancing() as session:
             small = set(session.scalars(select(SmallBlobRow.digest)))
         return [*small, *(each for each in self._large.digests() if each not in small)]
 
     def _small(self, digest: str) -> bytes | None:
-        with self._store.reading() as session:
+        with self._store.glancing() as session:
             return small_of(session, [digest]).get(digest)
 
 

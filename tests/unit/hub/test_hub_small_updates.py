@@ -1,6 +1,7 @@
 """Updates of a few bytes lie in the database with their round: never a file, gone with it, and read by a hub that began with files."""
 
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from hub_at_hand import Clock, HubAtHand, running
 from patience import until
 from safetensors.numpy import save
 from sqlalchemy import select
+from sqlalchemy.pool import QueuePool
 from test_hub_life import final_weights, recruit, run_round, task_of
 
 from rapha.canonical import base64_text, digest
 from rapha.hub.blobs import BlobFolder, put, read
 from rapha.hub.small_blobs import SMALL_BYTES, keep_small
-from rapha.hub.store import database
+from rapha.hub.store import database, wal
 from rapha.hub.store.sqlite import SqliteFile
 from rapha.hub.store.tables import SmallBlobRow
 from rapha.records.wire import UpdateParcel
@@ -51,7 +53,10 @@ def test_an_update_and_what_comes_of_a_round_are_no_files(hub, token, sites, stu
     assert files(hub) == set()
 
 
-def test_of_an_update_whose_round_is_over_nothing_is_left_in_the_file(tmp_path, study_of):
+def test_of_an_update_whose_round_is_over_nothing_is_left_on_the_disk_while_the_hub_runs(
+    tmp_path, study_of, monkeypatch
+):
+    monkeypatch.setattr(wal, "QUIET_SECONDS", 0.3)
     with running(tmp_path / "hub", Clock()) as hub:
         sites = [FakeSite(hub, name, rows).join() for name, rows in ROWS.items()]
         recruit(hub, study_of(at_least=2), hub.token(), sites)
@@ -63,7 +68,7 @@ def test_of_an_update_whose_round_is_over_nothing_is_left_in_the_file(tmp_path, 
         assert numbers in content and numbers in everything_of(hub.configuration.home)
         sites[1].do(task_of(sites[1]))
         task_of(sites[0])
-    assert numbers not in (tmp_path / "hub" / "hub.db").read_bytes()
+        until(lambda: numbers not in everything_of(hub.configuration.home))
 
 
 def everything_of(home: Path) -> bytes:
@@ -138,6 +143,36 @@ def test_a_study_that_is_cancelled_leaves_none(hub, token, sites, study_of):
     assert len(small(hub)) == 2
     hub.hub.rounds.cancel(study_id, "ada")
     assert small(hub) == set()
+
+
+def test_strangers_who_look_at_studies_do_not_wait_for_each_other(hub, token, sites, study_of):
+    """Each holds a connection while it reads the scores; there is one left for this one."""
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    for _ in range(3):
+        run_round(sites)
+    final_weights(hub, study_id, token)
+    pool = hub.hub.store.database.reads.pool
+    assert isinstance(pool, QueuePool)
+    with ExitStack() as held:
+        while pool.checkedout() < pool.size() + pool._max_overflow - 1:
+            held.enter_context(hub.hub.store.reading()).execute(select(SmallBlobRow.digest))
+        assert hub.http.get(f"/explore/study/{study_id}").status_code == 200
+
+
+def test_what_is_delivered_is_of_files_and_outlasts_the_table(tmp_path, study_of):
+    with running(tmp_path / "hub", Clock()) as hub:
+        sites = [FakeSite(hub, name, rows).join() for name, rows in ROWS.items()]
+        token = hub.token()
+        study_id = recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+        for _ in range(3):
+            run_round(sites)
+        weights = final_weights(hub, study_id, token)
+        delivered = {file.blob for file in hub.delivery(study_id, token).files}
+        assert digest(weights) in delivered
+        until(lambda: (small(hub), files(hub)) == (set(), delivered))
+    as_before(tmp_path / "hub")
+    with running(tmp_path / "hub", Clock()) as hub:
+        assert final_weights(hub, study_id, token) == weights
 
 
 def as_before(home: Path) -> None:

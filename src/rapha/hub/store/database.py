@@ -27,11 +27,13 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database(Protocol):
-    """Where the tables are. `name` is what messages call it; a transaction on `reads` sees one snapshot."""
+    """Where the tables are. `name` is what messages call it; a transaction on `reads` sees one snapshot. `glances` has connections of its
+    own, where a statement stands for itself."""
 
     name: str
     reads: Engine
     writes: Engine
+    glances: Engine
 
     def begin_migrating(self, connection: Connection) -> None:
         """Let nobody else migrate until this transaction ends."""
@@ -44,6 +46,9 @@ class Database(Protocol):
 
     def tell_others(self, session: Session, topics: Collection[str]) -> None:
         """With the commit, let the other hubs on this database know that there is news on these topics."""
+
+    def changed(self) -> None:
+        """Something was committed. Where the database keeps a copy of what is deleted, that goes some time after this."""
 
     def enrolled_key(self, site: str) -> str | None:
         """The public key of a site, as it is committed now. Asked at every request of a node, so by the cheapest way there is."""
@@ -58,7 +63,7 @@ class Database(Protocol):
 
 
 class Store:
-    """`reading()` and `changing()` are the only ways in.
+    """`reading()`, `changing()` and `glancing()` are the only ways in.
 
     A change is alone from its start, so what it read is still true when it writes; the lock in front of it lets threads
     queue fairly where the database would have each of them wait on a connection. Who waits for a topic is woken after
@@ -79,6 +84,17 @@ class Store:
             Unreachable: the database's server does not answer.
         """
         with self._translated(), Session(self.database.reads) as session:
+            yield session
+
+    @contextmanager
+    def glancing(self) -> Iterator[Session]:
+        """For one statement of a moment, of what is committed; in the block nothing else is waited for. Also for who is reading or changing:
+        a second `reading()` would wait for a connection while it holds one, and enough of those would wait for each other.
+
+        Raises:
+            Unreachable: the database's server does not answer.
+        """
+        with self._translated(), Session(self.database.glances) as session:
             yield session
 
     def enrolled_key(self, site: str) -> str | None:
@@ -105,6 +121,7 @@ class Store:
             self.database.tell_others(session, change.topics)
             faults.point(f"hub.to-commit:{'+'.join(change.told)}")
             session.commit()
+            self.database.changed()
             faults.point(f"hub.committed:{'+'.join(change.told)}")
         self._bell.ring(change.topics)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHANNEL = "rapha_hub"
 LONGEST_NOTICE_BYTES = 7000
 """Of a NOTIFY; PostgreSQL takes 8000."""
-CONNECTIONS, MORE_CONNECTIONS = 10, 20
+CONNECTIONS, MORE_CONNECTIONS, GLANCES = 10, 20, 2
 _SESSION = (
     "SET tcp_keepalives_idle = 30",
     "SET tcp_keepalives_interval = 10",
@@ -90,6 +90,14 @@ class PostgresServer:
             pool_pre_ping=True,
             isolation_level="READ COMMITTED",
         )
+        self.glances: Engine = create_engine(
+            "postgresql+psycopg://",
+            creator=address.connect,
+            pool_size=GLANCES,
+            max_overflow=0,
+            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",
+        )
         self.reads: Engine = self.writes.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def begin_migrating(self, connection: Connection) -> None:
@@ -104,6 +112,9 @@ class PostgresServer:
     def tell_others(self, session: Session, topics: Collection[str]) -> None:
         for notice in _notices(self.process, topics):
             session.execute(_NOTIFY, {"channel": CHANNEL, "notice": notice})
+
+    def changed(self) -> None:
+        """What of it stays behind, and how long, is the server's business."""
 
     def enrolled_key(self, site: str) -> str | None:
         with self.reads.connect() as connection:
@@ -134,6 +145,7 @@ class PostgresServer:
 
     def close(self) -> None:
         self.writes.dispose()
+        self.glances.dispose()
 
 
 def key_of(what: str) -> int:

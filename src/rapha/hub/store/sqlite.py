@@ -11,9 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rapha.errors import DiskFull, RaphaError, Unreachable
+from rapha.hub.store.wal import WalEmptying
 
 BUSY_TIMEOUT = "busy_timeout=10000"
 """Milliseconds that a statement waits for another's lock."""
+GLANCES = 2
 
 
 class SqliteFile:
@@ -27,9 +29,14 @@ class SqliteFile:
             f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_use_lifo=True
         )
         self.writes: Engine = self.reads.execution_options(immediate=True)
+        self.glances: Engine = create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=GLANCES, max_overflow=0
+        )
         self._one_glance = threading.Lock()
         self._glance: sqlite3.Connection | None = None
-        event.listen(self.reads, "connect", _configure)
+        self._emptying = WalEmptying(path)
+        for engine in (self.reads, self.glances):
+            event.listen(engine, "connect", _configure)
         event.listen(self.reads, "begin", _begin)
 
     def begin_migrating(self, connection: Connection) -> None:
@@ -55,6 +62,9 @@ class SqliteFile:
                 raise Unreachable("the hub's database cannot be read at the moment: try again") from error
         return row[0] if row else None
 
+    def changed(self) -> None:
+        self._emptying.changed()
+
     def alone_at(self, what: str) -> AbstractContextManager[bool]:
         return nullcontext(True)
 
@@ -64,7 +74,9 @@ class SqliteFile:
         return None
 
     def close(self) -> None:
+        self._emptying.close()
         self.reads.dispose()
+        self.glances.dispose()
         with self._one_glance:
             if self._glance is not None:
                 self._glance.close()
