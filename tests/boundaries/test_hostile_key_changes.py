@@ -10,6 +10,7 @@ import small_log
 from receipt_samples import AGGREGATION, HUB, folder, pinned
 
 from rapha.errors import Unproven
+from rapha.proof import checkpoint
 from rapha.proof.envelope import seal, unverified_payload
 from rapha.proof.key_change import followed, signed_handover, signed_revocation, signed_rotation
 from rapha.proof.verify import judge
@@ -204,3 +205,82 @@ def test_a_folder_of_before_holds_unless_its_key_was_stolen_by_then(tmp_path: Pa
     ends = signed_revocation(HUB, keyid(HUB), AT, AT, made_up.private_key(NEXT), "hub")
     assert wrong(*over(hours=1)) == {}
     assert wrong(*over(hours=1), logged(ends, of_hub(NEXT), 6, hours=2)) == {AGGREGATION: 18}
+
+
+def ended_hub(window: Window, key: str = HUB) -> TrustedKey:
+    return of_hub(key).model_copy(update={"window": window})
+
+
+def revoked_by(signer: str, key: str, place: int, hours: float, believed: float, role: str = "hub") -> CertifiedBundle:
+    """`believed`: until when, in hours."""
+    owner, keyid_ = (HUB, keyid(key)) if role == "hub" else (key, made_up.trusted(key).keyid)
+    until, at = AT + timedelta(hours=believed), AT + timedelta(hours=hours)
+    return logged(
+        signed_revocation(owner, keyid_, until, at, made_up.private_key(signer), role), of_hub(signer), place, hours
+    )
+
+
+ROTATED, BEGUN = Window(end="2026-11-23T08:00:01Z"), Window(start="2026-11-23T08:00:00Z")
+STOLEN = Window(end="2026-11-23T07:00:00Z", below=5)
+PINS = {
+    "the first key": with_hubs(of_hub(HUB)),
+    "the second key": with_hubs(of_hub(NEXT)),
+    "as the hub lists them": with_hubs(ended_hub(ROTATED), of_hub(NEXT)),
+    "as the hub lists them after the revocation": with_hubs(ended_hub(STOLEN), of_hub(NEXT)),
+}
+
+
+@pytest.mark.parametrize("pin", PINS)
+def test_that_a_former_key_was_stolen_makes_nothing_count_that_it_signed_after_its_change(pin: str) -> None:
+    """Its end by the revocation is not held against changes, that by its rotation is: a branch of two hours later stays none."""
+    stolen = (*over(), *over(HUB, THIRD, 3, hours=2), revoked_by(NEXT, HUB, 5, 3, -1))
+    found = after(*stolen, known=PINS[pin])
+    assert keyid(THIRD) not in found and keyid(NEXT) in found
+    assert found.get(keyid(HUB), STOLEN) == STOLEN
+    again = followed(PINS[pin], KeyChanges(trust_config=CONFIG, changes=stolen))
+    assert followed(again, KeyChanges(trust_config=CONFIG, changes=stolen)) == again
+
+
+@pytest.mark.parametrize("pin", PINS)
+@pytest.mark.parametrize("hours", [0, 2])
+def test_what_follows_on_a_branch_that_does_not_count_does_not_stop_who_follows(pin: str, hours: int) -> None:
+    branch = (*over(HUB, THIRD, 3, hours=hours), *over(THIRD, "fourth hub", 5, hours=3))
+    assert {keyid(THIRD), keyid("fourth hub")}.isdisjoint(after(*over(), *branch, known=PINS[pin]))
+
+
+def test_of_two_successors_the_first_in_the_log_counts() -> None:
+    """The second is stamped in the same second, or dated back to it."""
+    assert after(*over(), *over(HUB, THIRD, 3)) == {keyid(HUB): ROTATED, keyid(NEXT): BEGUN}
+    alone = with_hubs(ended_hub(ROTATED), of_hub(NEXT))
+    assert keyid(THIRD) not in after(
+        *over(HUB, THIRD, 3), known=alone
+    )  # to who knows the first, and is told of the second alone
+    north = revoked_by(NEXT, "north", 5, 3, 0, "node")  # the hub is one yet
+    assert after(*over(), *over(HUB, THIRD, 3), north) == {keyid(HUB): ROTATED, keyid(NEXT): BEGUN}
+
+
+@pytest.mark.parametrize("key, role", [(NEXT, "hub"), ("north", "node")])
+def test_behind_its_change_in_the_log_a_former_key_ends_no_other(key: str, role: str) -> None:
+    """In the second of its rotation, which its window has yet; dated back to it; or once it is known to have been stolen."""
+    with pytest.raises(Unproven, match="had ended"):
+        after(*over(), revoked_by(HUB, key, 3, 0, 0, role))
+    stolen = with_hubs(ended_hub(STOLEN), ended_hub(BEGUN, NEXT))
+    with pytest.raises(Unproven, match="had ended"):
+        after(revoked_by(HUB, key, 3, 2, 0, role), known=stolen)
+    with pytest.raises(Unproven, match="had ended"):
+        after(*over(), revoked_by(HUB, key, 3, 0, 0, role), known=stolen)
+
+
+def test_a_key_that_had_ended_ends_none_that_goes_on_whatever_the_list_leaves_out() -> None:
+    with pytest.raises(Unproven, match="had ended before it"):
+        after(revoked_by(HUB, NEXT, 3, 0, 0), known=with_hubs(ended_hub(ROTATED), of_hub(NEXT)))
+
+
+def test_the_log_that_the_stolen_key_named_while_it_was_the_hubs_is_followed_yet() -> None:
+    """Also by who knows already that it was stolen by then."""
+    successor = checkpoint.public_to_pem(small_log.private_key("next log").public_key())
+    log = signed_handover(small_log.trusted_log(), successor, AT, made_up.private_key(HUB))
+    changes = (logged(log, of_hub(HUB), 0), *over(), revoked_by(NEXT, HUB, 5, 3, -1))
+    once = followed(pinned(), KeyChanges(trust_config=CONFIG, changes=changes))
+    assert sum(key.role == "log" for key in once.keys) == 2
+    assert followed(once, KeyChanges(trust_config=CONFIG, changes=changes)) == once

@@ -73,6 +73,10 @@ GOOD = {
     "hub-rotated-twice": (*over(), *over(NEXT, THIRD, 3, 1)),
     "hub-rotated-told-backwards": tuple(reversed(over())),
     "hub-rotated-and-a-branch-of-its-former-key": (*over(), *over(HUB, THIRD, 3, 2)),
+    "hub-rotated-and-a-branch-in-the-same-second": (*over(), *over(HUB, THIRD, 3)),
+    "hub-rotated-and-a-branch-of-its-former-key-that-is-revoked": (
+        *over(), *over(HUB, THIRD, 3, 2), logged(revoked(HUB, -1), NEXT, 5, 3),
+    ),
     "hub-of-another-name-rotated": (
         logged(rotated("hub-b", NEXT, owner="hub-b"), NEXT, 1, owner="hub-b"),
         logged(rotated("hub-b", NEXT, owner="hub-b"), "hub-b", 2, owner="hub-b"),
@@ -109,6 +113,9 @@ REFUSED = {
     "hub-takes-a-hospitals-key": (over(new=NORTH), "north's already"),
     "former-hub-key-revokes-later": ((*over(), logged(revoked(NORTH, 1, **OF_NORTH), HUB, 3, 2)), "had ended"),
     "former-hub-key-revokes-the-next": ((*over(), logged(revoked(NEXT, 1), HUB, 3, 2)), "had ended"),
+    "former-hub-key-revokes-the-next-in-the-second-of-its-end": (
+        (*over(), logged(revoked(NEXT, 0, hours=0), HUB, 3)), "had ended",
+    ),
     "node-rotated-by-the-hub": ((logged(NORTH_OVER, HUB, 1),), "may not"),
     "node-rotated-by-its-next-key": ((logged(NORTH_OVER, "next north", 1, **OF_NORTH),), "may not"),
     "log-rotated-by-a-former-hub-key": (

@@ -19,7 +19,7 @@ from typing import assert_never
 from rapha.canonical import canonical_bytes
 from rapha.clock import stamp
 from rapha.errors import Unproven
-from rapha.proof import checkpoint, keys, logged
+from rapha.proof import keys, logged
 from rapha.proof.bundle import check_entry, check_inclusion, decoded
 from rapha.proof.certificate import check_certificate
 from rapha.proof.certified import Trust, read_trust, signature_of, stamped_when
@@ -27,7 +27,8 @@ from rapha.proof.claim import STATEMENT_TYPE, Json, signer_uri
 from rapha.proof.entry import certified_entry
 from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
 from rapha.proof.statement import read_canonical
-from rapha.proof.window import check_window, second_of
+from rapha.proof.succession import Over, check_believed, successor
+from rapha.proof.window import cut, ending_with, second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange, KeyChanges, Rotation
 from rapha.records.receipt import Receipt
@@ -125,26 +126,26 @@ def check_rotation(rotation: Rotation, owner: str, ending: keys.PublicKey) -> ke
 
 def after_rotation(window: Window | None, at: datetime, role: str) -> Window:
     """The window of a key of this role that was rotated when the time stamp says."""
-    return _cut(window, second_of(at + (HANDOVER_OF_A_HUB if role == "hub" else HANDOVER)), None)
+    return cut(window, second_of(at + (HANDOVER_OF_A_HUB if role == "hub" else HANDOVER)), None)
 
 
 def after_revocation(window: Window | None, believed_until: str, index: int | None) -> Window:
     """The window of a key that was revoked by entry `index` of the log; None where it is not logged yet."""
-    return _cut(window, believed_until, index)
+    return cut(window, believed_until, index)
 
 
 def followed(known: TrustedKeys, found: KeyChanges) -> TrustedKeys:
     """The keys file with what the changes say: windows, and keys that follow on those that are known.
 
-    Twice through the list: a key that was stolen may have signed rotations before it was known to be, and these count only as far
-    as the key does in the end.
+    Twice through the list: a hospital's key that was stolen may have signed rotations before it was known to be, and these count only
+    as far as the key does in the end.
 
     Raises:
         Unproven: a change is not signed by who may say so, or is not stamped or logged by those that are known.
     """
     first = _walked(known, found, {})
     revoked = {said.keyid for said in map(_said, found.changes) if said.change == "revoked"}
-    ends = {key.keyid: key.window for key in first if key.window and key.keyid in revoked}
+    ends = {key.keyid: key.window for key in first if key.role == "node" and key.window and key.keyid in revoked}
     return known.model_copy(update={"keys": _walked(known, found, ends)})
 
 
@@ -164,7 +165,7 @@ class _Proven:
     trust: Trust
 
     @classmethod
-    def of(cls, bundle: CertifiedBundle, trusts: tuple[Trust, ...], known: TrustedKeys) -> "_Proven":
+    def of(cls, bundle: CertifiedBundle, trusts: tuple[Trust, ...], known: TrustedKeys, over: Over) -> "_Proven":
         material = bundle.verificationMaterial
         entry = material.tlogEntries[0]
         # 1. The log holds it, and is one that is known.
@@ -176,18 +177,18 @@ class _Proven:
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
         for one in (log, *trust.known):
-            check_window(_by_the_log(one), at, (int(entry.logIndex),))
+            check_believed(one, at, int(entry.logIndex), over)
         return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 
     @property
     def signer(self) -> str:
         return self.bundle.dsseEnvelope.signatures[0].keyid
 
-    def check_signed_by(self, key: TrustedKey) -> None:
+    def check_signed_by(self, key: TrustedKey, over: Over) -> None:
         """By that key, while it was good, under a certificate of its own."""
         public = keys.public_from_pem(key.public_key)
         open_envelope(self.bundle.dsseEnvelope, public)
-        check_window(_by_the_log(key), self.at, (self.index,))
+        check_believed(key, self.at, self.index, over)
         der = decoded(self.bundle.verificationMaterial.certificate.rawBytes)
         identity = signer_uri(key.role, key.owner)
         certified = check_certificate(der, self.trust.authority, self.trust.certificate_log, identity, self.at)
@@ -198,12 +199,15 @@ class _Proven:
 @dataclass(frozen=True)
 class _Walk:
     """Where one is in a list of changes. `listed`: the keys, by role and keyid. `ends`: windows that keys are known to have in the end.
-    `accepted`: what a hub's key said of itself as the next one, by the statement. `passed`: a hub's rotations of keys that are not listed."""
+    `over`: when keys were followed by others. `accepted`: what a hub's key said of itself as the next one, by the statement. `passed`: a
+    hub's rotations of keys that are not listed. `ignored`: keys that only a rotation names which does not count."""
 
     listed: dict[tuple[str, str], TrustedKey]
     ends: dict[str, Window]
+    over: Over
     accepted: dict[bytes, _Proven]
     passed: list[KeyChange]
+    ignored: set[str]
 
     def hubs(self, owner: str | None = None) -> list[TrustedKey]:
         """The keys of hubs, of this one where it is named."""
@@ -214,11 +218,11 @@ def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> t
     """All keys, after these changes in the order of the log, each held against those before it: the log and the authority may have other
     keys by then. `ends`: as in `_Walk`."""
     listed: dict[tuple[str, str], TrustedKey] = {}
-    walk = _Walk(listed, ends, {}, [])
-    listed.update({(key.role, key.keyid): _with(key, ends.get(key.keyid)) for key in known.keys})
+    walk = _Walk(listed, ends, _over_already(known, found), {}, [], set())
+    listed.update({(key.role, key.keyid): ending_with(key, ends.get(key.keyid)) for key in known.keys})
     for bundle in sorted(found.changes, key=lambda one: int(one.verificationMaterial.tlogEntries[0].logIndex)):
         now = known.model_copy(update={"keys": tuple(listed.values())})
-        change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now)
+        change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now, walk.over)
         match change.said.change:
             case "rotated":
                 _rotate(walk, change)
@@ -232,12 +236,12 @@ def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> t
 
 def _rotate(walk: _Walk, change: _Proven) -> None:
     said, listed = change.said, walk.listed
-    if said.role == "hub" and change.signer == _successor(said).keyid:
+    if said.role == "hub" and change.signer == successor(said).keyid:
         walk.accepted[unverified_payload(change.bundle.dsseEnvelope)] = change
         return
     old = listed.get((said.role, said.keyid))
     if old is None:  # of one that is not pinned, or follows on a key that a thief had
-        walk.passed.extend([said] if said.role == "hub" else [])
+        _pass_over(walk, said)
         return
     signer = _signer(walk, change, old)
     if signer is None:
@@ -245,20 +249,43 @@ def _rotate(walk: _Walk, change: _Proven) -> None:
             f"who says what key follows {said.keyid[:16]} of {old.owner} may not: a hospital's or a hub's key itself, the hub of its log "
             "and authority"
         )
-    if _ended(old, change):
+    if _ended(walk, old, change):
+        walk.ignored.add(successor(said).keyid)
         return  # by whoever had stolen it
-    change.check_signed_by(signer)
-    made = _successor(said)
+    change.check_signed_by(signer, walk.over)
+    made = successor(said)
     if said.role == "hub":
         _check_accepted(walk, change, made)
     there = next((key for key in listed.values() if key.keyid == made.keyid), None)
     if there is not None and (there.role, there.owner) != (said.role, said.owner):
         raise Unproven(f"the key that follows {said.keyid[:16]} of {said.owner} is {there.owner}'s already")
+    if said.role == "hub" and there is None and old.window and old.window.end:
+        walk.ignored.add(made.keyid)
+        return  # whoever knows its end knows the one that follows
+    _go_over(walk, change, old, made)
+
+
+def _go_over(walk: _Walk, change: _Proven, old: TrustedKey, made: TrustedKey) -> None:
+    said, listed = change.said, walk.listed
     # What a log promised before it has another key is promised again with that one: it has no beginning.
     begun = None if said.role == "log" else Window(start=second_of(change.at))
-    listed[said.role, made.keyid] = _with(there or made.model_copy(update={"window": begun}), walk.ends.get(made.keyid))
+    there = listed.get((said.role, made.keyid)) or made.model_copy(update={"window": begun})
+    listed[said.role, made.keyid] = ending_with(there, walk.ends.get(made.keyid))
     ended = after_rotation(old.window, change.at, said.role)
     listed[said.role, said.keyid] = old.model_copy(update={"window": ended})
+    if walk.over.get((said.role, said.keyid), (change.index, None))[0] == change.index:
+        walk.over[said.role, said.keyid] = change.index, after_rotation(None, change.at, said.role).end
+
+
+def _pass_over(walk: _Walk, said: KeyChange) -> None:
+    """A rotation of a key that is not listed. Of a hub's the first in the log counts, as it does for whoever knows that key."""
+    if said.role != "hub":
+        return
+    following = successor(said).keyid
+    if said.keyid in walk.ignored or any(said.keyid == other.keyid for other in walk.passed):
+        walk.ignored.add(following)
+    else:
+        walk.passed.append(said)
 
 
 def _check_accepted(walk: _Walk, change: _Proven, following: TrustedKey) -> None:
@@ -269,7 +296,7 @@ def _check_accepted(walk: _Walk, change: _Proven, following: TrustedKey) -> None
             f"the key that is to follow {change.said.keyid[:16]} of {following.owner} has not signed that it does, or only later: nobody "
             "shows to have it"
         )
-    accepted.check_signed_by(following)
+    accepted.check_signed_by(following, {})
 
 
 def _check_unbroken(walk: _Walk) -> None:
@@ -280,7 +307,7 @@ def _check_unbroken(walk: _Walk) -> None:
     """
     reached = {key.keyid for key in walk.hubs()}
     for said in reversed(walk.passed):
-        if walk.hubs(said.owner) and _successor(said).keyid not in reached:
+        if walk.hubs(said.owner) and successor(said).keyid not in reached:
             raise Unproven(
                 f"{said.owner} goes over from a key {said.keyid[:16]} that follows on none you know: a change before it is missing from this "
                 "list, or it is another hub's of the same name"
@@ -298,11 +325,13 @@ def _revoke(walk: _Walk, change: _Proven) -> None:
         raise Unproven(
             f"the key {said.keyid[:16]} of {key.owner} was revoked by somebody who may not: neither it nor the hub"
         )
+    if key.role == "hub" and _going_on(key) and signer is not key and not _going_on(signer):
+        raise Unproven(f"the key {said.keyid[:16]} of {key.owner} was revoked by one that had ended before it")
     if signer is key:  # whatever it said before, it may end itself at any time
         signer = key.model_copy(update={"window": None})
-    change.check_signed_by(signer)
-    cut = after_revocation(key.window, said.believed_until or "", change.index)
-    listed[said.role, said.keyid] = key.model_copy(update={"window": cut})
+    change.check_signed_by(signer, {} if signer.keyid == key.keyid else walk.over)
+    ended = after_revocation(key.window, said.believed_until or "", change.index)
+    listed[said.role, said.keyid] = key.model_copy(update={"window": ended})
 
 
 def _signer(walk: _Walk, change: _Proven, key: TrustedKey) -> TrustedKey | None:
@@ -325,55 +354,43 @@ def _hub_of(walk: _Walk, change: _Proven, key: TrustedKey) -> TrustedKey | None:
     if hub is None or not (unnamed or hub.owner == key.owner):
         return None
     of = walk.hubs(None if unnamed else key.owner)
-    going_on = sum(one.window is None or one.window.end is None for one in of)
-    if max(going_on, len({one.owner for one in of})) > 1:
+    if max(sum(map(_going_on, of)), len({one.owner for one in of})) > 1:
         raise Unproven(
             f"{hub.owner} changes a key of {key.owner}, and the keys file names more than one hub: pin each hub's keys in a file of its own"
         )
     return hub
 
 
-def _successor(rotation: KeyChange) -> TrustedKey:
-    role, owner, pem = rotation.role, rotation.owner, rotation.successor or ""
-    if role == "log":
-        public = checkpoint.public_from_pem(pem)
-        said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
-    else:
-        of_p256 = keys.public_from_pem(pem)
-        said = {"keyid": keys.keyid(of_p256), "public_key": keys.public_to_pem(of_p256)}
-    return TrustedKey.model_validate({"owner": owner, "role": role, **said})
+def _going_on(key: TrustedKey) -> bool:
+    return key.window is None or key.window.end is None
 
 
-def _ended(key: TrustedKey, change: _Proven) -> bool:
+def _ended(walk: _Walk, key: TrustedKey, change: _Proven) -> bool:
     try:
-        check_window(_by_the_log(key), change.at, (change.index,))
+        check_believed(key, change.at, change.index, walk.over)
     except Unproven:
         return True
     return False
 
 
-def _by_the_log(key: TrustedKey) -> TrustedKey:
-    """A key of a hub's own that was revoked, as it is believed of changes of keys: by their places in the log alone. Which key follows
-    it is said under it, maybe after it was stolen and before that was known; whoever stole a stamper dates as they like, and the place
-    in the log is what they cannot choose."""
-    window = key.window
-    if key.role == "node" or window is None or window.below is None:
-        return key
-    return key.model_copy(update={"window": Window(start=window.start, below=window.below)})
-
-
-def _with(key: TrustedKey, end: Window | None) -> TrustedKey:
-    if end is None or (end.end is None and end.below is None):
-        return key
-    return key.model_copy(update={"window": _cut(key.window, end.end, end.below)})
-
-
-def _cut(window: Window | None, end: str | None, below: int | None) -> Window:
-    """Ends only ever come earlier."""
-    old = window or Window()
-    ends = [one for one in (old.end, end) if one is not None]
-    places = [one for one in (old.below, below) if one is not None]
-    return Window(start=old.start, end=min(ends, default=None), below=min(places, default=None))
+def _over_already(known: TrustedKeys, found: KeyChanges) -> Over:
+    """Of keys that are known to have been revoked: where this list says that another that is known followed. What is said there is held
+    against the keys as all else is, when one comes to it."""
+    over: Over = {}
+    revoked = {
+        (key.role, key.keyid)
+        for key in known.keys
+        if key.role != "node" and key.window and key.window.below is not None
+    }
+    for bundle in found.changes:
+        said, place = _said(bundle), int(bundle.verificationMaterial.tlogEntries[0].logIndex)
+        if said.change != "rotated" or (said.role, said.keyid) not in revoked:
+            continue
+        following = successor(said).keyid
+        by_itself = bundle.dsseEnvelope.signatures[0].keyid == following
+        if not by_itself and any((key.role, key.keyid) == (said.role, following) for key in known.keys):
+            over[said.role, said.keyid] = min(place, over.get((said.role, said.keyid), (place, None))[0]), None
+    return over
 
 
 def _statement(said: dict[str, str], at: datetime) -> bytes:

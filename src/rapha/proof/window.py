@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rapha.errors import Unproven
-from rapha.records.wire import TrustedKey
+from rapha.records.wire import TrustedKey, Window
 
 
 def second_of(at: datetime) -> str:
@@ -44,3 +44,18 @@ def check_window(key: TrustedKey, at: datetime, indices: Sequence[int]) -> None:
 def window_in_words(key: TrustedKey) -> str:
     """For the sentence of the step that held; empty where the key has no end that is known."""
     return f"; the key is believed until {key.window.end}" if key.window and key.window.end else ""
+
+
+def ending_with(key: TrustedKey, end: Window | None) -> TrustedKey:
+    """The key, with that end where it is the earlier one."""
+    if end is None or (end.end is None and end.below is None):
+        return key
+    return key.model_copy(update={"window": cut(key.window, end.end, end.below)})
+
+
+def cut(window: Window | None, end: str | None, below: int | None) -> Window:
+    """Ends only ever come earlier."""
+    old = window or Window()
+    ends = [one for one in (old.end, end) if one is not None]
+    places = [one for one in (old.below, below) if one is not None]
+    return Window(start=old.start, end=min(ends, default=None), below=min(places, default=None))

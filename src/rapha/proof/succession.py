@@ -1,0 +1,43 @@
+"""Where in the log another key followed one, and what the former is believed of changes of keys before and behind that place. Pure."""
+
+from datetime import datetime
+
+from rapha.errors import Unproven
+from rapha.proof import checkpoint, keys
+from rapha.proof.window import check_window
+from rapha.records.key_change import KeyChange
+from rapha.records.wire import TrustedKey, Window
+
+Over = dict[tuple[str, str], tuple[int, str | None]]
+"""By role and keyid, where another key followed: the entry of the log, and the end that it gave the former one."""
+
+
+def successor(rotation: KeyChange) -> TrustedKey:
+    """The key that a rotation names. Raises Unproven: it cannot be read."""
+    role, owner, pem = rotation.role, rotation.owner, rotation.successor or ""
+    if role == "log":
+        public = checkpoint.public_from_pem(pem)
+        said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
+    else:
+        of_p256 = keys.public_from_pem(pem)
+        said = {"keyid": keys.keyid(of_p256), "public_key": keys.public_to_pem(of_p256)}
+    return TrustedKey.model_validate({"owner": owner, "role": role, **said})
+
+
+def check_believed(key: TrustedKey, at: datetime, index: int, over: Over) -> None:
+    """A key is believed of a change. One of a hub's own roles that was revoked is so by the places in the log alone, up to where another
+    followed it: which one does is said under it, maybe after it was stolen and before that was known; whoever stole a stamper dates as
+    they like, and the place in the log is what they cannot choose. Behind that place what its rotation said counts: the end of a
+    handover, or, of a hub's own key, that it signs nothing more.
+
+    Raises:
+        Unproven: says which.
+    """
+    window, (place, end) = key.window, over.get((key.role, key.keyid), (None, None))
+    if place is not None and window is not None and window.below is not None and (index <= place or end):
+        window = Window(start=window.start, end=end if index > place else None, below=window.below)
+    check_window(key.model_copy(update={"window": window}), at, (index,))
+    if key.role == "hub" and place is not None and index > place:
+        raise Unproven(
+            f"entry {index} of the log, when the key {key.keyid[:16]} of {key.owner} had ended: another followed it by {place}"
+        )
