@@ -68,7 +68,8 @@ def rotate(
 
     A statement in the public log says which key follows, signed with the hub's key: `rapha receipt follow-keys` goes by it. That another key
     follows the hub's own is signed with both. The log's old key signs checkpoints too until you remove HOME/log-key-before.pem: when your
-    witnesses know the new one. Run it again where it was cut short; `rapha hub run` ends it too. Studies go on.
+    witnesses know the new one. Where it was cut short, `rapha hub run` ends it; so does this, run again, and
+    what was already done but for its last word is then done once more.
 
     Example: rapha hub rotate /srv/hub log
     """

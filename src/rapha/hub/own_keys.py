@@ -20,14 +20,16 @@ from sqlalchemy.orm import Session
 from rapha import faults
 from rapha.errors import ConfigurationError
 from rapha.hub.configuration import HubConfiguration, write_private
-from rapha.hub.own_roles import OwnRole, begun
+from rapha.hub.own_roles import ROLES, OwnRole, begun
 from rapha.hub.site_keys import log_changes, stamp, stamp_waiting
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import after_rotation, read_key_change
+from rapha.proof.succession import successor as successor_of
 from rapha.proof.timestamp import time_of
 from rapha.records.certified import MOST_OF_A_KIND
+from rapha.records.key_change import KeyChange
 from rapha.records.own_keys import KeysBefore
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
@@ -82,7 +84,8 @@ def read_before(configuration: HubConfiguration, own: Collection[str] = ()) -> K
     except ValueError:
         raise ConfigurationError(f"{path} is not as the hub wrote it: restore it from a copy") from None
     back = [key for key in found.keys if key.keyid in own]
-    if back and not begun(configuration):
+    under_way = set().union(*(ROLES[name].OF for name in begun(configuration)))
+    if any(key.role not in under_way for key in back):
         raise ConfigurationError(
             f"the {back[0].role} key {back[0].keyid[:16]} in {configuration.home} is one of before, and nobody believes what it signs now: "
             "put the newest copy of the home in its place"
@@ -97,6 +100,7 @@ def _say(role: OwnRole, following: Sequence[TrustedKey], store: Store) -> None:
         if not all(ending.keyid in stamps for ending in role.ending):
             stamp_waiting(change.session, role.desk, role.signer)  # what the old key signed before
         for ending, successor in zip(role.ending, following, strict=True):
+            _check_same(change.session, ending, successor)
             if ending.keyid not in stamps:
                 for receipt, signer in role.said(ending, successor, change.at):
                     row = KeyChangeRow(site=None, digest=receipt.digest, receipt=receipt.as_bytes(), from_size=0)
@@ -120,12 +124,27 @@ def _keep_before(role: OwnRole, store: Store) -> None:
     write_private(role.configuration.home / "keys-before.json", kept.as_bytes())
 
 
+def _check_same(session: Session, ending: TrustedKey, successor: TrustedKey) -> None:
+    """Raises ConfigurationError: another key was named than the one that would take its place now."""
+    told = {successor_of(one).keyid for one, _ in _said(session) if one.keyid == ending.keyid}
+    if told - {successor.keyid}:
+        raise ConfigurationError(
+            f"the log says already that the key {min(told)[:16]} follows the {ending.role} key {ending.keyid[:16]}, and it is not the one that "
+            "would take its place: an older copy of a key is in the home; put the newest copy of the home in its place"
+        )
+
+
 def _stamps(session: Session) -> dict[str, datetime]:
     """By the key that ends, when it was stamped which one follows; of a hub's own, what the old one said, which is kept last."""
+    return {one.keyid: time_of(stamped) for one, stamped in _said(session)}
+
+
+def _said(session: Session) -> list[tuple[KeyChange, bytes]]:
+    """Which key follows which, and its time stamp; in the order in which it was said."""
     rows = session.scalars(
         select(KeyChangeRow)
         .where(KeyChangeRow.site.is_(None), KeyChangeRow.stamp.is_not(None))
         .order_by(KeyChangeRow.number)
     )
-    said = [(read_key_change(unverified_payload(Receipt.from_bytes(row.receipt))), row.stamp) for row in rows]
-    return {one.keyid: time_of(stamped or b"") for one, stamped in said if one.change == "rotated"}
+    said = [(read_key_change(unverified_payload(Receipt.from_bytes(row.receipt))), row.stamp or b"") for row in rows]
+    return [(one, stamped) for one, stamped in said if one.change == "rotated"]

@@ -40,6 +40,8 @@ class OwnRole(ABC):
     signer: Signer
     NAME: ClassVar[str]
     NEXT: ClassVar[str]
+    OF: ClassVar[frozenset[str]]
+    """The roles of its keys, as keys files have them."""
 
     @property
     def next(self) -> Path:
@@ -81,7 +83,7 @@ class OwnRole(ABC):
 class HubKey(OwnRole):
     """The key that signs aggregations, and changes of keys."""
 
-    NAME, NEXT = "hub", "key-next.pem"
+    NAME, NEXT, OF = "hub", "key-next.pem", frozenset({"hub"})
 
     @property
     def place(self) -> Path:
@@ -114,7 +116,7 @@ class HubKey(OwnRole):
 class LogKey(OwnRole):
     """The key that signs checkpoints."""
 
-    NAME, NEXT = "log", "log-key-next.pem"
+    NAME, NEXT, OF = "log", "log-key-next.pem", frozenset({"log"})
 
     @property
     def place(self) -> Path:
@@ -148,7 +150,7 @@ class LogKey(OwnRole):
 class AuthorityKeys(OwnRole):
     """The three keys that certify, stamp times and stamp certificates."""
 
-    NAME, NEXT = "authority", "authority-next"
+    NAME, NEXT, OF = "authority", "authority-next", frozenset({"authority", "time-stamper", "certificate-log"})
 
     @property
     def place(self) -> Path:

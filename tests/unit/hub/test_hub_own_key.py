@@ -17,7 +17,7 @@ from rapha.errors import ConfigurationError
 from rapha.hub import site_keys
 from rapha.hub.configuration import load
 from rapha.hub.own_keys import read_before
-from rapha.hub.own_roles import begun
+from rapha.hub.own_roles import ROLES, begun
 from rapha.hub.signer import Signer
 from rapha.hub.store.database import open_store
 from rapha.proof import keys
@@ -170,3 +170,37 @@ def test_one_change_after_another_is_followed_from_the_first_key(tmp_path: Path,
         now, known = listed(hub), followed(pinned, changes(hub))
     assert len(of_role(now, "hub")) == 4 and wrong(folder, known) == [] and wrong(folder, now) == []
     assert {key.keyid for key in now.keys} == {key.keyid for key in known.keys}
+
+
+@pytest.mark.parametrize("other", ["log", "authority"])
+def test_a_change_of_another_role_that_was_begun_excuses_no_key_of_before(
+    tmp_path: Path, clock: Clock, other: str
+) -> None:
+    """Else that change would be signed with a key that nobody believes."""
+    home = tmp_path / "hub"
+    with running(home, clock):
+        old = (home / "key.pem").read_bytes()
+    rotated(home, clock, "hub")
+    clock.pass_(hours=1)
+    cut_short(home, clock, other, f"hub.written:{ROLES[other].NEXT}")
+    kept = (home / "keys-before.json").read_bytes()
+    (home / "key.pem").write_bytes(old)
+    with pytest.raises(ConfigurationError, match="is one of before"):
+        finish_rotations(load(home))
+    assert (home / "keys-before.json").read_bytes() == kept
+
+
+def test_a_key_goes_over_to_no_other_than_the_log_says(tmp_path: Path, clock: Clock) -> None:
+    """The former key is back, out of an older copy of the home, or the next one was lost when it had been named."""
+    home = tmp_path / "hub"
+    with running(home, clock):
+        old = (home / "key.pem").read_bytes()
+    cut_short(home, clock, "hub", "hub.said:key-next.pem")
+    named = (home / "key-next.pem").read_bytes()
+    (home / "key-next.pem").unlink()
+    with pytest.raises(ConfigurationError, match="the log says already"):
+        rotated(home, clock, "hub")
+    assert (home / "key.pem").read_bytes() == old
+    (home / "key-next.pem").write_bytes(named)
+    finish_rotations(load(home))
+    assert (home / "key.pem").read_bytes() == named
