@@ -2,7 +2,7 @@
 
 A small one is dropped from the database in the transaction that closes its round. SQLite overwrites it in `hub.db`; in the log beside it
 (`hub.db-wal`) it lies until that is emptied, ten seconds after the last change or a minute after the first, and later only where somebody
-is reading at each try (`store/wal.py`). PostgreSQL: see docs/trust.md.
+is reading at each try, or where the hub was killed: then after its next start (`store/wal.py`). PostgreSQL: see docs/trust.md.
 """
 
 from collections.abc import Iterable, Mapping

@@ -8,6 +8,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 import numpy as np
 import structlog
 from sqlalchemy import bindparam, exists, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes, digest
@@ -89,7 +90,7 @@ def let_go_of_refused(store: Store, blobs: Blobs, handed: Sequence[Handed], outc
     refused = [one.update.weights_out for (_, one), each in answered if isinstance(each, TrainingFailed)]
     try:
         retention.sweep(store, blobs, refused)
-    except RaphaError as problem:
+    except (RaphaError, DBAPIError, OSError) as problem:
         _log.warning("what a refused update brought could not be dropped", problem=type(problem).__name__)
 
 

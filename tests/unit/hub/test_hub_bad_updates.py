@@ -251,13 +251,16 @@ def test_an_upload_that_is_let_go_of_while_it_is_checked_is_not_taken(
     assert isinstance(outcome, Conflict) and digest(content) not in set(hub.hub.blobs.digests())
 
 
-def test_a_study_goes_on_where_a_refused_update_cannot_be_dropped(hub, sites, study_id, monkeypatch):
+@pytest.mark.parametrize(
+    "problem", [Unreachable("the bucket does not answer"), PermissionError(13, "not ours")], ids=["bucket", "folder"]
+)
+def test_a_study_goes_on_where_a_refused_update_cannot_be_dropped(hub, sites, study_id, monkeypatch, problem):
     given = [task_of(site).task for site in sites]
     for site, task in list(zip(sites, given, strict=True))[1:]:
         assert site.answer(task).status_code == 204
 
     def away(*_):
-        raise Unreachable("the bucket does not answer")
+        raise problem
 
     monkeypatch.setattr(retention, "sweep", away)
     assert sites[0].answer(given[0], poison(np.nan)).json()["code"] == "not-finite"

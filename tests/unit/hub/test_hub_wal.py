@@ -85,3 +85,18 @@ def test_who_reads_is_waited_for_and_holds_up_no_change(store, tmp_path, monkeyp
         assert is_there(tmp_path)
     until(lambda: tried[-1])
     assert not is_there(tmp_path)
+
+
+def test_a_machine_without_room_for_a_thread_keeps_its_changes_and_it_is_tried_again(store, tmp_path, monkeypatch):
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store.database._emptying = wal.WalEmptying(tmp_path / "hub.db")
+    monkeypatch.setattr(wal, "QUIET_SECONDS", 0.1)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(wal.threading.Thread, "start", full)
+        write(store, SECRET)
+        drop(store, SECRET)
+        assert is_there(tmp_path)
+    write(store, b"more")
+    until(lambda: not is_there(tmp_path))

@@ -31,11 +31,21 @@ class WalEmptying:
             self._last = monotonic()
             if self._since is not None:
                 return
+            if not self._begun():  # a machine without room for a thread: the next change tries again
+                return
             self._since = self._last
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wal-emptying", daemon=True)
-                self._thread.start()
             self._news.notify()
+
+    def _begun(self) -> bool:
+        """Whether there is a thread that empties it. A change is committed by now, and no want of one may make it fail."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="wal-emptying", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+        return True
 
     def close(self) -> None:
         """No more of it."""

@@ -12,7 +12,7 @@ from rapha.sdk.from_onnx.reading import OnnxModel, OnnxNode, tensor_name
 
 
 class OnnxModule(nn.Module):
-    """Takes the file's inputs in order. What is learnt: its float32 tensors of one side or more, but a batch norm's running figures.
+    """Takes the file's inputs in order. What is learnt: its float32 initializers of one side or more, but a batch norm's running figures.
 
     Raises:
         StudyError: an operator is not among those that are translated, or is used in a way that is not; it is named.
@@ -23,6 +23,7 @@ class OnnxModule(nn.Module):
         self._model = model
         norms = [node for node in model.nodes if node.operator == "BatchNormalization"]
         running = {name for node in norms for name in node.inputs[3:5]}
+        self._check_moved(model, running)
         self._constants: dict[str, Value] = {}
         self._homes: dict[str, str] = {}
         for name, array in model.tensors.items():
@@ -44,6 +45,16 @@ class OnnxModule(nn.Module):
                 raise StudyError(f"the ONNX file: {node} takes {lost[0]}, a second result, which is not translated")
             values |= dict(zip(node.outputs, self._run(node, [values[name] for name in node.inputs]), strict=False))
         return values[self._model.result]
+
+    def _check_moved(self, model: OnnxModel, running: set[str]) -> None:
+        """What a batch norm moves is nothing else: equal tensors of a fresh norm may have been written as one."""
+        for node in model.nodes:
+            others = node.inputs[:3] if node.operator == "BatchNormalization" else node.inputs
+            if shared := running.intersection(others):
+                raise StudyError(
+                    f"the ONNX file: {min(shared)} is a running figure of a batch norm and an input of {node} too: "
+                    "export it without joining equal tensors"
+                )
 
     def _run(self, node: OnnxNode, given: list[Value]) -> tuple[Value, ...]:
         try:

@@ -55,7 +55,19 @@ def _tensor_if_list(value: Value) -> Value:
 
 
 def _divide(one: Value, two: Value) -> Value:
-    return one / two if isinstance(one, Tensor) or isinstance(two, Tensor) else one // two
+    if isinstance(one, int) and isinstance(two, int):
+        return one // two
+    if not any(
+        isinstance(each, float) or (isinstance(each, Tensor) and each.is_floating_point()) for each in (one, two)
+    ):
+        raise NotImplementedError("of whole numbers of the rows")
+    return one / two
+
+
+def _power(one: Value, two: Value) -> Value:
+    if isinstance(one, Tensor) and not one.is_floating_point():
+        raise NotImplementedError("of whole numbers")
+    return one**two
 
 
 def _gemm(given: Given, inputs: list[Value], training: bool) -> Value:
@@ -293,7 +305,7 @@ TABLE: dict[str, Operator] = {
     "Mul": _of_two(lambda one, two: one * two),
     "Neg": _plain(torch.neg),
     "PRelu": _prelu,
-    "Pow": _of_two(lambda one, two: one**two),
+    "Pow": _of_two(_power),
     "Reciprocal": _plain(torch.reciprocal),
     "ReduceMax": _reduced(torch.amax),
     "ReduceMean": _reduced(torch.mean),

@@ -12,12 +12,14 @@ from rapha.errors import ConfigurationError, StudyError
 from rapha.records.learning import LARGEST_GRAPH_BYTES
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 OLDEST_OPSET = 13
 """From this version on axes and sizes are inputs of an operator, not attributes."""
-_LAST_CURVES = {"Sigmoid", "Softmax", "LogSoftmax"}
-_OF_THE_FORM = {"Squeeze", "Unsqueeze", "Reshape", "Flatten", "Identity", "Cast", "Transpose"}
+_LAST_CURVES = {"Sigmoid", "HardSigmoid", "Softmax", "LogSoftmax"}
+_OF_THE_FORM = {
+    "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Identity", "Cast", "Transpose", "Gather", "Slice", "Split", "Clip",
+}  # fmt: skip
 _TENSOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _MOST_LETTERS = 200
 
@@ -76,14 +78,14 @@ def read_onnx(path: Path) -> OnnxModel:
         raise StudyError(f"{path} is larger than {LARGEST_GRAPH_BYTES} bytes, the largest model that travels")
     try:
         proto = onnx.load_model_from_string(content)
-        outside = [tensor.name for tensor in proto.graph.initializer if tensor.external_data]
-        if outside:
-            raise _refused(f"the tensor {outside[0]} lies outside the file: save the model in one file")
+        constants = [attribute.t for node in proto.graph.node for attribute in node.attribute]
+        for tensor in (*proto.graph.initializer, *constants):
+            _check_inside(tensor)
         onnx.checker.check_model(proto)
     except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
         first = str(error).strip().splitlines() or ["not readable"]
         raise StudyError(f"{path} is no valid ONNX file: {first[0][:300]}") from None
-    return _model(proto)
+    return model_of(proto)
 
 
 def tensor_name(name: str) -> str:
@@ -96,7 +98,8 @@ def tensor_name(name: str) -> str:
     return plain if _TENSOR_NAME.fullmatch(plain) else f"t_{plain}"
 
 
-def _model(proto: "ModelProto") -> OnnxModel:
+def model_of(proto: "ModelProto") -> OnnxModel:
+    """What an ONNX message says. Raises StudyError."""
     graph = proto.graph
     for opset in proto.opset_import:
         if opset.domain not in ("", "ai.onnx") or opset.version < OLDEST_OPSET:
@@ -118,7 +121,7 @@ def _model(proto: "ModelProto") -> OnnxModel:
 
 
 def _last(nodes: tuple[OnnxNode, ...], result: str) -> str:
-    """The last operator that makes a value of another, and not only another form of it."""
+    """The last operator that makes a value of another, and not only another form of it, or a part."""
     for node in reversed(nodes):
         if result in node.outputs:
             if node.operator not in _OF_THE_FORM or not node.inputs:
@@ -178,9 +181,16 @@ def _input(value: "ValueInfoProto") -> OnnxInput:
     return OnnxInput(value.name, tuple(side.dim_value for side in sides[1:]), kind.elem_type == TensorProto.INT64)
 
 
-def _array(tensor: Any) -> "np.ndarray[Any, Any]":
+def _check_inside(tensor: "TensorProto") -> None:
+    """Nothing but the file is read."""
+    if tensor.external_data or tensor.data_location:
+        raise _refused(f"the tensor {tensor.name or 'of a constant'} lies outside the file: save the model in one file")
+
+
+def _array(tensor: "TensorProto") -> "np.ndarray[Any, Any]":
     from onnx import numpy_helper
 
+    _check_inside(tensor)
     array = np.asarray(numpy_helper.to_array(tensor))
     if array.dtype not in (np.float32, np.int64, np.int32, np.bool_):
         raise _refused(
