@@ -108,7 +108,9 @@ def _say(role: OwnRole, following: Sequence[TrustedKey], store: Store) -> None:
                     change.session.flush()  # its number is its place
                     stamp(row, role.desk, signer)  # all of them at one moment, whatever breaks after it
                 change.tell(f"{ending.role}.key-rotated", "steward", facts={"keyid": ending.keyid})
-    log_changes(store, role.desk, role.signer_after)
+    log_changes(
+        store, role.desk, role.signer_after, stamped=True
+    )  # the rest waits for the keys that follow: these may have ended since
 
 
 def _keep_before(role: OwnRole, store: Store) -> None:

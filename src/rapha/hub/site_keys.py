@@ -159,15 +159,17 @@ def _gone_over_to(session: Session, site: str, keyid: str, since: datetime) -> l
     return found
 
 
-def log_changes(store: Store, desk: ReceiptDesk, signer: Signer) -> None:
-    """Put the changes that are not in the log yet into it, in order. Raises DiskFull: the next call does what is left."""
+def log_changes(store: Store, desk: ReceiptDesk, signer: Signer, *, stamped: bool = False) -> None:
+    """Put the changes that are not in the log yet into it, in order. `stamped`: those that have their time stamp alone, for a desk whose keys may
+    have ended. Raises DiskFull: the next call does what is left."""
+    waiting = _waiting().where(KeyChangeRow.certificate.is_not(None)) if stamped else _waiting()
     with store.reading() as session:
-        if session.scalar(_waiting().limit(1)) is None:
+        if session.scalar(waiting.limit(1)) is None:
             return
     with desk.changing_keys, store.driving(_ALL) as alone:
         while alone:  # else another hub does it
             with store.changing() as change:
-                row = change.session.scalar(_waiting().limit(1))
+                row = change.session.scalar(waiting.limit(1))
                 if row is None:
                     return
                 if row.certificate is None:

@@ -16,10 +16,12 @@ from rapha import faults
 from rapha.cli.hub import app
 from rapha.cli.hub_keys import finish_rotations
 from rapha.errors import ConfigurationError
+from rapha.hub import own_keys
 from rapha.hub.configuration import HubSettings, initialise, load
 from rapha.hub.own_keys import check_alone, rotate
 from rapha.hub.own_revocation import revoke_former
 from rapha.hub.own_roles import LOG_BEFORE, ROLES, begun
+from rapha.hub.site_keys import revoke
 from rapha.hub.wired import open_hub
 from rapha.proof import keys
 from rapha.proof.checkpoint import check_log, public_from_pem, read_checkpoint
@@ -52,6 +54,10 @@ OF_WHAT = {
 
 class Killed(BaseException):
     pass
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
 
 
 def rotated(home: Path, clock: Clock, what: str) -> None:
@@ -163,6 +169,31 @@ def test_killed_at_any_point_it_goes_on_with_keys_that_hold(
     assert wrong(folder, now) == [] and wrong(folder, followed(pinned, found)) == []
     assert len(found.changes) == STATEMENTS[what]
     assert not (home / "authority-gone").exists() and not begun(load(home))
+
+
+@pytest.mark.parametrize("what", ROLES)
+def test_cut_short_and_taken_up_days_later_it_says_nothing_new_with_keys_that_have_ended(
+    tmp_path: Path, clock: Clock, monkeypatch, what: str
+) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        pinned = listed(hub)
+    with monkeypatch.context() as short:
+        short.setattr(own_keys, "log_changes", killed)
+        with pytest.raises(Killed):
+            rotated(home, clock, what)
+    clock.pass_(hours=49)
+    waiting = open_hub(load(home), clock)  # a steward's command, which no running hub is needed for
+    with waiting.store.changing() as change:
+        revoke(change, waiting.signer, "north", None, None)
+    waiting.stop()
+    clock.pass_(hours=1)
+    rotated(home, clock, what)
+    with running(home, clock) as hub:
+        known = followed(pinned, changes(hub))
+        assert len(changes(hub).changes) == STATEMENTS[what] + 1
+        assert [key.window.below for key in of_role(known, "node")] != [None]
 
 
 def test_the_old_log_key_signs_too_until_it_is_removed(tmp_path: Path, clock: Clock, study_of) -> None:
