@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from rapha.canonical import digest_stream
 from rapha.errors import Unproven
@@ -20,7 +20,7 @@ from rapha.proof.verify import KEYS_FILE, REFUSALS, ModelFolder, judge_receipt
 from rapha.records.evidence import TrustedLaunches
 from rapha.records.key_change import KeyChanges
 from rapha.records.patient import PatientProof
-from rapha.records.record import Digest
+from rapha.records.record import Digest, Record
 from rapha.records.wire import TrustedKeys
 
 MAX_FILES = 20_000
@@ -29,6 +29,7 @@ MAX_CHANGES_BYTES = 64 << 20
 MAX_STUDY_BYTES = 8 << 20
 MAX_PROOF_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 20
+Read = TypeVar("Read", bound=Record)
 
 
 def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardware | None = None) -> ModelFolder:
@@ -71,10 +72,7 @@ def read_keys(path: Path) -> TrustedKeys:
     Raises:
         Unproven: it is missing, too large, or not a keys file.
     """
-    try:
-        return TrustedKeys.from_bytes(_small_file(path, MAX_KEYS_BYTES))
-    except ValueError:
-        raise Unproven(f"{path} is not a keys file: it should look like a folder's {KEYS_FILE}") from None
+    return _record(TrustedKeys, path, MAX_KEYS_BYTES, f"a keys file: it should look like a folder's {KEYS_FILE}")
 
 
 def read_launches(path: Path) -> TrustedLaunches:
@@ -83,10 +81,9 @@ def read_launches(path: Path) -> TrustedLaunches:
     Raises:
         Unproven: it is missing, too large, or no such list.
     """
-    try:
-        return TrustedLaunches.from_bytes(_small_file(path, MAX_KEYS_BYTES))
-    except ValueError:
-        raise Unproven(f"{path} is not a list of launches: docs/receipt.md shows one, below `tier T2`") from None
+    return _record(
+        TrustedLaunches, path, MAX_KEYS_BYTES, "a list of launches: docs/receipt.md shows one, below `tier T2`"
+    )
 
 
 def read_key_changes(path: Path) -> KeyChanges:
@@ -95,10 +92,17 @@ def read_key_changes(path: Path) -> KeyChanges:
     Raises:
         Unproven: it is missing, too large, or no such file.
     """
+    return _record(
+        KeyChanges, path, MAX_CHANGES_BYTES, "a file of key changes: fetch the hub's /api/v1/key-changes again"
+    )
+
+
+def _record(kind: type[Read], path: Path, limit_bytes: int, what: str) -> Read:
+    """The record that a small file is. Raises Unproven: it is missing, too large, or not `what` it should be."""
     try:
-        return KeyChanges.from_bytes(_small_file(path, MAX_CHANGES_BYTES))
+        return kind.from_bytes(_small_file(path, limit_bytes))
     except ValueError:
-        raise Unproven(f"{path} is not a file of key changes: fetch the hub's /api/v1/key-changes again") from None
+        raise Unproven(f"{path} is not {what}") from None
 
 
 def read_receipt_file(path: Path) -> bytes:

@@ -148,6 +148,14 @@ def test_no_onnx_file(tmp_path: Path, content: bytes) -> None:
         rapha.export_onnx(tmp_path / "model.onnx", tmp_path / "model.pt2")
 
 
+def test_a_graph_does_not_take_the_place_of_its_file(tmp_path: Path) -> None:
+    file = written(tmp_path / "model.onnx", [LAST], WEIGHT, [4])
+    before = file.read_bytes()
+    with pytest.raises(ConfigurationError, match="write its graph to another file"):
+        rapha.export_onnx(file, tmp_path / "." / "model.onnx")
+    assert file.read_bytes() == before
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         rapha.export_onnx(tmp_path / "none.onnx", tmp_path / "model.pt2")

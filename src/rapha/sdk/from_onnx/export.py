@@ -26,8 +26,10 @@ def export_onnx(file: Path | str, path: Path | str) -> Path:
 
     Raises:
         StudyError: it is no such file, uses an operator that is not translated (it is named), or does not compute the same.
-        ConfigurationError: onnx or torch is not installed, or a file cannot be read or written.
+        ConfigurationError: onnx or torch is not installed, a file cannot be read or written, or both are one.
     """
+    if Path(file).resolve() == Path(path).resolve():
+        raise ConfigurationError(f"{path} is the ONNX file itself: write its graph to another file")
     model = read_onnx(Path(file))
     try:
         import torch
