@@ -12,7 +12,7 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
@@ -53,7 +53,7 @@ from rapha.proof.refusal import (
 )
 from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown
 from rapha.proof.shown import found as found_of
-from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
+from rapha.proof.statement import check_nonce, check_types, read_at_once, read_canonical, read_claim
 from rapha.proof.window import check_window, window_in_words
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
@@ -139,15 +139,17 @@ def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
 
 def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, gaps: Iterable[str] = ()) -> Verdict:
     """Every step was taken, and passed: what that shows is worked out here, whatever the signer says of it."""
-    verdict = Verdict(
-        subject=found.subject,
-        ok=True,
-        tier="T0",
-        steps=tuple(found.steps),
-        not_shown=(*not_shown(claim, seen), *gaps, *_unpinned(folder)),
-        claimed=claimed_tier(claim),
-        found=found_of(claim, seen),
-        flagged=flags(claim),
+    verdict = Verdict.model_validate(
+        {
+            "subject": found.subject,
+            "ok": True,
+            "tier": "T0",
+            "steps": tuple(found.taken),
+            "not_shown": (*not_shown(claim, seen), *gaps, *_unpinned(folder)),
+            "claimed": claimed_tier(claim),
+            "found": found_of(claim, seen),
+            "flagged": flags(claim),
+        }
     )
     if not isinstance(claim, SiteClaim) or claim.evidence is None:
         return verdict
@@ -158,8 +160,9 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:
     """A step failed, and nothing that the signer says counts."""
     always = REFUSAL_NOT_SHOWN if found.subject.startswith(REFUSALS) else T0_NOT_SHOWN
-    return Verdict(
-        subject=found.subject, ok=False, tier="T0", steps=tuple(found.steps), not_shown=(*always, *_unpinned(folder))
+    remarks = (*always, *_unpinned(folder))
+    return Verdict.model_validate(
+        {"subject": found.subject, "ok": False, "tier": "T0", "steps": tuple(found.taken), "not_shown": remarks}
     )
 
 
@@ -206,15 +209,16 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(_check_files(folder, claim, study))
     witnesses = _check_log(folder, bundle, key, found)
     seen = _check_certified(folder, path, bundle, key, found)
-    return claim, replace(seen, witnesses=seen.witnesses & witnesses)
+    return claim, Seen(seen.places, seen.witnesses & witnesses, seen.stamped)
 
 
 def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
     """Steps 5 to 8. Raises Stopped at the first that fails."""
     refused = path.startswith(REFUSALS)
+    whole = None if refused else read_at_once(payload)
     # 5. One way to write it, so that everybody reads the same.
     with found.step("The statement is in canonical form") as say:
-        value = read_canonical(payload)
+        value = whole[0] if whole else read_canonical(payload)
         say("RFC 8785, byte for byte")
     # 6. It is the kind of statement that this place holds.
     with found.step("The statement is of the right type") as say:
@@ -224,7 +228,7 @@ def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
         say(check_refusal_nonce(value) if refused else check_nonce(value))
     # 8. All of it is understood.
     with found.step("Every field is there, and none besides") as say:
-        claim = read_refusal(value, payload) if refused else read_claim(value, payload)
+        claim: Claim = whole[1] if whole else (read_refusal if refused else read_claim)(value, payload)
         say("the whole statement is understood")
     return claim
 
@@ -325,7 +329,7 @@ def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bun
 
 def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
     pinned = folder.pinned is not None
-    named = [key for key in folder.known.keys if key.keyid == keyid]
+    named = folder.known.of_id(keyid)
     if not named:
         where = "not among the keys you pinned: do not rely on it" if pinned else f"not in {KEYS_FILE}"
         raise Unproven(f"the key {keyid[:16]} is {where}")
