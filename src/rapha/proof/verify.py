@@ -11,7 +11,7 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rapha.canonical import canonical_bytes, digest
@@ -104,7 +104,25 @@ class ModelFolder:
 def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
     """One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure
     too."""
-    judged = [_judge_site(folder, path) for path in sorted(folder.receipts) if path != AGGREGATION_RECEIPT]
+    return judge_whole(folder, judge_sites(folder, site_receipts(folder)))
+
+
+Judged = tuple[Verdict, SiteClaim | RefusalClaim | None]
+"""The verdict on a hospital's receipt, and its claim where it stands."""
+
+
+def site_receipts(folder: ModelFolder) -> list[str]:
+    """The paths of all receipts but the aggregation's, in the order of their verdicts."""
+    return sorted(folder.receipts.keys() - {AGGREGATION_RECEIPT})
+
+
+def judge_sites(folder: ModelFolder, paths: Iterable[str]) -> list[Judged]:
+    """Of each of these by itself."""
+    return [_judge_site(folder, path) for path in paths]
+
+
+def judge_whole(folder: ModelFolder, judged: Sequence[Judged]) -> tuple[Verdict, ...]:
+    """Those verdicts and, at last, the one on the aggregation, held against them."""
     standing = [claim for _, claim in judged if claim is not None]
     return (*(verdict for verdict, _ in judged), _judge_aggregation(folder, standing))
 
@@ -114,16 +132,17 @@ def judge_receipt(folder: ModelFolder, path: str) -> Verdict:
     return _judge_site(folder, path)[0]
 
 
-def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, Claim | None]:
+def _judge_site(folder: ModelFolder, path: str) -> Judged:
     found = Checklist(path)
     try:
         claim, seen = _claim_of(folder, path, found)
     except Stopped:
         return _failed(folder, found), None
+    assert not isinstance(claim, AggregationClaim)  # by step 6
     return _verdict(folder, found, claim, seen), claim
 
 
-def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
+def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalClaim]) -> Verdict:
     sites = [claim for claim in standing if isinstance(claim, SiteClaim)]
     refused = [claim.refusal for claim in standing if isinstance(claim, RefusalClaim)]
     found = Checklist(AGGREGATION_RECEIPT)
