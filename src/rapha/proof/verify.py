@@ -32,7 +32,6 @@ from rapha.proof.claim import (
     AGGREGATION_BUILD,
     SITE_BUILD,
     T0_NOT_SHOWN,
-    WEIGHTS_FILE,
     AggregationClaim,
     Json,
     SiteClaim,
@@ -42,7 +41,7 @@ from rapha.proof.claim import (
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
 from rapha.proof.evidence.appraise import Hardware, appraised, bound_data
-from rapha.proof.of_study import as_asked, read_study, study_of
+from rapha.proof.of_study import as_asked, check_files, read_study, study_of
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
     STUDY_FILE,
@@ -54,7 +53,7 @@ from rapha.proof.refusal import (
 from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown
 from rapha.proof.shown import found as found_of
 from rapha.proof.statement import check_nonce, check_types, read_at_once, read_canonical, read_claim
-from rapha.proof.window import check_window, window_in_words
+from rapha.proof.window import check_window, window_in_words, without_start
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -225,9 +224,9 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(f"{study.study}, {digest(folder.study or b'')}{told}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
-        say(_check_files(folder, claim, study))
-    witnesses = _check_log(folder, bundle, key, found)
-    seen = _check_certified(folder, path, bundle, key, found)
+        say(check_files(folder.digests, claim, study))
+    log, witnesses = _check_log(folder, bundle, key, found)
+    seen = _check_certified(folder, path, bundle, (key, log), found)
     return claim, Seen(seen.places, seen.witnesses & witnesses, seen.stamped)
 
 
@@ -263,8 +262,10 @@ def _speaker(claim: Claim) -> str:
     return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
 
 
-def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> frozenset[str]:
-    """Steps 12 to 15: the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
+def _check_log(
+    folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist
+) -> tuple[TrustedKey, frozenset[str]]:
+    """Steps 12 to 15: the log's key, and the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
     entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
@@ -276,18 +277,21 @@ def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Chec
         say(f"entry {entry.logIndex} of {checkpoint.size}")
     # 14. A log that is known stands by that tree.
     with found.step("The log's checkpoint is signed by a known log") as say:
-        logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
+        log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         say(f"{checkpoint.origin}, {checkpoint.size} entries")
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
         say(f"seen by {', '.join(seen.values())}" if seen else "no witness, and none asked for")
-    return frozenset(seen)
+    return log, frozenset(seen)
 
 
-def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> Seen:
-    """Steps 16 to 19: what was seen on the way. Raises Stopped at the first that fails."""
-    second, receipt = certified_path(path), bundle.dsseEnvelope
+def _check_certified(
+    folder: ModelFolder, path: str, bundle: Bundle, by: tuple[TrustedKey, TrustedKey], found: Checklist
+) -> Seen:
+    """Steps 16 to 19: what was seen on the way. `by`: the key that signed, and the log's of the first entry. Raises Stopped at the first
+    that fails."""
+    (key, first), second, receipt = by, certified_path(path), bundle.dsseEnvelope
     # 16. The form for Sigstore's clients says the same.
     with found.step("Its Sigstore form is the same envelope") as say:
         if second not in folder.certified:
@@ -303,14 +307,16 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         witnesses = logged.check_witnesses(checkpoint, folder.known)
         say(f"entry {entry.logIndex} of {checkpoint.size}")
-    # 18. A time stamper that is known saw the signature, and its key was good then.
+    # 18. A time stamper that is known saw the signature, and all keys were good then: each log's key by the end it has and the entry it is for.
     with found.step("A known time stamper has seen the signature while its key was good") as say:
         trusts = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(receipt))
         places = (int(entry_of(bundle).logIndex), int(entry.logIndex))
-        for one in (key, log, *trust.known):
+        for one in (key, *trust.known):
             check_window(one, at, places)
+        for one, place in zip((first, log), places, strict=True):
+            check_window(without_start(one), at, (place,))
         say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC{window_in_words(key)}")
     # 19. An authority that is known says whose key it is.
     with found.step("A known authority's certificate is of this signer and key") as say:
@@ -369,19 +375,6 @@ def _check_role(path: str, key: TrustedKey) -> str:
     if role == "node" and key.owner != named["name"]:
         raise Unproven(f"{path} has to be signed by {named['name']}; this key is of {key.owner}")
     return f"a {role}'s key, of {key.owner}"
-
-
-def _check_files(folder: ModelFolder, claim: Claim, study: Study) -> str:
-    said = []
-    for path, signed in claim.files.items():
-        found = folder.digests.get(path)
-        asked = path == STUDY_FILE or ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
-        if found is None and asked:
-            raise Unproven(f"{path} is not in this folder")
-        if found is not None and found != signed:
-            raise Unproven(f"{path} is not the file that was signed: it is {found}, signed was {signed}")
-        said.append(path if found else f"{path} is not here, since the study did not ask for it")
-    return ", ".join(said)
 
 
 def _uncovered(folder: ModelFolder, claims: list[Claim]) -> list[str]:
