@@ -15,6 +15,7 @@ import record_samples as made_up
 import small_authority
 import small_hardware
 import small_log
+import small_tdx
 from certified_folder import small_trust_config
 
 from rapha.canonical import canonical_bytes, digest
@@ -37,6 +38,7 @@ from rapha.proof.evidence.appraise import bound_data
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
+from rapha.records.evidence import Evidence
 from rapha.records.learning import KeepBest
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
@@ -198,14 +200,19 @@ def promising_more(files: Files) -> None:
     files[NORTH] = sealed(canonical_bytes(stated), "north")
 
 
-def with_evidence(made: small_hardware.Made | None = None) -> Callable[[Files], None]:
+def with_evidence(made: small_hardware.Made | small_tdx.MadeTdx | None = None) -> Callable[[Files], None]:
     """North signs again, with evidence of a made-up processor about this statement."""
+
+    def about(bound: bytes) -> Evidence:
+        if isinstance(made, small_tdx.MadeTdx):
+            return small_tdx.evidence(bound, made)
+        return small_hardware.evidence(bound, made)
 
     def after(files: Files) -> None:
         stated = json.loads(payload_of(files, NORTH))
         inside = stated["predicate"]["buildDefinition"]["internalParameters"]
         inside["not_shown"][1] = EVIDENCE_NOT_SHOWN
-        inside["evidence"] = small_hardware.evidence(bound_data(canonical_bytes(stated)), made).as_json()
+        inside["evidence"] = about(bound_data(canonical_bytes(stated))).as_json()
         files[NORTH] = sealed(canonical_bytes(stated), "north")
 
     return after

@@ -11,7 +11,7 @@ from evidence_samples import HOLDING, REFUSED, SAMPLES
 from rapha.canonical import base64_bytes
 from rapha.errors import Unproven
 from rapha.proof.evidence.amd import Root, Sound, amd_roots
-from rapha.proof.evidence.appraise import bound_data, check_evidence, trusted_launch
+from rapha.proof.evidence.appraise import Roots, bound_data, check_evidence, trusted_launch
 from rapha.records.evidence import Evidence, TrustedLaunches
 
 FILES = Path(__file__).resolve().parent / "evidence"
@@ -25,7 +25,10 @@ def checked(value: dict[str, Any], roots: tuple[Root, ...] | None = None) -> Sou
     given = tuple(Root(one["line"], base64_bytes(one["certificate"])) for one in value["roots"])
     bound = bound_data(value["statement"].encode())
     return check_evidence(
-        Evidence.model_validate(value["evidence"]), bound, datetime.fromisoformat(value["at"]), roots or given
+        Evidence.model_validate(value["evidence"]),
+        bound,
+        datetime.fromisoformat(value["at"]),
+        Roots(amd=roots or given),
     )
 
 

@@ -47,6 +47,12 @@ class Escape(NamedTuple):
             return True
 
 
+def in_the_group(plan: dict[str, Any]) -> list[Escape]:
+    """With the control group, before any limit of the process itself."""
+    processes = plan["limits"]["processes"]
+    return [Escape("start more threads than the group may", "control group", lambda: starts_threads(processes))]
+
+
 def before_the_locks(plan: dict[str, Any]) -> list[Escape]:
     """With namespaces, mounts and limits alone."""
     limits, outside = plan["limits"], plan.get("namespaces", {})

@@ -8,13 +8,16 @@ reader's own nothing is of T2.
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import assert_never
 
 from rapha.canonical import base64_bytes
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN
 from rapha.proof.evidence.amd import Root, Sound, amd_roots, check_sev_snp
 from rapha.proof.evidence.report import reaches
-from rapha.records.evidence import SEV_SNP, Evidence, Launch, PatchLevels, TrustedLaunches
+from rapha.proof.evidence.tdx.check import TdxSound, check_tdx, intel_root
+from rapha.proof.evidence.tdx.trusted import in_tdx_words, trusted_domain
+from rapha.records.evidence import INTEL_TDX, SEV_SNP, Evidence, Launch, PatchLevels, TdxLaunch, TrustedLaunches
 from rapha.records.receipt import Step, Verdict
 
 CHECK = "Its hardware evidence holds, and is of a launch that you trust"
@@ -22,18 +25,26 @@ FLAG = "It carries hardware evidence that does not hold: "
 T2_NOT_SHOWN = (
     "That the processor keeps what its maker says of it, or that nobody has the maker's keys, or knows a way around them (tier T2).",
     "That the launch does what its name says: whoever lists its measurement had to look at what it is made of (tier T2).",
-    "That AMD had not revoked it at any other time than the one that the hub's time stamper says (tier T2).",
+    "That the processor's maker had not revoked it at any other time than the one that the hub's time stamper says (tier T2).",
     "That the key which signed this receipt is kept inside that machine: the evidence is of the statement, and not of the key (tier T2).",
 )
 NO_LAUNCHES = TrustedLaunches(launches=())
 
 
 @dataclass(frozen=True)
+class Roots:
+    """Of the makers. Another value than their own is for tests. `intel`: a certificate, in DER."""
+
+    amd: tuple[Root, ...] = field(default_factory=amd_roots)
+    intel: bytes = field(default_factory=intel_root)
+
+
+@dataclass(frozen=True)
 class Hardware:
-    """What the reader trusts of hardware, beforehand. `roots`: of the maker; another value than AMD's own is for tests."""
+    """What the reader trusts of hardware, beforehand."""
 
     launches: TrustedLaunches = NO_LAUNCHES
-    roots: tuple[Root, ...] = field(default_factory=amd_roots)
+    roots: Roots = field(default_factory=Roots)
 
 
 def bound_data(statement: bytes) -> bytes:
@@ -60,7 +71,7 @@ def appraised(
     except Unproven as problem:
         told = f"Hardware evidence ({evidence.kind}) holds, and is not tier T2: {problem}."
         return verdict.model_copy(update={"found": (*verdict.found, told)})
-    detail = f"{launch.name}, {sound.measurement[:16]}; {sound.signer}; {in_words(sound.levels)}"
+    detail = f"{launch.name}, {in_words(sound)}"
     step = Step(number=len(verdict.steps) + 1, check=CHECK, passed=True, detail=detail)
     remarks = [remark for remark in verdict.not_shown if remark != EVIDENCE_NOT_SHOWN]
     return verdict.model_copy(
@@ -68,31 +79,53 @@ def appraised(
     )
 
 
-def check_evidence(evidence: Evidence, bound: bytes, at: datetime, roots: tuple[Root, ...]) -> Sound:
+def check_evidence(evidence: Evidence, bound: bytes, at: datetime, roots: Roots) -> Sound | TdxSound:
     """What the evidence says, once it holds. Raises Unproven where it does not, or is of a kind that is not read here."""
-    if evidence.kind != SEV_SNP:
+    if evidence.kind not in (SEV_SNP, INTEL_TDX):
         raise Unproven(f"this verifier does not read the kind {evidence.kind}")
     try:
         raw = base64_bytes(evidence.report)
         collateral = {name: base64_bytes(data) for name, data in evidence.collateral.items()}
     except ValueError:
         raise Unproven("the evidence has base64 that is not in its one form") from None
-    return check_sev_snp(raw, collateral, bound, at, roots)
+    if evidence.kind == SEV_SNP:
+        return check_sev_snp(raw, collateral, bound, at, roots.amd)
+    return check_tdx(raw, collateral, bound, at, roots.intel)
 
 
-def trusted_launch(sound: Sound, trusted: TrustedLaunches) -> Launch:
+def trusted_launch(sound: Sound | TdxSound, trusted: TrustedLaunches) -> Launch | TdxLaunch:
     """The launch that it is of. Raises Unproven where the reader trusts none such, or none on a platform as old as this."""
     if not trusted.launches:
         raise Unproven("you have listed no launch that you trust")
-    named = [one for one in trusted.launches if (one.kind, one.measurement) == (SEV_SNP, sound.measurement)]
+    match sound:
+        case Sound():
+            return _trusted_guest(sound, [one for one in trusted.launches if isinstance(one, Launch)])
+        case TdxSound():
+            return trusted_domain(sound, [one for one in trusted.launches if isinstance(one, TdxLaunch)])
+        case _:
+            assert_never(sound)
+
+
+def _trusted_guest(sound: Sound, launches: list[Launch]) -> Launch:
+    named = [one for one in launches if one.measurement == sound.measurement]
     if not named:
         raise Unproven(f"the launch {sound.measurement} is not one that you trust")
     found = [one for one in named if one.at_least is None or all(reaches(each, one.at_least) for each in sound.least)]
     if not found:
-        raise Unproven(f"its platform is older than you ask for: {in_words(sound.levels)}")
+        raise Unproven(f"its platform is older than you ask for: {_levels_in_words(sound.levels)}")
     return found[0]
 
 
-def in_words(levels: PatchLevels) -> str:
-    """The patch levels, on one line."""
+def in_words(sound: Sound | TdxSound) -> str:
+    """What holds, on one line."""
+    match sound:
+        case Sound():
+            return f"{sound.measurement[:16]}; {sound.signer}; {_levels_in_words(sound.levels)}"
+        case TdxSound():
+            return in_tdx_words(sound)
+        case _:
+            assert_never(sound)
+
+
+def _levels_in_words(levels: PatchLevels) -> str:
     return "patch levels " + ", ".join(f"{name} {level}" for name, level in levels.as_json().items())
