@@ -9,12 +9,14 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rapha.sources.apple_health.days import EDGE, Span
 from rapha.sources.apple_health.stream import DEVICES
 from rapha.sources.apple_health.vocabulary import CODES, FRACTIONS_UP_TO, STAGES, TYPES
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
 LONGEST_HOURS = 24
+_OWN = "t_start >= $start AND t_start < $end"
 _ZONE = re.compile(r" ([+-])(0\d|1[0-4])([0-5]\d)")
 UNREAD = "is of a type that is not read"
 _FAULTS = (
@@ -28,11 +30,10 @@ _FAULTS = (
     Fault("num < low OR num > high", "'the value is none that a body has'"),
     Fault("by_hand", "'was entered by hand, not measured'"),
 )  # fmt: skip
-_TABLES = (
-    """CREATE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
-         utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)""",
-    "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)",
-)
+_SAMPLES = """
+CREATE OR REPLACE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
+  utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)"""
+_UNREAD = "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)"
 _READ = f"""
 SELECT *, {first_reason(_FAULTS)} AS reason FROM (
   SELECT *, CASE way WHEN 'sleep' THEN CAST(stage AS DOUBLE) WHEN 'notice' THEN NULL
@@ -106,9 +107,8 @@ def _kind_of_name(name: str) -> int:
 
 
 def prepare(staging: Staging) -> None:
-    """The tables of types, units and stages, and empty `samples` and `unread`."""
-    for statement in _TABLES:
-        staging.execute(statement)
+    """The tables of types, units and stages, and an empty `unread`."""
+    staging.execute(_UNREAD)
     numbered = {name: (at, kind) for at, (name, kind) in enumerate(TYPES.items())}
     types = [(name, at, kind.way, kind.ucum, kind.low, kind.high) for name, (at, kind) in numbered.items()]
     units = [(at, unit, factor) for at, kind in numbered.values() for unit, factor in kind.units]
@@ -126,6 +126,17 @@ def prepare(staging: Staging) -> None:
         staging.connection.register("incoming", incoming)
         staging.execute(f"CREATE TABLE {table} AS FROM incoming")
         staging.connection.unregister("incoming")
+
+
+def begin(staging: Staging) -> None:
+    """Empty `samples`, for the next export."""
+    staging.execute(_SAMPLES)
+
+
+def end(staging: Staging) -> None:
+    """Let go of what the last export has left."""
+    for table in ("samples", "reading", "chosen", "minute_values", "minute_amounts", "minute_stages", "worn"):
+        staging.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources) -> None:
@@ -149,14 +160,15 @@ def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources)
         )
 
 
-def drop_twins(staging: Staging) -> int:
-    """Leave one of samples that are the same in everything, in an order of their own. How many went."""
-    [(before,)] = staging.execute("SELECT count(*) FROM samples")
+def choose(staging: Staging, span: Span) -> int:
+    """`chosen`: the samples that may reach into these days, one of those that are the same in everything, in an order of their own;
+    `own` are those that begin in them. How many of these were there twice."""
+    [(before,)] = staging.execute(f"SELECT count(*) FROM samples WHERE {_OWN}", span._asdict())
     staging.execute(
-        """CREATE TABLE single AS FROM samples GROUP BY ALL
-           ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit"""
+        f"""CREATE OR REPLACE TABLE chosen AS SELECT *, {_OWN} AS own FROM (
+              FROM samples WHERE t_start >= $start - {EDGE} AND t_start < $end + INTERVAL 1 HOUR GROUP BY ALL)
+            ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit""",
+        span._asdict(),
     )
-    staging.execute("DROP TABLE samples")
-    staging.execute("ALTER TABLE single RENAME TO samples")
-    [(after,)] = staging.execute("SELECT count(*) FROM samples")
+    [(after,)] = staging.execute("SELECT count(*) FROM chosen WHERE own")
     return int(before - after)
