@@ -5,6 +5,7 @@ places.py       where the exports lie; a zip opened with limits
 stream.py       export.xml -> batches of records, and the other elements one by one, within limits
 vocabulary.py   Apple's types, units and words -> ours
 samples.py      records -> typed samples in one unit, or set aside
+zones.py        in which zone the patient's clock was, from when until when
 days.py         the patient's days, and the spans of them that are worked on one after another
 minutes.py      overlapping sources -> one value a minute; of which day and hour it is
 summaries.py    minutes -> events of days and hours, and what is known of wear

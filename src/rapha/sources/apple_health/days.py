@@ -14,9 +14,6 @@ SPAN_SAMPLES = 1 << 16
 """So many samples are worked on at once, more only where a single day has more: what an ingest holds does not grow with the export."""
 EDGE = "INTERVAL 4 DAYS"
 """Further than a sample or a night reaches, in whatever zone."""
-_RUNS = f"""
-CREATE OR REPLACE TABLE runs AS
-SELECT min(t_start) - {EDGE} AS t_from, max(t_start) + {EDGE} AS t_until, $zone AS zone FROM samples"""
 _DATES = """SELECT *, unnest(range(CAST(CAST(t_from AS DATE) - 1 AS TIMESTAMP), t_until + INTERVAL 2 DAYS, INTERVAL 1 DAY)) AS date
 FROM runs"""
 _MIDNIGHTS = f"""
@@ -41,9 +38,9 @@ class Span(NamedTuple):
     end: dt.datetime
 
 
-def lay_out(staging: Staging, zone: str) -> None:
-    """`days` and `noons` of all `samples`, the zone's; `runs`, which says from when until when a zone holds."""
-    staging.execute(_RUNS, {"zone": zone})
+def lay_out(staging: Staging) -> None:
+    """`days` and `noons` of all `samples`; after `zones.write_runs`. A day in which the zone changes lasts until the next midnight of the
+    patient's clock, so it is longer or shorter than others."""
     for statement in (_MIDNIGHTS, _NOONS):
         staging.execute(statement)
 

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.apple_health import days, minutes, samples, single, summaries
+from rapha.sources.apple_health import days, minutes, samples, single, summaries, zones
 from rapha.sources.apple_health.ecg import read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
@@ -200,7 +200,8 @@ class _Reading:
 
     def _summarise(self, number: int, export: Export, told: _Told) -> None:
         """A span of days after another: what is in hand is bounded by it, however long the export."""
-        days.lay_out(self.staging, export.zone)
+        zones.write_runs(self.staging, export.zone, told.workouts)
+        days.lay_out(self.staging)
         for span in days.spans(self.staging):
             self._twins += _with_little(self.staging, partial(self._summarise_span, number, export, span))
         self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)

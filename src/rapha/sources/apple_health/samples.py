@@ -1,7 +1,7 @@
 """Records -> `samples`: of one of our codes, at a moment of UTC, in one unit; or set aside, counted by type and reason.
 
 A moment is what the text says with its own offset. Apple writes the offset of the phone that exported, so it says when,
-and not where: days are those of the patient's zone, and the offset is kept as it was given.
+and not where: days are those of the patient's clock (`zones.py`), and the offset is kept as it was given.
 """
 
 import re
@@ -33,6 +33,7 @@ _FAULTS = (
 _SAMPLES = """
 CREATE OR REPLACE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
   utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)"""
+_ZONES = "CREATE OR REPLACE TABLE told_zones (begun TIMESTAMP, source SMALLINT, zone VARCHAR)"
 _UNREAD = "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)"
 _READ = f"""
 SELECT *, {first_reason(_FAULTS)} AS reason FROM (
@@ -42,7 +43,9 @@ SELECT *, {first_reason(_FAULTS)} AS reason FROM (
     SELECT incoming.type, incoming.unit, types.code, types.way, types.ucum, types.low, types.high, units.factor, source,
       sane(t_start) AS t_start, sane(t_end) AS t_end, utc_offset,
       finite(TRY_CAST(value AS DOUBLE)) AS given, stages.stage,
-      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand
+      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand,
+      CASE WHEN contains(extra, 'key="HKTimeZone"') THEN regexp_extract(extra, 'key="HKTimeZone" value="([A-Za-z0-9_+/-]{{1,60}})"', 1) END
+        AS told_zone
     FROM incoming
     LEFT JOIN types ON types.type = incoming.type
     LEFT JOIN units ON units.code = types.code AND units.unit = incoming.unit
@@ -129,8 +132,9 @@ def prepare(staging: Staging) -> None:
 
 
 def begin(staging: Staging) -> None:
-    """Empty `samples`, for the next export."""
+    """Empty `samples` and `told_zones`, for the next export."""
     staging.execute(_SAMPLES)
+    staging.execute(_ZONES)
 
 
 def end(staging: Staging) -> None:
@@ -140,7 +144,7 @@ def end(staging: Staging) -> None:
 
 
 def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources) -> None:
-    """Add the batch to `samples`, what cannot be read to `unread`. A type's name is told only where it is Apple's own."""
+    """Add the batch to `samples`, the zones it tells of to `told_zones`, what cannot be read to `unread`. A type's name is told only where it is Apple's own."""
     starts, offsets = moments(batch.column("start"))
     ends, _ = moments(batch.column("end"))
     columns = {name: batch.column(name) for name in ("type", "unit", "value", "extra")}
@@ -151,6 +155,9 @@ def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources)
     [(good,)] = staging.execute(
         """INSERT INTO samples SELECT code, source, t_start, t_end, utc_offset, num, given, unit
            FROM reading WHERE reason IS NULL"""
+    )
+    staging.execute(
+        "INSERT INTO told_zones SELECT t_start, source, told_zone FROM reading WHERE reason IS NULL AND told_zone <> ''"
     )
     if good < batch.num_rows:
         staging.execute(
