@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
 from rapha.canonical import base64_text
-from rapha.records.evidence import Evidence, TdxLaunch, TrustedLaunches
+from rapha.records.evidence import DeviceEvidence, Evidence, TdxLaunch, TrustedLaunches
 
 FROM, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 LIST_FROM, LIST_UNTIL = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -100,7 +100,7 @@ def launches(**changed: Any) -> TrustedLaunches:
     return TrustedLaunches(launches=(launch(**changed),))
 
 
-def evidence(bound: bytes, made: MadeTdx | None = None) -> Evidence:
+def evidence(bound: bytes, made: MadeTdx | None = None, devices: tuple[DeviceEvidence, ...] = ()) -> Evidence:
     """Evidence about these 64 bytes."""
     made = made or MadeTdx()
     info, identity = _info(made), _identity(made)
@@ -116,9 +116,8 @@ def evidence(bound: bytes, made: MadeTdx | None = None) -> Evidence:
     }
     made.spoil(parts)
     raw = parts.pop("quote")
-    return Evidence(
-        kind="intel-tdx", report=base64_text(raw), collateral={name: base64_text(data) for name, data in parts.items()}
-    )
+    collateral = {name: base64_text(data) for name, data in parts.items()}
+    return Evidence(kind="intel-tdx", report=base64_text(raw), collateral=collateral, devices=devices)
 
 
 def quote(bound: bytes, made: MadeTdx) -> bytes:

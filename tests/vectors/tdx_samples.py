@@ -112,9 +112,10 @@ def backwards(value: dict[str, Any]) -> None:
     value["tcbLevels"].reverse()
 
 
-def spoiled_chain(change: Callable[[bytes], bytes]) -> MadeTdx:
-    """The certificates in the quote, as text, in as many bytes."""
-    return spoiled("quote", change)
+def other_lines(data: bytes) -> bytes:
+    """The same certificate, with its first line one letter shorter."""
+    at = data.find(b"\n", data.find(b"-----BEGIN") + 30)
+    return data[: at - 1] + b"\n" + data[at - 1 : at] + data[at + 1 :]
 
 
 def other_root(data: bytes) -> bytes:
@@ -178,6 +179,7 @@ REFUSED = {
     "key-without-a-chain": Sample("the quote has certification data of type 3", made=replace(V4, inner=3)),
     "key-without-an-enclave": Sample("the quote has certification data of type 5", made=replace(V4, outer=5)),
     "chain-with-white-space": Sample("the quote has something else than three certificates", made=spoiled("quote", lambda raw: raw[:-2] + b" \0")),
+    "chain-with-other-lines": Sample("the quote has something else than three certificates", made=spoiled("quote", other_lines)),
     "chain-with-other-letters": Sample("the quote has something else than three certificates", made=spoiled("quote", lambda raw: raw.replace(b"END", b"EnD", 1))),
     "chain-of-another-root": Sample(f"{CHAIN} does not begin", made=spoiled("quote", other_root)),
     "platform-of-another-issuer": Sample(f"{CHAIN} is broken: one names another issuer", made=replace(V4, issued_by=(("pck", "signer"),))),
