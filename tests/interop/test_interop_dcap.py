@@ -22,7 +22,7 @@ OURS_ALONE = (
     "no-revocation-list", "no-list-of-platforms", "no-tcb-information", "brings-its-own-root", "something-behind", "quote-too-long",
     "key-without-an-enclave", "chain-with-white-space", "chain-with-other-lines", "chain-of-another-root", "issuer-of-something-else", "platform-of-something-else",
     "signer-of-something-else", "one-of-several-machines", "with-a-device", "bound-to-a-service-later", "of-another-statement", "of-no-statement",
-    "enclave-that-says-more", "tcb-information-of-another-certifier", "root-list-of-later", "list-of-platforms-of-later",
+    "enclave-that-says-more", "tcb-information-of-another-certifier", "root-list-of-later", "signature-with-a-zero-more", "list-of-platforms-of-later",
 )  # fmt: skip
 
 

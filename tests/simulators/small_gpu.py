@@ -29,12 +29,13 @@ DRIVER, FIRMWARE_ID = 3, 20
 @dataclass(frozen=True)
 class MadeGpu:
     """What a report and its chain are made of; a test changes one thing. `raw`: changed before it is signed; `opaque`: fields besides the driver's
-    version; `certified`: the firmware that the certificate names; `ends`: when certificates of that place in the chain end; `issues`: which places may issue more;
+    version; `record`: what becomes of the measurements as bytes; `certified`: the firmware that the certificate names; `ends`: when certificates of that place in the chain end; `issues`: which places may issue more;
     `spoil`: any part, at last."""
 
     raw: Callable[[bytearray], None] = nothing
     opaque: tuple[tuple[int, bytes], ...] = ((FIRMWARE_ID, FIRMWARE),)
     measurements: tuple[tuple[int, bytes], ...] = tuple(MEASUREMENTS.items())
+    record: Callable[[bytes], bytes] = bytes
     certified: bytes | None = FIRMWARE
     names: tuple[str, ...] = NAMES
     ends: tuple[tuple[int, datetime], ...] = ()
@@ -69,6 +70,7 @@ def evidence(nonce: bytes, made: MadeGpu | None = None) -> DeviceEvidence:
 
 def report(nonce: bytes, made: MadeGpu) -> bytes:
     record = b"".join(bytes([index]) + b"\1\x33\0\1\x30\0" + value for index, value in made.measurements)
+    record = made.record(record)
     fields = ((DRIVER, b"550.90.07\0"), *made.opaque)
     opaque = b"".join(kind.to_bytes(2, "little") + len(data).to_bytes(2, "little") + data for kind, data in fields)
     answer = bytes.fromhex("11600000") + bytes([len(made.measurements)]) + len(record).to_bytes(3, "little") + record

@@ -281,6 +281,7 @@ OTHERS = {
     "verdict-in-a-name": Fault(NORTH, 0, before=with_a_verdict_in_its_name, after=saying("north", FORGED[:300])),
     "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
     "hardware-evidence": Fault(NORTH, 0, after=with_evidence()),
+    "hardware-evidence-with-a-device": Fault(NORTH, 0, after=with_evidence(small_tdx.MadeTdx(), small_gpu.MadeGpu())),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""
