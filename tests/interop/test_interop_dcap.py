@@ -20,9 +20,9 @@ TIMES = {"version-4": datetime(2025, 7, 1, tzinfo=UTC), "version-5-extended": da
 OURS_ALONE = (
     # What it does not read, or leaves to a policy that is not asked for here.
     "no-revocation-list", "no-list-of-platforms", "no-tcb-information", "brings-its-own-root", "something-behind", "quote-too-long",
-    "key-without-an-enclave", "chain-with-white-space", "chain-of-another-root", "issuer-of-something-else", "platform-of-something-else",
+    "key-without-an-enclave", "chain-with-white-space", "chain-with-other-lines", "chain-of-another-root", "issuer-of-something-else", "platform-of-something-else",
     "signer-of-something-else", "one-of-several-machines", "with-a-device", "bound-to-a-service-later", "of-another-statement", "of-no-statement",
-    "enclave-that-says-more", "tcb-information-of-another-certifier", "root-list-of-later", "list-of-platforms-of-later",
+    "enclave-that-says-more", "tcb-information-of-another-certifier", "root-list-of-later", "signature-with-a-zero-more", "list-of-platforms-of-later",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
 from rapha.canonical import base64_text
-from rapha.records.evidence import Evidence, TdxLaunch, TrustedLaunches
+from rapha.records.evidence import DeviceEvidence, Evidence, TdxLaunch, TrustedLaunches
 
 FROM, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 LIST_FROM, LIST_UNTIL = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -52,7 +52,7 @@ class MadeTdx:
     """What a quote and its collateral are made of; a test changes one thing. `body`, `enclave`, `info`, `identity`: changed before they are
     signed; `spoil`: any part, at last; `names`, `until`: of certificates; `issues`: who may issue more; `issued_by`: by
     whose key a certificate or a list is signed; `revoked`: serial numbers on the root's list and on that of platforms; `extension`: more of what the
-    platform's certificate says; `named`: what the enclave's report says of the attestation key, where it is not as it has to be."""
+    platform's certificate says; `on_p384`: whose key is; `on_sha384`: which certificates are signed so; `named`: what the enclave's report says of the attestation key, where it is not as it has to be."""
 
     version: int = 4
     kind: int = 2
@@ -74,7 +74,8 @@ class MadeTdx:
     extension: bool = True
     named: bytes | None = None
     auth: bytes = bytes(range(32))
-    on_p384: bool = False
+    on_p384: tuple[str, ...] = ()
+    on_sha384: tuple[str, ...] = ()
     inner: int = 5
     outer: int = 6
     spoil: Callable[[dict[str, bytes]], None] = nothing
@@ -100,7 +101,7 @@ def launches(**changed: Any) -> TrustedLaunches:
     return TrustedLaunches(launches=(launch(**changed),))
 
 
-def evidence(bound: bytes, made: MadeTdx | None = None) -> Evidence:
+def evidence(bound: bytes, made: MadeTdx | None = None, devices: tuple[DeviceEvidence, ...] = ()) -> Evidence:
     """Evidence about these 64 bytes."""
     made = made or MadeTdx()
     info, identity = _info(made), _identity(made)
@@ -116,9 +117,8 @@ def evidence(bound: bytes, made: MadeTdx | None = None) -> Evidence:
     }
     made.spoil(parts)
     raw = parts.pop("quote")
-    return Evidence(
-        kind="intel-tdx", report=base64_text(raw), collateral={name: base64_text(data) for name, data in parts.items()}
-    )
+    collateral = {name: base64_text(data) for name, data in parts.items()}
+    return Evidence(kind="intel-tdx", report=base64_text(raw), collateral=collateral, devices=devices)
 
 
 def quote(bound: bytes, made: MadeTdx) -> bytes:
@@ -221,7 +221,6 @@ def _identity(made: MadeTdx) -> bytes:
 
 def _certificate(name: str, made: MadeTdx) -> bytes:
     by = dict(made.issued_by).get(name, {"pck": "issuer"}.get(name, "root"))
-    public = key(name, ec.SECP384R1() if made.on_p384 and name == "pck" else None).public_key()
     builder = (
         x509.CertificateBuilder()
         .serial_number(SERIALS[name])
@@ -229,13 +228,14 @@ def _certificate(name: str, made: MadeTdx) -> bytes:
         .issuer_name(_name(by, made))
         .not_valid_before(FROM)
         .not_valid_after(dict(made.until).get(name, UNTIL))
-        .public_key(public)
+        .public_key(_key_of(name, made).public_key())
         .add_extension(x509.BasicConstraints(ca=name in made.issues, path_length=None), critical=True)
     )
     if name == "pck" and made.extension:
         oid = x509.ObjectIdentifier(_EXTENSION)
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, _platform(made)), critical=False)
-    signed = builder.sign(key(by), hashes.SHA256(), ecdsa_deterministic=True)
+    hashed = hashes.SHA384() if name in made.on_sha384 else hashes.SHA256()
+    signed = builder.sign(_key_of(by, made), hashed, ecdsa_deterministic=True)
     return signed.public_bytes(serialization.Encoding.DER)
 
 
@@ -247,9 +247,13 @@ def _list(by: str, serials: tuple[int, ...], times: tuple[datetime, datetime], m
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(FROM)
         builder = builder.add_revoked_certificate(entry.build())
     signed = builder.add_extension(x509.CRLNumber(1), critical=False).sign(
-        key(by), hashes.SHA256(), ecdsa_deterministic=True
+        _key_of(by, made), hashes.SHA256(), ecdsa_deterministic=True
     )
     return signed.public_bytes(serialization.Encoding.DER)
+
+
+def _key_of(name: str, made: MadeTdx) -> ec.EllipticCurvePrivateKey:
+    return key(name, ec.SECP384R1() if name in made.on_p384 else None)
 
 
 def _platform(made: MadeTdx) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import log_samples
 import record_samples as made_up
 import small_authority
+import small_gpu
 import small_hardware
 import small_log
 import small_tdx
@@ -34,7 +35,7 @@ from rapha.proof.claim import (
     TRANSCRIPT_NOT_SHOWN,
     WALLS_FELL_NOT_SHOWN,
 )
-from rapha.proof.evidence.appraise import bound_data
+from rapha.proof.evidence.appraise import bound_data, device_nonce
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
@@ -200,19 +201,23 @@ def promising_more(files: Files) -> None:
     files[NORTH] = sealed(canonical_bytes(stated), "north")
 
 
-def with_evidence(made: small_hardware.Made | small_tdx.MadeTdx | None = None) -> Callable[[Files], None]:
-    """North signs again, with evidence of a made-up processor about this statement."""
+def with_evidence(
+    made: small_hardware.Made | small_tdx.MadeTdx | None = None, device: small_gpu.MadeGpu | None = None
+) -> Callable[[Files], None]:
+    """North signs again, with evidence of a made-up processor about this statement, and of a made-up device where one is given."""
 
-    def about(bound: bytes) -> Evidence:
+    def about(statement: bytes) -> Evidence:
+        devices = (small_gpu.evidence(device_nonce(statement), device),) if device else ()
+        bound = bound_data(statement, devices)
         if isinstance(made, small_tdx.MadeTdx):
-            return small_tdx.evidence(bound, made)
-        return small_hardware.evidence(bound, made)
+            return small_tdx.evidence(bound, made, devices)
+        return small_hardware.evidence(bound, made, devices)
 
     def after(files: Files) -> None:
         stated = json.loads(payload_of(files, NORTH))
         inside = stated["predicate"]["buildDefinition"]["internalParameters"]
         inside["not_shown"][1] = EVIDENCE_NOT_SHOWN
-        inside["evidence"] = about(bound_data(canonical_bytes(stated))).as_json()
+        inside["evidence"] = about(canonical_bytes(stated)).as_json()
         files[NORTH] = sealed(canonical_bytes(stated), "north")
 
     return after
@@ -276,6 +281,7 @@ OTHERS = {
     "verdict-in-a-name": Fault(NORTH, 0, before=with_a_verdict_in_its_name, after=saying("north", FORGED[:300])),
     "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
     "hardware-evidence": Fault(NORTH, 0, after=with_evidence()),
+    "hardware-evidence-with-a-device": Fault(NORTH, 0, after=with_evidence(small_tdx.MadeTdx(), small_gpu.MadeGpu())),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""

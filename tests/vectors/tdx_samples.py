@@ -108,13 +108,22 @@ def level_of_module(status: str) -> MadeTdx:
     return replace(V4, info=lambda value: value["tdxModuleIdentities"][0]["tcbLevels"][0].update(tcbStatus=status))
 
 
+def old_module_revoked(value: dict[str, Any]) -> None:
+    value["tdxModuleIdentities"][0]["tcbLevels"][1]["tcbStatus"] = "Revoked"
+
+
+def old_microcode(value: dict[str, Any]) -> None:
+    value["tcbLevels"][1]["tcbStatus"] = "OutOfDateConfigurationNeeded"
+
+
 def backwards(value: dict[str, Any]) -> None:
     value["tcbLevels"].reverse()
 
 
-def spoiled_chain(change: Callable[[bytes], bytes]) -> MadeTdx:
-    """The certificates in the quote, as text, in as many bytes."""
-    return spoiled("quote", change)
+def other_lines(data: bytes) -> bytes:
+    """The same certificate, with its first line one letter shorter."""
+    at = data.find(b"\n", data.find(b"-----BEGIN") + 30)
+    return data[: at - 1] + b"\n" + data[at - 1 : at] + data[at + 1 :]
 
 
 def other_root(data: bytes) -> bytes:
@@ -156,7 +165,8 @@ HOLDING = {
     "old-module": Sample("Intel says of its platform OutOfDate (INTEL-SA-00001)", holds=True, made=replace(V4, body=put(0, OLD_TCB))),
     "old-module-that-needs-configuration": Sample("Intel says of its platform OutOfDateConfigurationNeeded", holds=True, made=replace(V4, body=put(0, OLD_TCB), info=platform("ConfigurationNeeded"))),
     "old-quoting-enclave": Sample("Intel says of its platform OutOfDate (INTEL-SA-00004)", holds=True, made=replace(V4, enclave=put(258, b"\3"))),
-    "started-on-an-old-module": Sample("Intel says of its platform TDRelaunchAdvised", holds=True, made=replace(V5, body=put(0, OLD_TCB))),
+    "started-on-old-microcode-that-needs-configuration": Sample("Intel says of its platform TDRelaunchAdvisedConfigurationNeeded", holds=True, made=replace(V5, body=put(2, b"\2"), info=old_microcode)),
+    "started-on-an-old-module": Sample("Intel says of its platform TDRelaunchAdvised (", holds=True, made=replace(V5, body=put(0, OLD_TCB))),
     "started-on-an-old-module-that-needs-configuration": Sample("Intel says of its platform TDRelaunchAdvisedConfigurationNeeded", holds=True, made=replace(V5, body=put(0, OLD_TCB), info=platform("ConfigurationNeeded"))),
 }
 REFUSED = {
@@ -178,13 +188,16 @@ REFUSED = {
     "key-without-a-chain": Sample("the quote has certification data of type 3", made=replace(V4, inner=3)),
     "key-without-an-enclave": Sample("the quote has certification data of type 5", made=replace(V4, outer=5)),
     "chain-with-white-space": Sample("the quote has something else than three certificates", made=spoiled("quote", lambda raw: raw[:-2] + b" \0")),
+    "chain-with-other-lines": Sample("the quote has something else than three certificates", made=spoiled("quote", other_lines)),
     "chain-with-other-letters": Sample("the quote has something else than three certificates", made=spoiled("quote", lambda raw: raw.replace(b"END", b"EnD", 1))),
     "chain-of-another-root": Sample(f"{CHAIN} does not begin", made=spoiled("quote", other_root)),
     "platform-of-another-issuer": Sample(f"{CHAIN} is broken: one names another issuer", made=replace(V4, issued_by=(("pck", "signer"),))),
     "issuer-may-not-issue": Sample("Intel SGX PCK Platform CA may not issue", made=replace(V4, issues=("root",))),
     "issuer-of-something-else": Sample(f"{CHAIN} is of something else", made=replace(V4, names=NAMED)),
     "platform-of-something-else": Sample(f"{CHAIN} is of something else", made=replace(V4, names=(("pck", "Intel SGX Other"),))),
-    "platform-on-p384": Sample("the key that signed the report of the quoting enclave is not on P-256", made=replace(V4, on_p384=True)),
+    "platform-on-p384": Sample("the key that signed the report of the quoting enclave is not on P-256", made=replace(V4, on_p384=("pck",))),
+    "issuer-on-p384": Sample(f"{CHAIN} is broken: an issuer has a key of another kind", made=replace(V4, on_p384=("issuer",))),
+    "signer-signed-another-way": Sample("a certificate or a revocation list is signed in another way", made=replace(V4, on_sha384=("signer",))),
     "platform-without-its-extension": Sample("the evidence has a certificate", made=replace(V4, extension=False)),
     "signer-of-something-else": Sample("what Intel says of its platforms is signed by another", made=replace(V4, names=(("signer", "Intel SGX Other"),))),
     "signer-of-another-issuer": Sample(f"{CHAIN} is broken: one names another issuer", made=replace(V4, issued_by=(("signer", "issuer"),))),
@@ -207,6 +220,7 @@ REFUSED = {
     "tcb-information-edited": Sample("the signature of Intel's TCB information", made=spoiled("tcb_info", lambda raw: raw.replace(b"OutOfDate", b"UpToDate "))),
     "tcb-information-written-otherwise": Sample("the signature of Intel's TCB information", made=spoiled("tcb_info", lambda raw: raw.replace(b":", b": ", 1))),
     "tcb-information-signed-by-nobody": Sample("the signature of Intel's TCB information", made=spoiled("tcb_info_signature", lambda raw: bytes(64))),
+    "signature-with-a-zero-more": Sample("the signature of Intel's TCB information", made=spoiled("tcb_info_signature", lambda raw: raw[:32] + b"\0" + raw[32:])),
     "signature-too-short": Sample("the signature of Intel's TCB information", made=spoiled("tcb_info_signature", lambda raw: raw[:-1])),
     "tcb-information-expired": Sample("Intel's TCB information was good", made=replace(V4, info=said(nextUpdate="2026-11-23T00:00:00Z"))),
     "tcb-information-of-later": Sample("Intel's TCB information was good", made=replace(V4, info=said(issueDate="2026-11-24T00:00:00Z"))),
@@ -245,7 +259,8 @@ REFUSED = {
     "certifier-older-than-any": Sample("Intel says nothing of a platform", made=replace(V4, pcesvn=4)),
     "microcode-older-than-any": Sample("Intel says nothing of a platform", made=replace(V4, body=put(2, b"\1"))),
     "levels-revoked": Sample("Intel has revoked", made=replace(V4, info=platform("Revoked"))),
-    "running-on-a-module-that-is-revoked": Sample("Intel has revoked", made=replace(V5, body=put(584, OLD_TCB), info=lambda value: value["tdxModuleIdentities"][0]["tcbLevels"][1].update(tcbStatus="Revoked"))),
+    "started-on-a-module-that-is-revoked": Sample("Intel has revoked", made=replace(V5, body=put(0, OLD_TCB), info=old_module_revoked)),
+    "running-on-a-module-that-is-revoked": Sample("Intel has revoked", made=replace(V5, body=put(584, OLD_TCB), info=old_module_revoked)),
     "running-on-an-older-module-than-any": Sample("Intel says nothing of a TDX module as old", made=replace(V5, body=put(584, b"\1"))),
     "debug": Sample("the trust domain was started in debug mode", made=attributes(1)),
     "profiled": Sample("the trust domain was started in debug mode", made=attributes(1 << 4)),

@@ -10,7 +10,7 @@ from tdx_samples import HOLDING, REFUSED, SAMPLES
 
 from rapha.canonical import base64_bytes
 from rapha.errors import Unproven
-from rapha.proof.evidence.appraise import Roots, bound_data, check_evidence, trusted_launch
+from rapha.proof.evidence.appraise import Roots, check_evidence, trusted_launch
 from rapha.proof.evidence.tdx.check import TdxSound, intel_root
 from rapha.records.evidence import Evidence, TrustedLaunches
 
@@ -22,9 +22,9 @@ def read(name: str) -> dict[str, Any]:
 
 
 def checked(value: dict[str, Any], root: bytes | None = None) -> TdxSound:
-    bound, at = bound_data(value["statement"].encode()), datetime.fromisoformat(value["at"])
+    statement, at = value["statement"].encode(), datetime.fromisoformat(value["at"])
     roots = Roots(intel=root or base64_bytes(value["root"]))
-    sound = check_evidence(Evidence.model_validate(value["evidence"]), bound, at, roots)
+    sound = check_evidence(Evidence.model_validate(value["evidence"]), statement, at, roots).processor
     assert isinstance(sound, TdxSound)
     return sound
 

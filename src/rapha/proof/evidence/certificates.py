@@ -3,6 +3,8 @@
 AMD:   root (ARK, pinned)  ->  intermediate (ASK for VCEKs, ASVK for VLEKs)  ->  signer (VCEK of a chip, VLEK of a provider)
 Intel: root (SGX, pinned)  ->  intermediate (PCK Platform or Processor CA)   ->  signer (PCK of a platform)
 
+NVIDIA: root (pinned) -> of a kind of chip -> of a maker's line -> of one chip -> its firmware, which signs
+
 AMD signs with RSASSA-PSS, SHA-384, MGF1 of the same and a salt of 48 bytes (AMD 57230, VCEK Certificate and KDS Interface
 Specification, 2 and 3), Intel with ECDSA on P-256, NVIDIA with ECDSA on P-384.
 """
@@ -145,9 +147,14 @@ def _verify(one: Certificate | RevocationList, key: PublicKeyTypes) -> None:
 
 def check_issues(one: Certificate) -> None:
     """Raises Unproven where it may not issue certificates (RFC 5280, 4.2.1.9)."""
-    stated = one.extensions.get(_BASIC_CONSTRAINTS)
-    if stated is None or not der.one(stated, der.SEQUENCE).body.startswith(bytes.fromhex("0101ff")):
+    if not may_issue(one):
         raise Unproven(f"{one.name} may not issue certificates, and issued one")
+
+
+def may_issue(one: Certificate) -> bool:
+    """May it issue certificates?"""
+    stated = one.extensions.get(_BASIC_CONSTRAINTS)
+    return stated is not None and der.one(stated, der.SEQUENCE).body.startswith(bytes.fromhex("0101ff"))
 
 
 def check_good_at(one: Certificate | RevocationList, at: datetime, what: str) -> None:

@@ -5,15 +5,12 @@
 Intel TDX DCAP Quoting Library API, appendix 3 (version 4: TD report of TDX 1.0; version 5: of 1.0, 1.5 or 1.5 extended).
 """
 
-import base64
-import binascii
-import re
 from dataclasses import dataclass
 
 from rapha.errors import Unproven
+from rapha.proof.evidence.pem import read_pem
 
 MAX_QUOTE_BYTES = 16 << 10
-MAX_CHAIN_BYTES = 12 << 10
 ECDSA_P256 = 2
 TDX = 0x81
 INTEL = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
@@ -21,8 +18,6 @@ _BODIES = {2: 584, 3: 648, 4: 885}
 """Size of each kind of body that version 5 can have: of TDX 1.0, 1.5, and 1.5 extended."""
 _EXTENDED = 4
 _OF_QUOTING_ENCLAVE, _PCK_CHAIN = 6, 5
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]{1,6000})-----END CERTIFICATE-----\n")
-_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -184,19 +179,8 @@ def _part(read: _Bytes, kind: int, what: str) -> _Bytes:
 
 
 def _chain(pem: bytes) -> tuple[bytes, bytes, bytes]:
-    """Three certificates in the one form that PEM has, and at most one NUL behind them."""
-    text = pem[:-1] if pem.endswith(b"\0") else pem
-    found = _PEM.findall(text) if len(text) <= MAX_CHAIN_BYTES else []
-    try:
-        ders = [binascii.a2b_base64(one.replace(b"\n", b""), strict_mode=True) for one in found]
-    except binascii.Error:
-        ders = []
-    if len(ders) != 3 or b"".join(_pem(one) for one in ders) != text:
+    """With at most one NUL behind them, as Intel writes them."""
+    ders = read_pem(pem[:-1] if pem.endswith(b"\0") else pem)
+    if len(ders) != 3:
         raise Unproven("the quote has something else than three certificates in PEM")
     return ders[0], ders[1], ders[2]
-
-
-def _pem(one: bytes) -> bytes:
-    text = base64.b64encode(one)
-    lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
-    return b"-----BEGIN CERTIFICATE-----\n" + b"\n".join(lines) + b"\n-----END CERTIFICATE-----\n"
