@@ -13,8 +13,10 @@ import record_samples as made_up
 from rapha.canonical import base64_bytes, base64_text
 from rapha.proof import page
 from rapha.proof.bundle import read_bundle
+from rapha.proof.claim import EVIDENCE_NOT_SHOWN
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.repeat import raised, signed_repeat
+from rapha.proof.shown import BAD_EVIDENCE_NOT_SHOWN
 from rapha.proof.verify import judge
 from rapha.sdk.folder import read_folder, read_keys
 
@@ -97,6 +99,12 @@ def unchecked(page_says: list[Any], command_says: list[Any], kind: str) -> bool:
         == f"Hardware evidence ({kind}) is with it, and is not checked by this page: rapha receipt verify --launches does."
     )
     assert any("hardware evidence that does not hold" in flag for flag in said[-1]), "the made-up maker is nobody else"
+    for whole in (
+        north,
+        said,
+    ):  # neither takes such evidence for a sign of anything; the command says that it did not hold
+        assert len({EVIDENCE_NOT_SHOWN, BAD_EVIDENCE_NOT_SHOWN} & set(whole[-3])) == 1
+        whole[-3] = [remark for remark in whole[-3] if remark not in (EVIDENCE_NOT_SHOWN, BAD_EVIDENCE_NOT_SHOWN)]
     return [*north[:-2], found, []] == [*said[:-1], []] and rest == others
 
 
