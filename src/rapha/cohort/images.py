@@ -23,13 +23,28 @@ def image_array(content: bytes, feature: ImageFeature) -> "Voxels":
     import numpy as np
 
     voxels, spacing = _read(content)
+    if (voxels.ndim == 4) != (feature.beside is not None):
+        raise ConfigurationError(
+            f"`{feature.name}`: two volumes on one grid, and only they, are read with `beside`, the window of the second"
+        )
+    if feature.beside:
+        windows = (feature.window, feature.beside)
+        return np.stack([_sampled(one, spacing, feature, window) for one, window in zip(voxels, windows, strict=True)])
     if len(feature.shape) == 2:
         if voxels.shape[0] != 1:
             raise ConfigurationError(
                 f"`{feature.name}` asks for single pictures, and a volume is among them: give `shape` three sides"
             )
         voxels, spacing = voxels[0], spacing[1:]
-    low, high = feature.window
+    return _sampled(voxels, spacing, feature, feature.window)
+
+
+def _sampled(
+    voxels: "Voxels", spacing: "npt.NDArray[np.float64]", feature: ImageFeature, window: tuple[float, float]
+) -> "Voxels":
+    import numpy as np
+
+    low, high = window
     scaled = np.clip((voxels - low) / (high - low), 0, 1)
     for axis, (count, wanted, given) in enumerate(zip(feature.shape, feature.spacing, spacing, strict=True)):
         scaled = _along(scaled, axis, count, wanted / float(given))
@@ -88,7 +103,12 @@ def _along(values: "Voxels", axis: int, count: int, step: float) -> "Voxels":
 
 def _read(content: bytes) -> "tuple[Voxels, npt.NDArray[np.float64]]":
     voxels, spacing = _tensors(content, "volume", "voxels", "spacing")
-    if voxels.ndim != 3 or spacing.shape != (3,) or not (spacing > 0).all() or max(voxels.shape) > LARGEST_SIDE:
+    if (
+        not (voxels.ndim == 3 or (voxels.ndim == 4 and len(voxels) == 2))
+        or spacing.shape != (3,)
+        or not (spacing > 0).all()
+        or max(voxels.shape) > LARGEST_SIDE
+    ):
         raise ConfigurationError("an asset is no volume: ingest the hospital's images again")
     return voxels.astype("float32"), spacing
 

@@ -51,9 +51,10 @@ def write_previews(timeline: Timeline, folder: Path, most: int) -> int:
 
 
 def middle_slice(content: bytes) -> npt.NDArray[np.uint8]:
-    """The middle slice of a kept volume, in greys, at most 512 pixels a side."""
+    """The middle slice of a kept volume, of a pair the first one's, in greys, at most 512 pixels a side."""
     try:
         voxels = load(content)["voxels"]
+        voxels = voxels[0] if voxels.ndim == 4 else voxels
         picture = voxels[len(voxels) // 2].astype(np.float32)
     except (SafetensorError, KeyError, IndexError):
         raise ConfigurationError("an asset is no volume: ingest the hospital's images again") from None

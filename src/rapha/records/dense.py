@@ -5,9 +5,9 @@ timeline. In the frozen rows it is a list of one fixed length, missing for a pat
 states its modality, and the shape and element type of its array. Short form: `{note: discharge-summary, during: {...}}`.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from rapha.records.moments import Window, no_future
@@ -71,7 +71,8 @@ Spacing = Annotated[Real, Field(ge=0.05, le=1000)]
 class ImageFeature(DenseFeature):
     """A picture or volume, resampled to `spacing` in mm around its middle and cut or filled up to `shape`, both in the order
     (slices,) rows, columns; linear in between. `window`: the values that become 0 and 1; what lies outside is cut off, and
-    0 is where there is nothing. A volume for three sides, a single picture for two; of a clip of ultrasound the first side is time, in ms."""
+    0 is where there is nothing. A volume for three sides, a single picture for two; of a clip of ultrasound the first side is time, in ms.
+    `beside`: the window of the second of two volumes on one grid, as a PET laid on its CT; the array then has two channels of `shape`."""
 
     modality: ClassVar[Modality] = "imaging"
     element: ClassVar[Element] = "float32"
@@ -80,6 +81,13 @@ class ImageFeature(DenseFeature):
     shape: Annotated[tuple[Side, ...], Field(min_length=2, max_length=3)]
     spacing: Annotated[tuple[Spacing, ...], Field(min_length=2, max_length=3)]
     window: tuple[Real, Real]
+    beside: tuple[Real, Real] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study of before there were pairs keeps its digest."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if key != "beside" or value is not None}
 
     @model_validator(mode="after")
     def _fits(self) -> "ImageFeature":
@@ -87,11 +95,15 @@ class ImageFeature(DenseFeature):
             raise PydanticCustomError("image", "`shape` and `spacing` have as many numbers as each other: 2 or 3")
         if not self.window[0] < self.window[1]:
             raise PydanticCustomError("image", "`window`: the lower value comes first, as in [-1000, 400]")
+        if self.beside and (len(self.shape) != 3 or not self.beside[0] < self.beside[1]):
+            raise PydanticCustomError(
+                "image", "`beside` is of two volumes: `shape` has three sides, and its lower value comes first"
+            )
         return self
 
     @property
     def dims(self) -> tuple[int, ...]:
-        return self.shape
+        return (2, *self.shape) if self.beside else self.shape
 
 
 UNKNOWN_COPIES = -1

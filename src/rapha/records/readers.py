@@ -43,9 +43,11 @@ class ConvolutionReader(Record):
         return self.channels[-1]
 
     def shapes(self, dims: tuple[int, ...]) -> Shapes:
+        """Of an array of `dims`: a picture, a volume, or (four of them) volumes side by side, as channels."""
         shapes: Shapes = {}
-        for place, (given, taken) in enumerate(zip((1, *self.channels), self.channels, strict=False)):
-            shapes |= {f"layers.{place}.weight": (taken, given, *[3] * len(dims)), f"layers.{place}.bias": (taken,)}
+        seen, sides = (dims[0], 3) if len(dims) == 4 else (1, len(dims))
+        for place, (given, taken) in enumerate(zip((seen, *self.channels), self.channels, strict=False)):
+            shapes |= {f"layers.{place}.weight": (taken, given, *[3] * sides), f"layers.{place}.bias": (taken,)}
             shapes |= {f"norms.{place}.weight": (taken,), f"norms.{place}.bias": (taken,)}
         return shapes
 

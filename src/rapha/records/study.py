@@ -200,6 +200,12 @@ class Study(Record):
             raise PydanticCustomError(
                 "learnable", "features: a `segmenter` reads its image and nothing beside it: leave the others out"
             )
+        if isinstance(self.model, Segmenter) and any(
+            len(each.dims) > 3 for each in self.features if isinstance(each, DenseFeature)
+        ):
+            raise PydanticCustomError(
+                "learnable", "features: a `segmenter` reads one volume, not two side by side: leave `beside` out"
+            )
         self._of_one_build()
         for at, feature in enumerate(self.features):
             if isinstance(feature, DenseFeature) and feature.modality not in self.data.modalities:

@@ -162,4 +162,7 @@ def _volume(feature: ImageFeature, dice: random.Random) -> bytes:
     chance = np.random.default_rng(dice.getrandbits(32))
     low, high = feature.window
     sides, spacing = _grid(feature)
-    return save({"voxels": chance.uniform(low, high, sides).astype(np.int16), "spacing": np.array(spacing)})
+    voxels = chance.uniform(low, high, sides).astype(np.int16)
+    if feature.beside:
+        voxels = np.stack([voxels.astype(np.float32), chance.uniform(*feature.beside, sides).astype(np.float32)])
+    return save({"voxels": voxels, "spacing": np.array(spacing)})

@@ -20,6 +20,8 @@ from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.dicom.headers import A_SEGMENTATION, Header, read_headers
 from rapha.sources.dicom.mapping import Mapping, Patients
 from rapha.sources.dicom.masks import NOT_THERE, SEVERAL, Laid, Mask, laid_on, masks_of, packed
+from rapha.sources.dicom.pairs import SEVERAL as SEVERAL_OF_EITHER
+from rapha.sources.dicom.pairs import pair_content, pairs_of
 from rapha.sources.dicom.segmentation import Code, Segmentation, read_segmentation
 from rapha.sources.dicom.stacks import Stack, stacks_of
 from rapha.sources.dicom.volumes import content_of
@@ -33,6 +35,8 @@ from rapha.timeline.writer import is_written, space_watched, write_batch, write_
 
 READING = 4
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
+PAIR = "PT-CT"
+"""The code of a PET and a CT in one array."""
 MOST_FILES = 20_000_000
 _BURNED_IN = "may have names written into its pixels: `burned_in: take` in the mapping reads it all the same"
 Row = dict[str, Any]
@@ -58,6 +62,7 @@ def ingest(
         contents = Contents(timeline_dir, mapping.source, batch)
         work.read(contents)
         work.read_segmentations(contents)
+        work.read_pairs(contents)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(work.set_aside(data)))
         tables = work.tables(duck)
         tables |= {"assets": duck.from_arrow(contents.table())} if work.events else {}
@@ -66,7 +71,8 @@ def ingest(
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     aside = dict(sorted(Counter(reason for _, reason in work.aside).items()))
     report = FileReport(file="images", rows=len(paths), events=len(work.events), set_aside=aside)
-    return IngestReport.of(mapping.source, batch, written.rows, (report,), unchanged=False)
+    told = IngestReport.of(mapping.source, batch, written.rows, (report,), unchanged=False)
+    return told.model_copy(update={"notes": tuple(f"{count:,} {note}" for note, count in sorted(work.notes.items()))})
 
 
 class _Work:
@@ -83,6 +89,7 @@ class _Work:
     ) -> None:
         self.events: list[Row] = []
         self.aside: list[tuple[Path, str]] = []
+        self.notes: Counter[str] = Counter()
         self._mapping, self._zone, self._whose, self._secret = mapping, zone, whose, secret
         self._batch, self._progress = batch, progress
         self._stacks: list[Stack] = []
@@ -158,6 +165,20 @@ class _Work:
                 for codes, mask in masks:
                     self.events += self._of_segment(each, codes, mask, contents)
 
+    def read_pairs(self, contents: Contents) -> None:
+        """Lay each PET on its CT, or the reverse, as the mapping says; after `read`."""
+        pairs, unclear = pairs_of([stack for stack in self._stacks if id(stack) in self._kept], self._mapping.pairs)
+        self.notes += Counter({SEVERAL_OF_EITHER: unclear} if unclear else {})
+        for pair in pairs:
+            content = pair_content(pair)
+            if isinstance(content, str):
+                self.notes[content] += 1
+                continue
+            key, _, parent, _ = self._kept[id(pair.grid)]
+            images = (*pair.ct.images, *pair.pet.images)
+            (event,) = self._events(pair.grid._replace(images=images), key, contents.add(key, "volume", content), PAIR)
+            self.events.append(event | {"num": float(len(pair.grid.images)), "parent_event": parent})
+
     def _of_segment(self, laid: Laid, codes: list[Code], mask: Mask, contents: Contents) -> Iterator[Row]:
         """It happened when the images were taken, and is known since it was drawn; its number is how large it is."""
         key, volume, parent, end = self._kept[id(laid.stack)]
@@ -188,16 +209,19 @@ class _Work:
     def _patient(self, header: Header) -> str:
         return header.patient if self._whose is None else self._whose[header.patient]
 
-    def _events(self, stack: Stack, key: int, asset: str) -> Iterator[Row]:
+    def _events(self, stack: Stack, key: int, asset: str, pair: str = "") -> Iterator[Row]:
         first = stack.images[0]
         start = min(self._utc(header.at, header.offset) for header in stack.images)
         end = max(self._utc(header.at, header.offset) for header in stack.images)
         clip = first.frames > 1
         codes = [("dicom-modality", f"{first.modality}-CLIP" if clip else first.modality)]
-        codes += [("dicom-body-part", first.body_part)] if first.body_part else []
-        codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view else []
-        image = f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}" + (
-            f"\x1f{first.number}" if first.number else ""
+        codes = [("dicom-modality", pair)] if pair else codes
+        codes += [("dicom-body-part", first.body_part)] if first.body_part and not pair else []
+        codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view and not pair else []
+        image = (
+            f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}"
+            + (f"\x1f{first.number}" if first.number else "")
+            + (f"\x1f{pair}" if pair else "")
         )
         name = hashlib.sha256(image.encode()).hexdigest()
         for system, code in codes:

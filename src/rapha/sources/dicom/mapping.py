@@ -10,6 +10,7 @@ from rapha.timeline.mapping_file import SourceMapping
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _.-]{0,199}$")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
+Pairs = Literal["none", "PT-on-CT", "CT-on-PT"]
 Modality = Literal["CT", "MR", "PT", "CR", "DX", "MG", "US", "SEG"]
 
 
@@ -32,3 +33,4 @@ class Mapping(SourceMapping):
     zone: Zone | None = None
     patients: Patients | None = None
     burned_in: Literal["refuse", "take"] = "refuse"
+    pairs: Pairs = "none"

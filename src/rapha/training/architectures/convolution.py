@@ -14,15 +14,18 @@ from rapha.training.arrays import Arrays
 class Convolutions(Reader):
     """Each layer halves the sides."""
 
-    def __init__(self, sides: int, channels: tuple[int, ...]) -> None:
+    def __init__(self, dims: tuple[int, ...], channels: tuple[int, ...]) -> None:
         super().__init__(channels[-1])
+        seen, sides = (dims[0], 3) if len(dims) == 4 else (1, len(dims))
+        self.channelled = len(dims) == 4
         layer: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv3d if sides == 3 else nn.Conv2d
-        widths = zip((1, *channels), channels, strict=False)
+        widths = zip((seen, *channels), channels, strict=False)
         self.layers = nn.ModuleList(layer(given, taken, 3, stride=2, padding=1) for given, taken in widths)
         self.norms = nn.ModuleList(nn.GroupNorm(1, taken) for taken in channels)
 
     def forward(self, arrays: Arrays, rows: Tensor) -> Tensor:
-        state = torch.from_numpy(arrays.batch(rows.numpy())).float().unsqueeze(1)
+        state = torch.from_numpy(arrays.batch(rows.numpy())).float()
+        state = state if self.channelled else state.unsqueeze(1)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             state = torch.relu(norm(layer(state)))
         return state.flatten(2).amax(dim=2)  # a finding is small: its strongest trace counts, not the mean
@@ -31,4 +34,4 @@ class Convolutions(Reader):
 def build_convolutions(spec: ReaderSpec, image: DenseFeature) -> Convolutions:
     if not isinstance(spec, ConvolutionReader):
         raise TrainingFailed("an image is read by convolutions")
-    return Convolutions(len(image.dims), spec.channels)
+    return Convolutions(image.dims, spec.channels)
