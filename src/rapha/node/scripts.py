@@ -128,6 +128,7 @@ class ScriptRun:
     def close(self) -> None:
         """End the call that is being made, and make no other. May be called from another thread, and twice."""
         self._ended.set()
+        self._backend.give_up(self._calls)
         if (sandbox := self._sandbox) is not None:
             sandbox.close()
         shutil.rmtree(self._calls, ignore_errors=True)
