@@ -206,8 +206,7 @@ def test_a_recurrent_layer_computes_what_onnx_says_and_learns_the_files_own_tens
         tensors |= {"one": whole(1), "five": whole(5)}
     said = {key: value for key, value in given.items() if key == "linear_before_reset"}
     nodes += [helper.make_node(operator.upper(), inputs, ["", "last"], hidden_size=5, **said),
-              helper.make_node("Squeeze", ["last", "at"], ["whole"]),
-              helper.make_node("Clip", ["whole", "", "most"], ["state"]), helper.make_node("Gemm", ["state", "v"], ["y"])]  # fmt: skip
+              helper.make_node("Squeeze", ["last", "at"], ["state"]), helper.make_node("Gemm", ["state", "v"], ["y"])]  # fmt: skip
     kept = {key: value for key, value in tensors.items() if given.get("bias", True) or key != "b"}
     file = written(tmp_path / "model.onnx", nodes, kept, [4, 6])
     graph = read_graph(rapha.export_onnx(file, tmp_path / "model.pt2").read_bytes())
@@ -288,6 +287,19 @@ def test_another_kind_of_recurrent_layer_is_said(
     tensors = {"w": array(1, gates * 5, 6), "r": array(1, gates * 5, 5), "v": array(5, 1)}
     with pytest.raises(StudyError, match=said):
         rapha.export_onnx(written(tmp_path / "model.onnx", nodes, tensors, [4, 6]), tmp_path / "model.pt2")
+
+
+def test_a_result_that_is_left_out_is_not_an_input_that_is_left_out(tmp_path: Path) -> None:
+    """ONNX's own reference takes the one for the other."""
+    tensors = {"w": array(1, 20, 6), "r": array(1, 20, 5), "most": np.float32(0.1)}
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["", "last"], hidden_size=5)]
+    clipped = [*nodes, helper.make_node("Clip", ["last", "", "most"], ["y"])]
+    rows = torch.from_numpy(array(3, 4, 6))
+    found, whole_of = (
+        OnnxModule(read_onnx_of(written(tmp_path / name, given, tensors, [4, 6]))).eval()(rows)
+        for name, given in (("c.onnx", clipped), ("w.onnx", [*nodes, helper.make_node("Identity", ["last"], ["y"])]))
+    )
+    assert torch.equal(-found, (-whole_of).clamp(max=0.1))
 
 
 def test_tensors_that_an_exporter_wrote_once_are_learnt_each_by_itself(tmp_path: Path) -> None:
