@@ -74,6 +74,8 @@ CASES: dict[str, tuple[onnx.NodeProto, dict[str, Any], list[int]]] = {
     "ReduceMax": (one("ReduceMax", "at", keepdims=0), {"at": whole(1)}, [3, 4]),
     "ReduceMin": (one("ReduceMin", "at"), {"at": whole(1)}, [3, 4]),
     "Cast": (one("Cast", to=TensorProto.FLOAT), {}, [4]),
+    "Expand": (one("Expand", "to"), {"to": whole(1, 3, 4)}, [1, 4]),
+    "Expand by a side": (one("Expand", "to"), {"to": whole(2, 1, 1, 4)}, [3, 1]),
 }  # fmt: skip
 POSITIVE = {"Log": one("Log"), "Sqrt": one("Sqrt")}
 
@@ -173,6 +175,131 @@ def test_a_module_that_went_through_onnx_has_its_names_and_gives_what_it_gave(tm
     model = Interpreter(0, (), graph).eval()
     with torch.no_grad():
         assert torch.allclose(model.run(example), module.eval()(*example), atol=1e-5)
+
+
+RECURRENT = {
+    "LSTM": (4, "lstm", {}),
+    "LSTM from zeros": (4, "lstm", {"start": True}),
+    "LSTM without biases": (4, "lstm", {"bias": False}),
+    "GRU": (3, "gru", {"linear_before_reset": 1}),
+    "GRU from zeros": (3, "gru", {"linear_before_reset": 1, "start": True}),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_layer_computes_what_onnx_says_and_learns_the_files_own_tensors(tmp_path: Path, name: str) -> None:
+    gates, operator, given = RECURRENT[name]
+    tensors = {
+        "w": array(1, gates * 5, 6),
+        "r": array(1, gates * 5, 5),
+        "b": array(1, 2 * gates * 5),
+        "v": array(5, 1),
+        "at": whole(0),
+    }
+    inputs = ["steps", "w", "r", "b" if given.get("bias", True) else ""]
+    nodes = [helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2])]
+    if given.get("start"):  # as exporters write it: of as many rows as there are
+        nodes += [helper.make_node("Shape", ["x"], ["sizes"]), helper.make_node("Gather", ["sizes", "at"], ["rows"]),
+                  helper.make_node("Concat", ["one", "rows", "five"], ["wanted"], axis=0),
+                  helper.make_node("ConstantOfShape", ["wanted"], ["start"])]  # fmt: skip
+        inputs += ["", *["start"] * (2 if operator == "lstm" else 1)]
+        tensors |= {"one": whole(1), "five": whole(5)}
+    said = {key: value for key, value in given.items() if key == "linear_before_reset"}
+    nodes += [helper.make_node(operator.upper(), inputs, ["", "last"], hidden_size=5, **said),
+              helper.make_node("Squeeze", ["last", "at"], ["state"]), helper.make_node("Gemm", ["state", "v"], ["y"])]  # fmt: skip
+    kept = {key: value for key, value in tensors.items() if given.get("bias", True) or key != "b"}
+    file = written(tmp_path / "model.onnx", nodes, kept, [4, 6])
+    graph = read_graph(rapha.export_onnx(file, tmp_path / "model.pt2").read_bytes())
+    assert set(graph.shapes("parameter")) == set(kept) & {"w", "r", "b", "v"}
+    assert f"aten.{operator}.input" in {node.operator for node in graph.nodes}
+    model = Interpreter(0, (), graph).eval()
+    for count in (1, 2, 7):
+        rows = array(count, 4, 6)
+        (wanted,) = ReferenceEvaluator(onnx.load(file)).run(None, {"x": rows})
+        assert np.allclose(model.run((torch.from_numpy(rows),)).detach().numpy(), wanted.reshape(-1), atol=1e-5)
+
+
+@pytest.mark.parametrize("operator", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"])
+def test_what_is_chosen_by_a_comparison_is_chosen_as_onnx_says(tmp_path: Path, operator: str) -> None:
+    nodes = [
+        helper.make_node(operator, ["x", "zero"], ["some"]),
+        helper.make_node("Less", ["x", "w"], ["more"]),
+        helper.make_node("Not", ["some"], ["none"]),
+        helper.make_node("And", ["none", "more"], ["both"]),
+        helper.make_node("Or", ["both", "more"], ["any"]),
+        helper.make_node("Where", ["both", "x", "half"], ["one"]),
+        helper.make_node("Where", ["any", "one", "w"], ["two"]),
+        helper.make_node("Where", ["some", "half", "zero"], ["three"]),
+        helper.make_node("Add", ["two", "three"], ["y"]),
+    ]
+    tensors = {"zero": np.float32(0), "half": np.float32(0.5), "w": array(4)}
+    rows = array(6, 3, 4)
+    rows[0, 0, 0] = 0.0
+    held_against_reference(written(tmp_path / "model.onnx", nodes, tensors, [3, 4]), rows)
+
+
+class Follows(nn.Module):
+    """A recurrent layer in both directions, as an exporter writes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.follows = nn.LSTM(6, 5, batch_first=True, bidirectional=True)
+        self.then = nn.GRU(10, 4, batch_first=True)
+        self.joins = nn.Linear(4, 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        states = self.follows(features.unsqueeze(1).expand(-1, 3, -1))[0]
+        last = self.then(torch.where(states > 0, states, states * 0.1))[1][0]
+        joined: torch.Tensor = self.joins(last)
+        return joined.squeeze(1)
+
+
+@pytest.mark.filterwarnings("ignore:You are using the legacy")
+def test_a_recurrent_module_that_went_through_onnx_gives_what_it_gave(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    module, example = Follows().eval(), torch.randn(3, 6)
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            module, (example,), str(tmp_path / "model.onnx"), dynamo=False, input_names=["features"],
+            dynamic_axes={"features": {0: "rows"}},
+        )  # fmt: skip
+    graph = read_graph(rapha.export_onnx(tmp_path / "model.onnx", tmp_path / "model.pt2").read_bytes())
+    model = Interpreter(0, (), graph).eval()
+    with torch.no_grad():
+        for rows in (example, torch.randn(1, 6), torch.randn(8, 6)):
+            assert torch.allclose(model.run((rows,)).reshape(-1), module(rows), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("operator", "gates", "given", "said"),
+    [
+        ("LSTM", 4, {"layout": 1}, "with layout"),
+        ("LSTM", 4, {"direction": "reverse"}, "with reverse"),
+        ("LSTM", 4, {"activations": ["Tanh", "Tanh", "Tanh"]}, "with activations"),
+        ("GRU", 3, {}, "resets before it is multiplied"),
+    ],
+)
+def test_another_kind_of_recurrent_layer_is_said(
+    tmp_path: Path, operator: str, gates: int, given: dict[str, Any], said: str
+) -> None:
+    nodes = [helper.make_node(operator, ["x", "w", "r"], ["", "last"], hidden_size=5, **given),
+             helper.make_node("Gemm", ["last", "v"], ["y"])]  # fmt: skip
+    tensors = {"w": array(1, gates * 5, 6), "r": array(1, gates * 5, 5), "v": array(5, 1)}
+    with pytest.raises(StudyError, match=said):
+        rapha.export_onnx(written(tmp_path / "model.onnx", nodes, tensors, [4, 6]), tmp_path / "model.pt2")
+
+
+def test_a_result_that_is_left_out_is_not_an_input_that_is_left_out(tmp_path: Path) -> None:
+    """ONNX's own reference takes the one for the other."""
+    tensors = {"w": array(1, 20, 6), "r": array(1, 20, 5), "most": np.float32(0.1)}
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["", "last"], hidden_size=5)]
+    clipped = [*nodes, helper.make_node("Clip", ["last", "", "most"], ["y"])]
+    rows = torch.from_numpy(array(3, 4, 6))
+    found, whole_of = (
+        OnnxModule(read_onnx_of(written(tmp_path / name, given, tensors, [4, 6]))).eval()(rows)
+        for name, given in (("c.onnx", clipped), ("w.onnx", [*nodes, helper.make_node("Identity", ["last"], ["y"])]))
+    )
+    assert torch.equal(-found, (-whole_of).clamp(max=0.1))
 
 
 def test_tensors_that_an_exporter_wrote_once_are_learnt_each_by_itself(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class OnnxModule(nn.Module):
             if lost := [name for name in node.inputs if name not in values]:
                 raise StudyError(f"the ONNX file: {node} takes {lost[0]}, a second result, which is not translated")
             values |= dict(zip(node.outputs, self._run(node, [values[name] for name in node.inputs]), strict=False))
+            values[""] = None  # also where an earlier result of several is left out
         return values[self._model.result]
 
     def _check_moved(self, model: OnnxModel, running: set[str]) -> None:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rapha.sdk.from_onnx.recurrent import gru, lstm
+
 Value = Any
 """A tensor, a whole number, a list of them, or None where an input is left out."""
 Given = Mapping[str, Any]
@@ -39,7 +41,7 @@ def _of_two(whole: Callable[[Any, Any], Any]) -> Operator:
     """Of two tensors, or of two sizes."""
 
     def run(given: Given, inputs: list[Value], training: bool) -> Value:
-        one, two = inputs
+        one, two = (_listed_like(*inputs), _listed_like(*inputs[::-1]))
         if isinstance(one, list) and isinstance(two, list):
             if len(one) != len(two) and 1 not in (len(one), len(two)):
                 raise NotImplementedError("lists of different lengths")
@@ -48,6 +50,11 @@ def _of_two(whole: Callable[[Any, Any], Any]) -> Operator:
         return whole(_tensor_if_list(one), _tensor_if_list(two))
 
     return run
+
+
+def _listed_like(value: Value, other: Value) -> Value:
+    """A whole number beside a list of them is a list of one."""
+    return [value] if isinstance(other, list) and isinstance(value, int) else value
 
 
 def _tensor_if_list(value: Value) -> Value:
@@ -267,6 +274,48 @@ def _constant(given: Given, inputs: list[Value], training: bool) -> Value:
     return array.tolist() if is_number(array) else torch.from_numpy(array.copy())
 
 
+def _where(given: Given, inputs: list[Value], training: bool) -> Value:
+    whether, one, two = inputs
+    if all(isinstance(each, list) for each in inputs) and len(whether) == len(one) == len(two):
+        return [a if some else b for some, a, b in zip(whether, one, two, strict=True)]
+    if not isinstance(whether, Tensor) or any(isinstance(each, list) for each in (one, two)):
+        raise NotImplementedError("of sizes")
+    one, two = (each if isinstance(each, Tensor) else torch.zeros_like(whether, dtype=torch.float32) + each for each in (one, two))  # fmt: skip
+    return torch.where(whether, one, two)
+
+
+def _expand(given: Given, inputs: list[Value], training: bool) -> Value:
+    """To both shapes at once: a side of 1, of either, becomes the other's."""
+    state, wanted = inputs[0], list(inputs[1])
+    if not isinstance(state, Tensor):
+        raise NotImplementedError("of a number, or of sizes")
+    sides = [1] * (len(wanted) - state.dim()) + list(state.shape)
+    wanted = [1] * (len(sides) - len(wanted)) + wanted
+    return state.expand(
+        [own if type(size) is int and size == 1 else size for own, size in zip(sides, wanted, strict=True)]
+    )
+
+
+def _filled(given: Given, inputs: list[Value], training: bool) -> Value:
+    value = given["value"].reshape(-1)[0].item() if "value" in given else 0.0
+    if isinstance(value, float):
+        return torch.full(list(inputs[0]), value)
+    if len(inputs[0]) != 1:
+        raise NotImplementedError("of whole numbers, but as a list of sizes")
+    return [value] * inputs[0][0]
+
+
+def _compared(way: Callable[[Any, Any], Any]) -> Operator:
+    def run(given: Given, inputs: list[Value], training: bool) -> Value:
+        if all(isinstance(each, list) for each in inputs):
+            return _of_two(way)(given, inputs, training)
+        if not isinstance(inputs[0], Tensor) or isinstance(inputs[1], list):
+            raise NotImplementedError("of sizes")
+        return way(inputs[0], inputs[1])
+
+    return run
+
+
 def _gelu(given: Given, inputs: list[Value], training: bool) -> Value:
     return F.gelu(inputs[0], approximate=given.get("approximate", "none"))
 
@@ -274,29 +323,39 @@ def _gelu(given: Given, inputs: list[Value], training: bool) -> Value:
 TABLE: dict[str, Operator] = {
     "Abs": _plain(torch.abs),
     "Add": _of_two(lambda one, two: one + two),
+    "And": _compared(torch.logical_and),
     "AveragePool": _pool("avg"),
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
     "Constant": _constant,
+    "ConstantOfShape": _filled,
     "Conv": _convolution,
     "Cos": _plain(torch.cos),
     "Div": _of_two(_divide),
     "Dropout": _dropout,
     "Elu": lambda given, inputs, training: F.elu(inputs[0], given.get("alpha", 1.0)),
+    "Equal": _compared(lambda one, two: one == two),
     "Erf": _plain(torch.erf),
     "Exp": _plain(torch.exp),
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gelu": _gelu,
+    "GRU": gru,
     "Gemm": _gemm,
     "GlobalAveragePool": _pool_everything,
+    "Greater": _compared(lambda one, two: one > two),
+    "GreaterOrEqual": _compared(lambda one, two: one >= two),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _plain(F.hardswish),
     "Identity": lambda given, inputs, training: inputs[0],
+    "LSTM": lstm,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda given, inputs, training: F.leaky_relu(inputs[0], given.get("alpha", 0.01)),
+    "Less": _compared(lambda one, two: one < two),
+    "LessOrEqual": _compared(lambda one, two: one <= two),
     "Log": _plain(torch.log),
     "LogSoftmax": _softmax(F.log_softmax),
     "MatMul": lambda given, inputs, training: inputs[0] @ inputs[1],
@@ -304,6 +363,8 @@ TABLE: dict[str, Operator] = {
     "Mish": _plain(F.mish),
     "Mul": _of_two(lambda one, two: one * two),
     "Neg": _plain(torch.neg),
+    "Not": _plain(torch.logical_not),
+    "Or": _compared(torch.logical_or),
     "PRelu": _prelu,
     "Pow": _of_two(_power),
     "Reciprocal": _plain(torch.reciprocal),
@@ -326,5 +387,6 @@ TABLE: dict[str, Operator] = {
     "Tanh": _plain(torch.tanh),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
+    "Where": _where,
 }
 """The operators that are translated."""
