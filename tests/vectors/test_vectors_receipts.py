@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from receipt_samples import ANOTHERS_WORDS, FORGED, OWN_WORDS
+from window_faults import ENDED_LATER
 
 from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, NO_WALLS_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
 from rapha.proof.logged import NO_WITNESS
@@ -51,9 +52,7 @@ def test_every_step_has_a_vector() -> None:
         "promises-more",
         "hardware-evidence",
         "hardware-evidence-with-a-device",
-        "key-rotated-after",
-        "key-revoked-after",
-        "authority-rotated-after",
+        *ENDED_LATER,
     ],
 )
 def test_the_good_folder_holds_throughout(name: str) -> None:

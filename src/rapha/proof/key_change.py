@@ -28,7 +28,7 @@ from rapha.proof.entry import certified_entry
 from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
 from rapha.proof.statement import read_canonical
 from rapha.proof.succession import Over, check_believed, successor
-from rapha.proof.window import cut, ending_with, second_of
+from rapha.proof.window import cut, ending_with, second_of, without_start
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange, KeyChanges, Rotation
 from rapha.records.receipt import Receipt
@@ -176,7 +176,7 @@ class _Proven:
         # 2. A stamper that is known saw it.
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
-        for one in (log, *trust.known):
+        for one in (without_start(log), *trust.known):
             check_believed(one, at, int(entry.logIndex), over)
         return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 

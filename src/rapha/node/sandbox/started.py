@@ -1,7 +1,8 @@
 """Start a workload in a backend's process and judge its walls: the same three steps for every backend.
 
 1. sockets of the host listen while the self-test tries to reach them from inside;
-2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run;
+2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run, and so does a control
+   group, where that layer is stated, that is not as it was made or does not hold the sandbox;
 3. the workload says it is ready; or, asked to wait, that torch is there and that it waits for `begin`.
 """
 
@@ -12,6 +13,7 @@ import socket
 from rapha import faults
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox.control_group import LAYER, ControlGroup, groups_of_this_machine
 from rapha.node.sandbox.layers import plan_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
@@ -48,9 +50,10 @@ def start_workload(
         plan = json.dumps({**plan_of(layers), **met})
         asked = ["--waits"] if waits else []
         words = [*command, plan, module or WORKLOAD, *arguments, *asked, *faults.workload_arguments()]
-        workload = Workload(words, run.log, environment or {})
+        workload = Workload(words, run.log, environment or {}, _group(limits, layers))
         test = workload.read(SelfTest, START_SECONDS)
     run.self_test.write_bytes(test.as_bytes())
+    workload.check_group()
     check_walls(workload, test, layers if isolated else ())
     workload.await_ready()
     workload.report = SandboxReport(
@@ -62,6 +65,11 @@ def start_workload(
         held=len(test.attempts) - len(test.fell()),
     )
     return workload
+
+
+def _group(limits: SandboxLimits, layers: tuple[str, ...]) -> ControlGroup | None:
+    groups = groups_of_this_machine() if LAYER in layers else None
+    return groups.open(limits) if groups is not None else None
 
 
 def check_walls(workload: Workload, test: SelfTest, layers: tuple[str, ...]) -> None:
