@@ -98,6 +98,7 @@ BREACHES = (
     Breach("only plain files of fixed names", "src/rapha/egress/collect.py", "if found.st_nlink != 1:", "if False:", "tests/boundaries/test_egress_collect.py"),
     Breach("only plain files of fixed names", "src/rapha/egress/collect.py", "if not stat.S_ISREG(found.st_mode):", "if False:", "tests/boundaries/test_egress_collect.py"),
     Breach("only plain files of fixed names", "src/rapha/egress/collect.py", "if len(data) > limit_bytes:", "if False:", "tests/boundaries/test_egress_collect.py"),
+    Breach("the low bits of what a script gives", "src/rapha/node/scripts.py", "return low_bits_by_chance(given, self._whose.secret)", "return given", "tests/boundaries/test_smuggling_script.py -k eight_bits"),
     Breach("tensors exactly as declared", "src/rapha/egress/weights.py", 'if "__metadata__" in header:', "if False:", "tests/unit/egress/test_egress_weights.py"),
     Breach("tensors exactly as declared", "src/rapha/egress/weights.py", "if tensor.begin != at:", "if False:", "tests/unit/egress/test_egress_weights.py"),
     Breach("tensors exactly as declared", "src/rapha/egress/weights.py", "if not within:", "if False:", "tests/unit/egress/test_egress_weights.py"),

@@ -193,6 +193,11 @@ def public_from_pem(pem: str) -> Ed25519PublicKey:
     return key
 
 
+def public_from_der(der: bytes) -> Ed25519PublicKey:
+    """The same of its SubjectPublicKeyInfo in DER. Raises as `public_from_pem`."""
+    return public_from_pem(f"-----BEGIN PUBLIC KEY-----\n{base64.encodebytes(der).decode()}-----END PUBLIC KEY-----\n")
+
+
 def keyid(public: Ed25519PublicKey) -> str:
     """SHA-256 of the SubjectPublicKeyInfo in DER, in hex."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

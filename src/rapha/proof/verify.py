@@ -50,7 +50,7 @@ from rapha.proof.refusal import (
     check_refusal_type,
     read_refusal,
 )
-from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown
+from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown, settled
 from rapha.proof.shown import found as found_of
 from rapha.proof.statement import check_nonce, check_types, read_at_once, read_canonical, read_claim
 from rapha.proof.window import check_window, window_in_words, without_start
@@ -172,7 +172,8 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
     if not isinstance(claim, SiteClaim) or claim.evidence is None:
         return verdict
     statement = canonical_bytes(claim_json(claim.unevidenced))
-    return appraised(verdict, claim.evidence, statement, seen.stamped, folder.hardware, folder.pinned is not None)
+    pinned = folder.pinned is not None
+    return settled(appraised(verdict, claim.evidence, statement, seen.stamped, folder.hardware, pinned))
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:

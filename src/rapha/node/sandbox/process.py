@@ -113,17 +113,28 @@ class Workload:
             self.close()
             raise
 
+    def tell(self, line: bytes) -> None:
+        """Write a line.
+
+        Raises:
+            SandboxError: nobody reads it. The process is then ended.
+        """
+        self._tell(line + b"\n")
+
     def close(self) -> None:
         """Kill the whole process group; with a pid namespace that is every process of the run."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._kill()
         if self._group is not None:
             self._group.close()
         for pipe in (self._stdin, self._stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
         self._log.join(timeout=5)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def alive(self) -> bool:
         """Whether the process still runs."""
@@ -138,7 +149,10 @@ class Workload:
                 left = deadline - time.monotonic()
                 if left <= 0 or not selector.select(left):
                     raise SandboxError("the workload did not answer before the deadline")
-                block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                try:
+                    block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                except (OSError, ValueError) as error:  # another thread has closed it
+                    raise SandboxError("the sandbox was ended") from error
                 if not block:
                     raise SandboxError("the workload died; its own words are in workload.log, for the steward only")
                 self._buffer += block

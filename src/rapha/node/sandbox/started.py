@@ -9,6 +9,9 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from rapha import faults
 from rapha.errors import SandboxError
@@ -42,16 +45,46 @@ def start_workload(
     Raises:
         SandboxError: it did not start, a wall did not hold, or it is not ready within two minutes.
     """
+    with hosts_sockets() as met:
+        asked = (*arguments, *faults.workload_arguments())
+        words = inner_words(layers, limits, met, module, asked, waits=waits)
+        workload = Workload([*command, *words], run.log, environment or {}, _group(limits, layers))
+        test = workload.read(SelfTest, START_SECONDS)
+    return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
+
+
+@contextmanager
+def hosts_sockets() -> Iterator[dict[str, Any]]:
+    """Sockets of this machine that must be out of reach from inside; where they are."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
         name = f"rapha-{os.urandom(8).hex()}"
         abstract.bind(f"\0{name}")
         abstract.listen()
-        met = {"limits": limits.as_json(), "listener": listener.getsockname()[1], "abstract": name}
-        plan = json.dumps({**plan_of(layers), **met})
-        asked = ["--waits"] if waits else []
-        words = [*command, plan, module or WORKLOAD, *arguments, *asked, *faults.workload_arguments()]
-        workload = Workload(words, run.log, environment or {}, _group(limits, layers))
-        test = workload.read(SelfTest, START_SECONDS)
+        yield {"listener": listener.getsockname()[1], "abstract": name}
+
+
+def inner_words(
+    layers: tuple[str, ...],
+    limits: SandboxLimits,
+    met: dict[str, Any],
+    module: str | None,
+    arguments: tuple[str, ...],
+    *,
+    waits: bool,
+) -> list[str]:
+    """The arguments of `inside.py`."""
+    plan = json.dumps({**plan_of(layers), "limits": limits.as_json(), **met})
+    return [plan, module or WORKLOAD, *arguments, *(["--waits"] if waits else [])]
+
+
+def judged(
+    workload: Workload, test: SelfTest, run: RunFolder, *, backend: str, layers: tuple[str, ...], isolated: bool
+) -> Workload:
+    """The workload, ready and with its report, once its self-test is kept and every wall was found to hold.
+
+    Raises:
+        SandboxError: see `check_walls` and `Workload.await_ready`.
+    """
     run.self_test.write_bytes(test.as_bytes())
     workload.check_group()
     check_walls(workload, test, layers if isolated else ())

@@ -26,6 +26,9 @@ class Unisolated:
     def check(self) -> None:
         """Nothing to check: nothing is promised."""
 
+    def give_up(self, run: Path) -> None:
+        """See `port.Backend.give_up`: a start here is soon over."""
+
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
