@@ -4,7 +4,7 @@ RFC 8785 (JSON Canonicalization Scheme). Reals are written as strings by the rec
 this page: float formatting is where two implementations disagree first.
 """
 
-import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def read_canonical_json(data: bytes) -> Any:
     """
     if data.isascii() and b"\\" not in data:
         # Keys in ASCII: one pass, since the parser itself refuses reals and large numbers.
-        value = json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real)
+        value = read_plain_json(data)
         written = _PLAIN.encode(value).encode()
     else:
         value = json.loads(data)
@@ -47,6 +47,14 @@ def read_canonical_json(data: bytes) -> Any:
     if written != data:
         raise ValueError("this is not the canonical form of its value")
     return value
+
+
+def read_plain_json(data: bytes) -> Any:
+    """The value of these bytes where they may be the RFC 8785 form of one in ASCII, as nearly all are: they are where `is_form_of` says so
+    of them and of a value that was made, and not read of them. Raises as `read_canonical_json`, and ValueError where they are not in ASCII."""
+    if not data.isascii() or b"\\" in data:
+        raise ValueError("not in ASCII, or with an escape: `read_canonical_json` takes it")
+    return json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real)
 
 
 def is_form_of(data: bytes, value: Any) -> bool:
@@ -83,12 +91,12 @@ def digest_file(path: Path) -> str:
 
 def base64_text(data: bytes) -> str:
     """The one form of these bytes in base64 (RFC 4648, 4): padded, on one line."""
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def base64_bytes(text: str) -> bytes:
     """What `base64_text` wrote. Raises ValueError where it is not in that one form."""
-    data = base64.b64decode(text, validate=True)
+    data = binascii.a2b_base64(text, strict_mode=True)
     if base64_text(data) != text:
         raise ValueError("base64 that is not in its one form")
     return data

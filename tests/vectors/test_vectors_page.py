@@ -11,6 +11,7 @@ import pytest
 import receipt_faults
 import receipt_samples
 from browser import CheckingPage, browser
+from window_faults import ENDED_LATER
 
 from rapha.proof.page import receipt_page
 from rapha.proof.verify import judge
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 PINNED = FOLDERS / "pinned.json"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
-GOOD = ("good", "refused", "best-round", "mode-b", "mode-c")
+GOOD = ("good", "refused", "best-round", "mode-b", "mode-c", *ENDED_LATER)
 NORTH, AGGREGATION = "receipts/north.json", "receipts/aggregation.json"
 NO_ED25519 = """const real = crypto.subtle.importKey.bind(crypto.subtle);
     crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from receipt_samples import ANOTHERS_WORDS, FORGED, OWN_WORDS
+from window_faults import ENDED_LATER
 
 from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, NO_WALLS_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
 from rapha.proof.logged import NO_WITNESS
@@ -50,9 +51,8 @@ def test_every_step_has_a_vector() -> None:
         "walls-that-fell",
         "promises-more",
         "hardware-evidence",
-        "key-rotated-after",
-        "key-revoked-after",
-        "authority-rotated-after",
+        "hardware-evidence-with-a-device",
+        *ENDED_LATER,
     ],
 )
 def test_the_good_folder_holds_throughout(name: str) -> None:

@@ -13,6 +13,7 @@ from rapha.clock import QUARTER_MINUTES, coarse
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
     from rapha.proof.refusal import RefusalClaim
+    from rapha.records.evidence import Evidence
     from rapha.records.receipt import Verdict
     from rapha.records.release import PrivacyReport
     from rapha.records.transcript import Transcript
@@ -55,12 +56,12 @@ def verify(
     from rapha.errors import Unproven
     from rapha.proof.evidence.appraise import Hardware
     from rapha.proof.repeat import raised, site_of
-    from rapha.proof.verify import judge
     from rapha.sdk.folder import read_folder, read_keys, read_launches, read_receipt_file
+    from rapha.sdk.judging import judge_folder
 
     hardware = Hardware(read_launches(launches)) if launches else None
     opened = read_folder(folder, read_keys(keys) if keys else None, hardware)
-    verdicts = judge(opened)
+    verdicts = judge_folder(opened)
     for file in repeated or ():
         word = read_receipt_file(file)
         subject = f"receipts/{site_of(word)}.json"
@@ -188,9 +189,16 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),
-        ("evidence", f"{claim.evidence.kind}, of the machine it was stated in" if claim.evidence else "none"),
+        ("evidence", _evidence_words(claim.evidence)),
         ("code", release.code),
     ]
+
+
+def _evidence_words(evidence: "Evidence | None") -> str:
+    if evidence is None:
+        return "none"
+    devices = f", with devices: {', '.join(one.kind for one in evidence.devices)}" if evidence.devices else ""
+    return f"{evidence.kind}, of the machine it was stated in{devices}"
 
 
 def _shown(moment: datetime, *, of_a_site: bool) -> str:
@@ -235,19 +243,23 @@ def _range(numbers: list[int]) -> str:
 
 
 def _say_verdict(verdict: "Verdict") -> None:
-    _say(f"\n{verdict.subject}", "bold")
+    _say_lines(_lines_of(verdict))
+
+
+def _lines_of(verdict: "Verdict") -> Iterable[tuple[str, str]]:
+    yield f"\n{verdict.subject}", "bold"
     for step in verdict.steps:
         mark, style = ("ok", "green") if step.passed else ("NO", "bold red")
-        _say(f"  {step.number:>2} {mark}  {step.check}", style)
-        _say(f"         {step.detail}", "" if step.passed else "red")
+        yield f"  {step.number:>2} {mark}  {step.check}", style
+        yield f"         {step.detail}", "" if step.passed else "red"
     for line in verdict.found:
-        _say(f"      {line}")
+        yield f"      {line}", ""
     for line in verdict.flagged:
-        _say(f"  FLAGGED  {line}", "bold yellow")
+        yield f"  FLAGGED  {line}", "bold yellow"
     outcome = (
         f"holds (tier {tier_words(verdict)})" if verdict.ok else "does not hold; what comes after was not looked at"
     )
-    _say(f"  = {verdict.subject} {outcome}", "bold green" if verdict.ok else "bold red")
+    yield f"  = {verdict.subject} {outcome}", "bold green" if verdict.ok else "bold red"
 
 
 def tier_words(verdict: "Verdict") -> str:
@@ -274,11 +286,29 @@ def _say_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def _say(line: str, style: str = "") -> None:
-    """One line, as it is, after as many empty ones as it begins with line feeds: what a receipt brings with it is neither markup, nor a
-    terminal's control sequence, nor another line."""
+    """One line, as it is."""
+    _say_lines([(line, style)])
+
+
+def _say_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Each with its style, as it is, after as many empty ones as it begins with line feeds: what a receipt brings with it is neither
+    markup, nor a terminal's control sequence, nor another line. Where there is no terminal there is no style, and no time is spent on it."""
     from rich.console import Console
     from rich.text import Text
 
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.file.write("".join(f"{_plain(line)}\n" for line, _ in lines))
+        return
+    for line, style in lines:
+        console.print(Text(_plain(line), style=style))
+
+
+def _plain(line: str) -> str:
     words = line.lstrip("\n")
-    plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
-    Console(highlight=False, soft_wrap=True).print(Text("\n" * (len(line) - len(words)) + plain, style=style))
+    shown = (
+        words
+        if words.isprintable()
+        else "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
+    )
+    return "\n" * (len(line) - len(words)) + shown

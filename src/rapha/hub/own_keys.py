@@ -25,7 +25,8 @@ from rapha.hub.site_keys import log_changes, stamp, stamp_waiting
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.key_change import after_rotation, read_key_change
+from rapha.proof.key_change import read_key_change
+from rapha.proof.succession import after_rotation
 from rapha.proof.succession import successor as successor_of
 from rapha.proof.timestamp import time_of
 from rapha.records.certified import MOST_OF_A_KIND

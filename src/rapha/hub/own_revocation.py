@@ -24,7 +24,8 @@ from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow
 from rapha.proof import checkpoint
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.key_change import after_revocation, read_key_change, signed_revocation
+from rapha.proof.key_change import read_key_change, signed_revocation
+from rapha.proof.succession import after_revocation
 from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange

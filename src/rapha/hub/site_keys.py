@@ -21,12 +21,11 @@ from rapha.proof import keys
 from rapha.proof.certificate import certified_key
 from rapha.proof.envelope import check_form, seal, unverified_payload
 from rapha.proof.key_change import (
-    after_revocation,
-    after_rotation,
     check_rotation,
     read_key_change,
     signed_revocation,
 )
+from rapha.proof.succession import after_revocation, after_rotation
 from rapha.proof.timestamp import time_of
 from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle

@@ -9,6 +9,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -29,6 +30,8 @@ AUTHORITY_LIFETIME = timedelta(days=3653)
 BACKDATED = timedelta(minutes=1)
 """A certificate begins a little before its receipt's time stamp, which counts whole seconds."""
 MAX_CERTIFICATE_BYTES = 8 << 10
+AUTHORITIES_REMEMBERED = 8
+_FOR_SIGNING = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
 _MALFORMED = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _ECDSA_SHA256 = (4, 3)
 _PRECERTIFICATE = 1
@@ -102,7 +105,7 @@ def check_certificate(
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise Unproven("the certificate was not issued by the authority that is known") from None
     # 2. It is for signing, and for nothing more.
-    if _extension(certificate, x509.ExtendedKeyUsage) != x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]):
+    if _extension(certificate, x509.ExtendedKeyUsage) != _FOR_SIGNING:
         raise Unproven("the certificate is not one for signing")
     # 3. It is of the signer whose name is on the receipt.
     named = _extension(certificate, x509.SubjectAlternativeName)
@@ -185,10 +188,10 @@ def _usage(issues: bool = False) -> x509.KeyUsage:
 
 
 def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        raise Unproven("the certificate lacks what says whose it is and what it is for") from None
+    for extension in certificate.extensions:
+        if type(extension.value) is kind:
+            return extension.value
+    raise Unproven("the certificate lacks what says whose it is and what it is for")
 
 
 def _stamps(precertificate: bytes, issuer: Issuer, at: datetime) -> bytes:
@@ -203,12 +206,16 @@ def _stamps(precertificate: bytes, issuer: Issuer, at: datetime) -> bytes:
 
 def _stamped(precertificate: bytes, issuer: x509.Certificate, moment: int) -> bytes:
     """What a stamp signs: the moment (ms), the issuer's key, and the certificate without its stamps."""
-    issued_by = hashlib.sha256(
+    length = len(precertificate).to_bytes(3, "big")
+    head = struct.pack("!BBQH32s", 0, 0, moment, _PRECERTIFICATE, _key_hash(issuer))
+    return head + length + precertificate + struct.pack("!H", 0)
+
+
+@lru_cache(AUTHORITIES_REMEMBERED)
+def _key_hash(issuer: x509.Certificate) -> bytes:
+    return hashlib.sha256(
         issuer.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     ).digest()
-    length = len(precertificate).to_bytes(3, "big")
-    head = struct.pack("!BBQH32s", 0, 0, moment, _PRECERTIFICATE, issued_by)
-    return head + length + precertificate + struct.pack("!H", 0)
 
 
 def _check_stamps(certificate: x509.Certificate, authority: x509.Certificate, stamping: keys.PublicKey) -> None:

@@ -6,7 +6,7 @@ trust configuration count only for the keys in them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -201,13 +201,14 @@ def _ids(trust: Trust) -> tuple[str, ...]:
 def _known(trust: Trust, ids: Sequence[str], known: TrustedKeys, where: str) -> Trust:
     """With the keys as they are known. Raises Unproven: one is not."""
     roles = zip(ids, (AUTHORITY, STAMPER, CERTIFICATE_LOG), strict=True)
-    return replace(trust, known=tuple(_known_key(keyid, role, known, where) for keyid, role in roles))
+    mine = tuple(_known_key(keyid, role, known, where) for keyid, role in roles)
+    return Trust(trust.authority, trust.stamper, trust.certificate_log, mine)
 
 
 def _known_key(keyid: str, role: str, known: TrustedKeys, where: str) -> TrustedKey:
     if not keyid:
         raise Unproven(f"the certificate of the {role} is of a key that is not on P-256")
-    mine = [key for key in known.keys if key.role == role and keys.keyid_of_pem(key.public_key) == keyid]
+    mine = [key for key in known.of_role(role) if keys.keyid_of_pem(key.public_key) == keyid]
     if not mine:
         raise Unproven(f"the key of the {role} in {TRUST_CONFIG_FILE} is not {where}")
     return mine[0]

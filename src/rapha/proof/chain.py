@@ -106,14 +106,14 @@ def check_starts(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
 
 def gaps(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> list[str]:
     """What the comparison could not cover, in plain words."""
-    signed = {site.release.site: site.release for site in sites}
+    signed, took_part = {site.release.site: site.release for site in sites}, _contributors(aggregation)
     found = [
         f"What {name} signed: it took part in {_rounds(rounds)}, and no valid receipt of it is in this folder."
-        for name, rounds in sorted(_contributors(aggregation).items())
+        for name, rounds in sorted(took_part.items())
         if name not in signed
     ]
     for name, release in sorted(signed.items()):
-        counted = _contributors(aggregation).get(name, [])
+        counted = took_part.get(name, [])
         if late := [trace.round for trace in release.rounds if trace.round not in counted]:
             found.append(f"Why the update of {name} was not counted in {_rounds(late)}, though {name} signed one.")
     return found

@@ -1,10 +1,9 @@
 """Steps, taken one by one, the first failure ending them."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from rapha.errors import Unproven
-from rapha.records.receipt import Step
 
 
 class Stopped(Exception):
@@ -16,7 +15,8 @@ class Checklist:
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
-        self.steps: list[Step] = []
+        self.taken: list[dict[str, Any]] = []
+        """Fields of a `Step`, each: the verdict makes the records, all at once."""
 
     def step(self, check: str) -> "_Taken":
         """Take one step, as a context. The sentence handed to the callable that it gives says what was compared.
@@ -24,13 +24,13 @@ class Checklist:
         Raises:
             Stopped: an Unproven came up inside: the step has failed, with its message as detail.
         """
-        return _Taken(self.steps, check)
+        return _Taken(self.taken, check)
 
 
 class _Taken:
     """One step while it is taken."""
 
-    def __init__(self, steps: list[Step], check: str) -> None:
+    def __init__(self, steps: list[dict[str, Any]], check: str) -> None:
         self._steps, self._check = steps, check
         self._details: list[str] = []
 
@@ -47,4 +47,4 @@ class _Taken:
 
     def _note(self, passed: bool, detail: str) -> None:
         number = len(self._steps) + 1
-        self._steps.append(Step(number=number, check=self._check, passed=passed, detail=detail))
+        self._steps.append({"number": number, "check": self._check, "passed": passed, "detail": detail})

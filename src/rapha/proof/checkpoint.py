@@ -193,10 +193,21 @@ def public_from_pem(pem: str) -> Ed25519PublicKey:
     return key
 
 
+def public_from_der(der: bytes) -> Ed25519PublicKey:
+    """The same of its SubjectPublicKeyInfo in DER. Raises as `public_from_pem`."""
+    return public_from_pem(f"-----BEGIN PUBLIC KEY-----\n{base64.encodebytes(der).decode()}-----END PUBLIC KEY-----\n")
+
+
 def keyid(public: Ed25519PublicKey) -> str:
     """SHA-256 of the SubjectPublicKeyInfo in DER, in hex."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
+
+
+@lru_cache(KEYS_REMEMBERED)
+def keyid_of_pem(pem: str) -> str:
+    """The same of a key in PEM. Raises as `public_from_pem`."""
+    return keyid(public_from_pem(pem))
 
 
 def signature_of(checkpoint: Checkpoint, name: str, key_id: bytes) -> bytes | None:
@@ -218,7 +229,12 @@ def _verify(public: Ed25519PublicKey, signature: bytes, message: bytes, wrong: s
 def _check_fits(public: bytes, signature: bytes, message: bytes) -> None:
     """Return where these bytes are this key's signature over those. Remembered by all three, and only where it fits: every
     receipt of a delivery is under one checkpoint, and so is its second form. Raises InvalidSignature."""
-    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    _key(public).verify(signature, message)
+
+
+@lru_cache(KEYS_REMEMBERED)
+def _key(raw: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _cosigned_text(text: bytes, seconds: int) -> bytes:

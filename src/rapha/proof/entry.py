@@ -5,7 +5,6 @@ guessed. This is the one form of a DSSE signature in a log that Sigstore's curre
 """
 
 import hashlib
-from collections.abc import Mapping
 
 from cryptography.hazmat.primitives import serialization
 
@@ -29,23 +28,24 @@ def log_entry(receipt: Receipt, public: keys.PublicKey) -> bytes:
 def log_entry_of(digest: bytes, signature: str, public: keys.PublicKey) -> bytes:
     """The same, of the SHA-256 of the DSSE bytes and the signature in base64."""
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _entry(digest, signature, {"publicKey": {"rawBytes": base64_text(der)}})
+    return _entry(digest, signature, "publicKey", der)
 
 
 def certified_entry(receipt: Receipt, certificate: bytes) -> bytes:
     """The entry for the same receipt with its signer shown by a certificate (DER). Raises as `log_entry`."""
-    signer = {"x509Certificate": {"rawBytes": base64_text(certificate)}}
-    return _entry(_digest(receipt), receipt.signatures[0].sig, signer)
+    return _entry(_digest(receipt), receipt.signatures[0].sig, "x509Certificate", certificate)
 
 
 def _digest(receipt: Receipt) -> bytes:
     return hashlib.sha256(pae(unverified_payload(receipt), receipt.payloadType)).digest()
 
 
-def _entry(digest: bytes, signature: str, signer: Mapping[str, object]) -> bytes:
-    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", **signer}
-    body = {
-        "data": {"algorithm": "SHA2_256", "digest": base64_text(digest)},
-        "signature": {"content": signature, "verifier": verifier},
-    }
-    return canonical_bytes({"apiVersion": VERSION, "kind": KIND, "spec": {"hashedRekordV002": body}})
+def _entry(digest: bytes, signature: str, signer: str, der: bytes) -> bytes:
+    """In its RFC 8785 form, written out: names in their order, and of all values the signature alone is not made here."""
+    content = canonical_bytes(signature).decode()
+    return (
+        f'{{"apiVersion":"{VERSION}","kind":"{KIND}","spec":{{"hashedRekordV002":{{'
+        f'"data":{{"algorithm":"SHA2_256","digest":"{base64_text(digest)}"}},'
+        f'"signature":{{"content":{content},"verifier":{{"keyDetails":"PKIX_ECDSA_P256_SHA_256",'
+        f'"{signer}":{{"rawBytes":"{base64_text(der)}"}}}}}}}}}}}}'
+    ).encode()

@@ -13,13 +13,14 @@ the rotation with. It can revoke what it dislikes, and everybody sees that in th
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from rapha.canonical import canonical_bytes
 from rapha.clock import stamp
 from rapha.errors import Unproven
 from rapha.proof import keys, logged
+from rapha.proof.anchored import anchored, followed_on, handovers, what_to_do, without
 from rapha.proof.bundle import check_entry, check_inclusion, decoded
 from rapha.proof.certificate import check_certificate
 from rapha.proof.certified import Trust, read_trust, signature_of, stamped_when
@@ -27,18 +28,14 @@ from rapha.proof.claim import STATEMENT_TYPE, Json, signer_uri
 from rapha.proof.entry import certified_entry
 from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
 from rapha.proof.statement import read_canonical
-from rapha.proof.succession import Over, check_believed, successor
-from rapha.proof.window import cut, ending_with, second_of
+from rapha.proof.succession import Over, after_revocation, after_rotation, check_believed, over_already, successor
+from rapha.proof.window import ending_with, second_of, without_start
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange, KeyChanges, Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey, TrustedKeys, Window
 
 KEY_CHANGE_TYPE = "https://rapha.dev/key-change/v1"
-HANDOVER = timedelta(days=1)
-"""How long a key that was rotated is still believed."""
-HANDOVER_OF_A_HUB = timedelta(seconds=1)
-"""The same of a hub's own: what it signs is stamped in the second in which it is signed."""
 _OF_THEMSELVES = ("node", "hub")
 """Roles whose keys say themselves which key follows them."""
 _OF_ANY_HUB = ("log", "node", "repeater")
@@ -124,18 +121,9 @@ def check_rotation(rotation: Rotation, owner: str, ending: keys.PublicKey) -> ke
     return following
 
 
-def after_rotation(window: Window | None, at: datetime, role: str) -> Window:
-    """The window of a key of this role that was rotated when the time stamp says."""
-    return cut(window, second_of(at + (HANDOVER_OF_A_HUB if role == "hub" else HANDOVER)), None)
-
-
-def after_revocation(window: Window | None, believed_until: str, index: int | None) -> Window:
-    """The window of a key that was revoked by entry `index` of the log; None where it is not logged yet."""
-    return cut(window, believed_until, index)
-
-
 def followed(known: TrustedKeys, found: KeyChanges) -> TrustedKeys:
-    """The keys file with what the changes say: windows, and keys that follow on those that are known.
+    """The keys file with what the changes say: windows, and keys that follow on those that are known. A hub's former keys that nobody
+    pinned are taken, for this, at the word of one that follows them and is pinned.
 
     Twice through the list: a hospital's key that was stolen may have signed rotations before it was known to be, and these count only
     as far as the key does in the end.
@@ -143,10 +131,14 @@ def followed(known: TrustedKeys, found: KeyChanges) -> TrustedKeys:
     Raises:
         Unproven: a change is not signed by who may say so, or is not stamped or logged by those that are known.
     """
-    first = _walked(known, found, {})
-    revoked = {said.keyid for said in map(_said, found.changes) if said.change == "revoked"}
+    told = [(_said(bundle), bundle) for bundle in found.changes]
+    both = handovers(told)
+    start = anchored(known, both)
+    alike = followed_on(start, both)
+    first = _walked(start, found, {}, alike)
+    revoked = {said.keyid for said, _ in told if said.change == "revoked"}
     ends = {key.keyid: key.window for key in first if key.role == "node" and key.window and key.keyid in revoked}
-    return known.model_copy(update={"keys": _walked(known, found, ends)})
+    return known.model_copy(update={"keys": without(start, known, _walked(start, found, ends, alike))})
 
 
 def _said(bundle: CertifiedBundle) -> KeyChange:
@@ -176,7 +168,7 @@ class _Proven:
         # 2. A stamper that is known saw it.
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
-        for one in (log, *trust.known):
+        for one in (without_start(log), *trust.known):
             check_believed(one, at, int(entry.logIndex), over)
         return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 
@@ -200,7 +192,8 @@ class _Proven:
 class _Walk:
     """Where one is in a list of changes. `listed`: the keys, by role and keyid. `ends`: windows that keys are known to have in the end.
     `over`: when keys were followed by others. `accepted`: what a hub's key said of itself as the next one, by the statement. `passed`: a
-    hub's rotations of keys that are not listed. `ignored`: keys that only a rotation names which does not count."""
+    hub's rotations of keys that are not listed. `ignored`: keys that only a rotation names which does not count. `alike`: pairs of a hub's
+    keys that go over from one to the other later in the list, by both; `gone`: those that have."""
 
     listed: dict[tuple[str, str], TrustedKey]
     ends: dict[str, Window]
@@ -208,30 +201,42 @@ class _Walk:
     accepted: dict[bytes, _Proven]
     passed: list[KeyChange]
     ignored: set[str]
+    alike: frozenset[tuple[str, str]]
+    gone: set[tuple[str, str]]
 
     def hubs(self, owner: str | None = None) -> list[TrustedKey]:
         """The keys of hubs, of this one where it is named."""
         return [key for key in self.listed.values() if key.role == "hub" and owner in (None, key.owner)]
 
 
-def _walked(known: TrustedKeys, found: KeyChanges, ends: dict[str, Window]) -> tuple[TrustedKey, ...]:
+def _walked(
+    known: TrustedKeys, found: KeyChanges, ends: dict[str, Window], alike: frozenset[tuple[str, str]]
+) -> tuple[TrustedKey, ...]:
     """All keys, after these changes in the order of the log, each held against those before it: the log and the authority may have other
-    keys by then. `ends`: as in `_Walk`."""
+    keys by then. `ends`, `alike`: as in `_Walk`."""
     listed: dict[tuple[str, str], TrustedKey] = {}
-    walk = _Walk(listed, ends, _over_already(known, found), {}, [], set())
+    over = over_already(known, [(_said(bundle), bundle) for bundle in found.changes])
+    walk = _Walk(listed, ends, over, {}, [], set(), alike, set())
     listed.update({(key.role, key.keyid): ending_with(key, ends.get(key.keyid)) for key in known.keys})
     for bundle in sorted(found.changes, key=lambda one: int(one.verificationMaterial.tlogEntries[0].logIndex)):
         now = known.model_copy(update={"keys": tuple(listed.values())})
-        change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now, walk.over)
-        match change.said.change:
-            case "rotated":
-                _rotate(walk, change)
-            case "revoked":
-                _revoke(walk, change)
-            case _ as unreachable:
-                assert_never(unreachable)
+        try:
+            change = _Proven.of(bundle, read_trust(found.trust_config.as_bytes(), now, _HERE), now, walk.over)
+            _take(walk, change)
+        except Unproven as problem:
+            raise what_to_do(problem, bundle, known, found) from None
     _check_unbroken(walk)
     return tuple(listed.values())
+
+
+def _take(walk: _Walk, change: _Proven) -> None:
+    match change.said.change:
+        case "rotated":
+            _rotate(walk, change)
+        case "revoked":
+            _revoke(walk, change)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _rotate(walk: _Walk, change: _Proven) -> None:
@@ -267,6 +272,7 @@ def _rotate(walk: _Walk, change: _Proven) -> None:
 
 def _go_over(walk: _Walk, change: _Proven, old: TrustedKey, made: TrustedKey) -> None:
     said, listed = change.said, walk.listed
+    walk.gone.add((said.keyid, made.keyid))
     # What a log promised before it has another key is promised again with that one: it has no beginning.
     begun = None if said.role == "log" else Window(start=second_of(change.at))
     there = listed.get((said.role, made.keyid)) or made.model_copy(update={"window": begun})
@@ -300,17 +306,23 @@ def _check_accepted(walk: _Walk, change: _Proven, following: TrustedKey) -> None
 
 
 def _check_unbroken(walk: _Walk) -> None:
-    """Every rotation of a pinned hub's key leads on from a key that is known, or up to one.
+    """Every rotation of a pinned hub's key leads on from a key that is known, or up to one; and keys that were taken for one hub's, since
+    both said so, went over from one to the other in the end.
 
     Raises:
-        Unproven: one between is missing.
+        Unproven: one between is missing, or the log has another that follows.
     """
+    for former, following in sorted(walk.alike - walk.gone):
+        raise Unproven(
+            f"a hub's key {following[:16]}, which you pinned or one that you pinned follows, is to follow {former[:16]}, and in the log another did before: "
+            "ask the hub, and pin the key that it has"
+        )
     reached = {key.keyid for key in walk.hubs()}
     for said in reversed(walk.passed):
         if walk.hubs(said.owner) and successor(said).keyid not in reached:
             raise Unproven(
                 f"{said.owner} goes over from a key {said.keyid[:16]} that follows on none you know: a change before it is missing from this "
-                "list, or it is another hub's of the same name"
+                "list, or this list is older than the key that you pinned, or it is another hub's of the same name: fetch the hub's /api/v1/key-changes again, and see that you pinned its key of now"
             )
         reached.add(said.keyid)
 
@@ -354,7 +366,9 @@ def _hub_of(walk: _Walk, change: _Proven, key: TrustedKey) -> TrustedKey | None:
     if hub is None or not (unnamed or hub.owner == key.owner):
         return None
     of = walk.hubs(None if unnamed else key.owner)
-    if max(sum(map(_going_on, of)), len({one.owner for one in of})) > 1:
+    followed_later = {former for former, _ in walk.alike}
+    going_on = [one for one in of if _going_on(one) and one.keyid not in followed_later]
+    if max(len(going_on), len({one.owner for one in of})) > 1:
         raise Unproven(
             f"{hub.owner} changes a key of {key.owner}, and the keys file names more than one hub: pin each hub's keys in a file of its own"
         )
@@ -371,26 +385,6 @@ def _ended(walk: _Walk, key: TrustedKey, change: _Proven) -> bool:
     except Unproven:
         return True
     return False
-
-
-def _over_already(known: TrustedKeys, found: KeyChanges) -> Over:
-    """Of keys that are known to have been revoked: where this list says that another that is known followed. What is said there is held
-    against the keys as all else is, when one comes to it."""
-    over: Over = {}
-    revoked = {
-        (key.role, key.keyid)
-        for key in known.keys
-        if key.role != "node" and key.window and key.window.below is not None
-    }
-    for bundle in found.changes:
-        said, place = _said(bundle), int(bundle.verificationMaterial.tlogEntries[0].logIndex)
-        if said.change != "rotated" or (said.role, said.keyid) not in revoked:
-            continue
-        following = successor(said).keyid
-        by_itself = bundle.dsseEnvelope.signatures[0].keyid == following
-        if not by_itself and any((key.role, key.keyid) == (said.role, following) for key in known.keys):
-            over[said.role, said.keyid] = min(place, over.get((said.role, said.keyid), (place, None))[0]), None
-    return over
 
 
 def _statement(said: dict[str, str], at: datetime) -> bytes:

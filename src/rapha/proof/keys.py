@@ -21,6 +21,7 @@ PublicKey = ec.EllipticCurvePublicKey
 GROUP_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """n of P-256 (FIPS 186-5, SP 800-186)."""
 KEYS_REMEMBERED = 256
+_SHA256 = ec.ECDSA(hashes.SHA256())
 
 
 def generate() -> PrivateKey:
@@ -109,7 +110,7 @@ def verify(public: PublicKey, signature: bytes, message: bytes) -> None:
     if s > GROUP_ORDER // 2 or encode_dss_signature(r, s) != signature:
         raise Unproven("the signature is not in its one allowed form (DER, low S)")
     try:
-        public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        public.verify(signature, message, _SHA256)
     except InvalidSignature:
         raise Unproven("the signature does not fit: these bytes were changed, or another key signed them") from None
 

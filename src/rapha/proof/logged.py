@@ -7,7 +7,7 @@ from rapha.proof.checkpoint import (
     Checkpoint,
     check_log,
     cosignature_time,
-    keyid,
+    keyid_of_pem,
     note_key_hash,
     public_from_pem,
 )
@@ -24,13 +24,13 @@ def check_signed_by_log(
     logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str
 ) -> TrustedKey:
     """The key, of a log that is known by name and key, that signed the checkpoint. Raises Unproven."""
-    mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
+    mine = [key for key in known.of_role("log") if key.owner == checkpoint.origin]
     if not mine:
         raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
     for key in mine:
         public = public_from_pem(key.public_key)
         if note_key_hash(checkpoint.origin, public) == decoded(logged.logId.keyId):
-            if keyid(public) != key.keyid:
+            if keyid_of_pem(key.public_key) != key.keyid:
                 raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
             check_log(checkpoint, public)
             return key
@@ -43,13 +43,13 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str
     Raises:
         Unproven: too few have, too few with ML-DSA-44 too, or a cosignature of one that is known does not fit.
     """
-    witnesses = [key for key in known.keys if key.role == "witness"]
+    witnesses = known.of_role("witness")
     seen = {}
     for key in witnesses:
         public = public_from_pem(key.public_key)
         at = cosignature_time(checkpoint, key.owner, public)
         if at is not None:
-            seen[keyid(public)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
+            seen[keyid_of_pem(key.public_key)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
     _check_lasting(checkpoint, known)
     if len(seen) < known.witnesses_at_least:
         raise Unproven(
@@ -61,7 +61,7 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str
 
 def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:
     """The second lines fit, of as many witnesses as the keys file asks for. Raises Unproven."""
-    seconds = [key for key in known.keys if key.role == lasting.ROLE]
+    seconds = known.of_role(lasting.ROLE)
     seen = set()
     for key in seconds:
         public = lasting.public_from_pem(key.public_key)

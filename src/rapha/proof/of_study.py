@@ -1,14 +1,16 @@
-"""Step 10 of a receipt's judgement: it is of the study in this folder, and made as that study asks. Pure."""
+"""Steps 10 and 11 of a receipt's judgement: it is of the study in this folder, made as that study asks, and of the files here. Pure."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
-from rapha.proof.claim import SiteClaim
+from rapha.proof.claim import WEIGHTS_FILE, SiteClaim
 from rapha.proof.privacy import check_privacy
 from rapha.proof.refusal import STUDY_FILE, RefusalClaim
 from rapha.proof.shown import Claim
 from rapha.proof.transcript import check_stated
+from rapha.records.record import Digest
 from rapha.records.release import Release
 from rapha.records.study import Study
 
@@ -42,6 +44,20 @@ def study_of(data: bytes | None, claim: Claim) -> Study:
 def as_asked(release: Release, study: Study) -> str:
     """Privacy and transcript, where both are such as the study can have. Raises Unproven."""
     return f"{check_privacy(release.privacy, study)}{check_stated(release, study)}"
+
+
+def check_files(digests: Mapping[str, Digest], claim: Claim, study: Study) -> str:
+    """The files that the claim vouches for are these; only what the study did not ask back may be absent. Raises Unproven."""
+    said = []
+    for path, signed in claim.files.items():
+        found = digests.get(path)
+        asked = path == STUDY_FILE or ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
+        if found is None and asked:
+            raise Unproven(f"{path} is not in this folder")
+        if found is not None and found != signed:
+            raise Unproven(f"{path} is not the file that was signed: it is {found}, signed was {signed}")
+        said.append(path if found else f"{path} is not here, since the study did not ask for it")
+    return ", ".join(said)
 
 
 def _study_digest(claim: Claim) -> str:

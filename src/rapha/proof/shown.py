@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rapha.clock import stamp
-from rapha.proof.claim import T0_NOT_SHOWN, AggregationClaim, SiteClaim
+from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN, AggregationClaim, SiteClaim
+from rapha.proof.evidence.appraise import FLAG
 from rapha.proof.logged import NO_WITNESS
 from rapha.proof.refusal import REFUSAL_NOT_SHOWN, RefusalClaim
 from rapha.proof.remarks import PLAIN_NEGATIVES, RECORDS_WORDS, aggregation_remarks, release_remarks
-from rapha.records.receipt import Tier
+from rapha.records.receipt import Tier, Verdict
 from rapha.records.release import Release
 
 Claim = SiteClaim | AggregationClaim | RefusalClaim
@@ -22,6 +23,9 @@ Claim = SiteClaim | AggregationClaim | RefusalClaim
 OWN_CLOCK = T0_NOT_SHOWN[3], REFUSAL_NOT_SHOWN[2]
 """What the signer says of its time, and a verifier that saw the time stamp says better."""
 STAMPED_NOT_SHOWN = "That it was signed at the time it names: a time stamper saw it at the time above, and before that there is the signer's own clock alone."
+NOT_REPEATED_NOT_SHOWN = "That the training was done as stated: nobody else ran it again."
+"""In a verdict of tier T2, in the place of what the signer says of that: its words name the tier that it claims itself."""
+BAD_EVIDENCE_NOT_SHOWN = "That this code, and no other, ran on the signer's machine: the hardware evidence with the receipt did not hold here, and shows nothing."
 NOT_ANCHORED = (
     "That the log's tree stands in a public chain: no anchor is looked at here (`rapha log verify-anchor` does)."
 )
@@ -69,6 +73,16 @@ def not_shown(claim: Claim, seen: Seen) -> tuple[str, ...]:
     said = dict.fromkeys((*implied(claim), *modest))
     known = [STAMPED_NOT_SHOWN if remark in OWN_CLOCK else remark for remark in said]
     return (*dict.fromkeys(known), *(() if seen.witnesses else (NO_WITNESS,)), NOT_ANCHORED)
+
+
+def settled(verdict: Verdict) -> Verdict:
+    """A verdict whose evidence was judged, without remarks of before that: on evidence that may count, or of a tier that it is not of."""
+    instead: dict[str, str] = {}
+    if verdict.tier == "T2":
+        instead[T0_NOT_SHOWN[0]] = NOT_REPEATED_NOT_SHOWN
+    if any(flag.startswith(FLAG) for flag in verdict.flagged):
+        instead[EVIDENCE_NOT_SHOWN] = BAD_EVIDENCE_NOT_SHOWN
+    return verdict.model_copy(update={"not_shown": tuple(instead.get(one, one) for one in verdict.not_shown)})
 
 
 def flags(claim: Claim) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from rapha.canonical import canonical_bytes, is_form_of, read_canonical_json
+from rapha.canonical import canonical_bytes, is_form_of, read_canonical_json, read_plain_json
 from rapha.errors import Unproven
 from rapha.proof.claim import (
     AGGREGATION_BUILD,
@@ -78,6 +78,16 @@ def read_claim(value: Json, payload: bytes) -> SiteClaim | AggregationClaim:
     if not alike:
         raise Unproven("the statement has a field that this format does not know, or a name that contradicts another")
     return claim
+
+
+def read_at_once(payload: bytes) -> tuple[Json, SiteClaim | AggregationClaim] | None:
+    """The value of these bytes, and its claim: canonical, of a known type and understood whole. Written once, not twice, to see that. None
+    where any of it does not hold, or may not: `read_canonical` and `read_claim` say which."""
+    try:
+        value = read_plain_json(payload)
+        return (value, read_claim(value, payload)) if isinstance(value, dict) else None
+    except (Unproven, ValueError, TypeError, RecursionError):
+        return None
 
 
 def read_canonical(payload: bytes) -> Json:
@@ -199,7 +209,9 @@ def _remarks(inside: Json) -> tuple[str, ...]:
 
 def _evidence(inside: Json) -> Evidence | None:
     """Take it out of the internal parameters too. Where it is not wanted it is absent, and not null."""
-    return Evidence.model_validate(inside.pop("evidence"), strict=True) if "evidence" in inside else None
+    if "evidence" not in inside:
+        return None
+    return Evidence.model_validate_json(canonical_bytes(inside.pop("evidence")), strict=True)
 
 
 def _when(details: Json) -> tuple[str, datetime]:

@@ -1,15 +1,21 @@
 """Where in the log another key followed one, and what the former is believed of changes of keys before and behind that place. Pure."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from rapha.errors import Unproven
 from rapha.proof import checkpoint, keys
-from rapha.proof.window import check_window
+from rapha.proof.window import check_window, cut, second_of
+from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange
-from rapha.records.wire import TrustedKey, Window
+from rapha.records.wire import TrustedKey, TrustedKeys, Window
 
 Over = dict[tuple[str, str], tuple[int, str | None]]
 """By role and keyid, where another key followed: the entry of the log, and the end that it gave the former one."""
+HANDOVER = timedelta(days=1)
+"""How long a key that was rotated is still believed."""
+HANDOVER_OF_A_HUB = timedelta(seconds=1)
+"""The same of a hub's own: what it signs is stamped in the second in which it is signed."""
 
 
 def successor(rotation: KeyChange) -> TrustedKey:
@@ -41,3 +47,33 @@ def check_believed(key: TrustedKey, at: datetime, index: int, over: Over) -> Non
         raise Unproven(
             f"entry {index} of the log, when the key {key.keyid[:16]} of {key.owner} had ended: another followed it by {place}"
         )
+
+
+def over_already(known: TrustedKeys, listed: Iterable[tuple[KeyChange, CertifiedBundle]]) -> Over:
+    """Of keys that are known to have been revoked: where this list says that another that is known followed. What is said there is held
+    against the keys as all else is, when one comes to it."""
+    over: Over = {}
+    revoked = {
+        (key.role, key.keyid)
+        for key in known.keys
+        if key.role != "node" and key.window and key.window.below is not None
+    }
+    for said, bundle in listed:
+        place = int(bundle.verificationMaterial.tlogEntries[0].logIndex)
+        if said.change != "rotated" or (said.role, said.keyid) not in revoked:
+            continue
+        following = successor(said).keyid
+        by_itself = bundle.dsseEnvelope.signatures[0].keyid == following
+        if not by_itself and any((key.role, key.keyid) == (said.role, following) for key in known.keys):
+            over[said.role, said.keyid] = min(place, over.get((said.role, said.keyid), (place, None))[0]), None
+    return over
+
+
+def after_rotation(window: Window | None, at: datetime, role: str) -> Window:
+    """The window of a key of this role that was rotated when the time stamp says."""
+    return cut(window, second_of(at + (HANDOVER_OF_A_HUB if role == "hub" else HANDOVER)), None)
+
+
+def after_revocation(window: Window | None, believed_until: str, index: int | None) -> Window:
+    """The window of a key that was revoked by entry `index` of the log; None where it is not logged yet."""
+    return cut(window, believed_until, index)

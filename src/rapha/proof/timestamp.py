@@ -7,6 +7,7 @@ verifier has it beforehand, or it says nothing. What is of another form is refus
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from cryptography import x509
@@ -28,6 +29,7 @@ POLICY = Oid("1.3.6.1.4.1.57264.2")
 """Of time stamps for Sigstore bundles."""
 GRANTED = 0
 MAX_STAMP_BYTES = 16 << 10
+STAMPERS_REMEMBERED = 8
 
 
 @asn1.sequence
@@ -125,15 +127,6 @@ class _SigningCertificates:
     certificates: list[_CertificateId]
 
 
-@asn1.set
-class _Attributes:
-    """The attributes as they are signed: a SET, in the order of their bytes (their kinds differ in this one)."""
-
-    first: _Attribute
-    second: _Attribute
-    third: _Attribute
-
-
 def stamp(message: bytes, at: datetime, serial: int, certificate: x509.Certificate, private: keys.PrivateKey) -> bytes:
     """The TimeStampResp that says `message` was there at this second. `certificate` is of `private`'s key."""
     info = _Info(
@@ -147,9 +140,9 @@ def stamp(message: bytes, at: datetime, serial: int, certificate: x509.Certifica
     attributes = _attributes(content, certificate)
     signed = _Signed(
         version=1,
-        signer=_tlv(asn1.encode_der(_signer_of(certificate))),
+        signer=_tlv(_signer_of(certificate)),
         digest_algorithm=_Algorithm(algorithm=SHA256),
-        attributes=asn1.SetOf(attributes),
+        attributes=asn1.SetOf([asn1.decode_der(_Attribute, one) for one in attributes]),
         algorithm=_Algorithm(algorithm=ECDSA_SHA256),
         signature=keys.sign(private, _as_set(attributes)),
     )
@@ -174,10 +167,10 @@ def check_stamp(response: bytes, message: bytes, certificate: x509.Certificate) 
     content = data.content.content
     # 1. The attributes are those of this content and this certificate, and no others.
     expected = _attributes(content, certificate)
-    if [asn1.encode_der(one) for one in signed.attributes.as_list()] != [asn1.encode_der(one) for one in expected]:
+    if [asn1.encode_der(one) for one in signed.attributes.as_list()] != expected:
         raise Unproven("the time stamp is by another certificate than the one known, or of other contents")
     # 2. The stamper named is that one.
-    if asn1.encode_der(signed.signer) != asn1.encode_der(_signer_of(certificate)):
+    if asn1.encode_der(signed.signer) != _signer_of(certificate):
         raise Unproven("the time stamp names another stamper than the one known")
     # 3. It signed them.
     public = certificate.public_key()
@@ -229,25 +222,31 @@ def _info(content: bytes) -> _Info:
     return info
 
 
-def _attributes(content: bytes, certificate: x509.Certificate) -> list[_Attribute]:
-    """In the order of DER."""
+def _attributes(content: bytes, certificate: x509.Certificate) -> list[bytes]:
+    """Each in DER, in the order of DER."""
+    digest = _attribute(MESSAGE_DIGEST, asn1.encode_der(_sha256(content)))
+    return sorted([_CONTENT_TYPE, digest, _certified(certificate)])
+
+
+def _attribute(kind: Oid, value: bytes) -> bytes:
+    return asn1.encode_der(_Attribute(kind=kind, values=asn1.SetOf([_tlv(value)])))
+
+
+@lru_cache(STAMPERS_REMEMBERED)
+def _certified(certificate: x509.Certificate) -> bytes:
     named = _SigningCertificates(certificates=[_CertificateId(digest=_sha256(_der(certificate)))])
-    found = [
-        _Attribute(kind=CONTENT_TYPE, values=asn1.SetOf([_tlv(asn1.encode_der(TST_INFO))])),
-        _Attribute(kind=MESSAGE_DIGEST, values=asn1.SetOf([_tlv(asn1.encode_der(_sha256(content)))])),
-        _Attribute(kind=SIGNING_CERTIFICATE_V2, values=asn1.SetOf([_tlv(asn1.encode_der(named))])),
-    ]
-    return sorted(found, key=asn1.encode_der)
+    return _attribute(SIGNING_CERTIFICATE_V2, asn1.encode_der(named))
 
 
-def _as_set(attributes: list[_Attribute]) -> bytes:
+def _as_set(attributes: list[bytes]) -> bytes:
     """CMS signs the attributes under the tag of a SET, not the one they travel under (RFC 5652, 5.4)."""
-    first, second, third = attributes
-    return asn1.encode_der(_Attributes(first=first, second=second, third=third))
+    inside = b"".join(attributes)
+    return b"\x31\x81" + len(inside).to_bytes(1, "big") + inside
 
 
-def _signer_of(certificate: x509.Certificate) -> _Signer:
-    return _Signer(issuer=_tlv(certificate.issuer.public_bytes()), serial=certificate.serial_number)
+@lru_cache(STAMPERS_REMEMBERED)
+def _signer_of(certificate: x509.Certificate) -> bytes:
+    return asn1.encode_der(_Signer(issuer=_tlv(certificate.issuer.public_bytes()), serial=certificate.serial_number))
 
 
 def _tlv(der: bytes) -> asn1.TLV:
@@ -260,3 +259,7 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
+
+
+_CONTENT_TYPE = _attribute(CONTENT_TYPE, asn1.encode_der(TST_INFO))
+"""The same in every time stamp."""

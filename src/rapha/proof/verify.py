@@ -11,8 +11,8 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
@@ -32,7 +32,6 @@ from rapha.proof.claim import (
     AGGREGATION_BUILD,
     SITE_BUILD,
     T0_NOT_SHOWN,
-    WEIGHTS_FILE,
     AggregationClaim,
     Json,
     SiteClaim,
@@ -41,8 +40,8 @@ from rapha.proof.claim import (
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
-from rapha.proof.evidence.appraise import Hardware, appraised, bound_data
-from rapha.proof.of_study import as_asked, read_study, study_of
+from rapha.proof.evidence.appraise import Hardware, appraised
+from rapha.proof.of_study import as_asked, check_files, read_study, study_of
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
     STUDY_FILE,
@@ -51,10 +50,10 @@ from rapha.proof.refusal import (
     check_refusal_type,
     read_refusal,
 )
-from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown
+from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown, settled
 from rapha.proof.shown import found as found_of
-from rapha.proof.statement import check_nonce, check_types, read_canonical, read_claim
-from rapha.proof.window import check_window, window_in_words
+from rapha.proof.statement import check_nonce, check_types, read_at_once, read_canonical, read_claim
+from rapha.proof.window import check_window, window_in_words, without_start
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -104,7 +103,25 @@ class ModelFolder:
 def judge(folder: ModelFolder) -> tuple[Verdict, ...]:
     """One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure
     too."""
-    judged = [_judge_site(folder, path) for path in sorted(folder.receipts) if path != AGGREGATION_RECEIPT]
+    return judge_whole(folder, judge_sites(folder, site_receipts(folder)))
+
+
+Judged = tuple[Verdict, SiteClaim | RefusalClaim | None]
+"""The verdict on a hospital's receipt, and its claim where it stands."""
+
+
+def site_receipts(folder: ModelFolder) -> list[str]:
+    """The paths of all receipts but the aggregation's, in the order of their verdicts."""
+    return sorted(folder.receipts.keys() - {AGGREGATION_RECEIPT})
+
+
+def judge_sites(folder: ModelFolder, paths: Iterable[str]) -> list[Judged]:
+    """Of each of these by itself."""
+    return [_judge_site(folder, path) for path in paths]
+
+
+def judge_whole(folder: ModelFolder, judged: Sequence[Judged]) -> tuple[Verdict, ...]:
+    """Those verdicts and, at last, the one on the aggregation, held against them."""
     standing = [claim for _, claim in judged if claim is not None]
     return (*(verdict for verdict, _ in judged), _judge_aggregation(folder, standing))
 
@@ -114,16 +131,17 @@ def judge_receipt(folder: ModelFolder, path: str) -> Verdict:
     return _judge_site(folder, path)[0]
 
 
-def _judge_site(folder: ModelFolder, path: str) -> tuple[Verdict, Claim | None]:
+def _judge_site(folder: ModelFolder, path: str) -> Judged:
     found = Checklist(path)
     try:
         claim, seen = _claim_of(folder, path, found)
     except Stopped:
         return _failed(folder, found), None
+    assert not isinstance(claim, AggregationClaim)  # by step 6
     return _verdict(folder, found, claim, seen), claim
 
 
-def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
+def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalClaim]) -> Verdict:
     sites = [claim for claim in standing if isinstance(claim, SiteClaim)]
     refused = [claim.refusal for claim in standing if isinstance(claim, RefusalClaim)]
     found = Checklist(AGGREGATION_RECEIPT)
@@ -139,27 +157,31 @@ def _judge_aggregation(folder: ModelFolder, standing: list[Claim]) -> Verdict:
 
 def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, gaps: Iterable[str] = ()) -> Verdict:
     """Every step was taken, and passed: what that shows is worked out here, whatever the signer says of it."""
-    verdict = Verdict(
-        subject=found.subject,
-        ok=True,
-        tier="T0",
-        steps=tuple(found.steps),
-        not_shown=(*not_shown(claim, seen), *gaps, *_unpinned(folder)),
-        claimed=claimed_tier(claim),
-        found=found_of(claim, seen),
-        flagged=flags(claim),
+    verdict = Verdict.model_validate(
+        {
+            "subject": found.subject,
+            "ok": True,
+            "tier": "T0",
+            "steps": tuple(found.taken),
+            "not_shown": (*not_shown(claim, seen), *gaps, *_unpinned(folder)),
+            "claimed": claimed_tier(claim),
+            "found": found_of(claim, seen),
+            "flagged": flags(claim),
+        }
     )
     if not isinstance(claim, SiteClaim) or claim.evidence is None:
         return verdict
-    bound = bound_data(canonical_bytes(claim_json(claim.unevidenced)))
-    return appraised(verdict, claim.evidence, bound, seen.stamped, folder.hardware, folder.pinned is not None)
+    statement = canonical_bytes(claim_json(claim.unevidenced))
+    pinned = folder.pinned is not None
+    return settled(appraised(verdict, claim.evidence, statement, seen.stamped, folder.hardware, pinned))
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:
     """A step failed, and nothing that the signer says counts."""
     always = REFUSAL_NOT_SHOWN if found.subject.startswith(REFUSALS) else T0_NOT_SHOWN
-    return Verdict(
-        subject=found.subject, ok=False, tier="T0", steps=tuple(found.steps), not_shown=(*always, *_unpinned(folder))
+    remarks = (*always, *_unpinned(folder))
+    return Verdict.model_validate(
+        {"subject": found.subject, "ok": False, "tier": "T0", "steps": tuple(found.taken), "not_shown": remarks}
     )
 
 
@@ -203,18 +225,19 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(f"{study.study}, {digest(folder.study or b'')}{told}")
     # 11. The files are here, unchanged; only what the study did not ask back may be absent.
     with found.step("The files it vouches for are here, unchanged") as say:
-        say(_check_files(folder, claim, study))
-    witnesses = _check_log(folder, bundle, key, found)
-    seen = _check_certified(folder, path, bundle, key, found)
-    return claim, replace(seen, witnesses=seen.witnesses & witnesses)
+        say(check_files(folder.digests, claim, study))
+    log, witnesses = _check_log(folder, bundle, key, found)
+    seen = _check_certified(folder, path, bundle, (key, log), found)
+    return claim, Seen(seen.places, seen.witnesses & witnesses, seen.stamped)
 
 
 def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
     """Steps 5 to 8. Raises Stopped at the first that fails."""
     refused = path.startswith(REFUSALS)
+    whole = None if refused else read_at_once(payload)
     # 5. One way to write it, so that everybody reads the same.
     with found.step("The statement is in canonical form") as say:
-        value = read_canonical(payload)
+        value = whole[0] if whole else read_canonical(payload)
         say("RFC 8785, byte for byte")
     # 6. It is the kind of statement that this place holds.
     with found.step("The statement is of the right type") as say:
@@ -224,7 +247,7 @@ def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
         say(check_refusal_nonce(value) if refused else check_nonce(value))
     # 8. All of it is understood.
     with found.step("Every field is there, and none besides") as say:
-        claim = read_refusal(value, payload) if refused else read_claim(value, payload)
+        claim: Claim = whole[1] if whole else (read_refusal if refused else read_claim)(value, payload)
         say("the whole statement is understood")
     return claim
 
@@ -240,8 +263,10 @@ def _speaker(claim: Claim) -> str:
     return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
 
 
-def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist) -> frozenset[str]:
-    """Steps 12 to 15: the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
+def _check_log(
+    folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist
+) -> tuple[TrustedKey, frozenset[str]]:
+    """Steps 12 to 15: the log's key, and the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
     entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
@@ -253,18 +278,21 @@ def _check_log(folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Chec
         say(f"entry {entry.logIndex} of {checkpoint.size}")
     # 14. A log that is known stands by that tree.
     with found.step("The log's checkpoint is signed by a known log") as say:
-        logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
+        log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         say(f"{checkpoint.origin}, {checkpoint.size} entries")
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
         say(f"seen by {', '.join(seen.values())}" if seen else "no witness, and none asked for")
-    return frozenset(seen)
+    return log, frozenset(seen)
 
 
-def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: TrustedKey, found: Checklist) -> Seen:
-    """Steps 16 to 19: what was seen on the way. Raises Stopped at the first that fails."""
-    second, receipt = certified_path(path), bundle.dsseEnvelope
+def _check_certified(
+    folder: ModelFolder, path: str, bundle: Bundle, by: tuple[TrustedKey, TrustedKey], found: Checklist
+) -> Seen:
+    """Steps 16 to 19: what was seen on the way. `by`: the key that signed, and the log's of the first entry. Raises Stopped at the first
+    that fails."""
+    (key, first), second, receipt = by, certified_path(path), bundle.dsseEnvelope
     # 16. The form for Sigstore's clients says the same.
     with found.step("Its Sigstore form is the same envelope") as say:
         if second not in folder.certified:
@@ -280,14 +308,16 @@ def _check_certified(folder: ModelFolder, path: str, bundle: Bundle, key: Truste
         log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
         witnesses = logged.check_witnesses(checkpoint, folder.known)
         say(f"entry {entry.logIndex} of {checkpoint.size}")
-    # 18. A time stamper that is known saw the signature, and its key was good then.
+    # 18. A time stamper that is known saw the signature, and all keys were good then: each log's key by the end it has and the entry it is for.
     with found.step("A known time stamper has seen the signature while its key was good") as say:
         trusts = read_trust(folder.certified.get(TRUST_CONFIG_FILE), folder.known, folder.where)
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(receipt))
         places = (int(entry_of(bundle).logIndex), int(entry.logIndex))
-        for one in (key, log, *trust.known):
+        for one in (key, *trust.known):
             check_window(one, at, places)
+        for one, place in zip((first, log), places, strict=True):
+            check_window(without_start(one), at, (place,))
         say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC{window_in_words(key)}")
     # 19. An authority that is known says whose key it is.
     with found.step("A known authority's certificate is of this signer and key") as say:
@@ -325,7 +355,7 @@ def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bun
 
 def _known_key(folder: ModelFolder, keyid: str) -> TrustedKey:
     pinned = folder.pinned is not None
-    named = [key for key in folder.known.keys if key.keyid == keyid]
+    named = folder.known.of_id(keyid)
     if not named:
         where = "not among the keys you pinned: do not rely on it" if pinned else f"not in {KEYS_FILE}"
         raise Unproven(f"the key {keyid[:16]} is {where}")
@@ -346,19 +376,6 @@ def _check_role(path: str, key: TrustedKey) -> str:
     if role == "node" and key.owner != named["name"]:
         raise Unproven(f"{path} has to be signed by {named['name']}; this key is of {key.owner}")
     return f"a {role}'s key, of {key.owner}"
-
-
-def _check_files(folder: ModelFolder, claim: Claim, study: Study) -> str:
-    said = []
-    for path, signed in claim.files.items():
-        found = folder.digests.get(path)
-        asked = path == STUDY_FILE or ("weights" if path == WEIGHTS_FILE else "metrics") in study.release
-        if found is None and asked:
-            raise Unproven(f"{path} is not in this folder")
-        if found is not None and found != signed:
-            raise Unproven(f"{path} is not the file that was signed: it is {found}, signed was {signed}")
-        said.append(path if found else f"{path} is not here, since the study did not ask for it")
-    return ", ".join(said)
 
 
 def _uncovered(folder: ModelFolder, claims: list[Claim]) -> list[str]:

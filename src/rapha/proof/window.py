@@ -41,6 +41,15 @@ def check_window(key: TrustedKey, at: datetime, indices: Sequence[int]) -> None:
         )
 
 
+def without_start(key: TrustedKey) -> TrustedKey:
+    """A log's key as it is held against a stamp. What is stamped was there then, and may be logged, or shown under a later checkpoint, at any time
+    after: a log that has another key by then promises again with that one what it promised before. So the stamp says nothing of whether that
+    key had begun when it signed."""
+    if key.window is None or key.window.start is None:
+        return key
+    return key.model_copy(update={"window": key.window.model_copy(update={"start": None})})
+
+
 def window_in_words(key: TrustedKey) -> str:
     """For the sentence of the step that held; empty where the key has no end that is known."""
     return f"; the key is believed until {key.window.end}" if key.window and key.window.end else ""

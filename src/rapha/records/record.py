@@ -55,9 +55,10 @@ class Record(BaseModel):
         return digest(self.as_bytes())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Another record: it has a digest of its own."""
+        """Another record: it has a digest of its own, and whatever else is worked out once."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("digest", None)
+        for name in copied.__dict__.keys() - type(copied).model_fields.keys():
+            del copied.__dict__[name]  # what was worked out of the fields before
         return copied
 
     @classmethod

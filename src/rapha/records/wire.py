@@ -1,6 +1,8 @@
 """What hub and node, hub and researcher say to each other. Every body on the wire is one of these or another record."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -214,6 +216,13 @@ def _none_asked_for(number: int) -> bool:
     return number == 0
 
 
+def _grouped(named: Iterable[tuple[str, TrustedKey]]) -> dict[str, tuple[TrustedKey, ...]]:
+    found: dict[str, list[TrustedKey]] = {}
+    for name, key in named:
+        found.setdefault(name, []).append(key)
+    return {name: tuple(listed) for name, listed in found.items()}
+
+
 class TrustedKeys(Record):
     """The file `receipts/keys.json`, and the form in which keys are pinned beforehand.
 
@@ -224,6 +233,23 @@ class TrustedKeys(Record):
     keys: tuple[TrustedKey, ...]
     witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
     ml_dsa_at_least: Annotated[int, Field(ge=0, le=64, exclude_if=_none_asked_for)] = 0
+
+    def of_role(self, role: str) -> tuple[TrustedKey, ...]:
+        """The keys of one role, in their order."""
+        return self._by_role.get(role, ())
+
+    def of_id(self, keyid: str) -> tuple[TrustedKey, ...]:
+        """The keys that are listed under one id, in their order."""
+        return self._by_id.get(keyid, ())
+
+    @cached_property
+    def _by_role(self) -> dict[str, tuple[TrustedKey, ...]]:
+        """Each receipt asks for a few of them, and there is a key for each hospital."""
+        return _grouped((key.role, key) for key in self.keys)
+
+    @cached_property
+    def _by_id(self) -> dict[str, tuple[TrustedKey, ...]]:
+        return _grouped((key.keyid, key) for key in self.keys)
 
 
 class Problem(Record):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from rapha.canonical import digest_stream
+from rapha.canonical import digest, digest_stream
 from rapha.errors import Unproven
 from rapha.proof.bundle import read_bundle
 from rapha.proof.certified import TRUST_CONFIG_FILE
@@ -46,15 +46,16 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardwar
     certified: dict[str, bytes] = {}
     keys, study = TrustedKeys(keys=()), None
     for name in _files(path):
+        data: bytes | None = None
         if name == KEYS_FILE:
             keys = read_keys(path / name)
         elif name == STUDY_FILE:
-            study = _small_file(path / name, MAX_STUDY_BYTES)
+            study = data = _small_file(path / name, MAX_STUDY_BYTES)
         elif name.startswith(("receipts/", REFUSALS)) and name.endswith(".json"):
-            receipts[name] = read_receipt_file(path / name)
+            receipts[name] = data = read_receipt_file(path / name)
         elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
-            certified[name] = read_receipt_file(path / name)
-        digests[name] = _digest(path / name)
+            certified[name] = data = read_receipt_file(path / name)
+        digests[name] = _digest(path / name) if data is None else digest(data)
     return ModelFolder(
         digests=digests,
         receipts=receipts,
@@ -161,13 +162,14 @@ def _files(root: Path) -> list[str]:
     """Paths of all plain files below `root`, with forward slashes, sorted."""
     found: list[str] = []
     for folder, folders, names in os.walk(root, onerror=_unreadable):
+        inside = "".join(f"{part}/" for part in Path(folder).relative_to(root).parts)
         for name in [*folders, *names]:
-            entry = Path(folder) / name
-            mode = entry.lstat().st_mode
+            entry = f"{folder}/{name}"  # a Path for each would take longer than to look at it
+            mode = os.lstat(entry).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise Unproven(f"{entry} is a link or a device: a model folder holds plain files alone")
             if stat.S_ISREG(mode):
-                found.append(entry.relative_to(root).as_posix())
+                found.append(inside + name)
         if len(found) > MAX_FILES:
             raise Unproven(f"{root} holds more than {MAX_FILES} files: it is not a model folder")
     return sorted(found)

@@ -17,10 +17,11 @@ from rapha.cli.receipt import tier_words
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN
 from rapha.proof.evidence.amd import amd_roots, check_chain, check_sev_snp, check_signature, check_signer
-from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware
+from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware, Roots
 from rapha.proof.evidence.certificates import check_good_at, read_certificate
 from rapha.proof.evidence.report import check_policy, read_report
 from rapha.proof.repeat import T1_NOT_SHOWN, raised, signed_repeat
+from rapha.proof.shown import BAD_EVIDENCE_NOT_SHOWN, NOT_REPEATED_NOT_SHOWN
 from rapha.proof.verify import judge, judge_receipt
 from rapha.records.evidence import PatchLevels
 from rapha.records.receipt import Verdict
@@ -28,7 +29,7 @@ from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder
 
 PUBLIC = Path(__file__).resolve().parents[2] / "vectors" / "public_evidence"
-TRUSTING = Hardware(small_hardware.launches(), small_hardware.roots())
+TRUSTING = Hardware(small_hardware.launches(), Roots(amd=small_hardware.roots()))
 
 
 def judged(
@@ -46,8 +47,8 @@ def judged(
 def flagged(verdict: Verdict) -> str:
     """Why the evidence does not hold; the receipt does, and is of the tier that it had."""
     assert (verdict.ok, verdict.tier, len(verdict.steps)) == (True, "T0", 19)
-    assert EVIDENCE_NOT_SHOWN in verdict.not_shown
-    assert not set(T2_NOT_SHOWN) & set(verdict.not_shown)
+    assert BAD_EVIDENCE_NOT_SHOWN in verdict.not_shown
+    assert not {*T2_NOT_SHOWN, EVIDENCE_NOT_SHOWN} & set(verdict.not_shown), "bad evidence counts for nobody"
     (only,) = verdict.flagged
     assert only.startswith(FLAG)
     return only.removeprefix(FLAG)
@@ -58,14 +59,15 @@ def test_evidence_that_holds_of_a_trusted_launch_is_tier_2(tmp_path: Path) -> No
     assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T2", ())
     assert (verdict.steps[-1].number, verdict.steps[-1].check) == (20, CHECK)
     assert set(T2_NOT_SHOWN) <= set(verdict.not_shown)
-    assert T0_NOT_SHOWN[0] in verdict.not_shown, "nobody did the run again"
-    assert not {EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN[1]} & set(verdict.not_shown)
+    assert NOT_REPEATED_NOT_SHOWN in verdict.not_shown, "nobody did the run again"
+    assert not {EVIDENCE_NOT_SHOWN, *T0_NOT_SHOWN[:2]} & set(verdict.not_shown)
+    assert not [remark for remark in verdict.not_shown if "T0" in remark], "it is of another tier"
     whole = judge(read_folder(tmp_path, pinned(), TRUSTING))
     assert [(one.ok, one.tier) for one in whole] == [(True, "T2"), (True, "T0"), (True, "T0")]
 
 
 def test_without_launches_of_the_readers_own_nothing_is_tier_2(tmp_path: Path) -> None:
-    verdict = judged(tmp_path, with_evidence(), Hardware(roots=small_hardware.roots()))
+    verdict = judged(tmp_path, with_evidence(), Hardware(roots=Roots(amd=small_hardware.roots())))
     assert (verdict.ok, verdict.tier, len(verdict.steps), verdict.flagged) == (True, "T0", 19, ())
     assert (
         verdict.found[-1]
@@ -87,7 +89,7 @@ def test_of_another_launch_or_an_older_platform_it_is_not_tier_2(tmp_path: Path)
         ("one", small_hardware.launches(bytes(48))),
         ("two", small_hardware.launches(at_least=newer)),
     ):
-        verdict = judged(tmp_path / name, with_evidence(), Hardware(trusted, small_hardware.roots()))
+        verdict = judged(tmp_path / name, with_evidence(), Hardware(trusted, Roots(amd=small_hardware.roots())))
         assert (verdict.ok, verdict.tier) == (True, "T0")
         assert "is not tier T2" in verdict.found[-1]
 
@@ -160,10 +162,12 @@ def test_a_run_that_was_done_again_stays_tier_2(tmp_path: Path) -> None:
     assert (verdict.ok, verdict.tier, len(verdict.steps)) == (True, "T2", 21)
     assert tier_words(verdict) == "T1 and T2"
     assert {*T1_NOT_SHOWN, *T2_NOT_SHOWN} <= set(verdict.not_shown)
+    assert not {NOT_REPEATED_NOT_SHOWN, T0_NOT_SHOWN[0]} & set(verdict.not_shown), "somebody did"
     failed = raised(judge_receipt(found, NORTH), found, signed_repeat(
         payload, transcript.root, transcript.waypoints, made_up.AT, made_up.private_key("stranger")).as_bytes())  # fmt: skip
     assert (failed.ok, failed.tier) == (False, "T0")
     assert EVIDENCE_NOT_SHOWN in failed.not_shown and not set(T2_NOT_SHOWN) & set(failed.not_shown)
+    assert T0_NOT_SHOWN[0] in failed.not_shown and NOT_REPEATED_NOT_SHOWN not in failed.not_shown
 
 
 def test_every_byte_of_a_report_counts() -> None:

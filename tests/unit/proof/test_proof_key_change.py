@@ -317,3 +317,10 @@ def _payload(receipt: Receipt) -> bytes:
     from rapha.proof.envelope import unverified_payload
 
     return unverified_payload(receipt)
+
+
+def test_a_log_key_that_begins_after_the_stamp_is_believed_of_its_checkpoint() -> None:
+    """A log shows under its key of now what was stamped and logged before."""
+    late = Window(start="2026-11-25T00:00:00Z")
+    keys = tuple(key.model_copy(update={"window": late}) if key.role == "log" else key for key in pinned().keys)
+    assert after(rotated(), known=pinned().model_copy(update={"keys": keys})) == after(rotated())

@@ -18,7 +18,14 @@ from rapha.proof.claim import (
     Json,
     SiteClaim,
 )
-from rapha.proof.statement import aggregation_statement, parse_statement, site_statement
+from rapha.proof.statement import (
+    aggregation_statement,
+    parse_statement,
+    read_at_once,
+    read_canonical,
+    read_claim,
+    site_statement,
+)
 from rapha.records.audit import AUDIT_PASSED
 from rapha.records.receipt import Aggregation
 from rapha.records.record import SiteId
@@ -170,3 +177,46 @@ def put(value: Json, path: tuple[str | int, ...], new: object, drop: bool = Fals
         del place[path[-1]]  # type: ignore[attr-defined]
     else:
         place[path[-1]] = new  # type: ignore[index]
+
+
+def test_what_is_read_at_once_is_what_is_read_step_by_step(release: Release, aggregation: Aggregation) -> None:
+    for payload in (of_site(release), of_hub(aggregation)):
+        value = read_canonical(payload)
+        assert read_at_once(payload) == (value, read_claim(value, payload))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"deterministic":true', b'"deterministic":1'),
+        (b'"threads":1', b'"threads":true'),
+        (b'"threads":1', b'"threads":1.0'),
+        (b'"threads":1', b'"threads": 1'),
+        (b'"_type"', b'"\\u005ftype"'),
+        (b'"threads":1', b'"threads":1,"threads":1'),
+    ],
+)
+def test_what_is_alike_in_another_form_is_not_read_at_once(old: bytes, new: bytes, release: Release) -> None:
+    payload = of_site(release)
+    assert payload.count(old) == 1
+    changed = payload.replace(old, new)
+    assert read_at_once(changed) is None
+    with pytest.raises(Unproven):
+        parse_statement(changed)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"", b"{}", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
+def test_what_is_no_statement_is_not_read_at_once(payload: bytes) -> None:
+    assert read_at_once(payload) is None
+
+
+def test_names_in_the_order_of_code_points_are_not_canonical(release: Release) -> None:
+    """RFC 8785 sorts by UTF-16: a name beyond U+FFFF comes before one of U+E000."""
+    named = release.model_copy(update={"packages": {"\ue000": "1", "\U00010000": "2"}})
+    payload = of_site(named)
+    first, second = b'"\xf0\x90\x80\x80":"2"', b'"\xee\x80\x80":"1"'
+    assert first + b"," + second in payload and read_at_once(payload) is None and parse_statement(payload)
+    turned = payload.replace(first + b"," + second, second + b"," + first)
+    assert read_at_once(turned) is None
+    with pytest.raises(Unproven):
+        parse_statement(turned)

@@ -26,7 +26,9 @@ from pydantic import ValidationError
 from rapha.errors import RaphaError
 from rapha.node.provenance import code_digest
 from rapha.node.sandbox.choose import choose_walls
+from rapha.node.sandbox.control_group import LAYER as CONTROL_GROUP
 from rapha.node.sandbox.order import MAX_ORDER_BYTES, Launched, Order, Places
+from rapha.node.sandbox.port import Walls
 from rapha.node.sandbox.started import hosts_sockets, inner_words
 
 REFUSED = 71
@@ -41,17 +43,23 @@ def main() -> int:
     if trouble := _trouble(order):
         return _answer(Launched(trouble=trouble[:2000]))
     walls = choose_walls(order.backend)
-    launched = Launched(layers=walls.layers)
+    layers = layers_of(walls)
+    launched = Launched(layers=layers)
     if order.places is None:
         return _answer(launched)
-    if order.layers != walls.layers:
-        words = f"this machine gives other layers ({', '.join(walls.layers)}) than were promised for it"
-        return _answer(Launched(trouble=f"{words}: restart the agent, which looks again", layers=walls.layers))
+    if order.layers != layers:
+        words = f"this machine gives other layers ({', '.join(layers)}) than were promised for it"
+        return _answer(Launched(trouble=f"{words}: restart the agent, which looks again", layers=layers))
     with hosts_sockets() as met:
         command, environment = walls.entrance(order.places.run())
-        inner = inner_words(walls.layers, order.limits, met, order.module, order.arguments, waits=order.waits)
+        inner = inner_words(layers, order.limits, met, order.module, order.arguments, waits=order.waits)
         _answer(launched)
         return _attend(command + inner, environment)
+
+
+def layers_of(walls: Walls) -> tuple[str, ...]:
+    """Those that this program gives: a control group is the cluster's to give, which started it, and nobody here checks one."""
+    return tuple(layer for layer in walls.layers if layer != CONTROL_GROUP)
 
 
 def _trouble(order: Order) -> str | None:

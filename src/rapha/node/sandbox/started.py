@@ -1,7 +1,8 @@
 """Start a workload in a backend's process and judge its walls: the same three steps for every backend.
 
 1. sockets of the host listen while the self-test tries to reach them from inside;
-2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run;
+2. every attempt of the self-test is read and judged; in an isolating backend one that got through ends the run, and so does a control
+   group, where that layer is stated, that is not as it was made or does not hold the sandbox;
 3. the workload says it is ready; or, asked to wait, that torch is there and that it waits for `begin`.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from rapha import faults
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox.control_group import LAYER, ControlGroup, groups_of_this_machine
 from rapha.node.sandbox.layers import plan_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
@@ -46,7 +48,7 @@ def start_workload(
     with hosts_sockets() as met:
         asked = (*arguments, *faults.workload_arguments())
         words = inner_words(layers, limits, met, module, asked, waits=waits)
-        workload = Workload([*command, *words], run.log, environment or {})
+        workload = Workload([*command, *words], run.log, environment or {}, _group(limits, layers))
         test = workload.read(SelfTest, START_SECONDS)
     return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
 
@@ -84,6 +86,7 @@ def judged(
         SandboxError: see `check_walls` and `Workload.await_ready`.
     """
     run.self_test.write_bytes(test.as_bytes())
+    workload.check_group()
     check_walls(workload, test, layers if isolated else ())
     workload.await_ready()
     workload.report = SandboxReport(
@@ -95,6 +98,11 @@ def judged(
         held=len(test.attempts) - len(test.fell()),
     )
     return workload
+
+
+def _group(limits: SandboxLimits, layers: tuple[str, ...]) -> ControlGroup | None:
+    groups = groups_of_this_machine() if LAYER in layers else None
+    return groups.open(limits) if groups is not None else None
 
 
 def check_walls(workload: Workload, test: SelfTest, layers: tuple[str, ...]) -> None:

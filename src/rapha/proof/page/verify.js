@@ -12,7 +12,7 @@ import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./sta
 import {said} from "./stated.js";
 import {claimedTier, flags, foundIn, notShown} from "./shown.js";
 import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
-import {checkWindow, windowInWords} from "./window.js";
+import {checkWindow, windowInWords, withoutStart} from "./window.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
 const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
@@ -100,9 +100,9 @@ async function claimOf(folder, path, found) {
   });
   // 11. The files are here, unchanged; only what the study did not ask back may be absent.
   await found.step("The files it vouches for are here, unchanged", () => checkFiles(folder, claim, study));
-  const witnesses = await checkInLog(folder, bundle, signer, found);
-  const seen = await checkSecondForm(folder, path, bundle, key, found);
-  return {claim, study, seen: {...seen, witnesses: seen.witnesses.filter((one) => witnesses.has(one))}};
+  const first = await checkInLog(folder, bundle, signer, found);
+  const seen = await checkSecondForm(folder, path, bundle, [key, first.log], found);
+  return {claim, study, seen: {...seen, witnesses: seen.witnesses.filter((one) => first.seen.has(one))}};
 }
 
 async function signedBytes(folder, path, found) {
@@ -163,9 +163,9 @@ async function checkFiles(folder, claim, study) {
   return told.join(", ");
 }
 
-/** Steps 12 to 15: the witnesses that have seen the log, by key id. */
+/** Steps 12 to 15: the log's key, and the witnesses that have seen the log, by key id. */
 async function checkInLog(folder, bundle, signer, found) {
-  let checkpoint, seen = new Map();
+  let checkpoint, log, seen = new Map();
   // 12. What the log holds is this very signature.
   await found.step("The log's entry is of this receipt", async () => {
     if (bundle.material.publicKey.hint !== bundle.envelope.signatures[0].keyid) throw new Unproven("the bundle names another key than the one that signed");
@@ -178,7 +178,7 @@ async function checkInLog(folder, bundle, signer, found) {
   });
   // 14. A log that is known stands by that tree.
   await found.step("The log's checkpoint is signed by a known log", async () => {
-    await checkSignedByLog(bundle.entry, checkpoint, folder.known, folder.where);
+    log = await checkSignedByLog(bundle.entry, checkpoint, folder.known, folder.where);
     return `${checkpoint.origin}, ${checkpoint.size} entries`;
   });
   // 15. Others have seen that tree, and none before it that contradicts it.
@@ -186,11 +186,11 @@ async function checkInLog(folder, bundle, signer, found) {
     seen = await checkWitnesses(checkpoint, folder.known);
     return seen.size ? `seen by ${[...seen.values()].join(", ")}` : "no witness, and none asked for";
   });
-  return seen;
+  return {log, seen};
 }
 
-/** Steps 16 to 19: what was seen on the way. */
-async function checkSecondForm(folder, path, bundle, key, found) {
+/** Steps 16 to 19: what was seen on the way. `first`: the log's key of the first entry. */
+async function checkSecondForm(folder, path, bundle, [key, first], found) {
   const second = certifiedPath(path);
   let certified, certificate, log, trust, at, places, witnesses = [];
   // 16. The form for Sigstore's clients says the same.
@@ -208,13 +208,14 @@ async function checkSecondForm(folder, path, bundle, key, found) {
     witnesses = [...(await checkWitnesses(checkpoint, folder.known)).keys()];
     return `entry ${certified.entry.logIndex} of ${checkpoint.size}`;
   });
-  // 18. A time stamper that is known saw the signature, and its key was good then.
+  // 18. A time stamper that is known saw the signature, and all keys were good then: each log's key by the end it has and the entry it is for.
   await found.step("A known time stamper has seen the signature while its key was good", async () => {
     const trusts = await readTrust(folder.certified.get(said.TRUST_CONFIG_FILE), folder.known, folder.where);
     const stamp = certified.material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp;
     ({trust, at} = await stampedWhen(trusts, fromBase64(stamp), signatureOf(bundle.envelope)));
     places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
-    [key, log, ...trust.known].forEach((one) => checkWindow(one, at, places));
+    [key, ...trust.known].forEach((one) => checkWindow(one, at, places));
+    [first, log].forEach((one, entry) => checkWindow(withoutStart(one), at, [places[entry]]));
     return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });
   // 19. An authority that is known says whose key it is.

@@ -10,4 +10,7 @@ export function checkWindow(key, at, indices) {
   if (late !== undefined) throw new Unproven(`entry ${late} of the log, where ${whose} is not believed from entry ${below} on: it was revoked there`);
 }
 
+/** A log's key as it is held against a stamp: what was stamped may be logged, or shown under a later key of the log, at any time after. */
+export const withoutStart = (key) => (key.window?.start ? {...key, window: {...key.window, start: undefined}} : key);
+
 export const windowInWords = (key) => (key.window?.end ? `; the key is believed until ${key.window.end}` : "");
