@@ -18,6 +18,7 @@ class Breach(NamedTuple):
 
 IMPORTS, SHAPE = "tests/boundaries/test_imports.py", "tests/boundaries/test_shape.py"
 WALLS, WAITING = "tests/boundaries/test_sandbox_walls.py", "tests/boundaries/test_waiting_sandboxes.py"
+PLACEMENT = "tests/contract/test_contract_placement.py"
 GRAPHS, SCRIPTS = "tests/boundaries/test_hostile_graph.py", "tests/unit/node/test_node_scripts.py"
 HUB, FHIR = "tests/boundaries/test_hostile_hub.py", "tests/boundaries/test_hostile_fhir_server.py"
 AUDIT, UPDATES = "tests/unit/node/test_node_audit.py", "tests/unit/hub/test_hub_bad_updates.py"
@@ -61,6 +62,12 @@ BREACHES = (
     Breach("a sandbox that waits sees nothing", "src/rapha/node/sandbox/port.py", "os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW", "os.O_CREAT | os.O_NOFOLLOW", f"{WAITING} -k wrote_before"),
     Breach("each serves one dispatch", "src/rapha/node/sandbox/waiting.py", "if any(run.input.iterdir()) or any(run.weights.iterdir()):", "if False:", f"{WAITING} -k somebody_wrote"),
     Breach("each serves one dispatch", "src/rapha/node/sandbox/waiting.py", "or found.circumstances != self._now():", "or False:", f"{WAITING} -k other_rules_end"),
+    Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "if order.layers != layers:", "if False:", f"{PLACEMENT} -k other_layers"),
+    Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "if order.code != code_digest():", "if False:", f"{PLACEMENT} -k other_code"),
+    Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "== places.token", "!= ''", f"{PLACEMENT} -k not_the_same_there"),
+    Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, 0)", "        pass", f"{PLACEMENT} -k takes_its_sandbox"),
+    Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "            self._placement.end(self._job.name)", "            pass", f"{PLACEMENT} -k taken_out"),
+    Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/elsewhere.py", " or found.st_mode & 0o077", "", f"{PLACEMENT} -k look_into"),
     Breach("a node that is killed leaves no waiting", "src/rapha/node/sandbox/waiting.py", "shutil.rmtree(self._folder, ignore_errors=True)\n        if self._wanted", "if self._wanted", f"{WAITING} -k swept"),
     Breach("a workload that dies, floods", "src/rapha/node/sandbox/process.py", "file.write(block[: max(0, MAX_LOG_BYTES - kept)])", "file.write(block)", f"{WALLS} -k flood_of_words"),
     Breach("a workload that dies, floods", "src/rapha/node/sandbox/process.py", "if not ready.ok or ready.numerics is None:", "if ready.numerics is None and ready.ok:", "tests/contract/test_contract_sandbox.py -k cannot_read"),

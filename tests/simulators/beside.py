@@ -18,9 +18,9 @@ class Beside:
 
     name = "beside"
 
-    def __init__(self, folder: Path, shared_folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self.shared_folder, self.starts_seconds = folder, shared_folder, 60.0
+        self._folder, self.starts_seconds = folder, 60.0
 
     def check(self) -> None:
         pass

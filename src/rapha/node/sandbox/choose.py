@@ -57,7 +57,7 @@ def _placed(home: Home) -> "Elsewhere":
 
     settings = home.configuration
     assert settings.placement is not None
-    return Elsewhere(settings.sandbox, Slurm(settings.placement), home.folder, settings.limits)
+    return Elsewhere(settings.sandbox, Slurm(settings.placement), home.folder, home.runs, settings.limits)
 
 
 def name_for_this_machine() -> BackendName:

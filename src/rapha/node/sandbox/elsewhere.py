@@ -41,13 +41,16 @@ class Known(Record):
 
 
 class Elsewhere:
-    """See `port.Backend`. `home`: the node's own folder, by whose path its jobs are named and where `Known` is kept."""
+    """See `port.Backend`. `home`: the node's own folder, by whose path its jobs are named and where `Known` is kept.
+    `runs`: where its runs' folders lie, on the shared file system."""
 
     isolated = True
 
-    def __init__(self, backend: BackendName, placement: Placement, home: Path, limits: SandboxLimits) -> None:
+    def __init__(
+        self, backend: BackendName, placement: Placement, home: Path, runs: Path, limits: SandboxLimits
+    ) -> None:
         self.name: str = backend
-        self._backend, self._placement, self._limits = backend, placement, limits
+        self._backend, self._placement, self._runs, self._limits = backend, placement, runs, limits
         self._kept = home / "placement.json"
         self._starting: dict[Path, Starting] = {}
         self._jobs = f"rapha-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}-"
@@ -64,9 +67,21 @@ class Elsewhere:
     def check(self) -> None:
         """See `port.Backend.check`; the first time since the agent began, a job is started for it."""
         self._placement.check()
-        if not self._placement.shared_folder.is_dir():
-            raise SandboxError(f"{self._placement.shared_folder}: no such folder: `placement: shared_folder` names it")
+        self._check_folder()
         assert self.layers
+
+    def _check_folder(self) -> None:
+        """A shared folder may be open to many; what lies in it of ours is not."""
+        try:
+            self._runs.mkdir(mode=0o700, exist_ok=True)
+            found = self._runs.stat()
+        except OSError as error:
+            why = f"cannot be made or looked at ({error.strerror})"
+            raise SandboxError(
+                f"{self._runs}: {why}: `placement: shared_folder` is a folder that this user may write to"
+            ) from None
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise SandboxError(f"{self._runs}: others may look into it: make it this user's own, and `chmod 700` it")
 
     def begin_afresh(self) -> None:
         """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten."""

@@ -12,7 +12,6 @@ three pipes, and ends it. What is promised:
 
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from rapha.errors import SandboxError
@@ -37,12 +36,10 @@ def job_of(name: str, limits: SandboxLimits) -> Job:
 
 
 class Placement(Protocol):
-    """See the module. `starts_seconds`: how long a job may wait for its turn, after which it is taken out of the queue.
-    `shared_folder`: where the runs' folders lie, seen under one path from here and from there."""
+    """See the module. `starts_seconds`: how long a job may wait for its turn, after which it is taken out of the queue."""
 
     name: str
     starts_seconds: float
-    shared_folder: Path
 
     def check(self) -> None:
         """Raises SandboxError: its programs are missing, or what they speak to does not answer."""

@@ -33,7 +33,6 @@ class Slurm:
     def __init__(self, settings: SlurmPlacement) -> None:
         self._settings = settings
         self.starts_seconds = settings.queue_minutes * 60.0
-        self.shared_folder = Path(settings.shared_folder)
 
     def check(self) -> None:
         """See `Placement.check`."""
