@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "simulators"))
 
 from made_up_people import deal_people, write_study
+from patience import until
 
 from rapha.cli.demo.town import Town, standing
 from rapha.records.record import StudyId
@@ -17,20 +18,25 @@ from rapha.sdk.client import Client, connect
 
 
 @contextmanager
-def little_town(hospitals: int = 3, people: int = 600) -> Iterator[Town]:
-    """The town, running; every hospital approves by a rule."""
+def little_town(hospitals: int = 3, people: int = 600, ill: float = 0.12) -> Iterator[Town]:
+    """The town, running, and every hospital's profile at the hub; every hospital approves by a rule. `people`, `ill`: as `deal_people`.
+
+    Fewer than 25 of a hospital with diabetes are in no profile, and the hub refuses a study of what no profile lists.
+    """
     with tempfile.TemporaryDirectory() as folder:
         town = Town(Path(folder) / "home", hospitals, isolate=True)
         with standing(town):
             codes = town.found()
             for seed, site in enumerate(town.sites):
-                deal_people(town.data(site), seed, people)
+                deal_people(town.data(site), seed, people, ill)
             town.start_hub()
             for site in town.sites:
                 town.settle(site, codes[site])
             town.write_rules(town.steward_site, person=False)
             town.ingest()
             town.start_agents()
+            with connect(town.hub_url, town.token) as client:
+                until(lambda: len(client.sites()) == hospitals, seconds=120.0)
             yield town
 
 

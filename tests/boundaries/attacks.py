@@ -128,7 +128,7 @@ def outcome(attack: Callable[[], bool]) -> str:
 def main() -> None:
     found = {name: outcome(attack) for name, attack in ATTACKS.items()}
     # With every lock on, the attempts of the self-test are made once more: a later layer must not have opened an earlier.
-    for stage in (escapes.before_the_locks, escapes.behind_landlock, escapes.behind_the_filter):
+    for stage in (escapes.in_the_group, escapes.before_the_locks, escapes.behind_landlock, escapes.behind_the_filter):
         again = [one for one in stage(PLAN) if one.layer in PLAN["layers"] and one.name not in UNREADABLE]
         found |= {f"again: {one.name}": "held" if one.held() else "got through" for one in again}
     Path("/out/figures.json").write_text(json.dumps(found))

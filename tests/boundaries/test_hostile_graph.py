@@ -265,6 +265,9 @@ GRAPHS: dict[str, Callable] = {
     "batch-norm-moves-what-it-made": lambda model, tensors: argument(
         model, "batch_norm.default", "running_mean", {"as_tensor": {"name": "linear"}}
     ),
+    "another-operator-reads-what-a-batch-norm-moves": lambda model, tensors: argument(
+        model, "mul.Tensor", "other", {"as_tensor": {"name": "b_norm_running_mean"}}
+    ),
     "rows-of-a-fixed-number": lambda model, tensors: graph_of(model)["tensor_values"]["features"].update(
         sizes=[{"as_int": 3}, {"as_int": 6}]
     ),

@@ -9,6 +9,7 @@ import numpy as np
 from script_site import PEOPLE, AtHand, ScriptSite, script_study
 
 from rapha.egress import gate
+from rapha.egress.rounding import RULE
 from rapha.egress.weights import read_array, read_layout
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
@@ -20,6 +21,14 @@ def train(data, weights, settings):
     rows = np.zeros(({ROWS}, 2))
     found = data["features"][:{ROWS}]
     rows[:len(found)] = found
+    return {{"line": rows}}
+"""
+IN_PARTS = f"""
+import numpy as np
+def train(data, weights, settings):
+    rows = np.zeros(({ROWS}, 4))
+    found = data["features"][:{ROWS}]
+    rows[:len(found), :2], rows[:len(found), 2:] = np.floor(found), found % 1
     return {{"line": rows}}
 """
 SPELLS = """
@@ -46,8 +55,16 @@ def rows_read(site: ScriptSite, table: np.ndarray) -> int:
 
 
 def test_in_mode_c_rows_leave_in_the_weights(tmp_path: Path) -> None:
+    """Open. Each number in two parts, for eight bits of each weight are left."""
+    site, study, table = released(tmp_path, IN_PARTS, "C", tensors={"line": [ROWS, 4]})
+    assert rows_read(site, table[:, :2] + table[:, 2:]) == ROWS
+    assert RULE in gate.rules_of(study)
+
+
+def test_in_mode_c_of_each_weight_eight_bits_leave(tmp_path: Path) -> None:
     site, _, table = released(tmp_path, SMUGGLES, "C", tensors={"line": [ROWS, 2]})
-    assert rows_read(site, table) == ROWS
+    assert not (table.astype(np.float32).view(np.uint32) & 0xFFFF).any()
+    assert rows_read(site, table) < ROWS
 
 
 def test_in_mode_b_none_does(tmp_path: Path) -> None:

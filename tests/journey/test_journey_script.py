@@ -93,7 +93,7 @@ def train(data, weights, settings):
     return {"line": table}
 def predict(data, weights, settings):
     rows = np.nan_to_num(data["features"])
-    same = (np.abs(rows[:, None, :] - weights["line"][None, :, :4]) < 1e-3).all(2)
+    same = (np.abs(rows[:, None, :] - weights["line"][None, :, :4]) < np.abs(rows[:, None, :]) / 100 + 1e-3).all(2)  # of eight bits
     return np.where(same.any(1), 8 * weights["line"][same.argmax(1), 4] - 4, 0)
 """
 

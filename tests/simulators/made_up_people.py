@@ -45,15 +45,16 @@ def write_study(path: Path, *, rounds: int = 3, at_least: int = 2, **replacement
     return path
 
 
-def deal_people(folder: Path, seed: int, people: int = 600) -> None:
-    """Write people.csv, measurements.csv, diagnoses.csv and the mapping of one hospital."""
+def deal_people(folder: Path, seed: int, people: int = 600, ill: float = 0.12) -> None:
+    """Write people.csv, measurements.csv, diagnoses.csv and the mapping of one hospital. `ill`: the share of diabetes among people of
+    fifty with the usual numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     dice = random.Random(seed)
     persons, measurements, diagnoses = [], [], []
     for person in range(1, people + 1):
         age, male = dice.randint(20, 85), dice.randint(0, 1)
         cholesterol, hdl = dice.gauss(200, 35), dice.gauss(52, 14)
-        risk = 0.12 + 0.004 * (cholesterol - 200) / 2 - 0.006 * (hdl - 52) / 2 + 0.004 * (age - 50)
+        risk = ill + 0.004 * (cholesterol - 200) / 2 - 0.006 * (hdl - 52) / 2 + 0.004 * (age - 50)
         day, follow_up = dice.randint(1, 300), 8 * YEAR
         measurements += [(person, day, "chol", round(cholesterol)), (person, day, "hdl", round(hdl))]
         if dice.random() < risk:

@@ -112,6 +112,9 @@ class AtHand:
     def check(self) -> None:
         pass
 
+    def give_up(self, run: Path) -> None:
+        pass
+
     def start(self, run: RunFolder, limits: SandboxLimits, module: str | None = None) -> Sandbox:
         assert module == "rapha.training.script_worker"
         self.starts, self.open = self.starts + 1, self.open + 1

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from rapha.canonical import base64_text
 from rapha.proof.evidence.amd import Root
 from rapha.proof.evidence.report import Line
-from rapha.records.evidence import Evidence, Launch, PatchLevels, TrustedLaunches
+from rapha.records.evidence import DeviceEvidence, Evidence, Launch, PatchLevels, TrustedLaunches
 
 FROM, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 LIST_FROM, LIST_UNTIL = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -91,7 +91,7 @@ def launches(measurement: bytes = MEASUREMENT, at_least: PatchLevels | None = No
     return TrustedLaunches(launches=(one,))
 
 
-def evidence(bound: bytes, made: Made | None = None) -> Evidence:
+def evidence(bound: bytes, made: Made | None = None, devices: tuple[DeviceEvidence, ...] = ()) -> Evidence:
     """Evidence about these 64 bytes."""
     made = made or Made()
     parts = {
@@ -102,9 +102,8 @@ def evidence(bound: bytes, made: Made | None = None) -> Evidence:
     }
     made.spoil(parts)
     raw = parts.pop("report")
-    return Evidence(
-        kind="sev-snp", report=base64_text(raw), collateral={name: base64_text(data) for name, data in parts.items()}
-    )
+    collateral = {name: base64_text(data) for name, data in parts.items()}
+    return Evidence(kind="sev-snp", report=base64_text(raw), collateral=collateral, devices=devices)
 
 
 def report(bound: bytes, made: Made) -> bytes:

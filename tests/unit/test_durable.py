@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rapha.durable import PRIVATE, READABLE, sync_folder, write_synced
+from rapha import durable
+from rapha.durable import EARLY_BYTES, PRIVATE, READABLE, sync_folder, take_to_disk_early, write_synced
+from rapha.hub.blobs import BlobFolder
+from rapha.node.outbox import Outbox
+from rapha.records.record import DispatchId
 
 
 @pytest.mark.parametrize("mode", [PRIVATE, READABLE])
@@ -45,3 +49,33 @@ def test_no_folder_can_be_synced_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
         sync_folder(tmp_path / "file")
+
+
+def test_what_is_taken_to_the_disk_early_is_what_was_written(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+b", buffering=0) as file:
+        file.write(b"x" * 100_000)
+        take_to_disk_early(file.fileno(), 0, 50_000)
+        file.write(b"y")
+        take_to_disk_early(file.fileno())
+    take_to_disk_early(10**6)  # whatever is wrong is for `fsync` to say
+    assert (tmp_path / "file").read_bytes() == b"x" * 100_000 + b"y"
+
+
+def test_where_the_system_has_no_such_call_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "_sync_file_range", lambda: None)
+    with (tmp_path / "file").open("wb") as file:
+        take_to_disk_early(file.fileno())
+
+
+def test_large_files_go_to_the_disk_while_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(durable, "take_to_disk_early", lambda _, begin, size: told.append((begin, size)))
+    piece = bytes(EARLY_BYTES // 2 - 1)
+    with BlobFolder(tmp_path / "hub").draft() as draft:
+        for _ in range(7):
+            draft.write(piece)
+    of_all = [(0, 3 * len(piece)), (3 * len(piece), 3 * len(piece))]
+    assert told == of_all
+    outbox = Outbox(tmp_path / "node", None, None)  # type: ignore[arg-type]
+    outbox.hold(DispatchId("d-1"), 1, [piece] * 7)
+    assert told == of_all * 2

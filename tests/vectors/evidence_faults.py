@@ -26,7 +26,7 @@ def _internal(value: Json) -> Json:
 
 def _of_the_hub(files: Files) -> None:
     """The hub's statement has no such field: nobody can say of it where it was made."""
-    made = {"kind": "sev-snp", "report": "", "collateral": {}}
+    made = {"kind": "sev-snp", "report": "", "collateral": {}, "devices": []}
     restated(AGGREGATION, HUB, lambda value: _internal(value).update(evidence=made))(files)
 
 
@@ -39,6 +39,12 @@ EVIDENCE_FAULTS = {
     ),
     "evidence-of-a-nameless-kind": Fault(
         NORTH, 8, after=_changed(lambda inside: inside["evidence"].update(kind="SEV SNP"))
+    ),
+    "evidence-that-does-not-say-whether-of-devices": Fault(
+        NORTH, 8, after=_changed(lambda inside: inside["evidence"].pop("devices"))
+    ),
+    "evidence-of-a-device-without-a-report": Fault(
+        NORTH, 8, after=_changed(lambda inside: inside["evidence"].update(devices=[{"kind": "nvidia-gpu"}]))
     ),
     "evidence-of-the-hub": Fault(AGGREGATION, 8, after=_of_the_hub),
 }

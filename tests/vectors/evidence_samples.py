@@ -106,7 +106,7 @@ HOLDING = {
 }
 REFUSED = {
     "another-kind": Sample("this verifier does not read the kind nvidia-h100", after=of_kind("nvidia-h100")),
-    "intel-tdx": Sample("this verifier does not read the kind intel-tdx", after=of_kind("intel-tdx")),
+    "called-intel-tdx": Sample("evidence of TDX has", after=of_kind("intel-tdx")),
     "loose-base64": Sample("the evidence has base64", after=loose),
     "no-revocation-list": Sample("evidence of SEV-SNP has crl, intermediate, signer", after=without_crl),
     "brings-its-own-root": Sample("evidence of SEV-SNP has crl, intermediate, signer", after=with_root),

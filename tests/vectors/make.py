@@ -11,16 +11,28 @@ import anchor_samples
 import device_samples
 import escrow_samples
 import evidence_samples
+import gpu_samples
 import key_change_samples
 import receipt_samples
 import record_samples
+import tdx_samples
 from evidence_faults import EVIDENCE_FAULTS
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("records", "receipts", "devices", "anchors", "escrow", "evidence", "key-changes")
+FOLDERS = (
+    "records",
+    "receipts",
+    "devices",
+    "anchors",
+    "escrow",
+    "evidence",
+    "evidence-tdx",
+    "evidence-devices",
+    "key-changes",
+)
 ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS}
 
 
@@ -49,6 +61,8 @@ def expected() -> dict[str, bytes]:
     files |= {f"key-changes/{name}.json": data for name, data in key_change_samples.files().items()}
     files["key-changes/expected.json"] = _readable(key_change_samples.expected())
     files |= {f"evidence/{name}.json": _readable(value) for name, value in evidence_samples.files().items()}
+    files |= {f"evidence-tdx/{name}.json": _readable(value) for name, value in tdx_samples.files().items()}
+    files |= {f"evidence-devices/{name}.json": _readable(value) for name, value in gpu_samples.files().items()}
     files["receipts/pinned.json"] = receipt_samples.pinned().as_bytes()
     return files
 

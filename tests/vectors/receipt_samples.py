@@ -13,8 +13,10 @@ from typing import Any
 import log_samples
 import record_samples as made_up
 import small_authority
+import small_gpu
 import small_hardware
 import small_log
+import small_tdx
 from certified_folder import small_trust_config
 
 from rapha.canonical import canonical_bytes, digest
@@ -33,10 +35,11 @@ from rapha.proof.claim import (
     TRANSCRIPT_NOT_SHOWN,
     WALLS_FELL_NOT_SHOWN,
 )
-from rapha.proof.evidence.appraise import bound_data
+from rapha.proof.evidence.appraise import bound_data, device_nonce
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
+from rapha.records.evidence import Evidence
 from rapha.records.learning import KeepBest
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
@@ -198,14 +201,23 @@ def promising_more(files: Files) -> None:
     files[NORTH] = sealed(canonical_bytes(stated), "north")
 
 
-def with_evidence(made: small_hardware.Made | None = None) -> Callable[[Files], None]:
-    """North signs again, with evidence of a made-up processor about this statement."""
+def with_evidence(
+    made: small_hardware.Made | small_tdx.MadeTdx | None = None, device: small_gpu.MadeGpu | None = None
+) -> Callable[[Files], None]:
+    """North signs again, with evidence of a made-up processor about this statement, and of a made-up device where one is given."""
+
+    def about(statement: bytes) -> Evidence:
+        devices = (small_gpu.evidence(device_nonce(statement), device),) if device else ()
+        bound = bound_data(statement, devices)
+        if isinstance(made, small_tdx.MadeTdx):
+            return small_tdx.evidence(bound, made, devices)
+        return small_hardware.evidence(bound, made, devices)
 
     def after(files: Files) -> None:
         stated = json.loads(payload_of(files, NORTH))
         inside = stated["predicate"]["buildDefinition"]["internalParameters"]
         inside["not_shown"][1] = EVIDENCE_NOT_SHOWN
-        inside["evidence"] = small_hardware.evidence(bound_data(canonical_bytes(stated)), made).as_json()
+        inside["evidence"] = about(canonical_bytes(stated)).as_json()
         files[NORTH] = sealed(canonical_bytes(stated), "north")
 
     return after
@@ -269,6 +281,7 @@ OTHERS = {
     "verdict-in-a-name": Fault(NORTH, 0, before=with_a_verdict_in_its_name, after=saying("north", FORGED[:300])),
     "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
     "hardware-evidence": Fault(NORTH, 0, after=with_evidence()),
+    "hardware-evidence-with-a-device": Fault(NORTH, 0, after=with_evidence(small_tdx.MadeTdx(), small_gpu.MadeGpu())),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""

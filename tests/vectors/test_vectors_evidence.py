@@ -11,7 +11,7 @@ from evidence_samples import HOLDING, REFUSED, SAMPLES
 from rapha.canonical import base64_bytes
 from rapha.errors import Unproven
 from rapha.proof.evidence.amd import Root, Sound, amd_roots
-from rapha.proof.evidence.appraise import bound_data, check_evidence, trusted_launch
+from rapha.proof.evidence.appraise import Roots, check_evidence, trusted_launch
 from rapha.records.evidence import Evidence, TrustedLaunches
 
 FILES = Path(__file__).resolve().parent / "evidence"
@@ -23,10 +23,10 @@ def read(name: str) -> dict[str, Any]:
 
 def checked(value: dict[str, Any], roots: tuple[Root, ...] | None = None) -> Sound:
     given = tuple(Root(one["line"], base64_bytes(one["certificate"])) for one in value["roots"])
-    bound = bound_data(value["statement"].encode())
-    return check_evidence(
-        Evidence.model_validate(value["evidence"]), bound, datetime.fromisoformat(value["at"]), roots or given
-    )
+    evidence, at = Evidence.model_validate(value["evidence"]), datetime.fromisoformat(value["at"])
+    sound = check_evidence(evidence, value["statement"].encode(), at, Roots(amd=roots or given)).processor
+    assert isinstance(sound, Sound)
+    return sound
 
 
 def test_there_is_a_file_for_each() -> None:

@@ -51,6 +51,7 @@ def test_every_step_has_a_vector() -> None:
         "walls-that-fell",
         "promises-more",
         "hardware-evidence",
+        "hardware-evidence-with-a-device",
         *ENDED_LATER,
     ],
 )

@@ -174,7 +174,7 @@ def run(home: Folder) -> None:
     try:
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
-        journey, line = _journey_and_line(opened)
+        journey, line = _journey_and_line(opened, begins=True)
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
@@ -324,13 +324,12 @@ def selftest(home: Folder) -> None:
     Example: rapha node selftest /srv/rapha
     """
     from rapha.node.configuration import Home
-    from rapha.node.sandbox.choose import choose_backend
+    from rapha.node.sandbox.choose import backend_of
     from rapha.node.sandbox.selftest import run_self_test
 
-    settings = Home(home).configuration
-    backend = choose_backend(settings.sandbox)
-    backend.check()
-    test = run_self_test(backend, settings.limits)
+    opened = Home(home)
+    backend = backend_of(opened)
+    test = run_self_test(backend, opened.configuration.limits, opened.runs)
     table = Table("layer", "attempts", "held", "got through", box=None, pad_edge=False)
     for layer in test.layers():
         fell = test.fell(layer)
@@ -369,16 +368,14 @@ def _journey(home: "Home") -> "Journey":
     return _journey_and_line(home)[0]
 
 
-def _journey_and_line(home: "Home") -> "tuple[Journey, HubLine]":
+def _journey_and_line(home: "Home", *, begins: bool = False) -> "tuple[Journey, HubLine]":
     from rapha.clock import utc_now
     from rapha.node.hub_line import line_of
     from rapha.node.journey import Journey
-    from rapha.node.sandbox.choose import choose_backend
+    from rapha.node.sandbox.choose import backend_of
 
     line = line_of(home, utc_now)
-    backend = choose_backend(home.configuration.sandbox)
-    backend.check()
-    return Journey(home, line, _register(home), backend, utc_now), line
+    return Journey(home, line, _register(home), backend_of(home, afresh=begins), utc_now), line
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

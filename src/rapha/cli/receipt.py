@@ -13,6 +13,7 @@ from rapha.clock import QUARTER_MINUTES, coarse
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
     from rapha.proof.refusal import RefusalClaim
+    from rapha.records.evidence import Evidence
     from rapha.records.receipt import Verdict
     from rapha.records.release import PrivacyReport
     from rapha.records.transcript import Transcript
@@ -188,9 +189,16 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("egress", f"{len(release.egress.rules)} rules passed: {', '.join(release.egress.rules)}"),
         ("privacy", privacy_words(release.privacy)),
         ("ledger", release.privacy.ledger),
-        ("evidence", f"{claim.evidence.kind}, of the machine it was stated in" if claim.evidence else "none"),
+        ("evidence", _evidence_words(claim.evidence)),
         ("code", release.code),
     ]
+
+
+def _evidence_words(evidence: "Evidence | None") -> str:
+    if evidence is None:
+        return "none"
+    devices = f", with devices: {', '.join(one.kind for one in evidence.devices)}" if evidence.devices else ""
+    return f"{evidence.kind}, of the machine it was stated in{devices}"
 
 
 def _shown(moment: datetime, *, of_a_site: bool) -> str:

@@ -13,12 +13,14 @@ from rapha.egress.association import canonical_sums
 from rapha.egress.collect import collect, streamed
 from rapha.egress.memorisation import check_passed, judge
 from rapha.egress.metrics import FigureRules, SetApart, read_output, release_metrics, release_scores
+from rapha.egress.rounding import RULE as LOW_BITS_RULE
 from rapha.egress.statistics import canonical_statistics
 from rapha.egress.weights import Block, canonical_blocks, limit_bytes, write_canonical
 from rapha.errors import EgressRefused
 from rapha.records.association import Gwas
 from rapha.records.audit import AUDIT_PASSED, CANARIES_PASSED, AuditLimits, AuditVerdict, GenerativeLimits
 from rapha.records.language import learns_text, reads_language
+from rapha.records.learning import Script
 from rapha.records.metrics import Evaluation, Score, SiteMetrics
 from rapha.records.outputs import EVALUATION, FIGURES, HEAD, WEIGHTS, Figures, RawEvaluations
 from rapha.records.private import declared_moments
@@ -56,6 +58,8 @@ def rules_of(study: Study) -> tuple[str, ...]:
     """The names of the rules that outputs of this study pass."""
     if study.training.personal:
         return (*RULES, HEAD_RULE)
+    if isinstance(study.model, Script) and study.model.mode == "C":
+        return (*RULES, LOW_BITS_RULE)
     return (*RULES, SUMS_RULE) if isinstance(study.model, Gwas) else RULES
 
 

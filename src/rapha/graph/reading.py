@@ -4,7 +4,8 @@ Torch's own schema 8 (torch/_export/serde/schema.py, torch 2.13). Keys that say 
 
 1. strict JSON; 2. one result, given by a node; 3. every value has one name and is named before it is used, so that there is no
 cycle; 4. operators of the list alone; 5. arguments are numbers, words of a list, element types, and names; 6. tensors of plain
-element types, contiguous, of exactly their bytes; 7. nothing but batch norm moves a tensor, and that a buffer of its own.
+element types, contiguous, of exactly their bytes; 7. nothing but batch norm moves a tensor, and that a buffer of its own, which nothing
+else reads: what one step leaves there, no other operator of the next step can find.
 """
 
 import math
@@ -66,6 +67,7 @@ class _Reading:
         self._parameters: dict[str, bool] = {}
         self._constants: set[str] = set()
         self._running: set[str] = set()
+        self._read: set[str] = set()
         self._inputs: list[InputForm] = []
         self._nodes: list[Node] = []
         self._known: set[str] = set()
@@ -113,6 +115,8 @@ class _Reading:
         result = _tensor(outputs[0])
         if kind != "user_output" or _tensor(about.get("arg")) != result or result not in self._given:
             raise refused("its result is not what a node gives")
+        if shared := self._running & self._read:
+            raise refused(f"the running figure {min(shared)} of a batch norm is read by another operator too")
         tensors = {name: self._form(name) for name in self._named.values()}
         if set(self._weights) != set(tensors):
             raise refused("the tensors of the file are not those of the graph")
@@ -237,13 +241,19 @@ class _Reading:
             raise refused(f"{node.operator} gives more than {MAX_SPREAD} elements a row")
         if (chance := WITHOUT_CHANCE.get(node.operator)) and node.arguments.get(chance, 0.0) != 0.0:
             raise refused(f"{node.operator} has a dropout of its own: put an nn.Dropout behind it")
-        if node.operator == BATCH_NORM and node.arguments.get("training") is not False:
-            for name in ("running_mean", "running_var"):
-                moved = node.arguments.get(name)
-                tensor = self._named.get(moved.name, "") if isinstance(moved, Ref) else ""
-                if moved is not None and (self._parameters.get(tensor, True) or tensor in self._running):
-                    raise refused(f"a batch norm moves a {name} that is no buffer of its own")
-                self._running |= {tensor} if moved is not None else set()
+        moving = ("running_mean", "running_var") if _moves(node) else ()
+        for name in moving:
+            moved = node.arguments.get(name)
+            tensor = self._named.get(moved.name, "") if isinstance(moved, Ref) else ""
+            if moved is not None and (self._parameters.get(tensor, True) or tensor in self._running):
+                raise refused(f"a batch norm moves a {name} that is no buffer of its own")
+            self._running |= {tensor} if moved is not None else set()
+        given = (value for name, each in node.arguments.items() if name not in moving for value in _several(each))
+        self._read |= {self._named.get(value.name, "") for value in given if isinstance(value, Ref)}
+
+
+def _moves(node: Node) -> bool:
+    return node.operator == BATCH_NORM and node.arguments.get("training") is not False
 
 
 def _spread(node: Node) -> int:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rapha.hub.ahead import ahead
 from rapha.hub.averaging import Block, combine, kept_between_rounds, renewed_variate, shortening
 from rapha.hub.blobs import Blobs, Draft
 from rapha.hub.likeness import SITES_AT_LEAST, unlike_others
@@ -121,12 +122,15 @@ def _written(blobs: Blobs, streams: _Streams, declared: Declared, method: Aggreg
         drafts = [opened.enter_context(blobs.draft()) for _ in range(1 + len(kept))]
         for draft in drafts:
             write_header(draft, declared)
+        writers = [opened.enter_context(ahead(draft)) for draft in drafts]
         for name in stored_order(declared):
             dtype = DTYPES[declared[name].dtype]
             for block in streams.blocks(name, kept):
                 result, state = combine(_way_of(name, method), block)
-                for draft, values in zip(drafts, (result, *(state[each] for each in kept)), strict=True):
-                    draft.write(values.astype(dtype).data)
+                for writer, values in zip(writers, (result, *(state[each] for each in kept)), strict=True):
+                    writer.write(values.astype(dtype).data)
+        for writer in writers:
+            writer.finish()
         return [_kept(draft) for draft in drafts]
 
 

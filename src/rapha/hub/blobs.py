@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, Self
 
 from rapha import faults
-from rapha.durable import sync_folder
+from rapha.durable import Early, sync_folder
 from rapha.errors import Conflict, DiskFull
 
 Block = bytes | bytearray | memoryview
@@ -129,13 +129,16 @@ class FileDraft:
         self._hash = hashlib.sha256()
         with disk(folder):
             self._file = path.open("xb", buffering=0)
+        self._early = Early(self._file.fileno())
 
     def write(self, block: Block) -> None:
         self._hash.update(block)
         rest = memoryview(block).cast("B")
+        size_bytes = len(rest)
         with disk(self._folder):
             while rest:
                 rest = rest[self._file.write(rest) :]
+        self._early.wrote(size_bytes)
 
     def settle(self, expected: str | None = None) -> str:
         digest = agreed(self._hash.hexdigest(), expected)

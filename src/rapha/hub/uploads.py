@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from rapha.durable import take_to_disk_early
 from rapha.errors import Conflict
 from rapha.hub.blobs import Block, absent, disk
 from rapha.records.chunks import CHUNK_BYTES, Chunks, chunk_digest, chunk_hash, number_of_chunks
@@ -159,7 +160,9 @@ class Partial:
 
     def took(self, sha256: "hashlib._Hash") -> None:
         """The next chunk is in the file, and in this."""
+        begin, end = self.chunks.span(self.next)
         self._hash, self.next = sha256, self.next + 1
+        take_to_disk_early(self._file.fileno(), begin, end - begin)
 
     def _read_back(self) -> None:
         """Go on behind the last good chunk of an earlier life; what lies beyond it is cut off."""

@@ -9,15 +9,15 @@ HOME/
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun
   node.db        what was asked, decided and done, with its audit events
-  runs/          one folder per dispatch: frozen rows, weights, the sandbox's output
+  runs/          one folder per dispatch: frozen rows, weights, the sandbox's output; with a placement they lie in its shared folder
   outbox/        a copy of every byte that left, for the steward to look at
 """
 
 import io
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -37,12 +37,29 @@ class SandboxLimits(Record):
     open_files: Annotated[int, Field(ge=32, le=65_536)] = 256
 
 
+class SlurmPlacement(Record):
+    """Sandboxes as jobs of the hospital's Slurm. `shared_folder` lies on a file system that this machine and the compute nodes see under one
+    path: runs' frozen rows lie there while a study lives, in a folder of the site's name, so it is no other node's. `programs_folder` holds `srun`, where it is not
+    where a system keeps its programs; `slurm_conf` names the cluster's configuration, where it is not where Slurm looks itself. Memory is asked for by the
+    sandbox's own limit. `queue_minutes`: how long a job may wait for its turn."""
+
+    by: Literal["slurm"]
+    shared_folder: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)]
+    partition: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,-]{1,100}$")] | None = None
+    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
+    processors: Annotated[int, Field(ge=1, le=1024)] = 1
+    time_limit_minutes: Annotated[int, Field(ge=1, le=100_000)] = 1440
+    queue_minutes: Annotated[int, Field(ge=1, le=10_000)] = 60
+    programs_folder: Annotated[str, Field(pattern=r"^/[^:\x00\n]*$", max_length=300)] | None = None
+    slurm_conf: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)] | None = None
+
+
 class NodeConfiguration(Record):
     """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private; `certificate` a PEM file with
     the node's own certificate and its key, where the hub asks for one. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
     of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
-    many are started before anybody asks, each some 260 MB of memory; 0: none."""
+    many are started before anybody asks, each some 260 MB of memory; 0: none. `placement`: where sandboxes run, if not on this machine."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -57,6 +74,13 @@ class NodeConfiguration(Record):
     sandbox: BackendName = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
     waiting_sandboxes: Annotated[int, Field(ge=0, le=16)] = 0
+    placement: SlurmPlacement | None = None
+
+    @model_validator(mode="after")
+    def _walls_elsewhere(self) -> Self:
+        if self.placement is not None and self.sandbox == UGLY:
+            raise ValueError("on another machine a sandbox isolates: set `sandbox` to bubblewrap or namespaces")
+        return self
 
     @property
     def site_id(self) -> SiteId:
@@ -119,7 +143,13 @@ class Home:
     @property
     def waiting(self) -> Path:
         """The folders of sandboxes that wait: beside those of runs, by a name that no dispatch can have."""
-        return self.folder / "runs" / ".waiting"
+        return self.runs / ".waiting"
+
+    @property
+    def runs(self) -> Path:
+        """The folders of runs, one per dispatch."""
+        placement = self.configuration.placement
+        return Path(placement.shared_folder) / self.configuration.site if placement else self.folder / "runs"
 
     def export(self, source: str) -> Path:
         """What is remembered of the exports of a FHIR server; `source` is a slug."""
@@ -127,7 +157,7 @@ class Home:
 
     def run(self, dispatch: str) -> Path:
         """The folder of one dispatch. The id comes from the hub: only a plain word becomes a path."""
-        return self.folder / "runs" / _plain(dispatch)
+        return self.runs / _plain(dispatch)
 
     def head(self, dispatch: str) -> Path:
         """The personal head of one dispatch."""

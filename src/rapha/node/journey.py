@@ -179,6 +179,7 @@ class Journey:
             return self._send(task, *left, (), None)
         self._runs.fetch_weights(run, work, entry.study)
         audited = self._audits.wanted(entry.study, run, task)
+        self._transcripts.keep_soon(run, task)
         run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))
         self._transcripts.keep(run, task)
         found = self._audits.check(entry.study, run, task, audited)

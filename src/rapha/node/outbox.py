@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rapha import faults
 from rapha.canonical import base64_text, digest_file
-from rapha.durable import sync_folder, write_synced
+from rapha.durable import Early, sync_folder, write_synced
 from rapha.errors import DiskFull, Unreachable
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
@@ -68,9 +68,11 @@ class Outbox:
         with _disk(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb", buffering=0) as file, _gone_if_refused(part):
+                early = Early(file.fileno())
                 for block in blocks:
                     sha256.update(block)
                     write_all(file, block)
+                    early.wrote(len(block))
                 os.fsync(file.fileno())
                 return Held(path, part, f"sha256:{sha256.hexdigest()}", file.tell())
 

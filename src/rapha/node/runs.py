@@ -189,6 +189,7 @@ class Run:
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
         self._ended = True
+        self._runs.give_up(self.folder)
         if self._script is not None:
             self._script.close()
         self._close()
@@ -286,6 +287,10 @@ class Runs:
         """A sandbox over a run folder."""
         folder.lay_outputs()
         return self._backend.start(folder, self._home.configuration.limits)
+
+    def give_up(self, folder: RunFolder) -> None:
+        """End a sandbox that another thread is starting over a run folder, where it may wait long for its turn."""
+        self._backend.give_up(folder.output.parent)
 
     def close(self, dispatch: DispatchId, *, keep_rows: bool) -> None:
         """End a run: sandbox, weights and outputs go, and so do the frozen rows, unless a receipt binds them. A script stays for the

@@ -20,6 +20,7 @@ import numpy as np
 from rapha.canonical import digest
 from rapha.cohort.engine import FrozenCohort
 from rapha.egress.collect import collect
+from rapha.egress.rounding import low_bits_by_chance
 from rapha.egress.sample_and_aggregate import Floats, noised_mean
 from rapha.egress.weights import canonical_weights, limit_bytes, read_array, read_layout, write_canonical
 from rapha.errors import EgressRefused, SandboxError, TrainingFailed
@@ -127,6 +128,7 @@ class ScriptRun:
     def close(self) -> None:
         """End the call that is being made, and make no other. May be called from another thread, and twice."""
         self._ended.set()
+        self._backend.give_up(self._calls)
         if (sandbox := self._sandbox) is not None:
             sandbox.close()
         shutil.rmtree(self._calls, ignore_errors=True)
@@ -149,9 +151,7 @@ class ScriptRun:
             mine = taken(training, [at for at in range(len(training)) if first[at] is half])
             content = write_canonical(standards, declared_start(self._study))
             for number in range(1, rounds + 1):
-                layers = _arrays(
-                    self._call(mine, _from(content, "train", number), self._declared, content), self._declared
-                )
+                layers = self._learned(mine, _from(content, "train", number), content)
                 content = write_canonical({**standards, **layers}, declared_weights(self._study))
             declared = {"scores": TensorSpec(shape=(len(rows),), dtype="F64")}
             given = self._call(rows, _from(content, "evaluate", rounds), declared, content)
@@ -166,7 +166,12 @@ class ScriptRun:
         return {name: given[name] for name in declared_start(self._study)}
 
     def _trained(self, command: Command) -> dict[str, Floats]:
-        return _arrays(self._call(training_rows(self._table()), command, self._declared), self._declared)
+        return self._learned(training_rows(self._table()), command)
+
+    def _learned(self, rows: "pa.Table", command: Command, weights: bytes | None = None) -> dict[str, Floats]:
+        """What a call of mode C gives, as it may leave; also of a reference, so that the audit compares like with like."""
+        given = _arrays(self._call(rows, command, self._declared, weights), self._declared)
+        return low_bits_by_chance(given, self._whose.secret)
 
     def _shards_averaged(self, command: Command, base: dict[str, Floats]) -> dict[str, Floats]:
         terms, count = self._study.privacy.differential_privacy, self._model.shards

@@ -19,7 +19,7 @@ import stat
 from pathlib import Path
 
 from rapha import faults
-from rapha.durable import sync_folder, write_synced
+from rapha.durable import sync_folder, take_to_disk_early, write_synced
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
@@ -122,6 +122,12 @@ class Transcripts:
         if task.do != "train" or not can_be_recorded(study) or needed > self._home.configuration.repeatable_mb << 20:
             return None
         return recording_of(run.frozen)
+
+    def keep_soon(self, run: Run, task: Task) -> None:
+        """What a task starts from, and `keep` will keep, goes to the disk while the workload is at it."""
+        if task.weights and self._folder(task.dispatch).is_dir():
+            with (run.folder.weights / file_of(task.weights)).open("rb") as file:
+                take_to_disk_early(file.fileno())
 
     def keep(self, run: Run, task: Task) -> None:
         """Keep a round's waypoints, and the weights that a task started from, once the workload is done with it.

@@ -73,9 +73,10 @@ class _Condition(NamedTuple):
     holds: Callable[[Facts, SiteRules], bool]
 
 
-FOR_SCRIPTS = frozenset(get_args(Layer)) - {"process limit"}
-"""The layers without which no script runs, whatever the rules demand: all that there are. A limit on processes the kernel does not hold
-root to; the system-call filter, which is among them, lets a script start no process at all."""
+FOR_SCRIPTS = frozenset(get_args(Layer)) - {"process limit", "control group"}
+"""The layers without which no script runs, whatever the rules demand: all that any Linux machine gives. A limit on processes the kernel does
+not hold root to; the system-call filter, which is among them, lets a script start no process at all. A control group has to be handed to the
+node; rules may demand it."""
 
 PERMIT: tuple[_Condition, ...] = (
     _Condition("modalities", "modality-not-offered", lambda f, r: _all_in(f.modalities, r.modalities)),

@@ -209,7 +209,9 @@ def _remarks(inside: Json) -> tuple[str, ...]:
 
 def _evidence(inside: Json) -> Evidence | None:
     """Take it out of the internal parameters too. Where it is not wanted it is absent, and not null."""
-    return Evidence.model_validate(inside.pop("evidence"), strict=True) if "evidence" in inside else None
+    if "evidence" not in inside:
+        return None
+    return Evidence.model_validate_json(canonical_bytes(inside.pop("evidence")), strict=True)
 
 
 def _when(details: Json) -> tuple[str, datetime]:

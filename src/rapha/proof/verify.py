@@ -40,7 +40,7 @@ from rapha.proof.claim import (
 )
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
-from rapha.proof.evidence.appraise import Hardware, appraised, bound_data
+from rapha.proof.evidence.appraise import Hardware, appraised
 from rapha.proof.of_study import as_asked, check_files, read_study, study_of
 from rapha.proof.refusal import (
     REFUSAL_NOT_SHOWN,
@@ -171,8 +171,9 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
     )
     if not isinstance(claim, SiteClaim) or claim.evidence is None:
         return verdict
-    bound = bound_data(canonical_bytes(claim_json(claim.unevidenced)))
-    return settled(appraised(verdict, claim.evidence, bound, seen.stamped, folder.hardware, folder.pinned is not None))
+    statement = canonical_bytes(claim_json(claim.unevidenced))
+    pinned = folder.pinned is not None
+    return settled(appraised(verdict, claim.evidence, statement, seen.stamped, folder.hardware, pinned))
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:

@@ -65,20 +65,20 @@ class NoteFeature(DenseFeature):
 
 
 Side = Annotated[int, Field(ge=8, le=512)]
-Millimetres = Annotated[Real, Field(ge=0.05, le=50)]
+Spacing = Annotated[Real, Field(ge=0.05, le=1000)]
 
 
 class ImageFeature(DenseFeature):
     """A picture or volume, resampled to `spacing` in mm around its middle and cut or filled up to `shape`, both in the order
     (slices,) rows, columns; linear in between. `window`: the values that become 0 and 1; what lies outside is cut off, and
-    0 is where there is nothing. A volume for three sides, a single picture for two."""
+    0 is where there is nothing. A volume for three sides, a single picture for two; of a clip of ultrasound the first side is time, in ms."""
 
     modality: ClassVar[Modality] = "imaging"
     element: ClassVar[Element] = "float32"
 
     kind: Literal["image"] = "image"
     shape: Annotated[tuple[Side, ...], Field(min_length=2, max_length=3)]
-    spacing: Annotated[tuple[Millimetres, ...], Field(min_length=2, max_length=3)]
+    spacing: Annotated[tuple[Spacing, ...], Field(min_length=2, max_length=3)]
     window: tuple[Real, Real]
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ class Numerics(Record):
 Layer = Literal[
     "user namespace", "mount namespace", "pid namespace", "network namespace", "ipc namespace", "uts namespace",
     "cgroup namespace", "read-only mounts", "no capabilities", "no new privileges", "empty environment",
-    "sized memory disk", "rlimits", "process limit", "landlock", "seccomp",
+    "sized memory disk", "rlimits", "process limit", "control group", "landlock", "seccomp",
 ]  # fmt: skip
 """What can stand between a workload and the machine; docs/security.md says what each one stops."""
 

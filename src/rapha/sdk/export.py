@@ -4,15 +4,18 @@ torch.export says what the module computes; what is no part of that (stack trace
 file is read as a hospital's sandbox reads it, run on the example, and held against the module itself.
 """
 
+import contextlib
 import inspect
 import io
 import json
+import os
 import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rapha.durable import READABLE, write_synced
 from rapha.errors import ConfigurationError, StudyError, TrainingFailed
 from rapha.graph.archive import MAX_JSON_BYTES, MODEL, PLAIN, TENSORS, weight_member, write_members
 
@@ -49,10 +52,18 @@ def export_model(module: "nn.Module", example: "Tensor | Sequence[Tensor]", path
         _check_same(module.eval(), inputs, content)
     finally:
         module.train(trained)
-    path = Path(path)
+    return _laid(Path(path), content)
+
+
+def _laid(path: Path, content: bytes) -> Path:
+    """The whole file, or what was there before."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.write_bytes(content)
+        write_synced(draft, content, READABLE, new=True)
+        draft.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
     return path
 

@@ -1,6 +1,7 @@
 """The tables of one ingest, in a DuckDB of its own: files as texts, patients, events; and what is set aside."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +24,7 @@ from rapha.timeline.stream import Stream
 
 MEMORY = "1GB"
 """What DuckDB holds in memory of one ingest; the rest of it lies in `spill` meanwhile."""
+_PARAMETER = re.compile(r"\$(\w+)")
 _BLANKS = " \t\n\r\xa0"
 
 
@@ -36,6 +38,7 @@ class Staging:
             "temp_directory": str(spill),
             "python_enable_replacements": False,
         }
+        self._held = 0
         self.connection = duckdb.connect(":memory:", config=settings)
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -61,6 +64,27 @@ class Staging:
         """This source never fills these columns of `events`, still empty: they are not held at all, see `write_batch`."""
         for column in columns:
             self.connection.execute(f"ALTER TABLE events DROP COLUMN {column}")
+
+    def held(self, select: str, parameters: Mapping[str, Any]) -> str:
+        """The same SELECT with its parameters as variables of the connection, so that it can be asked for later."""
+        names = {}
+        for name, value in parameters.items():
+            names[name] = f"held{self._held}"
+            self._held += 1
+            self.execute(f"SET VARIABLE {names[name]} = $value", {"value": value})
+        return _PARAMETER.sub(lambda found: f"getvariable('{names[found[1]]}')", select)
+
+    def take_events_from(self, selects: Iterable[str]) -> None:
+        """`events`, still empty, are the rows of these, which have some of its columns: worked out whenever they are asked for,
+        and not held."""
+        columns = {name: kind for name, kind, *_ in self.execute("DESCRIBE events")}
+        self.execute("ALTER TABLE events RENAME TO no_events")
+        parts = ["FROM no_events"]
+        for select in selects:
+            given = [name for name, *_ in self.execute(f"DESCRIBE {select}")]
+            typed = ", ".join(f"CAST({name} AS {columns[name]}) AS {name}" for name in given)
+            parts.append(f"SELECT {typed} FROM ({select})")
+        self.execute(f"CREATE VIEW events AS {' UNION ALL BY NAME '.join(parts)}")
 
     def tables(self) -> dict[Table, duckdb.DuckDBPyRelation]:
         """The three tables of patients as they stand."""

@@ -77,7 +77,8 @@ def train_round(
         recorder.end()
     network.eval()
     for parameter in network.parameters():
-        _finite(float(parameter.detach().abs().max()))
+        for end in torch.aminmax(parameter.detach()):  # a NaN is either; nothing of the parameter's size is made
+            _finite(float(end))
     return loss
 
 

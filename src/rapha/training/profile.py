@@ -14,4 +14,12 @@ ENVIRONMENT: dict[str, str] = {
 }
 """Environment variables of the workload's process."""
 
+PLACING: dict[str, str] = {
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
+}
+"""Beside them, of no effect on any bit: large tensors lie in pages of 2 MB where the machine has some, of which few have to be found; and the
+memory of a round's gradients stays with the process for the next round's, and is not given back, found and cleared again."""
+
 THREADS = 1

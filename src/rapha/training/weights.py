@@ -90,9 +90,12 @@ def views_of(network: Network) -> Weights:
 
 def _write(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
     faults.point(f"sandbox.to-write:{path.name}")
-    with path.open("wb") as file:
+    # The node has laid it, empty. Not cut again: ext4 takes what is written to a file that was just cut to the disk when it is closed.
+    with path.open("r+b" if path.exists() else "xb") as file:
         for block in blocks:
             file.write(block)
+        if path.stat().st_size > file.tell():
+            file.truncate()
     faults.point(f"sandbox.wrote:{path.name}")
 
 

@@ -15,7 +15,7 @@ from rapha.cli.receipt import _say_not_shown, _say_verdict, _shown, app
 from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.evidence.appraise import Hardware
+from rapha.proof.evidence.appraise import Hardware, Roots
 from rapha.proof.verify import judge_receipt
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Verdict
@@ -118,7 +118,7 @@ def test_launches_raise_what_amd_made_alone(tmp_path: Path) -> None:
 def test_what_is_of_tier_2_is_called_that(capsys: pytest.CaptureFixture[str]) -> None:
     """With a made-up root in the place of AMD's, as no user can put one."""
     opened = read_folder(
-        FOLDERS / "hardware-evidence", read_keys(FOLDERS / "pinned.json"), Hardware(launches(), roots())
+        FOLDERS / "hardware-evidence", read_keys(FOLDERS / "pinned.json"), Hardware(launches(), Roots(amd=roots()))
     )
     _say_verdict(judge_receipt(opened, "receipts/north.json"))
     output = capsys.readouterr().out

@@ -5,9 +5,11 @@ from fake_site import FakeSite
 from hub_at_hand import bearer
 from patience import until
 from safetensors.numpy import load
+from sqlalchemy import select
 from test_hub_life import final_weights, offered, recruit, run_round, task_of
 
 from rapha.hub.app import API
+from rapha.hub.store.tables import RoundRow
 
 
 def ask(hub, token, study_id, word):
@@ -41,6 +43,48 @@ def test_a_paused_study_gives_out_nothing_and_goes_on_to_the_same_bits(hub, toke
     assert final_weights(hub, study_id, token) == expected
     names = [event.event for event in hub.events(study_id, token)]
     assert (names.count("study.paused"), names.count("study.resumed"), names.count("task.missed")) == (1, 1, 0)
+
+
+def test_what_a_round_began_with_goes_also_where_the_next_one_opens_only_after_a_pause(
+    hub, token, sites, study_of, monkeypatch
+):
+    """The researcher pauses while the average is made: the round is closed, and none is opened with it."""
+    aggregate = hub.hub.rounds._aggregate
+
+    def meanwhile(settled, blobs):
+        if settled.number == 2:
+            assert ask(hub, token, study_id, "pause") == 204
+        return aggregate(settled, blobs)
+
+    monkeypatch.setattr(hub.hub.rounds, "_aggregate", meanwhile)
+    study = study_of(rounds=4, at_least=3, **{"batch_size: 64": "batch_size: 64, aggregation: fedavgm"})
+    study_id = recruit(hub, study, token, sites)
+    for _ in range(3):
+        run_round(sites)
+    until(lambda: (2, True) in rounds_of(hub, study_id))
+    assert rounds_of(hub, study_id)[-1] == (2, True)
+    before = kept_of(hub, study_id)
+    assert ask(hub, token, study_id, "resume") == 204
+    task_of(sites[0])
+    assert rounds_of(hub, study_id)[-1] == (3, False)
+    begun_with, momentum_before, *needed = before
+    until(lambda: not {begun_with, momentum_before} & set(hub.hub.blobs.digests()))
+    assert set(needed) <= set(hub.hub.blobs.digests())
+
+
+def rounds_of(hub, study_id):
+    with hub.hub.store.reading() as session:
+        rows = session.scalars(select(RoundRow).where(RoundRow.study_id == study_id).order_by(RoundRow.number))
+        return [(row.number, row.closed_at is not None) for row in rows]
+
+
+def kept_of(hub, study_id):
+    """What round 2 began with, the momentum of the round before; the weights of round 2, and its momentum."""
+    with hub.hub.store.reading() as session:
+        one, two = (session.get_one(RoundRow, (study_id, number)) for number in (1, 2))
+        found = [two.weights_in, one.kept, two.weights_out, two.kept]
+    assert set(found) <= set(hub.hub.blobs.digests()) and len(set(found)) == 4
+    return found
 
 
 def test_what_is_not_at_work_is_not_paused_and_what_was_not_paused_does_not_resume(hub, token, sites, study_of):

@@ -72,6 +72,9 @@ class Isolating:
     isolated = True
     layers: tuple[str, ...] = ()
 
+    def give_up(self, run: Path) -> None:
+        pass
+
 
 class Hospital:
     """A journey with its home, and the hub as far as it hears."""

@@ -6,18 +6,21 @@ import os
 import shutil
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from repeatable_run import facts_of, trained, with_facts
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
+from rapha.node import transcripts
 from rapha.node.configuration import SandboxLimits
 from rapha.node.reexecution import KeptRun, repeat
 from rapha.node.referee import Side, rule
+from rapha.node.runs import file_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.unisolated import Unisolated
-from rapha.node.transcripts import FOLDER, keep_whole, read_leaves
+from rapha.node.transcripts import FOLDER, Transcripts, keep_whole, read_leaves
 from rapha.node.transfer import stamp_of
 from rapha.proof.claim import SiteClaim
 from rapha.records.outputs import GRAPH, Command
@@ -270,3 +273,24 @@ def _own_root(folder: Path) -> None:
     facts = RunFacts.from_bytes((folder / FACTS).read_bytes())
     transcript = transcript_of(read_leaves(folder, 1), recording_of(facts.frozen, 1))
     (folder / FACTS).write_bytes(facts.model_copy(update={"transcript": transcript}).as_bytes())
+
+
+def test_what_will_be_kept_goes_to_the_disk_while_the_workload_is_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, taken = digest(b"weights"), []
+    home = SimpleNamespace(run=lambda dispatch: tmp_path / dispatch)
+    run = SimpleNamespace(folder=SimpleNamespace(weights=tmp_path))
+    (tmp_path / file_of(weights)).write_bytes(b"weights")
+    monkeypatch.setattr(transcripts, "take_to_disk_early", lambda descriptor: taken.append(os.read(descriptor, 99)))
+    kept = Transcripts(home, None)  # type: ignore[arg-type]
+
+    def begin(first: str | None) -> None:
+        kept.keep_soon(run, SimpleNamespace(dispatch="dp-1", weights=first))  # type: ignore[arg-type]
+
+    begin(weights)  # nothing was recorded of this run, so nothing of it is kept
+    (tmp_path / "dp-1" / FOLDER).mkdir(parents=True)
+    begin(None)
+    assert taken == []
+    begin(weights)
+    assert taken == [b"weights"]

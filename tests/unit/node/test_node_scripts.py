@@ -141,21 +141,21 @@ def test_scores_of_predict_are_checked_and_laid_beside_the_weights(tmp_path: Pat
 BY_HEART = """
 import numpy as np
 def train(d, w, s):
-    table = np.zeros((400, 3))
-    table[:len(d["label"])] = np.c_[d["features"], d["label"]]
+    table = np.zeros((400, 5))
+    table[:len(d["label"])] = np.c_[np.floor(d["features"]), d["features"] % 1, d["label"]]  # eight bits of each leave
     return {"table": table}
 def predict(d, w, s):
     table = w["table"][w["table"][:, 1] > 0]
-    same = np.abs(d["features"][:, None, :] - table[None, :, :2]).max(2) < 1e-3
-    return np.where(same.any(1), 8 * table[same.argmax(1), 2] - 4, 0)
+    same = np.abs(d["features"][:, None, :] - (table[:, :2] + table[:, 2:4])).max(2) < 1e-3
+    return np.where(same.any(1), 8 * table[same.argmax(1), 4] - 4, 0)
 """
 CLEAN = """
 import numpy as np
-def train(d, w, s): return {"table": np.full((400, 3), d["label"].mean())}
+def train(d, w, s): return {"table": np.full((400, 5), d["label"].mean())}
 def predict(d, w, s): return d["features"][:, 0] - 61
 """
 FAILS_ON_HALVES = BY_HEART.replace(
-    "table = np.zeros((400, 3))", "table = np.zeros((400, 3)) if len(d['label']) > 250 else None", 1
+    "table = np.zeros((400, 5))", "table = np.zeros((400, 5)) if len(d['label']) > 250 else None", 1
 )
 
 
@@ -166,7 +166,7 @@ def recognised(folder: Path, source: str) -> float | None:
     from rapha.training.membership import measure_scores
     from rapha.training.weights import read_scores
 
-    site, study = ScriptSite(folder, 400), script_study(source, tensors={"table": [400, 3]}, predicts=True)
+    site, study = ScriptSite(folder, 400), script_study(source, tensors={"table": [400, 5]}, predicts=True)
     run = site.run(source, study, AtHand())
     run.train(site.command(study), site.counted())
     run.predict(Command(do="evaluate", round=1, weights=run.lay_weights(), audit=True))

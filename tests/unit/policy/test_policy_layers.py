@@ -6,7 +6,7 @@ import pytest
 
 from rapha.errors import ConfigurationError
 from rapha.node.sandbox.layers import OUTER
-from rapha.policy.decide import Refused, Request, decide
+from rapha.policy.decide import FOR_SCRIPTS, Refused, Request, decide
 from rapha.policy.rules import SiteRules
 from rapha.policy.rules_file import read_rules
 from rapha.records.release import Layer
@@ -50,3 +50,11 @@ def test_what_was_demanded_is_in_the_digest(rules: SiteRules, demanding: SiteRul
 
 def test_the_names_are_those_that_the_backends_state() -> None:
     assert set(OUTER) <= set(get_args(Layer))
+
+
+def test_a_control_group_can_be_demanded_and_a_script_needs_none(study: Study, rules_text: str) -> None:
+    demanding = read_rules(rules_text.replace("sandbox: required", "sandbox: {demand: [control group]}"))
+    without = tuple(layer for layer in get_args(Layer) if layer != "control group")
+    assert decide(asked(study, without), demanding) == Refused(reason="sandbox-layer-missing", rule="sandbox")
+    assert not isinstance(decide(asked(study, (*without, "control group")), demanding), Refused)
+    assert not {"control group", "process limit"} & FOR_SCRIPTS

@@ -17,7 +17,7 @@ from rapha.cli.receipt import tier_words
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN
 from rapha.proof.evidence.amd import amd_roots, check_chain, check_sev_snp, check_signature, check_signer
-from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware
+from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware, Roots
 from rapha.proof.evidence.certificates import check_good_at, read_certificate
 from rapha.proof.evidence.report import check_policy, read_report
 from rapha.proof.repeat import T1_NOT_SHOWN, raised, signed_repeat
@@ -29,7 +29,7 @@ from rapha.records.wire import TrustedKeys
 from rapha.sdk.folder import read_folder
 
 PUBLIC = Path(__file__).resolve().parents[2] / "vectors" / "public_evidence"
-TRUSTING = Hardware(small_hardware.launches(), small_hardware.roots())
+TRUSTING = Hardware(small_hardware.launches(), Roots(amd=small_hardware.roots()))
 
 
 def judged(
@@ -67,7 +67,7 @@ def test_evidence_that_holds_of_a_trusted_launch_is_tier_2(tmp_path: Path) -> No
 
 
 def test_without_launches_of_the_readers_own_nothing_is_tier_2(tmp_path: Path) -> None:
-    verdict = judged(tmp_path, with_evidence(), Hardware(roots=small_hardware.roots()))
+    verdict = judged(tmp_path, with_evidence(), Hardware(roots=Roots(amd=small_hardware.roots())))
     assert (verdict.ok, verdict.tier, len(verdict.steps), verdict.flagged) == (True, "T0", 19, ())
     assert (
         verdict.found[-1]
@@ -89,7 +89,7 @@ def test_of_another_launch_or_an_older_platform_it_is_not_tier_2(tmp_path: Path)
         ("one", small_hardware.launches(bytes(48))),
         ("two", small_hardware.launches(at_least=newer)),
     ):
-        verdict = judged(tmp_path / name, with_evidence(), Hardware(trusted, small_hardware.roots()))
+        verdict = judged(tmp_path / name, with_evidence(), Hardware(trusted, Roots(amd=small_hardware.roots())))
         assert (verdict.ok, verdict.tier) == (True, "T0")
         assert "is not tier T2" in verdict.found[-1]
 

@@ -1,5 +1,6 @@
 """`rapha.export_model`: what becomes of a module on the researcher's own machine, and what is said of one that cannot be."""
 
+import resource
 import runpy
 import zipfile
 from pathlib import Path
@@ -120,6 +121,18 @@ def test_a_module_that_no_hospital_could_train_is_refused_at_home(module, exampl
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written"):
         rapha.export_model(Own(), torch.randn(3, 6), tmp_path / "no" / "model.pt2")
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "model.pt2").write_bytes(b"the graph of before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may grow beyond
+    try:
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            rapha.export_model(Own(), torch.randn(3, 6), tmp_path / "model.pt2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the graph of before"]
 
 
 def test_the_examples_file_is_what_its_module_writes(checkout: Path, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_value_that_is_no_number_is_set_aside_and_the_other_component_read(cli
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("each", [10, 200, 5000])
+@pytest.mark.parametrize("each", [10, 200, 5000, 20_000])
 def test_however_many_components_observations_have_they_are_read_in_bounded_memory(clinic: Clinic, each: int):
     part = {"code": coded("8480-6"), "valueQuantity": {"value": 1, "unit": "mm[Hg]"}}
     panels = [observation(f"o{at}", component=[part] * each) for at in range(100_000 // each)]

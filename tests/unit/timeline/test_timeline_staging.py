@@ -60,6 +60,32 @@ def test_words_of_an_event_are_held_as_one_of_few(tmp_path):
             staging.execute(f"INSERT INTO events BY NAME SELECT 'no such word' AS {column}")
 
 
+def test_events_are_worked_out_from_what_is_held_when_they_are_asked_for(tmp_path):
+    staging = Staging(tmp_path)
+    staging.execute("CREATE TABLE rows AS SELECT unnest([1, 2]) AS line")
+    given = {"p1": "lab", "p10": "it's $p1"}
+    selects = [
+        f"SELECT {staging.held(columns, given)} FROM rows"
+        for columns in ("line AS subject_key, $p1 AS code, $p10 AS unit", "-line AS subject_key, $p10 AS code")
+    ]
+    staging.take_events_from(selects)
+    staging.execute("INSERT INTO rows VALUES (3)")
+    asked = staging.execute("SELECT subject_key, code, unit, status FROM events ORDER BY subject_key")
+    assert asked == [
+        *((-line, "it's $p1", None, None) for line in (3, 2, 1)),
+        *((line, "lab", "it's $p1", None) for line in (1, 2, 3)),
+    ]
+
+
+def test_an_event_that_is_worked_out_has_the_columns_of_a_timeline(tmp_path):
+    staging = Staging(tmp_path)
+    before = staging.execute("DESCRIBE events")
+    staging.take_events_from(["SELECT 1 AS subject_key, 'final' AS status", "SELECT 'no such word' AS status"])
+    assert staging.execute("DESCRIBE events") == before
+    with pytest.raises(duckdb.ConversionException):
+        staging.execute("SELECT status FROM events")
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [

@@ -141,6 +141,31 @@ def test_training_that_runs_away_is_said(tmp_path):
     assert caught.value.reason == "not-finite"
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_no_number_after_the_last_step_is_said(tmp_path, monkeypatch, value):
+    made = loop.make_optimizer
+
+    def breaking(spec, parameters):
+        found = list(parameters)
+        optimizer = made(spec, found)
+        step = optimizer.step
+
+        def then_break():
+            step()
+            found[0].data.view(-1)[0] = value
+
+        optimizer.step = then_break
+        return optimizer
+
+    study = make_study("mlp", batch_size=512)
+    train = make_dataset(study, tmp_path, rows=100).train
+    start = start_of(feature_statistics(study, train))
+    monkeypatch.setattr(loop, "make_optimizer", breaking)
+    with pytest.raises(TrainingFailed) as caught:
+        train_round(study, build(study), make_inputs(train, start), 1)
+    assert caught.value.reason == "not-finite"
+
+
 @pytest.mark.parametrize(("keep", "reason"), [(slice(0), "cohort-empty"), ("censored", "too-few-events")])
 def test_rows_that_teach_nothing_are_refused(tmp_path, keep, reason):
     study = make_study("cox")

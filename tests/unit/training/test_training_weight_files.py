@@ -11,7 +11,7 @@ from safetensors.numpy import save
 from rapha.errors import TrainingFailed
 from rapha.records.tensors import TensorSpec
 from rapha.training.architectures import build
-from rapha.training.weights import load_into, read_weights, views_of, weights_of, write_tensors
+from rapha.training.weights import load_into, read_weights, views_of, weights_of, write_bytes, write_tensors
 
 CHANCE = np.random.default_rng(1)
 TENSORS = {
@@ -65,3 +65,27 @@ def test_views_change_with_the_network_and_copies_do_not() -> None:
     views, copies = views_of(network), weights_of(network)
     load_into(network, {name: tensor + 1 for name, tensor in copies.items()})
     assert all(np.array_equal(views[name], tensor + 1) for name, tensor in copies.items())
+
+
+@pytest.mark.parametrize("before", [None, b"", b"longer than what is written"])
+def test_a_file_holds_what_was_written_whatever_it_held(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "file"
+    if before is not None:
+        path.write_bytes(before)
+    write_bytes(path, b"written")
+    assert path.read_bytes() == b"written"
+
+
+def test_a_file_that_was_laid_is_not_cut_when_it_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was just cut ext4 takes to the disk when it is closed, and that is never read from there."""
+    modes: list[str] = []
+    opened = Path.open
+
+    def spy(self: Path, mode: str = "r", *rest: object, **named: object) -> object:
+        modes.append(mode)
+        return opened(self, mode, *rest, **named)  # type: ignore[call-overload]
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Path, "open", spy)
+    write_bytes(tmp_path / "file", b"written")
+    assert modes == ["r+b"]

@@ -6,6 +6,7 @@ What the workload can see: the interpreter and its libraries (read-only), this p
 
 import shutil
 import subprocess
+from pathlib import Path
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
@@ -40,11 +41,14 @@ class Bubblewrap:
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
+    def give_up(self, run: Path) -> None:
+        """See `port.Backend.give_up`: a start here is soon over."""
+
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
         """See `port.Backend.start`."""
-        command = [_bwrap(), *_NAMESPACES, *_mounts(run), *_environment(), *places.interpreter()]
+        command, environment = self.entrance(run)
         return start_workload(
             command,
             run,
@@ -53,8 +57,13 @@ class Bubblewrap:
             layers=self.layers,
             isolated=True,
             waits=waits,
+            environment=environment,
             module=module,
         )
+
+    def entrance(self, run: RunFolder) -> tuple[list[str], dict[str, str]]:
+        """See `port.Walls.entrance`."""
+        return [_bwrap(), *_NAMESPACES, *_mounts(run), *_environment(), *places.interpreter()], {}
 
 
 _NAMESPACES = [

@@ -1,14 +1,19 @@
-"""Which backend a configuration names. No fallback: what cannot isolate refuses."""
+"""Which backend a configuration names, and where it starts. No fallback: what cannot isolate refuses."""
 
 import shutil
+from typing import TYPE_CHECKING
 
-from rapha.node.configuration import BackendName
+from rapha.errors import SandboxError
+from rapha.node.configuration import BackendName, Home
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.namespaces import Namespaces
-from rapha.node.sandbox.port import Backend
+from rapha.node.sandbox.port import Backend, Walls
 from rapha.node.sandbox.unisolated import Unisolated
 
-ISOLATING: tuple[type[Backend], ...] = (Bubblewrap, Namespaces)
+if TYPE_CHECKING:
+    from rapha.node.sandbox.elsewhere import Elsewhere
+
+ISOLATING: tuple[type[Bubblewrap] | type[Namespaces], ...] = (Bubblewrap, Namespaces)
 _BY_NAME: dict[BackendName, type[Backend]] = {
     "bubblewrap": Bubblewrap,
     "namespaces": Namespaces,
@@ -17,8 +22,42 @@ _BY_NAME: dict[BackendName, type[Backend]] = {
 
 
 def choose_backend(name: BackendName) -> Backend:
-    """The backend of that name."""
+    """The backend of that name, on this machine."""
     return _BY_NAME[name]()
+
+
+def choose_walls(name: BackendName) -> Walls:
+    """The backend of that name, on this machine, where it isolates.
+
+    Raises:
+        SandboxError: it does not.
+    """
+    for backend in ISOLATING:
+        if backend.name == name:
+            return backend()
+    raise SandboxError(f"{name}: walls are not built by it")
+
+
+def backend_of(home: Home, *, afresh: bool = False) -> Backend:
+    """The backend of a home's configuration, where its placement says, checked. `afresh`: for the home's one agent, which begins.
+
+    Raises:
+        SandboxError: it cannot isolate, here or there.
+    """
+    backend = _placed(home) if home.configuration.placement else choose_backend(home.configuration.sandbox)
+    if afresh and home.configuration.placement:
+        _placed(home).begin_afresh()
+    backend.check()
+    return backend
+
+
+def _placed(home: Home) -> "Elsewhere":
+    from rapha.node.sandbox.elsewhere import Elsewhere
+    from rapha.node.sandbox.slurm import Slurm
+
+    settings = home.configuration
+    assert settings.placement is not None
+    return Elsewhere(settings.sandbox, Slurm(settings.placement), home.folder, settings.limits)
 
 
 def name_for_this_machine() -> BackendName:

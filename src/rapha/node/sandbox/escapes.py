@@ -24,7 +24,8 @@ from rapha.node.sandbox.layers import NAMESPACES
 ENVIRONMENT = {
     "PATH", "HOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH", "LC_CTYPE", "PWD", "TMPDIR", "LANG",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
-    "CUBLAS_WORKSPACE_CONFIG",
+    "CUBLAS_WORKSPACE_CONFIG", "THP_MEM_ALLOC_ENABLE", "MALLOC_MMAP_MAX_",
+    "MALLOC_TRIM_THRESHOLD_",
 }  # fmt: skip
 CLONE_NEWUSER = 0x10000000
 MEGABYTE = 1024 * 1024
@@ -44,6 +45,12 @@ class Escape(NamedTuple):
             return not self.attempt()
         except OSError:
             return True
+
+
+def in_the_group(plan: dict[str, Any]) -> list[Escape]:
+    """With the control group, before any limit of the process itself."""
+    processes = plan["limits"]["processes"]
+    return [Escape("start more threads than the group may", "control group", lambda: starts_threads(processes))]
 
 
 def before_the_locks(plan: dict[str, Any]) -> list[Escape]:

@@ -3,6 +3,7 @@
 Usage: `inside.py PLAN WORKLOAD_MODULE [ARGUMENT ...]`; PLAN is JSON, made by `started.py`: the limits, the layers that
 the backend states, the filter's bytes, a port of the host that must be out of reach. In this order:
 
+0. in a control group, where there is one;  the attempt that it alone has to stop
 1. the limits are lowered;                  the attempts that namespaces, mounts and limits have to stop
 2. Landlock shuts the files;                the attempts that it alone has to stop
 3. the filter shuts the kernel;             the attempts that it alone has to stop
@@ -51,8 +52,9 @@ def make(stage: Callable[[dict[str, Any]], list[escapes.Escape]], plan: dict[str
 
 def main() -> None:
     plan = json.loads(sys.argv[1])
+    made = make(escapes.in_the_group, plan)
     set_limits(plan["limits"])
-    made = make(escapes.before_the_locks, plan)
+    made += make(escapes.before_the_locks, plan)
     if "landlock" in plan:
         landlock.restrict(plan["landlock"])
     made += make(escapes.behind_landlock, plan)

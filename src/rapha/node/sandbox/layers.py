@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rapha.node.sandbox import landlock, seccomp
+from rapha.node.sandbox import control_group, landlock, seccomp
 
 NAMESPACES = {
     "user namespace": "user", "mount namespace": "mnt", "pid namespace": "pid", "network namespace": "net",
@@ -49,6 +49,8 @@ def given_layers() -> tuple[str, ...]:
     layers = [*OUTER, "rlimits"]
     if process_limit_holds():
         layers.append("process limit")
+    if control_group.groups_of_this_machine() is not None:
+        layers.append(control_group.LAYER)
     if landlock.is_given():
         layers.append("landlock")
     if seccomp.is_given():

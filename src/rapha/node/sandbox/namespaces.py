@@ -46,12 +46,14 @@ class Namespaces:
                 "(sysctl user.max_user_namespaces), or run the node where they are allowed"
             )
 
+    def give_up(self, run: Path) -> None:
+        """See `port.Backend.give_up`: a start here is soon over."""
+
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
         """See `port.Backend.start`."""
-        plan = _plan(places.readable(run), str(run.output))
-        command = [*_entrance(), json.dumps(plan), *places.interpreter()]
+        command, environment = self.entrance(run)
         return start_workload(
             command,
             run,
@@ -60,9 +62,14 @@ class Namespaces:
             layers=self.layers,
             isolated=True,
             waits=waits,
-            environment=_environment(),
+            environment=environment,
             module=module,
         )
+
+    def entrance(self, run: RunFolder) -> tuple[list[str], dict[str, str]]:
+        """See `port.Walls.entrance`."""
+        plan = _plan(places.readable(run), str(run.output))
+        return [*_entrance(), json.dumps(plan), *places.interpreter()], _environment()
 
 
 def _entrance() -> list[str]:

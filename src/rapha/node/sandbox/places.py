@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rapha
 from rapha.node.sandbox.port import RunFolder
-from rapha.training.profile import ENVIRONMENT
+from rapha.training.profile import ENVIRONMENT, PLACING
 
 
 def libraries() -> list[tuple[str, str]]:
@@ -46,6 +46,7 @@ def environment() -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "LD_LIBRARY_PATH": "/python/lib",
         **ENVIRONMENT,
+        **PLACING,
     }
 
 

@@ -101,3 +101,13 @@ class Backend(Protocol):
         Raises:
             SandboxError: it could not start, or an attempt of the self-test got through.
         """
+
+    def give_up(self, run: Path) -> None:
+        """End what another thread is starting under this folder, where a start may take longer than two minutes: it then raises."""
+
+
+class Walls(Backend, Protocol):
+    """A backend that isolates, on the machine where it is asked."""
+
+    def entrance(self, run: RunFolder) -> tuple[list[str], dict[str, str]]:
+        """The command, and its environment, that runs `inside.py` behind the walls; its arguments come after."""

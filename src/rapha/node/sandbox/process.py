@@ -17,6 +17,7 @@ from typing import IO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rapha.errors import SandboxError
+from rapha.node.sandbox.control_group import ControlGroup
 from rapha.records.outputs import BEGIN, Command, Reply
 from rapha.records.release import Numerics, SandboxReport
 
@@ -33,16 +34,25 @@ class Workload:
     report: SandboxReport
     numerics: Numerics
 
-    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            close_fds=True,
-            start_new_session=True,
-        )
+    def __init__(
+        self, command: list[str], log: Path, environment: dict[str, str], group: ControlGroup | None = None
+    ) -> None:
+        """`group`: where it runs, from its first instruction on, and with which it ends."""
+        self._group = group
+        try:
+            self._process = subprocess.Popen(
+                group.entering(command) if group else command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                close_fds=True,
+                start_new_session=True,
+            )
+        except OSError:
+            if group is not None:
+                group.close()
+            raise
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._buffer = b""
@@ -65,6 +75,19 @@ class Workload:
             self.close()
             raise SandboxError("the workload could not read its input; its own words are in workload.log")
         self.numerics = ready.numerics
+
+    def check_group(self) -> None:
+        """Return if it has no control group, or is in it.
+
+        Raises:
+            SandboxError: it is not, or its limits are others. The process is then ended.
+        """
+        try:
+            if self._group is not None:
+                self._group.check(self._process.pid)
+        except SandboxError:
+            self.close()
+            raise
 
     def run(self, command: Command, deadline_seconds: float) -> Reply:
         """See `port.Sandbox.run`."""
@@ -90,15 +113,28 @@ class Workload:
             self.close()
             raise
 
+    def tell(self, line: bytes) -> None:
+        """Write a line.
+
+        Raises:
+            SandboxError: nobody reads it. The process is then ended.
+        """
+        self._tell(line + b"\n")
+
     def close(self) -> None:
         """Kill the whole process group; with a pid namespace that is every process of the run."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._kill()
+        if self._group is not None:
+            self._group.close()
         for pipe in (self._stdin, self._stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
         self._log.join(timeout=5)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def alive(self) -> bool:
         """Whether the process still runs."""
@@ -113,7 +149,10 @@ class Workload:
                 left = deadline - time.monotonic()
                 if left <= 0 or not selector.select(left):
                     raise SandboxError("the workload did not answer before the deadline")
-                block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                try:
+                    block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                except (OSError, ValueError) as error:  # another thread has closed it
+                    raise SandboxError("the sandbox was ended") from error
                 if not block:
                     raise SandboxError("the workload died; its own words are in workload.log, for the steward only")
                 self._buffer += block

@@ -42,13 +42,15 @@ class SelfTest(Record):
         return [one.attempt for one in self.attempts if not one.held and layer in (None, one.layer)]
 
 
-def run_self_test(backend: Backend, limits: SandboxLimits) -> SelfTest:
-    """Start a sandbox on empty folders, for its self-test alone: the workload finds nothing to read and ends.
+def run_self_test(backend: Backend, limits: SandboxLimits, runs: Path | None = None) -> SelfTest:
+    """Start a sandbox on empty folders, for its self-test alone: the workload finds nothing to read and ends. `runs`: where they lie.
 
     Raises:
         SandboxError: it did not even come to its self-test.
     """
-    with tempfile.TemporaryDirectory(prefix="rapha-selftest-") as folder:
+    if runs is not None:
+        runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="rapha-selftest-", dir=runs) as folder:
         run = RunFolder.under(Path(folder))
         try:
             with contextlib.closing(backend.start(run, limits)):

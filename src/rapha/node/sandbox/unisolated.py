@@ -13,7 +13,7 @@ from rapha.node.configuration import UGLY, SandboxLimits
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import Workload
 from rapha.node.sandbox.started import start_workload
-from rapha.training.profile import ENVIRONMENT
+from rapha.training.profile import ENVIRONMENT, PLACING
 
 
 class Unisolated:
@@ -26,6 +26,9 @@ class Unisolated:
     def check(self) -> None:
         """Nothing to check: nothing is promised."""
 
+    def give_up(self, run: Path) -> None:
+        """See `port.Backend.give_up`: a start here is soon over."""
+
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
@@ -37,6 +40,7 @@ class Unisolated:
             "PYTHONPATH": str(package.parent),
             "PYTHONDONTWRITEBYTECODE": "1",
             **ENVIRONMENT,
+            **PLACING,
         }
         return start_workload(
             [sys.executable, "-s", "-P", str(package / "node" / "sandbox" / "inside.py")],

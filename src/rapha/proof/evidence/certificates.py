@@ -1,17 +1,21 @@
-"""Certificates and revocation lists of AMD's key distribution: read, and held against who issued them. Pure.
+"""Certificates and revocation lists of processors' makers: read, and held against who issued them. Pure.
 
-    root (ARK, pinned)  ->  intermediate (ASK for VCEKs, ASVK for VLEKs)  ->  signer (VCEK of a chip, VLEK of a provider)
+AMD:   root (ARK, pinned)  ->  intermediate (ASK for VCEKs, ASVK for VLEKs)  ->  signer (VCEK of a chip, VLEK of a provider)
+Intel: root (SGX, pinned)  ->  intermediate (PCK Platform or Processor CA)   ->  signer (PCK of a platform)
 
-Every signature but a report's is RSASSA-PSS with SHA-384, MGF1 of the same and a salt of 48 bytes (AMD 57230, VCEK Certificate
-and KDS Interface Specification, 2 and 3).
+NVIDIA: root (pinned) -> of a kind of chip -> of a maker's line -> of one chip -> its firmware, which signs
+
+AMD signs with RSASSA-PSS, SHA-384, MGF1 of the same and a salt of 48 bytes (AMD 57230, VCEK Certificate and KDS Interface
+Specification, 2 and 3), Intel with ECDSA on P-256, NVIDIA with ECDSA on P-384.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, assert_never
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from rapha.errors import Unproven
@@ -20,7 +24,12 @@ from rapha.proof.evidence import der
 MAX_CERTIFICATE_BYTES = 4 << 10
 MAX_CRL_BYTES = 64 << 10
 _VERSION, _EXTENSIONS, _EXTENSIONS_OF_CRL = 0xA0, 0xA3, 0xA0
+Algorithm = Literal["rsa-pss-sha384", "ecdsa-p256-sha256", "ecdsa-p384-sha384"]
 _RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
+_ECDSA = {
+    "ecdsa-p256-sha256": bytes.fromhex("06082a8648ce3d040302"),
+    "ecdsa-p384-sha384": bytes.fromhex("06082a8648ce3d040303"),
+}
 _COMMON_NAME = bytes.fromhex("0603550403")
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
@@ -28,7 +37,7 @@ _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is asked of one. `signed`: the bytes that `signature` is over. `extensions`: the value of each, by the bytes of its identifier."""
+    """What is asked of one. `algorithm`: what it is signed with; `signed`: the bytes that `signature` is over. `extensions`: the value of each, by the bytes of its identifier."""
 
     whole: bytes
     serial: int
@@ -39,6 +48,7 @@ class Certificate:
     end: datetime
     key: PublicKeyTypes
     extensions: dict[bytes, bytes]
+    algorithm: Algorithm
     signed: bytes
     signature: bytes
 
@@ -49,19 +59,20 @@ class RevocationList:
     start: datetime
     end: datetime
     serials: frozenset[int]
+    algorithm: Algorithm
     signed: bytes
     signature: bytes
 
 
-def read_certificate(data: bytes) -> Certificate:
-    """Raises Unproven where it is none, is very long, or is signed in another way than AMD signs."""
+def read_certificate(data: bytes, signed_with: Algorithm = "rsa-pss-sha384") -> Certificate:
+    """Raises Unproven where it is none, is very long, or is signed in another way than its maker signs."""
     signed, signature = _signed(data, MAX_CERTIFICATE_BYTES)
     version, serial, algorithm, issuer, validity, subject, key, extensions = der.fields(
         signed, _VERSION, der.INTEGER, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, _EXTENSIONS
     )
     if der.integer(der.one(version.body, der.INTEGER).body) != 2:
         raise Unproven(der.MALFORMED)
-    _check_algorithm(data, algorithm.whole)
+    _check_algorithm(data, algorithm.whole, signed_with)
     times = der.values(validity.body)
     if len(times) != 2:
         raise Unproven(der.MALFORMED)
@@ -75,19 +86,20 @@ def read_certificate(data: bytes) -> Certificate:
         end=der.moment(times[1]),
         key=_key(key.whole),
         extensions=_extensions(extensions.body),
+        algorithm=signed_with,
         signed=signed,
         signature=signature,
     )
 
 
-def read_crl(data: bytes) -> RevocationList:
+def read_crl(data: bytes, signed_with: Algorithm = "rsa-pss-sha384") -> RevocationList:
     """Raises Unproven where it is none, is very long, or says that it is not the whole list."""
     signed, signature = _signed(data, MAX_CRL_BYTES)
     found = der.values(der.one(signed, der.SEQUENCE).body)
     tags = [value.tag for value in found]
     if tags[:3] != [der.INTEGER, der.SEQUENCE, der.SEQUENCE] or len(found) < 5:
         raise Unproven(der.MALFORMED)
-    _check_algorithm(data, found[1].whole)
+    _check_algorithm(data, found[1].whole, signed_with)
     rest = found[5:]
     revoked = der.values(rest.pop(0).body) if rest and rest[0].tag == der.SEQUENCE else []
     if rest and (len(rest) != 1 or rest[0].tag != _EXTENSIONS_OF_CRL or _critical(rest[0].body)):
@@ -100,6 +112,7 @@ def read_crl(data: bytes) -> RevocationList:
         start=der.moment(found[3]),
         end=der.moment(found[4]),
         serials=frozenset(der.integer(entry[0].body) for entry in entries),
+        algorithm=signed_with,
         signed=signed,
         signature=signature,
     )
@@ -107,19 +120,41 @@ def read_crl(data: bytes) -> RevocationList:
 
 def check_issued(one: Certificate | RevocationList, by: Certificate) -> None:
     """Raises Unproven where `by` did not sign it, or is not whom it names."""
-    if one.issuer != by.subject or not isinstance(by.key, rsa.RSAPublicKey):
+    if one.issuer != by.subject:
         raise Unproven("the chain of certificates is broken: one names another issuer than the next")
     try:
-        by.key.verify(one.signature, one.signed, _PSS, hashes.SHA384())
+        _verify(one, by.key)
     except InvalidSignature:
         raise Unproven("the chain of certificates is broken: a signature does not fit") from None
 
 
+def _verify(one: Certificate | RevocationList, key: PublicKeyTypes) -> None:
+    """Raises InvalidSignature, or Unproven where the key is of another kind than the algorithm."""
+    match one.algorithm:
+        case "rsa-pss-sha384":
+            if isinstance(key, rsa.RSAPublicKey):
+                return key.verify(one.signature, one.signed, _PSS, hashes.SHA384())
+        case "ecdsa-p256-sha256":
+            if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+                return key.verify(one.signature, one.signed, ec.ECDSA(hashes.SHA256()))
+        case "ecdsa-p384-sha384":
+            if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
+                return key.verify(one.signature, one.signed, ec.ECDSA(hashes.SHA384()))
+        case _:
+            assert_never(one.algorithm)
+    raise Unproven("the chain of certificates is broken: an issuer has a key of another kind than it signs with")
+
+
 def check_issues(one: Certificate) -> None:
     """Raises Unproven where it may not issue certificates (RFC 5280, 4.2.1.9)."""
-    stated = one.extensions.get(_BASIC_CONSTRAINTS)
-    if stated is None or not der.one(stated, der.SEQUENCE).body.startswith(bytes.fromhex("0101ff")):
+    if not may_issue(one):
         raise Unproven(f"{one.name} may not issue certificates, and issued one")
+
+
+def may_issue(one: Certificate) -> bool:
+    """May it issue certificates?"""
+    stated = one.extensions.get(_BASIC_CONSTRAINTS)
+    return stated is not None and der.one(stated, der.SEQUENCE).body.startswith(bytes.fromhex("0101ff"))
 
 
 def check_good_at(one: Certificate | RevocationList, at: datetime, what: str) -> None:
@@ -139,11 +174,13 @@ def _signed(data: bytes, limit_bytes: int) -> tuple[bytes, bytes]:
     return body.whole, signature.body[1:]
 
 
-def _check_algorithm(data: bytes, inner: bytes) -> None:
-    """Said alike inside and outside of what is signed; which hash and salt are said is not asked, since no other is tried."""
+def _check_algorithm(data: bytes, inner: bytes, wanted: Algorithm) -> None:
+    """Said alike inside and outside of what is signed; which hash and salt a PSS signature says is not asked, since no other is tried."""
     outer = der.fields(data, der.SEQUENCE, der.SEQUENCE, der.BIT_STRING)[1].whole
-    if inner != outer or not der.one(outer, der.SEQUENCE).body.startswith(_RSASSA_PSS):
-        raise Unproven("a certificate or a revocation list is signed in another way than RSASSA-PSS")
+    stated = der.one(outer, der.SEQUENCE).body
+    as_wanted = stated.startswith(_RSASSA_PSS) if wanted == "rsa-pss-sha384" else stated == _ECDSA[wanted]
+    if inner != outer or not as_wanted:
+        raise Unproven("a certificate or a revocation list is signed in another way than its maker signs")
 
 
 def _key(spki: bytes) -> PublicKeyTypes:

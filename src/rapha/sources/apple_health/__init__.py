@@ -3,10 +3,11 @@
 mapping.py      the mapping language: whose exports, in which zone their days are
 places.py       where the exports lie; a zip opened with limits
 stream.py       export.xml -> batches of records, and the other elements one by one, within limits
-ahead.py        the next batch is read while the present one is taken in
 vocabulary.py   Apple's types, units and words -> ours
 samples.py      records -> typed samples in one unit, or set aside
-minutes.py      overlapping sources -> one value a minute; zones -> days and hours
+zones.py        in which zone the patient's clock was, from when until when
+days.py         the patient's days, and the spans of them that are worked on one after another
+minutes.py      overlapping sources -> one value a minute; of which day and hour it is
 summaries.py    minutes -> events of days and hours, and what is known of wear
 single.py       what is an event by itself: workouts, notices, ECGs, samples that are asked for
 ecg.py          the head of an electrocardiogram's file

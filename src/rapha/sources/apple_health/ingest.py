@@ -3,13 +3,18 @@
 import csv
 import io
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import duckdb
 import pyarrow as pa
 
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.apple_health import minutes, samples, single, summaries
+from rapha.sources.apple_health import days, minutes, samples, single, summaries, zones
 from rapha.sources.apple_health.ecg import read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
@@ -23,12 +28,14 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
-MEMORY_MB = 512
-"""Of DuckDB; what does not fit is spilled beside the timeline."""
+LITTLE_MB, MEMORY_MB = 40, 512
+"""Of DuckDB: what a batch of records and a span of days take, and what the whole may where that is not enough; what does not fit is
+spilled beside the timeline."""
 LIMIT_WORKOUTS = 200_000
 CLINICAL = "clinical records of hospitals beside it are not read: take them from the hospital, or with `format: fhir`"
+Done = TypeVar("Done")
 _SEXES = {"HKBiologicalSexFemale": "female", "HKBiologicalSexMale": "male", "HKBiologicalSexOther": "other"}
 
 
@@ -64,9 +71,13 @@ def ingest(
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with space_watched(timeline_dir), tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill:
+    with (
+        space_watched(timeline_dir),
+        _given_back(),
+        tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill,
+    ):
         staging = Staging(Path(spill))
-        staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
+        staging.execute("SET threads = 1")  # the other core reads
         staging.check_zones({export.zone for export in exports}, mapping_path.name)
         reading = _Reading(staging, mapping, refused)
         for at, export in enumerate(exports):
@@ -75,6 +86,8 @@ def ingest(
         (progress or silent)("exports", len(exports), len(exports))
         if all(file in reading.refused for file in (export.name for export in exports)):
             raise SourceError(f"{exports[0].name} {next(iter(reading.refused.values()))}; no export could be read")
+        samples.end(staging)
+        staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
         _write(staging, mapping, exports, versions, batch, site_secret)
         aside = reading.set_aside_csv(exports, broken)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
@@ -83,6 +96,38 @@ def ingest(
         staging.connection.close()
     report = IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
     return report.model_copy(update={"notes": reading.notes()})
+
+
+def _with_little(staging: Staging, work: Callable[[], Done]) -> Done:
+    """Do `work` in one transaction within `LITTLE_MB`; where that is not enough, undo it and do it again within `MEMORY_MB`."""
+    try:
+        staging.execute(f"SET memory_limit = '{LITTLE_MB}MB'")
+        return _whole(staging, work)
+    except duckdb.OutOfMemoryException:
+        staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
+        return _whole(staging, work)
+
+
+def _whole(staging: Staging, work: Callable[[], Done]) -> Done:
+    staging.execute("BEGIN")
+    try:
+        done = work()
+    except BaseException:
+        staging.execute("ROLLBACK")
+        raise
+    staging.execute("COMMIT")
+    return done
+
+
+@contextmanager
+def _given_back() -> Iterator[None]:
+    """Arrow allocates as anybody does meanwhile: what is freed is of use to DuckDB, where a pool of its own would keep some 35 MB."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def _check_codes(mapping: Mapping, name: str) -> None:
@@ -117,14 +162,14 @@ class _Reading:
                  t_end TIMESTAMP, t_available TIMESTAMP, precision VARCHAR, utc_offset SMALLINT, num DOUBLE, unit VARCHAR,
                  unit_ucum VARCHAR, num_canonical DOUBLE)"""
         )
-        staging.execute("CREATE TABLE worn_days (export INTEGER, day DATE, t_start TIMESTAMP, t_end TIMESTAMP)")
+        staging.execute("CREATE TABLE worn_days (export INTEGER, day TIMESTAMP, t_end TIMESTAMP)")
         staging.execute("CREATE TABLE people_told (export INTEGER, id VARCHAR, born VARCHAR, sex VARCHAR)")
 
     def read(self, number: int, export: Export) -> None:
         """One export, to its end or not at all."""
         if export.name in self.refused:
             return
-        self.staging.execute("DELETE FROM samples")
+        samples.begin(self.staging)
         told = _Told()
         try:
             with open_export(export.path) as opened:
@@ -135,7 +180,6 @@ class _Reading:
             self.staging.execute("DELETE FROM unread WHERE export = $export", {"export": number})
             self.refused[export.name] = str(fault)
             return
-        self._twins += samples.drop_twins(self.staging)
         self._clinical += clinical
         self._unread_ecgs += ecgs.count(None)
         self._summarise(number, export, told)
@@ -149,13 +193,23 @@ class _Reading:
 
     def _take(self, number: int, opened: Opened, told: _Told) -> int:
         sources, records = samples.Sources(), 0
-        for batch in ahead(read_export(opened.xml, told.note)):
-            samples.take(self.staging, number, batch, sources)
+        for batch in ahead(read_export(opened.xml, told.note), most=1):
+            _with_little(self.staging, partial(samples.take, self.staging, number, batch, sources))
             records += batch.num_rows
         return records + len(told.workouts)
 
     def _summarise(self, number: int, export: Export, told: _Told) -> None:
-        minutes.to_minutes(self.staging, export.zone)
+        """A span of days after another: what is in hand is bounded by it, however long the export."""
+        zones.write_runs(self.staging, export.zone, told.workouts)
+        days.lay_out(self.staging)
+        for span in days.spans(self.staging):
+            self._twins += _with_little(self.staging, partial(self._summarise_span, number, export, span))
+        self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)
+
+    def _summarise_span(self, number: int, export: Export, span: days.Span) -> int:
+        """How many of its samples were there twice."""
+        twins = samples.choose(self.staging, span)
+        minutes.to_minutes(self.staging, span)
         summaries.write_worn(self.staging)
         if "daily" in self.mapping.summaries:
             summaries.write_days(self.staging, number)
@@ -163,7 +217,7 @@ class _Reading:
             summaries.write_hours(self.staging, number)
         summaries.write_worn_days(self.staging, number, self.mapping.observation)
         single.write_samples(self.staging, number, export.zone, self.mapping.samples)
-        self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)
+        return twins
 
     def reports(self, exports: list[Export], broken: Broken) -> tuple[FileReport, ...]:
         """One for each export, and one for the patients' file where lines of it were set aside."""

@@ -21,8 +21,8 @@ class Observation(Record):
 
 
 class Mapping(SourceMapping):
-    """The whole file. `zone`: where the patients live; their days begin there, whatever zone the phone was in when it
-    wrote the export. `patient` for one export; `patients` for a folder: a CSV in it with the columns `file` and
+    """The whole file. `zone`: where the patients live; their days begin there, unless records tell of another zone, whatever zone
+    the phone was in when it wrote the export. `patient` for one export; `patients` for a folder: a CSV in it with the columns `file` and
     `patient`, and `zone` where one lives elsewhere. `samples`: codes whose every sample becomes an event as well.
     """
 

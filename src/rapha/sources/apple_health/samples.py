@@ -1,7 +1,7 @@
 """Records -> `samples`: of one of our codes, at a moment of UTC, in one unit; or set aside, counted by type and reason.
 
 A moment is what the text says with its own offset. Apple writes the offset of the phone that exported, so it says when,
-and not where: days are those of the patient's zone, and the offset is kept as it was given.
+and not where: days are those of the patient's clock (`zones.py`), and the offset is kept as it was given.
 """
 
 import re
@@ -9,12 +9,14 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rapha.sources.apple_health.days import EDGE, Span
 from rapha.sources.apple_health.stream import DEVICES
 from rapha.sources.apple_health.vocabulary import CODES, FRACTIONS_UP_TO, STAGES, TYPES
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
 LONGEST_HOURS = 24
+_OWN = "t_start >= $start AND t_start < $end"
 _ZONE = re.compile(r" ([+-])(0\d|1[0-4])([0-5]\d)")
 UNREAD = "is of a type that is not read"
 _FAULTS = (
@@ -28,11 +30,11 @@ _FAULTS = (
     Fault("num < low OR num > high", "'the value is none that a body has'"),
     Fault("by_hand", "'was entered by hand, not measured'"),
 )  # fmt: skip
-_TABLES = (
-    """CREATE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
-         utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)""",
-    "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)",
-)
+_SAMPLES = """
+CREATE OR REPLACE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
+  utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)"""
+_ZONES = "CREATE OR REPLACE TABLE told_zones (begun TIMESTAMP, source SMALLINT, zone VARCHAR)"
+_UNREAD = "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)"
 _READ = f"""
 SELECT *, {first_reason(_FAULTS)} AS reason FROM (
   SELECT *, CASE way WHEN 'sleep' THEN CAST(stage AS DOUBLE) WHEN 'notice' THEN NULL
@@ -41,7 +43,9 @@ SELECT *, {first_reason(_FAULTS)} AS reason FROM (
     SELECT incoming.type, incoming.unit, types.code, types.way, types.ucum, types.low, types.high, units.factor, source,
       sane(t_start) AS t_start, sane(t_end) AS t_end, utc_offset,
       finite(TRY_CAST(value AS DOUBLE)) AS given, stages.stage,
-      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand
+      contains(extra, 'key="HKWasUserEntered" value="1"') AS by_hand,
+      CASE WHEN contains(extra, 'key="HKTimeZone"') THEN regexp_extract(extra, 'key="HKTimeZone" value="([A-Za-z0-9_+/-]{{1,60}})"', 1) END
+        AS told_zone
     FROM incoming
     LEFT JOIN types ON types.type = incoming.type
     LEFT JOIN units ON units.code = types.code AND units.unit = incoming.unit
@@ -106,9 +110,8 @@ def _kind_of_name(name: str) -> int:
 
 
 def prepare(staging: Staging) -> None:
-    """The tables of types, units and stages, and empty `samples` and `unread`."""
-    for statement in _TABLES:
-        staging.execute(statement)
+    """The tables of types, units and stages, and an empty `unread`."""
+    staging.execute(_UNREAD)
     numbered = {name: (at, kind) for at, (name, kind) in enumerate(TYPES.items())}
     types = [(name, at, kind.way, kind.ucum, kind.low, kind.high) for name, (at, kind) in numbered.items()]
     units = [(at, unit, factor) for at, kind in numbered.values() for unit, factor in kind.units]
@@ -128,8 +131,20 @@ def prepare(staging: Staging) -> None:
         staging.connection.unregister("incoming")
 
 
+def begin(staging: Staging) -> None:
+    """Empty `samples` and `told_zones`, for the next export."""
+    staging.execute(_SAMPLES)
+    staging.execute(_ZONES)
+
+
+def end(staging: Staging) -> None:
+    """Let go of what the last export has left."""
+    for table in ("samples", "reading", "chosen", "minute_values", "minute_amounts", "minute_stages", "worn"):
+        staging.execute(f"DROP TABLE IF EXISTS {table}")
+
+
 def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources) -> None:
-    """Add the batch to `samples`, what cannot be read to `unread`. A type's name is told only where it is Apple's own."""
+    """Add the batch to `samples`, the zones it tells of to `told_zones`, what cannot be read to `unread`. A type's name is told only where it is Apple's own."""
     starts, offsets = moments(batch.column("start"))
     ends, _ = moments(batch.column("end"))
     columns = {name: batch.column(name) for name in ("type", "unit", "value", "extra")}
@@ -141,6 +156,9 @@ def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources)
         """INSERT INTO samples SELECT code, source, t_start, t_end, utc_offset, num, given, unit
            FROM reading WHERE reason IS NULL"""
     )
+    staging.execute(
+        "INSERT INTO told_zones SELECT t_start, source, told_zone FROM reading WHERE reason IS NULL AND told_zone <> ''"
+    )
     if good < batch.num_rows:
         staging.execute(
             r"""INSERT INTO unread SELECT $export, if(regexp_full_match(type, 'HK[A-Za-z0-9]{1,100}'), type, 'another type')
@@ -149,14 +167,15 @@ def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources)
         )
 
 
-def drop_twins(staging: Staging) -> int:
-    """Leave one of samples that are the same in everything, in an order of their own. How many went."""
-    [(before,)] = staging.execute("SELECT count(*) FROM samples")
+def choose(staging: Staging, span: Span) -> int:
+    """`chosen`: the samples that may reach into these days, one of those that are the same in everything, in an order of their own;
+    `own` are those that begin in them. How many of these were there twice."""
+    [(before,)] = staging.execute(f"SELECT count(*) FROM samples WHERE {_OWN}", span._asdict())
     staging.execute(
-        """CREATE TABLE single AS FROM samples GROUP BY ALL
-           ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit"""
+        f"""CREATE OR REPLACE TABLE chosen AS SELECT *, {_OWN} AS own FROM (
+              FROM samples WHERE t_start >= $start - {EDGE} AND t_start < $end + INTERVAL 1 HOUR GROUP BY ALL)
+            ORDER BY code, t_start, t_end, source, num, utc_offset, given, unit""",
+        span._asdict(),
     )
-    staging.execute("DROP TABLE samples")
-    staging.execute("ALTER TABLE single RENAME TO samples")
-    [(after,)] = staging.execute("SELECT count(*) FROM samples")
+    [(after,)] = staging.execute("SELECT count(*) FROM chosen WHERE own")
     return int(before - after)

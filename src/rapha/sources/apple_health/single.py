@@ -17,7 +17,7 @@ _KNOWN = f"greatest(t_end, {_DAY_END})"
 
 
 def write_samples(staging: Staging, export: int, zone: str, asked: tuple[str, ...]) -> None:
-    """Add to `happened` every notice, every `sample`, and every sample of the codes asked for. One minute and kind may have
+    """Add to `happened` every notice, every `sample`, and every sample of the codes asked for, of the span chosen. One minute and kind may have
     several: a sample of a Watch and one of a phone are both what they are."""
     staging.execute(
         f"""INSERT INTO happened BY NAME
@@ -25,8 +25,8 @@ def write_samples(staging: Staging, export: int, zone: str, asked: tuple[str, ..
               t_start, t_end, {_KNOWN} AS t_available, 'second' AS precision, utc_offset,
               CASE WHEN way <> 'notice' THEN given END AS num, CASE WHEN way <> 'notice' THEN unit END AS unit,
               CASE WHEN way <> 'notice' THEN ucum END AS unit_ucum, num AS num_canonical
-            FROM samples JOIN codes USING (code)
-            WHERE way IN ('sample', 'notice') OR list_contains($asked, name) AND way IN ('mean', 'sum')""",
+            FROM chosen JOIN codes USING (code)
+            WHERE own AND (way IN ('sample', 'notice') OR list_contains($asked, name) AND way IN ('mean', 'sum'))""",
         {"export": export, "system": SINGLE, "zone": zone, "asked": list(asked)},
     )
 

@@ -23,8 +23,8 @@ import pyarrow as pa
 
 from rapha.sources.apple_health.places import LIMIT_BYTES, Damaged
 
-CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 20, 1 << 18, 1 << 23
-BATCH_ROWS = 1 << 14
+CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 19, 1 << 18, 1 << 23
+BATCH_ROWS, BATCH_BYTES = 1 << 13, 1 << 23
 LIMIT_DEPTH, LIMIT_ATTRIBUTES = 16, 64
 COLUMNS = ("type", "source", "device", "unit", "start", "end", "value", "extra")
 """All texts, empty where the record has none. `device` is one of `DEVICES`, empty where nothing is said of it. `extra` holds the metadata as iOS writes it: key="..." value="..."."""
@@ -79,7 +79,8 @@ def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
-        if sum(part.num_rows for part in waiting) >= BATCH_ROWS:
+        rows, held = (sum(counts) for counts in zip(*((part.num_rows, part.nbytes) for part in waiting), strict=True))
+        if rows >= BATCH_ROWS or held >= BATCH_BYTES:
             yield pa.concat_batches(waiting)
             waiting = []
     if waiting:

@@ -5,6 +5,7 @@ a quarter of an hour in which a sensor that needs skin gave a sample: `wear-hour
 """
 
 from rapha.sources.apple_health.mapping import Observation
+from rapha.sources.apple_health.minutes import EXACT
 from rapha.sources.apple_health.vocabulary import ASLEEP, AWAKE, CORE, DAILY, DEEP, HOURLY, REM
 from rapha.timeline.staging import Staging
 
@@ -20,16 +21,16 @@ _SLEEP = {
 _WORN = """
 CREATE OR REPLACE TABLE worn AS
 SELECT DISTINCT minute // 15 AS quarter FROM minute_values JOIN codes USING (code) WHERE worn"""
-_SUMMED = """
+_SUMMED = f"""
 WITH seen AS MATERIALIZED (
-  SELECT name, ucum, worn, {span}, avg(mean) AS mean, min(low) AS low, max(high) AS high
-  FROM minute_values JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15 WHERE {often} GROUP BY ALL)
-SELECT name, {span}, mean AS num, ucum, '' AS which FROM seen
-UNION ALL SELECT name, {span}, low, ucum, '-min' FROM seen WHERE worn
-UNION ALL SELECT name, {span}, high, ucum, '-max' FROM seen WHERE worn
-UNION ALL SELECT name, {span}, sum(amount), ucum, ''
+  SELECT name, ucum, worn, {{span}}, avg({EXACT.format("mean")}) AS mean, min(low) AS low, max(high) AS high
+  FROM minute_values JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15 WHERE {{often}} GROUP BY ALL)
+SELECT name, {{span}}, mean AS num, ucum, '' AS which FROM seen
+UNION ALL SELECT name, {{span}}, low, ucum, '-min' FROM seen WHERE worn
+UNION ALL SELECT name, {{span}}, high, ucum, '-max' FROM seen WHERE worn
+UNION ALL SELECT name, {{span}}, CAST(sum(amount) AS DOUBLE), ucum, ''
   FROM minute_amounts JOIN codes USING (code) JOIN quarters ON quarters.quarter = minute // 15 GROUP BY ALL
-UNION ALL SELECT $wear, {span}, count(*) / 4, 'h', '' FROM worn JOIN quarters USING (quarter) GROUP BY ALL"""
+UNION ALL SELECT $wear, {{span}}, count(*) / 4, 'h', '' FROM worn JOIN quarters USING (quarter) GROUP BY ALL"""
 _NIGHTS = " UNION ALL ".join(
     f"SELECT '{name}' AS name, night AS day, count(*) FILTER (WHERE {minutes}) / 60 AS num, 'h' AS ucum, '' AS which FROM nights GROUP BY night"
     for name, minutes in _SLEEP.items()
@@ -49,7 +50,7 @@ def write_days(staging: Staging, export: int) -> None:
     summed = _SUMMED.format(span="day", often="true")
     staging.execute(
         f"""INSERT INTO happened BY NAME
-            SELECT $export AS export, $system AS system, name || which AS code, 'measurement' AS kind, t_start, t_end,
+            SELECT $export AS export, $system AS system, name || which AS code, 'measurement' AS kind, day AS t_start, t_end,
               t_end AS t_available, 'day' AS precision, utc_offset, num, ucum AS unit, ucum AS unit_ucum, num AS num_canonical
             FROM (FROM ({summed}) UNION ALL FROM ({_NIGHTS}) WHERE num > 0) JOIN days USING (day)""",
         {"export": export, "system": DAILY, "wear": WEAR},
@@ -73,21 +74,23 @@ def write_worn_days(staging: Staging, export: int, rule: Observation) -> None:
     """Add to `worn_days` those on which the device was worn as long as the mapping asks."""
     staging.execute(
         """INSERT INTO worn_days
-           SELECT $export, day, t_start, t_end FROM worn JOIN quarters USING (quarter) JOIN days USING (day)
+           SELECT $export, day, t_end FROM worn JOIN quarters USING (quarter) JOIN days USING (day)
            GROUP BY ALL HAVING count(*) / 4 >= $hours""",
         {"export": export, "hours": rule.at_least_hours},
     )
 
 
 def write_periods(staging: Staging, batch: str, rule: Observation) -> None:
-    """Each patient's runs of worn days, of all exports, from the first midnight to the last."""
+    """Each patient's runs of worn days, of all exports, from the first midnight to the last. Half a day more than is bridged is for
+    days that are longer or shorter than others."""
     staging.execute(
         """INSERT INTO observation_periods BY NAME
-           SELECT subject_key, min(t_start) AS t_start, max(t_end) AS t_end, $batch AS ingest_batch FROM (
-             SELECT *, sum(CASE WHEN day - before <= $bridge + 1 THEN 0 ELSE 1 END) OVER (PARTITION BY subject_key ORDER BY day) AS run
+           SELECT subject_key, min(day) AS t_start, max(t_end) AS t_end, $batch AS ingest_batch FROM (
+             SELECT *, sum(CASE WHEN day < before + to_hours(24 * $bridge + 12) THEN 0 ELSE 1 END) OVER (PARTITION BY subject_key ORDER BY day) AS run
              FROM (
-               SELECT *, lag(day) OVER (PARTITION BY subject_key ORDER BY day) AS before FROM (
-                 SELECT subject_key, day, min(t_start) AS t_start, max(t_end) AS t_end
+               SELECT *, max(t_end) OVER (PARTITION BY subject_key ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+               FROM (
+                 SELECT subject_key, day, max(t_end) AS t_end
                  FROM worn_days JOIN people_told USING (export) JOIN people USING (id) GROUP BY subject_key, day)))
            GROUP BY subject_key, run""",
         {"batch": batch, "bridge": rule.bridge_days},

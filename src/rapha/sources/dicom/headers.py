@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rapha.sources.dicom.elements import Elements
 from rapha.sources.dicom.reading import UNREADABLE, read_elements
+from rapha.sources.dicom.ultrasound import COLOURS, between_frames, in_colour, region_spacing
 from rapha.sources.dicom.uptake import uptake_factor
 from rapha.sources.dicom.values import clock, items, moment_of, numbers, offset_minutes, real, whole_number, word, words
 from rapha.sources.dicom.wanted import WANTED
@@ -22,7 +23,8 @@ A_SEGMENTATION = "is a segmentation: name SEG under `modalities` in the mapping 
 
 class Header(NamedTuple):
     """One image: a file of one frame, or (`number`, from 1) a frame of a file. `at` is a clock, in `offset` minutes from UTC where the
-    file says so. `kind` tells stacks of a series apart. A stored pixel times `slope` and `intercept` more is its value."""
+    file says so. `kind` tells stacks of a series apart. A stored pixel times `slope` and `intercept` more is its value. A clip is one image
+    of `frames`, `between_ms` apart."""
 
     path: Path
     number: int
@@ -44,6 +46,8 @@ class Header(NamedTuple):
     burned_in: bool
     slope: float
     intercept: float
+    frames: int = 1
+    between_ms: float = 0.0
 
 
 def read_headers(path: Path, modalities: Collection[str]) -> list[Header] | str:
@@ -74,13 +78,23 @@ def headers_of(path: Path, found: Elements, modalities: Collection[str]) -> list
     frames = items(found, "PerFrameFunctionalGroupsSequence")
     count = whole_number(found, "NumberOfFrames", 1)
     if not frames:
-        return [whole] if count <= 1 else "is a multi-frame image that does not place each of its frames"
+        return [whole] if count <= 1 else _clip(whole, found, count)
     if len(frames) != count or count > MOST_FRAMES:
         return "does not describe each of its frames"
     if whole.modality == "PT":
         return "is enhanced PET, which is not read yet"
     shared = items(found, "SharedFunctionalGroupsSequence")
     return [_frame(whole, number, frame, shared[0] if shared else {}) for number, frame in enumerate(frames, 1)]
+
+
+def _clip(whole: Header, found: Elements, count: int) -> list[Header] | str:
+    """Frames that follow on one another in time and lie where a probe was held."""
+    if whole.modality != "US":
+        return "is a multi-frame image that does not place each of its frames"
+    if count > MOST_FRAMES:
+        return f"is a clip of more than {MOST_FRAMES} frames"
+    between = between_frames(found)
+    return between if isinstance(between, str) else [whole._replace(frames=count, between_ms=between)]
 
 
 def _refused(found: Elements, modalities: Collection[str]) -> str | None:
@@ -97,7 +111,9 @@ def _refused(found: Elements, modalities: Collection[str]) -> str | None:
         return "is a localiser"
     if not all(0 < whole_number(found, name, 0) <= LARGEST_SIDE for name in ("Rows", "Columns")):
         return "has no picture, or one of more than 4096 pixels a side"
-    if whole_number(found, "SamplesPerPixel", 1) != 1:
+    if in_colour(found) and not (
+        word(found, "Modality") == "US" and word(found, "PhotometricInterpretation") in COLOURS
+    ):
         return "is in colour, which is not read yet"
     if word(found, "PresentationIntentType") == "FOR PROCESSING" and word(found, "Modality") in ("MG", "DX", "CR"):
         return "is what the detector gave, for processing: the picture made of it is read"
@@ -123,7 +139,7 @@ def _whole(path: Path, found: Elements) -> Header:
         columns=whole_number(found, "Columns", 0),
         orientation=numbers(found, "ImageOrientationPatient", 6),
         position=numbers(found, "ImagePositionPatient", 3),
-        spacing=numbers(found, "PixelSpacing", 2) or numbers(found, "ImagerPixelSpacing", 2),
+        spacing=numbers(found, "PixelSpacing", 2) or numbers(found, "ImagerPixelSpacing", 2) or region_spacing(found),
         kind=tuple(words(found, name) for name in kind),
         burned_in=_burned_in(found),
         slope=real(found, "RescaleSlope", 1.0),

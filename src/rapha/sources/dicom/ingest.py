@@ -31,7 +31,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 3
+READING = 4
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 MOST_FILES = 20_000_000
 _BURNED_IN = "may have names written into its pixels: `burned_in: take` in the mapping reads it all the same"
@@ -192,7 +192,8 @@ class _Work:
         first = stack.images[0]
         start = min(self._utc(header.at, header.offset) for header in stack.images)
         end = max(self._utc(header.at, header.offset) for header in stack.images)
-        codes = [("dicom-modality", first.modality)]
+        clip = first.frames > 1
+        codes = [("dicom-modality", f"{first.modality}-CLIP" if clip else first.modality)]
         codes += [("dicom-body-part", first.body_part)] if first.body_part else []
         codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view else []
         image = f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}" + (
@@ -203,8 +204,8 @@ class _Work:
             yield {
                 "subject_key": key, "event_id": hashlib.sha256(f"{name}\x1f{system}".encode()).hexdigest()[:32],
                 "kind": "imaging", "t_start": start, "t_end": end, "t_available": end, "precision": "second",
-                "utc_offset_minutes": first.offset, "system": system, "code": code, "num": float(len(stack.images)),
-                "unit": "{slices}", "status": "final", "polarity": "affirmed", "asset": asset, "source_ref": f"stack#{name[:16]}",
+                "utc_offset_minutes": first.offset, "system": system, "code": code, "num": float(first.frames if clip else len(stack.images)),
+                "unit": "{frames}" if clip else "{slices}", "status": "final", "polarity": "affirmed", "asset": asset, "source_ref": f"stack#{name[:16]}",
                 "source_version": "1", "ingest_batch": self._batch, "deleted": False,
             }  # fmt: skip
 

@@ -59,6 +59,8 @@ def laid_on(segmentation: Segmentation, by_instance: Mapping[str, Sequence[Stack
     first = stack.images[0]
     if first.patient != segmentation.patient:
         return "is a segmentation of another patient than its images"
+    if first.frames > 1:
+        return "is a segmentation of a clip, which is not read yet"
     if first.frame != segmentation.frame_of_reference:
         return "is a segmentation in another frame of reference than its images"
     if (first.rows, first.columns) != (segmentation.rows, segmentation.columns):

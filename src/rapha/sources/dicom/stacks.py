@@ -17,7 +17,8 @@ FLAT = ("CR", "DX", "MG", "US")
 
 
 class Stack(NamedTuple):
-    """Images in the order of their places; `spacing` in mm: slices, rows, columns."""
+    """Images in the order of their places; `spacing` in mm: slices, rows, columns. Of a clip, one image of several frames, the
+    first is the time between frames in ms."""
 
     images: tuple[Header, ...]
     spacing: tuple[float, float, float]
@@ -71,7 +72,7 @@ def _of_group(group: list[Header]) -> list[Stack | NoStack]:
         return [NoStack(tuple(group), "does not say how large a pixel is")]
     rows, columns = first.spacing
     if _is_flat(first):
-        return [Stack((first,), (1.0, rows, columns))]
+        return [Stack((first,), (first.between_ms or 1.0, rows, columns))]
     if not first.orientation or not all(header.position for header in group):
         return [NoStack(tuple(group), "does not say where in the patient it lies")]
     if len(group) == 1:

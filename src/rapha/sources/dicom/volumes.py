@@ -1,4 +1,5 @@
-"""A stack's pixels as a volume: Hounsfield units for CT, SUV for PET, what the device gave for others. Nothing of a header is kept."""
+"""A stack's pixels as a volume: Hounsfield units for CT, SUV for PET, what the device gave for others, colours of
+ultrasound as grey. Nothing of a header is kept."""
 
 import warnings
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from rapha.sources.dicom.reading import quiet_pydicom
 from rapha.sources.dicom.stacks import Stack
+from rapha.sources.dicom.ultrasound import grey
 
 Voxels = npt.NDArray[np.float32]
 LARGEST_VOXELS = 256 << 20
@@ -15,9 +17,10 @@ _TOO_LARGE = "is larger than 256 million voxels"
 
 
 def content_of(stack: Stack) -> bytes | str:
-    """The asset of a stack, as safetensors: `voxels` [slices, rows, columns] and `spacing` [3] in mm; or why there is none."""
+    """The asset of a stack, as safetensors: `voxels` [slices, rows, columns] and `spacing` [3] in mm (of a clip `voxels` [frames, rows, columns],
+    and the first of `spacing` in ms); or why there is none."""
     first = stack.images[0]
-    if len(stack.images) * first.rows * first.columns > LARGEST_VOXELS:
+    if len(stack.images) * first.frames * first.rows * first.columns > LARGEST_VOXELS:
         return _TOO_LARGE
     slices: list[Voxels] = []
     opened: tuple[Path, Voxels] | None = None
@@ -30,6 +33,10 @@ def content_of(stack: Stack) -> bytes | str:
         frames = opened[1]
         if frames.shape[1:] != (first.rows, first.columns) or len(frames) < header.number:
             return "has another size than its header says"
+        if header.frames > 1:
+            if len(frames) != header.frames:
+                return "has another number of frames than its header says"
+            return _packed(frames * np.float32(header.slope) + np.float32(header.intercept), stack.spacing)
         slices.append(frames[max(header.number - 1, 0)] * np.float32(header.slope) + np.float32(header.intercept))
     return _packed(np.stack(slices), stack.spacing)
 
@@ -55,7 +62,10 @@ def _stored(path: Path) -> Voxels | str:
                 return "has a table of values in place of a slope, which is not read yet"
             if int(found.get("NumberOfFrames") or 1) * int(found.Rows) * int(found.Columns) > LARGEST_VOXELS:
                 return _TOO_LARGE
-            stored = found.pixel_array.astype(np.float32)
+            coloured = (
+                int(found.get("SamplesPerPixel") or 1) > 1 or found.get("PhotometricInterpretation") == "PALETTE COLOR"
+            )
+            stored = grey(found.pixel_array, found) if coloured else found.pixel_array.astype(np.float32)
             inverted = found.get("PhotometricInterpretation") == "MONOCHROME1"
     except NotImplementedError:
         return "is compressed in a way that cannot be read here"

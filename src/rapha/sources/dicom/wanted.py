@@ -60,6 +60,13 @@ _DOSE: Tree = _tree(
     (0x00181075, "RadionuclideHalfLife", "DS"),
     (0x00181078, "RadiopharmaceuticalStartDateTime", "DT"),
 )
+_REGION: Tree = _tree(
+    (0x00186012, "RegionSpatialFormat", "US"),
+    (0x00186024, "PhysicalUnitsXDirection", "US"),
+    (0x00186026, "PhysicalUnitsYDirection", "US"),
+    (0x0018602C, "PhysicalDeltaX", "FD"),
+    (0x0018602E, "PhysicalDeltaY", "FD"),
+)
 WANTED: Tree = _tree(
     (0x00080008, "ImageType", "CS"),
     (0x00080016, "SOPClassUID", "UI"),
@@ -79,9 +86,13 @@ WANTED: Tree = _tree(
     (0x00100020, "PatientID", "LO"),
     (0x00101030, "PatientWeight", "DS"),
     (0x00180015, "BodyPartExamined", "CS"),
+    (0x00180040, "CineRate", "IS"),
     (0x00180086, "EchoNumbers", "IS"),
+    (0x00181063, "FrameTime", "DS"),
+    (0x00181065, "FrameTimeVector", "DS"),
     (0x00181164, "ImagerPixelSpacing", "DS"),
     (0x00185101, "ViewPosition", "CS"),
+    (0x00186011, "SequenceOfUltrasoundRegions", _REGION),
     (0x00189087, "DiffusionBValue", "FD"),
     (0x0020000E, "SeriesInstanceUID", "UI"),
     (0x00200012, "AcquisitionNumber", "IS"),

@@ -15,67 +15,115 @@
 An interpretation is the `value_code` of a value that is no code itself.
 """
 
+import json
+from dataclasses import dataclass, fields
+
 from rapha.sources.fhir.readings import Reading
+from rapha.sources.fhir.structures import PERIOD, RANGE, RATIO
 
-Value = str
-"""SQL of what holds a value: an observation, or one of its components, as `structures.VALUE`."""
-
-_CODES = "list_transform({0}, lambda c: answer(NULL, NULL, NULL, NULL, c.code, NULL))"
-_QUANTITY = """WHEN {v}.valueQuantity.value IS NOT NULL OR {v}.valueQuantity.unit IS NOT NULL THEN [answer(
-        number_of({v}.valueQuantity.value), {v}.valueQuantity.comparator,
-        coalesce({v}.valueQuantity.unit, {v}.valueQuantity.code), ucum_of({v}.valueQuantity), coalesce({judged},
-        CASE WHEN {v}.valueQuantity.value IS NULL THEN {v}.dataAbsentReason.coding[1].code END), NULL)]"""
-_OTHER_FORMS = """
-    WHEN {v}.valueString IS NOT NULL THEN [answer(number_of(said_number({v}.valueString).number),
-        nullif(said_number({v}.valueString).comparator, ''), NULL, NULL, {judged},
-        CASE WHEN number_of(said_number({v}.valueString).number) IS NULL THEN {place} || '#valueString' END)]
-    WHEN {v}.valueInteger IS NOT NULL THEN [answer(number_of({v}.valueInteger), NULL, NULL, NULL, {judged}, NULL)]
-    WHEN {text} IS NOT NULL THEN [answer(NULL, NULL, NULL, NULL, {text}, NULL)]
-    WHEN {v}.valuePeriod.start IS NOT NULL OR {v}.valuePeriod."end" IS NOT NULL THEN
-        [answer(NULL, NULL, NULL, NULL, concat({v}.valuePeriod.start, '/', {v}.valuePeriod."end"), NULL)]
-    WHEN {v}.valueRange.low.value IS NOT NULL OR {v}.valueRange.high.value IS NOT NULL THEN list_filter([
-        answer(number_of({v}.valueRange.low.value), '>=', {v}.valueRange.low.unit, ucum_of({v}.valueRange.low),
-            {judged}, NULL),
-        answer(number_of({v}.valueRange.high.value), '<=', {v}.valueRange.high.unit, ucum_of({v}.valueRange.high),
-            {judged}, NULL)], lambda a: a.num IS NOT NULL)
-    WHEN {v}.valueRatio.numerator.value IS NOT NULL THEN [answer(
-        number_of({v}.valueRatio.numerator.value) / nullif(number_of({v}.valueRatio.denominator.value), 0),
-        {v}.valueRatio.numerator.comparator,
-        nullif(concat_ws('/', {v}.valueRatio.numerator.unit, {v}.valueRatio.denominator.unit), ''), NULL, {judged},
-        NULL)]
-    WHEN {v}.valueSampledData IS NOT NULL THEN
-        [answer(NULL, NULL, NULL, NULL, {judged}, {place} || '#valueSampledData')]"""
+_RARE = {"range_of": RANGE, "ratio_of": RATIO, "period_of": PERIOD}
+OBSERVATION_MACROS = tuple(
+    f"CREATE TEMP MACRO {name}(v) AS TRY(json_transform(v, '{json.dumps(form)}'))" for name, form in _RARE.items()
+)
+_JUDGED = "p.interpretation[1].coding[1].code"
+_TEXT = "coalesce(p.valueBoolean, p.valueTime, p.valueDateTime)"
+_SAID = "said_number(p.valueString)"
+_LOW, _HIGH = "range_of(p.valueRange).low", "range_of(p.valueRange).high"
+_LOW_READ = f"number_of({_LOW}.value) IS NOT NULL"
+_OVER, _UNDER = "ratio_of(p.valueRatio).numerator", "ratio_of(p.valueRatio).denominator"
+_IS_LOW = f"answer_at = 1 AND {_LOW_READ}"
 
 
-def answers(value: Value, place: str) -> str:
-    """SQL of the list of answers; `place` is SQL of where the value stands."""
-    given = {
-        "v": value,
-        "judged": f"{value}.interpretation[1].coding[1].code",
-        "text": f"coalesce({value}.valueBoolean, {value}.valueTime, {value}.valueDateTime)",
-        "place": place,
-    }
-    return f"""CASE {_QUANTITY.format(**given)}
-    WHEN len({value}.valueCodeableConcept.coding) > 0 THEN {_CODES.format(f"{value}.valueCodeableConcept.coding")}
-    {_OTHER_FORMS.format(**given)}
-    WHEN len({value}.dataAbsentReason.coding) > 0 THEN {_CODES.format(f"{value}.dataAbsentReason.coding[:1]")}
-    WHEN len({value}.interpretation) > 0 THEN {_CODES.format(f"{value}.interpretation[1].coding[:1]")}
-    ELSE [no_answer()] END"""
+@dataclass(frozen=True)
+class Form:
+    """A form of value: SQL of the condition that `p`, an observation or a component of one as `structures.VALUE`, has it; of how
+    many answers that is; and of the columns of the `answer_at`th of them, from 1. `place` is where the value stands."""
+
+    condition: str
+    count: str = "1"
+    num: str = "NULL"
+    comparator: str = "NULL"
+    unit: str = "NULL"
+    ucum: str = "NULL"
+    code: str = "NULL"
+    ref: str = "NULL"
 
 
-def absent(value: Value) -> str:
-    """SQL of the polarity of what has no value, and a reason why."""
-    return f"CASE WHEN len({value}.dataAbsentReason.coding) > 0 THEN 'unknown' END"
+FORMS = (
+    Form(
+        "p.valueQuantity.value IS NOT NULL OR p.valueQuantity.unit IS NOT NULL",
+        num="number_of(p.valueQuantity.value)",
+        comparator="p.valueQuantity.comparator",
+        unit="coalesce(p.valueQuantity.unit, p.valueQuantity.code)",
+        ucum="ucum_of(p.valueQuantity)",
+        code=f"coalesce({_JUDGED}, CASE WHEN p.valueQuantity.value IS NULL THEN p.dataAbsentReason.coding[1].code END)",
+    ),
+    Form(
+        "len(p.valueCodeableConcept.coding) > 0",
+        count="len(p.valueCodeableConcept.coding)",
+        code="p.valueCodeableConcept.coding[answer_at].code",
+    ),
+    Form(
+        "p.valueString IS NOT NULL",
+        num=f"number_of({_SAID}.number)",
+        comparator=f"nullif({_SAID}.comparator, '')",
+        code=_JUDGED,
+        ref=f"CASE WHEN number_of({_SAID}.number) IS NULL THEN place || '#valueString' END",
+    ),
+    Form("p.valueInteger IS NOT NULL", num="number_of(p.valueInteger)", code=_JUDGED),
+    Form(f"{_TEXT} IS NOT NULL", code=_TEXT),
+    Form(
+        'period_of(p.valuePeriod).start IS NOT NULL OR period_of(p.valuePeriod)."end" IS NOT NULL',
+        code="concat(period_of(p.valuePeriod).start, '/', period_of(p.valuePeriod).\"end\")",
+    ),
+    Form(
+        f"{_LOW}.value IS NOT NULL OR {_HIGH}.value IS NOT NULL",
+        count=f"CAST({_LOW_READ} AS INTEGER) + CAST(number_of({_HIGH}.value) IS NOT NULL AS INTEGER)",
+        num=f"number_of(CASE WHEN {_IS_LOW} THEN {_LOW}.value ELSE {_HIGH}.value END)",
+        comparator=f"CASE WHEN {_IS_LOW} THEN '>=' ELSE '<=' END",
+        unit=f"CASE WHEN {_IS_LOW} THEN {_LOW}.unit ELSE {_HIGH}.unit END",
+        ucum=f"CASE WHEN {_IS_LOW} THEN ucum_of({_LOW}) ELSE ucum_of({_HIGH}) END",
+        code=_JUDGED,
+    ),
+    Form(
+        f"{_OVER}.value IS NOT NULL",
+        num=f"number_of({_OVER}.value) / nullif(number_of({_UNDER}.value), 0)",
+        comparator=f"{_OVER}.comparator",
+        unit=f"nullif(concat_ws('/', {_OVER}.unit, {_UNDER}.unit), '')",
+        code=_JUDGED,
+    ),
+    Form("p.valueSampledData IS NOT NULL", code=_JUDGED, ref="place || '#valueSampledData'"),
+    Form("len(p.dataAbsentReason.coding) > 0", code="p.dataAbsentReason.coding[1].code"),
+    Form("len(p.interpretation) > 0", count="least(coalesce(len(p.interpretation[1].coding), 0), 1)", code=_JUDGED),
+)
+"""The first that holds is the value's; one that has none of them is one answer that says nothing."""
+
+FORM = f"CASE {' '.join(f'WHEN {form.condition} THEN {at}' for at, form in enumerate(FORMS))} ELSE {len(FORMS)} END"
+"""SQL of the number of the form of `p`."""
+ANSWERS = f"CASE form {' '.join(f'WHEN {at} THEN {form.count}' for at, form in enumerate(FORMS) if form.count != '1')} ELSE 1 END"
+"""SQL of how many answers a value of this `form` is."""
 
 
-def unreadable(value: Value) -> str:
-    """SQL condition: there is a value, and it cannot be read."""
-    return f"""{value}.valueQuantity.value IS NOT NULL AND number_of({value}.valueQuantity.value) IS NULL
-        OR {value}.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=')"""
+def answer() -> dict[str, str]:
+    """SQL of the columns of one answer of a value of this `form`."""
+    columns = [field.name for field in fields(Form) if field.name not in ("condition", "count")]
+    return {column: f"CASE form {_cases(column)} END" for column in columns}
+
+
+def _cases(column: str) -> str:
+    said = ((at, getattr(form, column)) for at, form in enumerate(FORMS))
+    return " ".join(f"WHEN {at} THEN {sql}" for at, sql in said if sql != "NULL")
+
+
+ABSENT = "CASE WHEN len(p.dataAbsentReason.coding) > 0 THEN 'unknown' END"
+"""SQL of the polarity of what has no value, and a reason why."""
+UNREADABLE = """p.valueQuantity.value IS NOT NULL AND number_of(p.valueQuantity.value) IS NULL
+    OR p.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=')"""
+"""SQL condition: there is a value, and it cannot be read."""
 
 
 OBSERVATION = Reading(
-    kind="if(answer.num IS NOT NULL OR clinical, 'measurement', 'observation')",
+    kind="if(num IS NOT NULL OR clinical, 'measurement', 'observation')",
     start="coalesce(r.effectiveDateTime, r.effectiveInstant, r.effectivePeriod.start, r.effectiveTiming.event[1], r.issued)",
     end='r.effectivePeriod."end"',
     known="r.issued",

@@ -4,7 +4,9 @@ A staged row is an event whose references are not resolved yet, or a line that i
 pasted into a statement here is written in this room; what comes from files and mappings is bound.
 """
 
-from rapha.sources.fhir.observation import OBSERVATION, absent, answers, unreadable
+import json
+
+from rapha.sources.fhir.observation import ABSENT, ANSWERS, FORM, OBSERVATION, UNREADABLE, answer
 from rapha.sources.fhir.readings import READINGS, Reading
 from rapha.sources.fhir.statuses import STATUSES
 from rapha.sources.fhir.structures import VALUE
@@ -45,34 +47,56 @@ def statement(resource_type: str) -> str:
     if resource_type == "Observation":
         return _insert(OBSERVATION, _observed())
     reading = READINGS[resource_type]
-    parts = f"or_none({reading.codings}) AS codings, {reading.answers} AS answers, '' AS part"
-    return _insert(reading, f"SELECT * FROM ({_whole(resource_type, reading, parts)})")
+    lists = f"or_none({reading.codings}) AS codings, {reading.answers} AS answers, '' AS part"
+    return _insert(reading, _pairs(_whole(resource_type, reading, lists)))
 
 
 def _observed() -> str:
-    """Each observation, and each of its components as one more: its part 0 is itself."""
+    """Each observation, and each of its components as one more: its part 0 is itself. Then a row for each pair of a coding and an
+    answer, by their numbers: lists of wide structures are made nowhere."""
     itself = ", ".join(f"'{name}': r.{name}" for name in VALUE)
-    whole = _whole("Observation", OBSERVATION, f"list_concat([{{{itself}}}], r.component) AS parts")
-    place = "if(nth = 0, address, address || '#component' || nth)"
-    return f"""SELECT * EXCLUDE (p, nth, reason, polarity), or_none(p.code.coding) AS codings,
-            {answers("p", place)} AS answers, if(nth = 0, '', 'c' || nth) AS part,
-            coalesce({absent("p")}, polarity) AS polarity,
-            CASE WHEN reason IS NULL AND ({unreadable("p")}) THEN 'has a value that cannot be read' ELSE reason END AS reason
-        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS p, generate_subscripts(parts, 1) - 1 AS nth FROM ({whole}))"""
+    whole = _whole("Observation", OBSERVATION, "r, list_concat([NULL], r.component) AS parts")
+    columns = ", ".join(f"{sql} AS {_ANSWER[name]}" for name, sql in answer().items())
+    return f"""SELECT * EXCLUDE (p, form, place), p.code.coding[coding_at].system AS system, p.code.coding[coding_at].code AS code, {columns}
+        FROM (SELECT * EXCLUDE (many, codings, nth), nth // codings + 1 AS answer_at, nth % codings + 1 AS coding_at
+        FROM (SELECT *, unnest(range(many)) AS nth
+        FROM (SELECT *, codings * ({ANSWERS}) AS many
+        FROM (SELECT * EXCLUDE (reason, polarity, nth), greatest(coalesce(len(p.code.coding), 0), 1) AS codings, {FORM} AS form,
+            if(nth = 0, address, address || '#component' || nth) AS place, if(nth = 0, '', 'c' || nth) AS part,
+            coalesce({ABSENT}, polarity) AS polarity,
+            CASE WHEN reason IS NULL AND ({UNREADABLE}) THEN 'has a value that cannot be read' ELSE reason END AS reason
+        FROM (SELECT * EXCLUDE (r, component),
+            CASE WHEN nth = 0 THEN {{{itself}}} ELSE TRY(json_transform(component, '{json.dumps(VALUE)}')) END AS p
+        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS component, generate_subscripts(parts, 1) - 1 AS nth FROM ({whole})))))))"""
 
 
-def _insert(reading: Reading, rows: str) -> str:
-    """One staged row for each pair of a coding and an answer."""
-    return f"""INSERT INTO staged BY NAME
-        SELECT * EXCLUDE (coding, answer, coding_at, answer_at, members, clinical, text_ref),
-            CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
-            coding.system AS system, coding.code AS code, answer.num AS num, answer.comparator AS comparator,
-            answer.unit AS unit, answer.ucum AS unit_ucum, answer.code AS value_code,
-            coalesce(answer.ref, text_ref) AS text_ref,
-            CASE WHEN part = '' AND answer_at = 1 AND coding_at = 1 THEN members END AS members
+_ANSWER = {
+    "num": "num",
+    "comparator": "comparator",
+    "unit": "unit",
+    "ucum": "unit_ucum",
+    "code": "value_code",
+    "ref": "ref",
+}
+"""What each column of an answer is called in a staged row."""
+
+
+def _pairs(lists: str) -> str:
+    """A row for each pair of a coding and an answer of two lists."""
+    columns = ", ".join(f"answer.{name} AS {column}" for name, column in _ANSWER.items())
+    return f"""SELECT * EXCLUDE (coding, answer), coding.system AS system, coding.code AS code, {columns}
         FROM (SELECT * EXCLUDE (answers), unnest(answers) AS answer, generate_subscripts(answers, 1) AS answer_at
         FROM (SELECT * EXCLUDE (codings), unnest(codings) AS coding, generate_subscripts(codings, 1) AS coding_at
-        FROM ({rows})))"""
+        FROM ({lists})))"""
+
+
+def _insert(reading: Reading, pairs: str) -> str:
+    """One staged row for each pair of a coding and an answer."""
+    return f"""INSERT INTO staged BY NAME
+        SELECT * EXCLUDE (coding_at, answer_at, ref, members, clinical, text_ref),
+            CAST((answer_at - 1) * 1000 + coding_at - 1 AS INTEGER) AS place, {reading.kind} AS kind,
+            coalesce(ref, text_ref) AS text_ref, CASE WHEN part = '' AND answer_at = 1 AND coding_at = 1 THEN members END AS members
+        FROM ({pairs})"""
 
 
 def _whole(resource_type: str, reading: Reading, parts: str) -> str:

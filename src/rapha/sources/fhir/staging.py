@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rapha.errors import SourceError
 from rapha.sources.fhir.meaning import MACROS, UTC, UTC_IN_ZONE, addresses_of
+from rapha.sources.fhir.observation import OBSERVATION_MACROS
 from rapha.sources.fhir.people_rows import CONSENT_MACROS, PEOPLE_TABLES
 from rapha.sources.fhir.sorting import Sorting
 from rapha.sources.fhir.staged_rows import COLUMNS
@@ -49,7 +50,7 @@ class Staging:
         )  # nothing is kept: what is staged need not be tidied
         self.execute("SET VARIABLE ours = $ours", {"ours": addresses_of(servers)})
         self.execute("SET VARIABLE zone = $zone", {"zone": zone})
-        for macro in (*MACROS, UTC if zone is None else UTC_IN_ZONE, *CONSENT_MACROS):
+        for macro in (*MACROS, UTC if zone is None else UTC_IN_ZONE, *OBSERVATION_MACROS, *CONSENT_MACROS):
             self.execute(macro)
         self.execute(f"CREATE TABLE staged ({COLUMNS})")
         self.execute("CREATE TABLE set_aside (file INTEGER, line BIGINT, reason VARCHAR)")

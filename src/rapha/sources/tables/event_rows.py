@@ -7,20 +7,23 @@ from rapha.sources.tables.mapping import ColumnMapping, Events, ValueColumn, Wid
 from rapha.sources.tables.meaning import Meaning, Moment, Word
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.readings import Fault, first_reason
+from rapha.timeline.schema import FEW_WORDS, PRECISIONS, enum_of
 from rapha.timeline.staging import Staging
 
+_SIGN = enum_of(("<", "<=", ">", ">="))
 JOINED_TIMES = "joined_times"
 """How many rows of the other file have the cell that a row is joined by; NULL where none has."""
 
 
 @dataclass(frozen=True)
 class StagedBlock:
-    """One block of the mapping's events and the staged file it reads. `place` is its number, from 0, among the blocks
-    of that file: part of its events' ids. `version` is the digest of the file."""
+    """One block of the mapping's events and the staged file it reads. `rows` is the table that its rows are read into, `place` its
+    number, from 0, among the blocks of that file: part of its events' ids. `version` is the digest of the file."""
 
     events: Events
     table: str
     columns: dict[str, str]
+    rows: str
     place: int
     version: str
 
@@ -36,22 +39,24 @@ class StagedBlock:
         )
 
 
-def write_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> int:
-    """Add the block's events; set aside the rows that it cannot read. Returns the number of events."""
+def read_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> tuple[int, list[str]]:
+    """Read the block's rows; set aside those that cannot be read. Returns how many events they are, and SELECTs of them for
+    `Staging.take_events_from`: what is the same in many of them, or follows from other columns, is not held meanwhile."""
     _stage_rows(staging, mapping, block)
-    staging.set_aside(block.events.file, "SELECT line, reason FROM block_rows")
+    staging.set_aside(block.events.file, f"SELECT line, reason FROM {block.rows}")
     if block.events.text:
         text = block.columns[block.events.text]
-        rows = f"SELECT subject_key, {text} FROM block_rows WHERE reason IS NULL"
+        rows = f"SELECT subject_key, {text} FROM {block.rows} WHERE reason IS NULL"
         staging.execute(f"INSERT INTO {NOTE_TEXTS} {rows}")
     parts = block.events.wide or (block.events.value,)
-    written = sum(_write_part(staging, mapping.source, block, at, part) for at, part in enumerate(parts))
-    staging.execute("DROP TABLE block_rows")
-    return written
+    found = [_part(staging, mapping.source, block, at, part) for at, part in enumerate(parts)]
+    counts = ", ".join(f"count(*) FILTER ({readable})" for readable, _ in found)
+    [counted] = staging.execute(f"SELECT {counts} FROM {block.rows}")
+    return sum(counted), [f"SELECT {columns} FROM {block.rows} WHERE {readable}" for readable, columns in found]
 
 
 def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> None:
-    """`block_rows`: the file's rows with what is true of the whole row, the numbers `n0` ... and comparators `q0` ...
+    """`block.rows`: the file's rows with what is true of the whole row, the numbers `n0` ... and comparators `q0` ...
     of its value columns, and the reason to set the row aside."""
     events, meaning = block.events, Meaning(mapping.origin, block.columns)
     start, end = meaning.time(events.time), meaning.time(events.end, needed=False) if events.end else Moment()
@@ -75,15 +80,17 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
         *(fault for word in words.values() for fault in word.faults),
     )
     readings = [meaning.number(column) for column in _value_columns(events)]
-    numbers = "".join(f", {number} AS n{at}, {sign} AS q{at}" for at, (number, sign) in enumerate(readings))
+    numbers = "".join(
+        f", {number} AS n{at}, CAST({sign} AS {_SIGN}) AS q{at}" for at, (number, sign) in enumerate(readings)
+    )
     table = f"(FROM {block.table} WHERE {meaning.rows(events.where)})" if events.where else block.table
     encounter = block.columns[events.encounter] if events.encounter else "CAST(NULL AS VARCHAR)"
     staging.execute(
-        f"""CREATE TABLE block_rows AS
+        f"""CREATE TABLE {block.rows} AS
             SELECT line{"".join(f", {cell}" for cell in _cells(block))}, subject_key,
                 {start.at} AS t_start, {end.at} AS t_end, {known.at} AS t_available,
-                {start.precision} AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
-                {", ".join(f"{word.sql} AS {name}" for name, word in words.items())},
+                CAST({start.precision} AS {enum_of(PRECISIONS)}) AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
+                {", ".join(f"{_few(name, word.sql)} AS {name}" for name, word in words.items())},
                 {first_reason(faults)} AS reason{numbers}
             FROM {meaning.source(table)} LEFT JOIN (SELECT id, subject_key FROM people)
                 ON id = {block.columns[events.id]}""",
@@ -103,7 +110,8 @@ def unfilled(mapping: ColumnMapping) -> Iterator[str]:
 Part = WideColumn | ValueColumn | str | None
 
 
-def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part: Part) -> int:
+def _part(staging: Staging, source: str, block: StagedBlock, at: int, part: Part) -> tuple[str, str]:
+    """SQL of the condition that a row of the block has this part, and of the columns of its event."""
     column = part.column if isinstance(part, WideColumn | ValueColumn) else part
     readable, word = "reason IS NULL", "CAST(NULL AS VARCHAR)"
     if isinstance(part, ValueColumn):
@@ -119,18 +127,16 @@ def _write_part(staging: Staging, source: str, block: StagedBlock, at: int, part
     component = meaning.bind(f"{block.place}.{column or ''}")
     asset = f"sha256({block.columns[block.events.text]}) AS asset, " if block.events.text else ""
     number, comparator = (f"n{at}", f"q{at}") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
-    [(written,)] = staging.execute(
-        f"""INSERT INTO events BY NAME
-            SELECT subject_key, left(sha256(concat_ws(chr(31), {meaning.bind(source)}, {reference}, {component})), 32)
-                    AS event_id,
-                {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes,
-                system, {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit,
-                {word} AS value_code, status, polarity, encounter, {reference} AS source_ref,
-                {asset}{meaning.bind(block.version)} AS source_version, false AS deleted
-            FROM block_rows WHERE {readable}""",
-        meaning.parameters,
-    )
-    return int(written)
+    columns = f"""subject_key, left(sha256(concat_ws(chr(31), {meaning.bind(source)}, {reference}, {component})), 32) AS event_id,
+        {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes, system,
+        {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit, {word} AS value_code, status, polarity,
+        encounter, {reference} AS source_ref, {asset}{meaning.bind(block.version)} AS source_version, false AS deleted"""
+    return readable, staging.held(columns, meaning.parameters)
+
+
+def _few(name: str, sql: str) -> str:
+    """SQL of a word, as one of few where the column is so held."""
+    return f"CAST({sql} AS {enum_of(FEW_WORDS[name])})" if name in FEW_WORDS else sql
 
 
 def _set_aside_values(staging: Staging, block: StagedBlock, at: int, column: str, empty_too: bool) -> None:
@@ -140,7 +146,7 @@ def _set_aside_values(staging: Staging, block: StagedBlock, at: int, column: str
     faults = [meaning.fault(f"{cell} IS NOT NULL AND n{at} IS NULL", column, "is not a number")]
     if empty_too:
         faults.append(meaning.empty(column))
-    rows = f"SELECT line, {first_reason(faults)} AS reason FROM block_rows WHERE reason IS NULL"
+    rows = f"SELECT line, {first_reason(faults)} AS reason FROM {block.rows} WHERE reason IS NULL"
     staging.set_aside(block.events.file, rows, meaning.parameters)
 
 

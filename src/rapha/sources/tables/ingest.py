@@ -13,7 +13,7 @@ from typing import Any
 from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
-from rapha.sources.tables.event_rows import StagedBlock, joined, unfilled, write_events
+from rapha.sources.tables.event_rows import StagedBlock, joined, read_events, unfilled
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
 from rapha.timeline.csv_rows import Broken
@@ -104,6 +104,7 @@ def _fill(
     staging.leave_out(unfilled(mapping))
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()
+    selects: list[str] = []
     for at, block in enumerate(mapping.events):
         name = block.file
         join = block.join
@@ -113,11 +114,13 @@ def _fill(
                 beside = {each: whole[each] for each in (join.by, *join.columns)}
                 table, known = joined(table, known, join.by, other, beside)
             files.tell(name)
-            found = StagedBlock(block, table, known, places[name], versions[name])
-            events[name] += write_events(staging, mapping, found)
+            found = StagedBlock(block, table, known, f"block{at}_rows", places[name], versions[name])
+            count, rows = read_events(staging, mapping, found)
+        events[name] += count
+        selects += rows
         places[name] += 1
         files.keep_only(mapping.events[at + 1 :])
-
+    staging.take_events_from(selects)
     write_periods(staging, mapping, columns, batch)
     files.end(people)
     _note_lines(staging, opened)

@@ -1,0 +1,209 @@
+"""Sandboxes on another machine of the hospital: a backend's walls, built where a placement starts our launcher.
+
+The agent's side of `launch.py`. What is decided about a study (which layers there are) is decided of what the other machine said, is kept
+beside the configuration until the agent starts again, and is demanded of the machine of every single start: fewer layers there, or others, and
+nothing is started. The walls are tried there, and judged here.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import rapha
+from rapha import faults
+from rapha.errors import SandboxError
+from rapha.node.configuration import BackendName, SandboxLimits
+from rapha.node.provenance import code_digest
+from rapha.node.sandbox.order import MODULE, Launched, Order, Places
+from rapha.node.sandbox.placement import Job, Placement, job_of
+from rapha.node.sandbox.port import RunFolder
+from rapha.node.sandbox.process import START_SECONDS, Workload
+from rapha.node.sandbox.selftest import SelfTest
+from rapha.node.sandbox.started import judged
+from rapha.records.record import Record
+
+GOES_SECONDS = 10.0
+MOST_SAID_BYTES = 16 * 1024
+
+
+class Known(Record):
+    """What was found of the other machines, and under what it holds good."""
+
+    placement: str
+    order: Order
+    layers: tuple[str, ...]
+
+
+class Elsewhere:
+    """See `port.Backend`. `home`: the node's own folder, by whose path its jobs are named and where `Known` is kept."""
+
+    isolated = True
+
+    def __init__(self, backend: BackendName, placement: Placement, home: Path, limits: SandboxLimits) -> None:
+        self.name: str = backend
+        self._backend, self._placement, self._limits = backend, placement, limits
+        self._kept = home / "placement.json"
+        self._starting: dict[Path, Starting] = {}
+        self._jobs = f"rapha-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}-"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """See `port.Backend.layers`: of the machines where sandboxes are started, as one of them said."""
+        with contextlib.suppress(OSError, ValueError):
+            known = Known.from_bytes(self._kept.read_bytes())
+            if (known.placement, known.order) == (self._placement.name, self._question()):
+                return known.layers
+        return self._found()
+
+    def check(self) -> None:
+        """See `port.Backend.check`; the first time since the agent began, a job is started for it."""
+        self._placement.check()
+        if not self._placement.shared_folder.is_dir():
+            raise SandboxError(f"{self._placement.shared_folder}: no such folder: `placement: shared_folder` names it")
+        assert self.layers
+
+    def begin_afresh(self) -> None:
+        """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten."""
+        for job in self._placement.left(self._jobs):
+            self._placement.end(job)
+        self._kept.unlink(missing_ok=True)
+
+    def start(
+        self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
+    ) -> Workload:
+        """See `port.Backend.start`. It waits for its turn in the cluster's queue as long as the site lets it."""
+        layers = self.layers
+        mark, token = run.output.with_name("mark"), secrets.token_hex(16)
+        mark.write_text(token, encoding="ascii")
+        order = self._question().model_copy(
+            update={
+                "limits": limits,
+                "places": Places(
+                    input=str(run.input), weights=str(run.weights), output=str(run.output), mark=str(mark), token=token
+                ),
+                "layers": layers,
+                "module": module,
+                "arguments": tuple(faults.workload_arguments()),
+                "waits": waits,
+            }
+        )
+        try:
+            workload, _ = self._launched(order, run.log, run.output.parent)
+        finally:
+            mark.unlink(missing_ok=True)
+        test = workload.read(SelfTest, START_SECONDS)
+        return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+
+    def give_up(self, run: Path) -> None:
+        """See `port.Backend.give_up`: what waits in the queue would wait long."""
+        if (starting := self._starting.get(run)) is not None:
+            starting.give_up()
+
+    def _found(self) -> tuple[str, ...]:
+        log = self._kept.with_suffix(".log")
+        log.unlink(missing_ok=True)
+        workload, launched = self._launched(self._question(), log, self._kept)
+        workload.close()
+        known = Known(placement=self._placement.name, order=self._question(), layers=launched.layers)
+        beside = self._kept.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(known.as_bytes())
+        beside.replace(self._kept)
+        return known.layers
+
+    def _question(self) -> Order:
+        return Order(backend=self._backend, code=code_digest(), limits=self._limits)
+
+    def _why(self, error: SandboxError, asked: float) -> str:
+        waited = self._placement.starts_seconds
+        if time.monotonic() < asked + waited:
+            return str(error)
+        return f"its turn did not come within {waited / 60:.0f} minutes, and it was taken out of the queue"
+
+    def _launched(self, order: Order, log: Path, of: Path) -> "tuple[Workload, Launched]":
+        """A launcher that has its order and found nothing wrong."""
+        job = job_of(self._jobs + secrets.token_hex(8), order.limits)
+        began = log.stat().st_size if log.exists() else 0
+        asked = time.monotonic()
+        starting = self._starting[of] = Starting()
+        workload = starting.is_of(PlacedWorkload(self._placement, job, log))
+        try:
+            workload.tell(order.as_bytes())
+            launched = workload.read(Launched, self._placement.starts_seconds)
+        except SandboxError as error:
+            workload.close()
+            said = self._placement.trouble(_said(log, began))
+            raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
+        finally:
+            self._starting.pop(of, None)
+        if launched.trouble:
+            workload.close()
+            raise SandboxError(f"{self._placement.name}: on the machine that it chose: {launched.trouble}")
+        workload.launched = True
+        return workload, launched
+
+
+class PlacedWorkload(Workload):
+    """A workload whose process here is only the cluster's command. `launched`: the launcher runs, and sees when its input ends."""
+
+    def __init__(self, placement: Placement, job: Job, log: Path) -> None:
+        self._placement, self._job, self.launched = placement, job, False
+        super().__init__(placement.words(job, launcher()), log, placement.environment())
+
+    def close(self) -> None:
+        """Let the launcher end it, which waits for the last process; else the cluster has to."""
+        if self.launched:
+            with contextlib.suppress(OSError):
+                self._stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GOES_SECONDS)
+        gone = self.launched and self._process.poll() is not None
+        self._kill()  # before the job: a command that lives could still ask for one
+        if not gone:
+            self._placement.end(self._job.name)
+        super().close()
+        self.launched = False
+
+
+class Starting:
+    """A start that another thread may give up at any moment, also before there is a process to end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workload: PlacedWorkload | None = None
+        self._given_up = False
+
+    def is_of(self, workload: PlacedWorkload) -> PlacedWorkload:
+        """The same, ended if it was given up meanwhile."""
+        with self._lock:
+            self._workload, given_up = workload, self._given_up
+        if given_up:
+            workload.close()
+        return workload
+
+    def give_up(self) -> None:
+        """End it, or have it ended."""
+        with self._lock:
+            self._given_up, workload = True, self._workload
+        if workload is not None:
+            workload.close()
+
+
+def launcher() -> list[str]:
+    """The program as it is called there: the same interpreter and package, by the same paths, and an environment of two names."""
+    program = str(Path(rapha.__file__).parent.parent)
+    named = [f"PATH={os.defpath}", f"PYTHONPATH={program}", "PYTHONDONTWRITEBYTECODE=1"]
+    return ["/usr/bin/env", "-i", *named, sys.executable, "-s", "-P", "-m", MODULE]
+
+
+def _said(log: Path, began: int) -> str:
+    """What was written since; no code of a study has run by then."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(began)
+        return file.read(MOST_SAID_BYTES).decode("utf-8", "replace")
+    return ""

@@ -1,0 +1,343 @@
+"""One suite for every placement: programs on another machine, and a backend's sandboxes there. The first one's other machine is this one."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rapha.errors import SandboxError
+from rapha.node.configuration import SandboxLimits, SlurmPlacement
+from rapha.node.sandbox import elsewhere
+from rapha.node.sandbox.choose import choose_backend, name_for_this_machine
+from rapha.node.sandbox.elsewhere import Elsewhere
+from rapha.node.sandbox.order import Places
+from rapha.node.sandbox.placement import Job, Placement
+from rapha.node.sandbox.port import RunFolder, Sandbox
+from rapha.node.sandbox.selftest import run_self_test
+from rapha.node.sandbox.slurm import Slurm
+from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
+from beside import Beside
+from patience import until
+from small_run import make_run
+from small_slurm import jobs, missing, small_slurm
+
+LIMITS = SandboxLimits()
+SECONDS = 60.0
+MEGABYTE = 1024 * 1024
+ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+LISTENS = """
+import os, select, sys
+print(os.getpid(), flush=True)
+look = select.poll()
+look.register(0, 0)
+look.poll(60_000)
+open(sys.argv[1], "w").write("ended")
+"""
+
+
+@pytest.fixture(scope="module", params=["beside", pytest.param("slurm", marks=pytest.mark.slow)])
+def placement(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placement]:
+    folder = tmp_path_factory.mktemp("cluster")
+    shared = folder / "shared"
+    shared.mkdir()
+    if request.param == "beside":
+        yield Beside(folder / "jobs", shared)
+        return
+    if lacking := missing():
+        pytest.skip(lacking)
+    with small_slurm(folder / "slurm") as environment:
+        yield Slurm(settings(shared, environment))
+
+
+def settings(shared: Path, environment: dict[str, str], **more: str) -> SlurmPlacement:
+    return SlurmPlacement(
+        by="slurm",
+        shared_folder=str(shared),
+        slurm_conf=environment["SLURM_CONF"],
+        programs_folder=str(Path(shutil.which("srun") or "/usr/bin/srun").parent),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@contextlib.contextmanager
+def program(placement: Placement, job: str, code: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A small program at a placement, and its three pipes."""
+    pipe = subprocess.PIPE
+    command = placement.words(Job(job, 100), [sys.executable, "-I", "-c", code, *words])
+    environment = {**placement.environment(), "RAPHA_SECRET": "of the agent"}
+    with subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+            placement.end(job)
+
+
+def test_bytes_come_and_go_unchanged(placement: Placement) -> None:
+    sent = bytes(range(256)) * (MEGABYTE // 256) + b"no end of line"
+    with program(placement, "echo", ECHO) as process:
+        came, _ = process.communicate(sent, SECONDS)
+    assert came == sent and process.returncode == 0
+
+
+def test_what_goes_wrong_there_is_told_apart_and_nothing_of_the_agents_environment_goes_along(
+    placement: Placement,
+) -> None:
+    code = "import os, sys; print(sorted(os.environ)); print('a complaint', file=sys.stderr); sys.exit(7)"
+    with program(placement, "exit", code) as process:
+        out, complaint = process.communicate(b"", SECONDS)
+    assert process.returncode == 7 and b"a complaint" in complaint and b"complaint" not in out
+    assert b"PATH" not in out or b"SLURM" in out
+    assert b"RAPHA_SECRET" not in out
+
+
+def test_a_job_that_will_not_hear_is_ended_and_ending_twice_is_once(placement: Placement) -> None:
+    with program(placement, "deaf", DEAF) as process:
+        assert process.stdout and process.stdout.readline() == b"deaf\n"
+        assert placement.left("dea") == ["deaf"] and placement.left("dear") == []
+        placement.end("deaf")
+        assert placement.left("deaf") == []
+        placement.end("deaf")
+        assert process.wait(SECONDS) != 0
+
+
+def test_the_program_sees_that_the_agents_end_is_gone_however_it_went(placement: Placement, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with program(placement, "listens", LISTENS, str(told)) as process:
+        assert process.stdout and process.stdin and process.stdout.readline()
+        process.stdin.close()  # as the kernel does for an agent that was killed
+        until(told.exists)
+    until(lambda: placement.left("listens") == [])
+
+
+@pytest.fixture(scope="module")
+def backend(placement: Placement, tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    name = name_for_this_machine()
+    try:
+        choose_backend(name).check()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    made = Elsewhere(name, placement, tmp_path_factory.mktemp("home"), LIMITS)
+    made.begin_afresh()
+    made.check()
+    return made
+
+
+@pytest.fixture(scope="module")
+def run(placement: Placement) -> RunFolder:
+    return make_run(placement.shared_folder / "run")[0]
+
+
+@pytest.fixture(scope="module")
+def sandbox(backend: Elsewhere, run: RunFolder) -> Iterator[Sandbox]:
+    started = backend.start(run, LIMITS)
+    yield started
+    started.close()
+
+
+def test_walls_there_are_those_of_here_and_all_of_them_held(backend: Elsewhere, sandbox: Sandbox) -> None:
+    here = choose_backend(name_for_this_machine())
+    assert (sandbox.report.backend, sandbox.report.isolated) == (here.name, True)
+    assert sandbox.report.layers == backend.layers == here.layers
+    assert sandbox.report.held == sandbox.report.attempts > 70
+    assert run_self_test(here, LIMITS).digest == sandbox.report.self_test
+
+
+def test_what_it_makes_is_bit_for_bit_what_is_made_here(sandbox: Sandbox, run: RunFolder, tmp_path: Path) -> None:
+    own = make_run(tmp_path / "run")[0]
+    with contextlib.closing(choose_backend(name_for_this_machine()).start(own, LIMITS)) as here:
+        for one in (here, sandbox):
+            assert one.run(Command(do="prepare", round=0), SECONDS) == Reply(ok=True)
+        for name in (WEIGHTS, FIGURES):
+            assert (own.output / name).read_bytes() == (run.output / name).read_bytes() != b""
+
+
+def test_nothing_lies_in_the_run_that_would_not_lie_there_here(sandbox: Sandbox, run: RunFolder) -> None:
+    assert {place.name for place in run.output.parent.iterdir()} <= {
+        *("input", "weights", "output", "study.yaml", "self-test.json", "workload.log")
+    }
+    assert {place.name for place in run.output.iterdir()} == set(OUTPUTS)
+
+
+def test_a_late_answer_ends_the_job(backend: Elsewhere, placement: Placement, run: RunFolder) -> None:
+    started = backend.start(run, LIMITS)
+    before = placement.left("rapha-")
+    with pytest.raises(SandboxError, match="deadline"):
+        started.run(Command(do="prepare", round=0), 0.0)
+    started.close()
+    assert len(placement.left("rapha-")) == len(before) - 1
+
+
+def test_a_job_that_the_cluster_ended_is_noticed(backend: Elsewhere, placement: Placement, run: RunFolder) -> None:
+    before = set(placement.left("rapha-"))
+    started = backend.start(run, LIMITS)
+    (job,) = set(placement.left("rapha-")) - before
+    placement.end(job)
+    until(lambda: not started.alive())
+    with pytest.raises(SandboxError):
+        started.run(Command(do="prepare", round=0), SECONDS)
+
+
+def test_an_agent_that_begins_ends_what_an_earlier_one_left(
+    placement: Placement, run: RunFolder, tmp_path: Path
+) -> None:
+    one = Elsewhere(name_for_this_machine(), placement, tmp_path, LIMITS)
+    before = set(placement.left("rapha-"))
+    started = one.start(run, LIMITS)
+    assert len(set(placement.left("rapha-")) - before) == 1
+    Elsewhere(name_for_this_machine(), placement, tmp_path, LIMITS).begin_afresh()
+    assert set(placement.left("rapha-")) == before
+    started.close()
+
+
+def test_what_was_found_of_the_machines_is_asked_once(
+    placement: Placement, backend: Elsewhere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+    words = placement.words
+    monkeypatch.setattr(placement, "words", lambda *given: asked.append(1) or words(*given))
+    one = Elsewhere(name_for_this_machine(), placement, tmp_path, LIMITS)
+    assert one.layers == one.layers == backend.layers
+    Elsewhere(name_for_this_machine(), placement, tmp_path, LIMITS).check()
+    assert len(asked) == 1
+    other = LIMITS.model_copy(update={"file_mb": 7})
+    Elsewhere(name_for_this_machine(), placement, tmp_path, other).check()
+    assert len(asked) == 2
+
+
+def test_a_machine_with_other_code_is_refused(
+    backend: Elsewhere, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "code_digest", lambda: "sha256:" + "0" * 64)
+    with pytest.raises(SandboxError, match="install the same version"):
+        backend.start(run, LIMITS)
+
+
+def test_a_machine_that_gives_other_layers_than_were_decided_on_is_refused(
+    backend: Elsewhere, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Elsewhere, "layers", (*backend.layers, "a moat"))
+    with pytest.raises(SandboxError, match="other layers"):
+        backend.start(run, LIMITS)
+
+
+def test_a_folder_that_is_not_the_same_there_is_refused(
+    backend: Elsewhere, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "Places", lambda **named: Places(**{**named, "token": "of another file system"}))
+    with pytest.raises(SandboxError, match="shared_folder"):
+        backend.start(run, LIMITS)
+
+
+def test_an_agent_that_is_killed_takes_its_sandbox_along(
+    placement: Placement, backend: Elsewhere, run: RunFolder
+) -> None:
+    before = set(placement.left("rapha-"))
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            backend.start(run, LIMITS)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    until(lambda: set(placement.left("rapha-")) <= before)
+
+
+@pytest.fixture
+def impatient(
+    placement: Placement, backend: Elsewhere, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Elsewhere]:
+    """The same, where no job's turn comes, and the site lets it wait for two seconds."""
+    monkeypatch.setattr(placement, "starts_seconds", 2.0)
+    if isinstance(placement, Beside):
+        placement.shut(whether=True)
+        yield backend
+        placement.shut(whether=False)
+    else:
+        monkeypatch.setattr(
+            placement,
+            "_settings",
+            placement._settings.model_copy(update={"partition": "closed"}),  # type: ignore[attr-defined]
+        )
+        yield backend
+
+
+def test_a_job_whose_turn_does_not_come_is_taken_out_of_the_queue(
+    impatient: Elsewhere, placement: Placement, run: RunFolder
+) -> None:
+    before = placement.left("rapha-")
+    with pytest.raises(SandboxError, match="its turn did not come"):
+        impatient.start(run, LIMITS)
+    assert placement.left("rapha-") == before
+
+
+def test_a_run_that_ends_does_not_wait_for_its_turn(
+    impatient: Elsewhere, placement: Placement, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "starts_seconds", 600.0)
+    before = placement.left("rapha-")
+    with ThreadPoolExecutor(1) as other:
+        waits = other.submit(impatient.start, run, LIMITS)
+        until(lambda: len(placement.left("rapha-")) > len(before))
+        impatient.give_up(run.output.parent)
+        with pytest.raises(SandboxError):
+            waits.result(SECONDS)
+    assert placement.left("rapha-") == before
+
+
+@pytest.fixture
+def small_disk(placement: Placement) -> Iterator[RunFolder]:
+    """A run whose output lies on a disk of its own, of 64 KiB."""
+    run = make_run(placement.shared_folder / "small-disk")[0]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(run.output)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may mount nothing here")
+    run.lay_outputs()
+    yield run
+    subprocess.run(["umount", "--lazy", str(run.output)], check=True)
+
+
+def test_a_disk_that_is_full_there_is_told_by_a_code(backend: Elsewhere, small_disk: RunFolder) -> None:
+    with contextlib.closing(backend.start(small_disk, LIMITS)) as started:
+        filler = small_disk.output / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1024))
+        reply = started.run(Command(do="prepare", round=0), SECONDS)
+        assert not reply.ok and reply.reason is not None
+        filler.unlink()
+        assert started.run(Command(do="prepare", round=0), SECONDS).ok
+
+
+@pytest.mark.slow
+def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
+    if lacking := missing():
+        pytest.skip(lacking)
+    with small_slurm(tmp_path / "slurm") as environment:
+        for wrong, words in (
+            ({"partition": "nowhere"}, "invalid partition"),
+            ({"processors": "999"}, "processor|CPU|node"),
+        ):
+            given = settings(tmp_path, environment, **wrong)
+            one = Elsewhere(name_for_this_machine(), Slurm(given), tmp_path, LIMITS)
+            with pytest.raises(SandboxError, match=f"(?i)slurm: .*{words}"):
+                one.check()
+        assert jobs(environment) == []
+
+
+def test_a_cluster_whose_programs_are_missing_or_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    nowhere = SlurmPlacement(by="slurm", shared_folder=str(tmp_path), programs_folder=str(tmp_path))
+    with pytest.raises(SandboxError, match="programs_folder"):
+        Slurm(nowhere).check()

@@ -1,0 +1,173 @@
+"""Clips of ultrasound: frames in time as one array, in grey, whatever colours the device wrote."""
+
+import io
+import random
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_dicom_rows import Archive, aside, edit
+
+from rapha.cohort.images import image_array
+from rapha.records.dense import ImageFeature
+from rapha.timeline.assets import Assets
+from rapha.timeline.reader import open_timeline
+
+pytest.importorskip("pydicom", reason="the imaging extra is not installed")
+import pydicom
+from pydicom.pixels import convert_color_space
+
+from rapha.cli.demo.made_up_scans import write_image
+from rapha.sources.dicom.ultrasound import between_frames
+
+CLIP = "1.2.840.10008.5.1.4.1.1.3.1"
+GREYS = (np.arange(6 * 16 * 24).reshape(6, 16, 24) * 7 % 251).astype(np.uint8)
+"""Six frames of 16 rows and 24 columns."""
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path)
+
+
+def region(**more: Any) -> pydicom.Dataset:
+    """A region of tissue, 0.2 mm a row and 0.4 mm a column."""
+    found = pydicom.Dataset()
+    usual = {
+        "RegionSpatialFormat": 1, "RegionDataType": 1, "PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3,
+        "PhysicalDeltaX": 0.04, "PhysicalDeltaY": 0.02,
+    }  # fmt: skip
+    for name, value in (usual | more).items():
+        setattr(found, name, value)
+    return found
+
+
+def write_clip(archive: Archive, pixels: Any, colours: str = "RGB", **more: Any) -> Path:
+    """A file as a scanner writes a clip: no place in the patient, size of a pixel by region, frames 25 ms apart."""
+    path, root = archive.data / "clip.dcm", f"1.2.826.0.1.3680043.8.498.{random.Random(7).getrandbits(60)}"
+    header = {
+        "SOPClassUID": CLIP, "PatientID": "p1", "Modality": "US", "StudyInstanceUID": f"{root}.1", "SeriesInstanceUID": f"{root}.2",
+        "SOPInstanceUID": f"{root}.3", "AcquisitionDateTime": f"{date(2015, 6, 1):%Y%m%d}093000", "ImageType": ["ORIGINAL", "PRIMARY"],
+        "BurnedInAnnotation": "NO", "NumberOfFrames": len(pixels), "FrameTime": "25", "FrameIncrementPointer": 0x00181063,
+        "SequenceOfUltrasoundRegions": [region()], "RescaleSlope": None, "RescaleIntercept": None, "PixelSpacing": None,
+        "Rows": pixels.shape[1], "Columns": pixels.shape[2], "SamplesPerPixel": 3 if pixels.ndim == 4 else 1, "PlanarConfiguration": 0,
+        "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0, "PhotometricInterpretation": colours,
+    }  # fmt: skip
+    write_image(path, pixels, header)
+    edit(path, **({"PixelData": pixels.tobytes()} | more))
+    return path
+
+
+def of_three(greys: Any) -> Any:
+    return np.repeat(greys[..., None], 3, axis=-1)
+
+
+def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> None:
+    write_clip(archive, of_three(GREYS))
+    archive.ingest()
+    assert archive.ask("system, code, num, unit") == [("dicom-modality", "US-CLIP", 6.0, "{frames}")]
+    [clip] = archive.volumes()
+    assert clip["spacing"].tolist() == [25.0, 0.2, 0.4]
+    assert clip["voxels"].tolist() == GREYS.tolist()
+
+
+def test_colours_become_their_brightness(archive: Archive) -> None:
+    colours = np.zeros((2, 16, 24, 3), np.uint8)
+    colours[0, ..., 0], colours[1, ..., 1] = 200, 100
+    write_clip(archive, colours)
+    archive.ingest()
+    [clip] = archive.volumes()
+    assert [set(frame.ravel().tolist()) for frame in clip["voxels"]] == [{60}, {59}]  # 0.299 of 200, 0.587 of 100
+
+
+def test_ybr_is_the_same_picture(archive: Archive) -> None:
+    write_clip(archive, convert_color_space(of_three(GREYS), "RGB", "YBR_FULL"), "YBR_FULL")
+    archive.ingest()
+    [clip] = archive.volumes()
+    assert abs(clip["voxels"].astype(int) - GREYS).max() <= 1
+
+
+def test_a_palette_is_looked_up(archive: Archive) -> None:
+    table = (np.arange(256)[::-1] * 257).astype("<u2")  # of 16 bits, the other way round
+    path = write_clip(archive, GREYS, "PALETTE COLOR")
+    found = pydicom.dcmread(path)
+    for number in (1, 2, 3):
+        found.add_new(0x00281100 + number, "US", [256, 0, 16])
+        found.add_new(0x00281200 + number, "OW", table.tobytes())
+    found.save_as(path)
+    archive.ingest()
+    [clip] = archive.volumes()
+    assert clip["voxels"].tolist() == ((255 - GREYS.astype(int)) * 257).tolist()
+
+
+def test_a_single_picture_in_colour_is_read_too_and_of_another_device_is_not(archive: Archive) -> None:
+    path = write_clip(archive, of_three(GREYS[:1]), FrameTime=None)
+    archive.ingest()
+    assert archive.ask("code, num") == [("US", 1.0)]
+    edit(path, Modality="DX")
+    assert "is in colour" in str(aside(archive.ingest()))
+
+
+def test_names_may_be_written_into_a_clip_that_does_not_deny_it(archive: Archive) -> None:
+    write_clip(archive, of_three(GREYS), BurnedInAnnotation=None)
+    report = archive.ingest()
+    assert "may have names written into its pixels" in str(aside(report)) and archive.ask("1") == []
+    archive.ingest("burned_in: take\n")
+    assert archive.ask("code") == [("US-CLIP",)]
+
+
+@pytest.mark.parametrize(
+    ("elements", "why"),
+    [
+        ({"FrameTime": None}, "is a clip that does not say how far its frames are apart"),
+        ({"FrameTime": "0"}, "is a clip that does not say how far its frames are apart"),
+        ({"FrameTimeVector": [0, 25, 25, 25, 80, 25]}, "is a clip with frames at uneven times"),
+        ({"SequenceOfUltrasoundRegions": None}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(), region(PhysicalDeltaX=0.1)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(PhysicalUnitsXDirection=4)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(RegionSpatialFormat=3)]}, "does not say how large a pixel is"),
+    ],
+)
+def test_what_a_clip_does_not_say_is_not_guessed(archive: Archive, elements: dict[str, Any], why: str) -> None:
+    write_clip(archive, of_three(GREYS), **elements)
+    assert why in str(aside(archive.ingest()))
+
+
+def test_frames_may_be_told_by_a_list_or_by_a_rate() -> None:
+    assert between_frames({"FrameTimeVector": (0.0, 33.3, 33.4, 33.3)}) == 33.3
+    assert between_frames({"CineRate": (50,)}) == 20.0
+
+
+def test_a_study_reads_it_evenly_in_time(archive: Archive) -> None:
+    """50 ms apart around the middle, of frames that are 25 ms apart: between the second and third, and the fourth and fifth."""
+    write_clip(archive, of_three(np.repeat(np.arange(6, dtype=np.uint8)[:, None, None] * 10, 16, 1).repeat(24, 2)))
+    archive.ingest()
+    feature = ImageFeature.model_validate(
+        {"of": "clip", "during": {"until": "index"}, "shape": [8, 8, 8], "spacing": [50, 0.2, 0.4], "window": [0, 50]}
+    )
+    timeline = open_timeline(archive.timeline)
+    with timeline.connect() as connection:
+        assets = Assets.of(timeline.folder, connection, "volume")
+        [(name,)] = connection.execute("SELECT asset FROM events").fetchall()
+    seen = image_array(assets.read(name), feature)[:, 4, 4] * 50
+    assert seen.tolist() == pytest.approx([0, 0, 0, 15, 35, 50, 0, 0])
+
+
+def test_a_clip_in_jpeg_is_read_where_pillow_is_installed(archive: Archive) -> None:
+    image = pytest.importorskip("PIL.Image")
+    smooth = np.broadcast_to((np.arange(6)[:, None, None] * 30 + 20).astype(np.uint8), (6, 16, 24))
+    pieces = []
+    for frame in of_three(smooth):
+        held = io.BytesIO()
+        image.fromarray(frame).save(held, "JPEG", quality=95)
+        pieces.append(held.getvalue())
+    path = write_clip(archive, of_three(smooth), "YBR_FULL_422")
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+    found.PixelData = pydicom.encaps.encapsulate(pieces)
+    found.save_as(path)
+    archive.ingest()
+    [clip] = archive.volumes()
+    assert abs(clip["voxels"].astype(int) - smooth).max() <= 3
