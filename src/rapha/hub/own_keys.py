@@ -20,20 +20,28 @@ from sqlalchemy.orm import Session
 from rapha import faults
 from rapha.errors import ConfigurationError
 from rapha.hub.configuration import HubConfiguration, write_private
+from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.own_roles import ROLES, OwnRole, begun
 from rapha.hub.site_keys import log_changes, stamp, stamp_waiting
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import KeyChangeRow
+from rapha.proof.certificate import BACKDATED, read_certificate
+from rapha.proof.entry import certificate_of
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import read_key_change
 from rapha.proof.succession import after_rotation
 from rapha.proof.succession import successor as successor_of
+from rapha.proof.tiles import TileReader
 from rapha.proof.timestamp import time_of
 from rapha.records.certified import MOST_OF_A_KIND
 from rapha.records.key_change import KeyChange
 from rapha.records.own_keys import KeysBefore
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
+
+LOOKED_AT = 64
+"""Entries from the end of the log, to see when it was written last."""
+_NEXT = {of: role.NEXT for role in ROLES.values() for of in role.OF}
 
 
 def check_alone(configuration: HubConfiguration) -> None:
@@ -45,9 +53,11 @@ def check_alone(configuration: HubConfiguration) -> None:
 
 
 def rotate(role: OwnRole, store: Store) -> tuple[str, ...]:
-    """See the page's head; the ids of the new keys. Raises DiskFull, and ConfigurationError: it has had as many keys as can be kept."""
+    """See the page's head; the ids of the new keys. Raises DiskFull, and ConfigurationError: it has had as many keys as can be kept, or this
+    machine's clock is behind the log."""
     _check_room(role)
     if not role.next.exists():
+        _check_clock(role.desk.log, role.signer.clock())
         role.make()
     faults.point(f"hub.written:{role.NEXT}")
     following = role.following
@@ -94,11 +104,39 @@ def read_before(configuration: HubConfiguration, own: Collection[str] = ()) -> K
     return found.model_copy(update={"keys": tuple(key for key in found.keys if key not in back)})
 
 
+def check_followed(
+    configuration: HubConfiguration, store: Store, own: Collection[str], before: KeysBefore | None
+) -> None:
+    """Every key of the hub's own that its database says another follows is among those of before, or is going over now. `own`: as in
+    `read_before`, whose answer `before` is.
+
+    Raises:
+        ConfigurationError: one is neither: files of the home are missing, or are of an older copy.
+    """
+    there = {key.keyid for key in before.keys} if before else set()
+    under_way = set().union(*(ROLES[name].OF for name in begun(configuration)))
+    with store.reading() as session:
+        said = _said(session)
+    for one, _ in said:
+        if one.keyid in there or (one.keyid in own and one.role in under_way):
+            continue
+        lost = (
+            f"neither {_NEXT[one.role]} nor a word of it in keys-before.json is"
+            if one.keyid in own
+            else "keys-before.json has no word of it, or is not"
+        )
+        raise ConfigurationError(
+            f"the log says already that the key {successor_of(one).keyid[:16]} follows the {one.role} key {one.keyid[:16]}, and {lost} in "
+            f"{configuration.home}: nobody believes what a former key signs now, and readers of before need it named; put the newest copy of the home in its place"
+        )
+
+
 def _say(role: OwnRole, following: Sequence[TrustedKey], store: Store) -> None:
     """Each key's successor, signed, kept and logged; once."""
     with store.changing() as change:
         stamps = _stamps(change.session)
         if not all(ending.keyid in stamps for ending in role.ending):
+            _check_clock(role.desk.log, change.at)
             stamp_waiting(change.session, role.desk, role.signer)  # what the old key signed before
         for ending, successor in zip(role.ending, following, strict=True):
             _check_same(change.session, ending, successor)
@@ -112,6 +150,32 @@ def _say(role: OwnRole, following: Sequence[TrustedKey], store: Store) -> None:
     log_changes(
         store, role.desk, role.signer_after, stamped=True
     )  # the rest waits for the keys that follow: these may have ended since
+
+
+def _check_clock(log: LogKeeper, now: datetime) -> None:
+    """This machine's clock is not behind the newest entry of the log: else a key would end before what it signed.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    newest = _newest_certified(log)
+    if newest is not None and now < newest:
+        raise ConfigurationError(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC, and the log has an entry that was certified at {newest:%Y-%m-%d %H:%M:%S}: the key that ends "
+            "would end before what it signed; set the clock right, and change keys then"
+        )
+
+
+def _newest_certified(log: LogKeeper) -> datetime | None:
+    """When the newest entry that shows a certificate was certified: each batch of a hub's ends with one. None where there is none near the
+    end."""
+    size = log.checkpoint.size
+    reader = TileReader(log.read, size)
+    for index in range(size - 1, max(size - LOOKED_AT, 0) - 1, -1):
+        der = certificate_of(reader.entry(index))
+        if der is not None:
+            return read_certificate(der).not_valid_before_utc + BACKDATED
+    return None
 
 
 def _keep_before(role: OwnRole, store: Store) -> None:

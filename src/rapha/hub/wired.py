@@ -27,7 +27,7 @@ from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
-from rapha.hub.own_keys import read_before
+from rapha.hub.own_keys import check_followed, read_before
 from rapha.hub.own_roles import LOG_BEFORE
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.rounds import Rounds
@@ -138,6 +138,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         check_identity(store, configuration.settings.name, configuration.log_origin, own)
     counts = {signer.trusted.keyid, checkpoint.keyid(log_key.public_key()), *(key.keyid for key in authority.trusted)}
     before = read_before(configuration, counts)
+    check_followed(configuration, store, counts, before)
     log = open_log(configuration, store, log_key)
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, before)
     blobs = BothPlaces(store, open_blobs(configuration))

@@ -5,10 +5,11 @@ guessed. This is the one form of a DSSE signature in a log that Sigstore's curre
 """
 
 import hashlib
+import json
 
 from cryptography.hazmat.primitives import serialization
 
-from rapha.canonical import base64_text, canonical_bytes
+from rapha.canonical import base64_bytes, base64_text, canonical_bytes
 from rapha.proof import keys
 from rapha.proof.envelope import pae, unverified_payload
 from rapha.records.receipt import Receipt
@@ -34,6 +35,16 @@ def log_entry_of(digest: bytes, signature: str, public: keys.PublicKey) -> bytes
 def certified_entry(receipt: Receipt, certificate: bytes) -> bytes:
     """The entry for the same receipt with its signer shown by a certificate (DER). Raises as `log_entry`."""
     return _entry(_digest(receipt), receipt.signatures[0].sig, "x509Certificate", certificate)
+
+
+def certificate_of(entry: bytes) -> bytes | None:
+    """The certificate (DER) that an entry of this kind shows its signer by; None where it shows a key, or is of another kind."""
+    try:
+        return base64_bytes(
+            json.loads(entry)["spec"]["hashedRekordV002"]["signature"]["verifier"]["x509Certificate"]["rawBytes"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _digest(receipt: Receipt) -> bytes:

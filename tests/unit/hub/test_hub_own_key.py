@@ -1,5 +1,6 @@
 """A hub goes over to another key of its own: what waits is signed anew, what was begun ends in order, and the old key is not taken back."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from test_hub_site_keys import changes, listed
 from rapha import faults
 from rapha.cli.hub_keys import finish_rotations
 from rapha.errors import ConfigurationError
-from rapha.hub import site_keys
+from rapha.hub import site_keys, wired
 from rapha.hub.configuration import load
 from rapha.hub.own_keys import read_before
 from rapha.hub.own_roles import ROLES, begun
 from rapha.hub.signer import Signer
 from rapha.hub.store.database import open_store
+from rapha.hub.wired import open_hub
 from rapha.proof import keys
 from rapha.proof.key_change import followed
 
@@ -101,8 +103,10 @@ def test_what_the_former_key_signs_after_its_day_is_not_believed(tmp_path: Path,
     with pytest.raises(ConfigurationError, match="is one of before"):
         rotated(home, clock, "hub")
     before = (home / "keys-before.json").rename(home / "elsewhere")
-    with running(home, clock) as hub:
-        late = delivered(hub, study_of, tmp_path / "late")
+    with pytest.MonkeyPatch.context() as thief:
+        thief.setattr(wired, "check_followed", lambda *_: None)
+        with running(home, clock) as hub:
+            late = delivered(hub, study_of, tmp_path / "late")
     for known in (now, followed(pinned, found)):
         assert wrong(late, known) == [("receipts/aggregation.json", 18)]
     before.rename(home / "keys-before.json")
@@ -204,3 +208,62 @@ def test_a_key_goes_over_to_no_other_than_the_log_says(tmp_path: Path, clock: Cl
     (home / "key-next.pem").write_bytes(named)
     finish_rotations(load(home))
     assert (home / "key.pem").read_bytes() == named
+
+
+@pytest.mark.parametrize("what", ROLES)
+def test_a_hub_whose_database_says_that_a_key_was_changed_does_not_start_with_the_old_one_alone(
+    tmp_path: Path, clock: Clock, what: str
+) -> None:
+    """An older copy of the keys, without keys-before.json and without the next key, beside a newer database."""
+    home, older = tmp_path / "hub", tmp_path / "older"
+    with running(home, clock):
+        pass
+    shutil.copytree(home, older)
+    clock.pass_(hours=1)
+    rotated(home, clock, what)
+    kept = (home / "keys-before.json").read_bytes()
+    place = {"hub": "key.pem", "log": "log-key.pem", "authority": "authority"}[what]
+    newest = tmp_path / "newest"
+    (home / place).rename(newest)
+    (shutil.copytree if newest.is_dir() else shutil.copy)(older / place, home / place)
+    (home / "keys-before.json").unlink()
+    with pytest.raises(
+        ConfigurationError, match=r"the log says already that the key .* neither .*next.* put the newest copy"
+    ):
+        open_hub(load(home), clock)
+    shutil.rmtree(home / place) if newest.is_dir() else (home / place).unlink()
+    newest.rename(home / place)
+    with pytest.raises(ConfigurationError, match=r"the log says already .*keys-before.json has no word of it"):
+        open_hub(load(home), clock)
+    (home / "keys-before.json").write_bytes(kept)
+    open_hub(load(home), clock).stop()
+
+
+@pytest.mark.parametrize("what", ROLES)
+def test_a_clock_that_is_behind_the_log_changes_no_key(tmp_path: Path, clock: Clock, study_of, what: str) -> None:
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        north(hub).join()
+        delivered(hub, study_of, tmp_path / "model")
+    before, size = {path.name for path in home.iterdir()}, checkpoint_size(home, clock)
+    clock.pass_(seconds=-1)
+    with pytest.raises(ConfigurationError, match=r"this machine's clock says 2026-11-02 .* certified at 2026-11-02"):
+        rotated(home, clock, what)
+    assert {path.name for path in home.iterdir()} == before
+    clock.pass_(seconds=1)
+    cut_short(home, clock, what, f"hub.written:{ROLES[what].NEXT}")
+    clock.pass_(seconds=-1)
+    with pytest.raises(ConfigurationError, match="set the clock right"):
+        finish_rotations(load(home))
+    assert checkpoint_size(home, clock) == size, "nothing was said"
+    clock.pass_(seconds=1)
+    finish_rotations(load(home))
+    assert checkpoint_size(home, clock) > size and not (home / ROLES[what].NEXT).exists()
+
+
+def checkpoint_size(home: Path, clock: Clock) -> int:
+    hub = open_hub(load(home), clock)
+    try:
+        return hub.desk.log.checkpoint.size
+    finally:
+        hub.stop()
