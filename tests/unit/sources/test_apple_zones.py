@@ -80,6 +80,35 @@ def test_a_phone_at_home_does_not_contradict_the_watch_that_is_worn(wearer):
     assert _days(wearer) == [(_at(10, 15), _at(11, 15), 540, 5.0)]
 
 
+@pytest.mark.parametrize("source", ["Strava", "Anna’s iPhone"])
+def test_a_workout_of_another_app_does_not_contradict_the_watch_that_is_worn(wearer, source):
+    """A run at home with a phone, some hours before the flight: the night abroad stays one night."""
+    run = (
+        f' <Workout workoutActivityType="HKWorkoutActivityTypeRunning" duration="30" durationUnit="min" sourceName="{source}"'
+        f' startDate="{_utc(9, 18)}" endDate="{_utc(9, 19)}"><MetadataEntry key="HKTimeZone" value="Europe/Amsterdam"/></Workout>\n'
+    )
+    wearer.put(run, _night((10, 14), (10, 21), TOKYO))
+    assert _days(wearer, "sleep-hours") == [(_at(10, 15), _at(11, 15), 540, 7.0)]
+
+
+@pytest.mark.parametrize("device", ["model:Watch", ""])
+def test_a_workout_of_the_watch_is_believed_before_the_phone(wearer, device):
+    told = f' device="&lt;&lt;HKDevice: 0x1&gt;, {device}&gt;"' if device else ""
+    run = (
+        f' <Workout workoutActivityType="HKWorkoutActivityTypeRunning" sourceName="Anna’s {"Watch" if not device else "run"}"{told}'
+        f' startDate="{_utc(10, 14)}" endDate="{_utc(10, 15)}"><MetadataEntry key="HKTimeZone" value="Asia/Tokyo"/></Workout>\n'
+    )
+    left = _night((10, 15), (10, 20), HOME, model="iPhone", source="Anna’s iPhone")
+    wearer.put(run, left, _steps(11, 12, 5))
+    assert _days(wearer) == [(_at(10, 15), _at(11, 15), 540, 5.0)]
+
+
+def test_of_two_apps_of_the_watch_the_one_that_told_last_is_believed(wearer):
+    at_home = _night((9, 21), (9, 22), HOME, source="Sleep app")
+    wearer.put(at_home, _night((10, 14), (10, 21), TOKYO, source="Anna’s Watch"))
+    assert (_at(10, 15), _at(11, 15), 540, 7.0) in _days(wearer, "sleep-hours")
+
+
 def test_a_workout_tells_of_a_zone_and_one_that_nobody_knows_is_passed_over(wearer):
     run = (
         ' <Workout workoutActivityType="HKWorkoutActivityTypeRunning" duration="30" durationUnit="min" sourceName="w"'

@@ -28,7 +28,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 2
+READING = 3
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
 LITTLE_MB, MEMORY_MB = 40, 512
 """Of DuckDB: what a batch of records and a span of days take, and what the whole may where that is not enough; what does not fit is

@@ -16,6 +16,9 @@ from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging
 
 LONGEST_HOURS = 24
+_MOST_SOURCES = 8_000
+_OF_A_KIND = _MOST_SOURCES + 2
+"""Numbers of sources that are of one kind."""
 _OWN = "t_start >= $start AND t_start < $end"
 _ZONE = re.compile(r" ([+-])(0\d|1[0-4])([0-5]\d)")
 UNREAD = "is of a type that is not read"
@@ -33,7 +36,7 @@ _FAULTS = (
 _SAMPLES = """
 CREATE OR REPLACE TABLE samples (code SMALLINT, source SMALLINT, t_start TIMESTAMP, t_end TIMESTAMP,
   utc_offset SMALLINT, num DOUBLE, given DOUBLE, unit VARCHAR)"""
-_ZONES = "CREATE OR REPLACE TABLE told_zones (begun TIMESTAMP, source SMALLINT, zone VARCHAR)"
+_ZONES = "CREATE OR REPLACE TABLE told_zones (begun TIMESTAMP, kind SMALLINT, zone VARCHAR)"
 _UNREAD = "CREATE TABLE unread (export INTEGER, type VARCHAR, reason VARCHAR, records BIGINT)"
 _READ = f"""
 SELECT *, {first_reason(_FAULTS)} AS reason FROM (
@@ -82,29 +85,31 @@ class Sources:
     def numbered(self, batch: pa.RecordBatch) -> pa.Array:
         """The number of the source of each row; the lower goes before."""
         names, devices = (batch.column(at).dictionary_encode() for at in ("source", "device"))
-        kinds = [_KINDS.get(device, _UNSAID) for device in devices.dictionary.to_pylist()]
+        classes = devices.dictionary.to_pylist()
         pairs = zip(names.indices.to_pylist(), devices.indices.to_pylist(), strict=True)
         named = names.dictionary.to_pylist()
         known: dict[tuple[int, int], int] = {}
-        return pa.array([known.get(pair) or self._number(pair, known, named, kinds) for pair in pairs], pa.int16())
+        return pa.array([known.get(pair) or self._number(pair, known, named, classes) for pair in pairs], pa.int16())
 
     def _number(
-        self, pair: tuple[int, int], known: dict[tuple[int, int], int], names: list[str], kinds: list[int]
+        self, pair: tuple[int, int], known: dict[tuple[int, int], int], names: list[str], classes: list[str]
     ) -> int:
-        name, kind = names[pair[0]], kinds[pair[1]]
-        kind = _kind_of_name(name) if kind == _UNSAID else kind
+        name = names[pair[0]]
+        kind = kind_of(name, classes[pair[1]])
         number = self._numbers.setdefault((name, kind), min(len(self._numbers), _MOST_SOURCES) + 1)
-        known[pair] = kind * (_MOST_SOURCES + 2) + number
+        known[pair] = kind * _OF_A_KIND + number
         return known[pair]
 
 
-_WATCH, _PHONE, _OTHER, _UNSAID = range(4)
+_WATCH, _PHONE, _OTHER = range(3)
 _KINDS = dict(zip(DEVICES, (_WATCH, _PHONE, _OTHER), strict=True))
-_MOST_SOURCES = 8_000
 
 
-def _kind_of_name(name: str) -> int:
-    """Where the record names no device; a name may hold non-breaking spaces."""
+def kind_of(name: str, device: str) -> int:
+    """Of a source: the lower is believed before the higher. By its name where no device is told, one of `DEVICES`; a name may hold
+    non-breaking spaces."""
+    if device in _KINDS:
+        return _KINDS[device]
     plain = name.replace("\xa0", " ").lower()
     return _WATCH if "watch" in plain else _PHONE if "iphone" in plain else _OTHER
 
@@ -157,7 +162,7 @@ def take(staging: Staging, export: int, batch: pa.RecordBatch, sources: Sources)
            FROM reading WHERE reason IS NULL"""
     )
     staging.execute(
-        "INSERT INTO told_zones SELECT t_start, source, told_zone FROM reading WHERE reason IS NULL AND told_zone <> ''"
+        f"INSERT INTO told_zones SELECT t_start, source // {_OF_A_KIND}, told_zone FROM reading WHERE reason IS NULL AND told_zone <> ''"
     )
     if good < batch.num_rows:
         staging.execute(

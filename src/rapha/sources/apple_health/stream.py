@@ -149,11 +149,12 @@ def _plain(column: list[bytes | None]) -> pa.Array:
 def _devices(column: list[bytes | None]) -> pa.Array:
     """Apple writes a page of every device, with a number that changes: what model it is, is all that is wanted."""
     coded = pa.array(column, pa.binary()).dictionary_encode()
-    classes = [_device(_ENTITY.sub(_meant, text)) for text in coded.dictionary.to_pylist()]
+    classes = [device_class(_ENTITY.sub(_meant, text)) for text in coded.dictionary.to_pylist()]
     return pa.array(classes, pa.string()).take(coded.indices).fill_null("")
 
 
-def _device(told: bytes) -> str:
+def device_class(told: bytes) -> str:
+    """One of `DEVICES`, empty where nothing is told of a device."""
     return next((model for model in DEVICES[:2] if b"model:" + model.encode() in told), "other" if told else "")
 
 
@@ -214,7 +215,7 @@ class _Judge:
         _, attributes, extra = self._open.pop()
         if name == "Record":
             row = {ours: attributes.get(theirs, "") for theirs, ours in _ATTRIBUTES.items()}
-            row["device"] = _device(row["device"].encode())
+            row["device"] = device_class(row["device"].encode())
             row["extra"] = "".join(f'key="{key}" value="{value}"' for key, value in extra.items())
             self._rows.append(tuple(row[column] for column in COLUMNS))
         elif name in _KEPT:

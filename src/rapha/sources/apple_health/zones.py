@@ -2,14 +2,14 @@
 
 Apple writes the zone in which a record was made, HKTimeZone, with sleep, workouts and some others. It holds from the record's start until
 another is told, `HOLDS_HOURS` at most; then, and where nothing is told, the mapping's zone holds. Of a Watch and a phone that was left at
-home the Watch is believed, as everywhere.
+home the Watch is believed, as everywhere; of two Watches, or two apps of one, whichever told last.
 """
 
 import pyarrow as pa
 
 from rapha.sources.apple_health.days import EDGE
-from rapha.sources.apple_health.samples import moments
-from rapha.sources.apple_health.stream import Element
+from rapha.sources.apple_health.samples import kind_of, moments
+from rapha.sources.apple_health.stream import Element, device_class
 from rapha.timeline.staging import Staging
 
 HOLDS_HOURS = 36
@@ -19,7 +19,7 @@ _RUNS = f"""
 CREATE OR REPLACE TABLE runs AS
 WITH believed AS (
   SELECT begun, zone FROM told_zones WHERE zone IN (SELECT name FROM pg_timezone_names())
-  QUALIFY source = min(source) OVER (ORDER BY begun RANGE BETWEEN {_HELD} PRECEDING AND CURRENT ROW)),
+  QUALIFY kind = min(kind) OVER (ORDER BY begun RANGE BETWEEN {_HELD} PRECEDING AND CURRENT ROW)),
 told AS (
   SELECT make_timestamp(epoch_us(begun) // 900000000 * 900000000) AS begun, arg_max(zone, struct_pack(begun, zone)) AS zone
   FROM believed GROUP BY ALL),
@@ -39,10 +39,14 @@ def write_runs(staging: Staging, home: str, workouts: list[Element]) -> None:
     if told:
         begun, _ = moments(pa.array([each.attributes.get("startDate", "") for each in told], pa.string()))
         zones = pa.array([each.extra["HKTimeZone"] for each in told], pa.string())
-        staging.connection.register("incoming", pa.table({"begun": begun, "zone": zones}))
+        kinds = pa.array([_kind(each.attributes) for each in told], pa.int16())
+        staging.connection.register("incoming", pa.table({"begun": begun, "kind": kinds, "zone": zones}))
         staging.execute(
-            "INSERT INTO told_zones SELECT sane(begun), $watch, zone FROM incoming WHERE sane(begun) IS NOT NULL",
-            {"watch": 0},
+            "INSERT INTO told_zones SELECT sane(begun), kind, zone FROM incoming WHERE sane(begun) IS NOT NULL"
         )
         staging.connection.unregister("incoming")
     staging.execute(_RUNS, {"home": home})
+
+
+def _kind(workout: dict[str, str]) -> int:
+    return kind_of(workout.get("sourceName", ""), device_class(workout.get("device", "").encode()))
