@@ -6,12 +6,13 @@ import random
 import sys
 from itertools import pairwise
 
+import duckdb
 import pyarrow as pa
 import pytest
 from apple_wearer import MAPPING, Wearer, asleep, heart, steps
 
 from rapha.cli.demo.made_up_wearers import days_of, moment, record
-from rapha.sources.apple_health import days, stream
+from rapha.sources.apple_health import days, single, stream, zones
 from rapha.sources.apple_health.stream import read_export
 
 EVERYTHING = "* EXCLUDE (ingest_batch, source_version)"
@@ -65,6 +66,28 @@ def test_what_does_not_fit_in_little_memory_is_done_in_more(wearer, monkeypatch)
     monkeypatch.setattr(module, "_whole", lambda staging, work: asked.append(work) or whole(staging, work))
     assert _rows(wearer, "little") == enough
     assert len(asked) > len(set(asked))  # something was done again
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(zones, "write_runs"), (days, "lay_out"), (days, "spans"), (single, "write_workouts"), (single, "write_ecgs")],
+)
+def test_whatever_does_not_fit_is_undone_and_done_again(wearer, monkeypatch, module, name):
+    """Many workouts, or years of zones: refused, they would take all other exports with them."""
+    parts, ecgs = days_of(random.Random(4), 9, dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
+    wearer.put(*parts, beside=ecgs)
+    enough = _rows(wearer, "enough")
+    whole, called = getattr(module, name), []
+
+    def short_of_memory(*given):
+        called.append(done := whole(*given))
+        if len(called) == 1:
+            raise duckdb.OutOfMemoryException("what was done until here is to be undone")
+        return done
+
+    monkeypatch.setattr(module, name, short_of_memory)
+    assert _rows(wearer, "little") == enough
+    assert len(called) == 2
 
 
 def test_amounts_and_means_do_not_depend_on_the_order_in_which_they_are_added(wearer):

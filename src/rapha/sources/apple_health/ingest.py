@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.apple_health import days, minutes, samples, single, summaries, zones
-from rapha.sources.apple_health.ecg import read_ecg
+from rapha.sources.apple_health.ecg import Ecg, read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
 from rapha.sources.apple_health.stream import Element, read_export
@@ -183,13 +183,19 @@ class _Reading:
         self._clinical += clinical
         self._unread_ecgs += ecgs.count(None)
         self._summarise(number, export, told)
-        single.write_ecgs(self.staging, number, export.zone, [ecg for ecg in ecgs if ecg])
+        _with_little(self.staging, partial(self._add_told, number, export, told, [ecg for ecg in ecgs if ecg]))
+
+    def _add_told(self, number: int, export: Export, told: _Told, ecgs: list[Ecg]) -> None:
+        """What is said beside the records, but for zones."""
+        unread = single.write_workouts(self.staging, number, export.zone, told.workouts)
+        single.write_ecgs(self.staging, number, export.zone, ecgs)
         sex = _SEXES.get(told.me.get("HKCharacteristicTypeIdentifierBiologicalSex", ""))
         born = told.me.get("HKCharacteristicTypeIdentifierDateOfBirth")
         self.staging.execute(
             "INSERT INTO people_told VALUES ($export, $id, $born, $sex)",
             {"export": number, "id": export.patient, "born": born, "sex": sex},
         )
+        self._unread_workouts += unread
 
     def _take(self, number: int, opened: Opened, told: _Told) -> int:
         sources, records = samples.Sources(), 0
@@ -200,11 +206,13 @@ class _Reading:
 
     def _summarise(self, number: int, export: Export, told: _Told) -> None:
         """A span of days after another: what is in hand is bounded by it, however long the export."""
+        for span in _with_little(self.staging, partial(self._lay_out, export, told)):
+            self._twins += _with_little(self.staging, partial(self._summarise_span, number, export, span))
+
+    def _lay_out(self, export: Export, told: _Told) -> list[days.Span]:
         zones.write_runs(self.staging, export.zone, told.workouts)
         days.lay_out(self.staging)
-        for span in days.spans(self.staging):
-            self._twins += _with_little(self.staging, partial(self._summarise_span, number, export, span))
-        self._unread_workouts += single.write_workouts(self.staging, number, export.zone, told.workouts)
+        return days.spans(self.staging)
 
     def _summarise_span(self, number: int, export: Export, span: days.Span) -> int:
         """How many of its samples were there twice."""
