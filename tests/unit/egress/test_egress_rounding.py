@@ -22,6 +22,12 @@ def test_a_number_becomes_one_of_the_two_next_to_it(value: float) -> None:
     assert np.sign(found) in (0.0, np.sign(value))
 
 
+@pytest.mark.parametrize("value", [999_990.0, -999_990.0, 1e6, -1e6, 999_425.0])
+def test_no_number_becomes_larger_than_a_weight_may_be(value: float) -> None:
+    """The next above is 1,003,520, and the gate would refuse the whole round."""
+    assert set(np.abs(rounded(np.full(500, value)))) == {999_424.0}
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -100.0, 0.5, 255.0, -(2.0**19)])
 def test_what_has_eight_bits_stays(value: float) -> None:
     assert (rounded(np.full(50, value)) == value).all()
