@@ -8,7 +8,7 @@ import contextlib
 import inspect
 import io
 import json
-import os
+import secrets
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -57,7 +57,10 @@ def export_model(module: "nn.Module", example: "Tensor | Sequence[Tensor]", path
 
 def _laid(path: Path, content: bytes) -> Path:
     """The whole file, or what was there before."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    except ValueError:
+        raise ConfigurationError(f"{path} cannot be written: it names no file") from None
     try:
         write_synced(draft, content, READABLE, new=True)
         draft.replace(path)
