@@ -121,6 +121,19 @@ def test_a_workout_tells_of_a_zone_and_one_that_nobody_knows_is_passed_over(wear
     assert _days(wearer) == [(_at(11, 0), _at(12, 0), 0, 5.0)]
 
 
+def test_who_goes_to_and_fro_so_that_no_midnight_shows_has_days_of_home(wearer):
+    """In Tokyo whenever it is midnight in Los Angeles, and there whenever it is in Tokyo."""
+    told = [((day, 4), TOKYO) for day in range(3, 24)] + [
+        ((day, 12), {"HKTimeZone": "America/Los_Angeles"}) for day in range(3, 24)
+    ]
+    wearer.put(*(_night(at, (*at, 30), zone) for at, zone in told), *(_steps(day, 13, day) for day in range(3, 24)))
+    days = _days(wearer)
+    assert sum(count for *_, count in days) == sum(range(3, 24))
+    assert all(end - begun <= dt.timedelta(hours=50) for begun, end, *_ in days)
+    assert (_at(10, 23), _at(11, 23), 60, 11.0) in days
+    assert all(end - begun <= dt.timedelta(hours=50) for begun, end, *_ in _days(wearer, "sleep-hours"))
+
+
 def test_the_offset_that_was_written_says_when_and_is_kept(wearer):
     wearer.mapping.write_text(MAPPING + "samples: [steps]\n")
     at = "2024-01-11 21:00:00 +0900"

@@ -16,19 +16,32 @@ EDGE = "INTERVAL 4 DAYS"
 """Further than a sample or a night reaches, in whatever zone."""
 _DATES = """SELECT *, unnest(range(CAST(CAST(t_from AS DATE) - 1 AS TIMESTAMP), t_until + INTERVAL 2 DAYS, INTERVAL 1 DAY)) AS date
 FROM runs"""
-_MIDNIGHTS = f"""
+_AT_HOME = """SELECT $home AS zone, unnest(range(CAST(CAST(t_first AS DATE) - 1 AS TIMESTAMP), t_last + INTERVAL 2 DAYS, INTERVAL 1 DAY)) AS date
+FROM (SELECT min(t_from) AS t_first, max(t_until) AS t_last FROM runs)"""
+_MIDNIGHT = "utc_in(date - INTERVAL 1 MICROSECOND, zone) + INTERVAL 1 MICROSECOND"
+"""A midnight is what follows the last moment of a date: where the clock jumps over it, or shows it twice, too."""
+_NOON = "utc_in(date + INTERVAL 12 HOURS, zone)"
+
+
+def _shown(moment: str) -> str:
+    """Such moments of the patient's clock; and of the clock at home where for two days it showed none, as it may who goes to and fro."""
+    return f"""
+WITH clock AS (SELECT DISTINCT shown, zone FROM (SELECT *, {moment} AS shown FROM ({_DATES})) WHERE shown >= t_from AND shown < t_until),
+gaps AS (SELECT shown AS t_from, lead(shown) OVER (ORDER BY shown) AS t_until FROM clock QUALIFY t_until > t_from + INTERVAL 2 DAYS)
+FROM clock UNION ALL
+SELECT shown, zone FROM (SELECT {moment} AS shown, zone FROM ({_AT_HOME})) home
+JOIN gaps ON shown >= t_from + INTERVAL 1 DAY AND shown <= t_until - INTERVAL 1 DAY"""
+
+
+_DAYS = f"""
 CREATE OR REPLACE TABLE days AS
 SELECT day, lead(day) OVER (ORDER BY day) AS t_end, utc_offset FROM (
-  SELECT DISTINCT day, CAST((epoch_us(timezone(zone, make_timestamptz(epoch_us(day)))) - epoch_us(day)) // 60000000 AS SMALLINT) AS utc_offset
-  FROM (SELECT *, utc_in(date - INTERVAL 1 MICROSECOND, zone) + INTERVAL 1 MICROSECOND AS day FROM ({_DATES}))
-  WHERE day >= t_from AND day < t_until)
+  SELECT DISTINCT shown AS day, CAST((epoch_us(timezone(zone, make_timestamptz(epoch_us(shown)))) - epoch_us(shown)) // 60000000 AS SMALLINT) AS utc_offset
+  FROM ({_shown(_MIDNIGHT)}))
 QUALIFY t_end IS NOT NULL"""
-"""A midnight is what follows the last moment of a date: where the clock jumps over it, or shows it twice, too."""
 _NOONS = f"""
 CREATE OR REPLACE TABLE noons AS
-SELECT noon, day FROM (
-  SELECT DISTINCT noon FROM (SELECT *, utc_in(date + INTERVAL 12 HOURS, zone) AS noon FROM ({_DATES})) WHERE noon >= t_from AND noon < t_until)
-ASOF JOIN days ON noon >= day"""
+SELECT noon, day FROM (SELECT DISTINCT shown AS noon FROM ({_shown(_NOON)})) ASOF JOIN days ON noon >= day"""
 
 
 class Span(NamedTuple):
@@ -38,11 +51,11 @@ class Span(NamedTuple):
     end: dt.datetime
 
 
-def lay_out(staging: Staging) -> None:
+def lay_out(staging: Staging, home: str) -> None:
     """`days` and `noons` of all `samples`; after `zones.write_runs`. A day in which the zone changes lasts until the next midnight of the
     patient's clock, so it is longer or shorter than others."""
-    for statement in (_MIDNIGHTS, _NOONS):
-        staging.execute(statement)
+    for statement in (_DAYS, _NOONS):
+        staging.execute(statement, {"home": home})
 
 
 def spans(staging: Staging) -> list[Span]:

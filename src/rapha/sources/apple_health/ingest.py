@@ -211,7 +211,7 @@ class _Reading:
 
     def _lay_out(self, export: Export, told: _Told) -> list[days.Span]:
         zones.write_runs(self.staging, export.zone, told.workouts)
-        days.lay_out(self.staging)
+        days.lay_out(self.staging, export.zone)
         return days.spans(self.staging)
 
     def _summarise_span(self, number: int, export: Export, span: days.Span) -> int:
