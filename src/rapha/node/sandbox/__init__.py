@@ -7,6 +7,7 @@ process.py      one isolated process: commands in, bounded replies out
 started.py      start it, judge its walls, wait until it is ready
 waiting.py      sandboxes started before anybody asks, each for one dispatch
 choose.py       which backend a configuration names
+found.py        what the agent found it to give, for the commands of stewards
 bubblewrap.py   the first backend: the walls are made by bubblewrap
 namespaces.py   the second backend: the walls are made by enter.py, by system calls, with nothing installed
 unisolated.py   the backend with the ugly name, for machines that cannot isolate
