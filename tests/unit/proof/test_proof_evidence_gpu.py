@@ -17,7 +17,7 @@ from small_tdx import MadeTdx
 from rapha.canonical import canonical_bytes, digest
 from rapha.cli.receipt import _evidence_words
 from rapha.errors import Unproven
-from rapha.proof.evidence.appraise import DEVICES_NOT_SHOWN, FLAG, T2_NOT_SHOWN, Hardware, Roots
+from rapha.proof.evidence.appraise import DEVICES_NOT_SHOWN, FLAG, REMARKS, T2_NOT_SHOWN, TDX_NOT_SHOWN, Hardware, Roots
 from rapha.proof.evidence.nvidia.check import GpuSound, check_gpu, nvidia_root, trusted_gpu
 from rapha.proof.evidence.nvidia.report import read_report
 from rapha.proof.repeat import raised, signed_repeat
@@ -133,13 +133,14 @@ def test_a_device_that_was_put_there_later_counts_for_nothing(tmp_path: Path) ->
 
 
 def test_a_second_run_that_failed_takes_the_remarks_of_devices_away(tmp_path: Path) -> None:
-    judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
+    before = judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
+    assert {*T2_NOT_SHOWN, *TDX_NOT_SHOWN, *DEVICES_NOT_SHOWN} == REMARKS <= set(before.not_shown)
     found, transcript = read_folder(tmp_path, pinned(), Hardware(BOTH, ROOTS)), records.transcript("north")
     payload = payload_of({NORTH: (tmp_path / NORTH).read_bytes()}, NORTH)
     word = signed_repeat(payload, transcript.root, transcript.waypoints, records.AT, records.private_key("stranger"))
     failed = raised(judge_receipt(found, NORTH), found, word.as_bytes())
     assert (failed.ok, failed.tier) == (False, "T0")
-    assert not {*T2_NOT_SHOWN, *DEVICES_NOT_SHOWN} & set(failed.not_shown)
+    assert not REMARKS & set(failed.not_shown)
 
 
 def test_what_is_shown_of_a_receipt_names_its_devices() -> None:
