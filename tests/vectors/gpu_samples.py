@@ -39,7 +39,7 @@ class Sample:
 
     @property
     def evidence(self) -> Evidence:
-        devices = (made_up.evidence(self.nonce, self.made),) * self.count
+        devices = tuple(made_up.evidence(self.nonce, replace(self.made, which=number)) for number in range(self.count))
         bound = bound_data(STATEMENT, self.named(devices))
         if self.of_amd:
             return self.after(small_hardware.evidence(bound, None, devices))
@@ -135,6 +135,8 @@ REFUSED = {
     "another-device": Sample("the quote is not about this statement", made=spoiled("report", flipped(-1)), named=lambda devices: (made_up.evidence(device_nonce(STATEMENT)),)),
     "asked-for-another-statement": Sample("the device's report is not about this statement", nonce=device_nonce(STATEMENT + b" ")),
     "asked-for-no-statement": Sample("the device's report is not about this statement", nonce=bytes(32)),
+    "same-device-twice": changed(lambda devices: devices * 2, "two reports are signed by the key of one device"),
+    "same-device-of-two-states": changed(lambda devices: (*devices, made_up.evidence(device_nonce(STATEMENT), replace(GPU, measurements=((1, bytes(48)),)))), "two reports are signed by the key of one device"),
     "device-of-another-kind": changed(of_kind("sev-snp"), "this verifier does not read the kind sev-snp of devices"),
     "brings-its-own-root": changed(with_root, "evidence of a device of NVIDIA has its chain"),
     "report-cut-short": Sample("the device's report is cut short", made=spoiled("report", lambda raw: raw[:-1])),

@@ -9,6 +9,7 @@ import pytest
 import record_samples as records
 import small_gpu
 import small_tdx
+from cryptography import x509
 from receipt_samples import NORTH, Files, folder, payload_of, pinned, sealed, with_evidence
 from receipt_samples import Fault as Change
 from small_gpu import MadeGpu
@@ -77,6 +78,12 @@ def test_a_report_cut_anywhere_is_refused(size: int) -> None:
 
 def test_the_pinned_root_is_nvidias() -> None:
     assert digest(nvidia_root()) == "sha256:102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48"
+
+
+def test_a_real_chain_names_revocation_lists_which_the_verdict_says_are_no_part_of_this() -> None:
+    chain = x509.load_pem_x509_certificates(CHAIN)
+    lists = [one for one in chain if any(isinstance(each.value, x509.CRLDistributionPoints) for each in one.extensions)]
+    assert lists and "its revocation lists and OCSP answers are no part of this evidence" in DEVICES_NOT_SHOWN[1]
 
 
 def judged(where: Path, after: Callable[[Files], None], trusted: TrustedLaunches = BOTH) -> Verdict:

@@ -45,7 +45,7 @@ TDX_NOT_SHOWN = (
 )
 DEVICES_NOT_SHOWN = (
     "That the devices which reported are the machine's own, and computed this: the measured software asked them, and has to have seen to that (tier T2).",
-    "That NVIDIA had not revoked a device's certificates: it says so online alone, and not in this receipt (tier T2).",
+    "That NVIDIA had not revoked a device's certificates: its revocation lists and OCSP answers are no part of this evidence (tier T2).",
 )
 REMARKS = frozenset((*T2_NOT_SHOWN, *TDX_NOT_SHOWN, *DEVICES_NOT_SHOWN))
 """Every sentence for what evidence that holds does not show."""
@@ -134,7 +134,10 @@ def check_evidence(evidence: Evidence, statement: bytes, at: datetime, roots: Ro
         if evidence.kind == SEV_SNP
         else check_tdx(raw, collateral, bound, at, roots.intel)
     )
-    return Held(processor, tuple(_device(one, statement, at, roots) for one in evidence.devices))
+    devices = tuple(_device(one, statement, at, roots) for one in evidence.devices)
+    if len({one.key for one in devices}) != len(devices):
+        raise Unproven("two reports are signed by the key of one device, which would count twice")
+    return Held(processor, devices)
 
 
 def _device(evidence: DeviceEvidence, statement: bytes, at: datetime, roots: Roots) -> GpuSound:
