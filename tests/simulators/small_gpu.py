@@ -30,7 +30,7 @@ DRIVER, FIRMWARE_ID = 3, 20
 class MadeGpu:
     """What a report and its chain are made of; a test changes one thing. `raw`: changed before it is signed; `opaque`: fields besides the driver's
     version; `record`: what becomes of the measurements as bytes; `certified`: the firmware that the certificate names; `ends`: when certificates of that place in the chain end; `issues`: which places may issue more;
-    `which`: of several devices, each with a key of its own; `spoil`: any part, at last."""
+    `which`: of several devices, each with a key of its own; `made_by`: whose key signs the certificate of that place instead; `spoil`: any part, at last."""
 
     raw: Callable[[bytearray], None] = nothing
     opaque: tuple[tuple[int, bytes], ...] = ((FIRMWARE_ID, FIRMWARE),)
@@ -42,6 +42,7 @@ class MadeGpu:
     issues: tuple[int, ...] = (1, 2, 3)
     on_p256: bool = False
     which: int = 0
+    made_by: tuple[tuple[int, str], ...] = ()
     spoil: Callable[[dict[str, bytes]], None] = nothing
 
 
@@ -102,7 +103,10 @@ def _certificate(place: int, made: MadeGpu) -> bytes:
     if place == 0 and made.certified is not None:
         oid = x509.ObjectIdentifier("2.23.133.5.4.1")
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, _composite(made.certified)), critical=False)
-    signed = builder.sign(_key(by, made), hashes.SHA384(), ecdsa_deterministic=True)
+    other = dict(made.made_by).get(place)
+    signed = builder.sign(
+        key(other, ec.SECP384R1()) if other else _key(by, made), hashes.SHA384(), ecdsa_deterministic=True
+    )
     return signed.public_bytes(serialization.Encoding.DER)
 
 

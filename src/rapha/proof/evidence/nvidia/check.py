@@ -96,13 +96,14 @@ def check_gpu(raw: bytes, collateral: dict[str, bytes], nonce: bytes, at: dateti
 
 
 def check_device_chain(ders: tuple[bytes, ...], root: Certificate) -> tuple[Certificate, ...]:
-    """From the device's to the root. Raises Unproven where they do not go back to it one by one, or the last may issue more."""
+    """From the device's to the root. Raises Unproven where they do not go back to it one by one, or the last may issue more; held from the root
+    down, so that no certificate is named which NVIDIA did not sign."""
     if not 2 <= len(ders) <= MAX_CERTIFICATES or ders[-1] != root.whole:
         raise Unproven("the device's chain of certificates does not begin at the root of NVIDIA that is pinned here")
     chain = tuple(read_certificate(one, _P384) for one in ders)
-    for one, by in zip(chain, (*chain[1:], root), strict=True):
-        check_issued(one, by)
+    for one, by in reversed(tuple(zip(chain, (*chain[1:], root), strict=True))):
         check_issues(by)
+        check_issued(one, by)
     if may_issue(chain[0]):
         raise Unproven("the device's report is signed by a key that may issue certificates, and not by a device's own")
     return chain
