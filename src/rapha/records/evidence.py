@@ -85,7 +85,7 @@ class TdxLaunch(Record):
 
 
 class GpuLaunch(Record):
-    """A state of a device that a reader trusts. `chip`: as its certificate names it (`GH100`). `measurements`: by index, the digests that will do;
+    """A state of a device that a reader trusts. `chip`: as its certificate names it (`GH100`). `measurements`: by index (1 to 254), the digests that will do;
     what the device measures at other indexes is not looked at."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -93,10 +93,10 @@ class GpuLaunch(Record):
     chip: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,16}$")]
     measurements: Annotated[
         dict[
-            Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")],
+            Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-4])$")],
             Annotated[tuple[Measurement, ...], Field(min_length=1, max_length=20)],
         ],
-        Field(min_length=1, max_length=255),
+        Field(min_length=1, max_length=254),
     ]
 
 

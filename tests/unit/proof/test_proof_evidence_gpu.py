@@ -97,7 +97,7 @@ def test_a_machine_with_a_device_that_holds_is_tier_2(tmp_path: Path) -> None:
     verdict = judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
     assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T2", ())
     assert "a made-up trust domain" in verdict.steps[-1].detail
-    assert "a made-up GPU, GH100, driver 550.90.07" in verdict.steps[-1].detail
+    assert "a made-up GPU, GH100, driver 550.90.07, 4 of 4 measurements compared" in verdict.steps[-1].detail
     assert {*T2_NOT_SHOWN, *DEVICES_NOT_SHOWN} <= set(verdict.not_shown)
 
 
@@ -157,3 +157,25 @@ def test_what_is_shown_of_a_receipt_names_its_devices() -> None:
     device = small_gpu.evidence(bytes(32))
     with_device = small_tdx.evidence(bytes(64), None, (device,))
     assert _evidence_words(with_device) == "intel-tdx, of the machine it was stated in, with devices: nvidia-gpu"
+
+
+def test_of_a_launch_that_lists_little_the_verdict_says_so(tmp_path: Path) -> None:
+    little = small_gpu.launch(measurements={"2": (small_gpu.MEASUREMENTS[2].hex(),)})
+    verdict = judged(
+        tmp_path, with_evidence(MadeTdx(), MadeGpu()), TrustedLaunches(launches=(small_tdx.launch(), little))
+    )
+    assert verdict.tier == "T2" and verdict.steps[-1].detail.endswith(", 1 of 4 measurements compared")
+
+
+def test_a_list_with_devices_does_not_ask_for_one(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, with_evidence(MadeTdx()), BOTH)
+    assert verdict.tier == "T2" and "measurements compared" not in verdict.steps[-1].detail
+
+
+def test_a_launch_lists_places_that_there_are_alone() -> None:
+    digest_of = (small_gpu.MEASUREMENTS[1].hex(),)
+    for index in (1, 9, 10, 99, 100, 199, 200, 249, 250, 254):
+        assert small_gpu.launch(measurements={str(index): digest_of}).measurements
+    for index in ("0", "01", "255", "260", "300", "999", "1000", "-1", "1\n"):
+        with pytest.raises(ValueError, match="measurements"):
+            small_gpu.launch(measurements={index: digest_of})

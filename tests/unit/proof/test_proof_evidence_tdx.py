@@ -237,3 +237,9 @@ def sound_of(made: MadeTdx) -> TdxSound:
     given = small_tdx.evidence(bytes(64), made)
     parts = {name: base64_bytes(data) for name, data in given.collateral.items()}
     return check_tdx(base64_bytes(given.report), parts, bytes(64), datetime(2026, 11, 23, tzinfo=UTC), small_tdx.root())
+
+
+@pytest.mark.parametrize(("version", "kind", "told"), [(4, 2, 0), (5, 2, 0), (5, 3, 48), (5, 4, 48 + 1 + 204)])
+def test_a_quote_tells_of_who_is_bound_as_far_as_its_version_goes(version: int, kind: int, told: int) -> None:
+    domain = read_quote(small_tdx.quote(bytes(64), MadeTdx(version=version, kind=kind))).domain
+    assert domain.shared == bytes(told)

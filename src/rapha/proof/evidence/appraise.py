@@ -108,7 +108,8 @@ def appraised(
     except Unproven as problem:
         told = f"Hardware evidence ({evidence.kind}) holds, and is not tier T2: {problem}."
         return verdict.model_copy(update={"found": (*verdict.found, told)})
-    words = (in_words(held.processor), *map(in_gpu_words, held.devices))
+    gpus = [one for one in launches if isinstance(one, GpuLaunch)]
+    words = (in_words(held.processor), *map(in_gpu_words, held.devices, gpus))
     detail = "; ".join(f"{launch.name}, {said}" for launch, said in zip(launches, words, strict=True))
     step = Step(number=len(verdict.steps) + 1, check=CHECK, passed=True, detail=detail)
     remarks = [remark for remark in verdict.not_shown if remark != EVIDENCE_NOT_SHOWN]

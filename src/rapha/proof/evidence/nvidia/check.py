@@ -137,9 +137,10 @@ def trusted_gpu(sound: GpuSound, launches: list[GpuLaunch]) -> GpuLaunch:
     return left[0]
 
 
-def in_gpu_words(sound: GpuSound) -> str:
-    """What holds, on one line."""
-    return f"{sound.chip}, driver {sound.driver}"
+def in_gpu_words(sound: GpuSound, launch: GpuLaunch) -> str:
+    """What holds, on one line, and how much of it the reader's launch was compared with."""
+    compared = f"{len(launch.measurements)} of {len(sound.measurements)} measurements compared"
+    return f"{sound.chip}, driver {sound.driver}, {compared}"
 
 
 def _spki(device: Certificate) -> bytes:

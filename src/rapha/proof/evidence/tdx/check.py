@@ -196,7 +196,8 @@ def check_module(domain: TrustDomain, info: TcbInfo, platform: Platform) -> None
 
 
 def check_domain(domain: TrustDomain) -> None:
-    """Raises Unproven where its memory can be read or moved by others, or others are bound to it."""
+    """Raises Unproven where its memory can be read or moved by others, or others are bound to it, as far as the quote's version says so: one of TDX 1.0 says
+    nothing of services and devices."""
     if domain.attributes & _UNDER_DEBUG:
         raise Unproven("the trust domain was started in debug mode: whoever runs the machine can read its memory")
     if domain.attributes & _MIGRATABLE:
