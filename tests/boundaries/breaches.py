@@ -65,7 +65,7 @@ BREACHES = (
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "if order.layers != layers:", "if False:", f"{PLACEMENT} -k other_layers"),
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "if order.code != code_digest():", "if False:", f"{PLACEMENT} -k other_code"),
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "== places.token", "!= ''", f"{PLACEMENT} -k not_the_same_there"),
-    Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, 0)", "        pass", f"{PLACEMENT} -k takes_its_sandbox"),
+    Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, 0)", "        pass", "tests/unit/node/test_node_placement.py -k hears_nothing"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "            self._placement.end(self._job.name)", "            pass", f"{PLACEMENT} -k taken_out"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/elsewhere.py", " or found.st_mode & 0o077", "", f"{PLACEMENT} -k look_into"),
     Breach("a node that is killed leaves no waiting", "src/rapha/node/sandbox/waiting.py", "shutil.rmtree(self._folder, ignore_errors=True)\n        if self._wanted", "if self._wanted", f"{WAITING} -k swept"),
@@ -165,7 +165,7 @@ BREACHES = (
     Breach("whatever it is sent, the hub", "src/rapha/hub/api/errors.py", "(NotIdentified, 401)", "(NotIdentified, 418)", "tests/contract/test_contract_api.py -k stranger"),
     Breach("what is killed in the middle", "src/rapha/node/runs.py", "TRIES = 2", "TRIES = 1", "tests/journey/test_journey_bad_days.py -k 'undisturbed or sandbox_killed'"),
     # Of evidence
-    Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if found is not None and found != signed:", "if False:", "tests/vectors/test_vectors_receipts.py"),
+    Breach("a receipt that was edited", "src/rapha/proof/of_study.py", "if found is not None and found != signed:", "if False:", "tests/vectors/test_vectors_receipts.py"),
     Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if speaker != key.owner:", "if False:", "tests/vectors/test_vectors_receipts.py"),
     Breach("in a browser no receipt holds", "src/rapha/proof/page/verify.js", "else if (digest !== signed) throw", "else if (false) throw", "tests/vectors/test_vectors_page_scripts.py"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    if report.data != bound:", "    if False:", f"{EVIDENCE} {EVIDENCE_TIER}"),

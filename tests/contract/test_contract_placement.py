@@ -334,14 +334,10 @@ def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
     if lacking := missing():
         pytest.skip(lacking)
     with small_slurm(tmp_path / "slurm") as environment:
-        for wrong, words in (
-            ({"partition": "nowhere"}, "invalid partition"),
-            ({"processors": "999"}, "processor|CPU|node"),
-        ):
-            given = settings(tmp_path, environment, **wrong)
-            one = Elsewhere(name_for_this_machine(), Slurm(given), tmp_path, tmp_path / "runs", LIMITS)
-            with pytest.raises(SandboxError, match=f"(?i)slurm: .*{words}"):
-                one.check()
+        given = settings(tmp_path, environment, partition="nowhere")
+        one = Elsewhere(name_for_this_machine(), Slurm(given), tmp_path, tmp_path / "runs", LIMITS)
+        with pytest.raises(SandboxError, match=r"slurm: .*invalid partition"):
+            one.check()
         assert jobs(environment) == []
 
 

@@ -1,6 +1,8 @@
 """The section `placement` of node.yaml, the words for Slurm, and the launcher's reading of its order."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,15 @@ def test_an_order_without_end_is_not_read_for_ever(tmp_path: Path) -> None:
         read_line(descriptor)
     assert os.lseek(descriptor, 0, os.SEEK_CUR) <= MAX_ORDER_BYTES + 1
     os.close(descriptor)
+
+
+def test_a_sandbox_that_hears_nothing_ends_when_the_agents_end_is_closed() -> None:
+    code = "from rapha.node.sandbox.launch import _attend; import sys; sys.exit(_attend(['/bin/sleep', '600'], {}))"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, start_new_session=True) as process:
+        assert process.stdin
+        process.stdin.close()
+        try:
+            assert process.wait(30) == 256 - 9
+        finally:
+            process.kill()
