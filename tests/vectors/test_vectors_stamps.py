@@ -10,7 +10,7 @@ import stamp_samples
 
 from rapha.errors import ConfigurationError, Unproven
 from rapha.proof.anchor.bitcoin import EASIEST_IN_TESTS, Stamped, check_stamp, read_header
-from rapha.proof.anchor.opentimestamps import read_stamp
+from rapha.proof.anchor.opentimestamps import APPEND, Branch, Step, read_stamp
 
 HERE = Path(__file__).resolve().parent
 EXPECTED: dict[str, Any] = json.loads((HERE / "stamps" / "expected.json").read_bytes())
@@ -56,6 +56,28 @@ def test_a_public_proof_that_waits_names_its_calendar() -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_proof_is_written_as_the_others_write_it(name: str) -> None:
     assert read_stamp(bytes.fromhex(PUBLIC[name]["proof"])).as_bytes().hex() == PUBLIC[name]["proof"]
+
+
+@pytest.mark.parametrize("name", stamp_samples.GOOD)
+def test_a_forked_proof_is_written_as_it_was_read(name: str) -> None:
+    proof = json.loads((HERE / "stamps" / f"{name}.json").read_bytes())["proof"]
+    assert read_stamp(bytes.fromhex(proof)).as_bytes().hex() == proof
+
+
+@pytest.mark.parametrize("name", ["address-empty", "address-with-an-escape", "height-too-large"])
+def test_what_is_malformed_is_refused_when_it_is_read(name: str) -> None:
+    proof = json.loads((HERE / "stamps" / f"{name}.json").read_bytes())["proof"]
+    with pytest.raises(Unproven):
+        read_stamp(bytes.fromhex(proof))
+
+
+def test_nothing_is_written_that_would_not_be_read() -> None:
+    many = read_stamp(stamp_samples.branches(64))
+    with pytest.raises(Unproven, match="more than 64 branches"):
+        many.with_branches(stamp_samples.PROMISED.branches)
+    long = (Branch((Step(APPEND, bytes([n]) * 4000),), b"", stamp_samples.in_block(n)) for n in range(20))
+    with pytest.raises(Unproven, match="would have more than"):
+        stamp_samples.PROMISED.with_branches(tuple(long)).as_bytes()
 
 
 def test_no_header_of_a_chain_for_tests_passes_for_bitcoins() -> None:

@@ -115,6 +115,7 @@ def test_a_pending_proof_names_no_block() -> None:
         "ftp://a",
         "https://",
         "https://u:p@a.example",
+        "https://u@a.example",
         "https://a/?b",
         "http://[::1",
     ],
