@@ -66,7 +66,7 @@ BREACHES = (
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "if order.code != code_digest():", "if False:", f"{PLACEMENT} -k other_code"),
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "== places.token", "!= ''", f"{PLACEMENT} -k not_the_same_there"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, 0)", "        pass", "tests/unit/node/test_node_placement.py -k hears_nothing"),
-    Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "            self._placement.end(self._job.name)", "            pass", f"{PLACEMENT} -k taken_out"),
+    Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "        self._placement.end(self._job.name)", "        pass", f"{PLACEMENT} -k 'taken_out or command_is_killed'"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/elsewhere.py", " or found.st_mode & 0o077", "", f"{PLACEMENT} -k look_into"),
     Breach("a node that is killed leaves no waiting", "src/rapha/node/sandbox/waiting.py", "shutil.rmtree(self._folder, ignore_errors=True)\n        if self._wanted", "if self._wanted", f"{WAITING} -k swept"),
     Breach("a workload that dies, floods", "src/rapha/node/sandbox/process.py", "file.write(block[: max(0, MAX_LOG_BYTES - kept)])", "file.write(block)", f"{WALLS} -k flood_of_words"),

@@ -198,6 +198,22 @@ def test_a_job_that_the_cluster_ended_is_noticed(backend: Elsewhere, placement: 
         started.run(Command(do="prepare", round=0), SECONDS)
 
 
+def test_a_job_whose_command_is_killed_is_over_before_its_folder_is_used_again(
+    backend: Elsewhere, placement: Placement, run: RunFolder
+) -> None:
+    before = set(placement.left("rapha-"))
+    started = backend.start(run, LIMITS)
+    (job,) = set(placement.left("rapha-")) - before
+    untold = os.dup(started._stdin.fileno())  # so the launcher hears of no end, as none is told when `srun` is killed
+    try:
+        os.killpg(started._process.pid, signal.SIGKILL)
+        started._process.wait()
+        started.close()
+        assert job not in placement.left("rapha-")
+    finally:
+        os.close(untold)
+
+
 def test_an_agent_that_begins_ends_what_an_earlier_one_left(
     placement: Placement, run: RunFolder, tmp_path: Path
 ) -> None:

@@ -171,16 +171,15 @@ class PlacedWorkload(Workload):
         super().__init__(placement.words(job, launcher()), log, placement.environment())
 
     def close(self) -> None:
-        """Let the launcher end it, which waits for the last process; else the cluster has to."""
+        """Let the launcher end it, which waits for the last process. That the command is gone says nothing of the job: only the cluster can
+        say that it is over, and until then nobody else may use the run's folder."""
         if self.launched:
             with contextlib.suppress(OSError):
                 self._stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GOES_SECONDS)
-        gone = self.launched and self._process.poll() is not None
         self._kill()  # before the job: a command that lives could still ask for one
-        if not gone:
-            self._placement.end(self._job.name)
+        self._placement.end(self._job.name)
         super().close()
         self.launched = False
 
