@@ -129,6 +129,16 @@ def test_the_program_sees_that_the_agents_end_is_gone_however_it_went(placement:
     until(lambda: placement.left("listens") == [])
 
 
+def new_home(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "secret").write_bytes(os.urandom(32))
+    return folder
+
+
+def agent_of(home: Path, placement: Placement, runs: Path | None = None, limits: SandboxLimits = LIMITS) -> Elsewhere:
+    return Elsewhere(name_for_this_machine(), placement, home, runs or home / "runs", limits)
+
+
 @pytest.fixture(scope="module")
 def backend(placement: Placement, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     name = name_for_this_machine()
@@ -136,7 +146,7 @@ def backend(placement: Placement, shared: Path, tmp_path_factory: pytest.TempPat
         choose_backend(name).check()
     except SandboxError as error:
         pytest.skip(str(error))
-    made = Elsewhere(name, placement, tmp_path_factory.mktemp("home"), shared / "north", LIMITS)
+    made = agent_of(new_home(tmp_path_factory.mktemp("home")), placement, shared / "north")
     made.begin_afresh()
     made.check()
     return made
@@ -217,13 +227,24 @@ def test_a_job_whose_command_is_killed_is_over_before_its_folder_is_used_again(
 def test_an_agent_that_begins_ends_what_an_earlier_one_left(
     placement: Placement, run: RunFolder, tmp_path: Path
 ) -> None:
-    one = Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS)
+    one = agent_of(new_home(tmp_path), placement)
     before = set(placement.left("rapha-"))
     started = one.start(run, LIMITS)
     assert len(set(placement.left("rapha-")) - before) == 1
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS).begin_afresh()
+    agent_of(tmp_path, placement).begin_afresh()
     assert set(placement.left("rapha-")) == before
     started.close()
+
+
+def test_nodes_with_homes_of_one_path_do_not_end_each_others_jobs(
+    placement: Placement, run: RunFolder, tmp_path: Path
+) -> None:
+    """As on two virtual machines, one user of one cluster."""
+    before = set(placement.left("rapha-"))
+    one = agent_of(new_home(tmp_path), placement)
+    with contextlib.closing(one.start(run, LIMITS)) as started:
+        agent_of(new_home(tmp_path), placement).begin_afresh()
+        assert started.alive() and len(set(placement.left("rapha-")) - before) == 1
 
 
 def test_what_was_found_of_the_machines_is_asked_once(
@@ -232,12 +253,12 @@ def test_what_was_found_of_the_machines_is_asked_once(
     asked = []
     words = placement.words
     monkeypatch.setattr(placement, "words", lambda *given: asked.append(1) or words(*given))
-    one = Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS)
+    one = agent_of(new_home(tmp_path), placement)
     assert one.layers == one.layers == backend.layers
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS).check()
+    agent_of(tmp_path, placement).check()
     assert len(asked) == 1
     other = LIMITS.model_copy(update={"file_mb": 7})
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", other).check()
+    agent_of(tmp_path, placement, limits=other).check()
     assert len(asked) == 2
 
 
@@ -351,7 +372,7 @@ def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
         pytest.skip(lacking)
     with small_slurm(tmp_path / "slurm") as environment:
         given = settings(tmp_path, environment, partition="nowhere")
-        one = Elsewhere(name_for_this_machine(), Slurm(given), tmp_path, tmp_path / "runs", LIMITS)
+        one = agent_of(new_home(tmp_path), Slurm(given))
         with pytest.raises(SandboxError, match=r"slurm: .*invalid partition"):
             one.check()
         assert jobs(environment) == []
@@ -371,4 +392,4 @@ def test_a_folder_that_others_may_look_into_or_that_cannot_be_made_is_refused(
     if mode:
         runs.mkdir(mode=mode)
     with pytest.raises(SandboxError, match=words):
-        Elsewhere("namespaces", Beside(tmp_path / "jobs"), tmp_path, runs, LIMITS).check()
+        agent_of(new_home(tmp_path), Beside(tmp_path / "jobs"), runs).check()

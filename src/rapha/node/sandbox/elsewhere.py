@@ -6,7 +6,7 @@ nothing is started. The walls are tried there, and judged here.
 """
 
 import contextlib
-import hashlib
+import hmac
 import os
 import secrets
 import subprocess
@@ -41,7 +41,8 @@ class Known(Record):
 
 
 class Elsewhere:
-    """See `port.Backend`. `home`: the node's own folder, by whose path its jobs are named and where `Known` is kept.
+    """See `port.Backend`. `home`: the node's own folder, by whose secret and path its jobs are named, as a cluster may have two agents with homes of one
+    path, and where `Known` is kept.
     `runs`: where its runs' folders lie, on the shared file system."""
 
     isolated = True
@@ -53,7 +54,7 @@ class Elsewhere:
         self._backend, self._placement, self._runs, self._limits = backend, placement, runs, limits
         self._kept = home / "placement.json"
         self._starting: dict[Path, Starting] = {}
-        self._jobs = f"rapha-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}-"
+        self._jobs = f"rapha-{_named(home)}-"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -213,6 +214,17 @@ def launcher() -> list[str]:
     program = str(Path(rapha.__file__).parent.parent)
     named = [f"PATH={os.defpath}", f"PYTHONPATH={program}", "PYTHONDONTWRITEBYTECODE=1"]
     return ["/usr/bin/env", "-i", *named, sys.executable, "-s", "-P", "-m", MODULE]
+
+
+def _named(home: Path) -> str:
+    """Of the secret, which stays when the node goes over to another key; nobody can tell the secret from it."""
+    try:
+        secret = (home / "secret").read_bytes()
+    except OSError as error:
+        raise SandboxError(
+            f"{home}/secret: cannot be read ({error.strerror}); restore it from a backup: jobs are named by it"
+        ) from None
+    return hmac.new(secret, f"rapha placement {home}".encode(), "sha256").hexdigest()[:12]
 
 
 def _said(log: Path, began: int) -> str:
