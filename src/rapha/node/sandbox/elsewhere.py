@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import rapha
@@ -25,6 +26,7 @@ from rapha.node.sandbox.placement import Job, Placement, job_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
 from rapha.node.sandbox.selftest import SelfTest
+from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.started import judged
 from rapha.records.record import Record
 
@@ -68,21 +70,8 @@ class Elsewhere:
     def check(self) -> None:
         """See `port.Backend.check`; the first time since the agent began, a job is started for it."""
         self._placement.check()
-        self._check_folder()
+        check_shared(self._runs)
         assert self.layers
-
-    def _check_folder(self) -> None:
-        """A shared folder may be open to many; what lies in it of ours is not."""
-        try:
-            self._runs.mkdir(mode=0o700, exist_ok=True)
-            found = self._runs.stat()
-        except OSError as error:
-            why = f"cannot be made or looked at ({error.strerror})"
-            raise SandboxError(
-                f"{self._runs}: {why}: `placement: shared_folder` is a folder that this user may write to"
-            ) from None
-        if found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise SandboxError(f"{self._runs}: others may look into it: make it this user's own, and `chmod 700` it")
 
     def begin_afresh(self) -> None:
         """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten."""
@@ -94,6 +83,7 @@ class Elsewhere:
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
         """See `port.Backend.start`. It waits for its turn in the cluster's queue as long as the site lets it."""
+        check_shared(self._runs)
         layers = self.layers
         mark, token = run.output.with_name("mark"), secrets.token_hex(16)
         mark.write_text(token, encoding="ascii")
@@ -113,8 +103,12 @@ class Elsewhere:
             workload, _ = self._launched(order, run.log, run.output.parent)
         finally:
             mark.unlink(missing_ok=True)
-        test = workload.read(SelfTest, START_SECONDS)
-        return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+        try:
+            test = workload.read(SelfTest, START_SECONDS)
+            return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+        except BaseException:
+            workload.close()
+            raise
 
     def give_up(self, run: Path) -> None:
         """See `port.Backend.give_up`: what waits in the queue would wait long."""
@@ -146,22 +140,41 @@ class Elsewhere:
         job = job_of(self._jobs + secrets.token_hex(8), order.limits)
         began = log.stat().st_size if log.exists() else 0
         asked = time.monotonic()
-        starting = self._starting[of] = Starting()
-        workload = starting.is_of(PlacedWorkload(self._placement, job, log))
-        try:
-            workload.tell(order.as_bytes())
-            launched = workload.read(Launched, self._placement.starts_seconds)
-        except SandboxError as error:
-            workload.close()
-            said = self._placement.trouble(_said(log, began))
-            raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
-        finally:
-            self._starting.pop(of, None)
+        with self._to_give_up(of) as starting:
+            workload = self._waiting(job, log)
+            try:
+                starting.is_of(workload)
+                workload.tell(order.as_bytes())
+                launched = workload.read(Launched, self._placement.starts_seconds)
+            except SandboxError as error:
+                workload.close()
+                said = self._placement.trouble(_said(log, began))
+                raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
+            except BaseException:  # the agent is stopped: what waits in the queue would wait on
+                workload.close()
+                raise
         if launched.trouble:
             workload.close()
             raise SandboxError(f"{self._placement.name}: on the machine that it chose: {launched.trouble}")
         workload.launched = True
         return workload, launched
+
+    @contextlib.contextmanager
+    def _to_give_up(self, of: Path) -> "Iterator[Starting]":
+        starting = self._starting[of] = Starting()
+        try:
+            yield starting
+        finally:
+            self._starting.pop(of, None)
+
+    def _waiting(self, job: Job, log: Path) -> "PlacedWorkload":
+        try:
+            return PlacedWorkload(self._placement, job, log)
+        except OSError as error:
+            why = f"its command cannot be started ({error.strerror})"
+            raise SandboxError(
+                f"{self._placement.name}: {why}: see `placement: programs_folder` in node.yaml"
+            ) from None
 
 
 class PlacedWorkload(Workload):
@@ -193,13 +206,12 @@ class Starting:
         self._workload: PlacedWorkload | None = None
         self._given_up = False
 
-    def is_of(self, workload: PlacedWorkload) -> PlacedWorkload:
-        """The same, ended if it was given up meanwhile."""
+    def is_of(self, workload: PlacedWorkload) -> None:
+        """It is this one's, which is ended if it was given up meanwhile."""
         with self._lock:
             self._workload, given_up = workload, self._given_up
         if given_up:
             workload.close()
-        return workload
 
     def give_up(self) -> None:
         """End it, or have it ended."""
