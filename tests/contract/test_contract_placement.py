@@ -190,6 +190,7 @@ def test_an_agent_that_begins_ends_what_an_earlier_one_left(
     placement: Placement, run: RunFolder, tmp_path: Path
 ) -> None:
     one = agent_of(new_home(tmp_path), placement)
+    one.begin_afresh()
     before = set(placement.left("rapha-"))
     started = one.start(run, LIMITS)
     assert len(set(placement.left("rapha-")) - before) == 1
@@ -204,24 +205,31 @@ def test_nodes_with_homes_of_one_path_do_not_end_each_others_jobs(
     """As on two virtual machines, one user of one cluster."""
     before = set(placement.left("rapha-"))
     one = agent_of(new_home(tmp_path), placement)
+    one.begin_afresh()
     with contextlib.closing(one.start(run, LIMITS)) as started:
         agent_of(new_home(tmp_path), placement).begin_afresh()
         assert started.alive() and len(set(placement.left("rapha-")) - before) == 1
 
 
-def test_what_was_found_of_the_machines_is_asked_once(
+def test_the_agent_alone_asks_and_once_and_keeps_what_it_was_told(
     placement: Placement, backend: Elsewhere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
     words = placement.words
     monkeypatch.setattr(placement, "words", lambda *given: asked.append(1) or words(*given))
-    one = agent_of(new_home(tmp_path), placement)
-    assert one.layers == one.layers == backend.layers
-    agent_of(tmp_path, placement).check()
-    assert len(asked) == 1
-    other = LIMITS.model_copy(update={"file_mb": 7})
-    agent_of(tmp_path, placement, limits=other).check()
-    assert len(asked) == 2
+    home, other = new_home(tmp_path), LIMITS.model_copy(update={"file_mb": 7})
+    for limits in (LIMITS, other):
+        with pytest.raises(SandboxError, match="start the agent"):
+            agent_of(home, placement, limits=limits).check()
+    agent = agent_of(home, placement)
+    agent.begin_afresh()
+    kept = (home / "placement.json").read_bytes()
+    agent_of(home, placement).check()  # a steward's command
+    with pytest.raises(SandboxError, match="restart it"):
+        agent_of(home, placement, limits=other).check()
+    assert len(asked) == 1 and (home / "placement.json").read_bytes() == kept
+    (home / "placement.json").unlink()
+    assert agent.layers == backend.layers
 
 
 def test_a_machine_with_other_code_is_refused(
@@ -370,5 +378,5 @@ def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
         given = settings(tmp_path, environment, partition="nowhere")
         one = agent_of(new_home(tmp_path), Slurm(given))
         with pytest.raises(SandboxError, match=r"slurm: .*invalid partition"):
-            one.check()
+            one.begin_afresh()
         assert jobs(environment) == []

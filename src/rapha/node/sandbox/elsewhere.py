@@ -55,29 +55,36 @@ class Elsewhere:
         self.name: str = backend
         self._backend, self._placement, self._runs, self._limits = backend, placement, runs, limits
         self._kept = home / "placement.json"
+        self._known: Known | None = None
         self._starting: dict[Path, Starting] = {}
         self._jobs = f"rapha-{_named(home)}-"
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """See `port.Backend.layers`: of the machines where sandboxes are started, as one of them said."""
-        with contextlib.suppress(OSError, ValueError):
-            known = Known.from_bytes(self._kept.read_bytes())
-            if (known.placement, known.order) == (self._placement.name, self._question()):
-                return known.layers
-        return self._found()
+        """See `port.Backend.layers`: of the machines where sandboxes are started, as one of them said when the agent began."""
+        if self._known is None:
+            self._known = self._as_kept()
+        return self._known.layers
 
     def check(self) -> None:
-        """See `port.Backend.check`; the first time since the agent began, a job is started for it."""
+        """See `port.Backend.check`. No job is started for it: the home's agent has asked."""
         self._placement.check()
         check_shared(self._runs)
         assert self.layers
 
     def begin_afresh(self) -> None:
-        """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten."""
+        """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten, and a job is
+        started to ask anew. Nobody else asks, so nobody else can change under the agent what it decides of.
+
+        Raises:
+            SandboxError: the cluster does not answer, or the machine that it chose cannot isolate.
+        """
+        self._placement.check()
+        check_shared(self._runs)
         for job in self._placement.left(self._jobs):
             self._placement.end(job)
         self._kept.unlink(missing_ok=True)
+        self._known = self._found()
 
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
@@ -115,16 +122,24 @@ class Elsewhere:
         if (starting := self._starting.get(run)) is not None:
             starting.give_up()
 
-    def _found(self) -> tuple[str, ...]:
+    def _as_kept(self) -> Known:
+        with contextlib.suppress(OSError, ValueError):
+            known = Known.from_bytes(self._kept.read_bytes())
+            if (known.placement, known.order) == (self._placement.name, self._question()):
+                return known
+        why = "under these settings, and by this version, the agent has looked at no machine of the cluster yet"
+        raise SandboxError(f"{self._placement.name}: {why}: start the agent, or restart it")
+
+    def _found(self) -> Known:
         log = self._kept.with_suffix(".log")
         log.unlink(missing_ok=True)
         workload, launched = self._launched(self._question(), log, self._kept)
         workload.close()
         known = Known(placement=self._placement.name, order=self._question(), layers=launched.layers)
-        beside = self._kept.with_suffix(f".{os.getpid()}")
+        beside = self._kept.with_suffix(".new")
         beside.write_bytes(known.as_bytes())
         beside.replace(self._kept)
-        return known.layers
+        return known
 
     def _question(self) -> Order:
         return Order(backend=self._backend, code=code_digest(), limits=self._limits)
