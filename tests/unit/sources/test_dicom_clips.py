@@ -20,7 +20,9 @@ import pydicom
 from pydicom.pixels import convert_color_space
 
 from rapha.cli.demo.made_up_scans import write_image
-from rapha.sources.dicom.ultrasound import between_frames
+from rapha.sources.dicom.headers import Header, read_headers
+from rapha.sources.dicom.stacks import stacks_of
+from rapha.sources.dicom.ultrasound import between_frames, region_spacing
 
 CLIP = "1.2.840.10008.5.1.4.1.1.3.1"
 GREYS = (np.arange(6 * 16 * 24).reshape(6, 16, 24) * 7 % 251).astype(np.uint8)
@@ -128,11 +130,25 @@ def test_names_may_be_written_into_a_clip_that_does_not_deny_it(archive: Archive
         ({"SequenceOfUltrasoundRegions": [region(), region(PhysicalDeltaX=0.1)]}, "does not say how large a pixel is"),
         ({"SequenceOfUltrasoundRegions": [region(PhysicalUnitsXDirection=4)]}, "does not say how large a pixel is"),
         ({"SequenceOfUltrasoundRegions": [region(RegionSpatialFormat=3)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(PhysicalDeltaX=None)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(PhysicalDeltaY=2e6)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(), region(PhysicalDeltaX=None)]}, "does not say how large a pixel is"),
     ],
 )
 def test_what_a_clip_does_not_say_is_not_guessed(archive: Archive, elements: dict[str, Any], why: str) -> None:
     write_clip(archive, of_three(GREYS), **elements)
     assert why in str(aside(archive.ingest()))
+
+
+def test_half_a_size_is_none(archive: Archive) -> None:
+    """Wherever it comes from: one file of such would otherwise end the reading of a whole folder."""
+    tissue = {"RegionSpatialFormat": (1,), "PhysicalUnitsXDirection": (3,), "PhysicalUnitsYDirection": (3,)}
+    assert region_spacing({"SequenceOfUltrasoundRegions": (tissue | {"PhysicalDeltaY": (0.05,)},)}) == ()
+    (header,) = read_headers(write_clip(archive, GREYS, "MONOCHROME2"), ["US"])
+    assert isinstance(header, Header)
+    for spacing in ((), (0.5,), (0.5, 0.0)):
+        ([refused],) = stacks_of([header._replace(spacing=spacing)])[1:]
+        assert refused.reason == "does not say how large a pixel is"
 
 
 def test_frames_may_be_told_by_a_list_or_by_a_rate() -> None:

@@ -68,7 +68,7 @@ def _is_flat(header: Header) -> bool:
 
 def _of_group(group: list[Header]) -> list[Stack | NoStack]:
     first = group[0]
-    if not first.spacing or min(first.spacing) <= 0:
+    if len(first.spacing) != 2 or min(first.spacing) <= 0:
         return [NoStack(tuple(group), "does not say how large a pixel is")]
     rows, columns = first.spacing
     if _is_flat(first):
