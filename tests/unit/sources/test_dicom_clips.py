@@ -75,6 +75,19 @@ def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> Non
     assert clip["voxels"].tolist() == GREYS.tolist()
 
 
+def test_who_asks_for_a_body_part_or_a_view_is_given_no_clip(archive: Archive) -> None:
+    """Their first side is time, and their values are no Hounsfield units."""
+    parts = {"BodyPartExamined": "CHEST", "ImageLaterality": "L", "ViewPosition": "CC"}
+    path = write_clip(archive, of_three(GREYS), **parts)
+    archive.ingest()
+    assert archive.ask("system, code") == [("dicom-modality", "US-CLIP")]
+    edit(path, NumberOfFrames=1, PixelData=of_three(GREYS[:1]).tobytes(), FrameTime=None)
+    archive.ingest()
+    assert archive.ask("system, code") == [
+        ("dicom-body-part", "CHEST"), ("dicom-modality", "US"), ("dicom-view", "US-L-CC"),
+    ]  # fmt: skip
+
+
 def test_colours_become_their_brightness(archive: Archive) -> None:
     colours = np.zeros((2, 16, 24, 3), np.uint8)
     colours[0, ..., 0], colours[1, ..., 1] = 200, 100
