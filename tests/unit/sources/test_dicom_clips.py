@@ -18,9 +18,10 @@ from rapha.timeline.reader import open_timeline
 pytest.importorskip("pydicom", reason="the imaging extra is not installed")
 import pydicom
 from pydicom.pixels import convert_color_space
+from safetensors.numpy import save
 
 from rapha.cli.demo.made_up_scans import write_image
-from rapha.sources.dicom.headers import Header, read_headers
+from rapha.sources.dicom.headers import LARGEST_SIDE, Header, read_headers
 from rapha.sources.dicom.stacks import stacks_of
 from rapha.sources.dicom.ultrasound import between_frames, region_spacing
 
@@ -73,6 +74,27 @@ def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> Non
     [clip] = archive.volumes()
     assert clip["spacing"].tolist() == [25.0, 0.2, 0.4]
     assert clip["voxels"].tolist() == GREYS.tolist()
+
+
+def test_a_clip_has_no_more_frames_than_a_study_reads(archive: Archive) -> None:
+    path = write_clip(archive, np.zeros((LARGEST_SIDE, 1, 1), np.uint8), "MONOCHROME2")
+    archive.ingest()
+    assert archive.ask("num") == [(4096.0,)]
+    [clip] = archive.volumes()
+    feature = ImageFeature.model_validate(
+        {"of": "clip", "during": {"until": "index"}, "shape": [8, 8, 8], "spacing": [25, 1, 1], "window": [0, 50]}
+    )
+    assert image_array(save(clip), feature).shape == (8, 8, 8)
+    edit(path, NumberOfFrames=LARGEST_SIDE + 1)
+    assert "is a clip of more than 4096 frames" in str(aside(archive.ingest()))
+
+
+def test_a_stack_has_no_more_slices_than_a_study_reads(archive: Archive) -> None:
+    (header,) = read_headers(archive.scan()[0], ["CT"])
+    assert isinstance(header, Header)
+    slices = [header._replace(instance=str(at), position=(0.0, 0.0, float(at))) for at in range(LARGEST_SIDE + 1)]
+    assert len(stacks_of(slices[:-1])[0]) == 1
+    assert [each.reason for each in stacks_of(slices)[1]] == ["is of more than 4096 slices"]
 
 
 def test_who_asks_for_a_body_part_or_a_view_is_given_no_clip(archive: Archive) -> None:
