@@ -2,6 +2,7 @@
 
 import io
 import random
+import tracemalloc
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from rapha.cli.demo.made_up_scans import write_image
 from rapha.sources.dicom.headers import LARGEST_SIDE, Header, read_headers
 from rapha.sources.dicom.stacks import stacks_of
 from rapha.sources.dicom.ultrasound import between_frames, region_spacing
+from rapha.sources.dicom.volumes import content_of
 
 CLIP = "1.2.840.10008.5.1.4.1.1.3.1"
 GREYS = (np.arange(6 * 16 * 24).reshape(6, 16, 24) * 7 % 251).astype(np.uint8)
@@ -65,6 +67,16 @@ def write_clip(archive: Archive, pixels: Any, colours: str = "RGB", **more: Any)
 
 def of_three(greys: Any) -> Any:
     return np.repeat(greys[..., None], 3, axis=-1)
+
+
+def with_palette(path: Path) -> None:
+    """Of 16 bits, the other way round."""
+    table = (np.arange(256)[::-1] * 257).astype("<u2")
+    found = pydicom.dcmread(path)
+    for number in (1, 2, 3):
+        found.add_new(0x00281100 + number, "US", [256, 0, 16])
+        found.add_new(0x00281200 + number, "OW", table.tobytes())
+    found.save_as(path)
 
 
 def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> None:
@@ -119,6 +131,47 @@ def test_colours_become_their_brightness(archive: Archive) -> None:
     assert [set(frame.ravel().tolist()) for frame in clip["voxels"]] == [{60}, {59}]  # 0.299 of 200, 0.587 of 100
 
 
+@pytest.mark.parametrize("colours", ["RGB", "PALETTE COLOR", "MONOCHROME2", "MONOCHROME1"])
+def test_a_clip_takes_little_more_memory_than_its_grey(archive: Archive, colours: str) -> None:
+    """Of a voxel of colour three bytes as the file has it and four of grey: 22 where a whole clip is turned to grey at once."""
+    greys = np.arange(60 * 64 * 64, dtype=np.uint32).reshape(60, 64, 64).astype(np.uint8)
+    path = write_clip(archive, of_three(greys) if colours == "RGB" else greys, colours)
+    if colours == "PALETTE COLOR":
+        with_palette(path)
+    headers = read_headers(path, ["US"])
+    assert not isinstance(headers, str)
+    ([stack], _) = stacks_of(headers)
+    seen = content_of(stack)
+    tracemalloc.start()
+    try:
+        assert content_of(stack) == seen
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(seen, bytes) and most < 10 * greys.size
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_compressed_clip_has_as_many_frames_as_it_says(archive: Archive, count: int) -> None:
+    path = write_clip(archive, of_three(GREYS))
+    found = pydicom.dcmread(path)
+    found.compress(pydicom.uid.RLELossless)
+    found.save_as(path)
+    archive.ingest()
+    assert [clip["voxels"].tolist() for clip in archive.volumes()] == [GREYS.tolist()]
+    edit(path, NumberOfFrames=count)
+    assert aside(archive.ingest()) == {"has another number of frames than its header says": 1}
+    assert archive.ask("1") == []
+
+
+def test_each_colour_counts_in_how_large_a_clip_may_be(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rapha.sources.dicom.volumes.LARGEST_VOXELS", 2 * GREYS.size)
+    write_clip(archive, of_three(GREYS))
+    assert "is larger than 256 million voxels, of colours each counted" in str(aside(archive.ingest()))
+    write_clip(archive, GREYS, "MONOCHROME2")
+    assert aside(archive.ingest()) == {}
+
+
 def test_ybr_is_the_same_picture(archive: Archive) -> None:
     write_clip(archive, convert_color_space(of_three(GREYS), "RGB", "YBR_FULL"), "YBR_FULL")
     archive.ingest()
@@ -127,13 +180,7 @@ def test_ybr_is_the_same_picture(archive: Archive) -> None:
 
 
 def test_a_palette_is_looked_up(archive: Archive) -> None:
-    table = (np.arange(256)[::-1] * 257).astype("<u2")  # of 16 bits, the other way round
-    path = write_clip(archive, GREYS, "PALETTE COLOR")
-    found = pydicom.dcmread(path)
-    for number in (1, 2, 3):
-        found.add_new(0x00281100 + number, "US", [256, 0, 16])
-        found.add_new(0x00281200 + number, "OW", table.tobytes())
-    found.save_as(path)
+    with_palette(write_clip(archive, GREYS, "PALETTE COLOR"))
     archive.ingest()
     [clip] = archive.volumes()
     assert clip["voxels"].tolist() == ((255 - GREYS.astype(int)) * 257).tolist()
