@@ -22,6 +22,7 @@ from pydicom.pixels import convert_color_space
 from safetensors.numpy import save
 
 from rapha.cli.demo.made_up_scans import write_image
+from rapha.sources.dicom.elements import Elements
 from rapha.sources.dicom.headers import LARGEST_SIDE, Header, read_headers
 from rapha.sources.dicom.stacks import stacks_of
 from rapha.sources.dicom.ultrasound import between_frames, region_spacing
@@ -65,6 +66,13 @@ def write_clip(archive: Archive, pixels: Any, colours: str = "RGB", **more: Any)
     return path
 
 
+def header_of(path: Path) -> Header:
+    found = read_headers(path, ["CT", "US"])
+    assert not isinstance(found, str), found
+    (header,) = found
+    return header
+
+
 def of_three(greys: Any) -> Any:
     return np.repeat(greys[..., None], 3, axis=-1)
 
@@ -102,8 +110,7 @@ def test_a_clip_has_no_more_frames_than_a_study_reads(archive: Archive) -> None:
 
 
 def test_a_stack_has_no_more_slices_than_a_study_reads(archive: Archive) -> None:
-    (header,) = read_headers(archive.scan()[0], ["CT"])
-    assert isinstance(header, Header)
+    header = header_of(archive.scan()[0])
     slices = [header._replace(instance=str(at), position=(0.0, 0.0, float(at))) for at in range(LARGEST_SIDE + 1)]
     assert len(stacks_of(slices[:-1])[0]) == 1
     assert [each.reason for each in stacks_of(slices)[1]] == ["is of more than 4096 slices"]
@@ -138,9 +145,7 @@ def test_a_clip_takes_little_more_memory_than_its_grey(archive: Archive, colours
     path = write_clip(archive, of_three(greys) if colours == "RGB" else greys, colours)
     if colours == "PALETTE COLOR":
         with_palette(path)
-    headers = read_headers(path, ["US"])
-    assert not isinstance(headers, str)
-    ([stack], _) = stacks_of(headers)
+    ([stack], _) = stacks_of([header_of(path)])
     seen = content_of(stack)
     tracemalloc.start()
     try:
@@ -224,10 +229,9 @@ def test_what_a_clip_does_not_say_is_not_guessed(archive: Archive, elements: dic
 
 def test_half_a_size_is_none(archive: Archive) -> None:
     """Wherever it comes from: one file of such would otherwise end the reading of a whole folder."""
-    tissue = {"RegionSpatialFormat": (1,), "PhysicalUnitsXDirection": (3,), "PhysicalUnitsYDirection": (3,)}
+    tissue: Elements = {"RegionSpatialFormat": (1,), "PhysicalUnitsXDirection": (3,), "PhysicalUnitsYDirection": (3,)}
     assert region_spacing({"SequenceOfUltrasoundRegions": (tissue | {"PhysicalDeltaY": (0.05,)},)}) == ()
-    (header,) = read_headers(write_clip(archive, GREYS, "MONOCHROME2"), ["US"])
-    assert isinstance(header, Header)
+    header = header_of(write_clip(archive, GREYS, "MONOCHROME2"))
     for spacing in ((), (0.5,), (0.5, 0.0)):
         ([refused],) = stacks_of([header._replace(spacing=spacing)])[1:]
         assert refused.reason == "does not say how large a pixel is"
