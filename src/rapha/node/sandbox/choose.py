@@ -45,13 +45,17 @@ def backend_of(home: Home, *, afresh: bool = False) -> Backend:
     Raises:
         SandboxError: it cannot isolate, here or there.
     """
-    backend = _placed(home) if home.configuration.placement else choose_backend(home.configuration.sandbox)
     if afresh:
         found.forget(home)
-        if home.configuration.placement:
-            _placed(home).begin_afresh()
+    if home.configuration.placement:
+        placed = _placed(home)
+        if afresh:
+            placed.begin_afresh()
+        placed.check()
+        return placed
+    backend = choose_backend(home.configuration.sandbox)
     backend.check()
-    if afresh and not home.configuration.placement:
+    if afresh:
         found.keep(home, backend)
     return backend
 
