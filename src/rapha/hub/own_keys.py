@@ -40,7 +40,7 @@ from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
 LOOKED_AT = 64
-"""Entries from the end of the log, to see when it was written last."""
+"""Entries from the end of the log, at the least, to see when it was written last."""
 _NEXT = {of: role.NEXT for role in ROLES.values() for of in role.OF}
 
 
@@ -167,15 +167,18 @@ def _check_clock(log: LogKeeper, now: datetime) -> None:
 
 
 def _newest_certified(log: LogKeeper) -> datetime | None:
-    """When the newest entry that shows a certificate was certified: each batch of a hub's ends with one. None where there is none near the
-    end."""
+    """The latest moment of a certificate among the last entries: a batch's certificates are its end, in the order of their paths and not of
+    their times, and all of the last one are looked at. None where there is none near the end."""
     size = log.checkpoint.size
     reader = TileReader(log.read, size)
-    for index in range(size - 1, max(size - LOOKED_AT, 0) - 1, -1):
+    found: list[datetime] = []
+    for index in range(size - 1, -1, -1):
         der = certificate_of(reader.entry(index))
         if der is not None:
-            return read_certificate(der).not_valid_before_utc + BACKDATED
-    return None
+            found.append(read_certificate(der).not_valid_before_utc + BACKDATED)
+        elif size - index >= LOOKED_AT:
+            break
+    return max(found, default=None)
 
 
 def _keep_before(role: OwnRole, store: Store) -> None:
