@@ -127,13 +127,15 @@ def test_nobody_is_told_to_pin_a_key_of_a_log_whose_name_is_not_pinned(name: str
     config = TrustConfig.from_bytes(small_trust_config()).as_json()
     (log,) = config["trustedRoot"]["tlogs"]
     public = public_from_der(decoded(log["publicKey"]["rawBytes"]))
+    stranger = small_log.trusted_log().model_copy(update={"keyid": "0" * 64, "public_key": _ed25519(NEXT_LOG)})
+    known = pinned().model_copy(update={"keys": (stranger, *(key for key in pinned().keys if key.role != "log"))})
     forged = base64_text(note_key_hash(name, public))
     log["baseUrl"], log["logId"] = f"https://{name}", {"keyId": forged}
     (first, *rest) = (change.as_json() for change in over())
     first["verificationMaterial"]["tlogEntries"][0]["logId"]["keyId"] = forged
     changes = tuple(CertifiedBundle.model_validate(one) for one in (first, *rest))
     with pytest.raises(Unproven) as told:
-        followed(pinned(), KeyChanges(trust_config=TrustConfig.model_validate(config), changes=changes))
+        followed(known, KeyChanges(trust_config=TrustConfig.model_validate(config), changes=changes))
     assert str(told.value).startswith("entry 1 of the log: ")
     assert "Pin it" not in str(told.value) and name not in str(told.value)
 
