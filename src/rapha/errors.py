@@ -40,6 +40,10 @@ class ConfigurationError(RaphaError):
     exit_code, code = 4, "configuration"
 
 
+class ClockBehind(ConfigurationError):
+    """This machine's clock is behind what was signed already."""
+
+
 class Unreachable(RaphaError):
     exit_code, code = 5, "unreachable"
 
