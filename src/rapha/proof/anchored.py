@@ -46,14 +46,18 @@ def handovers(said: list[tuple[KeyChange, CertifiedBundle]]) -> list[Handover]:
 
 
 def anchored(known: TrustedKeys, found: list[Handover]) -> TrustedKeys:
-    """With the former keys of hubs that those pinned say they follow, and those before them."""
+    """With the former keys of hubs that those pinned say they follow, and those before them. A key that follows a pinned one itself is found
+    when the list is walked, also where the hub went back to the pinned one."""
     hubs = {(key.owner, key.keyid): key for key in known.of_role("hub")}
+    onward = {key.keyid for key in known.of_role("hub")}
+    while following := {one.following for one in found if one.former.keyid in onward} - onward:
+        onward |= following
     pinned = len(hubs)
     reached = 0
     while reached < len(hubs):
         reached = len(hubs)
         for one in found:
-            if (one.former.owner, one.following) in hubs:
+            if (one.former.owner, one.following) in hubs and one.former.keyid not in onward:
                 hubs.setdefault((one.former.owner, one.former.keyid), one.former)
     return known.model_copy(update={"keys": (*known.keys, *list(hubs.values())[pinned:])})
 
