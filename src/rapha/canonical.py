@@ -15,6 +15,8 @@ import rfc8785
 
 BLOCK_BYTES = 1 << 20
 MAX_INTEGER = (1 << 53) - 1
+MAX_DEPTH = 64
+"""Of what is read: lists and objects in each other. The receipt page has the same limit, and no reader's stack decides."""
 _PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -35,14 +37,14 @@ def read_canonical_json(data: bytes) -> Any:
     """The value of these bytes, once they are seen to be its RFC 8785 form.
 
     Raises:
-        ValueError, TypeError, RecursionError: no JSON, a bare real or a large number, or written in another way.
+        ValueError, TypeError, RecursionError: no JSON, a bare real or a large number, nested too deep, or written in another way.
     """
     if data.isascii() and b"\\" not in data:
         # Keys in ASCII: one pass, since the parser itself refuses reals and large numbers.
         value = read_plain_json(data)
         written = _PLAIN.encode(value).encode()
     else:
-        value = json.loads(data)
+        value = _shallow(json.loads(data), data)
         written = canonical_bytes(value)
     if written != data:
         raise ValueError("this is not the canonical form of its value")
@@ -54,7 +56,7 @@ def read_plain_json(data: bytes) -> Any:
     of them and of a value that was made, and not read of them. Raises as `read_canonical_json`, and ValueError where they are not in ASCII."""
     if not data.isascii() or b"\\" in data:
         raise ValueError("not in ASCII, or with an escape: `read_canonical_json` takes it")
-    return json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real)
+    return _shallow(json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real), data)
 
 
 def is_form_of(data: bytes, value: Any) -> bool:
@@ -100,6 +102,23 @@ def base64_bytes(text: str) -> bytes:
     if base64_text(data) != text:
         raise ValueError("base64 that is not in its one form")
     return data
+
+
+def _shallow(value: Any, data: bytes) -> Any:
+    """The same value, which these bytes state. Raises ValueError: it is nested deeper than `MAX_DEPTH`."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return value
+    row = [value]
+    for _ in range(MAX_DEPTH + 1):
+        row = [
+            item
+            for one in row
+            if isinstance(one, dict | list)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not row:
+            return value
+    raise ValueError(f"nested deeper than {MAX_DEPTH}")
 
 
 def _no_real(text: str) -> float:

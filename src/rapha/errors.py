@@ -4,6 +4,7 @@
     ├── StudyError             2  a study is wrong: file, line, key, what was expected, nearest word
     │   └── NotYetPossible     3  a study asks, by name, for what this version cannot do
     ├── ConfigurationError     4  a home folder, a setting, a mapping or a rules file is wrong
+    │   └── ClockBehind       15  this machine's clock is behind what was signed already: set it right
     ├── Unreachable            5  the other end did not answer, or cut the line
     ├── NotPermitted           6  a token, a signature or a role was refused
     ├── SourceError            7  hospital data could not be read at all
@@ -38,6 +39,10 @@ class NotYetPossible(StudyError):
 
 class ConfigurationError(RaphaError):
     exit_code, code = 4, "configuration"
+
+
+class ClockBehind(ConfigurationError):
+    exit_code, code = 15, "clock-behind"
 
 
 class Unreachable(RaphaError):

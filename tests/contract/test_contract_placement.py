@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from rapha.errors import SandboxError
-from rapha.node.configuration import SandboxLimits, SlurmPlacement
 from rapha.node.sandbox import elsewhere
 from rapha.node.sandbox.choose import choose_backend, choose_walls, name_for_this_machine
 from rapha.node.sandbox.elsewhere import Elsewhere
 from rapha.node.sandbox.launch import layers_of
 from rapha.node.sandbox.order import Places
-from rapha.node.sandbox.placement import Job, Placement
+from rapha.node.sandbox.placement import Placement
 from rapha.node.sandbox.port import RunFolder, Sandbox
 from rapha.node.sandbox.selftest import run_self_test
 from rapha.node.sandbox.slurm import Slurm
@@ -28,10 +26,10 @@ from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 from beside import Beside
 from patience import until
+from placed_node import LIMITS, agent_of, new_home, program, settings
 from small_run import make_run
 from small_slurm import jobs, missing, small_slurm
 
-LIMITS = SandboxLimits()
 SECONDS = 60.0
 MEGABYTE = 1024 * 1024
 ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
@@ -64,32 +62,6 @@ def placement(
         pytest.skip(lacking)
     with small_slurm(folder / "slurm") as environment:
         yield Slurm(settings(shared, environment))
-
-
-def settings(shared: Path, environment: dict[str, str], **more: str) -> SlurmPlacement:
-    return SlurmPlacement(
-        by="slurm",
-        shared_folder=str(shared),
-        slurm_conf=environment["SLURM_CONF"],
-        programs_folder=str(Path(shutil.which("srun") or "/usr/bin/srun").parent),
-        **more,  # type: ignore[arg-type]
-    )
-
-
-@contextlib.contextmanager
-def program(placement: Placement, job: str, code: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A small program at a placement, and its three pipes."""
-    pipe = subprocess.PIPE
-    command = placement.words(Job(job, 100), [sys.executable, "-I", "-c", code, *words])
-    environment = {**placement.environment(), "RAPHA_SECRET": "of the agent"}
-    with subprocess.Popen(
-        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-            placement.end(job)
 
 
 def test_bytes_come_and_go_unchanged(placement: Placement) -> None:
@@ -136,7 +108,7 @@ def backend(placement: Placement, shared: Path, tmp_path_factory: pytest.TempPat
         choose_backend(name).check()
     except SandboxError as error:
         pytest.skip(str(error))
-    made = Elsewhere(name, placement, tmp_path_factory.mktemp("home"), shared / "north", LIMITS)
+    made = agent_of(new_home(tmp_path_factory.mktemp("home")), placement, shared / "north")
     made.begin_afresh()
     made.check()
     return made
@@ -198,31 +170,66 @@ def test_a_job_that_the_cluster_ended_is_noticed(backend: Elsewhere, placement: 
         started.run(Command(do="prepare", round=0), SECONDS)
 
 
+def test_a_job_whose_command_is_killed_is_over_before_its_folder_is_used_again(
+    backend: Elsewhere, placement: Placement, run: RunFolder
+) -> None:
+    before = set(placement.left("rapha-"))
+    started = backend.start(run, LIMITS)
+    (job,) = set(placement.left("rapha-")) - before
+    untold = os.dup(started._stdin.fileno())  # so the launcher hears of no end, as none is told when `srun` is killed
+    try:
+        os.killpg(started._process.pid, signal.SIGKILL)
+        started._process.wait()
+        started.close()
+        assert job not in placement.left("rapha-")
+    finally:
+        os.close(untold)
+
+
 def test_an_agent_that_begins_ends_what_an_earlier_one_left(
     placement: Placement, run: RunFolder, tmp_path: Path
 ) -> None:
-    one = Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS)
+    one = agent_of(new_home(tmp_path), placement)
+    one.begin_afresh()
     before = set(placement.left("rapha-"))
     started = one.start(run, LIMITS)
     assert len(set(placement.left("rapha-")) - before) == 1
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS).begin_afresh()
+    agent_of(tmp_path, placement).begin_afresh()
     assert set(placement.left("rapha-")) == before
     started.close()
 
 
-def test_what_was_found_of_the_machines_is_asked_once(
+def test_nodes_with_homes_of_one_path_do_not_end_each_others_jobs(
+    placement: Placement, run: RunFolder, tmp_path: Path
+) -> None:
+    """As on two virtual machines, one user of one cluster."""
+    before = set(placement.left("rapha-"))
+    one = agent_of(new_home(tmp_path), placement)
+    one.begin_afresh()
+    with contextlib.closing(one.start(run, LIMITS)) as started:
+        agent_of(new_home(tmp_path), placement).begin_afresh()
+        assert started.alive() and len(set(placement.left("rapha-")) - before) == 1
+
+
+def test_the_agent_alone_asks_and_once_and_keeps_what_it_was_told(
     placement: Placement, backend: Elsewhere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
     words = placement.words
     monkeypatch.setattr(placement, "words", lambda *given: asked.append(1) or words(*given))
-    one = Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS)
-    assert one.layers == one.layers == backend.layers
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", LIMITS).check()
-    assert len(asked) == 1
-    other = LIMITS.model_copy(update={"file_mb": 7})
-    Elsewhere(name_for_this_machine(), placement, tmp_path, tmp_path / "runs", other).check()
-    assert len(asked) == 2
+    home, other = new_home(tmp_path), LIMITS.model_copy(update={"file_mb": 7})
+    for limits in (LIMITS, other):
+        with pytest.raises(SandboxError, match="start the agent"):
+            agent_of(home, placement, limits=limits).check()
+    agent = agent_of(home, placement)
+    agent.begin_afresh()
+    kept = (home / "placement.json").read_bytes()
+    agent_of(home, placement).check()  # a steward's command
+    with pytest.raises(SandboxError, match="restart it"):
+        agent_of(home, placement, limits=other).check()
+    assert len(asked) == 1 and (home / "placement.json").read_bytes() == kept
+    (home / "placement.json").unlink()
+    assert agent.layers == backend.layers
 
 
 def test_a_machine_with_other_code_is_refused(
@@ -305,6 +312,40 @@ def test_a_run_that_ends_does_not_wait_for_its_turn(
     assert placement.left("rapha-") == before
 
 
+def test_an_agent_that_is_stopped_while_a_job_waits_takes_it_out_of_the_queue(
+    impatient: Elsewhere, placement: Placement, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = placement.left("rapha-")
+
+    def stopped(*_: object) -> None:
+        until(lambda: len(placement.left("rapha-")) > len(before))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(elsewhere.PlacedWorkload, "read", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        impatient.start(run, LIMITS)
+    assert placement.left("rapha-") == before
+
+
+def test_a_command_that_is_not_there_is_said(
+    backend: Elsewhere, placement: Placement, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "words", lambda *_: [str(run.input / "srun")])
+    with pytest.raises(SandboxError, match="cannot be started"):
+        backend.start(run, LIMITS)
+
+
+def test_a_folder_that_somebody_could_put_another_in_the_place_of_is_noticed_at_the_next_start(
+    backend: Elsewhere, shared: Path, run: RunFolder
+) -> None:
+    shared.chmod(0o777)
+    try:
+        with pytest.raises(SandboxError, match="chmod go-w"):
+            backend.start(run, LIMITS)
+    finally:
+        shared.chmod(0o700)
+
+
 @pytest.fixture
 def small_disk(shared: Path) -> Iterator[RunFolder]:
     """A run whose output lies on a disk of its own, of 64 KiB."""
@@ -335,24 +376,7 @@ def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
         pytest.skip(lacking)
     with small_slurm(tmp_path / "slurm") as environment:
         given = settings(tmp_path, environment, partition="nowhere")
-        one = Elsewhere(name_for_this_machine(), Slurm(given), tmp_path, tmp_path / "runs", LIMITS)
+        one = agent_of(new_home(tmp_path), Slurm(given))
         with pytest.raises(SandboxError, match=r"slurm: .*invalid partition"):
-            one.check()
+            one.begin_afresh()
         assert jobs(environment) == []
-
-
-def test_a_cluster_whose_programs_are_missing_or_that_does_not_answer_is_said(tmp_path: Path) -> None:
-    nowhere = SlurmPlacement(by="slurm", shared_folder=str(tmp_path), programs_folder=str(tmp_path))
-    with pytest.raises(SandboxError, match="programs_folder"):
-        Slurm(nowhere).check()
-
-
-@pytest.mark.parametrize(("mode", "words"), [(0o755, "chmod 700"), (None, "may write to")])
-def test_a_folder_that_others_may_look_into_or_that_cannot_be_made_is_refused(
-    tmp_path: Path, mode: int | None, words: str
-) -> None:
-    runs = tmp_path / "runs" if mode else tmp_path / "nowhere" / "runs"
-    if mode:
-        runs.mkdir(mode=mode)
-    with pytest.raises(SandboxError, match=words):
-        Elsewhere("namespaces", Beside(tmp_path / "jobs"), tmp_path, runs, LIMITS).check()

@@ -74,13 +74,16 @@ def test_files_named_are_there(path: Path) -> None:
 
 
 def command_lines(path: Path) -> Iterator[list[str]]:
-    """Every `rapha ...` of a span or of a shell fence, as words; what stands for something else ends it."""
+    """Every `rapha ...` of a span, of a shell fence or of an indented line, as words, also behind what starts it, such as a service's
+    `ExecStart=`; of other lines, one that begins with it. What stands for something else ends it."""
+    lines = FENCE.sub("", path.read_text()).splitlines()
     shown = [line for body in fences(path, "") + fences(path, "sh") for line in body.splitlines()]
-    examples = [line.strip().removeprefix("Example: ") for line in FENCE.sub("", path.read_text()).splitlines()]
-    lines = [*spans(path), *shown, *examples]
-    for line in lines:
-        found = re.match(r"(?:\$ )?(?:\.venv/bin/)?rapha((?: [^\s#]+)*)", line.strip())
-        if found and found[1]:
+    begun = [line.strip().removeprefix("Example: ") for line in lines]
+    for line in [*spans(path), *shown, *begun]:
+        if found := re.match(r"(?:\$ )?(?:\.venv/bin/)?rapha((?: [^\s#]+)+)", line.strip()):
+            yield found[1].split()
+    for line in [*spans(path), *shown, *(line for line in lines if line.startswith("    "))]:
+        for found in re.finditer(r"(?:[\s=]|/bin/)rapha((?: [^\s#\\]+)+)", line):
             yield found[1].split()
 
 

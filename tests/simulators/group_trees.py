@@ -21,10 +21,12 @@ OLD = Path("/sys/fs/cgroup")
 
 
 class FolderTree:
-    """Groups that are folders. No process is held to anything; the rest is as cgroup-v2.rst says."""
+    """Groups that are folders. No process is held to anything; the rest is as cgroup-v2.rst says. `lacks`: a file that an older kernel has not."""
 
-    def __init__(self, root: Path, controllers: str = "cpu memory pids", alone: int | None = None) -> None:
-        self.root, self.written = root, list[tuple[str, str]]()
+    def __init__(
+        self, root: Path, controllers: str = "cpu memory pids", alone: int | None = None, lacks: str = ""
+    ) -> None:
+        self.root, self.written, self._lacks = root, list[tuple[str, str]](), lacks
         root.mkdir()
         for name, content in LAID.items():
             (root / name).write_text(content)
@@ -59,7 +61,8 @@ class FolderTree:
         """As `Tree.make`."""
         group.mkdir()
         for name, content in LAID.items():
-            (group / name).write_text(content)
+            if name != self._lacks:
+                (group / name).write_text(content)
 
     def remove(self, group: Path) -> None:
         """As `Tree.remove`."""
@@ -72,7 +75,7 @@ class FolderTree:
         return [group / "cgroup.procs"]
 
     def _processes(self, group: Path) -> list[int]:
-        return [int(word) for word in (group / "cgroup.procs").read_text().split()]
+        return [int(word) for word in (group / "cgroup.procs").read_text().split() if Path("/proc", word).exists()]
 
     def _move(self, file: Path, process: str) -> None:
         for other in self.root.rglob("cgroup.procs"):

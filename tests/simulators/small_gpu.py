@@ -30,7 +30,7 @@ DRIVER, FIRMWARE_ID = 3, 20
 class MadeGpu:
     """What a report and its chain are made of; a test changes one thing. `raw`: changed before it is signed; `opaque`: fields besides the driver's
     version; `record`: what becomes of the measurements as bytes; `certified`: the firmware that the certificate names; `ends`: when certificates of that place in the chain end; `issues`: which places may issue more;
-    `spoil`: any part, at last."""
+    `which`: of several devices, each with a key of its own; `made_by`: whose key signs the certificate of that place instead; `spoil`: any part, at last."""
 
     raw: Callable[[bytearray], None] = nothing
     opaque: tuple[tuple[int, bytes], ...] = ((FIRMWARE_ID, FIRMWARE),)
@@ -41,6 +41,8 @@ class MadeGpu:
     ends: tuple[tuple[int, datetime], ...] = ()
     issues: tuple[int, ...] = (1, 2, 3)
     on_p256: bool = False
+    which: int = 0
+    made_by: tuple[tuple[int, str], ...] = ()
     spoil: Callable[[dict[str, bytes]], None] = nothing
 
 
@@ -77,7 +79,7 @@ def report(nonce: bytes, made: MadeGpu) -> bytes:
     answer += bytes(32) + len(opaque).to_bytes(2, "little") + opaque
     raw = bytearray(bytes.fromhex("11e001ff") + nonce + b"\0" + answer)
     made.raw(raw)
-    signer = key("device 0", ec.SECP384R1())
+    signer = _key(0, made)
     r, s = decode_dss_signature(signer.sign(bytes(raw), ec.ECDSA(hashes.SHA384(), deterministic_signing=True)))
     return bytes(raw) + r.to_bytes(48, "big") + s.to_bytes(48, "big")
 
@@ -93,7 +95,7 @@ def _certificate(place: int, made: MadeGpu) -> bytes:
         .issuer_name(_name(made.names[by]))
         .not_valid_before(FROM)
         .not_valid_after(dict(made.ends).get(place, UNTIL))
-        .public_key(key(f"device {place}", curve).public_key())
+        .public_key(_key(place, made, curve).public_key())
     )
     if place in (1, 2, 3, *made.issues):
         may = x509.BasicConstraints(ca=place in made.issues, path_length=None)
@@ -101,8 +103,16 @@ def _certificate(place: int, made: MadeGpu) -> bytes:
     if place == 0 and made.certified is not None:
         oid = x509.ObjectIdentifier("2.23.133.5.4.1")
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, _composite(made.certified)), critical=False)
-    signed = builder.sign(key(f"device {by}", ec.SECP384R1()), hashes.SHA384(), ecdsa_deterministic=True)
+    other = dict(made.made_by).get(place)
+    signed = builder.sign(
+        key(other, ec.SECP384R1()) if other else _key(by, made), hashes.SHA384(), ecdsa_deterministic=True
+    )
     return signed.public_bytes(serialization.Encoding.DER)
+
+
+def _key(place: int, made: MadeGpu, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
+    which = f", number {made.which}" if made.which and place == 0 else ""
+    return key(f"device {place}{which}", curve or ec.SECP384R1())
 
 
 def _composite(firmware: bytes) -> bytes:

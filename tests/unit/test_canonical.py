@@ -7,7 +7,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rapha.canonical import canonical_bytes, is_form_of, read_canonical_json
+from rapha.canonical import MAX_DEPTH, canonical_bytes, is_form_of, read_canonical_json, read_plain_json
 
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
 VALUES = st.recursive(
@@ -66,3 +66,20 @@ def test_another_value_of_the_same_look_is_no_form_of_it() -> None:
     assert not is_form_of(data, {"a": True})
     assert not is_form_of(data, {"a": "1"})
     assert not is_form_of(data, {"a": 2})
+
+
+@pytest.mark.parametrize("inner", ["", '"a"', '"\u20ac"'])
+def test_what_is_nested_deeper_than_the_limit_is_not_read(inner: str) -> None:
+    """A list in a list is one level; what is in the innermost list lies one deeper than that list."""
+
+    def nested(levels: int) -> bytes:
+        return ("[" * levels + inner + "]" * levels).encode()
+
+    most = MAX_DEPTH if inner else MAX_DEPTH + 1
+    assert read_canonical_json(nested(most)) is not None
+    for levels in (most + 1, 700, 100_000):
+        with pytest.raises((ValueError, RecursionError)):
+            read_canonical_json(nested(levels))
+        if levels <= 700:
+            with pytest.raises(ValueError, match=r"deeper than|not in ASCII"):
+                read_plain_json(nested(levels))

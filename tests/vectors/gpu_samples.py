@@ -39,7 +39,7 @@ class Sample:
 
     @property
     def evidence(self) -> Evidence:
-        devices = (made_up.evidence(self.nonce, self.made),) * self.count
+        devices = tuple(made_up.evidence(self.nonce, replace(self.made, which=number)) for number in range(self.count))
         bound = bound_data(STATEMENT, self.named(devices))
         if self.of_amd:
             return self.after(small_hardware.evidence(bound, None, devices))
@@ -111,6 +111,7 @@ def out_of_order(chain: bytes) -> bytes:
 OTHER = {**{str(index): (value.hex(),) for index, value in MEASUREMENTS.items()}, "2": ("00" * 48,)}
 SEVERAL = {"1": ("00" * 48, MEASUREMENTS[1].hex())}
 CHAIN = "the device's chain of certificates does not begin"
+NAME = "a certificate has a name that is not of 1 to 64 printable characters"
 COUNT, SIZES, BLOCKS = 41, 42, 45
 """Where the answer says how many measurements there are, in how many bytes, and where they begin."""
 
@@ -135,6 +136,8 @@ REFUSED = {
     "another-device": Sample("the quote is not about this statement", made=spoiled("report", flipped(-1)), named=lambda devices: (made_up.evidence(device_nonce(STATEMENT)),)),
     "asked-for-another-statement": Sample("the device's report is not about this statement", nonce=device_nonce(STATEMENT + b" ")),
     "asked-for-no-statement": Sample("the device's report is not about this statement", nonce=bytes(32)),
+    "same-device-twice": changed(lambda devices: devices * 2, "two reports are signed by the key of one device"),
+    "same-device-of-two-states": changed(lambda devices: (*devices, made_up.evidence(device_nonce(STATEMENT), replace(GPU, measurements=((1, bytes(48)),)))), "two reports are signed by the key of one device"),
     "device-of-another-kind": changed(of_kind("sev-snp"), "this verifier does not read the kind sev-snp of devices"),
     "brings-its-own-root": changed(with_root, "evidence of a device of NVIDIA has its chain"),
     "report-cut-short": Sample("the device's report is cut short", made=spoiled("report", lambda raw: raw[:-1])),
@@ -164,6 +167,9 @@ REFUSED = {
     "chain-without-its-device": Sample("the device's report is signed by a key that may issue", made=spoiled("chain", lambda raw: raw[raw.find(b"-----BEGIN", 9) :])),
     "device-edited": Sample("the chain of certificates is broken: a signature", made=spoiled("chain", resigned)),
     "issuer-may-not-issue": Sample("GH100 A01 GSP BROM may not issue", made=replace(GPU, issues=(2, 3))),
+    "issuer-by-nobody-with-a-name": Sample("the chain of certificates is broken: a signature", made=replace(GPU, names=(made_up.NAMES[0], "all is well; it", *made_up.NAMES[2:]), made_by=((1, "nobody"),), issues=(2, 3))),
+    "issuer-with-a-name-that-moves-the-cursor": Sample(NAME, made=replace(GPU, names=(made_up.NAMES[0], "GH100\x1b[2K\nOK", *made_up.NAMES[2:]))),
+    "issuer-with-a-name-of-other-letters": Sample(NAME, made=replace(GPU, names=(made_up.NAMES[0], "GH100 \u202eA01", *made_up.NAMES[2:]))),
     "device-may-issue": Sample("the device's report is signed by a key that may issue", made=replace(GPU, issues=(0, 1, 2, 3))),
     "device-expired": Sample("GH100 A01 GSP FMC LF was good", made=replace(GPU, ends=((0, BEFORE),))),
     "issuer-expired": Sample("NVIDIA GH100 Identity was good", made=replace(GPU, ends=((2, BEFORE),))),

@@ -15,6 +15,7 @@ import gpu_samples
 import key_change_samples
 import receipt_samples
 import record_samples
+import stamp_samples
 import tdx_samples
 from evidence_faults import EVIDENCE_FAULTS
 from receipt_faults import FAULTS
@@ -32,6 +33,7 @@ FOLDERS = (
     "evidence-tdx",
     "evidence-devices",
     "key-changes",
+    "stamps",
 )
 ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS}
 
@@ -57,6 +59,7 @@ def expected() -> dict[str, bytes]:
     )
     files |= {f"devices/device-{name}.json": _readable(value) for name, value in device_samples.files().items()}
     files |= {f"anchors/{name}.json": _readable(value) for name, value in anchor_samples.files().items()}
+    files |= {f"stamps/{name}.json": _readable(value) for name, value in stamp_samples.files().items()}
     files |= {f"escrow/{name}.json": _readable(value) for name, value in escrow_samples.files().items()}
     files |= {f"key-changes/{name}.json": data for name, data in key_change_samples.files().items()}
     files["key-changes/expected.json"] = _readable(key_change_samples.expected())

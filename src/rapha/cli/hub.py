@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rapha.cli.hub_keys import finish_rotations, revoke_key, revoke_own_key, rotate
+from rapha.cli.hub_keys import finish_rotations_or_wait, revoke_key, revoke_own_key, rotate
 from rapha.cli.hub_lock import lock_hub
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
@@ -68,7 +68,7 @@ def run(home: Folder) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     configuration = load(home)
     lock = lock_hub(configuration.lock)
-    finish_rotations(configuration)
+    finish_rotations_or_wait(configuration)
     listener = _listen(configuration.settings.host, configuration.settings.port)
     try:
         application = create_app(configuration)

@@ -137,6 +137,18 @@ def finish_rotations(configuration: "HubConfiguration") -> dict[str, tuple[str, 
     return {what: _rotated(configuration, what) for what in begun(configuration)}
 
 
+def finish_rotations_or_wait(configuration: "HubConfiguration") -> None:
+    """As `finish_rotations`. What waits for the clock of this machine waits for the next start: the keys of before count until then."""
+    from rapha.errors import ClockBehind
+    from rapha.hub.own_roles import begun
+
+    for what in begun(configuration):
+        try:
+            _rotated(configuration, what)
+        except ClockBehind as behind:
+            typer.echo(f"the {what} keeps its keys until the next start: {behind}", err=True)
+
+
 def _rotated(configuration: "HubConfiguration", what: str) -> tuple[str, ...]:
     from rapha.hub.own_keys import rotate
     from rapha.hub.own_roles import ROLES

@@ -325,6 +325,7 @@ def selftest(home: Folder) -> None:
     """
     from rapha.node.configuration import Home
     from rapha.node.sandbox.choose import backend_of
+    from rapha.node.sandbox.found import not_tried_here
     from rapha.node.sandbox.selftest import run_self_test
 
     opened = Home(home)
@@ -337,6 +338,8 @@ def selftest(home: Folder) -> None:
         table.add_row(layer, str(tried), str(tried - len(fell)), "; ".join(fell))
     Console().print(table)
     typer.echo(f"{backend.name}: {test.digest}")
+    if not_tried_here(opened, backend):
+        typer.echo("the agent's control group is not tried from a shell: its receipts have another digest")
     if backend.isolated and test.fell():
         raise typer.Exit(SandboxError.exit_code)
 
@@ -372,10 +375,11 @@ def _journey_and_line(home: "Home", *, begins: bool = False) -> "tuple[Journey, 
     from rapha.clock import utc_now
     from rapha.node.hub_line import line_of
     from rapha.node.journey import Journey
-    from rapha.node.sandbox.choose import backend_of
+    from rapha.node.sandbox.choose import backend_of, stewards_backend
 
+    backend = backend_of(home, afresh=True) if begins else stewards_backend(home)
     line = line_of(home, utc_now)
-    return Journey(home, line, _register(home), backend_of(home, afresh=begins), utc_now), line
+    return Journey(home, line, _register(home), backend, utc_now), line
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -124,14 +124,14 @@ def _request(home: Path, study: str, researcher: str) -> "Request":
     from rapha.node.configuration import Home
     from rapha.node.ledger import Ledger
     from rapha.node.register import Register
-    from rapha.node.sandbox.choose import backend_of
+    from rapha.node.sandbox.choose import stewards_backend
     from rapha.records.record import DispatchId, SiteId, StudyId
     from rapha.records.site import Dispatch
     from rapha.sdk.study_file import read_study
 
     opened = Home(home)
     try:
-        backend = backend_of(opened)
+        backend = stewards_backend(opened)
         isolated, layers = backend.isolated, backend.layers
     except SandboxError:
         isolated, layers = False, ()

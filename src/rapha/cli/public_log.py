@@ -1,6 +1,6 @@
-"""`rapha log fsck`, `show`, `verify-anchor`: a public log's folder, read as any stranger could. No hub, no network.
+"""`rapha log fsck`, `show`, `verify-anchor`, `verify-stamp`: a public log's folder, read as any stranger could. No hub, no network.
 
-The commands that do reach a network are in `public_anchor.py`.
+The commands that do reach a network are in `public_anchor.py` and `public_stamp.py`.
 """
 
 import base64
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rapha.cli import public_anchor
+from rapha.cli import public_anchor, public_stamp
 
 if TYPE_CHECKING:
     from rapha.proof.anchor.verify import Anchored
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.command("anchor")(public_anchor.anchor)
 app.command("deploy-anchor")(public_anchor.deploy_anchor)
 app.command("prove-anchor")(public_anchor.prove_anchor)
+app.command("stamp")(public_stamp.stamp)
+app.command("upgrade-stamp")(public_stamp.upgrade_stamp)
 
 Folder = Annotated[Path, typer.Argument(help="The log's folder: HOME/log of a hub, or a copy.", show_default=False)]
 
@@ -92,6 +94,27 @@ def verify_anchor(
     typer.echo(_still_holds(log, shown) if log else "not compared with a log: no folder was given (--log)")
 
 
+@app.command("verify-stamp")
+def verify_stamp(
+    checkpoint: public_stamp.Saved,
+    header: Annotated[
+        str, typer.Option(help="The block's header, 160 hex digits, from where you trust.", show_default=False)
+    ],
+    log: Annotated[
+        Path | None, typer.Option("--log", help="A copy of the log's folder: does it still hold that root?")
+    ] = None,
+    regtest: Annotated[
+        bool, typer.Option("--regtest", help="The header is of Bitcoin's chain for tests: shows no time.")
+    ] = False,
+) -> None:
+    """Check offline that a checkpoint was there when a block of Bitcoin was made, under one header that you trust. Ends with 11 if not.
+
+    Example: rapha log verify-stamp 2026-11-29.checkpoint --header 02000000... --log /srv/hub/log
+    """
+    stamped = public_stamp.shown(checkpoint, header, regtest)
+    typer.echo(_still_holds(log, stamped) if log else "not compared with a log: no folder was given (--log)")
+
+
 def _bytes_of(path: Path) -> bytes:
     from rapha.errors import Unproven
     from rapha.proof.anchor.files import MAX_PROOF_BYTES
@@ -103,8 +126,8 @@ def _bytes_of(path: Path) -> bytes:
         raise Unproven(f"{path}: there is no such file") from None
 
 
-def _still_holds(folder: Path, shown: "Anchored") -> str:
-    """A sentence where the log in `folder` begins with the anchored one. Raises Unproven where it does not."""
+def _still_holds(folder: Path, shown: "Anchored | Checkpoint") -> str:
+    """A sentence where the log in `folder` begins with the anchored, or stamped, one. Raises Unproven where it does not."""
     from rapha.errors import Unproven
     from rapha.hub.log_keeper import read_log_file
     from rapha.proof.merkle import root

@@ -61,7 +61,7 @@ def verify(
 
     hardware = Hardware(read_launches(launches)) if launches else None
     opened = read_folder(folder, read_keys(keys) if keys else None, hardware)
-    verdicts = judge_folder(opened)
+    verdicts = judge_folder(opened, tell=lambda said: typer.echo(said, err=True))
     for file in repeated or ():
         word = read_receipt_file(file)
         subject = f"receipts/{site_of(word)}.json"

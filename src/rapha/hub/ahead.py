@@ -15,18 +15,20 @@ SMALL_BYTES = 64 << 10
 
 
 class Ahead:
-    """Blocks in the order in which they are given; each must stay as it is. Whatever went wrong is raised at a later `write`, or at `finish`."""
+    """Blocks in the order in which they are given; each must stay as it is. What went wrong first is raised at a later `write`, and at
+    `finish`; from then on nothing is written: behind a block that is missing every other would lie in the wrong place."""
 
     def __init__(self, draft: Draft, thread: ThreadPoolExecutor) -> None:
         self._draft, self._thread = draft, thread
         self._under_way: deque[Future[None]] = deque()
+        self._failure: Exception | None = None
 
     def write(self, block: Block) -> None:
         """It is written soon, or now where it is small. Raises DiskFull."""
         if not self._under_way and memoryview(block).nbytes < SMALL_BYTES:
-            self._draft.write(block)
+            self._write(block)
             return
-        self._under_way.append(self._thread.submit(self._draft.write, block))
+        self._under_way.append(self._thread.submit(self._write, block))
         if len(self._under_way) > BLOCKS_AHEAD:
             self._under_way.popleft().result()
 
@@ -34,6 +36,17 @@ class Ahead:
         """All are written. Raises DiskFull."""
         while self._under_way:
             self._under_way.popleft().result()
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(self, block: Block) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._draft.write(block)
+        except Exception as failure:
+            self._failure = failure
+            raise
 
 
 @contextmanager

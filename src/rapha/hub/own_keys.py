@@ -7,7 +7,8 @@
     4  the new keys take the place of the old ones, once a new log key has signed the log's checkpoint too
 
 Whoever dies in between runs it again, or starts the hub, which does so: what is there is taken up, a statement is made once. The log goes
-on: its entries, its name and its tiles stay.
+on: its entries, its name and its tiles stay. A hub whose clock is behind the log starts with the keys of before where no statement is stamped
+yet, and goes over at its next start.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha import faults
-from rapha.errors import ConfigurationError
+from rapha.errors import ClockBehind, ConfigurationError
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.own_roles import ROLES, OwnRole, begun
@@ -40,7 +41,7 @@ from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
 LOOKED_AT = 64
-"""Entries from the end of the log, to see when it was written last."""
+"""Entries from the end of the log, at the least, to see when it was written last."""
 _NEXT = {of: role.NEXT for role in ROLES.values() for of in role.OF}
 
 
@@ -53,8 +54,8 @@ def check_alone(configuration: HubConfiguration) -> None:
 
 
 def rotate(role: OwnRole, store: Store) -> tuple[str, ...]:
-    """See the page's head; the ids of the new keys. Raises DiskFull, and ConfigurationError: it has had as many keys as can be kept, or this
-    machine's clock is behind the log."""
+    """See the page's head; the ids of the new keys. Raises DiskFull, ConfigurationError: it has had as many keys as can be kept, and
+    ClockBehind: nothing was said yet, and this machine's clock is behind the log."""
     _check_room(role)
     if not role.next.exists():
         _check_clock(role.desk.log, role.signer.clock())
@@ -156,26 +157,29 @@ def _check_clock(log: LogKeeper, now: datetime) -> None:
     """This machine's clock is not behind the newest entry of the log: else a key would end before what it signed.
 
     Raises:
-        ConfigurationError: it is.
+        ClockBehind: it is.
     """
     newest = _newest_certified(log)
     if newest is not None and now < newest:
-        raise ConfigurationError(
+        raise ClockBehind(
             f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC, and the log has an entry that was certified at {newest:%Y-%m-%d %H:%M:%S}: the key that ends "
             "would end before what it signed; set the clock right, and change keys then"
         )
 
 
 def _newest_certified(log: LogKeeper) -> datetime | None:
-    """When the newest entry that shows a certificate was certified: each batch of a hub's ends with one. None where there is none near the
-    end."""
+    """The latest moment of a certificate among the last entries: a batch's certificates are its end, in the order of their paths and not of
+    their times, and all of the last one are looked at. None where there is none near the end."""
     size = log.checkpoint.size
     reader = TileReader(log.read, size)
-    for index in range(size - 1, max(size - LOOKED_AT, 0) - 1, -1):
+    found: list[datetime] = []
+    for index in range(size - 1, -1, -1):
         der = certificate_of(reader.entry(index))
         if der is not None:
-            return read_certificate(der).not_valid_before_utc + BACKDATED
-    return None
+            found.append(read_certificate(der).not_valid_before_utc + BACKDATED)
+        elif size - index >= LOOKED_AT:
+            break
+    return max(found, default=None)
 
 
 def _keep_before(role: OwnRole, store: Store) -> None:

@@ -9,6 +9,7 @@ HOME/
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun
   node.db        what was asked, decided and done, with its audit events
+  sandbox.json   what the agent found its sandbox's walls to be when it began, for the commands of stewards
   runs/          one folder per dispatch: frozen rows, weights, the sandbox's output; with a placement they lie in its shared folder
   outbox/        a copy of every byte that left, for the steward to look at
 """
@@ -59,7 +60,7 @@ class NodeConfiguration(Record):
     the node's own certificate and its key, where the hub asks for one. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
     of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
-    many are started before anybody asks, each some 260 MB of memory; 0: none. `placement`: where sandboxes run, if not on this machine."""
+    many are started before anybody asks, each some 260 MB of memory; 0: none, as it has to be with a placement. `placement`: where sandboxes run, if not on this machine."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -80,6 +81,8 @@ class NodeConfiguration(Record):
     def _walls_elsewhere(self) -> Self:
         if self.placement is not None and self.sandbox == UGLY:
             raise ValueError("on another machine a sandbox isolates: set `sandbox` to bubblewrap or namespaces")
+        if self.placement is not None and self.waiting_sandboxes:
+            raise ValueError("a sandbox that waits would hold a job that nobody uses: set `waiting_sandboxes` to 0")
         return self
 
     @property

@@ -8,6 +8,7 @@ import contextlib
 import hmac
 import secrets
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from rapha.node.kept import Kept, lay_beside
 from rapha.node.patients import root_of
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
+from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
@@ -98,17 +100,20 @@ class Run:
         self._runs, self._deadline = runs, deadline_seconds
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
-        self._ended = False
+        self._ended = threading.Event()
 
     @property
     def sandbox(self) -> Sandbox:
         """The warm sandbox; begun or started at the first use, and started again after it died; never after the run has
         ended."""
-        if self._ended:
+        if self._ended.is_set():
             raise TrainingFailed("the run has ended", "cancelled")
-        if self._sandbox is None:
-            self._sandbox = self._begun() or self._runs.start(self.folder)
-        return self._sandbox
+        if (sandbox := self._sandbox) is None:
+            self._sandbox = sandbox = self._begun() or self._runs.start(self.folder)
+            if self._ended.is_set():  # while it started: `end` saw none to close
+                self._close()
+                raise TrainingFailed("the run has ended", "cancelled")
+        return sandbox
 
     def do(self, task: Task, study: Study, *, audit: bool = False, recording: Recording | None = None) -> None:
         """Let the workload do a task, audit what comes of it and record its steps where it should; its outputs are then in
@@ -188,7 +193,7 @@ class Run:
 
     def end(self) -> None:
         """End the sandbox for good, also under a command that another thread is waiting for; the frozen rows stay."""
-        self._ended = True
+        self._ended.set()
         self._runs.give_up(self.folder)
         if self._script is not None:
             self._script.close()
@@ -224,6 +229,7 @@ class Runs:
 
         Raises:
             CohortRefused: empty, too small, too few events, or a concept nobody has.
+            SandboxError: with a placement, the folder that they would lie in is not this user's alone.
             TrainingFailed: the frozen rows on disk are not those that were committed to.
         """
         dispatch = entry.dispatch.id
@@ -234,6 +240,8 @@ class Runs:
 
     def _new(self, entry: Entry) -> Run:
         place = self._home.run(entry.dispatch.id)
+        if self._home.configuration.placement is not None:
+            check_shared(self._home.runs)  # before a row is frozen there
         waiting = self.waiting.take(place)
         try:
             folder = RunFolder.under(place)

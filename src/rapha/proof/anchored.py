@@ -46,14 +46,18 @@ def handovers(said: list[tuple[KeyChange, CertifiedBundle]]) -> list[Handover]:
 
 
 def anchored(known: TrustedKeys, found: list[Handover]) -> TrustedKeys:
-    """With the former keys of hubs that those pinned say they follow, and those before them."""
+    """With the former keys of hubs that those pinned say they follow, and those before them. A key that follows a pinned one itself is found
+    when the list is walked, also where the hub went back to the pinned one."""
     hubs = {(key.owner, key.keyid): key for key in known.of_role("hub")}
+    onward = {key.keyid for key in known.of_role("hub")}
+    while following := {one.following for one in found if one.former.keyid in onward} - onward:
+        onward |= following
     pinned = len(hubs)
     reached = 0
     while reached < len(hubs):
         reached = len(hubs)
         for one in found:
-            if (one.former.owner, one.following) in hubs:
+            if (one.former.owner, one.following) in hubs and one.former.keyid not in onward:
                 hubs.setdefault((one.former.owner, one.former.keyid), one.former)
     return known.model_copy(update={"keys": (*known.keys, *list(hubs.values())[pinned:])})
 
@@ -85,16 +89,20 @@ def what_to_do(problem: Unproven, bundle: CertifiedBundle, known: TrustedKeys, f
 
 
 def _logs_to_pin(log_id: str, known: TrustedKeys, found: KeyChanges) -> Iterator[str]:
+    """A key that the list has for a log of a pinned name: the list is not believed, whoever made it may have made the key."""
     pinned = {key.keyid for key in known.of_role("log")}
+    origins = {key.owner for key in known.of_role("log")}
     for log in found.trust_config.trustedRoot.tlogs:
-        if log.logId.keyId != log_id:
+        origin = log.baseUrl.removeprefix("https://")
+        if log.logId.keyId != log_id or origin not in origins:
             continue
         public = checkpoint.public_from_der(decoded(log.publicKey.rawBytes))
-        named = f"{checkpoint.keyid(public)} of {log.baseUrl.removeprefix('https://')}"
-        if base64_text(checkpoint.note_key_hash(log.baseUrl.removeprefix("https://"), public)) == log_id and (
-            checkpoint.keyid(public) not in pinned
-        ):
-            yield f"It is under the log's key {named}, which you have not pinned: pin that too, with the window that the hub's /api/v1/keys has for it"
+        keyid = checkpoint.keyid(public)
+        if base64_text(checkpoint.note_key_hash(origin, public)) == log_id and keyid not in pinned:
+            yield (
+                f"It is under the key {keyid}, which you have not pinned. Pin it only if the hub's /api/v1/keys lists it as a key of the log "
+                f"{origin}, and with the window that it has there; else this list is not that log's"
+            )
 
 
 def _older_than_pinned(known: TrustedKeys, found: KeyChanges) -> Iterator[str]:

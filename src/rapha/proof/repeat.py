@@ -15,7 +15,7 @@ from rapha.proof import keys
 from rapha.proof.bundle import read_bundle
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, STATEMENT_TYPE, T0_NOT_SHOWN, SiteClaim
 from rapha.proof.envelope import open_envelope, read_receipt, seal, unverified_payload
-from rapha.proof.evidence.appraise import DEVICES_NOT_SHOWN, T2_NOT_SHOWN
+from rapha.proof.evidence.appraise import REMARKS
 from rapha.proof.shown import NOT_REPEATED_NOT_SHOWN
 from rapha.proof.statement import parse_statement, read_canonical
 from rapha.proof.verify import ModelFolder
@@ -80,9 +80,7 @@ def raised(verdict: Verdict, folder: ModelFolder, word: bytes) -> Verdict:
     except Unproven as problem:
         failed = Step(number=number, check=CHECK, passed=False, detail=str(problem))
         evidenced = (EVIDENCE_NOT_SHOWN,) if verdict.tier == "T2" else ()
-        rest = [
-            remark for remark in _but_the_tier(verdict.not_shown) if remark not in (*T2_NOT_SHOWN, *DEVICES_NOT_SHOWN)
-        ]
+        rest = [remark for remark in _but_the_tier(verdict.not_shown) if remark not in REMARKS]
         remarks = (T0_NOT_SHOWN[0], *evidenced, *rest)
         return verdict.model_copy(
             update={"ok": False, "tier": "T0", "steps": (*verdict.steps, failed), "not_shown": remarks}

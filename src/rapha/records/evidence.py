@@ -61,13 +61,15 @@ TdxStatus = Literal[
 ]  # fmt: skip
 """What Intel says of a platform at its patch levels. `Revoked` is not among them: nobody can accept that."""
 NOTHING: Measurement = "0" * 96
+MAX_EVALUATION = 0xFFFF
 
 
 class TdxLaunch(Record):
     """A trust domain that a reader trusts. `measurement`: MRTD, of what it was started from; `rtmr`: its four registers, of what came after, where
     null says that any will do. `xfam`: which features of the processor it has. `mrseam`: the TDX modules that will do; all that Intel does where
     it is left out. `mrconfigid`, `mrowner`, `mrownerconfig`: what its host said of it, which is nothing where they are left
-    out. `statuses`: what Intel may say of the platform. All in hex."""
+    out. `statuses`: what Intel may say of the platform. All in hex. `evaluated_at_least`: by which number of Intel's
+    (`tcbEvaluationDataNumber`) at the least, of the platform and of the quoting enclave; by any that it gave out at that time where it is left out."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     kind: Literal["intel-tdx"]
@@ -79,10 +81,11 @@ class TdxLaunch(Record):
     mrowner: Measurement = NOTHING
     mrownerconfig: Measurement = NOTHING
     statuses: Annotated[tuple[TdxStatus, ...], Field(min_length=1)] = ("UpToDate",)
+    evaluated_at_least: Annotated[int, Field(ge=1, le=MAX_EVALUATION)] | None = None
 
 
 class GpuLaunch(Record):
-    """A state of a device that a reader trusts. `chip`: as its certificate names it (`GH100`). `measurements`: by index, the digests that will do;
+    """A state of a device that a reader trusts. `chip`: as its certificate names it (`GH100`). `measurements`: by index (1 to 254), the digests that will do;
     what the device measures at other indexes is not looked at."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -90,10 +93,10 @@ class GpuLaunch(Record):
     chip: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,16}$")]
     measurements: Annotated[
         dict[
-            Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")],
+            Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-4])$")],
             Annotated[tuple[Measurement, ...], Field(min_length=1, max_length=20)],
         ],
-        Field(min_length=1, max_length=255),
+        Field(min_length=1, max_length=254),
     ]
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from rapha.errors import DiskFull
 from rapha.hub.aggregation import Part, federated_average
-from rapha.hub.ahead import BLOCKS_AHEAD, SMALL_BYTES, ahead
+from rapha.hub.ahead import BLOCKS_AHEAD, SMALL_BYTES, Ahead, ahead
 from rapha.hub.blobs import BlobFolder, BlobMemory, read
 from rapha.hub.tensors import write_header
 from rapha.records.tensors import TensorSpec
@@ -17,7 +18,7 @@ LARGE = [bytes([number]) * SMALL_BYTES for number in range(3 * BLOCKS_AHEAD)]
 
 
 class Watched:
-    """A draft that waits before its first large block until it is let go on."""
+    """A draft that waits before its first large block until it is let go on, and fails once: the disk has room again afterwards."""
 
     def __init__(self, go_on=None, fails_at=None):
         self.written, self._go_on, self._fails_at = [], go_on, fails_at
@@ -26,6 +27,7 @@ class Watched:
         if self._go_on and len(block) >= SMALL_BYTES:
             assert self._go_on.wait(20)
         if self._fails_at == len(self.written):
+            self._fails_at = None
             raise DiskFull("no space left")
         self.written.append(bytes(block))
 
@@ -71,6 +73,32 @@ def test_a_full_disk_is_said_by_the_end_and_nothing_is_written_behind_it(fails_a
             writer.write(block)
         writer.finish()
     assert draft.written == LARGE[:fails_at]
+
+
+@pytest.mark.parametrize("fails_at", [0, 5])
+def test_what_waits_when_the_disk_is_full_is_not_written(fails_at):
+    draft, thread = Watched(fails_at=fails_at), ThreadPoolExecutor(1)
+    writer = Ahead(draft, thread)
+    for block in LARGE[:BLOCKS_AHEAD]:
+        writer.write(block)
+    thread.shutdown()
+    assert draft.written == LARGE[:fails_at]
+    with pytest.raises(DiskFull):
+        writer.finish()
+
+
+@pytest.mark.parametrize("first", [b"small", LARGE[0]])
+def test_who_goes_on_after_a_full_disk_is_told_again_and_again(first):
+    draft = Watched(fails_at=0)
+    with ahead(draft) as writer:
+        with pytest.raises(DiskFull):
+            writer.write(first)
+            writer.finish()
+        with pytest.raises(DiskFull):
+            writer.write(b"small too")
+        with pytest.raises(DiskFull):
+            writer.finish()
+    assert draft.written == []
 
 
 def test_the_average_of_large_updates_is_the_same_in_a_folder_and_in_memory(tmp_path):

@@ -13,9 +13,9 @@ from test_hub_refusals import fetched
 from test_hub_site_keys import changes, listed
 
 from rapha import faults
-from rapha.cli.hub_keys import finish_rotations
+from rapha.cli.hub_keys import finish_rotations, finish_rotations_or_wait
 from rapha.errors import ConfigurationError
-from rapha.hub import site_keys, wired
+from rapha.hub import own_keys, site_keys, wired
 from rapha.hub.configuration import load
 from rapha.hub.own_keys import read_before
 from rapha.hub.own_roles import ROLES, begun
@@ -240,11 +240,15 @@ def test_a_hub_whose_database_says_that_a_key_was_changed_does_not_start_with_th
 
 
 @pytest.mark.parametrize("what", ROLES)
-def test_a_clock_that_is_behind_the_log_changes_no_key(tmp_path: Path, clock: Clock, study_of, what: str) -> None:
+def test_a_clock_that_is_behind_the_log_changes_no_key(
+    tmp_path: Path, clock: Clock, study_of, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     home = tmp_path / "hub"
     with running(home, clock) as hub:
         north(hub).join()
+        clock.pass_(seconds=10)
         delivered(hub, study_of, tmp_path / "model")
+        known = listed(hub)
     before, size = {path.name for path in home.iterdir()}, checkpoint_size(home, clock)
     clock.pass_(seconds=-1)
     with pytest.raises(ConfigurationError, match=r"this machine's clock says 2026-11-02 .* certified at 2026-11-02"):
@@ -256,9 +260,39 @@ def test_a_clock_that_is_behind_the_log_changes_no_key(tmp_path: Path, clock: Cl
     with pytest.raises(ConfigurationError, match="set the clock right"):
         finish_rotations(load(home))
     assert checkpoint_size(home, clock) == size, "nothing was said"
+    finish_rotations_or_wait(load(home))  # as `rapha hub run` does
+    told = capsys.readouterr().err
+    assert told.startswith(f"the {what} keeps its keys until the next start: this machine's clock says 2026-11-02")
+    with running(home, clock) as hub:
+        assert wrong(delivered(hub, study_of, tmp_path / "meanwhile"), known) == []
+    size = checkpoint_size(home, clock)
     clock.pass_(seconds=1)
     finish_rotations(load(home))
     assert checkpoint_size(home, clock) > size and not (home / ROLES[what].NEXT).exists()
+
+
+def test_a_clock_is_behind_the_log_whichever_receipt_is_its_last(
+    tmp_path: Path, clock: Clock, study_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last by name was certified when its hospital gave it, and the aggregation and the other one later."""
+    monkeypatch.setattr(own_keys, "LOOKED_AT", 1)  # a batch is looked at whole, however many it has
+    home = tmp_path / "hub"
+    with running(home, clock) as hub:
+        token, sites = hub.token(), [FakeSite(hub, name).join() for name in ("north", "south")]
+        study_id = hub.submit(study_of(rounds=1, at_least=2), token)
+        for site in sites:
+            site.approve(offered(site))
+        for _ in range(2):
+            run_round(sites)
+        run_round(sites[1:])
+        clock.pass_(seconds=40)
+        run_round(sites[:1])
+        hub.wait_for(study_id, token, "completed")
+        clock.pass_(seconds=-10)
+    size = checkpoint_size(home, clock)
+    with pytest.raises(ConfigurationError, match=r"clock says 2026-11-02 08:00:30 .* certified at 2026-11-02 08:00:40"):
+        rotated(home, clock, "log")
+    assert checkpoint_size(home, clock) == size
 
 
 def checkpoint_size(home: Path, clock: Clock) -> int:

@@ -44,6 +44,8 @@ class AtHand:
 
     isolated, layers = True, ("seccomp",)
 
+    def give_up(self, run: Path) -> None: ...
+
     def start(self, run: RunFolder, _limits: SandboxLimits) -> "AtHand":
         study = Study.from_bytes((run.input / "study.json").read_bytes())
         self.numerics = pin()

@@ -9,6 +9,7 @@ import pytest
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox import control_group
 from rapha.node.sandbox.control_group import ControlGroups, own_group, taken_over
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "simulators"))
@@ -151,4 +152,29 @@ def test_what_a_killed_node_left_is_swept_and_what_still_runs_is_not(tree: Folde
 
 def test_a_tree_that_holds_nobody_is_not_believed(groups: ControlGroups, tree: FolderTree) -> None:
     assert not groups.hold()
+    assert made_below(tree) == []
+
+
+@pytest.mark.parametrize(
+    ("lacks", "holds"), [("", True), ("cgroup.kill", False)], ids=["a kernel of today", "before 5.14"]
+)
+def test_a_kernel_that_does_not_end_a_group_as_a_whole_gives_no_layer_and_nothing_is_left(
+    lacks: str, holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that takes too much memory ends itself here, as the kernel would end it; the tree says that the kernel did."""
+    monkeypatch.setattr(control_group, "_TRIAL", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(control_group, "ENDS_SECONDS", 0.2)
+    monkeypatch.setattr(control_group.ControlGroup, "out_of_memory", lambda _: True)
+    tree = FolderTree(tmp_path / "own", lacks=lacks)
+    groups = taken_over(tree.root, os.getpid(), tree)
+    assert groups is not None
+    assert groups.hold() is holds
+    assert made_below(tree) == []
+
+
+def test_a_group_that_cannot_be_killed_is_taken_away_once_it_is_empty(tmp_path: Path) -> None:
+    tree = FolderTree(tmp_path / "own", lacks="cgroup.kill")
+    groups = taken_over(tree.root, os.getpid(), tree)
+    assert groups is not None
+    groups.open(LIMITS).close()
     assert made_below(tree) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rapha.errors import ConfigurationError
+from rapha.errors import ConfigurationError, SandboxError
 from rapha.node.configuration import Home, NodeConfiguration, SandboxLimits, SlurmPlacement, write_configuration
 from rapha.node.sandbox.launch import read_line
 from rapha.node.sandbox.order import MAX_ORDER_BYTES
@@ -73,6 +73,37 @@ def test_slurms_programs_are_given_a_path_and_its_configuration_alone(monkeypatc
     assert Slurm(SLURM).environment() == {"PATH": os.defpath}
     given = SLURM.model_copy(update={"slurm_conf": "/etc/own.conf", "programs_folder": "/opt/bin"})
     assert Slurm(given).environment() == {"PATH": f"/opt/bin:{os.defpath}", "SLURM_CONF": "/etc/own.conf"}
+
+
+def programs(folder: Path, **told: str) -> Slurm:
+    """Slurm's programs, which do what is told or else nothing, well."""
+    for name in ("srun", "squeue", "scancel", "scontrol"):
+        (folder / name).write_text(f"#!/bin/sh\n{told.get(name, '')}\n")
+        (folder / name).chmod(0o700)
+    return Slurm(SLURM.model_copy(update={"programs_folder": str(folder)}))
+
+
+@pytest.mark.parametrize("name", ["srun", "squeue", "scancel", "scontrol"])
+def test_each_program_has_to_be_there_before_any_job_is(tmp_path: Path, name: str) -> None:
+    slurm = programs(tmp_path)
+    slurm.check()
+    (tmp_path / name).unlink()
+    with pytest.raises(SandboxError, match=f"{name} is not installed"):
+        slurm.check()
+    (tmp_path / name).mkdir()
+    with pytest.raises(SandboxError, match=f"{name} cannot be run"):
+        slurm.check()
+
+
+def test_a_job_in_a_hidden_partition_is_found(tmp_path: Path) -> None:
+    slurm = programs(tmp_path, squeue='case " $* " in *" --all "*) echo rapha-1;; esac')
+    assert slurm.left("rapha-") == ["rapha-1"]
+
+
+def test_a_sandbox_that_waits_would_hold_a_job_that_nobody_uses(tmp_path: Path) -> None:
+    placed = home(tmp_path, "{by: slurm, shared_folder: /shared}").configuration.as_json()
+    with pytest.raises(ValueError, match="waiting_sandboxes"):
+        NodeConfiguration.model_validate({**placed, "waiting_sandboxes": 1})
 
 
 def test_the_launcher_takes_one_line_and_leaves_the_rest_to_the_workload() -> None:

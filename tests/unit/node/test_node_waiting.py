@@ -7,8 +7,10 @@ import pytest
 from made_up_people import write_study
 from test_node_journey import BY_RULE, Hospital, Isolating, dispatch_of
 
-from rapha.node.configuration import Home, SandboxLimits, write_configuration
-from rapha.node.runs import Runs
+from rapha.errors import SandboxError, TrainingFailed
+from rapha.node.configuration import Home, SandboxLimits, SlurmPlacement, write_configuration
+from rapha.node.register import Entry
+from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.records.wire import Offer
@@ -115,3 +117,47 @@ def test_rules_that_cannot_be_read_are_like_no_others(tmp_path: Path) -> None:
         assert pool.take(tmp_path / "run") is None
     finally:
         pool.close()
+
+
+class Slow(FakeBackend):
+    """Its start takes so long that the run is over by then."""
+
+    run: Run
+
+    def start(self, run: RunFolder, limits: SandboxLimits, *, waits: bool = False) -> FakeSandbox:
+        made = super().start(run, limits, waits=waits)
+        self.run.end()
+        return made
+
+
+def considered(hospital: Hospital, folder: Path) -> Entry:
+    hospital.rules(BY_RULE)
+    study = read_study(write_study(folder / "study.yaml"))
+    dispatch = dispatch_of(study)
+    hospital.journey.consider(Offer(dispatch=dispatch, study=study))
+    entry = hospital.register.entry(dispatch.id)
+    assert entry is not None
+    return entry
+
+
+def test_a_run_that_ends_while_its_sandbox_starts_leaves_none_alive(tmp_path: Path) -> None:
+    hospital, backend = Hospital(tmp_path), Slow()
+    runs = Runs(hospital.home, hospital.line, hospital.register, backend)  # type: ignore[arg-type]
+    backend.run = runs.open(considered(hospital, tmp_path))
+    with pytest.raises(TrainingFailed, match="ended"):
+        _ = backend.run.sandbox
+    assert [made.is_alive for made, _ in backend.started] == [False]
+
+
+def test_no_row_is_frozen_into_a_shared_folder_that_another_could_take_the_place_of(tmp_path: Path) -> None:
+    hospital, shared = Hospital(tmp_path), tmp_path / "shared"
+    entry = considered(hospital, tmp_path)
+    shared.mkdir()
+    shared.chmod(0o777)
+    placed = SlurmPlacement(by="slurm", shared_folder=str(shared))
+    settings = hospital.home.configuration.model_copy(update={"placement": placed})
+    write_configuration(tmp_path / "node.yaml", settings)
+    runs = Runs(Home(tmp_path), hospital.line, hospital.register, FakeBackend())  # type: ignore[arg-type]
+    with pytest.raises(SandboxError, match="chmod go-w"):
+        runs.open(entry)
+    assert list(shared.rglob("*")) == []

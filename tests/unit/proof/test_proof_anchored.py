@@ -8,7 +8,10 @@ from certified_folder import small_trust_config
 from key_change_samples import NEXT, NEXT_LOG, NORTH, OF_NORTH, THIRD, logged, over, revoked, rotated
 from receipt_samples import HUB, pinned
 
+from rapha.canonical import base64_text
 from rapha.errors import Unproven
+from rapha.proof.bundle import decoded
+from rapha.proof.checkpoint import note_key_hash, public_from_der
 from rapha.proof.key_change import followed
 from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.key_change import KeyChanges
@@ -111,10 +114,30 @@ def test_a_former_key_of_the_log_that_is_not_pinned_is_named() -> None:
     known = pinned().model_copy(update={"keys": (stranger, *(key for key in pinned().keys if key.role != "log"))})
     with pytest.raises(Unproven) as told:
         followed(known, KeyChanges(trust_config=config, changes=over()))
-    assert f"under the log's key {log.keyid} of {small_log.ORIGIN}, which you have not pinned: pin that too" in str(
-        told.value
-    )
+    assert (
+        f"under the key {log.keyid}, which you have not pinned. Pin it only if the hub's /api/v1/keys lists it as a key of the log "
+        f"{small_log.ORIGIN}"
+    ) in str(told.value)
     assert str(told.value).startswith("entry 1 of the log: ")
+
+
+@pytest.mark.parametrize("name", ["log.example/of-nobody", "log.example/\x1b[2J\nall is well"])
+def test_nobody_is_told_to_pin_a_key_of_a_log_whose_name_is_not_pinned(name: str) -> None:
+    """Whoever forges a list names its log: nothing of that is said, and no word of it reaches a terminal."""
+    config = TrustConfig.from_bytes(small_trust_config()).as_json()
+    (log,) = config["trustedRoot"]["tlogs"]
+    public = public_from_der(decoded(log["publicKey"]["rawBytes"]))
+    stranger = small_log.trusted_log().model_copy(update={"keyid": "0" * 64, "public_key": _ed25519(NEXT_LOG)})
+    known = pinned().model_copy(update={"keys": (stranger, *(key for key in pinned().keys if key.role != "log"))})
+    forged = base64_text(note_key_hash(name, public))
+    log["baseUrl"], log["logId"] = f"https://{name}", {"keyId": forged}
+    (first, *rest) = (change.as_json() for change in over())
+    first["verificationMaterial"]["tlogEntries"][0]["logId"]["keyId"] = forged
+    changes = tuple(CertifiedBundle.model_validate(one) for one in (first, *rest))
+    with pytest.raises(Unproven) as told:
+        followed(known, KeyChanges(trust_config=TrustConfig.model_validate(config), changes=changes))
+    assert str(told.value).startswith("entry 1 of the log: ")
+    assert "Pin it" not in str(told.value) and name not in str(told.value)
 
 
 def test_a_list_that_is_older_than_the_pinned_keys_is_said_to_be() -> None:

@@ -17,7 +17,7 @@ from rapha.cli.receipt import tier_words
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN
 from rapha.proof.evidence.amd import amd_roots, check_chain, check_sev_snp, check_signature, check_signer
-from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware, Roots
+from rapha.proof.evidence.appraise import CHECK, FLAG, REMARKS, T2_NOT_SHOWN, Hardware, Roots
 from rapha.proof.evidence.certificates import check_good_at, read_certificate
 from rapha.proof.evidence.report import check_policy, read_report
 from rapha.proof.repeat import T1_NOT_SHOWN, raised, signed_repeat
@@ -58,7 +58,7 @@ def test_evidence_that_holds_of_a_trusted_launch_is_tier_2(tmp_path: Path) -> No
     verdict = judged(tmp_path, with_evidence())
     assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T2", ())
     assert (verdict.steps[-1].number, verdict.steps[-1].check) == (20, CHECK)
-    assert set(T2_NOT_SHOWN) <= set(verdict.not_shown)
+    assert REMARKS & set(verdict.not_shown) == set(T2_NOT_SHOWN), "and nothing of TDX"
     assert NOT_REPEATED_NOT_SHOWN in verdict.not_shown, "nobody did the run again"
     assert not {EVIDENCE_NOT_SHOWN, *T0_NOT_SHOWN[:2]} & set(verdict.not_shown)
     assert not [remark for remark in verdict.not_shown if "T0" in remark], "it is of another tier"

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 import small_hardware
+import small_tdx
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 from evidence_samples import AT, BOUND
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,3 +112,23 @@ def test_a_time_is_to_the_second_in_utc(tag: int, text: bytes, at: datetime | No
         return
     with pytest.raises(Unproven):
         der.moment(value)
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a" * 900, "a\x1b[2Kb", "a\nb", "a\x00b", "\u00e9", "\u202e"])
+def test_a_name_that_could_pass_for_other_words_is_refused(name: str) -> None:
+    """It would be told to whoever reads the verdict."""
+    assert read_certificate(named("a" * 64), "ecdsa-p256-sha256").name == "a" * 64
+    with pytest.raises(Unproven) as refused:
+        read_certificate(named(name), "ecdsa-p256-sha256")
+    assert str(refused.value) == "a certificate has a name that is not of 1 to 64 printable characters of ASCII"
+
+
+def named(name: str) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the length
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)])
+    key = small_tdx.key("somebody")
+    builder = x509.CertificateBuilder().serial_number(1).subject_name(subject).issuer_name(subject)
+    builder = builder.not_valid_before(small_tdx.FROM).not_valid_after(small_tdx.UNTIL).public_key(key.public_key())
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

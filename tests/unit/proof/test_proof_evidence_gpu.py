@@ -9,6 +9,7 @@ import pytest
 import record_samples as records
 import small_gpu
 import small_tdx
+from cryptography import x509
 from receipt_samples import NORTH, Files, folder, payload_of, pinned, sealed, with_evidence
 from receipt_samples import Fault as Change
 from small_gpu import MadeGpu
@@ -17,7 +18,7 @@ from small_tdx import MadeTdx
 from rapha.canonical import canonical_bytes, digest
 from rapha.cli.receipt import _evidence_words
 from rapha.errors import Unproven
-from rapha.proof.evidence.appraise import DEVICES_NOT_SHOWN, FLAG, T2_NOT_SHOWN, Hardware, Roots
+from rapha.proof.evidence.appraise import DEVICES_NOT_SHOWN, FLAG, REMARKS, T2_NOT_SHOWN, TDX_NOT_SHOWN, Hardware, Roots
 from rapha.proof.evidence.nvidia.check import GpuSound, check_gpu, nvidia_root, trusted_gpu
 from rapha.proof.evidence.nvidia.report import read_report
 from rapha.proof.repeat import raised, signed_repeat
@@ -79,6 +80,12 @@ def test_the_pinned_root_is_nvidias() -> None:
     assert digest(nvidia_root()) == "sha256:102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48"
 
 
+def test_a_real_chain_names_revocation_lists_which_the_verdict_says_are_no_part_of_this() -> None:
+    chain = x509.load_pem_x509_certificates(CHAIN)
+    lists = [one for one in chain if any(isinstance(each.value, x509.CRLDistributionPoints) for each in one.extensions)]
+    assert lists and "its revocation lists and OCSP answers are no part of this evidence" in DEVICES_NOT_SHOWN[1]
+
+
 def judged(where: Path, after: Callable[[Files], None], trusted: TrustedLaunches = BOTH) -> Verdict:
     for path, data in folder(Change(NORTH, 0, after=after)).items():
         (where / path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +97,7 @@ def test_a_machine_with_a_device_that_holds_is_tier_2(tmp_path: Path) -> None:
     verdict = judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
     assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T2", ())
     assert "a made-up trust domain" in verdict.steps[-1].detail
-    assert "a made-up GPU, GH100, driver 550.90.07" in verdict.steps[-1].detail
+    assert "a made-up GPU, GH100, driver 550.90.07, 4 of 4 measurements compared" in verdict.steps[-1].detail
     assert {*T2_NOT_SHOWN, *DEVICES_NOT_SHOWN} <= set(verdict.not_shown)
 
 
@@ -133,13 +140,14 @@ def test_a_device_that_was_put_there_later_counts_for_nothing(tmp_path: Path) ->
 
 
 def test_a_second_run_that_failed_takes_the_remarks_of_devices_away(tmp_path: Path) -> None:
-    judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
+    before = judged(tmp_path, with_evidence(MadeTdx(), MadeGpu()))
+    assert {*T2_NOT_SHOWN, *TDX_NOT_SHOWN, *DEVICES_NOT_SHOWN} == REMARKS <= set(before.not_shown)
     found, transcript = read_folder(tmp_path, pinned(), Hardware(BOTH, ROOTS)), records.transcript("north")
     payload = payload_of({NORTH: (tmp_path / NORTH).read_bytes()}, NORTH)
     word = signed_repeat(payload, transcript.root, transcript.waypoints, records.AT, records.private_key("stranger"))
     failed = raised(judge_receipt(found, NORTH), found, word.as_bytes())
     assert (failed.ok, failed.tier) == (False, "T0")
-    assert not {*T2_NOT_SHOWN, *DEVICES_NOT_SHOWN} & set(failed.not_shown)
+    assert not REMARKS & set(failed.not_shown)
 
 
 def test_what_is_shown_of_a_receipt_names_its_devices() -> None:
@@ -149,3 +157,25 @@ def test_what_is_shown_of_a_receipt_names_its_devices() -> None:
     device = small_gpu.evidence(bytes(32))
     with_device = small_tdx.evidence(bytes(64), None, (device,))
     assert _evidence_words(with_device) == "intel-tdx, of the machine it was stated in, with devices: nvidia-gpu"
+
+
+def test_of_a_launch_that_lists_little_the_verdict_says_so(tmp_path: Path) -> None:
+    little = small_gpu.launch(measurements={"2": (small_gpu.MEASUREMENTS[2].hex(),)})
+    verdict = judged(
+        tmp_path, with_evidence(MadeTdx(), MadeGpu()), TrustedLaunches(launches=(small_tdx.launch(), little))
+    )
+    assert verdict.tier == "T2" and verdict.steps[-1].detail.endswith(", 1 of 4 measurements compared")
+
+
+def test_a_list_with_devices_does_not_ask_for_one(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, with_evidence(MadeTdx()), BOTH)
+    assert verdict.tier == "T2" and "measurements compared" not in verdict.steps[-1].detail
+
+
+def test_a_launch_lists_places_that_there_are_alone() -> None:
+    digest_of = (small_gpu.MEASUREMENTS[1].hex(),)
+    for index in (1, 9, 10, 99, 100, 199, 200, 249, 250, 254):
+        assert small_gpu.launch(measurements={str(index): digest_of}).measurements
+    for index in ("0", "01", "255", "260", "300", "999", "1000", "-1", "1\n"):
+        with pytest.raises(ValueError, match="measurements"):
+            small_gpu.launch(measurements={index: digest_of})

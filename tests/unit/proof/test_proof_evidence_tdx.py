@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_hardware
@@ -15,9 +16,10 @@ from small_tdx import MadeTdx
 from rapha.canonical import base64_bytes, canonical_bytes, digest
 from rapha.errors import Unproven
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN
-from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, Hardware, Roots, trusted_launch
+from rapha.proof.evidence.appraise import CHECK, FLAG, T2_NOT_SHOWN, TDX_NOT_SHOWN, Hardware, Roots, trusted_launch
 from rapha.proof.evidence.tdx.check import TdxSound, check_tdx, intel_root
 from rapha.proof.evidence.tdx.quote import read_quote
+from rapha.proof.evidence.tdx.trusted import in_tdx_words
 from rapha.proof.verify import judge_receipt
 from rapha.records.evidence import Evidence, TdxLaunch, TrustedLaunches
 from rapha.records.receipt import Verdict
@@ -28,6 +30,11 @@ TIMES = {
     "version-4": datetime(2025, 7, 1, tzinfo=UTC),
     "version-5-extended": datetime(2026, 10, 20, tzinfo=UTC),
 }
+SAID = {
+    "version-4": (17, datetime(2024, 3, 13, tzinfo=UTC)),
+    "version-5-extended": (20, datetime(2025, 8, 13, tzinfo=UTC)),
+}
+"""By which of its evaluations Intel said so of a real machine, and of which date the levels are."""
 TRUSTING = Hardware(small_tdx.launches(), Roots(intel=small_tdx.root()))
 
 
@@ -45,6 +52,7 @@ def judged_public(name: str, raw: bytes, collateral: dict[str, bytes], at: datet
 def test_the_quote_of_a_real_machine_holds_at_its_time(name: str) -> None:
     sound = judged_public(name, *public(name))
     assert (sound.standing.status, sound.standing.advisories) == ("UpToDate", ())
+    assert (sound.evaluations, sound.standing.date) == ((SAID[name][0],) * 2, SAID[name][1])
     assert sound.platform.fmspc.hex() == "b0c06f000000"
     domain = sound.domain
     launch = TdxLaunch(
@@ -143,7 +151,7 @@ def test_a_receipt_with_a_quote_that_holds_is_tier_2(tmp_path: Path) -> None:
     assert (verdict.ok, verdict.tier, verdict.flagged) == (True, "T2", ())
     assert (verdict.steps[-1].number, verdict.steps[-1].check) == (20, CHECK)
     assert "a made-up trust domain" in verdict.steps[-1].detail and "UpToDate" in verdict.steps[-1].detail
-    assert set(T2_NOT_SHOWN) <= set(verdict.not_shown) and EVIDENCE_NOT_SHOWN not in verdict.not_shown
+    assert {*T2_NOT_SHOWN, *TDX_NOT_SHOWN} <= set(verdict.not_shown) and EVIDENCE_NOT_SHOWN not in verdict.not_shown
 
 
 @pytest.mark.parametrize(
@@ -200,3 +208,38 @@ def test_a_launch_says_what_each_register_has_to_be() -> None:
     with pytest.raises(ValueError, match="statuses"):
         small_tdx.launch(statuses=("Revoked",))
     assert small_tdx.launch().statuses == ("UpToDate",)
+
+
+@pytest.mark.parametrize("where", ["platform", "module", "enclave", "module now"])
+def test_what_is_told_is_the_date_of_the_oldest_level(where: str) -> None:
+    """And both numbers of the evaluations that the signer chose."""
+    old = "2024-02-03T00:00:00Z"
+
+    def info(value: dict[str, Any]) -> None:
+        value["tcbEvaluationDataNumber"] = 18
+        if where == "platform":
+            value["tcbLevels"][0]["tcbDate"] = old
+        if where.startswith("module"):
+            value["tdxModuleIdentities"][0]["tcbLevels"][where == "module now"]["tcbDate"] = old
+
+    def identity(value: dict[str, Any]) -> None:
+        if where == "enclave":
+            value["tcbLevels"][0]["tcbDate"] = old
+
+    def body(raw: bytearray) -> None:
+        raw[584] = 4 if where == "module now" else raw[584]
+
+    words = in_tdx_words(sound_of(MadeTdx(version=5, kind=3, body=body, info=info, identity=identity)))
+    assert words.endswith("by its evaluation 18 of the platform and 20 of the quoting enclave, at levels of 2024-02-03")
+
+
+def sound_of(made: MadeTdx) -> TdxSound:
+    given = small_tdx.evidence(bytes(64), made)
+    parts = {name: base64_bytes(data) for name, data in given.collateral.items()}
+    return check_tdx(base64_bytes(given.report), parts, bytes(64), datetime(2026, 11, 23, tzinfo=UTC), small_tdx.root())
+
+
+@pytest.mark.parametrize(("version", "kind", "told"), [(4, 2, 0), (5, 2, 0), (5, 3, 48), (5, 4, 48 + 1 + 204)])
+def test_a_quote_tells_of_who_is_bound_as_far_as_its_version_goes(version: int, kind: int, told: int) -> None:
+    domain = read_quote(small_tdx.quote(bytes(64), MadeTdx(version=version, kind=kind))).domain
+    assert domain.shared == bytes(told)

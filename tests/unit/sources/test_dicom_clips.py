@@ -2,6 +2,7 @@
 
 import io
 import random
+import tracemalloc
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,14 @@ from rapha.timeline.reader import open_timeline
 pytest.importorskip("pydicom", reason="the imaging extra is not installed")
 import pydicom
 from pydicom.pixels import convert_color_space
+from safetensors.numpy import save
 
 from rapha.cli.demo.made_up_scans import write_image
-from rapha.sources.dicom.ultrasound import between_frames
+from rapha.sources.dicom.elements import Elements
+from rapha.sources.dicom.headers import LARGEST_SIDE, Header, read_headers
+from rapha.sources.dicom.stacks import stacks_of
+from rapha.sources.dicom.ultrasound import between_frames, region_spacing
+from rapha.sources.dicom.volumes import content_of
 
 CLIP = "1.2.840.10008.5.1.4.1.1.3.1"
 GREYS = (np.arange(6 * 16 * 24).reshape(6, 16, 24) * 7 % 251).astype(np.uint8)
@@ -60,8 +66,25 @@ def write_clip(archive: Archive, pixels: Any, colours: str = "RGB", **more: Any)
     return path
 
 
+def header_of(path: Path) -> Header:
+    found = read_headers(path, ["CT", "US"])
+    assert not isinstance(found, str), found
+    (header,) = found
+    return header
+
+
 def of_three(greys: Any) -> Any:
     return np.repeat(greys[..., None], 3, axis=-1)
+
+
+def with_palette(path: Path) -> None:
+    """Of 16 bits, the other way round."""
+    table = (np.arange(256)[::-1] * 257).astype("<u2")
+    found = pydicom.dcmread(path)
+    for number in (1, 2, 3):
+        found.add_new(0x00281100 + number, "US", [256, 0, 16])
+        found.add_new(0x00281200 + number, "OW", table.tobytes())
+    found.save_as(path)
 
 
 def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> None:
@@ -73,6 +96,39 @@ def test_a_clip_is_one_event_and_its_frames_lie_in_time(archive: Archive) -> Non
     assert clip["voxels"].tolist() == GREYS.tolist()
 
 
+def test_a_clip_has_no_more_frames_than_a_study_reads(archive: Archive) -> None:
+    path = write_clip(archive, np.zeros((LARGEST_SIDE, 1, 1), np.uint8), "MONOCHROME2")
+    archive.ingest()
+    assert archive.ask("num") == [(4096.0,)]
+    [clip] = archive.volumes()
+    feature = ImageFeature.model_validate(
+        {"of": "clip", "during": {"until": "index"}, "shape": [8, 8, 8], "spacing": [25, 1, 1], "window": [0, 50]}
+    )
+    assert image_array(save(clip), feature).shape == (8, 8, 8)
+    edit(path, NumberOfFrames=LARGEST_SIDE + 1)
+    assert "is a clip of more than 4096 frames" in str(aside(archive.ingest()))
+
+
+def test_a_stack_has_no_more_slices_than_a_study_reads(archive: Archive) -> None:
+    header = header_of(archive.scan()[0])
+    slices = [header._replace(instance=str(at), position=(0.0, 0.0, float(at))) for at in range(LARGEST_SIDE + 1)]
+    assert len(stacks_of(slices[:-1])[0]) == 1
+    assert [each.reason for each in stacks_of(slices)[1]] == ["is of more than 4096 slices"]
+
+
+def test_who_asks_for_a_body_part_or_a_view_is_given_no_clip(archive: Archive) -> None:
+    """Their first side is time, and their values are no Hounsfield units."""
+    parts = {"BodyPartExamined": "CHEST", "ImageLaterality": "L", "ViewPosition": "CC"}
+    path = write_clip(archive, of_three(GREYS), **parts)
+    archive.ingest()
+    assert archive.ask("system, code") == [("dicom-modality", "US-CLIP")]
+    edit(path, NumberOfFrames=1, PixelData=of_three(GREYS[:1]).tobytes(), FrameTime=None)
+    archive.ingest()
+    assert archive.ask("system, code") == [
+        ("dicom-body-part", "CHEST"), ("dicom-modality", "US"), ("dicom-view", "US-L-CC"),
+    ]  # fmt: skip
+
+
 def test_colours_become_their_brightness(archive: Archive) -> None:
     colours = np.zeros((2, 16, 24, 3), np.uint8)
     colours[0, ..., 0], colours[1, ..., 1] = 200, 100
@@ -80,6 +136,45 @@ def test_colours_become_their_brightness(archive: Archive) -> None:
     archive.ingest()
     [clip] = archive.volumes()
     assert [set(frame.ravel().tolist()) for frame in clip["voxels"]] == [{60}, {59}]  # 0.299 of 200, 0.587 of 100
+
+
+@pytest.mark.parametrize("colours", ["RGB", "PALETTE COLOR", "MONOCHROME2", "MONOCHROME1"])
+def test_a_clip_takes_little_more_memory_than_its_grey(archive: Archive, colours: str) -> None:
+    """Of a voxel of colour three bytes as the file has it and four of grey: 22 where a whole clip is turned to grey at once."""
+    greys = np.arange(60 * 64 * 64, dtype=np.uint32).reshape(60, 64, 64).astype(np.uint8)
+    path = write_clip(archive, of_three(greys) if colours == "RGB" else greys, colours)
+    if colours == "PALETTE COLOR":
+        with_palette(path)
+    ([stack], _) = stacks_of([header_of(path)])
+    seen = content_of(stack)
+    tracemalloc.start()
+    try:
+        assert content_of(stack) == seen
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(seen, bytes) and most < 10 * greys.size
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_compressed_clip_has_as_many_frames_as_it_says(archive: Archive, count: int) -> None:
+    path = write_clip(archive, of_three(GREYS))
+    found = pydicom.dcmread(path)
+    found.compress(pydicom.uid.RLELossless)
+    found.save_as(path)
+    archive.ingest()
+    assert [clip["voxels"].tolist() for clip in archive.volumes()] == [GREYS.tolist()]
+    edit(path, NumberOfFrames=count)
+    assert aside(archive.ingest()) == {"has another number of frames than its header says": 1}
+    assert archive.ask("1") == []
+
+
+def test_each_colour_counts_in_how_large_a_clip_may_be(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rapha.sources.dicom.volumes.LARGEST_VOXELS", 2 * GREYS.size)
+    write_clip(archive, of_three(GREYS))
+    assert "is larger than 256 million voxels, of colours each counted" in str(aside(archive.ingest()))
+    write_clip(archive, GREYS, "MONOCHROME2")
+    assert aside(archive.ingest()) == {}
 
 
 def test_ybr_is_the_same_picture(archive: Archive) -> None:
@@ -90,13 +185,7 @@ def test_ybr_is_the_same_picture(archive: Archive) -> None:
 
 
 def test_a_palette_is_looked_up(archive: Archive) -> None:
-    table = (np.arange(256)[::-1] * 257).astype("<u2")  # of 16 bits, the other way round
-    path = write_clip(archive, GREYS, "PALETTE COLOR")
-    found = pydicom.dcmread(path)
-    for number in (1, 2, 3):
-        found.add_new(0x00281100 + number, "US", [256, 0, 16])
-        found.add_new(0x00281200 + number, "OW", table.tobytes())
-    found.save_as(path)
+    with_palette(write_clip(archive, GREYS, "PALETTE COLOR"))
     archive.ingest()
     [clip] = archive.volumes()
     assert clip["voxels"].tolist() == ((255 - GREYS.astype(int)) * 257).tolist()
@@ -128,11 +217,24 @@ def test_names_may_be_written_into_a_clip_that_does_not_deny_it(archive: Archive
         ({"SequenceOfUltrasoundRegions": [region(), region(PhysicalDeltaX=0.1)]}, "does not say how large a pixel is"),
         ({"SequenceOfUltrasoundRegions": [region(PhysicalUnitsXDirection=4)]}, "does not say how large a pixel is"),
         ({"SequenceOfUltrasoundRegions": [region(RegionSpatialFormat=3)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(PhysicalDeltaX=None)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(PhysicalDeltaY=2e6)]}, "does not say how large a pixel is"),
+        ({"SequenceOfUltrasoundRegions": [region(), region(PhysicalDeltaX=None)]}, "does not say how large a pixel is"),
     ],
 )
 def test_what_a_clip_does_not_say_is_not_guessed(archive: Archive, elements: dict[str, Any], why: str) -> None:
     write_clip(archive, of_three(GREYS), **elements)
     assert why in str(aside(archive.ingest()))
+
+
+def test_half_a_size_is_none(archive: Archive) -> None:
+    """Wherever it comes from: one file of such would otherwise end the reading of a whole folder."""
+    tissue: Elements = {"RegionSpatialFormat": (1,), "PhysicalUnitsXDirection": (3,), "PhysicalUnitsYDirection": (3,)}
+    assert region_spacing({"SequenceOfUltrasoundRegions": (tissue | {"PhysicalDeltaY": (0.05,)},)}) == ()
+    header = header_of(write_clip(archive, GREYS, "MONOCHROME2"))
+    for spacing in ((), (0.5,), (0.5, 0.0)):
+        ([refused],) = stacks_of([header._replace(spacing=spacing)])[1:]
+        assert refused.reason == "does not say how large a pixel is"
 
 
 def test_frames_may_be_told_by_a_list_or_by_a_rate() -> None:

@@ -163,6 +163,39 @@ def test_a_value_that_is_no_number_is_set_aside_and_the_other_component_read(cli
     assert clinic.aside() == ["all.ndjson,2,has a value that cannot be read"]
 
 
+NO_BOUND = {"low": {"value": "CANARY-low"}, "high": {"value": "CANARY-high"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"valueRange": NO_BOUND}, "has a value that cannot be read"),
+        ({"valueRange": {"low": NO_BOUND["low"]}}, "has a value that cannot be read"),
+        ({"interpretation": [{"text": "CANARY"}]}, "has an interpretation without a code and no value"),
+        ({"interpretation": [{"coding": []}]}, "has an interpretation without a code and no value"),
+    ],
+)
+def test_what_gives_no_answer_is_set_aside(clinic: Clinic, given, reason):
+    codes = {"coding": [{"code": "c1"}, {"code": "c2"}]}
+    part = {"code": coded("8480-6"), **given}
+    report = clinic.ingest(
+        patient(), observation("a", code=codes, **given), observation("b", valueInteger=1, component=[part])
+    )
+    assert clinic.ask("source_ref, num") == [("Observation/b", 1.0)]
+    assert clinic.aside() == [f"all.ndjson,{line},{reason}" for line in (2, 3)]
+    assert report.files[0].set_aside == {reason: 2}
+
+
+def test_a_range_of_one_bound_and_a_value_with_words_for_its_interpretation_are_read(clinic: Clinic):
+    clinic.ingest(
+        patient(),
+        observation("a", valueRange={"low": {"value": 4}, "high": {"unit": "g"}}),
+        observation("b", valueInteger=5, interpretation=[{"text": "high"}]),
+    )
+    assert clinic.ask("num, comparator, value_code", order="num") == [(4.0, ">=", None), (5.0, None, None)]
+    assert clinic.aside() == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("each", [10, 200, 5000, 20_000])
 def test_however_many_components_observations_have_they_are_read_in_bounded_memory(clinic: Clinic, each: int):

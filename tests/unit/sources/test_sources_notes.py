@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from little_cdm import MAPPING, TABLES
 
 from rapha.sources.omop import ingest as ingest_omop
 from rapha.timeline.assets import FOLDER, Assets
+from rapha.timeline.notes import NOTE_TEXTS, keep_notes
 from rapha.timeline.reader import open_timeline
 
 SECRET = b"a secret of this site: 32 bytes."
@@ -53,6 +55,32 @@ def test_a_text_column_of_a_table(ward):
     report = ward.ingest()
     assert texts(ward.timeline) == [("letter", TEXT)]
     assert report.in_words().count("`text` is empty") == 1
+
+
+def test_while_a_batch_is_written_the_text_of_a_note_is_held_once(ward, monkeypatch):
+    held = []
+
+    def watched(connection, *given):
+        for (table,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            rows = connection.execute(f"SELECT t::VARCHAR FROM {table} AS t").fetchall()
+            held.extend(table for (row,) in rows if "dizzy" in row)
+        return keep_notes(connection, *given)
+
+    monkeypatch.setattr(sys.modules["rapha.sources.tables.ingest"], "keep_notes", watched)
+    ward.ingest()
+    assert held == [NOTE_TEXTS]
+    assert texts(ward.timeline) == [("letter", TEXT)]
+
+
+def test_the_text_of_a_note_that_is_its_value_as_well_is_read_as_both(ward):
+    ward.mapping += "    value: {column: text, otherwise: code}\n"
+    notes = ward.data / "notes.csv"
+    notes.write_text(notes.read_text() + "p1,2010-05-01,2010-05-02,score,< 7\n")
+    ward.ingest()
+    assert texts(ward.timeline) == [("letter", TEXT), ("score", "< 7")]
+    with open_timeline(ward.timeline).connect() as connection:
+        rows = connection.execute("SELECT num, comparator, value_code FROM events WHERE kind = 'note' ORDER BY code")
+        assert rows.fetchall() == [(None, None, TEXT), (7.0, "<", None)]
 
 
 def test_a_text_that_changed_takes_the_place_of_the_old_one(ward):

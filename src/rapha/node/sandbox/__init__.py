@@ -6,7 +6,10 @@ places.py       what a run sees of the host, the same for every backend
 process.py      one isolated process: commands in, bounded replies out
 started.py      start it, judge its walls, wait until it is ready
 waiting.py      sandboxes started before anybody asks, each for one dispatch
+elsewhere.py, order.py, launch.py    sandboxes on another machine: the agent's side, what is said, the side there
+placement.py, slurm.py, shared_folder.py   where that is, by what it is started there, and the folder that both see
 choose.py       which backend a configuration names
+found.py        what the agent found it to give, for the commands of stewards
 bubblewrap.py   the first backend: the walls are made by bubblewrap
 namespaces.py   the second backend: the walls are made by enter.py, by system calls, with nothing installed
 unisolated.py   the backend with the ugly name, for machines that cannot isolate

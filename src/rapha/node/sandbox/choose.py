@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import BackendName, Home
+from rapha.node.sandbox import found
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.namespaces import Namespaces
 from rapha.node.sandbox.port import Backend, Walls
@@ -44,11 +45,28 @@ def backend_of(home: Home, *, afresh: bool = False) -> Backend:
     Raises:
         SandboxError: it cannot isolate, here or there.
     """
-    backend = _placed(home) if home.configuration.placement else choose_backend(home.configuration.sandbox)
-    if afresh and home.configuration.placement:
-        _placed(home).begin_afresh()
+    if afresh:
+        found.forget(home)
+    if home.configuration.placement:
+        placed = _placed(home)
+        if afresh:
+            placed.begin_afresh()
+        placed.check()
+        return placed
+    backend = choose_backend(home.configuration.sandbox)
     backend.check()
+    if afresh:
+        found.keep(home, backend)
     return backend
+
+
+def stewards_backend(home: Home) -> Backend:
+    """That of `backend_of` as a steward's command decides by it: with the layers that the agent has.
+
+    Raises:
+        SandboxError: it cannot isolate, here or there.
+    """
+    return found.as_the_agent_has_it(home, backend_of(home))
 
 
 def _placed(home: Home) -> "Elsewhere":

@@ -5,7 +5,8 @@ order, as an auditor may tick it off:
 
 1. the node's own group is looked up; where other processes are in it, nothing is touched and the layer is not given
 2. the node moves into a leaf below it, for a group that has processes of its own may hand nothing down; `memory` and `pids` are handed down
-3. it is tried once: a program that takes more memory than its group may is killed, or the layer is not given
+3. it is tried once: a program that takes more memory than its group may is killed, and one that stays is by the one write that ends a
+   group, which is then gone; or the layer is not given
 4. each sandbox gets a group of its own with its limits; its first program is a shell that enters it and becomes the sandbox
 5. the limits are read back, and that the sandbox is in its group: before a row is read, or the run ends
 6. at its end the whole group is killed by one write, and taken away
@@ -37,6 +38,7 @@ ENDS_SECONDS = 5.0
 """How long the dead of a group may take to be gone: as long as the kernel gives their memory back."""
 _ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 71; shift; done; shift; exec "$@"'
 _TRIAL_MB, _TRIAL = 64, f"b'x' * ({4 * 64} << 20)"
+_STAYS = "echo; exec sleep 600"
 
 
 class Tree(Protocol):
@@ -117,13 +119,33 @@ class ControlGroup:
         return int(counts.get("oom_kill", "0")) > 0
 
     def close(self) -> None:
-        """Kill all that is in it and take it away. What cannot be taken away yet is empty, and swept at the node's next start."""
+        """Kill all that is in it and take it away, each as far as the kernel does it. What cannot be taken away yet is empty, and swept
+        at the node's next start."""
         with contextlib.suppress(OSError):  # it is closed already
             self._tree.write(self._folder / "cgroup.kill", "1")
+        with contextlib.suppress(OSError):
             end = time.monotonic() + ENDS_SECONDS
             while "populated 0" not in self._read("cgroup.events").splitlines() and time.monotonic() < end:
                 time.sleep(0.005)
+        with contextlib.suppress(OSError):
             self._tree.remove(self._folder)
+
+    def ends_a_program(self) -> bool:
+        """Whether closing it kills a program that is in it, and nothing of it is left, tried."""
+        with subprocess.Popen(self.entering(["/bin/sh", "-c", _STAYS]), stdout=subprocess.PIPE) as stays:
+            try:
+                entered = stays.stdout is not None and stays.stdout.readline() == b"\n"
+                self.close()
+                return entered and stays.wait(ENDS_SECONDS) == -signal.SIGKILL and self._gone()
+            finally:
+                stays.kill()
+
+    def _gone(self) -> bool:
+        try:
+            self._read("cgroup.procs")
+        except FileNotFoundError:
+            return True
+        return False
 
     def _read(self, name: str) -> str:
         return self._tree.read(self._folder / name).strip()
@@ -150,7 +172,7 @@ class ControlGroups:
             group = self._made(_TRIAL_MB * MEGABYTE, 8)
             command = group.entering([sys.executable, "-I", "-S", "-c", _TRIAL])
             ended = subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
-            return ended == -signal.SIGKILL and group.out_of_memory()
+            return ended == -signal.SIGKILL and group.out_of_memory() and group.ends_a_program()
         except (OSError, SandboxError, ValueError, subprocess.TimeoutExpired):
             return False
         finally:

@@ -6,13 +6,14 @@ nothing is started. The walls are tried there, and judged here.
 """
 
 import contextlib
-import hashlib
+import hmac
 import os
 import secrets
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import rapha
@@ -25,6 +26,7 @@ from rapha.node.sandbox.placement import Job, Placement, job_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
 from rapha.node.sandbox.selftest import SelfTest
+from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.started import judged
 from rapha.records.record import Record
 
@@ -41,7 +43,8 @@ class Known(Record):
 
 
 class Elsewhere:
-    """See `port.Backend`. `home`: the node's own folder, by whose path its jobs are named and where `Known` is kept.
+    """See `port.Backend`. `home`: the node's own folder, by whose secret and path its jobs are named, as a cluster may have two agents with homes of one
+    path, and where `Known` is kept.
     `runs`: where its runs' folders lie, on the shared file system."""
 
     isolated = True
@@ -52,47 +55,42 @@ class Elsewhere:
         self.name: str = backend
         self._backend, self._placement, self._runs, self._limits = backend, placement, runs, limits
         self._kept = home / "placement.json"
+        self._known: Known | None = None
         self._starting: dict[Path, Starting] = {}
-        self._jobs = f"rapha-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}-"
+        self._jobs = f"rapha-{_named(home)}-"
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """See `port.Backend.layers`: of the machines where sandboxes are started, as one of them said."""
-        with contextlib.suppress(OSError, ValueError):
-            known = Known.from_bytes(self._kept.read_bytes())
-            if (known.placement, known.order) == (self._placement.name, self._question()):
-                return known.layers
-        return self._found()
+        """See `port.Backend.layers`: of the machines where sandboxes are started, as one of them said when the agent began."""
+        if self._known is None:
+            self._known = self._as_kept()
+        return self._known.layers
 
     def check(self) -> None:
-        """See `port.Backend.check`; the first time since the agent began, a job is started for it."""
+        """See `port.Backend.check`. No job is started for it: the home's agent has asked."""
         self._placement.check()
-        self._check_folder()
+        check_shared(self._runs)
         assert self.layers
 
-    def _check_folder(self) -> None:
-        """A shared folder may be open to many; what lies in it of ours is not."""
-        try:
-            self._runs.mkdir(mode=0o700, exist_ok=True)
-            found = self._runs.stat()
-        except OSError as error:
-            why = f"cannot be made or looked at ({error.strerror})"
-            raise SandboxError(
-                f"{self._runs}: {why}: `placement: shared_folder` is a folder that this user may write to"
-            ) from None
-        if found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise SandboxError(f"{self._runs}: others may look into it: make it this user's own, and `chmod 700` it")
-
     def begin_afresh(self) -> None:
-        """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten."""
+        """For the home's one agent, when it begins: what an earlier one left running is ended, what it knew is forgotten, and a job is
+        started to ask anew. Nobody else asks, so nobody else can change under the agent what it decides of.
+
+        Raises:
+            SandboxError: the cluster does not answer, or the machine that it chose cannot isolate.
+        """
+        self._placement.check()
+        check_shared(self._runs)
         for job in self._placement.left(self._jobs):
             self._placement.end(job)
         self._kept.unlink(missing_ok=True)
+        self._known = self._found()
 
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False
     ) -> Workload:
         """See `port.Backend.start`. It waits for its turn in the cluster's queue as long as the site lets it."""
+        check_shared(self._runs)
         layers = self.layers
         mark, token = run.output.with_name("mark"), secrets.token_hex(16)
         mark.write_text(token, encoding="ascii")
@@ -112,24 +110,36 @@ class Elsewhere:
             workload, _ = self._launched(order, run.log, run.output.parent)
         finally:
             mark.unlink(missing_ok=True)
-        test = workload.read(SelfTest, START_SECONDS)
-        return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+        try:
+            test = workload.read(SelfTest, START_SECONDS)
+            return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+        except BaseException:
+            workload.close()
+            raise
 
     def give_up(self, run: Path) -> None:
         """See `port.Backend.give_up`: what waits in the queue would wait long."""
         if (starting := self._starting.get(run)) is not None:
             starting.give_up()
 
-    def _found(self) -> tuple[str, ...]:
+    def _as_kept(self) -> Known:
+        with contextlib.suppress(OSError, ValueError):
+            known = Known.from_bytes(self._kept.read_bytes())
+            if (known.placement, known.order) == (self._placement.name, self._question()):
+                return known
+        why = "under these settings, and by this version, the agent has looked at no machine of the cluster yet"
+        raise SandboxError(f"{self._placement.name}: {why}: start the agent, or restart it")
+
+    def _found(self) -> Known:
         log = self._kept.with_suffix(".log")
         log.unlink(missing_ok=True)
         workload, launched = self._launched(self._question(), log, self._kept)
         workload.close()
         known = Known(placement=self._placement.name, order=self._question(), layers=launched.layers)
-        beside = self._kept.with_suffix(f".{os.getpid()}")
+        beside = self._kept.with_suffix(".new")
         beside.write_bytes(known.as_bytes())
         beside.replace(self._kept)
-        return known.layers
+        return known
 
     def _question(self) -> Order:
         return Order(backend=self._backend, code=code_digest(), limits=self._limits)
@@ -145,22 +155,41 @@ class Elsewhere:
         job = job_of(self._jobs + secrets.token_hex(8), order.limits)
         began = log.stat().st_size if log.exists() else 0
         asked = time.monotonic()
-        starting = self._starting[of] = Starting()
-        workload = starting.is_of(PlacedWorkload(self._placement, job, log))
-        try:
-            workload.tell(order.as_bytes())
-            launched = workload.read(Launched, self._placement.starts_seconds)
-        except SandboxError as error:
-            workload.close()
-            said = self._placement.trouble(_said(log, began))
-            raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
-        finally:
-            self._starting.pop(of, None)
+        with self._to_give_up(of) as starting:
+            workload = self._waiting(job, log)
+            try:
+                starting.is_of(workload)
+                workload.tell(order.as_bytes())
+                launched = workload.read(Launched, self._placement.starts_seconds)
+            except SandboxError as error:
+                workload.close()
+                said = self._placement.trouble(_said(log, began))
+                raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
+            except BaseException:  # the agent is stopped: what waits in the queue would wait on
+                workload.close()
+                raise
         if launched.trouble:
             workload.close()
             raise SandboxError(f"{self._placement.name}: on the machine that it chose: {launched.trouble}")
         workload.launched = True
         return workload, launched
+
+    @contextlib.contextmanager
+    def _to_give_up(self, of: Path) -> "Iterator[Starting]":
+        starting = self._starting[of] = Starting()
+        try:
+            yield starting
+        finally:
+            self._starting.pop(of, None)
+
+    def _waiting(self, job: Job, log: Path) -> "PlacedWorkload":
+        try:
+            return PlacedWorkload(self._placement, job, log)
+        except OSError as error:
+            why = f"its command cannot be started ({error.strerror})"
+            raise SandboxError(
+                f"{self._placement.name}: {why}: see `placement: programs_folder` in node.yaml"
+            ) from None
 
 
 class PlacedWorkload(Workload):
@@ -171,16 +200,15 @@ class PlacedWorkload(Workload):
         super().__init__(placement.words(job, launcher()), log, placement.environment())
 
     def close(self) -> None:
-        """Let the launcher end it, which waits for the last process; else the cluster has to."""
+        """Let the launcher end it, which waits for the last process. That the command is gone says nothing of the job: only the cluster can
+        say that it is over, and until then nobody else may use the run's folder."""
         if self.launched:
             with contextlib.suppress(OSError):
                 self._stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GOES_SECONDS)
-        gone = self.launched and self._process.poll() is not None
         self._kill()  # before the job: a command that lives could still ask for one
-        if not gone:
-            self._placement.end(self._job.name)
+        self._placement.end(self._job.name)
         super().close()
         self.launched = False
 
@@ -193,13 +221,12 @@ class Starting:
         self._workload: PlacedWorkload | None = None
         self._given_up = False
 
-    def is_of(self, workload: PlacedWorkload) -> PlacedWorkload:
-        """The same, ended if it was given up meanwhile."""
+    def is_of(self, workload: PlacedWorkload) -> None:
+        """It is this one's, which is ended if it was given up meanwhile."""
         with self._lock:
             self._workload, given_up = workload, self._given_up
         if given_up:
             workload.close()
-        return workload
 
     def give_up(self) -> None:
         """End it, or have it ended."""
@@ -214,6 +241,17 @@ def launcher() -> list[str]:
     program = str(Path(rapha.__file__).parent.parent)
     named = [f"PATH={os.defpath}", f"PYTHONPATH={program}", "PYTHONDONTWRITEBYTECODE=1"]
     return ["/usr/bin/env", "-i", *named, sys.executable, "-s", "-P", "-m", MODULE]
+
+
+def _named(home: Path) -> str:
+    """Of the secret, which stays when the node goes over to another key; nobody can tell the secret from it."""
+    try:
+        secret = (home / "secret").read_bytes()
+    except OSError as error:
+        raise SandboxError(
+            f"{home}/secret: cannot be read ({error.strerror}); restore it from a backup: jobs are named by it"
+        ) from None
+    return hmac.new(secret, f"rapha placement {home}".encode(), "sha256").hexdigest()[:12]
 
 
 def _said(log: Path, began: int) -> str:

@@ -70,10 +70,9 @@ def ask_program(words: list[str], environment: dict[str, str]) -> str:
         said = subprocess.run(
             words, env=environment, capture_output=True, text=True, check=False, timeout=ANSWERS_SECONDS
         )
-    except FileNotFoundError:
-        raise SandboxError(
-            f"{words[0]} is not installed: name its folder as `placement: programs_folder` in node.yaml"
-        ) from None
+    except OSError as error:
+        why = "is not installed" if isinstance(error, FileNotFoundError) else f"cannot be run ({error.strerror})"
+        raise SandboxError(f"{words[0]} {why}: name its folder as `placement: programs_folder` in node.yaml") from None
     except subprocess.TimeoutExpired:
         raise SandboxError(f"{words[0]} said nothing for {ANSWERS_SECONDS:.0f} s: is the cluster up?") from None
     if said.returncode != 0:

@@ -37,7 +37,8 @@ class Slurm:
     def check(self) -> None:
         """See `Placement.check`."""
         self._ask("scontrol", "ping")
-        self._ask("squeue", "--version")
+        for program in ("srun", "squeue", "scancel"):
+            self._ask(program, "--version")
 
     def words(self, job: Job, program: Sequence[str]) -> list[str]:
         """See `Placement.words`. One task, its bytes as they are, none of the agent's limits or variables; the job ends with its time, and
@@ -83,8 +84,10 @@ class Slurm:
             LOG.error("placement.not-ended", job=job, words="look for it with squeue, and end it with scancel")
 
     def left(self, beginning: str) -> list[str]:
-        """See `Placement.left`."""
-        names = self._ask("squeue", "--noheader", f"--user={getpass.getuser()}", f"--states={ALIVE}", "--format=%j")
+        """See `Placement.left`. Also of partitions that are hidden, which are left out without being asked for."""
+        names = self._ask(
+            "squeue", "--all", "--noheader", f"--user={getpass.getuser()}", f"--states={ALIVE}", "--format=%j"
+        )
         return sorted({name.strip() for name in names.splitlines() if name.strip().startswith(beginning)})
 
     def trouble(self, said: str) -> str:

@@ -40,10 +40,15 @@ T2_NOT_SHOWN = (
     "That the processor's maker had not revoked it at any other time than the one that the hub's time stamper says (tier T2).",
     "That the key which signed this receipt is kept inside that machine: the evidence is of the statement, and not of the key (tier T2).",
 )
+TDX_NOT_SHOWN = (
+    "That the platform answers all weaknesses known at that time: Intel gives out older evaluations beside its newest, and whoever made the evidence chose one (tier T2).",
+)
 DEVICES_NOT_SHOWN = (
     "That the devices which reported are the machine's own, and computed this: the measured software asked them, and has to have seen to that (tier T2).",
-    "That NVIDIA had not revoked a device's certificates: it says so online alone, and not in this receipt (tier T2).",
+    "That NVIDIA had not revoked a device's certificates: its revocation lists and OCSP answers are no part of this evidence (tier T2).",
 )
+REMARKS = frozenset((*T2_NOT_SHOWN, *TDX_NOT_SHOWN, *DEVICES_NOT_SHOWN))
+"""Every sentence for what evidence that holds does not show."""
 NO_LAUNCHES = TrustedLaunches(launches=())
 
 
@@ -103,11 +108,15 @@ def appraised(
     except Unproven as problem:
         told = f"Hardware evidence ({evidence.kind}) holds, and is not tier T2: {problem}."
         return verdict.model_copy(update={"found": (*verdict.found, told)})
-    words = (in_words(held.processor), *map(in_gpu_words, held.devices))
+    gpus = [one for one in launches if isinstance(one, GpuLaunch)]
+    words = (in_words(held.processor), *map(in_gpu_words, held.devices, gpus))
     detail = "; ".join(f"{launch.name}, {said}" for launch, said in zip(launches, words, strict=True))
     step = Step(number=len(verdict.steps) + 1, check=CHECK, passed=True, detail=detail)
     remarks = [remark for remark in verdict.not_shown if remark != EVIDENCE_NOT_SHOWN]
-    more = DEVICES_NOT_SHOWN if held.devices else ()
+    more = (
+        *(TDX_NOT_SHOWN if isinstance(held.processor, TdxSound) else ()),
+        *(DEVICES_NOT_SHOWN if held.devices else ()),
+    )
     return verdict.model_copy(
         update={"tier": "T2", "steps": (*verdict.steps, step), "not_shown": (*T2_NOT_SHOWN, *more, *remarks)}
     )
@@ -126,7 +135,10 @@ def check_evidence(evidence: Evidence, statement: bytes, at: datetime, roots: Ro
         if evidence.kind == SEV_SNP
         else check_tdx(raw, collateral, bound, at, roots.intel)
     )
-    return Held(processor, tuple(_device(one, statement, at, roots) for one in evidence.devices))
+    devices = tuple(_device(one, statement, at, roots) for one in evidence.devices)
+    if len({one.key for one in devices}) != len(devices):
+        raise Unproven("two reports are signed by the key of one device, which would count twice")
+    return Held(processor, devices)
 
 
 def _device(evidence: DeviceEvidence, statement: bytes, at: datetime, roots: Roots) -> GpuSound:

@@ -23,6 +23,8 @@ from rapha.proof.evidence import der
 
 MAX_CERTIFICATE_BYTES = 4 << 10
 MAX_CRL_BYTES = 64 << 10
+MAX_NAME_BYTES = 64
+"""RFC 5280, appendix A.1: ub-common-name."""
 _VERSION, _EXTENSIONS, _EXTENSIONS_OF_CRL = 0xA0, 0xA3, 0xA0
 Algorithm = Literal["rsa-pss-sha384", "ecdsa-p256-sha256", "ecdsa-p384-sha384"]
 _RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
@@ -195,7 +197,10 @@ def _common_name(subject: der.Value) -> str:
     named = [der.values(pair.body) for pair in found if pair.body.startswith(_COMMON_NAME)]
     if len(named) != 1 or len(named[0]) != 2:
         raise Unproven("a certificate does not have exactly one name")
-    return named[0][1].body.decode("ascii", "replace")
+    name = named[0][1].body
+    if not 1 <= len(name) <= MAX_NAME_BYTES or not (name.isascii() and name.decode("ascii").isprintable()):
+        raise Unproven(f"a certificate has a name that is not of 1 to {MAX_NAME_BYTES} printable characters of ASCII")
+    return name.decode("ascii")
 
 
 def _extensions(body: bytes) -> dict[bytes, bytes]:

@@ -13,6 +13,7 @@ from rapha.sources.dicom.values import clock, items, moment_of, numbers, offset_
 from rapha.sources.dicom.wanted import WANTED
 
 LARGEST_SIDE, MOST_FRAMES = 4096, 65_536
+"""Of a volume along each side, as a study reads it, and of a file. A clip's frames are a side of it, and so are a stack's slices."""
 _TIMES = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("SeriesDate", "SeriesTime"),
           ("StudyDate", "StudyTime"))  # fmt: skip
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
@@ -91,8 +92,8 @@ def _clip(whole: Header, found: Elements, count: int) -> list[Header] | str:
     """Frames that follow on one another in time and lie where a probe was held."""
     if whole.modality != "US":
         return "is a multi-frame image that does not place each of its frames"
-    if count > MOST_FRAMES:
-        return f"is a clip of more than {MOST_FRAMES} frames"
+    if count > LARGEST_SIDE:
+        return f"is a clip of more than {LARGEST_SIDE} frames"
     between = between_frames(found)
     return between if isinstance(between, str) else [whole._replace(frames=count, between_ms=between)]
 

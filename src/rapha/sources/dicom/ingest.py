@@ -33,7 +33,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 4
+READING = 5
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 PAIR = "PT-CT"
 """The code of a PET and a CT in one array."""
@@ -210,14 +210,17 @@ class _Work:
         return header.patient if self._whose is None else self._whose[header.patient]
 
     def _events(self, stack: Stack, key: int, asset: str, pair: str = "") -> Iterator[Row]:
+        """Of a clip and of a pair the modality alone: who asks for a body part or a view is given volumes and pictures."""
         first = stack.images[0]
         start = min(self._utc(header.at, header.offset) for header in stack.images)
         end = max(self._utc(header.at, header.offset) for header in stack.images)
         clip = first.frames > 1
         codes = [("dicom-modality", f"{first.modality}-CLIP" if clip else first.modality)]
-        codes = [("dicom-modality", pair)] if pair else codes
-        codes += [("dicom-body-part", first.body_part)] if first.body_part and not pair else []
-        codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view and not pair else []
+        if pair:
+            codes = [("dicom-modality", pair)]
+        elif not clip:
+            codes += [("dicom-body-part", first.body_part)] if first.body_part else []
+            codes += [("dicom-view", f"{first.modality}-{first.view}")] if first.view else []
         image = (
             f"{self._mapping.source}\x1f{first.series}\x1f{first.instance}"
             + (f"\x1f{first.number}" if first.number else "")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from rapha.sources.dicom.headers import Header
+from rapha.sources.dicom.headers import LARGEST_SIDE, Header
 
 EVEN = 0.02
 """By how much distances between slices may differ, as a share of the usual one."""
@@ -68,7 +68,7 @@ def _is_flat(header: Header) -> bool:
 
 def _of_group(group: list[Header]) -> list[Stack | NoStack]:
     first = group[0]
-    if not first.spacing or min(first.spacing) <= 0:
+    if len(first.spacing) != 2 or min(first.spacing) <= 0:
         return [NoStack(tuple(group), "does not say how large a pixel is")]
     rows, columns = first.spacing
     if _is_flat(first):
@@ -77,6 +77,8 @@ def _of_group(group: list[Header]) -> list[Stack | NoStack]:
         return [NoStack(tuple(group), "does not say where in the patient it lies")]
     if len(group) == 1:
         return [NoStack(tuple(group), "is a single slice: a localiser, or what is left of a volume")]
+    if len(group) > LARGEST_SIDE:
+        return [NoStack(tuple(group), f"is of more than {LARGEST_SIDE} slices")]
     return [_volume(group, normal_of(first.orientation), rows, columns)]
 
 

@@ -32,13 +32,14 @@ def between_frames(found: Elements) -> float | str:
 
 
 def region_spacing(found: Elements) -> tuple[float, ...]:
-    """Millimetres from one row and one column of tissue to the next; none where regions differ or none says so (PS3.3, C.8.5.5)."""
+    """Millimetres from one row and one column of tissue to the next; none where regions differ, one says half
+    of it, or none says so (PS3.3, C.8.5.5)."""
     told = set()
     for region in items(found, "SequenceOfUltrasoundRegions"):
         units = [whole_number(region, f"PhysicalUnits{axis}Direction", 0) for axis in "XY"]
         if whole_number(region, "RegionSpatialFormat", 0) == _TISSUE and units == [_CENTIMETRES, _CENTIMETRES]:
             deltas = numbers(region, "PhysicalDeltaY", 1) + numbers(region, "PhysicalDeltaX", 1)
-            told.add(tuple(round(abs(delta) * 10, 6) for delta in deltas))
+            told.add(tuple(round(abs(delta) * 10, 6) for delta in deltas) if len(deltas) == 2 else ())
     return told.pop() if len(told) == 1 else ()
 
 

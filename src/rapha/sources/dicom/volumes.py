@@ -1,6 +1,7 @@
 """A stack's pixels as a volume: Hounsfield units for CT, SUV for PET, what the device gave for others, colours of
 ultrasound as grey. Nothing of a header is kept."""
 
+import math
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from rapha.sources.dicom.ultrasound import grey
 
 Voxels = npt.NDArray[np.float32]
 LARGEST_VOXELS = 256 << 20
-_TOO_LARGE = "is larger than 256 million voxels"
+_TOO_LARGE = "is larger than 256 million voxels, of colours each counted"
+_OTHER_NUMBER = "has another number of frames than its header says"
 
 
 def content_of(stack: Stack) -> bytes | str:
@@ -35,8 +37,10 @@ def content_of(stack: Stack) -> bytes | str:
             return "has another size than its header says"
         if header.frames > 1:
             if len(frames) != header.frames:
-                return "has another number of frames than its header says"
-            return _packed(frames * np.float32(header.slope) + np.float32(header.intercept), stack.spacing)
+                return _OTHER_NUMBER
+            frames *= np.float32(header.slope)
+            frames += np.float32(header.intercept)
+            return _packed(frames, stack.spacing)
         slices.append(frames[max(header.number - 1, 0)] * np.float32(header.slope) + np.float32(header.intercept))
     return _packed(np.stack(slices), stack.spacing)
 
@@ -44,15 +48,16 @@ def content_of(stack: Stack) -> bytes | str:
 def _packed(voxels: Voxels, spacing: tuple[float, float, float]) -> bytes | str:
     from safetensors.numpy import save
 
-    if not np.isfinite(voxels).all():
+    if not all(np.isfinite(each).all() for each in voxels):
         return "has pixels that are no numbers"
-    small = (np.rint(voxels) == voxels).all() and abs(voxels).max(initial=0) < 2**15
+    small = all((np.rint(each) == each).all() and abs(each).max(initial=0) < 2**15 for each in voxels)
     kept = np.ascontiguousarray(voxels, dtype=np.int16 if small else np.float32)
     return save({"voxels": kept, "spacing": np.array(spacing, np.float64)})
 
 
 def _stored(path: Path) -> Voxels | str:
-    """All frames of a file as they are stored: [frames, rows, columns]; white on black is turned."""
+    """All frames of a file as they are stored: [frames, rows, columns]; white on black is turned. One frame at a time: all colours of
+    a clip at once are several times as much as its grey."""
     pydicom = quiet_pydicom()
     try:
         with warnings.catch_warnings():
@@ -60,16 +65,20 @@ def _stored(path: Path) -> Voxels | str:
             found = pydicom.dcmread(path)
             if "ModalityLUTSequence" in found:
                 return "has a table of values in place of a slope, which is not read yet"
-            if int(found.get("NumberOfFrames") or 1) * int(found.Rows) * int(found.Columns) > LARGEST_VOXELS:
+            samples, shown = int(found.get("SamplesPerPixel") or 1), found.get("PhotometricInterpretation")
+            sides = int(found.get("NumberOfFrames") or 1), int(found.Rows), int(found.Columns)
+            if math.prod(sides) * samples > LARGEST_VOXELS:
                 return _TOO_LARGE
-            coloured = (
-                int(found.get("SamplesPerPixel") or 1) > 1 or found.get("PhotometricInterpretation") == "PALETTE COLOR"
-            )
-            stored = grey(found.pixel_array, found) if coloured else found.pixel_array.astype(np.float32)
-            inverted = found.get("PhotometricInterpretation") == "MONOCHROME1"
+            stored = np.empty(sides, np.float32)
+            number = 0
+            for number, frame in enumerate(pydicom.pixels.iter_pixels(found), 1):
+                if number > len(stored):
+                    return _OTHER_NUMBER
+                stored[number - 1] = grey(frame, found) if samples > 1 or shown == "PALETTE COLOR" else frame
     except NotImplementedError:
         return "is compressed in a way that cannot be read here"
     except Exception:  # pixels may be anything, and pydicom fails in as many ways
         return "has pixels that cannot be read"
-    frames: Voxels = stored[None] if stored.ndim == 2 else stored
-    return (frames.max() + frames.min() - frames) if inverted else frames
+    if number != len(stored):
+        return _OTHER_NUMBER
+    return np.subtract(stored.max() + stored.min(), stored, out=stored) if shown == "MONOCHROME1" else stored

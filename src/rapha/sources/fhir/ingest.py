@@ -24,7 +24,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
 
-READING = 3
+READING = 4
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 

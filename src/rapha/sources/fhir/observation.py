@@ -101,7 +101,7 @@ FORMS = (
 FORM = f"CASE {' '.join(f'WHEN {form.condition} THEN {at}' for at, form in enumerate(FORMS))} ELSE {len(FORMS)} END"
 """SQL of the number of the form of `p`."""
 ANSWERS = f"CASE form {' '.join(f'WHEN {at} THEN {form.count}' for at, form in enumerate(FORMS) if form.count != '1')} ELSE 1 END"
-"""SQL of how many answers a value of this `form` is."""
+"""SQL of how many answers a value of this `form` is; none where nothing of it can be read."""
 
 
 def answer() -> dict[str, str]:
@@ -117,9 +117,11 @@ def _cases(column: str) -> str:
 
 ABSENT = "CASE WHEN len(p.dataAbsentReason.coding) > 0 THEN 'unknown' END"
 """SQL of the polarity of what has no value, and a reason why."""
-UNREADABLE = """p.valueQuantity.value IS NOT NULL AND number_of(p.valueQuantity.value) IS NULL
-    OR p.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=')"""
-"""SQL condition: there is a value, and it cannot be read."""
+UNREADABLE = f"""CASE WHEN p.valueQuantity.value IS NOT NULL AND number_of(p.valueQuantity.value) IS NULL
+    OR p.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=') THEN 'has a value that cannot be read'
+    WHEN answers = 0 AND form = {len(FORMS) - 1} THEN 'has an interpretation without a code and no value'
+    WHEN answers = 0 THEN 'has a value that cannot be read' END"""
+"""SQL of the reason why a value of this `form`, which is so many `answers`, cannot be read; NULL where it can, or there is none."""
 
 
 OBSERVATION = Reading(

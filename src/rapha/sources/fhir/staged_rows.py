@@ -53,21 +53,21 @@ def statement(resource_type: str) -> str:
 
 def _observed() -> str:
     """Each observation, and each of its components as one more: its part 0 is itself. Then a row for each pair of a coding and an
-    answer, by their numbers: lists of wide structures are made nowhere."""
+    answer, by their numbers: lists of wide structures are made nowhere. What gives no answer is one row, set aside."""
     itself = ", ".join(f"'{name}': r.{name}" for name in VALUE)
     whole = _whole("Observation", OBSERVATION, "r, list_concat([NULL], r.component) AS parts")
     columns = ", ".join(f"{sql} AS {_ANSWER[name]}" for name, sql in answer().items())
     return f"""SELECT * EXCLUDE (p, form, place), p.code.coding[coding_at].system AS system, p.code.coding[coding_at].code AS code, {columns}
-        FROM (SELECT * EXCLUDE (many, codings, nth), nth // codings + 1 AS answer_at, nth % codings + 1 AS coding_at
+        FROM (SELECT * EXCLUDE (many, answers, codings, nth), nth // codings + 1 AS answer_at, nth % codings + 1 AS coding_at
         FROM (SELECT *, unnest(range(many)) AS nth
-        FROM (SELECT *, codings * ({ANSWERS}) AS many
-        FROM (SELECT * EXCLUDE (reason, polarity, nth), greatest(coalesce(len(p.code.coding), 0), 1) AS codings, {FORM} AS form,
+        FROM (SELECT * EXCLUDE (reason), codings * greatest(answers, 1) AS many, coalesce(reason, {UNREADABLE}) AS reason
+        FROM (SELECT *, {ANSWERS} AS answers
+        FROM (SELECT * EXCLUDE (polarity, nth), greatest(coalesce(len(p.code.coding), 0), 1) AS codings, {FORM} AS form,
             if(nth = 0, address, address || '#component' || nth) AS place, if(nth = 0, '', 'c' || nth) AS part,
-            coalesce({ABSENT}, polarity) AS polarity,
-            CASE WHEN reason IS NULL AND ({UNREADABLE}) THEN 'has a value that cannot be read' ELSE reason END AS reason
+            coalesce({ABSENT}, polarity) AS polarity
         FROM (SELECT * EXCLUDE (r, component),
             CASE WHEN nth = 0 THEN {{{itself}}} ELSE TRY(json_transform(component, '{json.dumps(VALUE)}')) END AS p
-        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS component, generate_subscripts(parts, 1) - 1 AS nth FROM ({whole})))))))"""
+        FROM (SELECT * EXCLUDE (parts), unnest(parts) AS component, generate_subscripts(parts, 1) - 1 AS nth FROM ({whole}))))))))"""
 
 
 _ANSWER = {

@@ -45,9 +45,7 @@ def read_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
     _stage_rows(staging, mapping, block)
     staging.set_aside(block.events.file, f"SELECT line, reason FROM {block.rows}")
     if block.events.text:
-        text = block.columns[block.events.text]
-        rows = f"SELECT subject_key, {text} FROM {block.rows} WHERE reason IS NULL"
-        staging.execute(f"INSERT INTO {NOTE_TEXTS} {rows}")
+        _move_texts(staging, block, block.events.text)
     parts = block.events.wide or (block.events.value,)
     found = [_part(staging, mapping.source, block, at, part) for at, part in enumerate(parts)]
     counts = ", ".join(f"count(*) FILTER ({readable})" for readable, _ in found)
@@ -55,9 +53,18 @@ def read_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
     return sum(counted), [f"SELECT {columns} FROM {block.rows} WHERE {readable}" for readable, columns in found]
 
 
+def _move_texts(staging: Staging, block: StagedBlock, column: str) -> None:
+    """The texts of notes are held once: each row knows its own by its digest, `asset`."""
+    text = block.columns[column]
+    rows = f"SELECT subject_key, {text} FROM {block.rows} WHERE reason IS NULL"
+    staging.execute(f"INSERT INTO {NOTE_TEXTS} {rows}")
+    if column not in _value_columns(block.events):
+        staging.execute(f"ALTER TABLE {block.rows} DROP COLUMN {text}")
+
+
 def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> None:
     """`block.rows`: the file's rows with what is true of the whole row, the numbers `n0` ... and comparators `q0` ...
-    of its value columns, and the reason to set the row aside."""
+    of its value columns, the `asset` of a note, and the reason to set the row aside."""
     events, meaning = block.events, Meaning(mapping.origin, block.columns)
     start, end = meaning.time(events.time), meaning.time(events.end, needed=False) if events.end else Moment()
     known = start if isinstance(events.available, str) else meaning.available(events.available)
@@ -83,6 +90,7 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
     numbers = "".join(
         f", {number} AS n{at}, CAST({sign} AS {_SIGN}) AS q{at}" for at, (number, sign) in enumerate(readings)
     )
+    asset = f", sha256({block.columns[events.text]}) AS asset" if events.text else ""
     table = f"(FROM {block.table} WHERE {meaning.rows(events.where)})" if events.where else block.table
     encounter = block.columns[events.encounter] if events.encounter else "CAST(NULL AS VARCHAR)"
     staging.execute(
@@ -91,7 +99,7 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
                 {start.at} AS t_start, {end.at} AS t_end, {known.at} AS t_available,
                 CAST({start.precision} AS {enum_of(PRECISIONS)}) AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
                 {", ".join(f"{_few(name, word.sql)} AS {name}" for name, word in words.items())},
-                {first_reason(faults)} AS reason{numbers}
+                {first_reason(faults)} AS reason{numbers}{asset}
             FROM {meaning.source(table)} LEFT JOIN (SELECT id, subject_key FROM people)
                 ON id = {block.columns[events.id]}""",
         meaning.parameters,
@@ -125,7 +133,7 @@ def _part(staging: Staging, source: str, block: StagedBlock, at: int, part: Part
         code, unit = meaning.bind(part.code), f"CAST({meaning.bind(part.unit)} AS VARCHAR)"
     reference = f"{meaning.bind(block.events.file + '#')} || line"
     component = meaning.bind(f"{block.place}.{column or ''}")
-    asset = f"sha256({block.columns[block.events.text]}) AS asset, " if block.events.text else ""
+    asset = "asset, " if block.events.text else ""
     number, comparator = (f"n{at}", f"q{at}") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
     columns = f"""subject_key, left(sha256(concat_ws(chr(31), {meaning.bind(source)}, {reference}, {component})), 32) AS event_id,
         {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes, system,

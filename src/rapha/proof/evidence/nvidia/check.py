@@ -2,7 +2,8 @@
 
     1 its parts   2 the report   3 chain to the pinned root   4 chain good at that time   5 the signer is that firmware   6 signature   7 binding
 
-Pure and offline. The root is an argument. Whether NVIDIA had revoked a certificate it says online alone, and so it is not asked here.
+Pure and offline. The root is an argument. NVIDIA's revocation lists and OCSP answers are no part of this evidence: whether it had revoked a certificate
+is not asked here.
 """
 
 import json
@@ -12,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
@@ -43,9 +44,10 @@ _COMPOSITE_DEVICE = bytes.fromhex("678105050401")
 
 @dataclass(frozen=True)
 class GpuSound:
-    """What a report says whose signature, chain and binding hold. `chip`: as its certificate names it."""
+    """What a report says whose signature, chain and binding hold. `chip`: as its certificate names it. `key`: that of the device which signed it, in DER."""
 
     chip: str
+    key: bytes
     measurements: dict[int, bytes]
     driver: str
 
@@ -90,17 +92,18 @@ def check_gpu(raw: bytes, collateral: dict[str, bytes], nonce: bytes, at: dateti
     # 7. It was asked for this statement.
     if report.nonce != nonce:
         raise Unproven("the device's report is not about this statement: it was asked for with another nonce")
-    return GpuSound(chain[0].name.split(" ")[0], report.measurements, report.driver)
+    return GpuSound(chain[0].name.split(" ")[0], _spki(chain[0]), report.measurements, report.driver)
 
 
 def check_device_chain(ders: tuple[bytes, ...], root: Certificate) -> tuple[Certificate, ...]:
-    """From the device's to the root. Raises Unproven where they do not go back to it one by one, or the last may issue more."""
+    """From the device's to the root. Raises Unproven where they do not go back to it one by one, or the last may issue more; held from the root
+    down, so that no certificate is named which NVIDIA did not sign."""
     if not 2 <= len(ders) <= MAX_CERTIFICATES or ders[-1] != root.whole:
         raise Unproven("the device's chain of certificates does not begin at the root of NVIDIA that is pinned here")
     chain = tuple(read_certificate(one, _P384) for one in ders)
-    for one, by in zip(chain, (*chain[1:], root), strict=True):
-        check_issued(one, by)
+    for one, by in reversed(tuple(zip(chain, (*chain[1:], root), strict=True))):
         check_issues(by)
+        check_issued(one, by)
     if may_issue(chain[0]):
         raise Unproven("the device's report is signed by a key that may issue certificates, and not by a device's own")
     return chain
@@ -134,9 +137,14 @@ def trusted_gpu(sound: GpuSound, launches: list[GpuLaunch]) -> GpuLaunch:
     return left[0]
 
 
-def in_gpu_words(sound: GpuSound) -> str:
-    """What holds, on one line."""
-    return f"{sound.chip}, driver {sound.driver}"
+def in_gpu_words(sound: GpuSound, launch: GpuLaunch) -> str:
+    """What holds, on one line, and how much of it the reader's launch was compared with."""
+    compared = f"{len(launch.measurements)} of {len(sound.measurements)} measurements compared"
+    return f"{sound.chip}, driver {sound.driver}, {compared}"
+
+
+def _spki(device: Certificate) -> bytes:
+    return device.key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _firmware_of(device: Certificate) -> bytes:

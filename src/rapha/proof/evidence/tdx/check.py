@@ -61,11 +61,13 @@ _KNOWN = _NO_VE | 1 << 16 | 1 << 27 | 1 << 30 | 1 << 63
 
 @dataclass(frozen=True)
 class TdxSound:
-    """What a quote says whose signatures, chains, policy and binding hold."""
+    """What a quote says whose signatures, chains, policy and binding hold. `evaluations`: by which of Intel's numbers, of the platform and of the
+    quoting enclave: whoever made the evidence chose among those that Intel gave out at that time."""
 
     domain: TrustDomain
     platform: Platform
     standing: Standing
+    evaluations: tuple[int, int]
 
 
 @cache
@@ -129,7 +131,7 @@ def check_tdx(raw: bytes, collateral: dict[str, bytes], bound: bytes, at: dateti
     # 14. The quote is about this statement and no other.
     if quote.domain.data != bound:
         raise Unproven("the quote is not about this statement: its report_data is another")
-    return TdxSound(quote.domain, platform, stands)
+    return TdxSound(quote.domain, platform, stands, (info.evaluation, identity.evaluation))
 
 
 def check_platform_chain(chain: tuple[bytes, bytes, bytes], root: Certificate) -> tuple[Certificate, Certificate]:
@@ -194,7 +196,8 @@ def check_module(domain: TrustDomain, info: TcbInfo, platform: Platform) -> None
 
 
 def check_domain(domain: TrustDomain) -> None:
-    """Raises Unproven where its memory can be read or moved by others, or others are bound to it."""
+    """Raises Unproven where its memory can be read or moved by others, or others are bound to it, as far as the quote's version says so: one of TDX 1.0 says
+    nothing of services and devices."""
     if domain.attributes & _UNDER_DEBUG:
         raise Unproven("the trust domain was started in debug mode: whoever runs the machine can read its memory")
     if domain.attributes & _MIGRATABLE:

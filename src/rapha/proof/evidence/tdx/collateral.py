@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, get_args
 
 from rapha.errors import Unproven
+from rapha.records.evidence import MAX_EVALUATION
 
 MAX_LEVELS = 200
 Stated = Literal[
@@ -26,13 +27,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Level:
-    """Patch levels, and what Intel says of whoever has all of them: of the processor (SGX), of its PCE, and of TDX."""
+    """Patch levels, and what Intel says of whoever has all of them: of the processor (SGX), of its PCE, and of TDX. `date`: Intel's `tcbDate`, of the
+    weaknesses that were known of when these levels came out."""
 
     sgx: tuple[int, ...]
     pcesvn: int
     tdx: tuple[int, ...]
     status: Stated
     advisories: tuple[str, ...]
+    date: datetime
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class EnclaveLevel:
     isvsvn: int
     status: Stated
     advisories: tuple[str, ...]
+    date: datetime
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ class Module:
 
 @dataclass(frozen=True)
 class TcbInfo:
-    """`fmspc`: the kind of platform. `module`: of version 0; `modules`: of later ones, by version."""
+    """`start`, `end`: when Intel gave it out, and until when it stands by it. `evaluation`: the number of the weaknesses that were looked at for it, which grows:
+    Intel gives out several at a time, each as of today. `fmspc`: the kind of platform. `module`: of version 0; `modules`: of later ones, by version."""
 
     start: datetime
     end: datetime
+    evaluation: int
     fmspc: bytes
     pceid: bytes
     module: Module
@@ -69,8 +75,11 @@ class TcbInfo:
 
 @dataclass(frozen=True)
 class EnclaveIdentity:
+    """`start`, `end`, `evaluation`: as of a platform."""
+
     start: datetime
     end: datetime
+    evaluation: int
     miscselect: tuple[int, int]
     attributes: tuple[int, int]
     mrsigner: bytes
@@ -105,6 +114,7 @@ def _tcb_info(value: Json) -> TcbInfo:
     return TcbInfo(
         start=_moment(value["issueDate"]),
         end=_moment(value["nextUpdate"]),
+        evaluation=_number(value["tcbEvaluationDataNumber"], MAX_EVALUATION),
         fmspc=_hex(value["fmspc"], 6),
         pceid=_hex(value["pceId"], 2),
         module=_module({"tcbLevels": [], **value["tdxModule"]}),
@@ -119,6 +129,7 @@ def _identity(value: Json) -> EnclaveIdentity:
     return EnclaveIdentity(
         start=_moment(value["issueDate"]),
         end=_moment(value["nextUpdate"]),
+        evaluation=_number(value["tcbEvaluationDataNumber"], MAX_EVALUATION),
         miscselect=(_mask(value["miscselect"], 4), _mask(value["miscselectMask"], 4)),
         attributes=(_mask(value["attributes"], 16), _mask(value["attributesMask"], 16)),
         mrsigner=_hex(value["mrsigner"], 32),
@@ -151,11 +162,13 @@ def _level(value: Json) -> Level:
         tdx=_components(tcb["tdxtcbcomponents"]),
         status=_status(value, _OF_PLATFORMS),
         advisories=_advisories(value),
+        date=_moment(value["tcbDate"]),
     )
 
 
 def _enclave_level(value: Json, known: tuple[Stated, ...]) -> EnclaveLevel:
-    return EnclaveLevel(_number(value["tcb"]["isvsvn"], 0xFFFF), _status(value, known), _advisories(value))
+    isvsvn = _number(value["tcb"]["isvsvn"], 0xFFFF)
+    return EnclaveLevel(isvsvn, _status(value, known), _advisories(value), _moment(value["tcbDate"]))
 
 
 def _components(listed: list[Json]) -> tuple[int, ...]:

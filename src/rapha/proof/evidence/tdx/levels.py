@@ -7,6 +7,7 @@ adds to it: levels are tried from the highest down, whichever way they were list
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from rapha.errors import Unproven
 from rapha.proof.evidence.tdx.collateral import EnclaveLevel, Level, Module, Stated, TcbInfo
@@ -19,10 +20,20 @@ _OLD = ("OutOfDate", "OutOfDateConfigurationNeeded")
 
 @dataclass(frozen=True)
 class Standing:
-    """What Intel says of a platform. `advisories`: the published weaknesses that it names with that."""
+    """What Intel says of a platform. `advisories`: the published weaknesses that it names with that. `date`: of the oldest level that it is said by."""
 
     status: TdxStatus
     advisories: tuple[str, ...]
+    date: datetime
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Of a platform with this TDX module, without its quoting enclave."""
+
+    status: Stated
+    advisories: tuple[str, ...]
+    date: datetime
 
 
 def standing(info: TcbInfo, platform: Platform, launched: bytes, now: bytes | None, enclave: EnclaveLevel) -> Standing:
@@ -32,16 +43,16 @@ def standing(info: TcbInfo, platform: Platform, launched: bytes, now: bytes | No
     Raises:
         Unproven: Intel says nothing of levels as low as these, or has taken its word back.
     """
-    begun, named = _at(info, platform, launched)
-    status = together(begun, enclave.status)
-    running, more = _at(info, platform, now) if now is not None else (begun, ())
-    running = together(running, enclave.status)
+    at_launch = _at(info, platform, launched)
+    at_present = _at(info, platform, now) if now is not None else at_launch
+    status, running = (together(one.status, enclave.status) for one in (at_launch, at_present))
     if status == "Revoked" or running == "Revoked":
         raise Unproven(
             "Intel has revoked the platform's patch levels: keys of such platforms are known to have come out"
         )
-    advisories = dict.fromkeys((*named, *more, *enclave.advisories))
-    return Standing(_relaunched(status, running) if now is not None else status, tuple(advisories))
+    advisories = dict.fromkeys((*at_launch.advisories, *at_present.advisories, *enclave.advisories))
+    date = min(at_launch.date, at_present.date, enclave.date)
+    return Standing(_relaunched(status, running) if now is not None else status, tuple(advisories), date)
 
 
 def together(platform: Stated, part: Stated) -> Stated:
@@ -77,13 +88,14 @@ def module_of(info: TcbInfo, tcb: bytes) -> Module:
     return info.modules[version]
 
 
-def _at(info: TcbInfo, platform: Platform, tcb: bytes) -> tuple[Stated, tuple[str, ...]]:
+def _at(info: TcbInfo, platform: Platform, tcb: bytes) -> _Said:
     level = _highest(info.levels, platform, tcb)
     module = module_of(info, tcb)
     if tcb[1] == 0:
-        return level.status, level.advisories
+        return _Said(level.status, level.advisories, level.date)
     of_module = reached(module.levels, tcb[0], "a TDX module")
-    return together(level.status, of_module.status), (*level.advisories, *of_module.advisories)
+    status, date = together(level.status, of_module.status), min(level.date, of_module.date)
+    return _Said(status, (*level.advisories, *of_module.advisories), date)
 
 
 def _highest(levels: tuple[Level, ...], platform: Platform, tcb: bytes) -> Level:

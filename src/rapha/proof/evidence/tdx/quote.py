@@ -22,8 +22,9 @@ _OF_QUOTING_ENCLAVE, _PCK_CHAIN = 6, 5
 
 @dataclass(frozen=True)
 class TrustDomain:
-    """What the processor says of one. `tcb`: patch levels of the TDX module at launch; `now`: the same as they are, from TDX 1.5 on; `shared`: what 1.5 says of
-    services and devices bound to it, and of its place among other machines, all of which is 0 where there are none. `data`: the 64 bytes that it had signed."""
+    """What the processor says of one. `tcb`: patch levels of the TDX module at launch; `now`: the same as they are, from TDX 1.5 on; `shared`: what is said of
+    others that are bound to it, all of which is 0 where there are none: of a service (MRSERVICETD) from 1.5 on, of devices and of its place among other
+    machines in 1.5 extended alone; nothing of either in 1.0. `data`: the 64 bytes that it had signed."""
 
     tcb: bytes
     mrseam: bytes

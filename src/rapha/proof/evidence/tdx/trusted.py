@@ -23,6 +23,9 @@ def trusted_domain(sound: TdxSound, launches: list[TdxLaunch]) -> TdxLaunch:
     left = [one for one in left if one.mrseam is None or domain.mrseam.hex() in one.mrseam]
     if not left:
         raise Unproven(f"the TDX module {domain.mrseam.hex()} is not one that you trust")
+    left = [one for one in left if one.evaluated_at_least is None or min(sound.evaluations) >= one.evaluated_at_least]
+    if not left:
+        raise Unproven(f"Intel says it {_evaluations(sound)}, which is older than you ask for")
     left = [one for one in left if sound.standing.status in one.statuses]
     if not left:
         raise Unproven(f"Intel says of its platform {_status(sound)}, which you do not accept")
@@ -31,7 +34,12 @@ def trusted_domain(sound: TdxSound, launches: list[TdxLaunch]) -> TdxLaunch:
 
 def in_tdx_words(sound: TdxSound) -> str:
     """What holds, on one line."""
-    return f"{sound.domain.mrtd.hex()[:16]}; the key of a platform {sound.platform.fmspc.hex()}; Intel says {_status(sound)}"
+    return f"{sound.domain.mrtd.hex()[:16]}; the key of a platform {sound.platform.fmspc.hex()}; Intel says {_status(sound)} {_evaluations(sound)}, at levels of {sound.standing.date:%Y-%m-%d}"
+
+
+def _evaluations(sound: TdxSound) -> str:
+    platform, enclave = sound.evaluations
+    return f"by its evaluation {platform} of the platform and {enclave} of the quoting enclave"
 
 
 def _status(sound: TdxSound) -> str:
