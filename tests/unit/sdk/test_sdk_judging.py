@@ -106,7 +106,7 @@ import os, signal
 from rapha.sdk import judging
 judging.MANY, judging.SHARE = 0, 1
 judging.site_receipts = lambda folder: ["one", "two"]
-judging.judge_sites = lambda *_: (print(os.getpid(), flush=True), signal.pause())
+judging.judge_sites = lambda *_: (os.write(1, b"%d\\n" % os.getpid()), signal.pause())
 judging.judge_folder(None, 2)
 """
 
