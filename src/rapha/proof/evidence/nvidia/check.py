@@ -6,10 +6,8 @@ Pure and offline. The root is an argument. NVIDIA's revocation lists and OCSP an
 is not asked here.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -17,8 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from rapha.canonical import base64_bytes, digest
-from rapha.errors import ConfigurationError, Unproven
+from rapha.errors import Unproven
 from rapha.proof.evidence import der
 from rapha.proof.evidence.certificates import (
     Algorithm,
@@ -31,6 +28,7 @@ from rapha.proof.evidence.certificates import (
 )
 from rapha.proof.evidence.nvidia.report import Report, read_report
 from rapha.proof.evidence.pem import read_pem
+from rapha.proof.evidence.pinned import pinned_root
 from rapha.records.evidence import GpuLaunch
 
 COLLATERAL = ("chain",)
@@ -52,18 +50,9 @@ class GpuSound:
     driver: str
 
 
-@cache
 def nvidia_root() -> bytes:
-    """NVIDIA's root of devices, as this version of Rapha has it, in DER.
-
-    Raises:
-        ConfigurationError: the file is not the one that came with this version.
-    """
-    stated = json.loads(ROOT_FILE.read_bytes())
-    certificate = base64_bytes(stated["certificate"])
-    if digest(certificate) != f"sha256:{stated['sha256']}":
-        raise ConfigurationError(f"{ROOT_FILE.name} was changed: install Rapha again")
-    return certificate
+    """NVIDIA's root of devices, as this version of Rapha has it, in DER. Raises ConfigurationError where its file was changed."""
+    return pinned_root(ROOT_FILE)
 
 
 def check_gpu(raw: bytes, collateral: dict[str, bytes], nonce: bytes, at: datetime, root: bytes) -> GpuSound:

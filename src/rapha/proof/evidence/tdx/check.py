@@ -8,10 +8,8 @@ Pure and offline. The root is an argument: nothing that a receipt brings with it
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -20,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from rapha.canonical import base64_bytes, digest
-from rapha.errors import ConfigurationError, Unproven
+from rapha.errors import Unproven
 from rapha.proof.evidence.certificates import (
     Algorithm,
     Certificate,
@@ -32,6 +29,7 @@ from rapha.proof.evidence.certificates import (
     read_certificate,
     read_crl,
 )
+from rapha.proof.evidence.pinned import pinned_root
 from rapha.proof.evidence.tdx.collateral import (
     EnclaveIdentity,
     EnclaveLevel,
@@ -70,18 +68,9 @@ class TdxSound:
     evaluations: tuple[int, int]
 
 
-@cache
 def intel_root() -> bytes:
-    """Intel's root for SGX and TDX, as this version of Rapha has it, in DER.
-
-    Raises:
-        ConfigurationError: the file is not the one that came with this version.
-    """
-    stated = json.loads(ROOT_FILE.read_bytes())
-    certificate = base64_bytes(stated["certificate"])
-    if digest(certificate) != f"sha256:{stated['sha256']}":
-        raise ConfigurationError(f"{ROOT_FILE.name} was changed: install Rapha again")
-    return certificate
+    """Intel's root for SGX and TDX, as this version of Rapha has it, in DER. Raises ConfigurationError where its file was changed."""
+    return pinned_root(ROOT_FILE)
 
 
 def check_tdx(raw: bytes, collateral: dict[str, bytes], bound: bytes, at: datetime, root: bytes) -> TdxSound:
