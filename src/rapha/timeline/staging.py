@@ -42,6 +42,7 @@ class Staging:
         self.connection = duckdb.connect(":memory:", config=settings)
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET enable_progress_bar = false")  # it would write into a notebook, beside the report
         self.connection.execute("SET checkpoint_threshold = '1TB'")
         for macro in MACROS:
             self.connection.execute(macro)

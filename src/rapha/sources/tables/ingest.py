@@ -15,7 +15,7 @@ from rapha.errors import ConfigurationError
 from rapha.records.record import Record
 from rapha.sources.tables.event_rows import StagedBlock, joined, read_events, unfilled
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
-from rapha.sources.tables.people import stage_people, write_people, write_periods
+from rapha.sources.tables.people import stage_deaths, stage_people, write_people, write_periods
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.data_files import find, read
 from rapha.timeline.mapping_file import read_mapping
@@ -96,6 +96,8 @@ def _fill(
     """Stage and read every file; the three tables of the timeline stand in `staging` afterwards."""
     files = _Files(staging, mapping, opened, way.progress)
     people = mapping.subjects.file
+    if mapping.died_in:
+        stage_deaths(staging, mapping, *files.staged(mapping.died_in.file))
     table, columns = files.staged(people)
     stage_people(staging, mapping, table, columns)
     staging.key_patients(way.secret, mapping.whose)
@@ -140,7 +142,8 @@ class _Files:
         self._staging, self._mapping, self._paths, self._progress = staging, mapping, opened.paths, progress
         self._held: dict[str, tuple[str, dict[str, str]]] = {}
         joins = [block.join.file for block in mapping.events if block.join]
-        self._uses = Counter([mapping.subjects.file, *(block.file for block in mapping.events), *joins])
+        beside = [mapping.died_in.file] if mapping.died_in else []
+        self._uses = Counter([mapping.subjects.file, *beside, *(block.file for block in mapping.events), *joins])
         self._done, self._steps = 0, len(opened.paths) + len(mapping.events) + 1
 
     def staged(self, name: str) -> tuple[str, dict[str, str]]:
@@ -196,6 +199,8 @@ def _wanted(mapping: ColumnMapping, file: str) -> list[str]:
     parts: list[Record] = [block for block in mapping.events if block.file == file]
     if file == mapping.subjects.file:
         parts = [mapping.subjects, mapping.observation, *parts]
+    if mapping.died_in and file == mapping.died_in.file:
+        parts = [mapping.died_in, *parts]
     wanted = [column for part in parts for column in columns_of(part)]
     for block in mapping.events:
         if block.join and block.join.file == file:

@@ -44,10 +44,12 @@ PolarityWord = Annotated[str, _one_of(*POLARITIES)]
 class ColumnTime(Record):
     """A date or time as text: `2020`, `2020-05`, `2020-05-01`, `2020-05-01 10:30`, `2020-05-01T10:30:00.5+02:00`.
 
-    `zone`: where the clock hung, for times that name no offset themselves; without it they are UTC.
+    `zone`: where the clock hung, for times that name no offset themselves; without it they are UTC. `precision`: the column is of
+    days, whatever clock stands in its texts (a midnight, mostly), which is not read.
     """
 
     column: Column
+    precision: Literal["day"] | None = None
     zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")] | None = None
 
 
@@ -153,11 +155,23 @@ class Where(Record):
     values: Annotated[tuple[Cell, ...], Field(min_length=1)]
 
 
+class DeathElsewhere(Record):
+    """Another file that tells of deaths: of a patient's rows the latest counts. An empty cell tells of none."""
+
+    file: FileName
+    id: Column
+    at: Time
+
+
 class Death(Record):
-    """The moment of death. Without `where`, whose cell is empty lives; with it, only the rows it names are dead."""
+    """The moment of death. Without `where`, whose cell is empty lives; with it, only the rows it names are dead.
+
+    `also`: where that file tells when, it counts in the place of `at`; whom it alone tells of is dead as well.
+    """
 
     at: Time
     where: Where | None = None
+    also: DeathElsewhere | None = None
 
 
 class Subjects(Record):
@@ -189,6 +203,16 @@ StartMoment = Annotated[
 ]
 
 
+class EndOf(Record):
+    """The end of the day, month or year that a time is given to: who was seen *on* that day was observed until it was over."""
+
+    end_of: Time
+
+
+def _has(value: Any, record: type[Record], key: str) -> bool:
+    return isinstance(value, record) or (isinstance(value, dict) and key in value)
+
+
 class Observation(Record):
     """From when to when the hospital would have seen what happened, from columns of the subjects' file.
 
@@ -196,7 +220,10 @@ class Observation(Record):
     """
 
     start: Annotated[tuple[StartMoment, ...], Field(min_length=1), BeforeValidator(_as_list)]
-    end: Time
+    end: Annotated[
+        Annotated[Time, Tag("(time)")] | Annotated[EndOf, Tag("(end of)")],
+        Discriminator(lambda value: "(end of)" if _has(value, EndOf, "end_of") else "(time)"),
+    ]
 
 
 class WideColumn(Record):
@@ -303,7 +330,13 @@ class ColumnMapping(MeasuredMapping):
     def files(self) -> tuple[str, ...]:
         """Every file it names, once, in the order it names them."""
         joined = (block.join.file for block in self.events if block.join)
-        return tuple(dict.fromkeys([self.subjects.file, *(block.file for block in self.events), *joined]))
+        beside = [self.died_in.file] if self.died_in else []
+        return tuple(dict.fromkeys([self.subjects.file, *beside, *(block.file for block in self.events), *joined]))
+
+    @property
+    def died_in(self) -> DeathElsewhere | None:
+        """The file beside the subjects' that tells of deaths."""
+        return self.subjects.death.also if self.subjects.death else None
 
 
 class Mapping(ColumnMapping):
@@ -347,7 +380,10 @@ _HOLD_COLUMNS = ("column", "days", "minutes", "age", "id", "value", "encounter",
 def columns_of(part: Record) -> tuple[str, ...]:
     """Every column that a part of the mapping names, once, in the order of its keys; not those of a file it joins."""
     joined = part.join.columns if isinstance(part, Events) and part.join else ()
-    return tuple(column for column in dict.fromkeys(_columns(part.model_dump())) if column not in joined)
+    written = part.model_dump()
+    if isinstance(part, Subjects) and part.death:
+        written["death"].pop("also")
+    return tuple(column for column in dict.fromkeys(_columns(written)) if column not in joined)
 
 
 def _columns(value: Any) -> Iterator[str]:

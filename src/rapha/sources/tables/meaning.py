@@ -14,6 +14,7 @@ from rapha.sources.tables.mapping import (
     CodeColumn,
     ColumnTime,
     DaysTime,
+    EndOf,
     FixedDay,
     LatestTime,
     MinutesTime,
@@ -104,6 +105,21 @@ class Meaning:
         latest = f"greatest({', '.join(moment.at for moment in moments)})"
         return Moment(latest, faults=tuple(fault for moment in moments for fault in moment.faults))
 
+    def until(self, end: Time | EndOf) -> Moment:
+        """A moment; of `end_of`, when the day, month or year that the cell gives is over, on the clock of its zone."""
+        if not isinstance(end, EndOf):
+            return self.time(end)
+        given = self.time(end.end_of)
+        step = (
+            f"CASE {given.precision} WHEN 'day' THEN INTERVAL 1 DAY WHEN 'month' THEN INTERVAL 1 MONTH "
+            "WHEN 'year' THEN INTERVAL 1 YEAR END"
+        )
+        over = f"({given.at} + {step})"
+        if isinstance(end.end_of, ColumnTime) and end.end_of.zone is not None:
+            clock = self._local(end.end_of, self._part(f"time_parts({self.columns[end.end_of.column]})"))
+            over = f"utc_in({clock} + {step}, {self.bind(end.end_of.zone)})"
+        return Moment(self._value(f"coalesce({over}, {given.at})"), given.precision, given.offset, given.faults)
+
     def birth(self, birth: Time | AgeBirth | None) -> Moment:
         """The moment of birth, or none."""
         if birth is None:
@@ -164,11 +180,22 @@ class Meaning:
 
     def _clock(self, time: ColumnTime, needed: bool) -> Moment:
         parts = self._part(f"time_parts({self.columns[time.column]})")
-        clock = f"sane(clock_of({parts}))"
+        clock, exactly = self._local(time, parts), f"precision_of({parts})"
         there, offset = clock, f"offset_of({parts})"
+        if time.precision is not None:
+            offset, exactly = (
+                "CAST(NULL AS INTEGER)",
+                f"CASE WHEN {exactly} IN ('year', 'month') THEN {exactly} ELSE 'day' END",
+            )
         if time.zone is not None:
             there = f"utc_in({clock}, {self.bind(time.zone)})"
             offset = f"coalesce({offset}, CAST((epoch_us({clock}) - epoch_us({there})) // 60000000 AS INTEGER))"
-        at = self._value(f"coalesce({clock} - to_minutes(offset_of({parts})), {there})")
+        told = there if time.precision else f"coalesce({clock} - to_minutes(offset_of({parts})), {there})"
+        at = self._value(told)
         faults = self._unread(at, time.column, "is not a date or time", needed)
-        return Moment(at, f"precision_of({parts})", self._value(f"CAST({offset} AS SMALLINT)"), faults)
+        return Moment(at, exactly, self._value(f"CAST({offset} AS SMALLINT)"), faults)
+
+    def _local(self, time: ColumnTime, parts: str) -> str:
+        """SQL of what the clock of the place showed; of a column of days, its first moment."""
+        clock = f"sane(clock_of({parts}))"
+        return f"date_trunc('day', {clock})" if time.precision else clock

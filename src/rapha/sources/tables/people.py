@@ -7,6 +7,28 @@ from rapha.timeline.schema import USABLE_STATUSES
 from rapha.timeline.staging import Staging
 
 
+def stage_deaths(staging: Staging, mapping: ColumnMapping, table: str, columns: dict[str, str]) -> None:
+    """Read the file that tells of deaths beside the subjects' into `deaths`: whose, the latest, and how exactly."""
+    told = mapping.died_in
+    assert told
+    meaning = Meaning(mapping.origin, columns)
+    died = meaning.time(told.at, needed=False)
+    faults = (meaning.empty(told.id), *died.faults)
+    staging.execute(
+        f"""CREATE TABLE death_rows AS
+            SELECT line, {columns[told.id]} AS dead, {died.at} AS died_at, {died.precision} AS died_exactly,
+                {first_reason(faults)} AS reason
+            FROM {meaning.source(table)}""",
+        meaning.parameters,
+    )
+    staging.set_aside(told.file, "SELECT line, reason FROM death_rows")
+    staging.execute(
+        """CREATE TABLE deaths AS
+           SELECT dead, max(died_at) AS died_at, arg_max(died_exactly, died_at) AS died_exactly
+           FROM death_rows WHERE reason IS NULL AND died_at IS NOT NULL GROUP BY dead"""
+    )
+
+
 def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: dict[str, str]) -> None:
     """Read the subjects' staged file into `people`: id, birth, sex, death, opt-out; `subject_key` is still to come."""
     subjects = mapping.subjects
@@ -17,6 +39,13 @@ def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: 
     birth = meaning.birth(subjects.birth)
     sex = meaning.choice(subjects.sex, needed=False) if subjects.sex else Word("CAST(NULL AS VARCHAR)")
     dead, death = _death(meaning, subjects.death)
+    if mapping.died_in:
+        numbered = f"(SELECT * FROM {numbered} LEFT JOIN deaths ON dead = {identifier})"
+        exactly = f"CASE WHEN died_at IS NULL THEN {death.precision} ELSE died_exactly END"
+        dead, death = (
+            f"(died_at IS NOT NULL OR {dead})",
+            Moment(f"coalesce(died_at, {death.at})", exactly, faults=death.faults),
+        )
     opted_out = meaning.holds(subjects.opted_out) if subjects.opted_out else "false"
     faults = (
         meaning.empty(subjects.id),
@@ -57,7 +86,7 @@ def write_periods(staging: Staging, mapping: ColumnMapping, columns: dict[str, s
     meaning = Meaning(mapping.origin, columns)
     usable = meaning.bind(list(USABLE_STATUSES))
     starts = [Moment("first_event") if isinstance(s, str) else meaning.time(s) for s in mapping.observation.start]
-    end = meaning.time(mapping.observation.end)
+    end = meaning.until(mapping.observation.end)
     start = f"least({', '.join(moment.at for moment in starts)})"
     faults = (
         *(fault for moment in starts for fault in moment.faults),
