@@ -2,8 +2,9 @@
 circepy too is shown by the slow tests under `interop/`, on real rows."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -147,6 +148,65 @@ def test_what_a_circe_cohort_leaves_open_or_we_cannot_say_is_refused_by_name(
 ) -> None:
     with pytest.raises(StudyError, match=said):
         circe(tmp_path, cohort(**more), **choices)
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a JSON value."""
+    if place:
+        yield place
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield from places(each, (*place, key))
+
+
+def with_at(place: tuple[Any, ...], odd: Any) -> dict[str, Any]:
+    """The cohort with something else in that place."""
+    written: Any = json.loads(json.dumps(cohort()))
+    at = written
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = odd
+    return cast(dict[str, Any], written)
+
+
+ODD = ("x", 7, -3, 1.5, True, [1], {"Zz": 1}, [], {}, None)
+
+
+@pytest.mark.parametrize("place", list(places(cohort())), ids=lambda place: ".".join(map(str, place)))
+def test_whatever_stands_in_a_place_is_translated_or_refused_and_never_an_accident(
+    tmp_path: Path, place: tuple[Any, ...]
+) -> None:
+    for odd in ODD:
+        try:
+            circe(tmp_path, with_at(place, odd))
+        except StudyError as refused:
+            assert len(str(refused)) > 20
+
+
+@pytest.mark.parametrize(
+    ("place", "odd", "said"),
+    [
+        (("ConceptSets", 0, "Odd"), 1, r"ConceptSets\[0\]\.Odd: has no translation"),
+        (("ConceptSets", 1, "id"), 1, "a second concept set 1"),
+        (("ConceptSets", 0, "expression", "Odd"), 1, r"expression\.Odd: has no translation"),
+        (("PrimaryCriteria", "CriteriaList", 0, "ConditionOccurrence", "ConditionSourceConcept"), 0, "ConditionSourceConcept"),
+        (("PrimaryCriteria", "ObservationWindow", "PriorDays"), 1.5, "PriorDays: is no whole number"),
+        (("InclusionRules", 0, "expression", "CriteriaList", 0, "StartWindow", "Start", "Days"), 1.5, "Days: is no whole number"),
+        (("InclusionRules", 0, "expression", "CriteriaList", 0, "StartWindow", "UseIndexEnd"), True, "UseIndexEnd"),
+        (("InclusionRules", 0, "expression", "CriteriaList", 0, "EndWindow"), {"Start": {"Days": 0, "Coeff": -1}}, "EndWindow"),
+        (("InclusionRules", 0, "expression", "CriteriaList", 0, "RestrictVisit"), True, "RestrictVisit"),
+        (("InclusionRules", 0, "expression", "CriteriaList", 0, "Occurrence", "IsDistinct"), True, "IsDistinct"),
+        (("InclusionRules", 0, "expression", "DemographicCriteriaList"), [{"Race": [{"CONCEPT_ID": 8527}]}], r"\[0\]\.Race"),
+        (("InclusionRules", 0, "expression", "DemographicCriteriaList"), [{"Age": {"Value": 18, "Op": "gte"}}], "completed-years"),
+        (("EndStrategy",), {"CustomEra": {"DrugCodesetId": 1, "GapDays": 30, "Offset": 0}}, "EndStrategy"),
+        (("CensorWindow",), {"StartDate": "2010-01-01"}, r"CensorWindow\.StartDate"),
+    ],
+)  # fmt: skip
+def test_a_construct_that_has_no_translation_is_refused_with_its_place(
+    tmp_path: Path, place: tuple[Any, ...], odd: Any, said: str
+) -> None:
+    with pytest.raises(StudyError, match=said):
+        circe(tmp_path, with_at(place, odd))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"ConceptSets": 1}', "\x00"])

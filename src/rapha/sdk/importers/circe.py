@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from rapha.errors import StudyError
-from rapha.sdk.importers.circe_concepts import ConceptSets, Events, check_keys
+from rapha.sdk.importers.circe_concepts import ConceptSets, Events, check_keys, listed, whole
 from rapha.sdk.importers.circe_groups import Facts, Groups
 from rapha.sdk.importers.draft import Draft, Rule, Untranslated, refuse, slug
 
@@ -80,13 +80,16 @@ def _read(path: Path) -> dict[str, Any]:
 class _Translation:
     def __init__(self, expression: dict[str, Any], draft: Draft, choices: CirceChoices) -> None:
         self._given, self._draft, self._choices = expression, draft, choices
-        self._sets = ConceptSets(expression.get("ConceptSets"), draft)
-        facts = Facts(choices.dates, choices.one_period, choices.completed_years)
-        self._groups = Groups(self._sets, facts)
         self._rules = 0
 
     def run(self) -> list[Untranslated]:
         failed: list[Untranslated] = []
+        try:
+            self._sets = ConceptSets(self._given.get("ConceptSets"), self._draft)
+        except Untranslated as unreadable:
+            return [unreadable]
+        choices = self._choices
+        self._groups = Groups(self._sets, Facts(choices.dates, choices.one_period, choices.completed_years))
         for step in (self._keys, self._criteria, self._entry, self._exit, self._outcome):
             try:
                 step()
@@ -100,7 +103,7 @@ class _Translation:
     def _criteria(self) -> None:
         """Additional criteria and inclusion rules: all must hold."""
         named = [("AdditionalCriteria", "additional criteria", self._given.get("AdditionalCriteria"))]
-        for at, rule in enumerate(self._given.get("InclusionRules") or []):
+        for at, rule in enumerate(listed(self._given.get("InclusionRules"), "InclusionRules")):
             place = f"InclusionRules[{at}]"
             check_keys(rule, ("name", "description", "expression"), place)
             named.append(
@@ -122,8 +125,8 @@ class _Translation:
             ("CriteriaList", "ObservationWindow", "PrimaryCriteriaLimit"),
             "PrimaryCriteria",
         )
-        listed = primary.get("CriteriaList") or []
-        events = [self._sets.events(each, f"PrimaryCriteria.CriteriaList[{at}]") for at, each in enumerate(listed)]
+        entries = listed(primary.get("CriteriaList"), "PrimaryCriteria.CriteriaList")
+        events = [self._sets.events(each, f"PrimaryCriteria.CriteriaList[{at}]") for at, each in enumerate(entries)]
         if not events:
             raise Untranslated("has no entry event", place="PrimaryCriteria.CriteriaList")
         for at, each in enumerate(events):
@@ -135,7 +138,7 @@ class _Translation:
         window = check_keys(
             primary.get("ObservationWindow") or {}, ("PriorDays", "PostDays"), "PrimaryCriteria.ObservationWindow"
         )
-        prior = int(window.get("PriorDays") or 0)
+        prior = whole(window.get("PriorDays"), "PrimaryCriteria.ObservationWindow.PriorDays")
         if window.get("PostDays"):
             raise Untranslated(
                 "observation after the index has no translation: it looks ahead",
@@ -189,8 +192,9 @@ class _Translation:
     def _eras(self) -> None:
         """Every event is an entry of its own only where none lasts into the next."""
         strategy = self._given.get("EndStrategy") or {}
-        offset = strategy.get("DateOffset") or {}
-        pad = (self._given.get("CollapseSettings") or {}).get("EraPad") or 0
+        offset = check_keys(strategy, tuple(strategy), "EndStrategy").get("DateOffset") or {}
+        check_keys(offset, tuple(offset), "EndStrategy.DateOffset")
+        pad = whole((self._given.get("CollapseSettings") or {}).get("EraPad"), "CollapseSettings.EraPad")
         if offset.get("DateField") != "StartDate" or offset.get("Offset") != 0 or pad:
             raise Untranslated(
                 "every event enters, and entries that last into one another are made one: only those that end on the day "
@@ -201,6 +205,7 @@ class _Translation:
         """The end of a stay in the cohort is not of a study."""
         check_keys(self._given.get("CensorWindow") or {}, (), "CensorWindow")
         collapse = check_keys(self._given.get("CollapseSettings") or {}, ("CollapseType", "EraPad"), "CollapseSettings")
+        whole(collapse.get("EraPad"), "CollapseSettings.EraPad")
         if collapse.get("CollapseType") not in (None, "ERA"):
             raise Untranslated("is not ERA", place="CollapseSettings.CollapseType")
         for key in ("EndStrategy", "CensoringCriteria"):

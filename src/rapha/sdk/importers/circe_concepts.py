@@ -28,15 +28,33 @@ def check_keys(value: Any, known: tuple[str, ...], place: str) -> dict[str, Any]
     if not isinstance(value, dict):
         raise Untranslated("is no object", place=place)
     for key, each in value.items():
-        if key not in known and each not in (None, [], {}, False, ""):
+        says_nothing = each is None or each is False or (isinstance(each, list | dict | str) and not each)
+        if key not in known and not says_nothing:  # a 0 says something: it is the number of a concept set
             raise Untranslated("has no translation", place=f"{place}.{key}" if place else key)
     return value
 
 
+def listed(value: Any, place: str) -> list[Any]:
+    """What a list holds; nothing where there is none. Raises Untranslated: it is another thing."""
+    if value is not None and not isinstance(value, list):
+        raise Untranslated("is no list", place=place)
+    return value or []
+
+
+def whole(value: Any, place: str) -> int:
+    """A whole number; 0 where there is none. Raises Untranslated: it is another thing."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise Untranslated("is no whole number", place=place)
+    return int(value)
+
+
 def sexes(value: Any, place: str) -> Rule:
     """`Gender` as a criterion. Raises Untranslated: one of them is neither male nor female."""
-    found = [_SEX.get(each.get("CONCEPT_ID", 0)) for each in value if isinstance(each, dict)]
-    if not found or None in found or len(found) != len(value):
+    named = listed(value, place)
+    found = [_SEX.get(whole(each.get("CONCEPT_ID"), place)) for each in named if isinstance(each, dict)]
+    if not found or None in found or len(found) != len(named):
         raise Untranslated("is of a concept that is neither 8507 (male) nor 8532 (female)", place=place)
     return {"sex": found[0]} if len(found) == 1 else {"or": [{"sex": each} for each in found]}
 
@@ -46,8 +64,15 @@ class ConceptSets:
 
     def __init__(self, sets: Any, draft: Draft) -> None:
         self._draft = draft
-        self._sets = {each.get("id"): each for each in sets or [] if isinstance(each, dict)}
+        self._sets: dict[int, dict[str, Any]] = {}
         self._names: dict[int, str] = {}
+        for at, each in enumerate(listed(sets, "ConceptSets")):
+            place = f"ConceptSets[{at}]"
+            one = check_keys(each, ("id", "name", "expression"), place)
+            number = whole(one.get("id"), f"{place}.id")
+            if number in self._sets:
+                raise Untranslated(f"is a second concept set {number}", place=place)
+            self._sets[number] = one
 
     def events(self, criterion: Any, place: str) -> Events:
         """What `{"ConditionOccurrence": {...}}` asks for. Raises Untranslated."""
@@ -72,6 +97,7 @@ class ConceptSets:
 
     def name(self, number: Any, place: str) -> str:
         """The concept of a set. Raises Untranslated: it is not there, or cannot be said."""
+        number = whole(number, place) if number is not None else None
         if number not in self._sets:
             raise Untranslated(f"there is no concept set {number}", place=place)
         if number not in self._names:
@@ -82,7 +108,8 @@ class ConceptSets:
         return self._names[number]
 
     def _concept(self, concept_set: dict[str, Any], place: str) -> Rule:
-        items = (concept_set.get("expression") or {}).get("items") or []
+        expression = check_keys(concept_set.get("expression") or {}, ("items",), f"{place}.expression")
+        items = listed(expression.get("items"), f"{place}.expression.items")
         groups: dict[tuple[bool, str, bool], list[str]] = {}
         for at, item in enumerate(items):
             here = f"{place}.expression.items[{at}]"
@@ -92,8 +119,10 @@ class ConceptSets:
                     "also takes what maps to it, against the hierarchy; list those codes", place=f"{here}.includeMapped"
                 )
             concept = item.get("concept") or {}
+            if not isinstance(concept, dict):
+                raise Untranslated("is no object", place=f"{here}.concept")
             system, code = concept.get("VOCABULARY_ID"), concept.get("CONCEPT_CODE")
-            if not system or not code:
+            if not isinstance(system, str) or not isinstance(code, str) or not system or not code:
                 raise Untranslated(
                     "has no VOCABULARY_ID and CONCEPT_CODE: a study names codes, not a CDM's numbers",
                     place=f"{here}.concept",
@@ -119,9 +148,15 @@ class ConceptSets:
     def _value(self, body: dict[str, Any], place: str) -> Rule:
         number = check_keys(body["ValueAsNumber"], ("Value", "Op", "Extent"), f"{place}.ValueAsNumber")
         op, value = number.get("Op"), number.get("Value")
-        units = [each.get("CONCEPT_CODE") for each in body.get("Unit") or []]
+        named = listed(body.get("Unit"), f"{place}.Unit")
+        units = [each.get("CONCEPT_CODE") if isinstance(each, dict) else None for each in named]
         if len(units) > 1 or None in units:
             raise Untranslated("numbers of several units are not compared with one number", place=f"{place}.Unit")
+        for key in ("Value", "Extent"):
+            if number.get(key) is not None and (
+                isinstance(number[key], bool) or not isinstance(number[key], int | float)
+            ):
+                raise Untranslated("is no number", place=f"{place}.ValueAsNumber.{key}")
         unit = {"unit": units[0] if units else "any"}
         if op in _OPS:
             return {_OPS[op]: value, **unit}

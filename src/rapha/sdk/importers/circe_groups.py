@@ -9,7 +9,7 @@ from itertools import combinations
 from math import comb
 from typing import Any
 
-from rapha.sdk.importers.circe_concepts import ConceptSets, check_keys, sexes
+from rapha.sdk.importers.circe_concepts import ConceptSets, check_keys, listed, sexes, whole
 from rapha.sdk.importers.draft import Rule, Untranslated
 
 MOST_COMBINATIONS = 60
@@ -36,14 +36,19 @@ class Groups:
         parts = [
             *(
                 self._counted(each, f"{place}.CriteriaList[{at}]")
-                for at, each in enumerate(group.get("CriteriaList") or [])
+                for at, each in enumerate(listed(group.get("CriteriaList"), f"{place}.CriteriaList"))
             ),
             *(
                 self._person(each, f"{place}.DemographicCriteriaList[{at}]")
-                for at, each in enumerate(group.get("DemographicCriteriaList") or [])
+                for at, each in enumerate(
+                    listed(group.get("DemographicCriteriaList"), f"{place}.DemographicCriteriaList")
+                )
             ),
         ]
-        below = [self.group(each, f"{place}.Groups[{at}]") for at, each in enumerate(group.get("Groups") or [])]
+        below = [
+            self.group(each, f"{place}.Groups[{at}]")
+            for at, each in enumerate(listed(group.get("Groups"), f"{place}.Groups"))
+        ]
         if None in below:
             raise Untranslated("holds an empty group", place=f"{place}.Groups")
         parts += [each for each in below if each is not None]
@@ -139,7 +144,7 @@ def _days(value: Any, place: str) -> int | None:
         if bound["Coeff"] != (-1 if place.endswith("Start") else 1):
             raise Untranslated("is all days, on the wrong side", place=place)
         return None
-    return int(bound["Days"]) * int(bound["Coeff"])
+    return whole(bound["Days"], f"{place}.Days") * int(bound["Coeff"])
 
 
 def _moment(days: int) -> str:
@@ -149,7 +154,12 @@ def _moment(days: int) -> str:
 def _occurring(concept: str, rule: Rule, value: Any, place: str) -> Rule:
     occurrence = check_keys(value, ("Type", "Count"), place)
     kind, count = occurrence.get("Type"), occurrence.get("Count")
-    if kind not in (_EXACTLY, _AT_MOST, _AT_LEAST) or not isinstance(count, int) or (kind == _AT_LEAST and count < 1):
+    if (
+        isinstance(kind, bool)
+        or kind not in (_EXACTLY, _AT_MOST, _AT_LEAST)
+        or type(count) is not int
+        or (kind == _AT_LEAST and count < 1)
+    ):
         raise Untranslated("is not exactly, at most or at least so many", place=place)
     if kind != _AT_LEAST and count == 0:
         return {"none_of": [concept], **rule}
