@@ -97,6 +97,11 @@ class Bound(Record):
         """Never after the index, whatever the row."""
         return self.anchor in ("index", "encounter start", "last") and (self.offset is None or self.side == "before")
 
+    @property
+    def ahead(self) -> bool:
+        """Never before the index, whatever the row."""
+        return self.anchor in ("index", "next") and (self.offset is None or self.side == "after")
+
 
 class Window(Record):
     """A stretch of time that ends (`until`, `before`) or starts (`from`) at `anchor`, or lies `between` it and `end`.
@@ -132,6 +137,12 @@ class Window(Record):
             raise PydanticCustomError("window", "a window has two ends, or one and a length")
         if self.end and self.end == self.anchor:
             raise PydanticCustomError("window", "a window from a moment until the same moment holds nothing")
+        if self.end and self.end.past and self.anchor.ahead:
+            raise PydanticCustomError(
+                "empty_window",
+                "a window from {start} until {end} ends before it begins, whatever the patient: nothing can be in it",
+                {"start": str(self.anchor), "end": str(self.end)},
+            )
         return self
 
     @property

@@ -120,6 +120,11 @@ class Study(Record):
     def _declared(self) -> "Study":
         if DEATH in self.concepts:
             raise PydanticCustomError("death", "`death` is built in: it cannot be declared as a concept")
+        if DEATH in self.cohort.index.of:
+            raise PydanticCustomError(
+                "death_index",
+                "cohort.index: `death` cannot be the index: nobody is observed after it, so no outcome can follow",
+            )
         for place, name in self._mentions():
             if name != DEATH and name not in self.concepts:
                 raise PydanticCustomError(

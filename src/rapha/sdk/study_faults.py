@@ -36,6 +36,13 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
 }
 
+MUST_BE_SAID = {
+    "unobserved": ": say what becomes of who is not watched to the end of the window; `unobserved: exclude` sets them apart as unknown, "
+    "not well, and `unobserved: censor` is for a time to an event",
+    "during": ": say in which time, such as `during: {until: index, for: 1 year}` before the index, or `{from: index, for: 1 year}` after it",
+    "unit": ": say in which unit, such as `unit: mg/dL`; `unit: any` takes numbers whatever their unit",
+}
+"""What is left out is never guessed."""
 
 BESIDE = (
     "during", "at_least", "at_most", "exactly", "value", "for", "per", "baseline", "at", "after", "washout",
@@ -113,8 +120,13 @@ def _fault_of(error: ErrorDetails, tree: Marked) -> Fault | None:
     if kind == "extra_forbidden" and hit:
         return _unknown_key(node, at, loc)
     if kind == "missing":
-        return Fault(node.line, at, f"the key {loc[-1]!r} is missing", key=str(loc[-1]), missing=True)
+        return Fault(node.line, at, _left_out(str(loc[-1])), key=str(loc[-1]), missing=True)
     return Fault(node.line, at, _message(error, node, loc), not_yet=kind == "not_yet")
+
+
+def _left_out(key: str) -> str:
+    """What is missing; and, where nothing is taken for granted, what may be said."""
+    return f"the key {key!r} is missing{MUST_BE_SAID.get(key, '')}"
 
 
 def _locate(node: Marked, loc: Place) -> tuple[Marked, Place, bool]:

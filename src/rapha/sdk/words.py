@@ -5,6 +5,7 @@ from typing import NamedTuple, assert_never
 
 from rapha.records.association import Gwas
 from rapha.records.averaging import kind_of
+from rapha.records.cohort_spec import events_in
 from rapha.records.concept import CodeSet, Concept
 from rapha.records.language import CausalLora
 from rapha.records.learning import (
@@ -39,6 +40,9 @@ class Section(NamedTuple):
     sentences: tuple[str, ...]
 
 
+LOOKS_AHEAD = "Mind: who is in depends on what happens after the index, which nobody knows then: such a group can be told apart only later."
+
+
 def in_words(study: Study) -> tuple[Section, ...]:
     """Everything a study asks, section by section."""
     cohort = study.cohort
@@ -47,6 +51,11 @@ def in_words(study: Study) -> tuple[Section, ...]:
         *((f"A stay is a record of {or_words(cohort.encounter)}.",) if cohort.encounter else ()),
         *(f"To be in: {criterion_in_words(each)}." for each in cohort.include),
         *(f"Left out: {criterion_in_words(each)}." for each in cohort.exclude),
+        *(
+            (LOOKS_AHEAD,)
+            if any(not each.during.past for each in events_in((*cohort.include, *cohort.exclude)))
+            else ()
+        ),
     )
     return (
         Section("Purpose", (study.purpose.sentence, *_stated(study.purpose))),

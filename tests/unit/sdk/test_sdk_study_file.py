@@ -24,7 +24,18 @@ WRONG = [
     (HDL, HDL.replace("last", "lst"), "29: features[1]: unknown key 'lst'; did you mean 'last'?"),
     ("{first: [chol", "{frst: [chol", "16: cohort.index: unknown key 'frst'; did you mean 'first'?"),
     (AGE, "{age: {at_least: 18}, zz: 1}", "18: cohort.include[0]: unknown key 'zz'; known here: at_least and at_most"),
-    (AGE, "{any_of: [hdl]}", "18: cohort.include[0]: the key 'during' is missing"),
+    (AGE, "{any_of: [hdl]}", "18: cohort.include[0]: the key 'during' is missing: say in which time, such as `during: {until: index,"
+     " for: 1 year}` before the index, or `{from: index, for: 1 year}` after it"),
+    (AGE, "{any_of: [hdl], during: {until: index}, value: {above: 2}}", "18: cohort.include[0].value: the key 'unit' is missing: say"
+     " in which unit, such as `unit: mg/dL`; `unit: any` takes numbers whatever their unit"),
+    (AGE, "{any_of: [hdl], during: {from: index, until: 1 day before index}}", "18: cohort.include[0].during: a window from index"
+     " until 1 days before index ends before it begins, whatever the patient: nothing can be in it"),
+    (AGE, "{any_of: [hdl], during: {from: next hdl, until: index}}", "18: cohort.include[0].during: a window from next hdl until"
+     " index ends before it begins, whatever the patient: nothing can be in it"),
+    ("first: [cholesterol, hdl]", "first: [death]", "16: cohort.index: `death` cannot be the index: nobody is observed after it, so"
+     " no outcome can follow"),
+    ("  unobserved: exclude ", "  # ", "21: outcome: the key 'unobserved' is missing: say what becomes of who is not watched to the end"
+     " of the window; `unobserved: exclude` sets them apart as unknown, not well, and `unobserved: censor` is for a time to an event"),
     ("split: ", "study: again\nsplit: ", "38: the key 'study' is here twice, first in line 1"),
     ("split: ", "7: again\nsplit: ", "38: the key '7' is not a word; write it in quotes"),
     # words of a closed set

@@ -36,6 +36,7 @@ def test_every_kind_of_criterion() -> None:
         "Left out: under observation, without a gap, for 1 year up to the index.",
         "Left out: at least 3 records of hdl or bmi in the 30 days before the index.",
         "Left out: a record of hdl and bmi in the 2 weeks after the index.",
+        "Mind: who is in depends on what happens after the index, which nobody knows then: such a group can be told apart only later.",
     )
 
 

@@ -130,6 +130,11 @@ class _Translation:
         if not events:
             raise Untranslated("has no entry event", place="PrimaryCriteria.CriteriaList")
         for at, each in enumerate(events):
+            if each.concept == "death":
+                raise Untranslated(
+                    "is death, after which nobody is observed: a study's index cannot be it",
+                    place=f"PrimaryCriteria.CriteriaList[{at}]",
+                )
             if each.value:
                 raise Untranslated(
                     "an index event has no range of its number in the language",
