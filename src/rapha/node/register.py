@@ -52,13 +52,21 @@ CREATE TABLE IF NOT EXISTS event (
 Answer = Approval | Denial | Answered
 
 
+@lru_cache(maxsize=64)
+def _decision(stored: str) -> DecisionRecord:
+    """As `_study`. Raises pydantic.ValidationError."""
+    return DecisionRecord.from_bytes(stored.encode())
+
+
 @lru_cache(maxsize=16)
 def _study(stored: bytes) -> Study:
     """The same bytes are the same record: one that is at work is read once, not at each of its rounds."""
     return Study.from_bytes(stored)
 
 
+@lru_cache(maxsize=64)
 def _answer(text: str) -> Answer:
+    """As `_study`: what is bound to an approval asks for its digest at each round."""
     record: type[Answer] = Denial if '"reason"' in text else Answered if '"events"' in text else Approval
     return record.from_bytes(text.encode())
 
@@ -196,7 +204,7 @@ class Register:
         found = []
         for number, digest, text in rows:
             try:
-                record = DecisionRecord.from_bytes(text.encode())
+                record = _decision(text)
             except ValidationError:
                 raise ConfigurationError(f"{self._path}: decision {number} cannot be read: it was changed") from None
             if record.digest != digest:
