@@ -119,6 +119,7 @@ def test_what_the_browser_cannot_do_is_never_a_tick(opened: Callable[..., Checki
         "The log's checkpoint is signed by a known log",
         "As many witnesses as asked for have seen the log",
         "The log holds it under its certificate too",
+        "A known time stamper has seen the signature while its key was good",
     ]
     assert page.sentence().startswith("NOT WHOLLY CHECKED")
     assert page.judge(FOLDERS / "swapped-weights")[NORTH][0] == "failed"
