@@ -31,7 +31,7 @@ test: ready
 	$(FAST)
 
 test-all: test
-	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile
 	$(KILL)
 
 test-kill: ready
