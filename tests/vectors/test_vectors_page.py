@@ -227,7 +227,7 @@ def test_privacy_is_judged_as_in_python(
         for site, release in parts.releases.items():
             privacy = release.privacy.model_copy(update={**full, "accountant": "pld", "unit": "patient", **spent})
             cohort = release.cohort.model_copy(update={"study_digest": study.digest})
-            changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort}
+            changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort, "transcript": None}
             parts.releases[site] = release.model_copy(update=changes)
         parts.aggregation = parts.aggregation.model_copy(update={"study_digest": study.digest})
 
