@@ -138,7 +138,7 @@ def _person(
     on_the_way = dice.random() < ON_THE_WAY and scene.played()
     if on_the_way and scene.death:
         end = death = scene.death
-    left_out = barred(study) if on_the_way else frozenset()
+    left_out = (barred(study) if on_the_way else frozenset()) | study.said_in_notes().keys()
     events = [*scene.events, *_strewn(dice, study, {n: p for n, p in held.items() if n not in left_out}, start, end)]
     born = birth(dice, profile, study, scene.index if on_the_way else start, end)
     rows["subjects"].append(subject(key, born, sex(dice, profile), death, SOURCE))
@@ -153,7 +153,8 @@ def _person(
 
 
 def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> dict[str, list[Pair]]:
-    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them."""
+    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them.
+    A mention has those of its notes, of which each second says it."""
     cohort = study.cohort
     together = {
         *cohort.index.of,
@@ -164,6 +165,8 @@ def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> di
     for name, concept in study.concepts.items():
         pairs = sorted(pairs_of(concept) & shares.keys())
         held[name] = [pair for pair in pairs if (drawn if name in together else dice.random()) < shares[pair]]
+    for name, mention in study.said_in_notes().items():
+        held[name] = [pair for note in mention.notes for pair in held[note]]
     return held
 
 
