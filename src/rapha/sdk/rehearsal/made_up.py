@@ -23,7 +23,7 @@ from rapha.records.tensors import dense_of
 from rapha.records.variant import CALLED_WELL, DOSAGE
 from rapha.records.variant_rule import VariantRule
 from rapha.sdk.rehearsal.lives import FIRST_YEAR, LAST_YEAR, birth, life, number_of, sex, subject
-from rapha.sdk.rehearsal.made_up_assets import give_assets
+from rapha.sdk.rehearsal.made_up_assets import give_assets, penned_rows
 from rapha.sdk.rehearsal.made_up_variants import (
     as_had,
     builds_called,
@@ -37,7 +37,7 @@ from rapha.sdk.rehearsal.made_up_variants import (
 from rapha.sdk.rehearsal.numbers import Level, usual
 from rapha.sdk.rehearsal.scenes import Pair, Placed, Scene, barred
 from rapha.timeline.assets import Contents
-from rapha.timeline.schema import CALLED, TABLES, VOCABULARY
+from rapha.timeline.schema import CALLED, NOTES, TABLES, VOCABULARY
 from rapha.timeline.writer import write_batch
 
 MOST_PEOPLE = 5_000
@@ -87,6 +87,8 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
         contents = Contents(folder, SOURCE, batch)
         give_assets(study, rows["events"], contents, dice)
         made |= {"events": pa.Table.from_pylist(rows["events"], schema=TABLES["events"]), "assets": contents.table()}
+    if penned := penned_rows(study, rows["events"], dice):
+        made["notes"] = pa.Table.from_pylist(penned, schema=NOTES)
     with duckdb.connect(":memory:") as duck:
         relations = {name: duck.from_arrow(table) for name, table in made.items()}
         write_batch(folder, SOURCE, batch, digest(b"made up"), relations)  # type: ignore[arg-type]
