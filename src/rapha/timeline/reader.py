@@ -29,6 +29,7 @@ _TABLES: tuple[Table, ...] = (
     "called",
     "genes",
     "assets",
+    "notes",
     "merges",
 )
 _OF_PATIENTS = ("events", "subjects", "observation_periods", "assets")

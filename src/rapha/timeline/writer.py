@@ -39,6 +39,7 @@ _ORDER: dict[Table, str] = {
     "genes": "build, chromosome, first, last, gene, gene_id, coordinates",
     "assets": "asset, subject_key",
     "merges": "retired",
+    "notes": "event_id",
 }
 BATCH_COLUMN = "ingest_batch"
 _EMPTY = {pa.string(): "CAST(NULL AS VARCHAR)", pa.float64(): "CAST(NULL AS DOUBLE)"}
@@ -67,7 +68,7 @@ def write_batch(
     people: str | None = None,
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
-    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of
+    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE`, `schema.JOINED` and `schema.PENNED` that the source has; columns by name, in any order of
     rows, `ingest_batch` may be left out: it is `batch` everywhere; so may nullable texts and numbers: they are null everywhere; times
     may be zoneless, then they are UTC, and texts may be enums.
     `people`: the word its patients are keyed under, where that is not `source`.

@@ -25,7 +25,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 4
+READING = 5
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 
@@ -90,6 +90,8 @@ def _tables(staging: Staging) -> dict[Table, duckdb.DuckDBPyRelation]:
     if staging.execute("SELECT 1 FROM merged LIMIT 1"):
         merges = "SELECT DISTINCT *, getvariable('batch') AS ingest_batch FROM merged WHERE retired <> remains"
         tables["merges"] = staging.connection.sql(merges)
+    if staging.execute("SELECT 1 FROM notes LIMIT 1"):
+        tables["notes"] = staging.connection.table("notes")
     return tables
 
 
