@@ -21,8 +21,8 @@ from rapha.records.chunks import CHUNK_BYTES, Chunks, chunk_digest
 from rapha.records.wire import Poll, Problem
 
 BLOB = digest(b"weights")
-ON_THE_WAY = 16 << 20
-"""What the buffers of two sockets may hold of an answer that nobody reads on."""
+ON_THE_WAY = 48 << 20
+"""What the buffers of two sockets may hold, at the most, of an answer that nobody reads on."""
 
 
 class Endless:
