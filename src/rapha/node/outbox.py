@@ -21,7 +21,9 @@ from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.node.transfer import write_all
 from rapha.records.audit import AuditVerdict
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.metrics import SiteMetrics
+from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
@@ -60,6 +62,14 @@ class Outbox:
         self._register.note(f"{word}.leaving", answer.dispatch, digest=answer.digest)
         persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
+
+    def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
+        """What was frozen, signed, before anything works on it; where the hub's log has it."""
+        self._keep(dispatch, "freeze.json", receipt.as_bytes())
+        self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
+        logged = persist(lambda: self._line.freeze(dispatch, receipt))
+        self._register.note("freeze.sent", dispatch, digest=receipt.digest)
+        return logged
 
     def hold(self, dispatch: DispatchId, number: int, blocks: Iterable[bytes | memoryview]) -> Held:
         """Write the copy of a round's tensors as they come through the gate. It counts for nothing before `update`."""
