@@ -127,7 +127,8 @@ class _Pieces:
                 if (beyond := _WORD - length + offset) > 0:
                     words &= np.uint64((1 << 8 * (_WORD - beyond)) - 1)
                 same &= words == words[0]
-        return like[same]
+        alike: _Places = like[same]
+        return alike
 
     def _quotes_of(self, pieces: _Places) -> _Places:
         """A row for each of these, which have as many quotes as the first."""
