@@ -57,6 +57,51 @@ def python_with_ray() -> str | None:
 
 
 @contextlib.contextmanager
+def second_machine(cluster: Cluster, folder: Path, resource: str) -> Iterator[int]:
+    """Another machine of the cluster, as Ray sees it: a second raylet on this one, which alone has the resource. Its process."""
+    (agent,) = _free_ports(1)
+    command = [
+        _ray(),
+        "start",
+        f"--address=127.0.0.1:{cluster.ports[1]}",
+        "--block",
+        f"--dashboard-agent-listen-port={agent}",
+    ]
+    command += [
+        "--num-cpus=2",
+        "--memory=100000000000",
+        "--object-store-memory=80000000",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+    ]
+    command += [f'--resources={{"{resource}": 1}}', "--disable-usage-stats"]
+    environment = _environment(folder, cluster.token_file)
+    with (folder / "second.out").open("wb") as said:
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
+        try:
+            until(
+                lambda: b"Ray runtime started" in (folder / "second.out").read_bytes(),
+                seconds=BEGINS_SECONDS,
+                every=0.2,
+            )
+            (raylet,) = [
+                pid for pid in _children_of(process.pid) if b"/raylet" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ]
+            yield raylet
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+
+
+def _children_of(parent: int) -> list[int]:
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+@contextlib.contextmanager
 def small_ray(folder: Path) -> Iterator[Cluster]:
     """All its processes are ended after. Sockets of Ray's have long names: its own folder has a short one."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,8 +132,11 @@ def _command(own: str, ports: tuple[int, ...]) -> list[str]:
     named = [f"--{name}={port}" for name, port in zip(PORTS, ports, strict=True)]
     room = ["--num-cpus=16", "--memory=200000000000", "--object-store-memory=80000000"]
     quiet = ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats", "--dashboard-host=127.0.0.1"]
-    ray = str(Path(python_with_ray() or "").parent / "ray")
-    return [ray, "start", "--head", "--block", f"--temp-dir={own}", *named, *room, *quiet]
+    return [_ray(), "start", "--head", "--block", f"--temp-dir={own}", *named, *room, *quiet]
+
+
+def _ray() -> str:
+    return str(Path(python_with_ray() or "").parent / "ray")
 
 
 def _environment(folder: Path, token: Path) -> dict[str, str]:
