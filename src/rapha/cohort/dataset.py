@@ -16,7 +16,7 @@ from rapha.records.dense import DenseFeature
 from rapha.records.feature import Feature, SequenceFeature
 from rapha.records.private import PATIENT
 from rapha.records.segmenter import MASK
-from rapha.timeline.writer import space_watched, write_beside
+from rapha.timeline.beside import space_watched, write_beside
 
 if TYPE_CHECKING:
     import pyarrow as pa

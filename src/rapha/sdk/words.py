@@ -269,6 +269,10 @@ def _concept(name: str, concept: Concept) -> str:
     said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
     if concept.exclude:
         said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"
+    if concept.written_by:
+        said += f", written by a {or_words(concept.written_by)}"
+    if concept.language:
+        said += f", in the language {or_words(concept.language)}"
     if concept.unit:
         others = f", converted from {and_words(tuple(concept.convert))}" if concept.convert else ""
         said += f"; numbers in {concept.unit}{others}, none of another unit"

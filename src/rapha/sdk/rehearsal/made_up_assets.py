@@ -9,6 +9,7 @@ from typing import Any, get_args
 from rapha.cohort.dense import KIND_OF
 from rapha.cohort.notes.scan import Scanner
 from rapha.errors import StudyError
+from rapha.records.concept import Concept
 from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.mention import Mention, Section
 from rapha.records.segmenter import SegmentMask
@@ -67,6 +68,31 @@ def give_assets(study: Study, events: Sequence[dict[str, Any]], contents: Conten
             event["asset"] = contents.add(event["subject_key"], "note", made_up_note(mentions, dice))
     if (mask := mask_of(study)) is not None:
         _give_masks(study, mask, events, contents, dice)
+
+
+def penned_rows(study: Study, events: Sequence[dict[str, Any]], dice: random.Random) -> list[dict[str, Any]]:
+    """Of a study that asks who wrote a note, or in which language: each note is written as one of the concepts asks that hold it."""
+    asked: dict[tuple[str, str], list[Concept]] = {}
+    for concept in study.concepts.values():
+        if concept.of_notes_alone:
+            for pair in concept.written_codes():
+                asked.setdefault(pair, []).append(concept)
+    rows = []
+    for event in events:
+        if concepts := asked.get((event["system"], event["code"])):
+            concept = dice.choice(concepts)
+            author, language = (
+                dice.choice(values) if values else None for values in (concept.written_by, concept.language)
+            )
+            rows.append(
+                {
+                    "event_id": event["event_id"],
+                    "author": author,
+                    "language": language,
+                    "ingest_batch": event["ingest_batch"],
+                }
+            )
+    return rows
 
 
 def _give_masks(
