@@ -116,9 +116,9 @@ class _Pieces:
         quotes = self._quotes_of(like)
         begins, ends = quotes[:, 1::2], np.column_stack((quotes[:, 2::2], self.starts[like + 1]))
         lengths = ends - begins
-        same = (lengths == lengths[0]).all(axis=1)
         if lengths[0].max() > _LONGEST_GAP_BYTES:
             return like[:1]
+        same = (lengths == lengths[0]).all(axis=1)
         like, begins = like[same], begins[same]
         same = np.ones(len(like), bool)
         for gap, length in enumerate(lengths[0].tolist()):
@@ -133,8 +133,8 @@ class _Pieces:
     def _quotes_of(self, pieces: _Places) -> _Places:
         """A row for each of these, which have as many quotes as the first."""
         first = self._first[pieces]
-        found: _Places = self._quotes[first[:, None] + np.arange(self._first[pieces[0] + 1] - first[0])]
-        return found
+        of_each: _Places = self._quotes[first[:, None] + np.arange(self._first[pieces[0] + 1] - first[0])]
+        return of_each
 
     def read(self, shape: _Places) -> bool:
         """All of these, as the pattern reads the first. False: it is no record, or more."""
@@ -156,8 +156,8 @@ class _Pieces:
 def _as_in_the_first(quotes: _Places, place: int, until: int) -> _Places:
     """As far from the same quote as `place` in the first row is from its last quote up to `until`."""
     at = int(np.searchsorted(quotes[0], until, "right")) - 1
-    found: _Places = quotes[:, at] + (place - quotes[0, at])
-    return found
+    places: _Places = quotes[:, at] + (place - quotes[0, at])
+    return places
 
 
 def _markup(found: re.Match[bytes]) -> int:

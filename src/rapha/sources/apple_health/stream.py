@@ -23,8 +23,8 @@ import pyarrow as pa
 from rapha.sources.apple_health.places import LIMIT_BYTES, Damaged
 from rapha.sources.apple_health.records import COLUMNS, as_batch, device_class, taken_out
 
-CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 20, 1 << 18, 1 << 23
-BATCH_ROWS, BATCH_BYTES = 1 << 13, 1 << 23
+CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 19, 1 << 18, 1 << 23
+BATCH_ROWS, BATCH_BYTES = 1 << 14, 1 << 22
 LIMIT_DEPTH, LIMIT_ATTRIBUTES = 16, 64
 _ATTRIBUTES = {
     "type": "type", "sourceName": "source", "device": "device", "unit": "unit", "startDate": "start",
@@ -55,14 +55,14 @@ def read_export(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.
         Damaged: it is no export, not well formed, or passes a limit. What was given before is then to be thrown away.
     """
     try:
-        yield from _gathered(_read(xml, found))
+        yield from _read(xml, found)
     except expat.ExpatError:
         raise Damaged("is not well-formed XML") from None
     except (UnicodeDecodeError, pa.ArrowInvalid):
         raise Damaged("is not UTF-8 text") from None
 
 
-def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Fewer of them: each costs whoever takes it."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
