@@ -145,6 +145,29 @@ def test_a_newer_version_of_a_document_replaces_the_text(clinic: Clinic):
     assert kept(clinic.timeline) == {hashlib.sha256(b"new").hexdigest()}
 
 
+PENNED = [
+    ({"language": "en-GB"}, {}, (None, "en")),
+    ({}, {"language": "de_AT"}, (None, "de")),
+    ({"language": "fr"}, {"language": "de"}, (None, "fr")),
+    ({"language": "x"}, {}, None),
+    ({}, {"author": [{"reference": "Patient/p1"}]}, ("patient", None)),
+    ({}, {"author": [{"reference": "RelatedPerson/r"}]}, ("relative", None)),
+    ({}, {"author": [{"reference": "Practitioner/dr-smith", "display": "Dr Smith"}]}, None),
+    ({}, {"author": [{"reference": "Patient/p1"}, {"reference": "Device/d"}]}, None),
+]
+
+
+@pytest.mark.parametrize(("attachment", "document_says", "wanted"), PENNED)
+def test_who_wrote_a_document_and_in_which_language(clinic: Clinic, attachment, document_says, wanted):
+    """Roles and languages alone; a practitioner is of any profession, and no name is kept."""
+    clinic.ingest(patient(), document([plain(b"Well.") | attachment], **document_says))
+    with open_timeline(clinic.timeline).connect() as connection:
+        rows = connection.execute(
+            "SELECT author, language FROM notes JOIN events USING (event_id) WHERE kind = 'note'"
+        ).fetchall()
+    assert rows == ([wanted] if wanted else [])
+
+
 def test_a_note_of_a_cdm(tmp_path: Path):
     data = tmp_path / "cdm"
     data.mkdir()

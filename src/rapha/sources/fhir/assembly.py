@@ -60,10 +60,19 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
     staging.execute(f"CREATE VIEW resolved AS {_resolved(mapping)}")
     staging.execute(_TOLD)
     staging.execute(
-        f"CREATE VIEW events AS SELECT * EXCLUDE (file, line, note, {', '.join(_unfilled(staging))}) FROM resolved"
+        f"CREATE VIEW events AS SELECT * EXCLUDE (file, line, note, author, language, {', '.join(_unfilled(staging))}) FROM resolved"
     )
     staging.execute(
         f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
+    )
+    told = "staged WHERE author IS NOT NULL OR language IS NOT NULL"
+    where = (
+        "(author IS NOT NULL OR language IS NOT NULL) AND NOT deleted"
+        if staging.execute(f"FROM {told} LIMIT 1")
+        else "false"
+    )
+    staging.execute(
+        f"CREATE TABLE notes AS SELECT DISTINCT event_id, author, language, ingest_batch FROM resolved WHERE {where}"
     )
     _observe(staging, mapping.observation)
 
@@ -87,7 +96,7 @@ def _resolved(mapping: Mapping) -> str:
             coalesce(s.code, tablets.code) AS code, CAST(NULL AS VARCHAR) AS concept, s.num, s.comparator, s.unit,
             s.unit_ucum, CASE WHEN s.unit_ucum IS NOT NULL THEN s.num END AS num_canonical, s.value_code, s.text_ref,
             s.status, s.polarity, s.encounter,
-            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note,
+            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note, s.author, s.language,
             coalesce(sha256(s.note), s.asset) AS asset,
             s.address AS source_ref, coalesce(s.version, getvariable('batch')) AS source_version,
             getvariable('batch') AS ingest_batch, {GONE} AS deleted
