@@ -84,6 +84,19 @@ def _logged_late(path: str) -> Callable[[Files], None]:
     return at_last
 
 
+def _receipt_first(path: str) -> Callable[[Files], None]:
+    """One of the receipt's two entries is before the freeze's."""
+
+    def at_last(files: Files) -> None:
+        receipt, signer = Bundle.from_bytes(files[NORTH]).dsseEnvelope, made_up.trusted("north")
+        if path == NORTH:
+            files[path] = small_log.logged(receipt, keys.public_from_pem(signer.public_key), 0).as_bytes()
+        else:
+            files[path] = small_log.certified(receipt, signer, small_authority.authority(HUB), 0)
+
+    return at_last
+
+
 def _stamped(minutes: int) -> Callable[[Files], None]:
     """Freeze, or freeze and receipt, were stamped later."""
 
@@ -137,6 +150,8 @@ FREEZE_FAULTS: dict[str, Fault] = {
     "freeze-short-nonce": _fault(_stated(lambda v: v["predicate"].update(nonce="00"))),
     "freeze-logged-after": _fault(at_last=_logged_late(FREEZE)),
     "freeze-certified-after": _fault(at_last=_logged_late(certified_path(FREEZE))),
+    "receipt-logged-before-freeze": _fault(at_last=_receipt_first(NORTH)),
+    "receipt-certified-before-freeze": _fault(at_last=_receipt_first(certified_path(NORTH))),
     "freeze-stamped-after": _fault(at_last=_stamped(1)),
     "freeze-stamped-after-the-run": _fault(at_last=_stamped(21)),
     "freeze-in-another-log": _fault(at_last=_of_another_log),

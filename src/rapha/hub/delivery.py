@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs, put, read
-from rapha.hub.freezes import freeze_files
+from rapha.hub.freezes import freeze_files, seal_of
 from rapha.hub.graphs import graph_of
 from rapha.hub.pooling import pooled_scores, pooled_segments, round_scores
 from rapha.hub.provenance import code_digest, packages
@@ -23,6 +23,7 @@ from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof.claim import BASE_FILE, GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
+from rapha.proof.freeze import FREEZES
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
 from rapha.proof.timestamp import time_of
@@ -62,12 +63,19 @@ class Account:
     def ended(self) -> str:
         """Whose receipt no reader would believe any more, since its key was revoked; empty where there is none."""
         for site, parcel in self.releases.items():
-            key = next(key for key in self.keys if key.keyid == parcel.receipt.signatures[0].keyid)
-            window, stamped = key.window or Window(), self.stamped.get(site)
-            late = window.end and stamped and second_of(time_of(stamped[1])) >= window.end
-            if late or window.below is not None:
+            stamped = self.stamped.get(site)
+            if self._ended(parcel.receipt.signatures[0].keyid, stamped[1] if stamped else None, None):
                 return f"the key that {site} signed its release with was revoked before the delivery"
+            frozen = f"{FREEZES}{site}.json"
+            if frozen in self.freezes and self._ended(*seal_of(self.freezes, frozen)):
+                return f"the key that {site} signed its freeze with was revoked before the delivery"
         return ""
+
+    def _ended(self, keyid: str, stamp: bytes | None, place: int | None) -> bool:
+        """Whether what a key signed is believed no more; `place`: in the log, None of what is still to come into it."""
+        window = next(key for key in self.keys if key.keyid == keyid).window or Window()
+        late = window.end is not None and stamp is not None and second_of(time_of(stamp)) >= window.end
+        return late or (window.below is not None and (place is None or place >= window.below))
 
     @property
     def weights(self) -> Digest:

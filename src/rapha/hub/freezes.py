@@ -5,12 +5,13 @@ logged, unless it is among the entries that came since; then both its files are 
 it starts no work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rapha.canonical import base64_bytes
 from rapha.errors import Conflict, Unproven
 from rapha.hub.dispatches import own_dispatch
 from rapha.hub.receipts import ReceiptDesk
@@ -78,6 +79,15 @@ def freeze_files(session: Session, dispatches: Iterable[DispatchRow]) -> dict[st
         if row is not None and row.receipt is not None and row.certified is not None:
             files |= {path: row.receipt, certified_path(path): row.certified}
     return files
+
+
+def seal_of(files: Mapping[str, bytes], path: str) -> tuple[str, bytes, int]:
+    """Of a logged freeze: its key's id, its time stamp, and the later of its places in the log."""
+    first, second = Bundle.from_bytes(files[path]), CertifiedBundle.from_bytes(files[certified_path(path)])
+    material = second.verificationMaterial
+    stamp = base64_bytes(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
+    places = (first.verificationMaterial.tlogEntries[0], material.tlogEntries[0])
+    return first.dsseEnvelope.signatures[0].keyid, stamp, max(int(place.logIndex) for place in places)
 
 
 def _take(change: Change, desk: ReceiptDesk, row: DispatchRow, freeze: Receipt) -> None:

@@ -57,7 +57,7 @@ class Freezes:
         if logged is None:
             try:
                 logged = self._leave(dispatch, receipt)
-                check_logged(receipt, logged, self._key.public_key())
+                check_logged(receipt, logged)
             except (Conflict, Unproven) as problem:
                 raise Conflict(
                     f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "

@@ -268,16 +268,10 @@ class Journey:
         self, task: Task, held: Held, weight: int, scores: tuple[Score, ...], audited: AuditVerdict | None
     ) -> Work | None:
         update = Update(
-            task=task.id,
-            study_digest=task.study_digest,
-            site=self._site,
-            round=task.round,
+            task=task.id, study_digest=task.study_digest, site=self._site, round=task.round,
             do="prepare" if task.do == "prepare" else "train",
-            weights_in=task.weights,
-            weights_out=held.digest,
-            weight=weight,
-            scores=scores,
-        )
+            weights_in=task.weights, weights_out=held.digest, weight=weight, scores=scores,
+        )  # fmt: skip
         return self._outbox.update(task.dispatch, update, held, audited)
 
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:

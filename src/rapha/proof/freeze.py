@@ -12,10 +12,11 @@ from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of
+from rapha.proof.certificate import certified_key
 from rapha.proof.claim import STATEMENT_TYPE, Json, SiteClaim
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope, seal
-from rapha.proof.refusal import STUDY_FILE, check_refusal_nonce
+from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import read_canonical
 from rapha.records.freeze import Freeze, LoggedFreeze
 from rapha.records.receipt import Receipt, Tier
@@ -116,7 +117,6 @@ def parse_freeze(payload: bytes) -> FreezeClaim:
     """As `statement.parse_statement`, of a freeze."""
     value = read_canonical(payload)
     check_freeze_type(value)
-    check_refusal_nonce(value)
     return read_freeze(value, payload)
 
 
@@ -130,8 +130,8 @@ def check_freeze(
     return claim
 
 
-def check_logged(receipt: Receipt, logged: LoggedFreeze, public: keys.PublicKey) -> None:
-    """What a hub gave back is that very freeze, twice in one tree. Who stands by that tree, a reader's keys say.
+def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
+    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree. Who stands by that tree, a reader's keys say.
 
     Raises:
         Unproven: it is another envelope, another entry, or a proof that leads nowhere.
@@ -139,9 +139,13 @@ def check_logged(receipt: Receipt, logged: LoggedFreeze, public: keys.PublicKey)
     certified, entry = logged.certified, logged.certified.verificationMaterial.tlogEntries[0]
     if not logged.bundle.dsseEnvelope == certified.dsseEnvelope == receipt:
         raise Unproven("the hub gave back another freeze than the one that was signed here")
+    certificate = decoded(certified.verificationMaterial.certificate.rawBytes)
+    public = certified_key(certificate)  # which may have been followed by another here since
+    if keys.keyid(public) != receipt.signatures[0].keyid:
+        raise Unproven("the hub certified the freeze for another key than the one that signed it")
     check_hint(logged.bundle)
     check_entry(entry_of(logged.bundle), log_entry(receipt, public))
-    check_entry(entry, certified_entry(receipt, decoded(certified.verificationMaterial.certificate.rawBytes)))
+    check_entry(entry, certified_entry(receipt, certificate))
     first, second = check_inclusion(entry_of(logged.bundle)), check_inclusion(entry)
     if first.origin != second.origin:
         raise Unproven("the hub logged the freeze in two logs")

@@ -8,6 +8,7 @@ from fake_site import FakeSite
 from hub_at_hand import HubAtHand, bearer
 from test_hub_life import offered, recruit, run_round, task_of
 from test_hub_refusals_logged import entries, once
+from test_hub_site_keys import revoke, rotated
 
 from rapha.canonical import digest
 from rapha.hub.app import API
@@ -15,11 +16,13 @@ from rapha.hub.freezes import digest_of
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.store.changes import Change
+from rapha.proof import keys
 from rapha.proof.entry import log_entry
 from rapha.proof.freeze import NOT_FROZEN_BEFORE, check_logged
 from rapha.proof.verify import judge
 from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt, Verdict
+from rapha.records.study import Study
 from rapha.sdk.folder import read_folder
 
 
@@ -36,7 +39,7 @@ def frozen(site: FakeSite, **changes: str) -> Receipt:
     freeze = site.froze(**changes)
     answer = site.freeze(freeze)
     assert answer.status_code == 200, answer.text
-    check_logged(freeze, LoggedFreeze.from_bytes(answer.content), site.key.public_key())
+    check_logged(freeze, LoggedFreeze.from_bytes(answer.content))
     return freeze
 
 
@@ -96,6 +99,18 @@ def test_none_is_taken_before_a_yes_or_of_anothers_run(hub, token, sites, study_
     assert entries(hub) == []
 
 
+def test_none_is_taken_of_a_run_that_was_called_off(hub, token, sites, study_of) -> None:
+    north = sites[0]
+    hub.submit(study_of(at_least=3), token)
+    offer = offered(north)
+    north.approve(offer)
+    freeze = north.froze()
+    assert north.deny(offer, "steward-denied").status_code == 204
+    before = entries(hub)
+    assert north.freeze(freeze).status_code == 409
+    assert not {log_entry(freeze, north.key.public_key())} & set(entries(hub)) and len(before) <= 2
+
+
 def test_it_is_of_this_site_study_and_yes_and_signed_by_its_key(hub, token, sites, study_of) -> None:
     north = sites[0]
     recruit(hub, study_of(at_least=3), token, sites)
@@ -148,5 +163,43 @@ def test_once_whatever_breaks(hub, token, sites, study_of, monkeypatch: pytest.M
     assert sites[0].freeze(freeze).status_code == 507
     answer = sites[0].freeze(freeze)
     assert answer.status_code == 200
-    check_logged(freeze, LoggedFreeze.from_bytes(answer.content), sites[0].key.public_key())
+    check_logged(freeze, LoggedFreeze.from_bytes(answer.content))
     assert len(entries(hub)) == 2
+
+
+def long(study: Study) -> Study:
+    return study.model_copy(update={"training": study.training.model_copy(update={"deadline_minutes": 43200})})
+
+
+def test_a_freeze_by_a_key_that_was_followed_and_ended_later_holds(hub, token, sites, study_of, tmp_path) -> None:
+    north = sites[0]
+    study_id = recruit(hub, long(study_of(rounds=1, at_least=3)), token, sites)
+    freeze = frozen(north)
+    hub.pass_time(hours=2)
+    rotated(hub, north)
+    for _ in range(2):
+        run_round(sites)
+    assert north.release(task_of(north).task, freeze=digest_of(freeze)).status_code == 204
+    hub.pass_time(hours=2)
+    revoke(hub, "north", freeze.signatures[0].keyid, hours_ago=1)
+    for site in sites[1:]:
+        site.do(task_of(site))
+    verdicts = delivered(hub, study_id, token, tmp_path / "model")
+    assert verdicts["receipts/north.json"].ok and len(verdicts["receipts/north.json"].steps) == 20
+
+
+def test_a_study_whose_freeze_nobody_would_believe_fails_and_says_so(hub, token, sites, study_of) -> None:
+    """A thief may have signed it: the hospital enrols anew, and its release names a freeze by a key that ended before."""
+    north = sites[0]
+    study_id = recruit(hub, long(study_of(rounds=1, at_least=3)), token, sites)
+    hub.pass_time(hours=2)
+    freeze = frozen(north)
+    revoke(hub, "north", hours_ago=1)
+    north.key = keys.generate()
+    north.join()
+    for _ in range(2):
+        run_round(sites)
+    assert north.release(task_of(north).task, freeze=digest_of(freeze)).status_code == 204
+    for site in sites[1:]:
+        site.do(task_of(site))
+    assert "signed its freeze with was revoked" in (hub.wait_for(study_id, token, "failed").reason or "")

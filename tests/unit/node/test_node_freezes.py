@@ -6,14 +6,17 @@ import pytest
 import record_samples as made_up
 from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
 
+from rapha.canonical import digest
 from rapha.errors import Conflict, SandboxError, Unreachable
 from rapha.node.configuration import Home
+from rapha.node.freezes import Freezes
 from rapha.node.keys import load_key
-from rapha.proof.envelope import open_envelope
+from rapha.proof.envelope import open_envelope, unverified_payload
 from rapha.proof.freeze import parse_freeze
 from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt
 from rapha.records.record import DispatchId
+from rapha.records.release import RoundTrace
 
 RUN = DispatchId("d-1")
 
@@ -107,3 +110,26 @@ def test_what_a_hub_gives_back_is_that_freeze_or_nothing_is_done(hospital: Hospi
     with pytest.raises(Conflict, match="another freeze than the one that was signed here"):
         work(hospital)
     assert hospital.register.freeze(RUN)[1] is None
+
+
+def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
+    """Its first rounds have left: whom it used was not said before them, and is not said to have been."""
+    trace = RoundTrace(round=0, weights_in=None, weights_out=digest(b"statistics"))
+    hospital.register.leave_round(RUN, trace, digest(b"update"))
+    with pytest.raises(Started):
+        work(hospital)
+    assert hospital.line.frozen == [] and hospital.register.freeze(RUN) == (None, None)
+
+
+def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> None:
+    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    assert freezes.named(RUN) is None
+    hospital.line.error = Conflict("away")
+    with pytest.raises(Conflict):
+        work(hospital)
+    assert freezes.named(RUN) is None
+    hospital.line.error = None
+    with pytest.raises(Started):
+        work(hospital)
+    (receipt,) = {one.as_bytes(): one for one in hospital.line.frozen}.values()
+    assert freezes.named(RUN) == digest(unverified_payload(receipt))
