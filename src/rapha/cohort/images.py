@@ -1,5 +1,6 @@
 """A kept volume as a study asks for it: resampled around its middle, cut or filled up, its values from 0 to 1; and a mask of it likewise."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rapha.errors import ConfigurationError
@@ -49,6 +50,21 @@ def _sampled(
     for axis, (count, wanted, given) in enumerate(zip(feature.shape, feature.spacing, spacing, strict=True)):
         scaled = _along(scaled, axis, count, wanted / float(given))
     return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def segments_array(contents: Sequence[bytes], feature: ImageFeature) -> "npt.NDArray[np.uint8]":
+    """The array of one asset of the kind `mask` for each segment: 0, or the number of the first of the segments that has the voxel,
+    from 1.
+
+    Raises:
+        ConfigurationError: as `mask_array`.
+    """
+    import numpy as np
+
+    found = np.zeros(feature.dims, np.uint8)
+    for number, content in reversed(list(enumerate(contents, 1))):
+        found[mask_array(content, feature) > 0] = number
+    return found
 
 
 def _ends(voxels: "Voxels", window: tuple[float, float]) -> tuple[float, float]:

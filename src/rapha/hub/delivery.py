@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs, put, read
 from rapha.hub.graphs import graph_of
-from rapha.hub.pooling import pooled_scores, round_scores
+from rapha.hub.pooling import pooled_scores, pooled_segments, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import logged_files, refusals_of
@@ -148,6 +148,7 @@ def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics
         study=account.study.study,
         study_digest=account.study.digest,
         pooled=pooled_scores(figures),
+        segments=pooled_segments(figures),
         sites=figures,
         history=tuple(round_scores(number, updates) for number, (updates, _) in account.rounds.items() if number > 0),
     )

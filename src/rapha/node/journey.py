@@ -14,10 +14,10 @@ import secrets
 from collections.abc import Iterable
 
 from rapha.clock import Clock, coarse
-from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
+from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
 from rapha.node.configuration import Home
@@ -28,8 +28,8 @@ from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Held, Outbox
-from rapha.node.profile import measure_profile
 from rapha.node.provenance import code_digest, packages, privacy_report
+from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
@@ -54,7 +54,6 @@ from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics
 from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel, Work
-from rapha.timeline.reader import open_timeline
 
 PERSON_WAITS_SECONDS = 10.0
 """A person at a terminal is not kept longer by a hub that is away: the agent goes on trying."""
@@ -63,8 +62,16 @@ PERSON_WAITS_SECONDS = 10.0
 class Journey:
     """Every stage, and nothing but stages: each line is one room's work. Stages of one dispatch run in one thread."""
 
-    def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend, clock: Clock) -> None:
-        self._home, self._register, self._clock = home, register, clock
+    def __init__(
+        self,
+        home: Home,
+        line: HubLine,
+        register: Register,
+        backend: Backend,
+        clock: Clock,
+        reader: Reader | None = None,
+    ) -> None:
+        self._home, self._register, self._clock, self._reader = home, register, clock, reader or ReaderHere()
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
         self._outbox = Outbox(home.outbox, line, register)
@@ -74,13 +81,13 @@ class Journey:
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
         self._heads = Heads(home, register)
-        self._runs = Runs(home, line, register, backend)
+        self._runs = Runs(home, line, register, backend, self._reader)
         self._transcripts = Transcripts(home, register)
-        self._questions = Questions(home, self._approvals, register, clock)
+        self._questions = Questions(home, self._approvals, register, clock, self._reader)
 
     def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:
         """Tell the hub what this site has, suppressed and rounded. Raises Unreachable: it stayed away for so long."""
-        profile = measure_profile(self._home, self._approvals.rules())
+        profile = self._reader.ask(reading.profile, self._home.folder, self._approvals.rules())
         self._outbox.profile(profile, patience_seconds)
         return profile
 
@@ -326,9 +333,7 @@ class Journey:
         self._ledger.settle(entry.dispatch)
 
     def _feasible(self, study: Study) -> Count:
-        return suppress(
-            count(open_timeline(self._home.timeline), study, self._home.secret), self._smallest_count(study)
-        )
+        return suppress(self._reader.ask(reading.count, self._home.folder, study), self._smallest_count(study))
 
     def _smallest_count(self, study: Study) -> int:
         """The stricter of what the study and the site demand."""

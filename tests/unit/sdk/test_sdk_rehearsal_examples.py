@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from made_up_people import write_study
 
-from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.cohort.engine import freeze
+from rapha.cohort.found import FrozenCohort
 from rapha.records.metrics import Count
 from rapha.records.site import Group, SiteProfile
 from rapha.records.study import Study

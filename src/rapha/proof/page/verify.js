@@ -215,6 +215,7 @@ async function checkSecondForm(folder, path, bundle, [key, first], found) {
     ({trust, at} = await stampedWhen(trusts, fromBase64(stamp), signatureOf(bundle.envelope)));
     places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
     [key, ...trust.known].forEach((one) => checkWindow(one, at, places));
+    if (!first || !log) throw new NotChecked("which of the log's keys signed could not be looked at, and so not whether it was good then");
     [first, log].forEach((one, entry) => checkWindow(withoutStart(one), at, [places[entry]]));
     return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });

@@ -155,12 +155,13 @@ def _person(
 
 
 def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> dict[str, list[Pair]]:
-    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them.
-    A mention has those of its notes, of which each second says it."""
+    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them; so do several
+    segments, for who draws one draws all. A mention has those of its notes, of which each second says it."""
     cohort = study.cohort
     together = {
         *cohort.index.of,
         *cohort.encounter,
+        *study.outcome.segments,
         *(n for c in cohort.include for n in getattr(c, "of", ()) if isinstance(n, str)),
     }
     drawn, held = dice.random(), {}

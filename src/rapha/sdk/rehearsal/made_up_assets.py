@@ -2,6 +2,7 @@
 a study asks of notes."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -97,18 +98,24 @@ def penned_rows(study: Study, events: Sequence[dict[str, Any]], dice: random.Ran
 def _give_masks(
     study: Study, mask: SegmentMask, events: Sequence[dict[str, Any]], contents: Contents, dice: random.Random
 ) -> None:
-    """Every event of the segment that has an image of the same person is drawn on one of them; each image has one mask."""
+    """Every event of a segment that has an image of the same person is drawn on one of them, the first of each segment on the same one;
+    of each segment an image has one mask."""
     images: dict[int, list[dict[str, Any]]] = {}
-    of_image, of_segment = (set(study.concepts[name].written_codes()) for name in (mask.image.of, mask.of))
+    of_image = set(study.concepts[mask.image.of].written_codes())
+    segments = {pair: name for name in mask.segments for pair in study.concepts[name].written_codes()}
     for event in events:
         if (event["system"], event["code"]) in of_image:
             images.setdefault(event["subject_key"], []).append(event)
-    drawn: dict[str, bytes] = {}
+    drawn: dict[tuple[str, str], bytes] = {}
+    so_far: Counter[tuple[int, str]] = Counter()
+    on: dict[tuple[int, int], dict[str, Any]] = {}
     for event in events:
         there = images.get(event["subject_key"])
-        if there and (event["system"], event["code"]) in of_segment:
-            image = dice.choice(there)
-            content = drawn.setdefault(image["asset"], _mask(mask.image, image["asset"], dice))
+        if there and (segment := segments.get((event["system"], event["code"]))):
+            so_far[event["subject_key"], segment] += 1
+            place = (event["subject_key"], so_far[event["subject_key"], segment])
+            image = on[place] if place in on else on.setdefault(place, dice.choice(there))
+            content = drawn.setdefault((segment, image["asset"]), _mask(mask.image, image["asset"], dice))
             event["parent_event"] = image["event_id"]
             event["asset"] = contents.add(event["subject_key"], KIND_OF[mask.kind], content)
 

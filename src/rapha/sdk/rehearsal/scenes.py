@@ -66,7 +66,7 @@ class Scene:
                 self._feature(feature)
         if self.dice.random() < having_outcome(self.study):
             self._outcome()
-        if segment := self.study.outcome.segment:
+        for segment in self.study.outcome.drawn:
             self._strew(segment, self.study.outcome.during, 1, needed=True)
         if reading := self.study.outcome.value:
             self._strew(reading.of, self.study.outcome.during, 3 if reading.pick == "slope" else 1, needed=True)

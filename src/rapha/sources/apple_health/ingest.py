@@ -21,12 +21,13 @@ from rapha.sources.apple_health.places import Damaged, Export, Opened, find_expo
 from rapha.sources.apple_health.stream import Element, read_export
 from rapha.sources.apple_health.vocabulary import CODES
 from rapha.timeline.ahead import ahead
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 3
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rapha.sources.apple_health.days import EDGE, Span
-from rapha.sources.apple_health.stream import DEVICES
+from rapha.sources.apple_health.records import DEVICES
 from rapha.sources.apple_health.vocabulary import CODES, FRACTIONS_UP_TO, STAGES, TYPES
 from rapha.timeline.readings import Fault, first_reason
 from rapha.timeline.staging import Staging

@@ -17,12 +17,13 @@ from rapha.sources.fhir.export_files import find
 from rapha.sources.fhir.mapping import Mapping
 from rapha.sources.fhir.people import SUBJECTS, key_patients, mark_opted_out
 from rapha.sources.fhir.staging import NOT_READ, Staging
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 5
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

@@ -15,12 +15,13 @@ from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.note_files.listed import Aside, Listed, read_listing, text_of
 from rapha.sources.note_files.mapping import Mapping
 from rapha.timeline.assets import Contents
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import NOTES, TABLES
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

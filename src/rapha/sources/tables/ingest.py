@@ -16,6 +16,7 @@ from rapha.records.record import Record
 from rapha.sources.tables.event_rows import StagedBlock, joined, read_events, unfilled
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_people, write_people, write_periods
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.data_files import find, read
 from rapha.timeline.mapping_file import read_mapping
@@ -24,7 +25,7 @@ from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 1
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
