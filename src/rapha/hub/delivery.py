@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs, put, read
+from rapha.hub.freezes import freeze_files
 from rapha.hub.graphs import graph_of
 from rapha.hub.pooling import pooled_scores, pooled_segments, round_scores
 from rapha.hub.provenance import code_digest, packages
@@ -40,7 +41,8 @@ from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKe
 class Account:
     """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `released_round`: where
     the study asks for the best. `refusals`: path
-    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet. `stamped`: site -> certificate and time stamp of its
+    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet. `freezes`: the same of what hospitals with a
+    release froze before it. `stamped`: site -> certificate and time stamp of its
     release, of those that were taken with one."""
 
     study_id: str
@@ -50,6 +52,7 @@ class Account:
     approvals: Mapping[str, Approval]
     denials: Mapping[str, str]
     refusals: Mapping[str, bytes]
+    freezes: Mapping[str, bytes]
     waiting: bool
     keys: tuple[TrustedKey, ...]
     released_round: int | None
@@ -96,6 +99,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         refusals={path: data for found in files.values() for path, data in found.items()},
+        freezes=freeze_files(session, (d for d in dispatches if d.site in {task.site for task in parcels})),
         waiting=not all(files.values()),
         keys=tuple(key for d in signed for key in keys_of(session, d.site)),
         released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
@@ -118,7 +122,8 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
     stamped = {f"receipts/{site}.json": shown for site, shown in account.stamped.items()}
-    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped), **account.refusals}
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped)}
+    proofs |= {**account.refusals, **account.freezes}
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
@@ -176,6 +181,7 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
         code=code_digest(),
         packages=packages(),
         released_round=account.released_round,
+        freezes={site: one.release.freeze for site, one in account.releases.items() if one.release.freeze} or None,
         updates=None if (form := account.study.training.updates) == "float32" else form,
     )
     files = {WEIGHTS_FILE: account.weights, POOLED_METRICS_FILE: metrics}

@@ -26,7 +26,9 @@ from rapha.node.keys import load_key
 from rapha.node.way import way_to
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
+from rapha.records.receipt import Receipt
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem, UpdateParcel, Work
 
@@ -88,6 +90,10 @@ class HubLine:
         path = f"/node/tasks/{parcel.update.task}/update"
         status, content = self._request("POST", path, parcel.as_bytes(), headers)
         return None if status == HTTPStatus.NO_CONTENT else self._read(Work, content)
+
+    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedFreeze:
+        """Hand in what was frozen; where the hub has logged it."""
+        return self._read(LoggedFreeze, self._send("POST", f"/node/dispatches/{dispatch}/freeze", receipt))
 
     def put(self, path: str, record: Record) -> None:
         """Replace a record."""

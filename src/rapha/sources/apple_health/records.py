@@ -127,12 +127,14 @@ class _Pieces:
                 if (beyond := _WORD - length + offset) > 0:
                     words &= np.uint64((1 << 8 * (_WORD - beyond)) - 1)
                 same &= words == words[0]
-        return like[same]
+        alike: _Places = like[same]
+        return alike
 
     def _quotes_of(self, pieces: _Places) -> _Places:
         """A row for each of these, which have as many quotes as the first."""
         first = self._first[pieces]
-        return self._quotes[first[:, None] + np.arange(self._first[pieces[0] + 1] - first[0])]
+        found: _Places = self._quotes[first[:, None] + np.arange(self._first[pieces[0] + 1] - first[0])]
+        return found
 
     def read(self, shape: _Places) -> bool:
         """All of these, as the pattern reads the first. False: it is no record, or more."""
@@ -154,7 +156,8 @@ class _Pieces:
 def _as_in_the_first(quotes: _Places, place: int, until: int) -> _Places:
     """As far from the same quote as `place` in the first row is from its last quote up to `until`."""
     at = int(np.searchsorted(quotes[0], until, "right")) - 1
-    return quotes[:, at] + (place - quotes[0, at])
+    found: _Places = quotes[:, at] + (place - quotes[0, at])
+    return found
 
 
 def _markup(found: re.Match[bytes]) -> int:
