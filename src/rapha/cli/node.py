@@ -87,7 +87,8 @@ def ingest(
     ],
     data: Annotated[Path, typer.Argument(help="the folder with the data")],
 ) -> None:
-    """Fill the timeline from tables, OMOP, FHIR, MEDS or variant calls. Safe to run twice; bad rows are set aside, with file and line.
+    """Fill the timeline from tables, OMOP, FHIR, HL7 messages, MEDS, notes, DICOM images, variant calls or Apple Health: the mapping's `format`
+    says which. Safe to run twice; what is bad is set aside, with file and line.
 
     Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
     """

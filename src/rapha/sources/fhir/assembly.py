@@ -65,16 +65,21 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
     staging.execute(
         f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
     )
-    told = "staged WHERE author IS NOT NULL OR language IS NOT NULL"
-    where = (
-        "(author IS NOT NULL OR language IS NOT NULL) AND NOT deleted"
-        if staging.execute(f"FROM {told} LIMIT 1")
-        else "false"
-    )
-    staging.execute(
-        f"CREATE TABLE notes AS SELECT DISTINCT event_id, author, language, ingest_batch FROM resolved WHERE {where}"
-    )
+    _say_who_wrote(staging, mapping)
     _observe(staging, mapping.observation)
+
+
+def _say_who_wrote(staging: Staging, mapping: Mapping) -> None:
+    """The table `notes`: what is known of each document; its language by the mapping, where it says none."""
+    spoken = (
+        f"coalesce(language, CASE WHEN kind = 'note' THEN '{mapping.language}' END)" if mapping.language else "language"
+    )
+    any_told = staging.execute("FROM staged WHERE author IS NOT NULL OR language IS NOT NULL LIMIT 1")
+    where = "(author IS NOT NULL OR language IS NOT NULL) AND NOT deleted" if any_told or mapping.language else "false"
+    staging.execute(
+        f"""CREATE TABLE notes AS SELECT DISTINCT event_id, author, language, ingest_batch
+        FROM (SELECT event_id, author, {spoken} AS language, ingest_batch, deleted FROM resolved) WHERE {where}"""
+    )
 
 
 def _unfilled(staging: Staging) -> list[str]:
