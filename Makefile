@@ -5,12 +5,13 @@ BIN := .venv/bin
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto
 KILL := $(BIN)/python -m pytest -m exhaustive -n auto --ignore=tests/boundaries
 
-.PHONY: help ready demo test test-all test-kill test-breaches check docs bench
+.PHONY: help ready tools demo test test-all test-kill test-breaches check docs bench
 
 help:
 	@echo "make demo       a study through one hub and three hospitals on this machine"
 	@echo "make test       the fast tests"
 	@echo "make test-all   the same, then the slow ones, then test-kill"
+	@echo "make tools      what the slow tests start, from Debian's packages: a browser, PostgreSQL, Orthanc, Slurm, npm"
 	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: some ten minutes"
 	@echo "make test-breaches  each protection of docs/boundaries.md taken away, and its test has to notice: some ten minutes"
 	@echo "make check      style, types, layers, shape, generated pages"
@@ -20,6 +21,9 @@ help:
 ready:
 	@$(PYTHON) bootstrap.py
 
+tools:
+	@$(PYTHON) bootstrap.py tools
+
 demo: ready
 	@$(BIN)/rapha demo
 
@@ -27,7 +31,7 @@ test: ready
 	$(FAST)
 
 test-all: test
-	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
+	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile
 	$(KILL)
 
 test-kill: ready

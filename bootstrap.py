@@ -1,4 +1,5 @@
-"""Make `.venv` ready for this checkout: `python3 bootstrap.py`. Needs Python 3.11 or later and nothing else.
+"""Make `.venv` ready for this checkout: `python3 bootstrap.py`. Needs Python 3.11 or later and nothing else. With `tools`
+after it, install what slow tests hold the project against instead: a browser, servers, toolchains, from Debian's packages.
 
 A stamp (digest of pyproject.toml, this file, the interpreter and this folder) makes the second run a no-op. torch goes
 first and alone, so that pip takes the build meant for this machine before anything else can pull in another.
@@ -18,12 +19,25 @@ EXTRAS = "hub,node,postgres,s3,train,genomics,imaging,onnx,chain,cedar,demo,dev"
 TORCH_INDEX = "RAPHA_TORCH_INDEX_URL"
 """Environment: a package index to take torch from, in the place of pip's own."""
 OLDEST = (3, 11)
+TOOLS = {
+    "bwrap": ("bubblewrap",),
+    "chromium": ("chromium",),
+    "npm": ("nodejs", "npm"),
+    "openssl": ("openssl",),
+    "psql": ("postgresql",),
+    "Orthanc": ("orthanc", "orthanc-dicomweb"),
+    "slurmctld": ("slurm-wlm", "munge"),
+    "tc": ("iproute2",),
+}
+"""Programs that slow tests start, and the Debian packages that bring each."""
 
 
 def main() -> int:
     """Exit code 0 with a ready `.venv`, 1 with a message that says what to do."""
     if sys.version_info < OLDEST:
         return go_on_with_newer_python()
+    if sys.argv[1:] == ["tools"]:
+        return install_tools()
     digest = digest_of_inputs()
     if read_stamp() == digest:
         return 0
@@ -131,23 +145,35 @@ def offer_bubblewrap() -> None:
 
     if sys.platform != "linux" or which("bwrap"):
         return
+    say("installing bubblewrap, the sandbox's walls ...")
+    if not install("bubblewrap"):
+        say("bubblewrap is not installed, and the sandbox stands on it. With root: apt-get install bubblewrap")
+
+
+def install_tools() -> int:
+    """Those that are missing. Exit code 0 also where some could not be had: their tests are skipped, and each says for what."""
+    from shutil import which
+
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in TOOLS if not which(name, path=path)]
+    packages = [package for name in missing for package in TOOLS[name]]
+    if packages:
+        say(f"installing {' '.join(packages)} for the tests ...")
+        if not install("--no-install-recommends", *packages):
+            say(f"not installed, so tests that need them are skipped. With root: apt-get install {' '.join(packages)}")
+    return 0
+
+
+def install(*packages: str) -> bool:
+    """By Debian's apt-get, as root or with a sudo that asks nothing."""
+    from shutil import which
+
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    may = which("apt-get") and (not root or (which("sudo") and run("sudo", "-n", "true") == 0))
-    if may:
-        say("installing bubblewrap, the sandbox's walls ...")
-        install = [
-            *root,
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "install",
-            "--yes",
-            "--quiet",
-            "bubblewrap",
-        ]
-        if run(*install) == 0 or (run(*root, "apt-get", "update") == 0 and run(*install) == 0):
-            return
-    say("bubblewrap is not installed, and the sandbox stands on it. With root: apt-get install bubblewrap")
+    if not which("apt-get") or (root and not (which("sudo") and run("sudo", "-n", "true") == 0)):
+        return False
+    apt_get = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    installing = [*apt_get, "install", "--yes", "--quiet", *packages]
+    return run(*installing) == 0 or (run(*apt_get, "update") == 0 and run(*installing) == 0)
 
 
 def run(*command: str, show: bool = False) -> int:

@@ -3,7 +3,7 @@
 The claim is 75 MB of XML a second; the figure is the time of one ingest, zip read and batch written, each in a process of
 its own, without pandas, which a node as installed does not have. The floor is unpacking and expat with a handler that does nothing. Of the
 peak, some 145 MB are Python, Arrow and DuckDB before a byte is read; the rest is what is in hand, a batch of records or a span of days, and
-samples that wait for their day, spilled to the disk above 40 MB.
+samples that wait for their day, spilled to the disk above 24 MB.
 """
 
 import datetime as dt

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import commands
 import evidence
+import freezes
 import performance
 import refusals
 import states
@@ -15,6 +16,7 @@ PAGES = {
     "commands.md": commands.page,
     "performance.md": performance.page,
     "refusal-schema.json": refusals.page,
+    "freeze-schema.json": freezes.page,
     "evidence-schema.json": evidence.page,
 }
 

@@ -19,6 +19,7 @@ class Breach(NamedTuple):
 IMPORTS, SHAPE = "tests/boundaries/test_imports.py", "tests/boundaries/test_shape.py"
 WALLS, WAITING = "tests/boundaries/test_sandbox_walls.py", "tests/boundaries/test_waiting_sandboxes.py"
 PLACEMENT = "tests/contract/test_contract_placement.py"
+RAY = "tests/unit/node/test_node_ray.py"
 GRAPHS, SCRIPTS = "tests/boundaries/test_hostile_graph.py", "tests/unit/node/test_node_scripts.py"
 HUB, FHIR = "tests/boundaries/test_hostile_hub.py", "tests/boundaries/test_hostile_fhir_server.py"
 AUDIT, UPDATES = "tests/unit/node/test_node_audit.py", "tests/unit/hub/test_hub_bad_updates.py"
@@ -67,6 +68,10 @@ BREACHES = (
     Breach("on another machine of the hospital", "src/rapha/node/sandbox/launch.py", "== places.token", "!= ''", f"{PLACEMENT} -k not_the_same_there"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, 0)", "        pass", "tests/unit/node/test_node_placement.py -k hears_nothing"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "        self._placement.end(self._job.name)", "        pass", f"{PLACEMENT} -k 'taken_out or command_is_killed'"),
+    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_here.py", "shlex.join(", "' '.join(", f"{RAY} -k quoted_words"),
+    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", " or found.st_mode & 0o077", "", f"{RAY} -k others_may_read"),
+    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", '.get("authentication_mode") != "token"', '.get("authentication_mode") == ""', f"{RAY} -k lets_anybody_in"),
+    Breach("both ends of a sandbox in a Ray job", "src/rapha/node/sandbox/ray_line.py", "context.verify_mode = ssl.CERT_REQUIRED", "context.verify_mode = ssl.CERT_NONE", f"{RAY} -k own_certificate"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/shared_folder.py", " or found.st_mode & 0o077", "", "tests/unit/node/test_node_shared_folder.py"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/shared_folder.py", "        _check_above(runs.parent)\n", "", "tests/unit/node/test_node_shared_folder.py"),
     Breach("a node that is killed leaves no waiting", "src/rapha/node/sandbox/waiting.py", "shutil.rmtree(self._folder, ignore_errors=True)\n        if self._wanted", "if self._wanted", f"{WAITING} -k swept"),
@@ -140,10 +145,10 @@ BREACHES = (
     Breach("questions that differ by one patient", "src/rapha/node/feasibility.py", "suppress_noised(exact.events + gaussian(), exact.others + gaussian(), smallest)", "suppress_noised(exact.events, exact.others, smallest)", "tests/unit/node/test_node_feasibility.py -k noise"),
     Breach("a question is not answered with a yes", "src/rapha/hub/dispatches.py", "if asks and (other := session.get_one(StudyRow, row.study_id).asks) != asks:", "if asks and (other := session.get_one(StudyRow, row.study_id).asks) is None:", "tests/unit/hub/test_hub_feasibility.py -k 'yes or number'"),
     Breach("a task touches data only under an approval", "src/rapha/node/approvals.py", "if entry.study.digest != task.study_digest:", "if False:", "tests/unit/node/test_node_approvals.py"),
-    Breach("a hub that answers without end", "src/rapha/node/hub_line.py", "        if len(data) > limit_bytes:", "        if False:", f"{HUB} -k without_end"),
-    Breach("a hub that answers without end", "src/rapha/node/hub_line.py", "            if time.monotonic() > until:", "            if False:", f"{HUB} -k drips"),
+    Breach("a hub that answers without end", "src/rapha/node/connections.py", "            if len(data) > limit_bytes:", "            if False:", f"{HUB} -k without_end"),
+    Breach("a hub that answers without end", "src/rapha/node/connections.py", "        if self.until is not None and time.monotonic() > self.until:", "        if False:", f"{HUB} -k drips"),
     Breach("a hub that names larger weights", "src/rapha/node/transfer.py", "    if size_bytes > limit_bytes:", "    if False:", f"{HUB} -k larger"),
-    Breach("a hub cannot send the node elsewhere", "src/rapha/node/hub_line.py", "httpx2.Client(verify=verify, timeout=timeout, proxy=proxy)", "httpx2.Client(verify=verify, timeout=timeout, proxy=proxy, follow_redirects=True)", f"{HUB} -k redirect"),
+    Breach("a hub cannot send the node elsewhere", "src/rapha/node/hub_line.py", "                if not answer.is_success:", "                if answer.status >= 400:", f"{HUB} -k redirect"),
     Breach("HL7 version 2 text", "src/rapha/sources/hl7v2/messages.py", "any(len(segment) > LONGEST_SEGMENT for segment in held)", "False", "tests/unit/sources/test_hl7v2_rows.py -k hostile"),
     Breach("a FHIR server cannot send the node elsewhere", "src/rapha/sources/fhir_server/line.py", "follow_redirects=False", "follow_redirects=True", f"{FHIR} -k redirect"),
     Breach("a FHIR server cannot send the node elsewhere", "src/rapha/sources/fhir_server/line.py", "if origin_of(url) is None or origin_of(url) != self._own:", "if False:", f"{FHIR} -k state"),
@@ -201,6 +206,11 @@ BREACHES = (
     Breach("a proof of OpenTimestamps shows nothing but", "src/rapha/proof/anchor/opentimestamps.py", "if len(waiting) + len(found) > MAX_BRANCHES:", "if False:", "tests/vectors/test_vectors_stamps.py"),
     Breach("no address is asked because a proof", "src/rapha/hub/anchors/calendars.py", "if address in self._addresses:", "if True:", "tests/unit/hub/test_hub_calendars.py"),
     Breach("an anchor that does not fit the log", "src/rapha/hub/explorer/anchors.py", "and root(shown.size, reader.node) == shown.root", "", "tests/unit/hub/test_hub_explorer_anchors.py"),
+    Breach("nothing is trained on a cohort before", "src/rapha/node/journey.py", "        self._freezes.log(approval, run.frozen)\n", "", "tests/unit/node/test_node_freezes.py"),
+    Breach("nothing is trained on a cohort before", "src/rapha/node/freezes.py", "                check_logged(receipt, logged)\n", "", "tests/unit/node/test_node_freezes.py"),
+    Breach("what a hospital says it used", "src/rapha/proof/freeze.py", "if frozen.patients_root != release.cohort.patients_root:", "if False:", "tests/vectors/test_vectors_receipts.py"),
+    Breach("what a hospital says it used", "src/rapha/proof/freeze.py", "if max(logged.places) >= min(seen.places):", "if False:", "tests/vectors/test_vectors_receipts.py"),
+    Breach("what a hospital says it used", "src/rapha/hub/freezes.py", "    if session.scalar(taken) is not None:", "    if False:", "tests/unit/hub/test_hub_freezes.py"),
     Breach("a refusal is in the log once", "src/rapha/hub/refusals.py", "DispatchRow.id.not_in(logged))", "DispatchRow.id.is_not(None))", "tests/unit/hub/test_hub_refusals_logged.py"),
     Breach("a node vouches for no other", "src/rapha/proof/escrow/voucher.py", "or claim.release.study_digest != study.digest:", ":", "tests/unit/proof/test_proof_escrow.py"),
     Breach("a node vouches for no other", "src/rapha/proof/escrow/voucher.py", "    check_deposit(deposit, study, custodian, public)\n", "", "tests/unit/proof/test_proof_escrow.py"),

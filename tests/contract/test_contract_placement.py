@@ -19,6 +19,7 @@ from rapha.node.sandbox.launch import layers_of
 from rapha.node.sandbox.order import Places
 from rapha.node.sandbox.placement import Placement
 from rapha.node.sandbox.port import RunFolder, Sandbox
+from rapha.node.sandbox.ray import Ray
 from rapha.node.sandbox.selftest import run_self_test
 from rapha.node.sandbox.slurm import Slurm
 from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 from beside import Beside
 from patience import until
 from placed_node import LIMITS, agent_of, new_home, program, settings
+from small_ray import RAY, python_with_ray, small_ray
 from small_run import make_run
 from small_slurm import jobs, missing, small_slurm
 
@@ -50,13 +52,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shared")
 
 
-@pytest.fixture(scope="module", params=["beside", pytest.param("slurm", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["beside", *(pytest.param(by, marks=pytest.mark.slow) for by in ("slurm", "ray"))]
+)
 def placement(
     request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Placement]:
     folder = tmp_path_factory.mktemp("cluster")
     if request.param == "beside":
         yield Beside(folder / "jobs")
+        return
+    if request.param == "ray":
+        if python_with_ray() is None:
+            pytest.skip(f"{RAY} cannot be installed here")
+        with small_ray(folder / "ray") as cluster:
+            yield Ray(cluster.settings(shared), shared / ".jobs")
         return
     if lacking := missing():
         pytest.skip(lacking)
@@ -281,11 +291,9 @@ def impatient(
         yield backend
         placement.shut(whether=False)
     else:
-        monkeypatch.setattr(
-            placement,
-            "_settings",
-            placement._settings.model_copy(update={"partition": "closed"}),  # type: ignore[attr-defined]
-        )
+        never = {"processors": 1000} if isinstance(placement, Ray) else {"partition": "closed"}
+        settings = placement._settings.model_copy(update=never)  # type: ignore[attr-defined]
+        monkeypatch.setattr(placement, "_settings", settings)
         yield backend
 
 

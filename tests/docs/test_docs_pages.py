@@ -35,7 +35,7 @@ WRITTEN_BY_A_COMMAND = {
 }
 WRITTEN_BY_A_COMMAND |= {"node.yaml", "rules.yaml", "timeline/", "runs/", "outbox/", "blobs/", "metrics/", "study.yaml"}
 WRITTEN_BY_A_COMMAND |= {"authority/", "policy-tests.yaml", "train.py"}
-WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem", "seen/", "heads/", "authority-next/"}
+WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem", "seen/", "heads/", "authority-next/", "freezes/"}
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 

@@ -54,6 +54,10 @@ def test_an_example_runs_to_verified_receipts(example: str, tmp_path: Path) -> N
     if example == "cancer-in-carriers":
         unknown = [site.set_apart["uncalled"] for site in read_findings(model).metrics.sites]
         assert len(unknown) == 2 and all((number.about or 0) >= 25 for number in unknown), unknown
+    if example == "nodule-segmentation":
+        metrics = read_findings(model).metrics
+        assert [(one.segment, one.score.sites) for one in metrics.segments] == [("nodule", 2), ("lung", 2)]
+        assert all(one.score.value > 0.8 for one in metrics.segments)
     if example.startswith("gwas"):
         patients = [int(line.split("\t")[-1]) for line in (model / "associations.tsv").read_text().splitlines()[1:]]
         short = sum(n < 0.7 * max(patients) for n in patients)

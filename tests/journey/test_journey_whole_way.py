@@ -65,6 +65,10 @@ def test_a_study_goes_from_file_to_verdict(town: Town, client: Client, tmp_path:
     assert {f"receipts/{name}.json" for name in (*town.sites, "aggregation")} <= names
     verdicts = judge(read_folder(model, None))
     assert len(verdicts) == 4 and all(verdict.ok for verdict in verdicts)
+    assert {f"freezes/{name}.json" for name in town.sites} <= names
+    assert [any("Frozen before the run" in one for one in verdict.found) for verdict in verdicts] == [True] * 3 + [
+        False
+    ]
 
     shown = rapha("receipt", "verify", str(model))
     assert shown.returncode == 0, shown.stdout + shown.stderr

@@ -18,6 +18,7 @@ from rapha.canonical import base64_text, digest
 from rapha.hub.app import API
 from rapha.proof import keys, token
 from rapha.proof.envelope import seal
+from rapha.proof.freeze import signed_freeze
 from rapha.proof.refusal import signed_refusal
 from rapha.proof.statement import site_statement
 from rapha.records.cohort import Cohort
@@ -131,6 +132,20 @@ class FakeSite:
 
     def refusal(self, study_digest: str, reason: str) -> Receipt | None:
         return signed_refusal(self.name, study_digest, reason, self.hub.clock(), self.key)
+
+    def froze(self, **changes: str) -> Receipt:
+        """What it signs that it froze for its run, the very cohort that it releases; `changes` are to that."""
+        assert self.approval and self.study
+        said = {
+            "site": self.name, "study_digest": self.study.digest, "approval": self.approval.digest,
+            "commitment": digest(f"cohort of {self.name}".encode()), "patients_root": digest(b"tree"),
+        }  # fmt: skip
+        return signed_freeze(**{**said, **changes}, private=self.signing_key or self.key)
+
+    def freeze(self, freeze: Receipt, dispatch: str | None = None) -> Response:
+        """Hand it in; `dispatch`: another's, where it is not this site's own."""
+        assert self.approval
+        return self.send("POST", f"/node/dispatches/{dispatch or self.approval.dispatch}/freeze", freeze)
 
     def answer(self, task: Task, bend: Callable[[Tensors], None] = lambda tensors: None, **changes: object) -> Response:
         """Upload an update and hand it in. `bend` changes its tensors, `changes` fields of the record."""

@@ -162,11 +162,13 @@ def _claims(model: Path) -> dict[str, object]:
         if isinstance(claim, SiteClaim):
             said = claim.release.as_json()
             del said["approval"], said["cohort"]["commitment"], said["cohort"]["patients_root"]
+            assert said.pop("freeze")  # it names the approval, and has a nonce
             del said["privacy"]["ledger"]  # of all runs of that node so far
             if made := said.get("transcript"):
                 del made["root"], made["key"]  # both hang on the salt
         else:
             said = claim.aggregation.as_json()
             del said["approvals"]
+            said["freezes"] = sorted(said["freezes"])
         claims[name] = said
     return claims

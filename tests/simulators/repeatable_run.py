@@ -13,7 +13,7 @@ from small_run import make_run
 
 from rapha.canonical import digest, digest_file
 from rapha.clock import utc_now
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.egress import gate
 from rapha.node.runs import FrozenRun, file_of
 from rapha.node.transcripts import FACTS, FOLDER, RunFacts, read_leaves, recording_of, transcript_of, write_round

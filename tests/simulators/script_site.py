@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from rapha.canonical import digest
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.cohort.patients import read_patients, write_patients
 from rapha.egress.weights import read_array, read_layout, write_canonical
 from rapha.node.configuration import SandboxLimits

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import small_authority
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rapha.canonical import digest
@@ -14,6 +15,8 @@ from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import seal
 from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash
 from rapha.records.bundle import Bundle, LogEntry
+from rapha.records.certified import CertifiedBundle
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
@@ -28,9 +31,16 @@ def private_key(name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(digest(b"test only " + name.encode())[7:]))
 
 
-def logged(receipt: Receipt, public: keys.PublicKey) -> Bundle:
-    """The receipt as entry 4 of 7, under a checkpoint that one witness has seen."""
-    return bundled(receipt, placed_here(log_entry(receipt, public)))
+def logged(receipt: Receipt, public: keys.PublicKey, place: int = PLACE) -> Bundle:
+    """The receipt as entry 4, or another, of 7, under a checkpoint that one witness has seen."""
+    return bundled(receipt, placed_here(log_entry(receipt, public), place))
+
+
+def logged_freeze(receipt: Receipt, public: keys.PublicKey, owner: str = "north") -> LoggedFreeze:
+    """As a hub gives it back."""
+    said = {"owner": owner, "role": "node", "keyid": keys.keyid(public), "public_key": keys.public_to_pem(public)}
+    second = certified(receipt, TrustedKey.model_validate(said), small_authority.authority())
+    return LoggedFreeze(bundle=logged(receipt, public), certified=CertifiedBundle.from_bytes(second))
 
 
 def certified(
@@ -57,13 +67,13 @@ def placed_here(entry: bytes, place: int = PLACE, log: str = ORIGIN) -> LogEntry
     return placed(entry, place, inclusion_proof(place, len(leaves), node), seen, log_id)
 
 
-def signed_and_logged(payload: bytes, private: keys.PrivateKey) -> bytes:
+def signed_and_logged(payload: bytes, private: keys.PrivateKey, place: int = PLACE) -> bytes:
     """A receipt file."""
-    return logged(seal(payload, private), private.public_key()).as_bytes()
+    return logged(seal(payload, private), private.public_key(), place).as_bytes()
 
 
-def trusted_log() -> TrustedKey:
-    return _trusted(ORIGIN, "log")
+def trusted_log(name: str = ORIGIN) -> TrustedKey:
+    return _trusted(name, "log")
 
 
 def trusted_witness(name: str = WITNESS) -> TrustedKey:

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import NAME, Batch, Manifest
 from rapha.timeline.reader import Timeline, open_timeline
-from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS, VOCABULARY
+from rapha.timeline.schema import CALLED_STRETCHES, GENES, NOTES, TABLES, VARIANTS, VOCABULARY
 
 
 def when(text: str | None) -> datetime | None:
@@ -117,6 +117,8 @@ class Event:
     picture: float | None = None  # the value of all pixels of the asset that it points at
     asset: str | None = None  # the name of one that is not here
     says: tuple[Said, ...] = ()  # a note, sentence by sentence
+    author: str | None = None  # of a note
+    language: str | None = None
     genotype: str | None = None  # of a variant, which is its code
     facts: tuple[Fact, ...] = (Fact(),)
     called: tuple[tuple[str, int, int], ...] | None = (
@@ -173,6 +175,15 @@ def write_timeline(
         tables |= {name: pa.Table.from_pylist(listed[name], schema=schema) for name, schema in VOCABULARY.items()}
     if any(event.content is not None for event in events):
         tables["assets"] = contents.table()
+    if any(event.author or event.language for event in events):
+        tables["notes"] = pa.Table.from_pylist(
+            [
+                {"event_id": e.id or format(n, "032x"), "author": e.author, "language": e.language, "ingest_batch": "b"}
+                for n, e in enumerate(events)
+                if e.author or e.language
+            ],
+            schema=NOTES,
+        )
     if any(event.genotype for event in events):
         tables["variants"] = pa.Table.from_pylist(list(_variant_rows(events)), schema=VARIANTS)
     if any(event.called is not None for event in events):

@@ -52,7 +52,11 @@ class Vocabulary:
         return written or bool(means & self.stands_for(each))
 
     def is_of(self, concept: Concept, event: Event) -> bool:
-        """Whether an event is one of a concept: in one of its sets, and in none that it excludes."""
+        """Whether an event is one of a concept: in one of its sets, and in none that it excludes; written as it asks."""
+        if (concept.written_by and event.author not in concept.written_by) or (
+            concept.language and event.language not in concept.language
+        ):
+            return False
         return any(self.holds(s, event) for s in concept.any_of) and not any(
             self.holds(s, event) for s in concept.exclude
         )

@@ -153,6 +153,28 @@ def test_frozen_rows_hold_the_texts_cut_at_a_whole_character(tmp_path: Path) -> 
     assert all(len(text.encode()) <= 22 for text in texts)
 
 
+def test_a_note_that_is_copied_forward_is_on_one_side_of_the_split(tmp_path: Path) -> None:
+    """Day after day the same words: were days dealt and not patients, the model would be tested on what it had learnt."""
+    people, events = town(360)
+    copied = [
+        Event(each.code, str(date.fromisoformat(each.at) + timedelta(days=day)), patient=each.patient, note=each.note)
+        for each in events
+        if each.code != "sick" and each.at
+        for day in (1, 2, 3)
+    ]
+    note = of_note().features[0].model_dump(mode="json")
+    study = study_of(features=[note, {"demographic": "age"}], cohort={"index": {"every": ["a"]}}, **DENSE)
+    freeze(write_timeline(tmp_path / "t", people, events + copied), study, KEY, tmp_path, tmp_path)
+    with pa.memory_map(str(tmp_path / "rows.arrow")) as source:
+        rows = pa.ipc.open_file(source).read_all()
+    sides: dict[bytes, list[object]] = {}
+    for text, side in zip(rows[study.features[0].name].to_pylist(), rows["split"].to_pylist(), strict=True):
+        if text is not None:
+            sides.setdefault(bytes(text), []).append(side)
+    assert len(sides) == 270 and all(len(of) == 4 and len(set(of)) == 1 for of in sides.values())
+    assert len({side for of in sides.values() for side in of}) == 3
+
+
 def test_the_same_timeline_gives_the_same_bytes_and_batches_do_not_change_the_arrays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

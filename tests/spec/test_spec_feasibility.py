@@ -13,7 +13,8 @@ import pytest
 from asking import KEY, study_of
 from little_timeline import Event, Person, Term, write_timeline
 
-from rapha.cohort.engine import Size, size
+from rapha.cohort.engine import size
+from rapha.cohort.found import Size
 from rapha.errors import CohortRefused
 
 OTHERS = 4

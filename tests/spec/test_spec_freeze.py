@@ -11,7 +11,8 @@ from asking import KEY, study_of
 from little_timeline import Event, Person, write_timeline
 
 from rapha.canonical import digest_file
-from rapha.cohort.engine import FrozenCohort, count, freeze
+from rapha.cohort.engine import count, freeze
+from rapha.cohort.found import FrozenCohort
 from rapha.errors import CohortRefused, DiskFull
 from rapha.records.study import Study
 from rapha.timeline.reader import Timeline, open_timeline

@@ -34,6 +34,12 @@ def said(**how: object) -> dict[str, object]:
     return {"mention": SAID["mention"] | how}
 
 
+def penned(**how: object) -> dict[str, object]:
+    """As `who_says`, in notes that are written so."""
+    parts = who_says()
+    return parts | {"concepts": parts["concepts"] | {"b": CODED["b"] | how}}  # type: ignore[operator]
+
+
 def note(text: str, at: str = "2010-03-01", **more: object) -> Event:
     return Event("b", at, note=text, **more)
 
@@ -43,6 +49,15 @@ RULES = [
     rule("any of the phrases will do", [INDEX, note("There is lobar\nconsolidation.")], somebody, **who_says()),
     rule("a note that does not say it is none", [INDEX, note("The lungs are clear.")], nobody, **who_says()),
     rule("a part of a word is not the word", [INDEX, note("Bronchopneumonia is seen.")], nobody, **who_says()),
+    rule("a note by one of whom it is asked", [INDEX, note("Pneumonia.", author="nurse")], somebody, **penned(written_by=["nurse"])),
+    rule("a note by another", [INDEX, note("Pneumonia.", author="physician")], nobody, **penned(written_by=["nurse"])),
+    rule("a note of which nobody knows who wrote it", [INDEX, note("Pneumonia.")], nobody, **penned(written_by=["nurse"])),
+    rule("a note in one of the languages that are asked for", [INDEX, note("Pneumonia.", language="en")], somebody,
+         **penned(language=["de", "en"])),
+    rule("a note in another language", [INDEX, note("Pneumonia.", language="fr")], nobody, **penned(language=["de", "en"])),
+    rule("both must hold", [INDEX, note("Pneumonia.", author="nurse", language="fr")], nobody,
+         **penned(written_by=["nurse"], language=["en"])),
+    rule("a concept that does not ask takes all", [INDEX, note("Pneumonia.", author="nurse", language="fr")], somebody, **who_says()),
     rule("denied is not said", [INDEX, note("No evidence of pneumonia.")], nobody, **who_says()),
     rule("a relative's is not the patient's", [INDEX, note("His mother had pneumonia.")], nobody, **who_says()),
     rule("what was is not what is", [INDEX, note("History of pneumonia.")], nobody, **who_says()),

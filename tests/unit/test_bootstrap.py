@@ -116,6 +116,21 @@ def test_bubblewrap_is_installed_where_we_may_and_else_named(
     assert ("With root: apt-get install bubblewrap" in capsys.readouterr().out) == (not root)
 
 
+@pytest.mark.parametrize("may", [True, False])
+def test_only_the_tools_that_are_missing_are_installed_and_else_named(
+    may: bool, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = {"npm", *(["apt-get"] if may else [])}
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "tools"])
+    monkeypatch.setattr(shutil, "which", lambda name, path="": name if name in there else None)
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 0)
+    assert bootstrap.main() == 0
+    said = capsys.readouterr().out
+    assert "chromium" in said and "nodejs" not in said
+    assert ("so tests that need them are skipped" in said) == (not may)
+    assert any("chromium" in command for command in bootstrap.ran) == may
+
+
 def test_an_old_python_says_which_one_it_needs(
     bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,10 +36,12 @@ from rapha.proof.claim import (
     WALLS_FELL_NOT_SHOWN,
 )
 from rapha.proof.evidence.appraise import bound_data, device_nonce
+from rapha.proof.freeze import FreezeClaim, freeze_statement
 from rapha.proof.refusal import refusal_statement
 from rapha.proof.statement import aggregation_statement, site_statement
 from rapha.records.bundle import Bundle
 from rapha.records.evidence import Evidence
+from rapha.records.freeze import Freeze
 from rapha.records.learning import KeepBest
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import Refusal
@@ -53,6 +55,9 @@ REFUSED, REFUSER = "refusals/east.json", "east"
 WEIGHTS = b"\x02\x00\x00\x00\x00\x00\x00\x00{}"
 """The smallest safetensors file: no tensor at all."""
 
+FREEZE_PLACES = (1, 2)
+"""Before every other's: those are at 4."""
+
 Files = dict[str, bytes]
 
 
@@ -64,6 +69,7 @@ class Parts:
     aggregation: Aggregation
     files: Files
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    freezes: dict[str, Freeze] = field(default_factory=dict)
     signers: dict[str, str] = field(default_factory=lambda: {**{site: site for site in SITES}, HUB: HUB})
 
 
@@ -114,6 +120,24 @@ def refused(parts: Parts) -> None:
     parts.signers[REFUSER] = REFUSER
     told = {**parts.aggregation.denials, REFUSER: "cohort-too-small"}
     parts.aggregation = parts.aggregation.model_copy(update={"denials": told})
+
+
+def frozen(parts: Parts, **changes: str) -> None:
+    """Each hospital froze its cohort before the run, and the hub tells of it; `changes` are of what north froze."""
+    for site, release in parts.releases.items():
+        said = {
+            "site": site,
+            "study_digest": release.study_digest,
+            "approval": release.approval,
+            "commitment": release.cohort.commitment,
+            "patients_root": release.cohort.patients_root,
+            "nonce": digest(b"nonce of what is frozen at " + site.encode())[7:39],
+        }
+        parts.freezes[site] = Freeze.model_validate({**said, **(changes if site == "north" else {})})
+        named = FreezeClaim(parts.freezes[site]).digest
+        parts.releases[site] = release.model_copy(update={"freeze": named})
+    had = {site: release.freeze or "" for site, release in parts.releases.items()}
+    parts.aggregation = parts.aggregation.model_copy(update={"freezes": had})
 
 
 def of_the_best_round(parts: Parts) -> None:
@@ -282,6 +306,7 @@ OTHERS = {
     "witnesses-apart": Fault(NORTH, 0, after=known_to_another, at_last=seen_apart),
     "hardware-evidence": Fault(NORTH, 0, after=with_evidence()),
     "hardware-evidence-with-a-device": Fault(NORTH, 0, after=with_evidence(small_tdx.MadeTdx(), small_gpu.MadeGpu())),
+    "frozen": Fault(NORTH, 0, before=frozen),
     "promises-more": Fault(NORTH, 0, before=with_walls_that_fell, after=promising_more),
 }
 """No faults: good folders of studies that ask for something else, and of signers that say what their evidence does not."""
@@ -302,6 +327,10 @@ def folder(fault: Fault | None = None) -> Files:
         files[f"receipts/{site}.json"] = sealed(payload, parts.signers[site])
     for site, refusal in parts.refusals.items():
         files[f"refusals/{site}.json"] = sealed(refusal_statement(refusal), parts.signers[site])
+    for site, freeze in parts.freezes.items():
+        files[f"freezes/{site}.json"] = small_log.signed_and_logged(
+            freeze_statement(freeze), made_up.private_key(site), FREEZE_PLACES[0]
+        )
     whole = parts.aggregation
     named = {"model.safetensors": whole.weights, "metrics.json": whole.metrics}
     payload = aggregation_statement(whole, named, digest(b"nonce of the hub")[7:39], made_up.AT)
@@ -318,7 +347,7 @@ def folder(fault: Fault | None = None) -> Files:
 def certify(files: Files, change: Callable[[Certified], Certified]) -> None:
     """Add the second form of each receipt that has a first, as its hub would; `change` says otherwise of it."""
     files[TRUST_CONFIG_FILE] = small_trust_config()
-    for path in (NORTH, "receipts/south.json", AGGREGATION, REFUSED):
+    for path in (NORTH, "receipts/south.json", AGGREGATION, REFUSED, *(f"freezes/{site}.json" for site in SITES)):
         try:
             receipt = Bundle.from_bytes(files[path]).dsseEnvelope
         except (KeyError, ValueError):
@@ -329,7 +358,12 @@ def certify(files: Files, change: Callable[[Certified], Certified]) -> None:
         asked = Certified(receipt, signer, small_authority.authority(HUB))
         found = change(asked) if path == NORTH else asked
         with suppress(Unproven):  # a hub certifies no envelope that it cannot read
-            files[certified_path(path)] = small_log.certified(found.receipt, found.signer, found.authority)
+            files[certified_path(path)] = small_log.certified(
+                found.receipt,
+                found.signer,
+                found.authority,
+                FREEZE_PLACES[1] if path.startswith("freezes/") else small_log.PLACE,
+            )
 
 
 def owners(*more: str) -> tuple[TrustedKey, ...]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 PINNED = FOLDERS / "pinned.json"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
-GOOD = ("good", "refused", "best-round", "mode-b", "mode-c", *ENDED_LATER)
+GOOD = ("good", "refused", "frozen", "best-round", "mode-b", "mode-c", *ENDED_LATER)
 NORTH, AGGREGATION = "receipts/north.json", "receipts/aggregation.json"
 NO_ED25519 = """const real = crypto.subtle.importKey.bind(crypto.subtle);
     crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519"
@@ -119,6 +119,7 @@ def test_what_the_browser_cannot_do_is_never_a_tick(opened: Callable[..., Checki
         "The log's checkpoint is signed by a known log",
         "As many witnesses as asked for have seen the log",
         "The log holds it under its certificate too",
+        "A known time stamper has seen the signature while its key was good",
     ]
     assert page.sentence().startswith("NOT WHOLLY CHECKED")
     assert page.judge(FOLDERS / "swapped-weights")[NORTH][0] == "failed"
@@ -226,7 +227,7 @@ def test_privacy_is_judged_as_in_python(
         for site, release in parts.releases.items():
             privacy = release.privacy.model_copy(update={**full, "accountant": "pld", "unit": "patient", **spent})
             cohort = release.cohort.model_copy(update={"study_digest": study.digest})
-            changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort}
+            changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort, "transcript": None}
             parts.releases[site] = release.model_copy(update=changes)
         parts.aggregation = parts.aggregation.model_copy(update={"study_digest": study.digest})
 

@@ -90,6 +90,27 @@ def test_the_scripts_say_what_the_command_says(judged: dict[str, list[Any]], nam
     assert judged[name] == said if name not in EVIDENCED else unchecked(judged[name], said, EVIDENCED[name])
 
 
+def test_what_is_not_there_to_look_with_is_never_a_tick(tmp_path: Path) -> None:
+    without = """
+const real = crypto.subtle.importKey.bind(crypto.subtle);
+crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519"
+    ? Promise.reject(new DOMException("", "NotSupportedError")) : real(form, bytes, kind, ...rest);
+"""
+    for name in ("good", "swapped-weights"):
+        shutil.copytree(FOLDERS / name, tmp_path / "folders" / name)
+    judged = run_in_node(tmp_path, without + OPENING + JUDGING, tmp_path / "folders")
+    assert {(one[1], *(check for check, outcome in one[2] if outcome != "passed")) for one in judged["good"]} == {
+        (
+            "not checked here",
+            "The log's checkpoint is signed by a known log",
+            "As many witnesses as asked for have seen the log",
+            "The log holds it under its certificate too",
+            "A known time stamper has seen the signature while its key was good",
+        )
+    }
+    assert judged["swapped-weights"][0][1] == "failed"
+
+
 def unchecked(page_says: list[Any], command_says: list[Any], kind: str) -> bool:
     """The one thing that the page leaves to the command is hardware evidence: it says so, and judges everything else alike."""
     (north, *rest), (said, *others) = page_says, command_says

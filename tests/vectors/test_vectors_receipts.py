@@ -9,6 +9,7 @@ from receipt_samples import ANOTHERS_WORDS, FORGED, OWN_WORDS
 from window_faults import ENDED_LATER
 
 from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, NO_WALLS_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
+from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE
 from rapha.proof.logged import NO_WITNESS
 from rapha.proof.shown import NOT_ANCHORED, STAMPED_NOT_SHOWN
 from rapha.proof.verify import judge
@@ -17,7 +18,8 @@ from rapha.sdk.folder import read_folder, read_keys
 
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
-SITE_STEPS, AGGREGATION_STEPS = 19, 23
+SITE_STEPS, AGGREGATION_STEPS, FROZEN = 19, 23, 1
+"""`FROZEN`: one step more where hospitals froze their cohorts before the run."""
 
 
 def verdicts_on(folder: Path) -> dict[str, Verdict]:
@@ -34,7 +36,7 @@ def test_a_wrong_receipt_fails_at_its_step(name: str) -> None:
 
 
 def test_every_step_has_a_vector() -> None:
-    assert {fault["step"] for fault in EXPECTED.values()} == set(range(1, AGGREGATION_STEPS + 1))
+    assert {fault["step"] for fault in EXPECTED.values()} == set(range(1, AGGREGATION_STEPS + FROZEN + 1))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,22 @@ def test_the_good_folder_holds_throughout(name: str) -> None:
         "receipts/aggregation.json": (True, AGGREGATION_STEPS),
     }
     assert all(step.passed for verdict in verdicts.values() for step in verdict.steps)
+
+
+def test_what_was_frozen_before_the_run_is_said_and_what_was_not() -> None:
+    frozen, before = verdicts_on(FOLDERS / "frozen"), verdicts_on(FOLDERS / "good")
+    assert {name: (v.ok, len(v.steps)) for name, v in frozen.items()} == {
+        "receipts/north.json": (True, SITE_STEPS + FROZEN),
+        "receipts/south.json": (True, SITE_STEPS + FROZEN),
+        "receipts/aggregation.json": (True, AGGREGATION_STEPS + FROZEN),
+    }
+    north = frozen["receipts/north.json"]
+    assert north.steps[-1].detail.startswith("entries 1 and 2, stamped 2026-11-23 08:00:00 UTC")
+    assert "Frozen before the run: entries 1 and 2, time-stamped 2026-11-23T08:00:00.000Z." in north.found
+    assert FREEZE_NOT_SHOWN in north.not_shown and NOT_FROZEN_BEFORE not in north.not_shown
+    old = before["receipts/north.json"]
+    assert old.ok and NOT_FROZEN_BEFORE in old.not_shown and not old.flagged
+    assert not any(one.startswith("Frozen") for one in old.found)
 
 
 def test_the_receipt_of_a_script_says_what_it_does_not_show() -> None:

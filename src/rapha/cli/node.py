@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rapha.node.configuration import Home
     from rapha.node.hub_line import HubLine
     from rapha.node.journey import Journey
+    from rapha.node.reader import Reader
     from rapha.node.register import Register
 
 app = typer.Typer(
@@ -86,7 +87,8 @@ def ingest(
     ],
     data: Annotated[Path, typer.Argument(help="the folder with the data")],
 ) -> None:
-    """Fill the timeline from tables, OMOP, FHIR, MEDS or variant calls. Safe to run twice; bad rows are set aside, with file and line.
+    """Fill the timeline from tables, OMOP, FHIR, HL7 messages, MEDS, notes, DICOM images, variant calls or Apple Health: the mapping's `format`
+    says which. Safe to run twice; what is bad is set aside, with file and line.
 
     Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
     """
@@ -164,17 +166,19 @@ def run(home: Folder) -> None:
     from rapha.node.agent import Agent, lock_home
     from rapha.node.configuration import Home
     from rapha.node.hub_line import line_of, persist
+    from rapha.node.reader import ReaderBeside
     from rapha.node.rotation import finish_rotation
 
     opened = Home(home)
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
-    signal.signal(signal.SIGTERM, _interrupt)
     journey = None
+    reader = ReaderBeside()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
-        journey, line = _journey_and_line(opened, begins=True)
+        journey, line = _journey_and_line(opened, begins=True, reader=reader)
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
@@ -184,6 +188,7 @@ def run(home: Folder) -> None:
     finally:
         if journey:
             journey.close()
+        reader.close()
         lock.close()
 
 
@@ -371,15 +376,18 @@ def _journey(home: "Home") -> "Journey":
     return _journey_and_line(home)[0]
 
 
-def _journey_and_line(home: "Home", *, begins: bool = False) -> "tuple[Journey, HubLine]":
+def _journey_and_line(
+    home: "Home", *, begins: bool = False, reader: "Reader | None" = None
+) -> "tuple[Journey, HubLine]":
     from rapha.clock import utc_now
     from rapha.node.hub_line import line_of
     from rapha.node.journey import Journey
+    from rapha.node.reader import ReaderHere
     from rapha.node.sandbox.choose import backend_of, stewards_backend
 
     backend = backend_of(home, afresh=True) if begins else stewards_backend(home)
     line = line_of(home, utc_now)
-    return Journey(home, line, _register(home), backend, utc_now), line
+    return Journey(home, line, _register(home), backend, utc_now, reader or ReaderHere()), line
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -97,6 +97,7 @@ def verify_patient(
 
     Example: rapha receipt verify-patient proof.json diabetes-within-5-years/ --secret 0f3c...
     """
+    from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE
     from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run
     from rapha.sdk.folder import read_keys, read_patient_proof, read_patient_secret, standing_claims
 
@@ -105,11 +106,14 @@ def verify_patient(
     claims = standing_claims(folder, shown.site, pinned)
     for run in shown.runs:
         inside = check_run(run, claims, held)
-        _say(
-            f"{claims[run.approval].release.study}: {'WAS' if inside else 'was NOT'} in the run at {shown.site}", "bold"
-        )
+        release = claims[run.approval].release
+        _say(f"{release.study}: {'WAS' if inside else 'was NOT'} in the run at {shown.site}", "bold")
+        if release.freeze:
+            _say("  - whom it would use was signed and in the public log before the run")
     _say("\nWhat this does not show", "bold")
-    for remark in (*NOT_SHOWN, *(() if held else (HELD_BY_NOBODY,))):
+    named = [claims[run.approval].release.freeze for run in shown.runs]
+    frozen = ((FREEZE_NOT_SHOWN,) if any(named) else ()) + (() if all(named) else (NOT_FROZEN_BEFORE,))
+    for remark in (*NOT_SHOWN, *frozen, *(() if held else (HELD_BY_NOBODY,))):
         _say(f"  - {remark}")
     _say(f"\nVERIFIED: {len(shown.runs)} runs.", "bold green")
 
@@ -125,6 +129,7 @@ def show(file: ReceiptFile) -> None:
     from rapha.proof.bundle import read_bundle
     from rapha.proof.claim import SiteClaim
     from rapha.proof.envelope import unverified_payload
+    from rapha.proof.freeze import is_freeze, parse_freeze
     from rapha.proof.refusal import RefusalClaim, is_refusal, parse_refusal
     from rapha.proof.statement import parse_statement
     from rapha.sdk.folder import read_receipt_file
@@ -132,8 +137,12 @@ def show(file: ReceiptFile) -> None:
     bundle = read_bundle(read_receipt_file(file))
     receipt = bundle.dsseEnvelope
     payload = unverified_payload(receipt)
-    claim = parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
     _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
+    if is_freeze(payload):
+        said = parse_freeze(payload).freeze.as_json()
+        _say_facts([("FROZEN", said.pop("study_digest")), *said.items(), ("key", receipt.signatures[0].keyid)])
+        return
+    claim = parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
     if isinstance(claim, RefusalClaim):
         _say_facts([*_refusal_facts(claim), ("key", receipt.signatures[0].keyid)])
         return
@@ -180,6 +189,7 @@ def _site_facts(claim: "SiteClaim") -> list[tuple[str, str]]:
         ("cohort", f"{release.cohort.patients} patients, {release.cohort.train_rows} training rows"),
         ("commitment", release.cohort.commitment),
         ("patients", release.cohort.patients_root),
+        ("frozen before", release.freeze or "not shown: this receipt names no freeze"),
         ("architecture", release.architecture),
         ("mode", release.mode),
         ("rounds", _range([trace.round for trace in release.rounds])),

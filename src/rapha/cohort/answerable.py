@@ -6,9 +6,9 @@ A rule: what the site's checks found in; what is set aside out, or a refusal wit
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rapha.cohort.found import UnitSetAside
 from rapha.cohort.plan import Plan
 from rapha.errors import CohortRefused
-from rapha.records.record import Record
 from rapha.records.study import DEATH
 
 
@@ -22,14 +22,6 @@ class UnitCount:
     given: int
     usable: int
     patients: int | None = None
-
-
-class UnitSetAside(Record):
-    """Numbers of a concept that are none for this study, because of their unit (None: the source gave none)."""
-
-    concept: str
-    unit: str | None
-    numbers: int
 
 
 def check_hierarchy(plan: Plan, unknown: Sequence[tuple[int, str, str]]) -> None:

@@ -2,7 +2,7 @@
 
 Columns: `split` int8; `patient` int32 where a patient may have several rows, the same number for those of one; one float64,
 nullable, for each feature, by its name; `sequence` list<struct<concept: int16, value: float64, days: float32>> where asked; for each dense feature, by its name, a fixed-size list of its elements,
-nullable; then `label` int8; or `value` float64; or `mask`, a fixed-size list of uint8; or `time` float64 (days), `event`
+nullable; then `label` int8; or `value` float64; or `mask`, a fixed-size list of uint8, 0 or the number of a segment; or `time` float64 (days), `event`
 int8 and, where the study names competing events, `cause` int8.
 """
 
@@ -16,7 +16,7 @@ from rapha.records.dense import DenseFeature
 from rapha.records.feature import Feature, SequenceFeature
 from rapha.records.private import PATIENT
 from rapha.records.segmenter import MASK
-from rapha.timeline.writer import space_watched, write_beside
+from rapha.timeline.beside import space_watched, write_beside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +28,7 @@ BATCH_ROWS = 65_536
 def dataset_of(
     answer: "pa.Table", features: Sequence[Feature], labels: Sequence[str], by_patient: bool = False
 ) -> "pa.Table":
-    """The dataset's table from the kept rows of a cohort statement; a dense feature is the name of its asset as yet. `by_patient`:
+    """The dataset's table from the kept rows of a cohort statement; a dense feature is the name of its asset as yet, a mask those of its segments' assets. `by_patient`:
     with the column `patient`.
 
     Every buffer is made anew, with zeros where a value is missing: what lies under a null would else be chance, and

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rapha.cohort.genotypes import GenotypeRows
-from rapha.cohort.images import image_array, mask_array
+from rapha.cohort.images import image_array, segments_array
 from rapha.errors import ConfigurationError
 from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.segmenter import SegmentMask
@@ -18,6 +18,8 @@ from rapha.timeline.assets import AssetKind, Assets
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Named = str | Sequence[str]
+"""An asset's name; or those of several, of which one array is made."""
 Ready = Callable[[int, bytes], bytes]
 """A patient's key, and the text of a note of theirs: the text as a model may see it."""
 
@@ -56,7 +58,7 @@ class DenseColumn:
     def _length(self) -> int:
         return math.prod(self.feature.dims)
 
-    def filled(self, assets: "Sequence[str | None]", patients: Sequence[int]) -> "pa.Array":
+    def filled(self, assets: Sequence[Named | None], patients: Sequence[int]) -> "pa.Array":
         """The column of these rows, and whose they are: null where there is no asset, and zeros under a null."""
         import pyarrow as pa
 
@@ -65,7 +67,7 @@ class DenseColumn:
         read = self._reader()
         for row, asset in enumerate(assets):
             if asset is not None:
-                content = read(patients[row], self.assets.read(asset))
+                content = read(patients[row], asset)
                 if len(content) != width:
                     raise ConfigurationError(
                         f"an asset does not fit the feature `{self.feature.name}`: ingest it again"
@@ -75,17 +77,26 @@ class DenseColumn:
         missing = pa.array([asset is None for asset in assets], pa.bool_())
         return pa.FixedSizeListArray.from_arrays(values, self._length, mask=missing if None in assets else None)
 
-    def _reader(self) -> Callable[[int, bytes], bytes]:
-        """From a patient's key and an asset's content to the bytes of the feature's array, in C order, little-endian."""
+    def _reader(self) -> Callable[[int, Named], bytes]:
+        """From a patient's key and the names of their assets to the bytes of the feature's array, in C order, little-endian."""
+        made = self._maker()
+        return lambda patient, named: made(patient, [self.assets.read(name) for name in _names(named)])
+
+    def _maker(self) -> Callable[[int, list[bytes]], bytes]:
+        """The same from the assets' contents."""
         match self.feature:
             case NoteFeature() as note:
-                return lambda patient, content: note.encode(self.ready(patient, content))
+                return lambda patient, contents: note.encode(self.ready(patient, contents[0]))
             case GenotypesFeature() as genotypes:
                 rows = GenotypeRows(genotypes, self.assets.read)
-                return lambda _, content: rows.row(content)
+                return lambda _, contents: rows.row(contents[0])
             case ImageFeature() as image:
-                return lambda _, content: image_array(content, image).tobytes()
+                return lambda _, contents: image_array(contents[0], image).tobytes()
             case SegmentMask() as mask:
-                return lambda _, content: mask_array(content, mask.image).tobytes()
+                return lambda _, contents: segments_array(contents, mask.image).tobytes()
             case _:
                 raise NotImplementedError(self.feature.kind)
+
+
+def _names(named: Named) -> Sequence[str]:
+    return [named] if isinstance(named, str) else named

@@ -5,12 +5,13 @@ A refusal names no number: how far below a threshold a cohort lies is itself a c
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rapha.cohort.answerable import UnitCount, UnitSetAside, check_concepts, check_hierarchy
+from rapha.cohort.answerable import UnitCount, check_concepts, check_hierarchy
 from rapha.cohort.dataset import dataset_of, write_dataset
 from rapha.cohort.deidentify.ready import KnownOf, nothing_known, ready_for_model
 from rapha.cohort.dense import BESIDE, KIND_OF, DenseColumn
+from rapha.cohort.found import FrozenCohort, SetApart, Size, UnitSetAside
 from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.outcome import label_columns
 from rapha.cohort.patients import write_patients
@@ -20,38 +21,18 @@ from rapha.cohort.statement import cohort_statement, hierarchy_statement, presen
 from rapha.errors import CohortRefused
 from rapha.records.dense import DenseFeature
 from rapha.records.private import counts_by_patient
-from rapha.records.record import Digest, Record
 from rapha.records.segmenter import SegmentMask
 from rapha.records.study import Study
 from rapha.records.tensors import mask_of
 from rapha.timeline.assets import Assets
+from rapha.timeline.beside import space_watched
 from rapha.timeline.reader import LockedConnection, Timeline
-from rapha.timeline.writer import space_watched
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MIN_TRAINING_EVENTS = 10
 """Cases, and controls, that the training split must hold: of fewer, a model remembers persons."""
-
-SetApart = Literal["competing", "unobserved", "uncalled"]
-
-
-class FrozenCohort(Record):
-    """The frozen rows, in exact numbers: for the node alone; what leaves of them passes `rapha.egress`."""
-
-    patients: int  # of whom there are rows; `every` index may give one patient several
-    rows: int
-    train_rows: int
-    validation_rows: int
-    test_rows: int
-    positives: int
-    set_apart: dict[SetApart, int]
-    units_set_aside: tuple[UnitSetAside, ...] = ()  # numbers of the whole timeline, by concept and unit
-    dataset_digest: Digest
-    fewest: int | None = None
-    """Of an `every` index, whose figures are of rows: how many patients stand behind the rows of the class with fewest of them, of those
-    to validate or to test on. A numeric and a segment outcome have no classes: half of the patients."""
 
 
 def count(timeline: Timeline, study: Study, key: bytes) -> int:
@@ -61,15 +42,6 @@ def count(timeline: Timeline, study: Study, key: bytes) -> int:
         CohortRefused: as `freeze`.
     """
     return _patients(_kept(_ask(timeline, study, key)[0], study))
-
-
-class Size(Record):
-    """Exact: how many patients there would be rows of, with the outcome and without it; of a categorical outcome, of each class
-    in the study's order. For the node alone."""
-
-    events: int
-    others: int
-    classes: tuple[int, ...] = ()
 
 
 def size(timeline: Timeline, study: Study, key: bytes) -> Size:

@@ -1,5 +1,6 @@
 """A kept volume as a study asks for it: resampled around its middle, cut or filled up, its values from 0 to 1; and a mask of it likewise."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rapha.errors import ConfigurationError
@@ -44,11 +45,36 @@ def _sampled(
 ) -> "Voxels":
     import numpy as np
 
-    low, high = window
-    scaled = np.clip((voxels - low) / (high - low), 0, 1)
+    low, high = _ends(voxels, window) if feature.intensity == "percentiles" else window
+    scaled = np.clip((voxels - low) / (high - low), 0, 1) if low < high else np.zeros_like(voxels)
     for axis, (count, wanted, given) in enumerate(zip(feature.shape, feature.spacing, spacing, strict=True)):
         scaled = _along(scaled, axis, count, wanted / float(given))
     return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def segments_array(contents: Sequence[bytes], feature: ImageFeature) -> "npt.NDArray[np.uint8]":
+    """The array of one asset of the kind `mask` for each segment: 0, or the number of the first of the segments that has the voxel,
+    from 1.
+
+    Raises:
+        ConfigurationError: as `mask_array`.
+    """
+    import numpy as np
+
+    found = np.zeros(feature.dims, np.uint8)
+    for number, content in reversed(list(enumerate(contents, 1))):
+        found[mask_array(content, feature) > 0] = number
+    return found
+
+
+def _ends(voxels: "Voxels", window: tuple[float, float]) -> tuple[float, float]:
+    """The values at these percents of a volume's own, without its least value, which is what is around the body: so a wider field of view
+    does not change them. Linear between two values; the same twice where all are alike."""
+    import numpy as np
+
+    inside = voxels[voxels > voxels.min()]
+    low, high = np.percentile(inside, window) if inside.size else (0.0, 0.0)
+    return float(low), float(high)
 
 
 def mask_array(content: bytes, feature: ImageFeature) -> "npt.NDArray[np.uint8]":

@@ -33,8 +33,8 @@ def label_columns(plan: Plan) -> tuple[str, ...]:
 
 def answered(plan: Plan, bound: Parameters) -> list[str]:
     """The tables `ahead` (what happened first, while observed) and `answered`."""
-    if plan.outcome.segment is not None:
-        return _segmented(plan, plan.outcome.segment, bound)
+    if plan.outcome.drawn:
+        return _segmented(plan, bound)
     first, last = starts(plan.outcome.during, plan, bound, "cohort"), ends(plan.outcome.during, plan, bound, "cohort")
     at = happened(plan, "cohort")
     within = f"{at} > {first}"
@@ -55,11 +55,13 @@ ahead AS (
     return [ahead, _survival(plan) if plan.outcome.kind == "time-to-event" else _set_apart(plan)]
 
 
-def _segmented(plan: Plan, segment: str, bound: Parameters) -> list[str]:
-    """The mask of the very volume that the image feature picks, whenever it was drawn: it says nothing of later than the image. Of two
-    different masks of it none counts."""
+def _segmented(plan: Plan, bound: Parameters) -> list[str]:
+    """The masks of the very volume that the image feature picks, one of each segment, whenever they were drawn: they say nothing of later
+    than the image. Of two different masks of one segment none counts; whose volume lacks one of the segments is unknown, not without it."""
     (image,) = (feature for feature in plan.features if isinstance(feature, ImageFeature))
-    number = bound.bind(plan.number(segment), "INTEGER")
+    numbers = [bound.bind(plan.number(segment), "INTEGER") for segment in plan.outcome.drawn]
+    one_of_each = " AND ".join(f"count(DISTINCT m.asset) FILTER (WHERE m.concept = {number}) = 1" for number in numbers)
+    masks = ", ".join(f"min(m.asset) FILTER (WHERE m.concept = {number})" for number in numbers)
     return [
         f"""
 ahead AS (
@@ -72,9 +74,9 @@ ahead AS (
         f"""
 answered AS (
   SELECT ahead.row, any_value(ahead.subject_key) AS subject_key, any_value(ahead.index_at) AS index_at,
-         CASE WHEN count(DISTINCT m.asset) = 1 THEN 'kept' ELSE 'unobserved' END AS fate, min(m.asset) AS {MASK}
+         CASE WHEN {one_of_each} THEN 'kept' ELSE 'unobserved' END AS fate, [{masks}] AS {MASK}
   FROM ahead
-  LEFT JOIN happening AS m ON m.subject_key = ahead.subject_key AND m.concept = {number}
+  LEFT JOIN happening AS m ON m.subject_key = ahead.subject_key AND m.concept IN ({", ".join(numbers)})
     AND m.asset_kind = {bound.bind(KIND_OF["segment"], "VARCHAR")} AND m.asset_of = ahead.picture
   GROUP BY ahead.row
 )""",

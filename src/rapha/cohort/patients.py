@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from rapha.errors import Unproven
-from rapha.timeline.writer import space_watched, write_beside
+from rapha.timeline.beside import space_watched, write_beside
 
 if TYPE_CHECKING:
     import pyarrow as pa

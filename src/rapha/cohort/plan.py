@@ -38,6 +38,14 @@ class Reckoning:
 
 
 @dataclass(frozen=True)
+class Penned:
+    """By whom and in which language a note must be written; in the place of nobody and no language, any."""
+
+    by: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything a statement needs of a study. `concepts` are those that the study uses, in order of first use; a
     concept's number is its place there. A concept that is declared and never used is not asked for."""
@@ -54,6 +62,7 @@ class Plan:
     numeric: frozenset[str]  # the concepts whose numbers are used
     said: dict[int, Mention]  # the concepts that are what notes say, by their numbers
     variants: dict[int, VariantRule]  # the concepts that are variants, by their numbers
+    penned: dict[int, Penned]  # the concepts that are of notes by who wrote them or in which language, by their numbers
 
     @property
     def by_vocabulary(self) -> bool:
@@ -125,6 +134,11 @@ def plan_of(study: Study) -> Plan:
         numeric=study.numeric(),
         said={used.index(name): each for name, each in study.said_in_notes().items() if name in used},
         variants={used.index(name): each for name, each in study.variant_rules().items() if name in used},
+        penned={
+            used.index(name): Penned(each.written_by, each.language)
+            for name, each in study.concepts.items()
+            if name in used and each.of_notes_alone
+        },
     )
 
 

@@ -12,7 +12,7 @@ below it. A study without any such set asks for nothing but `wanted`.
     heard    concept, stands                           the site's concepts that do, whatever the event's own code
 
 `concept` is the number of a study's concept, `stands` one of the site's, as `events.concept` holds it. What is excluded
-wins, over the code and over the site's concept of an event.
+wins, over the code and over the site's concept of an event. Of notes by who wrote them, `penned` holds which may be of a concept.
 
 A code that is no standard concept stands for what it maps to only with `below`: the hierarchy is of standard concepts.
 """
@@ -66,9 +66,28 @@ heard AS MATERIALIZED (
 
 
 def terms(plan: Plan, bound: Parameters) -> list[str]:
-    """The tables up to `wanted`, and up to `heard` where the vocabulary is asked; and `qualifying` where variants are."""
+    """The tables up to `wanted`, and up to `heard` where the vocabulary is asked; `qualifying` where variants are, `penned` where
+    who wrote a note is."""
     coded = [_asked(plan, bound), _ROOTS, _TERMS] if plan.by_vocabulary else [_written(plan, bound)]
-    return [*coded, *qualifying(plan, bound)]
+    return [*coded, *qualifying(plan, bound), *_penned(plan, bound)]
+
+
+def _penned(plan: Plan, bound: Parameters) -> list[str]:
+    """`penned`: concept, event_id of each note that is known to be written so. `bare`: the concepts that do not ask."""
+    if not plan.penned:
+        return []
+    parts = []
+    for number, asked in sorted(plan.penned.items()):
+        rules = [
+            f"list_contains({bound.bind(list(values), 'VARCHAR[]')}, {column})"
+            for column, values in (("author", asked.by), ("language", asked.languages))
+            if values
+        ]
+        concept = bound.bind(number, "INTEGER")
+        parts.append(f"\n  SELECT {concept} AS concept, event_id FROM notes WHERE {' AND '.join(rules)}")
+    others = [number for number in range(len(plan.concepts)) if number not in plan.penned]
+    bare = f"\nbare AS MATERIALIZED (SELECT unnest({bound.bind(others, 'INTEGER[]')}) AS concept)"
+    return [f"\npenned AS MATERIALIZED ({'  UNION ALL'.join(parts)}\n)", bare]
 
 
 def _written(plan: Plan, bound: Parameters) -> str:
@@ -108,7 +127,7 @@ def of_the_study(plan: Plan, columns: str, free: str = "") -> str:
     by_code = f"""
     SELECT wanted.concept, {columns}
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM wanted)) AS events
-    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code"""
+    JOIN wanted ON wanted.system = events.system AND wanted.code = events.code{_as_penned(plan, "wanted")}"""
     by_rule = f"\n    UNION ALL{of_variants(columns)}" if plan.variants else ""
     by_rule += f"\n    UNION ALL{free}" if free else ""
     if not plan.by_vocabulary:
@@ -121,10 +140,18 @@ def of_the_study(plan: Plan, columns: str, free: str = "") -> str:
     UNION ALL
     SELECT heard.concept, {columns}
     FROM (SELECT * FROM events WHERE concept IN (SELECT stands FROM heard)) AS events
-    JOIN heard ON heard.stands = events.concept
+    JOIN heard ON heard.stands = events.concept{_as_penned(plan, "heard")}
     WHERE NOT EXISTS (
       SELECT 1 FROM coded
       WHERE coded.concept = heard.concept AND coded.system = events.system AND coded.code = events.code){by_rule}"""
+
+
+def _as_penned(plan: Plan, table: str) -> str:
+    """SQL, a further condition of a join: who wrote a note, where the concept asks."""
+    if not plan.penned:
+        return ""
+    return f"""
+      AND ({table}.concept IN (SELECT concept FROM bare) OR ({table}.concept, events.event_id) IN (SELECT concept, event_id FROM penned))"""
 
 
 def hierarchy(plan: Plan, bound: Parameters) -> str:

@@ -126,7 +126,8 @@ def without_figures(metrics: SiteMetrics) -> SiteMetrics:
 
 def figures_of(study: Study, fewest: int | None) -> FigureRules:
     """What figures there may be of a study, of which the node counted `fewest`."""
-    return FigureRules(study.outcome.kind, study.outcome.classes, reads_language(study), fewest)
+    outcome = study.outcome
+    return FigureRules(outcome.kind, outcome.classes, reads_language(study), fewest, outcome.segments)
 
 
 def pass_scores(

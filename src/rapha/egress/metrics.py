@@ -31,6 +31,7 @@ from rapha.records.metrics import (
     MetricName,
     RocPoint,
     Score,
+    SegmentScore,
     SiteMetrics,
 )
 from rapha.records.outcome import OutcomeKind
@@ -71,13 +72,14 @@ Output = TypeVar("Output", bound=Record)
 
 @dataclass(frozen=True)
 class FigureRules:
-    """What figures there may be of a study: `kind` and `classes` of its outcome, and whether its model is one of `language`. `fewest`: under an `every` index alone, how
+    """What figures there may be of a study: `kind`, `classes` and several `segments` of its outcome, and whether its model is one of `language`. `fewest`: under an `every` index alone, how
     many patients stand behind the rows of a class, at the fewest: the node's own count."""
 
     kind: OutcomeKind = "binary"
     classes: tuple[str, ...] = ()
     language: bool = False
     fewest: int | None = None
+    segments: tuple[str, ...] = ()
 
 
 def read_output(data: bytes, kind: type[Output], name: str) -> Output:
@@ -171,7 +173,16 @@ def _evaluation(raw: RawEvaluation, min_cohort: int, rules: FigureRules) -> Eval
         calibration=_calibration(raw.bins, min_cohort) if of_patients else (),
         classes=class_rows(raw.classes, rules.classes, min_cohort),
         confusion=confusion(raw.confusion, rules.classes, min_cohort) if of_patients and raw.confusion else None,
+        segments=_of_segments(raw, rules, enough, detail),
     )
+
+
+def _of_segments(raw: RawEvaluation, rules: FigureRules, enough: bool, detail: bool) -> tuple[SegmentScore, ...]:
+    """The Dice of each of several segments, as any figure; the names are the study's and not the workload's."""
+    all_dice = all(figure.name == "dice" for figure in raw.segments)
+    _check(all_dice and len(raw.segments) in (0, len(rules.segments)), "not the segments of the study")
+    told = zip(rules.segments, raw.segments, strict=False) if enough else ()
+    return tuple(SegmentScore(segment=name, score=_score(one, detail)) for name, one in told if _in_range(one))
 
 
 def _enough_of(raw: Figures | RawEvaluation, min_cohort: int, rules: FigureRules) -> tuple[bool, bool]:

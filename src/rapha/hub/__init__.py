@@ -17,6 +17,7 @@ log_keeper.py      the public log, static files; receipts.py puts receipts into 
 neighbours.py      the other hubs on one database; shared_log.py and shared_tokens.py are what those share besides its tables
 explorer/          the public log as pages
 refusals.py        hospitals' signed refusals, verified at the door
+freezes.py         what hospitals froze before their runs, logged before anything of them is taken
 delivery.py        metrics, the signed aggregation, the list of files
 averaging.py       rule: each way to make one model of many; likeness.py an alarm; early_stopping.py when it is enough
 uploads.py         large blobs in, chunk by chunk; chunked.py the chunks of those that go out

@@ -8,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.hub.blobs import Blobs, put, read
+from rapha.hub.freezes import freeze_files, seal_of
 from rapha.hub.graphs import graph_of
-from rapha.hub.pooling import pooled_scores, round_scores
+from rapha.hub.pooling import pooled_scores, pooled_segments, round_scores
 from rapha.hub.provenance import code_digest, packages
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.refusals import logged_files, refusals_of
@@ -22,6 +23,7 @@ from rapha.hub.studies import study_of
 from rapha.hub.updates import done_tasks, updates_of
 from rapha.proof.claim import BASE_FILE, GRAPH_FILE, POOLED_METRICS_FILE, SCRIPT_FILE, WEIGHTS_FILE
 from rapha.proof.envelope import seal
+from rapha.proof.freeze import FREEZES
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE, model_signature
 from rapha.proof.statement import aggregation_statement
 from rapha.proof.timestamp import time_of
@@ -40,7 +42,8 @@ from rapha.records.wire import DeliveredFile, Delivery, ReleaseParcel, TrustedKe
 class Account:
     """All that the hub knows of a study that is done. `rounds`: number -> (updates by site, weights that came out). `released_round`: where
     the study asks for the best. `refusals`: path
-    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet. `stamped`: site -> certificate and time stamp of its
+    -> file of each signed refusal that is in the log; `waiting`: there is one that is not yet. `freezes`: the same of what hospitals with a
+    release froze before it. `stamped`: site -> certificate and time stamp of its
     release, of those that were taken with one."""
 
     study_id: str
@@ -50,6 +53,7 @@ class Account:
     approvals: Mapping[str, Approval]
     denials: Mapping[str, str]
     refusals: Mapping[str, bytes]
+    freezes: Mapping[str, bytes]
     waiting: bool
     keys: tuple[TrustedKey, ...]
     released_round: int | None
@@ -59,12 +63,19 @@ class Account:
     def ended(self) -> str:
         """Whose receipt no reader would believe any more, since its key was revoked; empty where there is none."""
         for site, parcel in self.releases.items():
-            key = next(key for key in self.keys if key.keyid == parcel.receipt.signatures[0].keyid)
-            window, stamped = key.window or Window(), self.stamped.get(site)
-            late = window.end and stamped and second_of(time_of(stamped[1])) >= window.end
-            if late or window.below is not None:
+            stamped = self.stamped.get(site)
+            if self._ended(parcel.receipt.signatures[0].keyid, stamped[1] if stamped else None, None):
                 return f"the key that {site} signed its release with was revoked before the delivery"
+            frozen = f"{FREEZES}{site}.json"
+            if frozen in self.freezes and self._ended(*seal_of(self.freezes, frozen)):
+                return f"the key that {site} signed its freeze with was revoked before the delivery"
         return ""
+
+    def _ended(self, keyid: str, stamp: bytes | None, place: int | None) -> bool:
+        """Whether what a key signed is believed no more; `place`: in the log, None of what is still to come into it."""
+        window = next(key for key in self.keys if key.keyid == keyid).window or Window()
+        late = window.end is not None and stamp is not None and second_of(time_of(stamp)) >= window.end
+        return late or (window.below is not None and (place is None or place >= window.below))
 
     @property
     def weights(self) -> Digest:
@@ -96,6 +107,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         refusals={path: data for found in files.values() for path, data in found.items()},
+        freezes=freeze_files(session, (d for d in dispatches if d.site in {task.site for task in parcels})),
         waiting=not all(files.values()),
         keys=tuple(key for d in signed for key in keys_of(session, d.site)),
         released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
@@ -118,7 +130,8 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
     stamped = {f"receipts/{site}.json": shown for site, shown in account.stamped.items()}
-    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped), **account.refusals}
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped)}
+    proofs |= {**account.refusals, **account.freezes}
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
@@ -148,6 +161,7 @@ def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics
         study=account.study.study,
         study_digest=account.study.digest,
         pooled=pooled_scores(figures),
+        segments=pooled_segments(figures),
         sites=figures,
         history=tuple(round_scores(number, updates) for number, (updates, _) in account.rounds.items() if number > 0),
     )
@@ -175,6 +189,7 @@ def _signed_aggregation(account: Account, metrics: Digest, signer: Signer) -> Re
         code=code_digest(),
         packages=packages(),
         released_round=account.released_round,
+        freezes={site: one.release.freeze for site, one in account.releases.items() if one.release.freeze} or None,
         updates=None if (form := account.study.training.updates) == "float32" else form,
     )
     files = {WEIGHTS_FILE: account.weights, POOLED_METRICS_FILE: metrics}

@@ -7,7 +7,7 @@ models for meta-analysis, Res Synth Methods 2010, section 2.
 import math
 from collections.abc import Mapping, Sequence
 
-from rapha.records.metrics import METRICS, Evaluation, PooledScore, RoundScores, Score, SiteMetrics
+from rapha.records.metrics import METRICS, Evaluation, PooledScore, PooledSegment, RoundScores, Score, SiteMetrics
 from rapha.records.task import Update
 
 Z95 = 1.959963984540054
@@ -16,17 +16,30 @@ Z95 = 1.959963984540054
 
 def pooled_scores(sites: Sequence[SiteMetrics]) -> tuple[PooledScore, ...]:
     """Each figure of the federated model that any site gives, over the sites that give it, in the order of METRICS."""
-    evaluations = [
-        e for site in sorted(sites, key=lambda s: s.site) for e in site.evaluations if e.model == "federated"
-    ]
-    pooled = (_pooled(name, evaluations) for name in METRICS)
+    evaluations = _federated(sites)
+    pooled = (_pooled([(each, score) for each in evaluations if (score := each.score(name))]) for name in METRICS)
     return tuple(score for score in pooled if score)
 
 
-def _pooled(name: str, evaluations: Sequence[Evaluation]) -> PooledScore | None:
-    scored = [(evaluation, score) for evaluation in evaluations if (score := evaluation.score(name))]
+def pooled_segments(sites: Sequence[SiteMetrics]) -> tuple[PooledSegment, ...]:
+    """The Dice of each of several segments, in the study's order, as every site gives them in."""
+    scored: dict[str, list[tuple[Evaluation, Score]]] = {}
+    for evaluation in _federated(sites):
+        for one in evaluation.segments:
+            scored.setdefault(one.segment, []).append((evaluation, one.score))
+    pooled = ((segment, _pooled(of_segment)) for segment, of_segment in scored.items())
+    return tuple(PooledSegment(segment=segment, score=score) for segment, score in pooled if score)
+
+
+def _federated(sites: Sequence[SiteMetrics]) -> list[Evaluation]:
+    in_order = sorted(sites, key=lambda site: site.site)
+    return [each for site in in_order for each in site.evaluations if each.model == "federated"]
+
+
+def _pooled(scored: Sequence[tuple[Evaluation, Score]]) -> PooledScore | None:
     if not scored:
         return None
+    name = scored[0][1].name
     errors = [_standard_error(score) for _, score in scored]
     if all(errors):
         weights = [1.0 / (error * error) for error in errors if error]

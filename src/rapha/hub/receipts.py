@@ -30,6 +30,8 @@ class ReceiptDesk:
     before: KeysBefore | None = None
     changing_keys: threading.Lock = field(default_factory=threading.Lock)
     """Held while changes of hospitals' keys are logged, one by one."""
+    logging_once: threading.Lock = field(default_factory=threading.Lock)
+    """Held while it is looked whether something is in the log already, until it is."""
 
     def logged(
         self,
@@ -67,10 +69,11 @@ class ReceiptDesk:
         `public`: its signer's key. `shown`: the certificate and the time stamp that it was given. Raises DiskFull: nothing was logged.
         """
         entries = [log_entry(receipt, public), certified_entry(receipt, shown[0])]
-        first = self.log.place_since(entries[0], from_size)
-        proven = (
-            self.log.add(entries) if first is None else self.log.prove((first, first + 1), self.log.checkpoint)
-        )  # one batch: both are there, or neither
+        with self.logging_once:
+            first = self.log.place_since(entries[0], from_size)
+            proven = (
+                self.log.add(entries) if first is None else self.log.prove((first, first + 1), self.log.checkpoint)
+            )  # one batch: both are there, or neither
         seen = self.witnesses.cosigned(self.log, proven[0].checkpoint)
         key, certificate = (
             placed(entry, place.index, place.proof, seen, self.log.log_id)

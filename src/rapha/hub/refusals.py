@@ -18,8 +18,7 @@ from rapha.hub.store.database import Store
 from rapha.hub.store.tables import DispatchRow, LoggedRefusalRow, StudyRow, TaskRow
 from rapha.proof import keys
 from rapha.proof.certified import certified_path
-from rapha.proof.refusal import check_refusal
-from rapha.proof.verify import REFUSALS
+from rapha.proof.refusal import REFUSALS, check_refusal
 from rapha.records.receipt import Receipt
 from rapha.records.site import Denial
 from rapha.records.task import TaskFailure

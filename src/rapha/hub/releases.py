@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from rapha.errors import Conflict, Unproven
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, read
+from rapha.hub.freezes import check_named
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.site_keys import signer_of
 from rapha.hub.store.changes import Change
@@ -91,6 +92,7 @@ def _check_release(session: Session, row: TaskRow, release: Release) -> None:
     study = study_of(stored.study)
     decision = session.get_one(DispatchRow, row.dispatch_id).decision
     approval = Approval.from_bytes(decision) if decision else None
+    check_named(session, row.dispatch_id, row.site, release.freeze)
     expected = {
         "site": row.site,
         "study": stored.name,

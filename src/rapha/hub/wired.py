@@ -18,7 +18,7 @@ from rapha.hub.assignments import Asked, next_assignments
 from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.bucket import BlobBucket, open_bucket, read_bucket_key
-from rapha.hub.chunked import Chunked
+from rapha.hub.chunked import Chunked, KnownInChunks
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.graphs import Waiting
@@ -143,7 +143,8 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, before)
     blobs = BothPlaces(store, open_blobs(configuration))
     held = HeldUpdates(bell)
-    rounds = Rounds(store, blobs, signer, desk, held)
+    chunked = Chunked(blobs)
+    rounds = Rounds(store, KnownInChunks(blobs, chunked), signer, desk, held)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
     receive = partial(_received, store, blobs, conductor)
     return Hub(
@@ -155,7 +156,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
         rounds,
         conductor,
         Uploads(configuration.uploads),
-        Chunked(blobs),
+        chunked,
         signer,
         desk,
         Waiting(),

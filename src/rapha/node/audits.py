@@ -1,6 +1,6 @@
 """The audit of what leaves: does the model remember patients? One that does goes no further."""
 
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.egress import gate
 from rapha.egress.memorisation import can_see
 from rapha.errors import EgressRefused

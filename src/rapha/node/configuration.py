@@ -55,6 +55,24 @@ class SlurmPlacement(Record):
     slurm_conf: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)] | None = None
 
 
+class RayPlacement(Record):
+    """Sandboxes as jobs of the hospital's own Ray cluster. `shared_folder`: as with Slurm. `address`: where the cluster's Jobs API answers, `ca` a PEM bundle
+    where that is https under a private one. `token_file`: Ray's token, which this user alone may read. `processors` are asked for each sandbox, and memory by the
+    sandbox's own limit; `resource` names a custom resource of the machines that may be chosen. `queue_minutes`: how long a job may wait for its turn."""
+
+    by: Literal["ray"]
+    shared_folder: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)]
+    address: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$", max_length=300)]
+    token_file: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)]
+    ca: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)] | None = None
+    processors: Annotated[int, Field(ge=1, le=1024)] = 1
+    resource: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
+    queue_minutes: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+
+AnyPlacement = Annotated[SlurmPlacement | RayPlacement, Field(discriminator="by")]
+
+
 class NodeConfiguration(Record):
     """`hub_key` is the public key the hub showed at enrolment; `ca` a PEM bundle where the hub's is private; `certificate` a PEM file with
     the node's own certificate and its key, where the hub asks for one. `proxy`: the
@@ -75,7 +93,7 @@ class NodeConfiguration(Record):
     sandbox: BackendName = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
     waiting_sandboxes: Annotated[int, Field(ge=0, le=16)] = 0
-    placement: SlurmPlacement | None = None
+    placement: AnyPlacement | None = None
 
     @model_validator(mode="after")
     def _walls_elsewhere(self) -> Self:
@@ -149,6 +167,11 @@ class Home:
         return self.runs / ".waiting"
 
     @property
+    def jobs(self) -> Path:
+        """The folders of jobs, where a placement needs them: each holds a key while its job lives."""
+        return self.runs / ".jobs"
+
+    @property
     def runs(self) -> Path:
         """The folders of runs, one per dispatch."""
         placement = self.configuration.placement
@@ -189,8 +212,7 @@ def read_configuration(path: Path) -> NodeConfiguration:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+        raise ConfigurationError(f"{path}: {_place_of(first['loc'])}: {first['msg']}") from error
     except (YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML") from error
 
@@ -201,3 +223,9 @@ def write_configuration(path: Path, configuration: NodeConfiguration) -> None:
     YAML(typ="safe").dump(configuration.as_json(), text)
     path.write_text(text.getvalue(), encoding="utf-8")
     path.chmod(0o600)
+
+
+def _place_of(keys: tuple[int | str, ...]) -> str:
+    """A key of the file, as it is written there: which kind of placement it was read as is no key."""
+    written = ("placement", *(keys[2:] or ("by",))) if keys[:1] == ("placement",) else keys
+    return ".".join(str(part) for part in written) or "the file"

@@ -2,18 +2,19 @@
 
 import re
 import shutil
-import ssl
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
-import httpx2
 from pydantic import ValidationError
 
 from rapha.errors import ConfigurationError, NotPermitted, Unreachable
 from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
-from rapha.node.hub_line import API, is_address, trusted_authorities, whole_answer, why_silent
+from rapha.node.connections import Asked, Connections, Cut
+from rapha.node.hub_line import ANSWER_SECONDS, API, whole_answer, why_silent
 from rapha.node.keys import make_secrets
 from rapha.node.sandbox.choose import name_for_this_machine
+from rapha.node.way import Way, way_to
 from rapha.proof import keys
 from rapha.records.wire import Enrolled, Enrolment, Problem
 
@@ -42,12 +43,12 @@ def make_home(
     """
     if (folder / "node.yaml").exists():
         raise ConfigurationError(f"{folder} is a node's home already: choose another folder, or keep using it")
-    _check_words(site, name, hub_url, code)
-    verify = trusted_authorities(ca, certificate)
+    _check_words(site, name, code)
+    way = way_to(hub_url, ca, certificate)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = make_secrets(folder)
     public = keys.public_to_pem(key.public_key())
-    enrolled = _enrol(hub_url, Enrolment(code=code, site=site, name=name, public_key=public), verify)
+    enrolled = _enrol(hub_url, Enrolment(code=code, site=site, name=name, public_key=public), way)
     if not (folder / "rules.yaml").exists():
         shutil.copyfile(str(files("rapha.node") / "default-rules.yaml"), folder / "rules.yaml")
     configuration = NodeConfiguration(
@@ -64,26 +65,22 @@ def make_home(
     return configuration
 
 
-def _check_words(site: str, name: str, hub_url: str, code: str) -> None:
+def _check_words(site: str, name: str, code: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", site):
         raise ConfigurationError(f"{site!r} is no name for a site: lower-case letters, digits and hyphens, at most 63")
     if not 1 <= len(name) <= 120:
         raise ConfigurationError("the hospital's full name has 1 to 120 letters")
     if not 8 <= len(code) <= 100:
         raise ConfigurationError("this is no enrolment code: copy it whole, as `rapha hub enrol` printed it")
-    if not is_address(hub_url):
-        raise ConfigurationError(f"{hub_url!r} is not the address of a hub; it reads like https://hub.example.org")
 
 
-def _enrol(url: str, enrolment: Enrolment, verify: ssl.SSLContext) -> Enrolled:
-    headers = {"content-type": "application/json", "accept-encoding": "identity"}
+def _enrol(url: str, enrolment: Enrolment, way: Way) -> Enrolled:
+    headers = {"content-type": "application/json"}
+    asked = Asked("POST", f"{API}/node/enrol", headers, enrolment.as_bytes(), ANSWER_SECONDS, whole=True)
     try:
-        with (
-            httpx2.Client(base_url=url.rstrip("/"), verify=verify, timeout=30) as client,
-            client.stream("POST", f"{API}/node/enrol", content=enrolment.as_bytes(), headers=headers) as response,
-        ):
+        with closing(Connections(way)) as connections, connections.asking(asked) as response:
             answer = whole_answer(url, response, ANSWER_LIMIT_BYTES)
-    except httpx2.HTTPError as error:
+    except Cut as error:
         raise Unreachable(f"no hub answers at {url} ({why_silent(error, url)}): is it running?") from error
     try:
         if response.is_success:

@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 from rapha.canonical import digest
 from rapha.clock import Clock, coarse
-from rapha.cohort.engine import size
 from rapha.egress.classes import class_rows
 from rapha.egress.disclosure import suppress_noised
 from rapha.egress.noise import gaussian
 from rapha.errors import CohortRefused
+from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.configuration import Home
+from rapha.node.reader import Reader
 from rapha.node.register import Register
 from rapha.policy.feasibility import Asked, refusal
 from rapha.records.metrics import ClassRows, Count
 from rapha.records.release import ReasonCode
 from rapha.records.site import Answered, Dispatch
 from rapha.records.study import Study
-from rapha.timeline.reader import Timeline, open_timeline
 
 A_DAY = timedelta(days=1)
 
@@ -39,17 +39,18 @@ class Counted(NamedTuple):
 class Questions:
     """One question at a time: what the rules allow for a day cannot be passed by asking twice at once."""
 
-    def __init__(self, home: Home, approvals: Approvals, register: Register, clock: Clock) -> None:
+    def __init__(self, home: Home, approvals: Approvals, register: Register, clock: Clock, reader: Reader) -> None:
         self._home, self._approvals, self._register, self._clock = home, approvals, register, clock
+        self._reader = reader
         self._one_at_a_time = threading.Lock()
 
     def answer(self, dispatch: Dispatch, study: Study) -> Answered | ReasonCode:
         """The answer, kept; or the reason why there is none. Numbered, so that an auditor can tick it off."""
         with self._one_at_a_time:
             now, rules = self._clock(), self._approvals.rules()
-            timeline = open_timeline(self._home.timeline)
+            timeline = self._reader.ask(reading.timeline, self._home.folder)
             # 1. The same question on the same timeline is one question: it has one answer.
-            asked = digest(f"{study.digest} {timeline.digest}".encode())
+            asked = digest(f"{study.digest} {timeline}".encode())
             before = self._register.answer_to(asked)
             # 2. The rules name the researcher, and have an answer left for them.
             today, in_all = self._register.questions(dispatch.researcher, now - A_DAY)
@@ -58,7 +59,7 @@ class Questions:
                 return reason
             # 3. Patients are counted, the noise is added, and what is small is suppressed.
             try:
-                counted = _same(before) if before else self._counted(timeline, study)
+                counted = _same(before) if before else self._counted(study)
             except CohortRefused as refused:
                 return refused.reason  # type: ignore[return-value]
             answer = Answered(
@@ -75,10 +76,11 @@ class Questions:
             self._register.keep_answer(answer, dispatch.researcher, asked)
             return answer
 
-    def _counted(self, timeline: Timeline, study: Study) -> Counted:
+    def _counted(self, study: Study) -> Counted:
         """What may leave. The study may not ask for less than the site's minimum: the rules say so. Of classes each is a number of
         its own, with noise of its own: a patient is in one of them, so that all together tell of no patient more than one."""
-        exact, smallest, outcome = size(timeline, study, self._home.secret), study.privacy.min_cohort, study.outcome
+        smallest, outcome = study.privacy.min_cohort, study.outcome
+        exact = self._reader.ask(reading.size, self._home.folder, study)
         if not exact.classes:
             return Counted(*suppress_noised(exact.events + gaussian(), exact.others + gaussian(), smallest), ())
         noised = [number + gaussian() for number in exact.classes]

@@ -8,23 +8,27 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-import httpx2
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
 from rapha.clock import Clock
-from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
+from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
 from rapha.node import transfer
 from rapha.node.configuration import Home
+from rapha.node.connections import Answer, Asked, Connections, Cut, TooSlow
 from rapha.node.keys import load_key
+from rapha.node.way import way_to
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
+from rapha.records.receipt import Receipt
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem, UpdateParcel, Work
 
@@ -61,17 +65,14 @@ class HubLine:
         """`ca`: a PEM file of the hub's own authority, `certificate` one of this node's certificate and key. `proxy`: the way out, http://host:port. The limit is on blobs, both
         ways together."""
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
-        verify = trusted_authorities(ca, certificate)
-        timeout = httpx2.Timeout(30.0, read=90.0)  # of silence, not of the whole
-        self._client = httpx2.Client(verify=verify, timeout=timeout, proxy=proxy)
-        self._base = url.rstrip("/")
+        self._connections = Connections(way_to(url, ca, certificate, proxy))
         self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
         self.url = url
 
     def poll(self, poll: Poll) -> Assignment | None:
         """What the hub wants of this node, or None when `wait_seconds` passed."""
         status, content = self._request("POST", "/node/work", poll.as_bytes(), _JSON)
-        if status == httpx2.codes.NO_CONTENT:
+        if status == HTTPStatus.NO_CONTENT:
             return None
         try:
             return _ASSIGNMENT.validate_json(content)
@@ -88,7 +89,11 @@ class HubLine:
         headers = {**_JSON, "prefer": f"wait={HELD_SECONDS}"}
         path = f"/node/tasks/{parcel.update.task}/update"
         status, content = self._request("POST", path, parcel.as_bytes(), headers)
-        return None if status == httpx2.codes.NO_CONTENT else self._read(Work, content)
+        return None if status == HTTPStatus.NO_CONTENT else self._read(Work, content)
+
+    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedFreeze:
+        """Hand in what was frozen; where the hub has logged it."""
+        return self._read(LoggedFreeze, self._send("POST", f"/node/dispatches/{dispatch}/freeze", receipt))
 
     def put(self, path: str, record: Record) -> None:
         """Replace a record."""
@@ -105,22 +110,23 @@ class HubLine:
 
     def beginning(self, blob: str) -> tuple[bytes, int]:
         """See `transfer.Carrier`."""
-        with self._getting(f"/blobs/{blob}", {"range": f"bytes=0-{CHUNK_BYTES - 1}"}) as response:
-            data = self._bounded(self._paced(response), CHUNK_BYTES)
-            size = response.headers.get("content-range", f"/{len(data)}").rpartition("/")[2]
+        with self._getting(f"/blobs/{blob}", {"range": f"bytes=0-{CHUNK_BYTES - 1}"}) as answer:
+            data = whole_answer(self.url, answer, CHUNK_BYTES)
+            self._pace.take(len(data))
+            size = answer.getheader("content-range", f"/{len(data)}").rpartition("/")[2]
             if re.fullmatch(r"[0-9]{1,18}", size) is None:
                 raise Unreachable(f"{self.url} says no size of a blob: is it a Rapha hub of this version?")
             return data, int(size)
 
     def chunks_of(self, blob: str) -> Chunks:
         """See `transfer.Carrier`."""
-        with self._getting(f"/blobs/{blob}/chunks", {}) as response:
-            return self._read(Chunks, self._answer(response))
+        return self._read(Chunks, self._request("GET", f"/blobs/{blob}/chunks", None, {})[1])
 
-    def fetch(self, blob: str, begin: int, end: int) -> Iterator[bytes]:
+    @contextmanager
+    def fetch(self, blob: str, begin: int, end: int) -> Iterator[transfer.Source]:
         """See `transfer.Carrier`."""
-        with self._getting(f"/blobs/{blob}", {"range": f"bytes={begin}-{end - 1}"}) as response:
-            yield from self._paced(response)
+        with self._getting(f"/blobs/{blob}", {"range": f"bytes={begin}-{end - 1}"}) as answer:
+            yield _Paced(self.url, answer, self._pace)
 
     def begin_upload(self, chunks: Chunks) -> Upload:
         """See `transfer.Carrier`."""
@@ -129,8 +135,7 @@ class HubLine:
     def send_chunks(self, blob: str, number: int, blocks: Iterator[memoryview], size_bytes: int) -> Upload:
         """See `transfer.Carrier`."""
         path, headers = f"/blobs/{blob}/chunks/{number}", {**_BYTES, "content-length": str(size_bytes)}
-        with self._answered("PUT", path, headers, self._metered(blocks)) as response:
-            return self._read(Upload, self._answer(response))
+        return self._read(Upload, self._request("PUT", path, self._metered(blocks), headers)[1])
 
     def send_whole(self, blob: str, data: bytes) -> None:
         """See `transfer.Carrier`."""
@@ -143,52 +148,46 @@ class HubLine:
 
     def close(self) -> None:
         """Drop the connections."""
-        self._client.close()
+        self._connections.close()
 
     def _send(self, method: str, path: str, record: Record) -> bytes:
         return self._request(method, path, record.as_bytes(), _JSON)[1]
 
-    def _request(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _request(
+        self, method: str, path: str, content: bytes | Iterator[memoryview] | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         """(status, body) of a success."""
-        with self._answered(method, path, headers, content) as response:
-            return response.status_code, self._answer(response)
+        with self._answered(method, path, content, headers, whole=True) as answer:
+            return answer.status, whole_answer(self.url, answer)
 
-    def _getting(self, path: str, headers: dict[str, str]) -> AbstractContextManager[httpx2.Response]:
-        return self._answered("GET", path, headers, None)
+    def _getting(self, path: str, headers: dict[str, str]) -> AbstractContextManager[Answer]:
+        return self._answered("GET", path, None, headers, whole=False)
 
     @contextmanager
     def _answered(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | Iterator[bytes] | None
-    ) -> Iterator[httpx2.Response]:
+        self,
+        method: str,
+        path: str,
+        content: bytes | Iterator[memoryview] | None,
+        headers: dict[str, str],
+        *,
+        whole: bool,
+    ) -> Iterator[Answer]:
         """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
         path = API + path
-        headers = {**headers, "accept-encoding": "identity", **self._headers(method, path)}
-        request = httpx2.Request(method, httpx2.URL(self._base + path), headers=headers, content=content)
+        asked = Asked(method, path, {**headers, **self._headers(method, path)}, content, ANSWER_SECONDS, whole)
         try:
-            with closing(self._client.send(request, stream=True)) as response:
-                if not response.is_success:
-                    raise _problem(response.status_code, self._answer(response))
-                yield response
-        except httpx2.TransportError as error:
-            raise Unreachable(
-                f"the hub at {self.url} does not answer, or not to the end: {why_silent(error, self.url)}"
-            ) from error
+            with self._connections.asking(asked) as answer:
+                if not answer.is_success:
+                    raise _problem(answer.status, whole_answer(self.url, answer))
+                yield answer
+        except Cut as error:
+            raise silent(self.url, error) from error
 
-    def _answer(self, response: httpx2.Response) -> bytes:
-        return whole_answer(self.url, response)
-
-    def _bounded(self, blocks: Iterator[bytes], limit_bytes: int) -> bytes:
-        return _bounded(self.url, blocks, limit_bytes)
-
-    def _paced(self, response: httpx2.Response) -> Iterator[bytes]:
-        for block in response.iter_raw():
-            self._pace.take(len(block))
-            yield block
-
-    def _metered(self, blocks: Iterator[memoryview]) -> Iterator[bytes]:
+    def _metered(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
         for block in blocks:
             self._pace.take(len(block))
-            yield bytes(block)
+            yield block
 
     def _read(self, record: type[R], data: bytes) -> R:
         try:
@@ -221,67 +220,48 @@ def line_of(home: Home, clock: Clock) -> HubLine:
     )
 
 
-def whole_answer(url: str, response: httpx2.Response, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:
-    """The body of an answer, not unpacked: a hub is believed neither in how long it is nor in how long it takes. Not so a
-    blob: it may come as slowly as the line is.
+class _Paced:
+    """See `transfer.Source`."""
+
+    def __init__(self, url: str, answer: Answer, pace: transfer.Pace) -> None:
+        self._url, self._answer, self._pace = url, answer, pace
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        try:
+            count = self._answer.more(buffer[: transfer.BLOCK_BYTES])
+        except Cut as error:
+            raise silent(self._url, error) from error
+        self._pace.take(count)
+        return count
+
+
+def whole_answer(url: str, answer: Answer, limit_bytes: int = ANSWER_LIMIT_BYTES) -> bytes:
+    """The body of an answer, not unpacked: a hub is believed neither in how long it is nor in how long it takes.
 
     Raises:
-        Unreachable: it is longer than `limit_bytes`, or takes longer than ANSWER_SECONDS.
+        Unreachable: it is longer than `limit_bytes`.
+        Cut: it did not come to its end, or not in the time that was given to it.
     """
-    until = time.monotonic() + ANSWER_SECONDS
-
-    def blocks() -> Iterator[bytes]:
-        for block in response.iter_raw():
-            if time.monotonic() > until:
-                raise Unreachable(f"{url} answers too slowly")
-            yield block
-
-    return _bounded(url, blocks(), limit_bytes)
+    data = answer.body(limit_bytes)
+    if data is None:
+        raise Unreachable(f"{url} answered more than {limit_bytes} bytes: is it a Rapha hub?")
+    return data
 
 
-def _bounded(url: str, blocks: Iterator[bytes], limit_bytes: int) -> bytes:
-    data = bytearray()
-    for block in blocks:
-        data += block
-        if len(data) > limit_bytes:
-            raise Unreachable(f"{url} answered more than {limit_bytes} bytes: is it a Rapha hub?")
-    return bytes(data)
+def silent(url: str, cut: Cut) -> Unreachable:
+    """The error of a hub whose line failed."""
+    return Unreachable(f"the hub at {url} does not answer, or not to the end: {why_silent(cut, url)}")
 
 
-def is_address(url: str) -> bool:
-    """Whether a hub could be there."""
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host)
-
-
-def trusted_authorities(ca: str | None, certificate: str | None = None) -> ssl.SSLContext:
-    """Whom to believe that the hub is the hub: the authorities of a PEM file, else the public ones. `certificate`: a PEM
-    file of what to show it where it asks, with its key.
-
-    Raises:
-        ConfigurationError: a file cannot be read, holds no certificate, or not its key.
-    """
-    try:
-        context = ssl.create_default_context(cafile=ca) if ca else httpx2.create_ssl_context()
-    except OSError as error:  # an SSLError is one
-        why = "no certificate in PEM is in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigurationError(f"{ca}: not a certificate authority ({why})") from None
-    try:
-        if certificate:
-            context.load_cert_chain(certificate, password="")  # else a terminal is asked for one
-    except OSError as error:
-        why = "it holds no certificate with its key, both in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigurationError(f"{certificate}: not a certificate to show ({why})") from None
-    return context
-
-
-def why_silent(error: httpx2.HTTPError, url: str) -> str:
+def why_silent(cut: Cut, url: str) -> str:
     """The kind of failure, and what it may mean: a machine that misses a certificate cuts the line and says no more."""
-    kind = type(error).__name__
-    if url.startswith("https:") and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+    error, kind = cut.why, type(cut.why).__name__
+    if isinstance(error, TooSlow):
+        return "it answers too slowly"
+    if type(error) is OSError and error.errno is None:  # only a proxy that does not let through has words alone
+        return f"the proxy: {str(error)[:100]!r}"
+    lost = isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError)
+    if url.startswith("https:") and lost and not isinstance(error, ssl.SSLCertVerificationError):
         return f"{kind}; where it asks for a certificate, name the PEM file of this node's and its key as `certificate`"
     return kind
 
@@ -292,11 +272,11 @@ def _problem(status: int, content: bytes) -> RaphaError:
         message = problem.message + (f" ({problem.hint})" if problem.hint else "")
     except ValidationError:
         message = f"the hub answered {status}"
-    if status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return NotPermitted(message)
-    if status == httpx2.codes.INSUFFICIENT_STORAGE:
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
         return DiskFull(message)
-    if status >= httpx2.codes.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(message)
     return Conflict(message)
 

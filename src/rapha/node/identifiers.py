@@ -12,9 +12,9 @@ from pathlib import Path
 from rapha.cohort.deidentify.known import Known, What
 from rapha.errors import SourceError
 from rapha.node.configuration import Home
+from rapha.timeline.beside import write_beside
 from rapha.timeline.manifest import OPT_OUT, read_manifest
 from rapha.timeline.pseudonym import subject_key
-from rapha.timeline.writer import write_beside
 
 LARGEST_FILE = 1 << 30
 COLUMNS: dict[str, What] = {

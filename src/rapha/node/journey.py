@@ -3,7 +3,7 @@
    question      consider()   only how many? a count with noise leaves, if the rules name who asks; `node/feasibility.py`
 3  feasibility   consider()   how many patients would it have here? a suppressed count leaves, with a yes and not before
 4  approve       consider()   the rules decide, or a steward signs; asked again before every task
-5  freeze        work()       the cohort's rows are written once; a commitment leaves
+5  freeze        work()       the cohort's rows are written once; a signed commitment leaves, and is in the public log before stage 6 begins
 6  train         work()       in the sandbox, round after round; the gate lets declared tensors out
    audit         work()       does the model remember patients? one that does goes no further
 7  release       finish()     figures of the closed set leave, rounded and suppressed
@@ -14,22 +14,23 @@ import secrets
 from collections.abc import Iterable
 
 from rapha.clock import Clock, coarse
-from rapha.cohort.engine import count
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
 from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
+from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
 from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
+from rapha.node.freezes import Freezes
 from rapha.node.heads import Heads
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Held, Outbox
-from rapha.node.profile import measure_profile
 from rapha.node.provenance import code_digest, packages, privacy_report
+from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
 from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import Backend
@@ -48,13 +49,12 @@ from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
-from rapha.records.release import EgressVerdict, ReasonCode, Release, RoundTrace
+from rapha.records.release import EgressVerdict, ReasonCode, Release
 from rapha.records.site import Answered, Approval, Denial, Dispatch, SiteProfile, StewardSignature
 from rapha.records.study import Study
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.tensors import declared_statistics
 from rapha.records.wire import Feasible, Offer, Pending, ReleaseParcel, Work
-from rapha.timeline.reader import open_timeline
 
 PERSON_WAITS_SECONDS = 10.0
 """A person at a terminal is not kept longer by a hub that is away: the agent goes on trying."""
@@ -63,8 +63,16 @@ PERSON_WAITS_SECONDS = 10.0
 class Journey:
     """Every stage, and nothing but stages: each line is one room's work. Stages of one dispatch run in one thread."""
 
-    def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend, clock: Clock) -> None:
-        self._home, self._register, self._clock = home, register, clock
+    def __init__(
+        self,
+        home: Home,
+        line: HubLine,
+        register: Register,
+        backend: Backend,
+        clock: Clock,
+        reader: Reader | None = None,
+    ) -> None:
+        self._home, self._register, self._clock, self._reader = home, register, clock, reader or ReaderHere()
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
         self._outbox = Outbox(home.outbox, line, register)
@@ -74,13 +82,14 @@ class Journey:
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
         self._heads = Heads(home, register)
-        self._runs = Runs(home, line, register, backend)
+        self._freezes = Freezes(register, self._outbox.freeze, self._key)
+        self._runs = Runs(home, line, register, backend, self._reader)
         self._transcripts = Transcripts(home, register)
-        self._questions = Questions(home, self._approvals, register, clock)
+        self._questions = Questions(home, self._approvals, register, clock, self._reader)
 
     def introduce(self, patience_seconds: float = 60.0) -> SiteProfile:
         """Tell the hub what this site has, suppressed and rounded. Raises Unreachable: it stayed away for so long."""
-        profile = measure_profile(self._home, self._approvals.rules())
+        profile = self._reader.ask(reading.profile, self._home.folder, self._approvals.rules())
         self._outbox.profile(profile, patience_seconds)
         return profile
 
@@ -174,6 +183,7 @@ class Journey:
         approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
+        self._freezes.log(approval, run.frozen)
         private, script = entry.study.privacy.differential_privacy, isinstance(entry.study.model, Script)
         if task.do == "train" and (private or script) and (left := self._left_before(entry, run, task)):
             return self._send(task, *left, (), None)
@@ -232,14 +242,8 @@ class Journey:
         """
         if not 1 <= task.round <= entry.study.training.rounds:
             raise TrainingFailed("more rounds than the study was approved for", "not-approved")
-        traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
-        left = traces.get(task.round)
-        held = self._outbox.held(task.dispatch, task.round, left.weights_out if left else None)
-        if held is None:
+        if (held := self._outbox.left_before(task)) is None:
             return None
-        known = RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest)
-        if left != known:
-            raise TrainingFailed("the round left before, from other weights", "round-already-left")
         weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
         return held, weight or self._smallest_count(entry.study)
 
@@ -264,16 +268,10 @@ class Journey:
         self, task: Task, held: Held, weight: int, scores: tuple[Score, ...], audited: AuditVerdict | None
     ) -> Work | None:
         update = Update(
-            task=task.id,
-            study_digest=task.study_digest,
-            site=self._site,
-            round=task.round,
+            task=task.id, study_digest=task.study_digest, site=self._site, round=task.round,
             do="prepare" if task.do == "prepare" else "train",
-            weights_in=task.weights,
-            weights_out=held.digest,
-            weight=weight,
-            scores=scores,
-        )
+            weights_in=task.weights, weights_out=held.digest, weight=weight, scores=scores,
+        )  # fmt: skip
         return self._outbox.update(task.dispatch, update, held, audited)
 
     def _finish(self, entry: Entry, approval: Approval, run: Run, task: Task) -> None:
@@ -287,6 +285,7 @@ class Journey:
         )
         private = entry.study.privacy.differential_privacy is not None
         metrics = gate.without_figures(metrics) if private else metrics
+        traces = self._register.traces(task.dispatch)
         release = Release(
             study_digest=task.study_digest,
             study=entry.study.study,
@@ -304,18 +303,17 @@ class Journey:
             ),
             architecture=entry.study.model.architecture,
             mode=entry.study.mode,
-            rounds=self._register.traces(task.dispatch),
+            rounds=traces,
             weights=task.weights or "",
             metrics=metrics.digest,
             code=code_digest(),
             packages=packages(),
             numerics=run.sandbox.numerics,
             sandbox=run.sandbox.report,
-            egress=EgressVerdict(
-                rules=self._audits.rules_passed(entry), files=len(self._register.traces(task.dispatch)) + 1
-            ),
+            egress=EgressVerdict(rules=self._audits.rules_passed(entry), files=len(traces) + 1),
             privacy=privacy_report(entry.study, self._ledger.head),
             transcript=self._transcripts.stated(entry, run, smallest),
+            freeze=self._freezes.named(task.dispatch),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=coarse(self._clock()))
@@ -326,9 +324,7 @@ class Journey:
         self._ledger.settle(entry.dispatch)
 
     def _feasible(self, study: Study) -> Count:
-        return suppress(
-            count(open_timeline(self._home.timeline), study, self._home.secret), self._smallest_count(study)
-        )
+        return suppress(self._reader.ask(reading.count, self._home.folder, study), self._smallest_count(study))
 
     def _smallest_count(self, study: Study) -> int:
         """The stricter of what the study and the site demand."""

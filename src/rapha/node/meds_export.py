@@ -18,8 +18,8 @@ from rapha.clock import Clock, stamp
 from rapha.errors import Conflict
 from rapha.node import meds_rows
 from rapha.records.record import Record
+from rapha.timeline.beside import space_watched
 from rapha.timeline.reader import LockedConnection, Timeline
-from rapha.timeline.writer import space_watched
 
 SHARD_EVENTS = 1 << 20
 SCHEMA = pa.schema(

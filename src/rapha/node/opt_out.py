@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rapha.node.configuration import Home
+from rapha.timeline.beside import write_beside
 from rapha.timeline.opt_out import patients_listed, read_list, write_opt_outs
-from rapha.timeline.writer import write_beside
 
 
 def take_list(home: Home, file: Path) -> tuple[int, int]:

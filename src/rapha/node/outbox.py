@@ -16,16 +16,18 @@ from typing import NamedTuple
 from rapha import faults
 from rapha.canonical import base64_text, digest_file
 from rapha.durable import Early, sync_folder, write_synced
-from rapha.errors import DiskFull, Unreachable
+from rapha.errors import DiskFull, TrainingFailed, Unreachable
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.node.transfer import write_all
 from rapha.records.audit import AuditVerdict
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.metrics import SiteMetrics
+from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
-from rapha.records.task import TaskFailure, Update
+from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel, Work
 
 
@@ -61,6 +63,14 @@ class Outbox:
         persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
+    def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
+        """What was frozen, signed, before anything works on it; where the hub's log has it."""
+        self._keep(dispatch, "freeze.json", receipt.as_bytes())
+        self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
+        logged = persist(lambda: self._line.freeze(dispatch, receipt))
+        self._register.note("freeze.sent", dispatch, digest=receipt.digest)
+        return logged
+
     def hold(self, dispatch: DispatchId, number: int, blocks: Iterable[bytes | memoryview]) -> Held:
         """Write the copy of a round's tensors as they come through the gate. It counts for nothing before `update`."""
         path = self._folder / dispatch / _of_round(number)
@@ -86,6 +96,15 @@ class Outbox:
         if left is not None and part.exists() and digest_file(part) == left:
             return Held(path, part, left, part.stat().st_size)
         return None
+
+    def left_before(self, task: Task) -> Held | None:
+        """The copy of what left, or may have, for the round of this task. Raises TrainingFailed: from other weights."""
+        traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
+        left = traces.get(task.round)
+        held = self.held(task.dispatch, task.round, left.weights_out if left else None)
+        if held is not None and left != RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest):
+            raise TrainingFailed("the round left before, from other weights", "round-already-left")
+        return held
 
     def update(
         self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None

@@ -14,8 +14,8 @@ from safetensors.numpy import load
 
 from rapha.errors import ConfigurationError, Conflict
 from rapha.timeline.assets import Assets
+from rapha.timeline.beside import space_watched
 from rapha.timeline.reader import Timeline
-from rapha.timeline.writer import space_watched
 
 SIDE = 512
 DARKEST, BRIGHTEST = 0.5, 99.5

@@ -21,7 +21,9 @@ from rapha.clock import Clock, stamp
 from rapha.errors import ConfigurationError, Conflict, DiskFull
 from rapha.records.audit import AuditVerdict
 from rapha.records.decision import DecisionRecord
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.lifecycle import check_move
+from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
 from rapha.records.site import Answered, Approval, Denial, Dispatch, StewardSignature
@@ -42,6 +44,8 @@ CREATE TABLE IF NOT EXISTS question (
 CREATE TABLE IF NOT EXISTS signature (
   dispatch TEXT NOT NULL REFERENCES dispatch(id), steward TEXT NOT NULL, signature TEXT NOT NULL,
   PRIMARY KEY (dispatch, steward));
+CREATE TABLE IF NOT EXISTS freeze (
+  dispatch TEXT PRIMARY KEY REFERENCES dispatch(id), receipt TEXT NOT NULL, logged TEXT);
 CREATE TABLE IF NOT EXISTS decision (
   number INTEGER PRIMARY KEY AUTOINCREMENT, dispatch TEXT NOT NULL, digest TEXT NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS event (
@@ -52,13 +56,21 @@ CREATE TABLE IF NOT EXISTS event (
 Answer = Approval | Denial | Answered
 
 
+@lru_cache(maxsize=64)
+def _decision(stored: str) -> DecisionRecord:
+    """As `_study`. Raises pydantic.ValidationError."""
+    return DecisionRecord.from_bytes(stored.encode())
+
+
 @lru_cache(maxsize=16)
 def _study(stored: bytes) -> Study:
     """The same bytes are the same record: one that is at work is read once, not at each of its rounds."""
     return Study.from_bytes(stored)
 
 
+@lru_cache(maxsize=64)
 def _answer(text: str) -> Answer:
+    """As `_study`: what is bound to an approval asks for its digest at each round."""
     record: type[Answer] = Denial if '"reason"' in text else Answered if '"events"' in text else Approval
     return record.from_bytes(text.encode())
 
@@ -196,7 +208,7 @@ class Register:
         found = []
         for number, digest, text in rows:
             try:
-                record = DecisionRecord.from_bytes(text.encode())
+                record = _decision(text)
             except ValidationError:
                 raise ConfigurationError(f"{self._path}: decision {number} cannot be read: it was changed") from None
             if record.digest != digest:
@@ -209,6 +221,27 @@ class Register:
         with self._transaction() as db:
             db.execute("UPDATE dispatch SET cohort = ? WHERE id = ?", (cohort, dispatch))
             self._event(db, "cohort.frozen", dispatch, {})
+
+    def keep_freeze(self, dispatch: DispatchId, receipt: Receipt) -> None:
+        """Keep what was signed of a frozen cohort, before it leaves. Raises sqlite3.IntegrityError: one was kept before."""
+        with self._transaction() as db:
+            db.execute("INSERT INTO freeze (dispatch, receipt) VALUES (?, ?)", (dispatch, receipt.as_bytes().decode()))
+            self._event(db, "freeze.signed", dispatch, {})
+
+    def keep_logged_freeze(self, dispatch: DispatchId, logged: LoggedFreeze) -> None:
+        """Keep where the public log has it."""
+        with self._transaction() as db:
+            db.execute("UPDATE freeze SET logged = ? WHERE dispatch = ?", (logged.as_bytes().decode(), dispatch))
+            index = logged.bundle.verificationMaterial.tlogEntries[0].logIndex
+            self._event(db, "freeze.logged", dispatch, {"entry": index})
+
+    def freeze(self, dispatch: DispatchId) -> tuple[Receipt | None, LoggedFreeze | None]:
+        """What was signed of a frozen cohort, and where the public log has it; None as far as there is none."""
+        with self._transaction() as db:
+            row = db.execute("SELECT receipt, logged FROM freeze WHERE dispatch = ?", (dispatch,)).fetchone()
+        if row is None:
+            return None, None
+        return Receipt.from_bytes(row[0].encode()), LoggedFreeze.from_bytes(row[1].encode()) if row[1] else None
 
     def leave_round(
         self, dispatch: DispatchId, trace: RoundTrace, update: Digest, audited: AuditVerdict | None = None

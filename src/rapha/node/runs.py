@@ -10,31 +10,27 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from rapha import faults
 from rapha.canonical import base64_bytes, digest, digest_file
-from rapha.cohort.answerable import UnitSetAside
-from rapha.cohort.deidentify.ready import KnownOf, as_written
-from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.cohort.found import FrozenCohort, UnitSetAside
 from rapha.cohort.patients import read_patients
 from rapha.egress.compression import arrived, compressed
 from rapha.egress.variates import renewed_variates
 from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
+from rapha.node import reading
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine, persist
-from rapha.node.identifiers import known_of
 from rapha.node.kept import Kept, lay_beside
-from rapha.node.patients import root_of
+from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
 from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
-from rapha.policy.rules_file import read_rules
 from rapha.records.language import CausalLora, learns_text
 from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
@@ -47,7 +43,6 @@ from rapha.records.transcript import Recording
 from rapha.records.travel import FIRST_ROUND, keeps_at_sites
 from rapha.records.variates import declared_variates
 from rapha.records.wire import Work
-from rapha.timeline.reader import open_timeline
 
 TRIES = 2
 """A workload that died is started again once; the same inputs give the same bits."""
@@ -218,8 +213,10 @@ class Run:
 class Runs:
     """Every open run of the node."""
 
-    def __init__(self, home: Home, line: HubLine, register: Register, backend: Backend) -> None:
-        self._home, self._line, self._register, self._backend = home, line, register, backend
+    def __init__(
+        self, home: Home, line: HubLine, register: Register, backend: Backend, reader: Reader = ReaderHere()
+    ) -> None:
+        self._home, self._line, self._register, self._backend, self._reader = home, line, register, backend, reader
         settings = home.configuration
         self.waiting = WaitingSandboxes(backend, settings.limits, home.waiting, home.rules, settings.waiting_sandboxes)
         self._open: dict[DispatchId, Run] = {}
@@ -328,14 +325,12 @@ class Runs:
                 return _by_now(known, entry.study)
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
         faults.point("node.to-freeze")
-        secret, kept = self._home.secret, self._home.run(entry.dispatch.id)
-        hidden: KnownOf = as_written if read_rules(self._home.rules).notes_as_written else partial(known_of, self._home)
-        cohort = freeze(open_timeline(self._home.timeline), entry.study, secret, folder.input, kept, hidden)
+        assert isinstance(entry.answer, Approval)  # work() has checked the task against it
+        place, kept = self._home.folder, self._home.run(entry.dispatch.id)
+        found = self._reader.ask(reading.freeze, place, entry.study, entry.answer.digest, folder.input, kept)
         faults.point("node.frozen")
         (folder.input / "study.json").write_bytes(entry.study.as_bytes())
-        assert isinstance(entry.answer, Approval)  # work() has checked the task against it
-        root = root_of(secret, entry.answer.digest, read_patients(kept))
-        frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=root, cohort=cohort)
+        frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=found.patients_root, cohort=found.cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rapha.canonical import digest
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.egress.collect import collect
 from rapha.egress.rounding import low_bits_by_chance
 from rapha.egress.sample_and_aggregate import Floats, noised_mean

@@ -35,7 +35,7 @@ from rapha.proof.transcript import (
     root_of,
 )
 from rapha.records.outputs import TRANSCRIPT
-from rapha.records.record import Record, SiteId
+from rapha.records.record import DispatchId, Record, SiteId
 from rapha.records.release import RoundTrace
 from rapha.records.repeatable import can_be_recorded
 from rapha.records.study import Study
@@ -115,13 +115,18 @@ class Transcripts:
 
     def __init__(self, home: Home, register: Register) -> None:
         self._home, self._register = home, register
+        self._recordings: dict[DispatchId, Recording | None] = {}
+        """What was worked out at the first round of a run: study and salt stay as they are."""
 
     def recording(self, study: Study, run: Run, task: Task) -> Recording | None:
         """What to tell the workload of a task; None where there is nothing to record, or no room for what it starts from."""
-        needed = (study.training.rounds + 1) * sum(spec.size_bytes for spec in declared_weights(study).values())
-        if task.do != "train" or not can_be_recorded(study) or needed > self._home.configuration.repeatable_mb << 20:
+        if task.do != "train":
             return None
-        return recording_of(run.frozen)
+        if task.dispatch not in self._recordings:
+            needed = (study.training.rounds + 1) * sum(spec.size_bytes for spec in declared_weights(study).values())
+            room = can_be_recorded(study) and needed <= self._home.configuration.repeatable_mb << 20
+            self._recordings[task.dispatch] = recording_of(run.frozen) if room else None
+        return self._recordings[task.dispatch]
 
     def keep_soon(self, run: Run, task: Task) -> None:
         """What a task starts from, and `keep` will keep, goes to the disk while the workload is at it."""

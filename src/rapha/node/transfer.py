@@ -8,6 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
 from io import FileIO
 from pathlib import Path
@@ -29,6 +30,13 @@ class CutShort(Unreachable):
     """The line was cut, but chunks had come through since it was last taken up."""
 
 
+class Source(Protocol):
+    """What bytes come from, into a buffer that is there: a raw file, or the line."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """How many came, at most what fits; 0 at the end."""
+
+
 class Carrier(Protocol):
     """The line, as a transfer needs it. Each raises Unreachable where the line is cut, Conflict where it is refused."""
 
@@ -37,8 +45,8 @@ class Carrier(Protocol):
 
     def chunks_of(self, blob: str) -> Chunks: ...
 
-    def fetch(self, blob: str, begin: int, end: int) -> Iterator[bytes]:
-        """Bytes `begin` to `end` of a blob, as they come."""
+    def fetch(self, blob: str, begin: int, end: int) -> AbstractContextManager[Source]:
+        """Bytes `begin` to `end` of a blob, as they come; what it is read with raises the same."""
 
     def begin_upload(self, chunks: Chunks) -> Upload: ...
 
@@ -115,13 +123,17 @@ def _blocks(source: FileIO, size_bytes: int) -> Iterator[memoryview]:
 def _fill(source: FileIO, buffer: memoryview, most: int) -> int:
     """Read until the buffer is full, or so many bytes; how many. Raises Conflict: the file ends before."""
     wanted = min(most, len(buffer))
-    at = 0
-    while at < wanted:
-        count = source.readinto(buffer[at:wanted])
-        if not count:
-            raise Conflict("a file became shorter while it was sent")
-        at += count
+    if _filled(source, buffer[:wanted]) < wanted:
+        raise Conflict("a file became shorter while it was sent")
     return wanted
+
+
+def _filled(source: Source, buffer: memoryview) -> int:
+    """How much of the buffer is filled; less than all of it where no more comes."""
+    at = 0
+    while at < len(buffer) and (count := source.readinto(buffer[at:])):
+        at += count
+    return at
 
 
 def download(line: Carrier, blob: str, target: Path, limit_bytes: int) -> None:
@@ -217,9 +229,11 @@ class _Download:
         last = self._next
         while last + 1 < len(self._chunks.digests) and self._chunks.digests[last + 1] not in self._earlier:
             last += 1
-        for data in _whole_chunks(self._line.fetch(self._chunks.blob, begin, self._chunks.span(last)[1])):
-            if not self._add(data):
-                return
+        end = self._chunks.span(last)[1]
+        with self._line.fetch(self._chunks.blob, begin, end) as source:
+            for data in _whole_chunks(source, end - begin):
+                if not self._add(data):
+                    return
 
     def _add(self, data: bytes | memoryview, written: bool = False) -> bool:
         """Whether these are the bytes of the next chunk; then they are in the file, and it is the turn of the one after."""
@@ -265,20 +279,14 @@ def write_all(file: FileIO, data: bytes | bytearray | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _whole_chunks(blocks: Iterator[bytes]) -> Iterator[memoryview]:
-    """The same bytes, a chunk at a time, in the same buffer each time. What comes before a cut, short of a chunk, is lost."""
-    buffer, filled = memoryview(bytearray(CHUNK_BYTES)), 0
-    for block in blocks:
-        rest = memoryview(block)
-        while rest:
-            part = rest[: CHUNK_BYTES - filled]
-            buffer[filled : filled + len(part)] = part
-            rest, filled = rest[len(part) :], filled + len(part)
-            if filled == CHUNK_BYTES:
-                yield buffer
-                filled = 0
-    if filled:
-        yield buffer[:filled]
+def _whole_chunks(source: Source, size_bytes: int) -> Iterator[memoryview]:
+    """So many bytes, a chunk at a time, in the same buffer each time. What comes before a cut, short of a chunk, is lost."""
+    buffer = memoryview(bytearray(min(CHUNK_BYTES, size_bytes)))
+    while size_bytes > 0:
+        if not (count := _filled(source, buffer[:size_bytes])):
+            return
+        yield buffer[:count]
+        size_bytes -= count
 
 
 class Pace:

@@ -44,10 +44,10 @@ class Trust:
 
 
 def certified_path(receipt: str) -> str:
-    """Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies."""
-    if receipt.startswith("refusals/"):
-        return f"sigstore/{receipt.removeprefix('refusals/').removesuffix('.json')}.refusal.sigstore.json"
-    return f"sigstore/{receipt.removeprefix('receipts/').removesuffix('.json')}.sigstore.json"
+    """Where the second form of `receipts/north.json`, `refusals/north.json` or `freezes/north.json` lies."""
+    folder, _, name = receipt.removesuffix(".json").partition("/")
+    kind = {"refusals": ".refusal", "freezes": ".freeze"}.get(folder, "")
+    return f"sigstore/{name}{kind}.sigstore.json"
 
 
 def certified_bundle(

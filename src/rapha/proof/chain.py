@@ -104,6 +104,17 @@ def check_starts(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
     return f"{compared} starts compared"
 
 
+def check_freezes(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
+    """The freeze that each hospital's receipt names is the one that the hub says it had logged before it took anything of its run; a
+    hospital of which the hub names none names none. Raises Unproven."""
+    logged = aggregation.freezes or {}
+    for site in sites:
+        if logged.get(site.release.site) != site.release.freeze:
+            raise Unproven(f"the freeze that {site.release.site} names is not the one that the hub had before its run")
+    named = [site.release.site for site in sites if site.release.freeze]
+    return ", ".join(named) or "none of a receipt that stands"
+
+
 def gaps(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> list[str]:
     """What the comparison could not cover, in plain words."""
     signed, took_part = {site.release.site: site.release for site in sites}, _contributors(aggregation)

@@ -28,6 +28,7 @@ SITE_BUILD = "https://rapha.dev/build/site-release/v1"
 AGGREGATION_BUILD = "https://rapha.dev/build/aggregation/v1"
 NODE_URI = "https://rapha.dev/node/"
 HUB_URI = "https://rapha.dev/hub/"
+AGGREGATION_RECEIPT = "receipts/aggregation.json"
 WEIGHTS_FILE = "model.safetensors"
 GRAPH_FILE = "model.pt2"
 BASE_FILE = "base.safetensors"
@@ -138,7 +139,7 @@ def _site_json(claim: SiteClaim) -> Json:
         raise ValueError("a round is there twice, or the site has no proper name")
     stated = release.as_json()
     inside = ["site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy"]
-    inside += ["transcript"] if release.transcript else []
+    inside += [name for name in ("transcript", "freeze") if stated.get(name)]
     proven = {"evidence": claim.evidence.as_json()} if claim.evidence else {}
     went_in = {f"round/{n}/weights-in": trace.weights_in for n, trace in rounds.items() if trace.weights_in}
     return _statement(

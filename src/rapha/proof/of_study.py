@@ -6,6 +6,7 @@ from functools import lru_cache
 from rapha.canonical import digest
 from rapha.errors import Unproven
 from rapha.proof.claim import WEIGHTS_FILE, SiteClaim
+from rapha.proof.freeze import FreezeClaim
 from rapha.proof.privacy import check_privacy
 from rapha.proof.refusal import STUDY_FILE, RefusalClaim
 from rapha.proof.shown import Claim
@@ -29,7 +30,7 @@ def study_of(data: bytes | None, claim: Claim) -> Study:
         study = read_study(data)
     except ValueError:
         raise Unproven(f"{STUDY_FILE} is signed, but is no study that this version can read") from None
-    if isinstance(claim, RefusalClaim):
+    if isinstance(claim, RefusalClaim | FreezeClaim):
         return study
     named = claim.release.study if isinstance(claim, SiteClaim) else claim.aggregation.study
     if study.study != named:
@@ -63,6 +64,8 @@ def check_files(digests: Mapping[str, Digest], claim: Claim, study: Study) -> st
 def _study_digest(claim: Claim) -> str:
     if isinstance(claim, RefusalClaim):
         return claim.refusal.study_digest
+    if isinstance(claim, FreezeClaim):
+        return claim.freeze.study_digest
     return claim.release.study_digest if isinstance(claim, SiteClaim) else claim.aggregation.study_digest
 
 

@@ -19,6 +19,8 @@ from rapha.records.record import Digest
 from rapha.records.refusal import STAGES, Refusal, stated_reason
 from rapha.records.release import ReasonCode
 
+REFUSALS = "refusals/"
+"""Where the hospitals that said no are heard, one file each."""
 REFUSAL_TYPE = "https://rapha.dev/refusal/v1"
 STUDY_FILE = "study.json"
 REFUSAL_NOT_SHOWN = (

@@ -7,18 +7,18 @@ shows; that, and whatever else it says there, is flagged. A flag fails no receip
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from rapha.clock import stamp
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN, T0_NOT_SHOWN, AggregationClaim, SiteClaim
 from rapha.proof.evidence.appraise import FLAG
+from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE, FreezeClaim, Placed
 from rapha.proof.logged import NO_WITNESS
 from rapha.proof.refusal import REFUSAL_NOT_SHOWN, RefusalClaim
 from rapha.proof.remarks import PLAIN_NEGATIVES, RECORDS_WORDS, aggregation_remarks, release_remarks
 from rapha.records.receipt import Tier, Verdict
 from rapha.records.release import Release
 
-Claim = SiteClaim | AggregationClaim | RefusalClaim
+Claim = SiteClaim | AggregationClaim | RefusalClaim | FreezeClaim
 
 OWN_CLOCK = T0_NOT_SHOWN[3], REFUSAL_NOT_SHOWN[2]
 """What the signer says of its time, and a verifier that saw the time stamp says better."""
@@ -43,12 +43,12 @@ _QUOTED_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Seen:
-    """What was checked outside the statement: both entries' places in the log, the witnesses, by key id, that have seen the
-    checkpoints of both, and the RFC 3161 time."""
+    """What was checked outside the statement: both entries' places in the log and the RFC 3161 time; the witnesses, by key id, that have
+    seen the checkpoints of both; and the same of the freeze that a receipt names."""
 
-    places: tuple[int, int]
+    placed: Placed
     witnesses: frozenset[str]
-    stamped: datetime
+    frozen: Placed | None = None
 
 
 def implied(claim: Claim) -> tuple[str, ...]:
@@ -60,6 +60,8 @@ def implied(claim: Claim) -> tuple[str, ...]:
             return aggregation_remarks(claim.aggregation)
         case RefusalClaim():
             return REFUSAL_NOT_SHOWN
+        case FreezeClaim():
+            return ()
 
 
 def claimed_tier(claim: Claim) -> Tier:
@@ -72,7 +74,8 @@ def not_shown(claim: Claim, seen: Seen) -> tuple[str, ...]:
     modest = [remark for remark in claim.not_shown if remark in PLAIN_NEGATIVES]
     said = dict.fromkeys((*implied(claim), *modest))
     known = [STAMPED_NOT_SHOWN if remark in OWN_CLOCK else remark for remark in said]
-    return (*dict.fromkeys(known), *(() if seen.witnesses else (NO_WITNESS,)), NOT_ANCHORED)
+    frozen = (FREEZE_NOT_SHOWN if seen.frozen else NOT_FROZEN_BEFORE,) if isinstance(claim, SiteClaim) else ()
+    return (*dict.fromkeys(known), *frozen, *(() if seen.witnesses else (NO_WITNESS,)), NOT_ANCHORED)
 
 
 def settled(verdict: Verdict) -> Verdict:
@@ -102,13 +105,21 @@ def flags(claim: Claim) -> tuple[str, ...]:
 
 def found(claim: Claim, seen: Seen) -> tuple[str, ...]:
     """What the evidence is, line by line."""
-    first, second = seen.places
-    entries = f"entries {first} and {second}" if first != second else f"entry {first}"
     return (
         *(_of_release(claim.release) if isinstance(claim, SiteClaim) else ()),
-        f"In the log: {entries}, seen by {len(seen.witnesses)} of the witnesses that are known.",
-        f"Time-stamped: {stamp(seen.stamped)}.",
+        *(
+            (f"Frozen before the run: {_entries(seen.frozen)}, time-stamped {stamp(seen.frozen.stamped)}.",)
+            if seen.frozen
+            else ()
+        ),
+        f"In the log: {_entries(seen.placed)}, seen by {len(seen.witnesses)} of the witnesses that are known.",
+        f"Time-stamped: {stamp(seen.placed.stamped)}.",
     )
+
+
+def _entries(placed: Placed) -> str:
+    first, second = placed.places
+    return f"entries {first} and {second}" if first != second else f"entry {first}"
 
 
 def _of_release(release: Release) -> Iterable[str]:

@@ -4,7 +4,8 @@
                         7 nonce   8 fields   9 signer speaks for itself   10 study   11 files
                         12 log entry   13 in the log   14 the log's signature   15 witnesses   (logged.py)
                         16 Sigstore form   17 its log entry   18 time stamp   19 certificate   (certified.py)
-    the aggregation     20 rounds   21 approvals   22 what went in   23 what each round started from   (chain.py)
+    a hospital's        20 its freeze, where it names one, with these 19 steps of its own   (freeze.py)
+    the aggregation     20 rounds   21 approvals   22 what went in   23 what each round started from   24 freezes   (chain.py)
 
 Pure and offline: digests and receipts in, verdicts out. After the first step that fails nothing more is claimed of that
 receipt. One hospital's receipt is judged by itself; the hub's is also held against those of the hospitals that stand.
@@ -12,7 +13,7 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
@@ -29,11 +30,9 @@ from rapha.proof.certified import (
 )
 from rapha.proof.checklist import Checklist, Stopped
 from rapha.proof.claim import (
-    AGGREGATION_BUILD,
-    SITE_BUILD,
+    AGGREGATION_RECEIPT,
     T0_NOT_SHOWN,
     AggregationClaim,
-    Json,
     SiteClaim,
     claim_json,
     signer_uri,
@@ -41,18 +40,12 @@ from rapha.proof.claim import (
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
 from rapha.proof.evidence.appraise import Hardware, appraised
+from rapha.proof.freeze import FREEZES, FreezeClaim, Placed, check_before
 from rapha.proof.of_study import as_asked, check_files, read_study, study_of
-from rapha.proof.refusal import (
-    REFUSAL_NOT_SHOWN,
-    STUDY_FILE,
-    RefusalClaim,
-    check_refusal_nonce,
-    check_refusal_type,
-    read_refusal,
-)
+from rapha.proof.refusal import REFUSAL_NOT_SHOWN, REFUSALS, STUDY_FILE, RefusalClaim
 from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown, settled
 from rapha.proof.shown import found as found_of
-from rapha.proof.statement import check_nonce, check_types, read_at_once, read_canonical, read_claim
+from rapha.proof.understood import speaker, understood
 from rapha.proof.window import check_window, window_in_words, without_start
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
@@ -61,17 +54,13 @@ from rapha.records.refusal import Refusal
 from rapha.records.study import Study
 from rapha.records.wire import TrustedKey, TrustedKeys
 
-AGGREGATION_RECEIPT = "receipts/aggregation.json"
 KEYS_FILE = "receipts/keys.json"
-REFUSALS = "refusals/"
-"""Where the hospitals that said no are heard, one file each."""
-
 KEYS_FROM_FOLDER = (
     "Who holds the keys: they came with this folder, so the signatures show that nothing was changed, not who signed. "
     "Give the keys that you had from hub and hospitals themselves to be shown that too."
 )
 
-_RECEIPT = re.compile(r"(?:receipts|refusals)/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
+_RECEIPT = re.compile(r"(?:receipts|refusals|freezes)/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.json")
 
 
 @dataclass(frozen=True)
@@ -111,8 +100,8 @@ Judged = tuple[Verdict, SiteClaim | RefusalClaim | None]
 
 
 def site_receipts(folder: ModelFolder) -> list[str]:
-    """The paths of all receipts but the aggregation's, in the order of their verdicts."""
-    return sorted(folder.receipts.keys() - {AGGREGATION_RECEIPT})
+    """The paths of all receipts but the aggregation's, in the order of their verdicts. A freeze is looked at with the receipt that names it."""
+    return sorted(path for path in folder.receipts if path != AGGREGATION_RECEIPT and not path.startswith(FREEZES))
 
 
 def judge_sites(folder: ModelFolder, paths: Iterable[str]) -> list[Judged]:
@@ -135,10 +124,27 @@ def _judge_site(folder: ModelFolder, path: str) -> Judged:
     found = Checklist(path)
     try:
         claim, seen = _claim_of(folder, path, found)
+        if isinstance(claim, SiteClaim) and claim.release.freeze:
+            seen = _check_frozen(folder, claim, seen, found)
     except Stopped:
         return _failed(folder, found), None
-    assert not isinstance(claim, AggregationClaim)  # by step 6
+    assert isinstance(claim, SiteClaim | RefusalClaim)  # by step 6
     return _verdict(folder, found, claim, seen), claim
+
+
+def _check_frozen(folder: ModelFolder, claim: SiteClaim, seen: Seen, found: Checklist) -> Seen:
+    """Step 20 of a hospital's receipt that names a freeze. Raises Stopped where it fails."""
+    # 20. Whom it says it used was signed and in the log before it could know what came of it.
+    with found.step("Its cohort was frozen, signed and logged before the run") as say:
+        path = f"{FREEZES}{claim.release.site}.json"
+        own = Checklist(path)
+        try:
+            freeze, placed = _claim_of(folder, path, own)
+        except Stopped:
+            raise Unproven(f"{path}, step {own.taken[-1]['number']}: {own.taken[-1]['detail']}") from None
+        assert isinstance(freeze, FreezeClaim)  # by step 6
+        say(check_before(claim, seen.placed, freeze, placed.placed))
+    return replace(seen, frozen=placed.placed)
 
 
 def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalClaim]) -> Verdict:
@@ -173,7 +179,7 @@ def _verdict(folder: ModelFolder, found: Checklist, claim: Claim, seen: Seen, ga
         return verdict
     statement = canonical_bytes(claim_json(claim.unevidenced))
     pinned = folder.pinned is not None
-    return settled(appraised(verdict, claim.evidence, statement, seen.stamped, folder.hardware, pinned))
+    return settled(appraised(verdict, claim.evidence, statement, seen.placed.stamped, folder.hardware, pinned))
 
 
 def _failed(folder: ModelFolder, found: Checklist) -> Verdict:
@@ -192,7 +198,7 @@ def _unpinned(folder: ModelFolder) -> tuple[str, ...]:
 def _check_chain(
     aggregation: Aggregation, study: Study, sites: list[SiteClaim], refused: list[Refusal], found: Checklist
 ) -> None:
-    """Steps 20 to 23. Raises Stopped at the first that fails."""
+    """Steps 20 to 24. Raises Stopped at the first that fails."""
     # 20. Rounds follow on each other and end in these weights, or the best of them gave these.
     with found.step("Every round leads to the next, and the last to these weights") as say:
         say(chain.check_rounds(aggregation, study.training))
@@ -206,18 +212,21 @@ def _check_chain(
     # 23. What came out of a round is what the hospitals say they started the next one from.
     with found.step("Each hospital started each round from what the round before gave") as say:
         say(chain.check_starts(aggregation, sites))
+    # 24. What a hospital froze before the run is what the hub says that it had before it took anything of it.
+    if aggregation.freezes is not None or any(site.release.freeze for site in sites):
+        with found.step("The hub had each hospital's freeze before its first round") as say:
+            say(chain.check_freezes(aggregation, sites))
 
 
 def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, Seen]:
     """Steps 1 to 19: the claim, and what was seen of it in the log and by the time stamper. Raises Stopped at the first that fails."""
     bundle, payload, key = _signed_bytes(folder, path, found)
-    claim = _understood(path, payload, found)
+    claim = understood(path, payload, found)
     # 9. Nobody signs for another.
     with found.step("The signer speaks for itself") as say:
-        speaker = _speaker(claim)
-        if speaker != key.owner:
-            raise Unproven(f"the statement is about {speaker}, but the key is of {key.owner}")
-        say(f"key and statement are both of {speaker}")
+        if (named := speaker(claim)) != key.owner:
+            raise Unproven(f"the statement is about {named}, but the key is of {key.owner}")
+        say(f"key and statement are both of {named}")
     # 10. It is about this study.
     with found.step("The study is the one in this folder") as say:
         study = study_of(folder.study, claim)
@@ -228,39 +237,7 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
         say(check_files(folder.digests, claim, study))
     log, witnesses = _check_log(folder, bundle, key, found)
     seen = _check_certified(folder, path, bundle, (key, log), found)
-    return claim, Seen(seen.places, seen.witnesses & witnesses, seen.stamped)
-
-
-def _understood(path: str, payload: bytes, found: Checklist) -> Claim:
-    """Steps 5 to 8. Raises Stopped at the first that fails."""
-    refused = path.startswith(REFUSALS)
-    whole = None if refused else read_at_once(payload)
-    # 5. One way to write it, so that everybody reads the same.
-    with found.step("The statement is in canonical form") as say:
-        value = whole[0] if whole else read_canonical(payload)
-        say("RFC 8785, byte for byte")
-    # 6. It is the kind of statement that this place holds.
-    with found.step("The statement is of the right type") as say:
-        say(f"in-toto Statement v1, {check_refusal_type(value) if refused else _kind_of(path, value)}")
-    # 7. It cannot be guessed from its hash.
-    with found.step("The nonce has 128 bits") as say:
-        say(check_refusal_nonce(value) if refused else check_nonce(value))
-    # 8. All of it is understood.
-    with found.step("Every field is there, and none besides") as say:
-        claim: Claim = whole[1] if whole else (read_refusal if refused else read_claim)(value, payload)
-        say("the whole statement is understood")
-    return claim
-
-
-def _kind_of(path: str, value: Json) -> str:
-    expected = AGGREGATION_BUILD if path == AGGREGATION_RECEIPT else SITE_BUILD
-    return f"SLSA provenance v1, {check_types(value, (expected,))}"
-
-
-def _speaker(claim: Claim) -> str:
-    if isinstance(claim, RefusalClaim):
-        return claim.refusal.site
-    return claim.release.site if isinstance(claim, SiteClaim) else claim.aggregation.hub
+    return claim, replace(seen, witnesses=seen.witnesses & witnesses)
 
 
 def _check_log(
@@ -326,7 +303,7 @@ def _check_certified(
         if keys.keyid(public) != key.keyid:
             raise Unproven("the certificate is of another key than the one that signed")
         say(identity)
-    return Seen(places, frozenset(witnesses), at)
+    return Seen(Placed(frozenset({first.owner, log.owner}), places, at), frozenset(witnesses))
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:

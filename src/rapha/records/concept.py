@@ -5,6 +5,7 @@
     {any_of: [{system: LOINC, codes: [2160-0]}, {system: local, codes: [crea]}]}         sets of several systems
     {..., unit: mg/dL, convert: {umol/L: 0.0113122}}                     its numbers in mg/dL
     {..., unit: Cel, convert: {"[degF]": {times: 0.5555555555555556, plus: -17.77777777777778}}}
+    {system: local, codes: [letter], written_by: [physician], language: [en]}      notes, by who wrote them (see `author.py`)
     {mention: {phrases: [pneumonia], notes: [chest-report]}}             what notes say (see `mention.py`)
     {variant: {build: GRCh38, genes: [BRCA1], consequences: [stop_gained]}}   who carries one (see `variant_rule.py`)
 
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.author import Language, Role
 from rapha.records.mention import Mention
 from rapha.records.record import Real, Record
 from rapha.records.variant import DOSAGE, VARIANT
@@ -73,6 +75,8 @@ class Concept(Record):
 
     With `mention`, it is what notes say, and has neither codes nor numbers. With `variant`, it is the variants that a rule holds of,
     and has no codes; its numbers are copies.
+
+    With `written_by` or `language`, only notes that are known to be written by one of these, in one of these languages.
     """
 
     any_of: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
@@ -81,6 +85,8 @@ class Concept(Record):
     exclude: Annotated[tuple[CodeSet, ...], Field(max_length=200)] = ()
     unit: UnitCode | None = None
     convert: Annotated[dict[UnitCode, Conversion], Field(default_factory=dict, max_length=50)]
+    written_by: Annotated[tuple[Role, ...], Field(max_length=20)] = ()
+    language: Annotated[tuple[Language, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -103,6 +109,11 @@ class Concept(Record):
         if not (self.mention or self.variant or self.any_of):
             raise PydanticCustomError(
                 "codes", "a concept has codes, a `mention` or a `variant`: with none of them it is nothing"
+            )
+        if self.of_notes_alone and (self.by_rule or self.unit):
+            raise PydanticCustomError(
+                "note",
+                "`written_by` and `language` are of notes, which have codes and no numbers: name them at the notes",
             )
         if self.unit == ANY_UNIT:
             raise PydanticCustomError("unit", "a concept's `unit` is a unit, such as mg/dL: leave it out for none")
@@ -131,6 +142,11 @@ class Concept(Record):
         return any(each.descendants or each.mapped for each in (*self.any_of, *self.exclude))
 
     @property
+    def of_notes_alone(self) -> bool:
+        """It is of notes, by who wrote them or in which language."""
+        return bool(self.written_by or self.language)
+
+    @property
     def by_rule(self) -> bool:
         """It is not made of codes: which events it holds is known only at a site."""
         return bool(self.mention or self.variant)
@@ -140,7 +156,7 @@ class Concept(Record):
         """No profile tells whether it is there: what lies below a code, what notes say and who carries what are the site's own
         to know."""
         of_variants = any(each.system.partition(":")[0] in (VARIANT, DOSAGE) for each in self.any_of)
-        return self.by_vocabulary or self.by_rule or of_variants
+        return self.by_vocabulary or self.by_rule or self.of_notes_alone or of_variants
 
     def written_codes(self) -> Iterator[tuple[str, str]]:
         """(system, code) of every code that the study writes out for it, excluded ones aside."""

@@ -72,7 +72,9 @@ class ImageFeature(DenseFeature):
     """A picture or volume, resampled to `spacing` in mm around its middle and cut or filled up to `shape`, both in the order
     (slices,) rows, columns; linear in between. `window`: the values that become 0 and 1; what lies outside is cut off, and
     0 is where there is nothing. A volume for three sides, a single picture for two; of a clip of ultrasound the first side is time, in ms.
-    `beside`: the window of the second of two volumes on one grid, as a PET laid on its CT; the array then has two channels of `shape`."""
+    `beside`: the window of the second of two volumes on one grid, as a PET laid on its CT; the array then has two channels of `shape`.
+    `intensity`: `given`, or `percentiles`: the window is in percent of each volume's own values, its least value aside, for devices whose
+    numbers have no unit, such as MR."""
 
     modality: ClassVar[Modality] = "imaging"
     element: ClassVar[Element] = "float32"
@@ -82,12 +84,14 @@ class ImageFeature(DenseFeature):
     spacing: Annotated[tuple[Spacing, ...], Field(min_length=2, max_length=3)]
     window: tuple[Real, Real]
     beside: tuple[Real, Real] | None = None
+    intensity: Literal["given", "percentiles"] = "given"
 
     @model_serializer(mode="wrap")
     def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A study of before there were pairs keeps its digest."""
+        """A study of before there were pairs and percentiles keeps its digest."""
+        unsaid = {"beside": None, "intensity": "given"}
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key != "beside" or value is not None}
+        return {key: value for key, value in written.items() if key not in unsaid or value != unsaid[key]}
 
     @model_validator(mode="after")
     def _fits(self) -> "ImageFeature":
@@ -98,6 +102,10 @@ class ImageFeature(DenseFeature):
         if self.beside and (len(self.shape) != 3 or not self.beside[0] < self.beside[1]):
             raise PydanticCustomError(
                 "image", "`beside` is of two volumes: `shape` has three sides, and its lower value comes first"
+            )
+        if self.intensity == "percentiles" and (self.beside or self.window[0] < 0 or self.window[1] > 100):
+            raise PydanticCustomError(
+                "image", "`intensity: percentiles`: `window` is in percent, from 0 to 100, and there is no `beside`"
             )
         return self
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from rapha.records.outcome import MOST_SEGMENTS
 from rapha.records.record import Digest, Real, Record, Word
 
 MetricName = Literal[
@@ -22,6 +23,8 @@ OF_SEGMENTS: frozenset[MetricName] = frozenset(("dice",))
 """Those of a segment outcome, beside `loss`; the others are of cases and controls, or of events."""
 
 
+_LATER = ("classes", "confusion", "segments")
+"""What is not written where there is nothing of it."""
 MeasuredModel = Literal["federated", "local", "personal"]
 
 
@@ -83,6 +86,13 @@ class Confusion(Record):
     cells: Annotated[tuple[tuple[Count | None, ...], ...], Field(max_length=51)]
 
 
+class SegmentScore(Record):
+    """The Dice of one of several segments, by its name in the study."""
+
+    segment: Word
+    score: Score
+
+
 class Evaluation(Record):
     """One model on one site's held-out patients. `local` is the site's own model, trained on its rows alone; `personal`
     the federated one with a last layer of the site's own, which stays there. `events`: None
@@ -96,12 +106,13 @@ class Evaluation(Record):
     calibration: Annotated[tuple[CalibrationBin, ...], Field(max_length=16)] = ()
     classes: Annotated[tuple[ClassRows, ...], Field(max_length=51)] = ()
     confusion: Confusion | None = None
+    segments: Annotated[tuple[SegmentScore, ...], Field(max_length=MOST_SEGMENTS)] = ()
 
     @model_serializer(mode="wrap")
     def _as_measured(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """What is not of classes is written as it was before there were any."""
+        """What is not of classes or of several segments is written as it was before there were any."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if value or key not in ("classes", "confusion")}
+        return {key: value for key, value in written.items() if value or key not in _LATER}
 
     def score(self, name: str) -> Score | None:
         """The score of that name, or None."""
@@ -132,6 +143,13 @@ class PooledScore(Record):
     sites: Annotated[int, Field(ge=1)]
 
 
+class PooledSegment(Record):
+    """The same of one of several segments."""
+
+    segment: Word
+    score: PooledScore
+
+
 class RoundScores(Record):
     """What the sites said of one round of training: each site's scores, and their mean weighted by training rows."""
 
@@ -148,3 +166,9 @@ class StudyMetrics(Record):
     pooled: tuple[PooledScore, ...]
     sites: tuple[SiteMetrics, ...]
     history: tuple[RoundScores, ...]
+    segments: tuple[PooledSegment, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_measured(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value or key not in _LATER}

@@ -20,6 +20,9 @@ def check_mentions(study: "Study") -> None:
                 raise _fault(name, f"`{note}` is not declared under concepts")
             if note in said:
                 raise _fault(name, f"`{note}` is itself a mention: phrases are looked for in notes, which have codes")
+    for name, concept in study.concepts.items():
+        if concept.of_notes_alone and "text" not in study.data.modalities:
+            raise _fault(name, "notes are of the modality `text`: name it under data.modalities")
     if said and "text" not in study.data.modalities:
         raise _fault(next(iter(said)), "notes are of the modality `text`: name it under data.modalities")
     for name in study.cohort.encounter:

@@ -17,6 +17,9 @@ from rapha.records.record import Real, Record, Word
 
 NONE = "none"
 """The class of whoever has none of the events of a categorical outcome."""
+BACKGROUND = "background"
+"""The class of a voxel that is of none of the segments."""
+MOST_SEGMENTS = 16
 
 
 class ValueRule(Record):
@@ -110,7 +113,7 @@ OutcomeEvent = Annotated[
 
 OutcomeKind = Literal["binary", "time-to-event", "categorical", "numeric", "segment"]
 _AT_THE_INDEX = Window.model_validate({"until": "index"})
-_UNASKED = {"none": "class", "segment": None}
+_UNASKED: dict[str, Any] = {"none": "class", "segment": None, "segments": []}
 """What is not written of an outcome that does not ask for it."""
 
 
@@ -130,7 +133,9 @@ class OutcomeSpec(Record):
     events is unknown, and the first event is 0. numeric: the `value` in the window. Both set rows apart as binary does.
 
     segment: of each voxel of the image that the study's one image feature picks, whether it belongs to the concept `segment`, as a
-    segmentation of that very image says. It has no window of its own. Whose image nobody has segmented is unknown.
+    segmentation of that very image says. It has no window of its own. Whose image nobody has segmented is unknown. Or to which of
+    `segments` it belongs, each of which somebody must have drawn on that image, if only to say that it has no voxel; a voxel of several
+    is of the one that is named first.
     """
 
     kind: OutcomeKind = "binary"
@@ -139,6 +144,7 @@ class OutcomeSpec(Record):
     none: Literal["class", "set-apart"] = "class"
     value: Reading | None = None
     segment: Word | None = None
+    segments: Annotated[tuple[Word, ...], Field(max_length=MOST_SEGMENTS)] = ()
     during: Window
     competing: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     unobserved: Literal["exclude", "censor"]
@@ -163,8 +169,9 @@ class OutcomeSpec(Record):
     @model_validator(mode="after")
     def _asked(self) -> "OutcomeSpec":
         given = {"event": self.event is not None, "events": bool(self.events), "value": self.value is not None,
-                 "segment": self.segment is not None}  # fmt: skip
-        wanted = {"categorical": "events", "numeric": "value", "segment": "segment"}.get(self.kind, "event")
+                 "segment": self.segment is not None, "segments": bool(self.segments)}  # fmt: skip
+        of_voxels = "segments" if self.segments else "segment"
+        wanted = {"categorical": "events", "numeric": "value", "segment": of_voxels}.get(self.kind, "event")
         if [name for name, there in given.items() if there] != [wanted]:
             raise PydanticCustomError(
                 "outcome",
@@ -173,6 +180,11 @@ class OutcomeSpec(Record):
             )
         if self.kind == "categorical" and len(set(self.events)) < max(2, len(self.events)):
             raise PydanticCustomError("outcome", "a categorical outcome chooses between two events or more, each once")
+        if self.segments and len({*self.segments, BACKGROUND}) < max(3, len(self.segments) + 1):
+            raise PydanticCustomError(
+                "outcome",
+                "`segments` are two or more, each once, and none is `background`, which is what is left; one is a `segment`",
+            )
         if self.none != "class" and self.kind != "categorical":
             raise PydanticCustomError("outcome", "`none` is for a categorical outcome")
         if len(set(self.classes)) < len(self.classes):
@@ -226,6 +238,16 @@ class OutcomeSpec(Record):
         return (*((NONE,) if self.none == "class" else ()), *self.events)
 
     @property
+    def drawn(self) -> tuple[str, ...]:
+        """The concepts of a segment outcome, in the order of their numbers, from 1; of another outcome none."""
+        return self.segments or ((self.segment,) if self.segment else ())
+
+    @property
+    def voxel_classes(self) -> tuple[str, ...]:
+        """What a voxel can be where there are several segments, in the order of their numbers; of another outcome none."""
+        return (BACKGROUND, *self.segments) if self.segments else ()
+
+    @property
     def has_cases(self) -> bool:
         """Whether some patients have an event of it and others do not; a number and a segment everybody has."""
         return self.kind not in ("numeric", "segment")
@@ -249,6 +271,7 @@ class OutcomeSpec(Record):
             yield "value", self.value.of
         if self.segment:
             yield "segment", self.segment
+        yield from (("segments", name) for name in self.segments)
 
 
 def _from_the_index(window: Window) -> bool:

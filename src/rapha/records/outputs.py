@@ -15,6 +15,7 @@ from pydantic import Field
 
 from rapha.records.audit import RawAudit
 from rapha.records.metrics import MeasuredModel, MetricName
+from rapha.records.outcome import MOST_SEGMENTS
 from rapha.records.record import Digest, Real, Record
 from rapha.records.release import Numerics, ReasonCode
 from rapha.records.task import Work
@@ -72,7 +73,8 @@ class RawBin(Record):
 
 class RawEvaluation(Record):
     """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05. Of a categorical
-    outcome `classes`, as in `Figures`, and `confusion`: of each class, how many rows were most likely of which."""
+    outcome `classes`, as in `Figures`, and `confusion`: of each class, how many rows were most likely of which. Of several segments
+    `segments`: the Dice of each, in the order of the study."""
 
     model: MeasuredModel
     positives: int
@@ -82,6 +84,7 @@ class RawEvaluation(Record):
     bins: Annotated[tuple[RawBin, ...], Field(max_length=32)] = ()
     classes: ClassCounts = ()
     confusion: Annotated[tuple[ClassCounts, ...], Field(max_length=51)] = ()
+    segments: Annotated[tuple[Figure, ...], Field(max_length=MOST_SEGMENTS)] = ()
 
 
 class RawEvaluations(Record):

@@ -6,7 +6,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.record import Digest, Record
 
-OPTIONAL = ("released_round", "updates")
+OPTIONAL = ("released_round", "updates", "freezes")
 """Fields of an aggregation that are stated only where the study asks for what they are of."""
 
 Tier = Literal["T0", "T1", "T2"]
@@ -23,7 +23,8 @@ class RoundMembers(Record):
 
 class Aggregation(Record):
     """What the hub signs at the end of a study. `released_round`: the weights are of that round, where the study asks for the best
-    one; `updates`: in what form updates travelled, where not as float32."""
+    one; `updates`: in what form updates travelled, where not as float32; `freezes`: of each hospital that has one, the freeze that was logged
+    before anything of its run was taken."""
 
     study_digest: Digest
     study: str
@@ -38,6 +39,7 @@ class Aggregation(Record):
     packages: dict[str, str]
     released_round: Annotated[int, Field(ge=1, le=100_000)] | None = None
     updates: Literal["bf16", "int8"] | None = None
+    freezes: dict[str, Digest] | None = None
 
     @model_serializer(mode="wrap")
     def _as_stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

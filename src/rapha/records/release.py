@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.cohort import Cohort
-from rapha.records.record import Digest, Real, Record, SiteId
+from rapha.records.record import Digest, Real, Record, SiteId, is_none
 from rapha.records.script import Mode
 from rapha.records.transcript import Transcript
 
@@ -83,7 +83,8 @@ class PrivacyReport(Record):
 
 class Release(Record):
     """All that one site lets out at the end of a study, and how it came about. The receipt is made of this. `mode`: the release
-    mode, see `records/script.py`. `transcript`: of every step of the training, where the run can be repeated."""
+    mode, see `records/script.py`. `transcript`: of every step of the training, where the run can be repeated. `freeze`: what was signed and
+    logged of the cohort before the run, by its statement's SHA-256; a node of before had none."""
 
     study_digest: Digest
     study: str
@@ -104,6 +105,7 @@ class Release(Record):
     egress: EgressVerdict
     privacy: PrivacyReport
     transcript: Transcript | None = None
+    freeze: Annotated[Digest | None, Field(exclude_if=is_none)] = None
 
     @model_serializer(mode="wrap")
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rapha.records.dense import DenseFeature, Element, ImageFeature, Modality
 from rapha.records.readers import Shapes
-from rapha.records.record import Record
+from rapha.records.record import Record, Word
 
 MASK = "mask"
 """The label's column in the frozen rows."""
@@ -29,15 +29,15 @@ class Segmenter(Record):
         """In how many directions its convolutions look: 2 or 3."""
         return 2 if self.slice_by_slice else len(image.dims)
 
-    def shapes(self, image: DenseFeature) -> Shapes:
-        """Its tensors."""
+    def shapes(self, image: DenseFeature, outputs: int = 1) -> Shapes:
+        """Its tensors; `outputs`: how many numbers it gives for each voxel."""
         shapes: Shapes = {}
         sides = self.sides(image)
         for level, (given, taken) in enumerate(zip((1, *self.channels), self.channels, strict=False)):
             shapes |= _block(f"encoder.{level}", given, taken, sides)
         for level, (own, below) in enumerate(zip(self.channels, self.channels[1:], strict=False)):
             shapes |= _block(f"decoder.{level}", own + below, own, sides)
-        return shapes | {"output.weight": (1, self.channels[0], *[1] * sides), "output.bias": (1,)}
+        return shapes | {"output.weight": (outputs, self.channels[0], *[1] * sides), "output.bias": (outputs,)}
 
 
 def _block(name: str, given: int, taken: int, sides: int) -> Shapes:
@@ -49,14 +49,21 @@ def _block(name: str, given: int, taken: int, sides: int) -> Shapes:
 
 
 class SegmentMask(DenseFeature):
-    """The label of a segment outcome: of each voxel of the array of `image` whether it belongs to the segment `of`. Resampled as the
-    image is, to the nearest voxel. Made of a study, never written in one."""
+    """The label of a segment outcome: of each voxel of the array of `image` whether it belongs to the segment `of`, 1, or to which of
+    several, their place from 1; `beside` are the others, in the study's order. Where several have a voxel the first has it. Resampled as
+    the image is, to the nearest voxel. Made of a study, never written in one."""
 
     modality: ClassVar[Modality] = "imaging"
     element: ClassVar[Element] = "uint8"
 
     kind: Literal["segment"] = "segment"
     image: ImageFeature
+    beside: tuple[Word, ...] = ()
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """All of them, in the order of their numbers."""
+        return (self.of, *self.beside)
 
     @property
     def dims(self) -> tuple[int, ...]:

@@ -94,11 +94,12 @@ def dense_of(study: Study) -> tuple[DenseFeature, ...]:
 
 
 def mask_of(study: Study) -> SegmentMask | None:
-    """The mask that a segment outcome is learnt from, on the array of the study's image."""
+    """What a segment outcome is learnt from, on the array of the study's image."""
     image = next((f for f in study.features if isinstance(f, ImageFeature)), None)
-    if study.outcome.segment is None or image is None:
+    if not study.outcome.drawn or image is None:
         return None
-    return SegmentMask(of=study.outcome.segment, during=image.during, pick=image.pick, image=image)
+    of, *beside = study.outcome.drawn
+    return SegmentMask(of=of, beside=tuple(beside), during=image.during, pick=image.pick, image=image)
 
 
 def learns_in_deviations(study: Study) -> bool:
@@ -107,8 +108,9 @@ def learns_in_deviations(study: Study) -> bool:
 
 
 def outputs_of(study: Study) -> int:
-    """How many numbers a network gives for each row: one, or one for each class of a categorical outcome."""
-    return len(study.outcome.classes) or 1
+    """How many numbers a network gives for each row, or for each voxel of it: one, or one for each class of a categorical outcome, or
+    one for each of several segments and for the background before them."""
+    return len(study.outcome.classes or study.outcome.voxel_classes) or 1
 
 
 def declared_statistics(study: Study) -> Declared:
@@ -184,7 +186,7 @@ def _layers(study: Study) -> Shapes:
         case LateFusion():
             return _joined(study, model, model.hidden, model.head)
         case Segmenter():
-            return model.shapes(dense_of(study)[0])
+            return model.shapes(dense_of(study)[0], given)
         case Gwas():
             return {}
         case Exported():

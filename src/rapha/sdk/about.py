@@ -53,7 +53,7 @@ def config_of(study: Study) -> dict[str, Any]:
         "study_digest": study.digest,
         "model": stated["model"],
         "outcome": stated["outcome"],
-        **({"classes": list(study.outcome.classes)} if study.outcome.classes else {}),
+        **({"classes": list(classes)} if (classes := study.outcome.classes or study.outcome.voxel_classes) else {}),
         "features": list(feature_names(study)),
         "sequence": list(sequence.of) if sequence else None,
         "input": "for each feature (value - mean) / scale, 0 where missing; then for each 1 where missing, else 0",

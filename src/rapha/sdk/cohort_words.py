@@ -104,7 +104,10 @@ def feature_in_words(feature: Feature) -> str:
             return f"The copies of {len(feature.variants):,} variants ({feature.build}) in the {feature.pick} {feature.of} {when}."
         case ImageFeature():
             size = " x ".join(map(str, feature.shape))
-            return f"The pixels of the {feature.pick} {feature.of} {window_in_words(feature.during)}, as {size}."
+            when, own = window_in_words(feature.during), ""
+            if feature.intensity == "percentiles":
+                own = ", scaled by percentiles {:g} and {:g} of its own values".format(*feature.window)
+            return f"The pixels of the {feature.pick} {feature.of} {when}, as {size}{own}."
         case NoteFeature():
             when = window_in_words(feature.during)
             return f"The text of the {feature.pick} {feature.of} {when}, up to {feature.at_most} bytes."

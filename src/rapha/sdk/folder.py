@@ -14,9 +14,10 @@ from rapha.proof.certified import TRUST_CONFIG_FILE
 from rapha.proof.claim import SiteClaim
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
 from rapha.proof.evidence.appraise import Hardware
-from rapha.proof.refusal import STUDY_FILE
+from rapha.proof.freeze import FREEZES
+from rapha.proof.refusal import REFUSALS, STUDY_FILE
 from rapha.proof.statement import parse_statement
-from rapha.proof.verify import KEYS_FILE, REFUSALS, ModelFolder, judge_receipt
+from rapha.proof.verify import KEYS_FILE, ModelFolder, judge_receipt
 from rapha.records.evidence import TrustedLaunches
 from rapha.records.key_change import KeyChanges
 from rapha.records.patient import PatientProof
@@ -51,7 +52,7 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardwar
             keys = read_keys(path / name)
         elif name == STUDY_FILE:
             study = data = _small_file(path / name, MAX_STUDY_BYTES)
-        elif name.startswith(("receipts/", REFUSALS)) and name.endswith(".json"):
+        elif name.startswith(("receipts/", REFUSALS, FREEZES)) and name.endswith(".json"):
             receipts[name] = data = read_receipt_file(path / name)
         elif name == TRUST_CONFIG_FILE or (name.startswith("sigstore/") and name.endswith(".sigstore.json")):
             certified[name] = data = read_receipt_file(path / name)

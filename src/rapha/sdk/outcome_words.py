@@ -7,13 +7,20 @@ from rapha.sdk.cohort_words import bound_in_words, or_words, range_in_words, spa
 
 def outcome_in_words(outcome: OutcomeSpec) -> str:
     """The outcome as a phrase: `diabetes within 5 years after the index`."""
-    if outcome.segment is not None:
-        return f"the voxels of {outcome.segment} in the image"
+    if outcome.drawn:
+        return f"the voxels of {' and '.join(outcome.drawn)} in the image"
     return f"{_event(outcome)} {_within(outcome)}"
 
 
 def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
     """What is predicted, what competes, and who is set apart."""
+    if outcome.segments:
+        *others, last = outcome.segments
+        return (
+            f"Which voxels of the image belong to {', '.join(others)} or {last}, as segmentations of that very image say; a voxel of several "
+            "is of the one named first.",
+            "A patient on whose image somebody has not drawn every one of them, or one differently twice, is unknown and set apart.",
+        )
     if outcome.segment is not None:
         return (
             f"Which voxels of the image belong to {outcome.segment}, as a segmentation of that very image says.",

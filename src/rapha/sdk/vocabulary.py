@@ -43,7 +43,7 @@ _SHORT_FORMS: dict[type[Record], tuple[str, ...]] = {
     SequenceFeature: ("sequence", "during", "at_most"),
     DemographicFeature: ("demographic",),
     GenotypesFeature: ("genotypes", "during", "build", "variants", "pick"),
-    ImageFeature: ("image", "during", "shape", "spacing", "window", "beside", "pick"),
+    ImageFeature: ("image", "during", "shape", "spacing", "window", "intensity", "beside", "pick"),
     NoteFeature: ("note", "during", "at_most", "pick"),
 }
 SHORT_KEYS: dict[str | int, tuple[str, ...]] = {

@@ -83,7 +83,9 @@ def _stated(purpose: Purpose) -> tuple[str, ...]:
 
 
 def _by_class(study: Study) -> tuple[str, ...]:
-    names = study.outcome.classes
+    names, of_voxels = study.outcome.classes, study.outcome.voxel_classes
+    if of_voxels:
+        return (f"It gives each voxel a probability for each of {len(of_voxels)} classes: {and_words(of_voxels)}.",)
     return (f"It gives each of the {len(names)} classes a probability: {and_words(names)}.",) if names else ()
 
 
@@ -112,7 +114,7 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             return f"A neural network over variants, with a layer of {model.units}."
         case Segmenter():
             how = ", slice by slice" if model.slice_by_slice else ""
-            return f"A U-Net that says of every voxel whether it belongs to the segment{how}, on {len(model.channels)} levels."
+            return f"A U-Net that says of every voxel to which segment it belongs, if to any{how}, on {len(model.channels)} levels."
         case Gwas():
             return (
                 "A genome-wide association study: every variant by itself, adjusted for the other features. A hospital sends "
@@ -276,6 +278,10 @@ def _concept(name: str, concept: Concept) -> str:
     said = f"{name}: {or_words(tuple(map(_code_set, concept.any_of)))}"
     if concept.exclude:
         said += f", without {and_words(tuple(map(_code_set, concept.exclude)))}"
+    if concept.written_by:
+        said += f", written by a {or_words(concept.written_by)}"
+    if concept.language:
+        said += f", in the language {or_words(concept.language)}"
     if concept.unit:
         others = f", converted from {and_words(tuple(concept.convert))}" if concept.convert else ""
         said += f"; numbers in {concept.unit}{others}, none of another unit"

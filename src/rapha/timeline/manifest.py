@@ -23,7 +23,7 @@ OPT_OUT = "opt-out"
 """The source that is the site's own list of those who have opted out (`opt_out.py`)."""
 Table = Literal[
     "events", "subjects", "observation_periods", "concepts", "concept_ancestors", "variants", "called", "genes",
-    "assets", "merges",
+    "assets", "merges", "notes",
 ]  # fmt: skip
 BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[a-z_]+/[a-z0-9][a-z0-9.-]{0,120}\.parquet$")]

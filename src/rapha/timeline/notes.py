@@ -1,8 +1,9 @@
-"""The texts of a batch's notes, from its staging into assets."""
+"""The texts of a batch's notes, from its staging into assets; and the language that a mapping says of all of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rapha.records.author import Language
 from rapha.timeline.assets import Contents
 from rapha.timeline.manifest import Table
 
@@ -35,3 +36,14 @@ def keep_notes(
         contents.drop()
         return {}
     return {"assets": connection.from_arrow(contents.table())}
+
+
+def in_language(events: "duckdb.DuckDBPyRelation", language: Language | None) -> "dict[Table, duckdb.DuckDBPyRelation]":
+    """The table `notes` of a source that tells nobody's language, where its mapping does; else nothing."""
+    if language is None:
+        return {}
+    return {
+        "notes": events.filter("kind = 'note'").project(
+            f"event_id, CAST(NULL AS VARCHAR) AS author, '{language}' AS language"
+        )
+    }

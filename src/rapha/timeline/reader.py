@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rapha.errors import ConfigurationError, NotPermitted
 from rapha.timeline.manifest import NAME, Table, read_manifest
-from rapha.timeline.schema import ALL_TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,6 +29,7 @@ _TABLES: tuple[Table, ...] = (
     "called",
     "genes",
     "assets",
+    "notes",
     "merges",
 )
 _OF_PATIENTS = ("events", "subjects", "observation_periods", "assets")
@@ -60,6 +60,8 @@ class LockedConnection:
     def lay(self, name: str, table: "pa.Table") -> None:
         """Lay a table of the node's own making beside the timeline's, in this connection's memory alone. Raises ValueError: the
         name is one of the timeline's."""
+        from rapha.timeline.schema import ALL_TABLES
+
         if name in ALL_TABLES:
             raise ValueError(f"`{name}` is a table of the timeline")
         self._duck.from_arrow(table).create(name)
@@ -146,6 +148,8 @@ class Timeline:
 
     def _open_tables(self, duck: "duckdb.DuckDBPyConnection") -> None:
         """Where patients were merged, every row of a retired one, of whichever source, is the remaining one's: their opt-out too."""
+        from rapha.timeline.schema import ALL_TABLES
+
         merged = bool(self.files["merges"])
         for name in reversed(_TABLES):  # merges first
             paths = [str(path) for path in self.files[name]]
@@ -183,6 +187,8 @@ def _proven(home: Path, listed: str, table: Table) -> Path:
     """The file that the manifest lists, proven to lie in the timeline and to have the table's columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+    from rapha.timeline.schema import ALL_TABLES
 
     path = (home / listed).resolve()
     if not path.is_relative_to(home):

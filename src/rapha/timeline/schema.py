@@ -131,6 +131,14 @@ ASSETS = pa.schema(
         pa.field("ingest_batch", pa.string(), nullable=False),
     ]
 )
+NOTES = pa.schema(
+    [
+        pa.field("event_id", pa.string(), nullable=False),  # of the note
+        pa.field("author", pa.string()),  # one of ROLES of `records/author.py`; null where it is not known
+        pa.field("language", pa.string()),  # the first subtag of BCP 47
+        pa.field("ingest_batch", pa.string(), nullable=False),
+    ]
+)
 MERGES = pa.schema(
     [
         pa.field("retired", pa.int64(), nullable=False),  # the key of an identifier that is a patient's no more
@@ -150,7 +158,9 @@ DENSE = {"assets": ASSETS}
 JOINED = {"merges": MERGES}
 """Of patients who turned out to be one: a batch may have it. Whoever reads the timeline finds the one that remains, whichever source
 told of the other (see `reader.py`)."""
-ALL_TABLES = TABLES | VOCABULARY | CALLED | DENSE | JOINED
+PENNED = {"notes": NOTES}
+"""Of notes: a batch may say who wrote them, and in which language. A note without a row is of nobody known."""
+ALL_TABLES = TABLES | VOCABULARY | CALLED | DENSE | JOINED | PENNED
 
 KINDS = (
     "measurement", "condition", "procedure", "medication", "encounter", "observation", "note", "device", "imaging",

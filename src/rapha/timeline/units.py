@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from rapha.records.author import Language
 from rapha.records.record import Record
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import SourceMapping
@@ -46,9 +47,11 @@ class UnitWords(Record):
 
 
 class MeasuredMapping(SourceMapping):
-    """A mapping of numbers whose units may be spelled in the hospital's own way."""
+    """A mapping of a hospital's records: numbers whose units may be spelled in its own way, and notes, in the `language` that holds
+    where the source says none."""
 
     units: Annotated[tuple[UnitWords, ...], Field(max_length=1000)] = ()
+    language: Language | None = None
 
     @model_validator(mode="after")
     def _once(self) -> "MeasuredMapping":
@@ -63,7 +66,7 @@ class MeasuredMapping(SourceMapping):
     def _as_written(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What is not said is not written, see `SourceMapping`."""
         written: dict[str, Any] = serialise(self)
-        return {key: value for key, value in written.items() if key not in ("units", "people") or value}
+        return {key: value for key, value in written.items() if key not in ("units", "people", "language") or value}
 
 
 Relation = duckdb.DuckDBPyRelation

@@ -6,10 +6,9 @@
 3. Files that `timeline.json` does not list are removed.
 """
 
-import errno
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -18,10 +17,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rapha.durable import sync_folder
-from rapha.errors import Conflict, DiskFull
+from rapha.errors import Conflict
 from rapha.timeline.ahead import ahead
 from rapha.timeline.assets import FOLDER, sweep_contents
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import NAME, Batch, Manifest, Table, read_manifest
 from rapha.timeline.schema import ALL_TABLES, TABLES
 
@@ -40,6 +39,7 @@ _ORDER: dict[Table, str] = {
     "genes": "build, chromosome, first, last, gene, gene_id, coordinates",
     "assets": "asset, subject_key",
     "merges": "retired",
+    "notes": "event_id",
 }
 BATCH_COLUMN = "ingest_batch"
 _EMPTY = {pa.string(): "CAST(NULL AS VARCHAR)", pa.float64(): "CAST(NULL AS DOUBLE)"}
@@ -68,7 +68,7 @@ def write_batch(
     people: str | None = None,
 ) -> Batch:
     """Put a batch in the place of its source's former one. All of `schema.TABLES` are given, and those of
-    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE` and `schema.JOINED` that the source has; columns by name, in any order of
+    `schema.VOCABULARY`, `schema.CALLED`, `schema.DENSE`, `schema.JOINED` and `schema.PENNED` that the source has; columns by name, in any order of
     rows, `ingest_batch` may be left out: it is `batch` everywhere; so may nullable texts and numbers: they are null everywhere; times
     may be zoneless, then they are UTC, and texts may be enums.
     `people`: the word its patients are keyed under, where that is not `source`.
@@ -94,34 +94,6 @@ def write_batch(
         _sweep(timeline, manifest)
         sweep_contents(timeline, source, batch)
     return written
-
-
-def write_beside(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Fill a file beside `path`, sync it, and rename it: `path` has the old content or the new, never a part."""
-    beside = path.with_name(path.name + ".part")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with beside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-@contextmanager
-def space_watched(folder: Path) -> Iterator[None]:
-    """A full disk, met in this block, is said as `DiskFull` with the folder."""
-    try:
-        yield
-    except (OSError, duckdb.Error) as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT) if isinstance(error, OSError) else "No space" in str(error)
-        if not full:
-            raise
-        raise DiskFull(f"no space left in {folder}: free some and do it again; nothing was changed") from None
 
 
 def _write_table(path: Path, table: Table, relation: duckdb.DuckDBPyRelation, batch: str) -> int:

@@ -20,7 +20,7 @@ def row_loss(network: Network, inputs: Inputs, rows: Tensor, reduction: str = "m
         return surprise.sum() if reduction == "sum" else surprise.mean()
     given = network(inputs, rows)
     if inputs.masks is not None:
-        apart = losses(given, masks(inputs.masks, rows))
+        apart = losses(given, masks(inputs.masks, rows, given))
         return apart.sum() if reduction == "sum" else apart.mean()
     if inputs.label is not None:
         return cross_entropy(given, inputs.label[rows], reduction=reduction)

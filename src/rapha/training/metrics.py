@@ -23,7 +23,7 @@ def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
     time-to-event: loss (mean negative log partial likelihood per event, without an interval), c_index.
     numeric: r2, mae, rmse, the last two in the unit of the outcome.
     categorical: loss (log loss), macro_auroc, accuracy.
-    segment: loss, dice; the scores are [n, 2], as `pooled.score` gives them.
+    segment: loss, dice; the scores are [n, 2 + segments], as `pooled.score` gives them.
     """
     event, time = rows.event, rows.time
     if rows.masks is not None:
@@ -64,7 +64,13 @@ def evaluation(score: Floats, rows: Rows, model: MeasuredModel) -> RawEvaluation
         bins=bins(score, rows.event) if binary else (),
         classes=rows.classes(score.shape[1]) if rows.label is not None else (),
         confusion=confusion(score, rows.label) if rows.label is not None else (),
+        segments=_of_segments(score[:, 2:]) if rows.masks is not None else (),
     )
+
+
+def _of_segments(dice: Floats) -> tuple[Figure, ...]:
+    """The Dice [n, segments] of several segments, each by itself."""
+    return tuple(figure for each in dice.T for figure in _named({"dice": mean_overlap(each)}))
 
 
 def risk_loss(logit: Floats, event: Ints) -> Estimate | None:

@@ -76,7 +76,8 @@ def _rows_at_once(inputs: Inputs) -> int:
 def score(network: Network, inputs: Inputs) -> Floats:
     """What the network gives for each row [n]: logits, log hazards, or numbers in the unit of the outcome; of classes
     logits [n, K]. float64. Of a segment outcome
-    not the masks, which would not fit into memory, but how they lie on the rows' own: [n, 2], Dice and loss.
+    not the masks, which would not fit into memory, but how they lie on the rows' own: [n, 2], Dice and loss; of several [n, 2 + segments],
+    the Dice of each after the mean and the loss.
 
     Raises:
         TrainingFailed: a score is not a number (`not-finite`).
@@ -99,5 +100,7 @@ def _scored(network: Network, inputs: Inputs, rows: Tensor) -> Tensor:
     given: Tensor = network(inputs, rows)
     if inputs.masks is None:
         return given
-    mask = masks(inputs.masks, rows)
-    return torch.stack([overlaps(given, mask), losses(given, mask).double()], dim=1)
+    mask = masks(inputs.masks, rows, given)
+    dice = overlaps(given, mask)
+    each = dice if dice.shape[1] > 1 else dice[:, :0]
+    return torch.cat([dice.mean(1, keepdim=True), losses(given, mask).double().unsqueeze(1), each], dim=1)

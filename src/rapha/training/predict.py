@@ -22,13 +22,14 @@ from rapha.training.weights import check_weights, load_into
 
 class Model:
     """A trained model of one study. `features` are the names that `predict` wants, in the order of the study; `classes` those of a
-    categorical outcome, in the order of the columns that it gives."""
+    categorical outcome, or of the voxels where there are several segments, in the order of the columns that it gives."""
 
     def __init__(
         self, study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None
     ) -> None:
         check_weights(weights, declared_weights(study))
-        self.study, self.features, self.classes = study, feature_names(study), study.outcome.classes
+        self.study, self.features = study, feature_names(study)
+        self.classes = study.outcome.classes or study.outcome.voxel_classes
         self._weights = dict(weights)
         self._network = build(study, graph)
         load_into(self._network, self._weights)
@@ -45,7 +46,7 @@ class Model:
         """Risks [n] for n patients: probabilities for a binary outcome, relative hazards for a time-to-event outcome
         (1 is the hazard of the patient whose score is zero). Of a numeric outcome the number itself, in its unit. Of a categorical
         outcome the probability of each class [n, K], in the order of `classes`; each row's sum is 1. Of a segment outcome
-        the probability of every voxel [n, *shape].
+        the probability of every voxel [n, *shape]; of several segments [n, 1 + segments, *shape], of the background and of each, their sum 1.
 
         `rows` gives for each feature name n numbers, or one number for one patient; None or NaN is missing. Under
         `sequence`, where the study has one, n lists of (concept, value or None, days before the index), oldest first. Of a
@@ -87,8 +88,9 @@ class Model:
         """One patient at a time: what lies between the layers of a segmenter is many times an image."""
         self._network.eval()
         with torch.inference_mode():
-            found = [self._network(inputs, row).sigmoid().double() for row in torch.split(torch.arange(len(inputs)), 1)]
-        return torch.cat(found).numpy()
+            found = [self._network(inputs, row).double() for row in torch.split(torch.arange(len(inputs)), 1)]
+        logits = torch.cat(found)
+        return (logits.softmax(1) if self.study.outcome.segments else logits.sigmoid()).numpy()
 
 
 def load_model(study: Study, weights: Mapping[str, npt.NDArray[np.float32]], graph: bytes | None = None) -> Model:

@@ -29,6 +29,9 @@ HIDDEN = [
     ("She lives in Portland with him", "She lives in [ADDRESS] with him"),
     ("Lindenstraße 14, 67433 Neustadt", "[ADDRESS]"),
     ("sent from Lakeshore Medical Center by bus", "sent from [PLACE] by bus"),
+    ("seen [**2101-3-4**] by [**Known lastname 1234**]", "seen [REMOVED] by [REMOVED]"),
+    ("Compared to XXXX, no change in XXXX.", "Compared to [REMOVED], no change in [REMOVED]."),
+    ("Mr. ___ was admitted on ___ from ____.", "Mr. [REMOVED] was admitted on [REMOVED] from [REMOVED]."),
 ]
 
 
@@ -42,6 +45,7 @@ LEFT = [
     "BP 132/78, HR 88, 5/5 strength, pain 4/10, murmur 3/6, MMSE 21/30, carbidopa/levodopa 25/100 mg",
     "EF 30-35%, FiO2 0.21-0.25, L4/5, T8-T9, 2-0 Vicryl, E/A 0.8, INR 2-3, 1200/950 ml, Gleason 3+4=7",
     "She may take 10/20 mg in two weeks; a 72 year old, 8 mm nodule, series 4 image 112, 4.5 mg IV",
+    "karyotype 48,XXXX; 47, XXX; MIXXXX; snake_case___name",
     "COVID-19 PCR positive, HER2 negative, stage IIIA, grade 3, day 15",
     "",
 ]
@@ -84,7 +88,26 @@ def test_what_is_hidden_once_is_hidden_for_good():
 
 
 @pytest.mark.parametrize(
-    "piece", ["A ", "A. ", "9 ", "9-", "Aa ", "Aa, ", "1 Aa ", "St. ", "(((", "a@a.", "\n", "Aa-", "+1 "]
+    "piece",
+    [
+        "[**",
+        "X",
+        "_",
+        "[** ",
+        "A ",
+        "A. ",
+        "9 ",
+        "9-",
+        "Aa ",
+        "Aa, ",
+        "1 Aa ",
+        "St. ",
+        "(((",
+        "a@a.",
+        "\n",
+        "Aa-",
+        "+1 ",
+    ],
 )
 def test_a_hostile_text_is_read_to_its_end(piece):
     """A pattern that tries every way to fail would not come back from these."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import save
 
 from rapha.cohort.images import image_array
@@ -11,9 +12,9 @@ from rapha.records.dense import ImageFeature
 WINDOW = {"until": "index"}
 
 
-def feature(shape, spacing, window=(0, 100)):
+def feature(shape, spacing, window=(0, 100), **more):
     return ImageFeature.model_validate(
-        {"of": "ct", "during": WINDOW, "shape": shape, "spacing": spacing, "window": window}
+        {"of": "ct", "during": WINDOW, "shape": shape, "spacing": spacing, "window": window} | more
     )
 
 
@@ -60,6 +61,29 @@ def test_the_same_body_by_two_devices_looks_the_same():
 def test_what_lies_outside_of_the_window_is_cut_off():
     array = image_array(volume(RAMP), feature([8, 8, 16], [1, 1, 1], (5, 10)))
     assert array.min() == 0 and array.max() == 1
+
+
+def test_percentiles_of_its_own_values_are_the_same_on_a_scanner_of_another_scale_and_with_more_air_around():
+    """Numbers of MR have no unit: one scanner's 100 is another's 900."""
+    head = np.random.default_rng(3).gamma(4, 30, (16, 16, 16)).astype(np.float32) + 20
+    wanted = feature([8, 8, 8], [1, 1, 1], (1, 99), intensity="percentiles")
+    one = image_array(volume(head), wanted)
+    other = image_array(volume(np.pad(head * 7 + 300, 8, constant_values=0)), wanted)
+    assert np.abs(one - other).max() < 0.005
+    assert 0 < one.mean() < 1 and np.percentile(one, 50) == pytest.approx(0.35, abs=0.15)
+
+
+def test_a_volume_of_one_value_has_no_percentiles_and_is_nothing():
+    wanted = feature([8, 8, 16], [1, 1, 1], (1, 99), intensity="percentiles")
+    assert not image_array(volume(np.full((8, 8, 16), 7.0)), wanted).any()
+
+
+def test_a_window_in_percent_is_one_and_a_study_without_it_is_written_as_before():
+    for window, more in (((-1, 50), {}), ((0, 101), {}), ((1, 99), {"beside": [0, 1]})):
+        with pytest.raises(ValidationError, match="in percent"):
+            feature([8, 8, 8], [1, 1, 1], window, intensity="percentiles", **more)
+    assert "intensity" not in feature([8, 8], [1, 1]).model_dump()
+    assert feature([8, 8], [1, 1], intensity="percentiles").model_dump()["intensity"] == "percentiles"
 
 
 def test_a_picture_of_two_sides_and_none_of_several_slices():

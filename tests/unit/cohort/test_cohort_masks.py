@@ -111,8 +111,11 @@ def timeline(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return open_timeline(place / "timeline")
 
 
-def study_of(**change: Any) -> Study:
-    return read_study(STUDY).model_copy(update=change)
+def study_of(segments: tuple[str, ...] = ("nodule",), **change: Any) -> Study:
+    said = read_study(STUDY).as_json()
+    of = {"segment": segments[0]} if len(segments) == 1 else {"segments": list(segments)}
+    said["outcome"] = {"kind": "segment", "unobserved": "exclude", **of}
+    return Study.model_validate(said).model_copy(update=change)
 
 
 def frozen(timeline: Any, study: Study, folder: Path) -> tuple[Any, Any]:
@@ -141,11 +144,61 @@ def test_same_rows_same_bytes(timeline: Any, tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.fixture(scope="module")
+def drawn_in_part(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Sixty patients: of 0 only the nodule was drawn, of 1 only the lung, of 2 a nodule of no voxel was."""
+    pytest.importorskip("pydicom", reason="the imaging extra is not installed")
+    from rapha.cli.demo import made_up_segmentations as made_up
+    from rapha.sources import source_of
+
+    place = tmp_path_factory.mktemp("in-part")
+    made_up_patients, made_up.PATIENTS = made_up.PATIENTS, 60
+    try:
+        (folder,) = made_up.deal(place, hospitals=1)
+    finally:
+        made_up.PATIENTS = made_up_patients
+    nothing, whole = (
+        np.zeros((made_up.SLICES, made_up.SIDE, made_up.SIDE), bool),
+        np.ones((made_up.SLICES, made_up.SIDE, made_up.SIDE), bool),
+    )
+    segments = {
+        0: [(made_up.NODULE, whole)],
+        1: [(made_up.LUNG, whole)],
+        2: [(made_up.NODULE, nothing), (made_up.LUNG, whole)],
+    }
+    for patient, drawings in segments.items():
+        images = folder / "images" / f"p{patient:04}"
+        (images / "segmentation.dcm").unlink()
+        scan = sorted(images.glob("*.dcm"))
+        made_up.write_segmentation(
+            images / "segmentation.dcm", scan, drawings, random.Random(patient), date(2018, 1, 1)
+        )
+    for mapping, data in (("hospital.mapping.yaml", folder), ("radiology.mapping.yaml", folder / "images")):
+        source_of(folder / mapping)(folder / mapping, data, place / "timeline", SECRET)
+    return open_timeline(place / "timeline")
+
+
+def test_of_several_segments_a_voxel_is_of_the_one_named_first(drawn_in_part: Any, tmp_path: Path) -> None:
+    """A nodule lies in a lung, and the lung was drawn with what is in it."""
+    masks = {}
+    for segments in (("nodule", "lung"), ("lung", "nodule"), ("nodule",), ("lung",)):
+        (folder := tmp_path / "-".join(segments)).mkdir()
+        counted, rows = frozen(drawn_in_part, study_of(segments), folder)
+        assert (counted.rows, counted.set_apart["unobserved"]) == ((58, 2) if len(segments) == 2 else (59, 1))
+        masks[segments] = np.stack(rows["mask"].to_numpy(zero_copy_only=False))
+    first, turned = masks["nodule", "lung"], masks["lung", "nodule"]
+    counts = np.bincount(first.ravel()).tolist()
+    assert len(counts) == 3 and counts[2] > 10 * counts[1] > 0
+    assert np.bincount(turned.ravel()).tolist() == [counts[0], counts[1] + counts[2]]  # a nodule is lung all over
+    assert ((first == 1).sum(1) == 0).sum() == 1  # who has no voxel of a nodule is kept: that is an answer
+
+
 def test_a_segment_that_nobody_drew_is_an_unknown_concept(timeline: Any, tmp_path: Path) -> None:
     study = study_of()
     concepts = study.concepts | {
         "nodule": study.concepts["nodule"].model_validate({"system": "dicom-segment", "codes": ["SCT:1"]})
     }
-    with pytest.raises(CohortRefused) as refused:
-        freeze(timeline, study_of(concepts=concepts), SECRET, tmp_path)
-    assert refused.value.reason == "unknown-concept"
+    for segments in (("nodule",), ("lung", "nodule")):
+        with pytest.raises(CohortRefused) as refused:
+            freeze(timeline, study_of(segments, concepts=concepts), SECRET, tmp_path)
+        assert refused.value.reason == "unknown-concept"

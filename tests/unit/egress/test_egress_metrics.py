@@ -336,3 +336,29 @@ def test_perplexity_is_of_a_language_model_alone() -> None:
         with pytest.raises(EgressRefused) as caught:
             leave()
         assert caught.value.reason == "metric-not-allowed"
+
+
+TWO = FigureRules("segment", segments=("nodule", "lung"))
+
+
+def of_segments(patients: int, *each: dict[str, Any], rules: FigureRules = TWO) -> Any:
+    bare = evaluation(0, patients, figures=(DICE,), roc=(), bins=()) | {"segments": each}
+    record = RawEvaluations.model_validate({"evaluations": [bare]})
+    (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, rules).evaluations
+    return released.segments
+
+
+@pytest.mark.parametrize(("patients", "shown", "with_interval"), [(19, 0, 0), (20, 2, 0), (49, 2, 0), (50, 2, 2)])
+def test_the_dice_of_each_segment_leaves_rounded_as_any_figure(patients: int, shown: int, with_interval: int) -> None:
+    told = of_segments(patients, DICE, DICE | {"value": 0.91119, "high": 0.95})
+    assert (len(told), sum(one.score.low is not None for one in told)) == (shown, with_interval)
+    assert not shown or [(one.segment, one.score.value) for one in told] == [("nodule", 0.812), ("lung", 0.911)]
+
+
+def test_segments_that_the_study_has_not_do_not_leave_nor_what_is_no_dice() -> None:
+    assert of_segments(200) == ()  # nobody was there to measure on
+    assert [one.segment for one in of_segments(200, DICE | {"value": 1.5}, DICE)] == ["lung"]
+    for each, rules in (((DICE,), TWO), ((DICE,) * 3, TWO), ((DICE, AUROC), TWO), ((DICE,), FigureRules("segment"))):
+        with pytest.raises(EgressRefused) as caught:
+            of_segments(200, *each, rules=rules)
+        assert caught.value.reason == "output-malformed"

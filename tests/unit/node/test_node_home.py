@@ -8,8 +8,8 @@ from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, Unreachable
 from rapha.node.configuration import Home
 from rapha.node.enrolment import make_home
-from rapha.node.hub_line import trusted_authorities
 from rapha.node.register import Register
+from rapha.node.way import trusted_authorities
 
 GOOD = {"site": "north", "name": "North", "hub_url": "http://127.0.0.1:1", "code": "0123-4567"}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_log
 from ledger_bench import private_terms
 from made_up_people import deal_people, write_study
 
@@ -19,6 +20,8 @@ from rapha.node.ledger import Ledger
 from rapha.node.register import Register
 from rapha.proof.envelope import open_envelope
 from rapha.proof.refusal import parse_refusal
+from rapha.records.freeze import LoggedFreeze
+from rapha.records.receipt import Receipt
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.refusal import Refusal
 from rapha.records.release import RoundTrace
@@ -49,8 +52,9 @@ FEW = {"age: {at_least: 18}": "age: {at_least: 84}"}
 class FakeLine:
     """Remembers the records that reached the hub; away, it takes none; or it answers that nothing more is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Home) -> None:
         self.heard: list[Any] = []
+        self._home = home
         self.uploaded: list[str] = []
         self.error: Exception | None = None
 
@@ -64,6 +68,11 @@ class FakeLine:
 
     def hand_in(self, parcel: Any) -> None:
         self.post("", parcel)
+
+    def freeze(self, _dispatch: str, receipt: Receipt) -> LoggedFreeze:
+        if self.error:
+            raise self.error
+        return small_log.logged_freeze(receipt, load_key(self._home.key).public_key())
 
 
 class Isolating:
@@ -87,10 +96,15 @@ class Hospital:
         (folder / "secret").write_bytes(b"the same patients held out, always")
         make_secrets(folder)
         deal_people(folder / "data", seed=3)
-        self.home, self.line = Home(folder), FakeLine()
+        self.home = Home(folder)
+        self.line = FakeLine(self.home)
         self.rules(RULES)
         mapping = folder / "data" / "hospital.mapping.yaml"
         ingest(mapping, folder / "data", self.home.timeline, self.home.secret)
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """As after a restart: all that is known is on the disk."""
         self.register = Register(self.home.database, utc_now)
         self.journey = Journey(self.home, self.line, self.register, Isolating(), utc_now)
 

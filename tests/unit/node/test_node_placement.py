@@ -39,7 +39,7 @@ def test_runs_lie_in_the_home_and_with_a_placement_in_a_folder_of_the_sites_name
     ("written", "words"),
     [
         ("{by: slurm, shared_folder: /shared, gpus: 1}", "placement.gpus"),
-        ("{by: ray, shared_folder: /shared}", "placement.by"),
+        ("{by: submitit, shared_folder: /shared}", "placement.by"),
         ("{by: slurm, shared_folder: shared}", "placement.shared_folder"),
         ("{by: slurm, shared_folder: /shared, partition: 'a --uid=0'}", "placement.partition"),
         ("{by: slurm}", "placement.shared_folder"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.node.runs import FrozenRun, _by_now
 from rapha.records.study import Study
 from rapha.sdk.study_file import read_study

@@ -6,8 +6,7 @@ from typer.testing import CliRunner
 
 from rapha.cli.node import app
 from rapha.clock import utc_now
-from rapha.cohort.answerable import UnitSetAside
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort, UnitSetAside
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.register import Register
 from rapha.node.runs import FrozenRun

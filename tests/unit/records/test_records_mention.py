@@ -91,3 +91,34 @@ def test_a_concept_is_codes_or_a_mention():
         Concept.model_validate({"mention": SAID, "unit": "mg"})
     with pytest.raises(ValidationError, match="nothing"):
         Concept.model_validate({"any_of": []})
+
+
+PENNED = {
+    "": ({"written_by": ["nurse"], "language": ["en"]}, None),
+    "a name": ({"written_by": ["Dr Smith"]}, "Input should be"),
+    "a tag": ({"language": ["en-GB"]}, "pattern"),
+    "a number": ({"written_by": ["nurse"], "unit": "mg"}, "codes and no numbers"),
+}
+
+
+@pytest.mark.parametrize("case", PENNED)
+def test_notes_are_asked_for_by_a_role_and_a_language_alone(case):
+    said, words = PENNED[case]
+    written = {"system": "local", "codes": ["x"]} | said
+    if words is None:
+        assert Concept.model_validate(written).model_dump(mode="json") == written
+        return
+    with pytest.raises(ValidationError, match=words):
+        Concept.model_validate(written)
+
+
+def test_who_wrote_a_mention_is_asked_at_its_notes():
+    with pytest.raises(ValidationError, match="codes and no numbers"):
+        Concept.model_validate({"mention": SAID, "language": ["en"]})
+
+
+def test_a_study_that_asks_who_wrote_names_the_modality():
+    concepts = CODED | {"said": CODED["letter"], "a": CODED["a"] | {"written_by": ["nurse"]}}
+    assert study(concepts=concepts).concepts["a"].of_notes_alone
+    with pytest.raises(ValidationError, match="modality `text`"):
+        study(concepts=concepts, data={"modalities": ["ehr"]})

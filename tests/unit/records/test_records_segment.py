@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from rapha.records.study import Study
-from rapha.records.tensors import mask_of
+from rapha.records.tensors import declared_weights, mask_of, outputs_of
 from rapha.sdk.study_file import read_study
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -15,7 +15,8 @@ AGE = {"kind": "demographic", "demographic": "age"}
 
 
 def said(**change: Any) -> dict[str, Any]:
-    study = read_study(EXAMPLES / "nodule-segmentation" / "study.yaml").model_dump(mode="json")
+    study = read_study(EXAMPLES / "nodule-segmentation" / "study.yaml").as_json()
+    study["outcome"] = {"kind": "segment", "segment": "nodule", "unobserved": "exclude"}
     for key, value in change.items():
         study[key] = study[key] | value if isinstance(value, dict) else value
     return study
@@ -35,6 +36,22 @@ def test_the_mask_is_of_the_studys_image_and_has_its_shape() -> None:
     assert mask_of(read_study(EXAMPLES / "nodule-classification" / "study.yaml")) is None
 
 
+def test_several_segments_are_numbered_in_the_order_they_are_named_after_the_background() -> None:
+    study = Study.model_validate(said(outcome={"segment": None, "segments": ["lung", "nodule"]}))
+    mask = mask_of(study)
+    assert mask is not None and mask.segments == ("lung", "nodule") and outputs_of(study) == 3
+    assert study.outcome.voxel_classes == ("background", "lung", "nodule") and not study.outcome.classes
+    assert set(study.outcome.concepts) == {"nodule", "lung"} <= set(study.mentioned())
+    assert declared_weights(study)["output.weight"].shape[0] == declared_weights(study)["output.bias"].shape[0] == 3
+    assert Study.model_validate_json(study.as_bytes()).digest == study.digest
+
+
+def test_a_study_of_one_segment_is_written_as_before_there_were_several() -> None:
+    study = Study.model_validate(said())
+    assert "segments" not in study.model_dump(mode="json")["outcome"] and outputs_of(study) == 1
+    assert study.outcome.voxel_classes == ()
+
+
 def test_a_study_without_a_segment_is_written_as_before() -> None:
     outcome = read_study(EXAMPLES / "nodule-classification" / "study.yaml").model_dump(mode="json")["outcome"]
     assert "segment" not in outcome
@@ -48,6 +65,12 @@ def test_a_study_without_a_segment_is_written_as_before() -> None:
         ({"model": {"architecture": "image-classifier"}}, "outcome is segment, which is learnt by segmenter"),
         ({"outcome": {"segment": "tumour"}}, "outcome.segment: the concept `tumour` is not declared"),
         ({"outcome": {"segment": None}}, "a segment outcome is given by `segment`, and by nothing else"),
+        ({"outcome": {"segments": ["lung", "nodule"]}}, "a segment outcome is given by `segments`, and by nothing else"),
+        ({"outcome": {"segment": None, "segments": ["nodule"]}}, "`segments` are two or more, each once"),
+        ({"outcome": {"segment": None, "segments": ["nodule", "nodule"]}}, "`segments` are two or more, each once"),
+        ({"outcome": {"segment": None, "segments": ["nodule", "lung", "nodule"]}}, "`segments` are two or more, each once"),
+        ({"outcome": {"segment": None, "segments": ["nodule", "background"]}}, "none is `background`"),
+        ({"outcome": {"segment": None, "segments": ["nodule", "heart"]}}, "outcome.segments: the concept `heart` is not declared"),
         ({"outcome": {"event": "nodule"}}, "a segment outcome is given by `segment`, and by nothing else"),
         ({"outcome": {"during": {"from": "index", "for": "1 year"}}}, "has no window and nothing that competes"),
         ({"outcome": {"competing": "death"}}, "has no window and nothing that competes"),

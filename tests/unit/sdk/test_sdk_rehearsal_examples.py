@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from made_up_people import write_study
 
-from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.cohort.engine import freeze
+from rapha.cohort.found import FrozenCohort
 from rapha.records.metrics import Count
 from rapha.records.site import Group, SiteProfile
 from rapha.records.study import Study
@@ -65,6 +66,33 @@ INCLUDE = "{none_of: [diabetes], during: {until: index}}"
 )
 def test_a_criterion_is_met_where_it_can_be(criterion: str, tmp_path: Path) -> None:
     study = changed(tmp_path, **{INCLUDE: criterion, "[cholesterol, hdl]": "[cholesterol]"})
+    assert frozen(study, small(study), tmp_path).patients >= 50
+
+
+def test_what_a_report_will_say_can_be_the_outcome(tmp_path: Path) -> None:
+    """A label from reports: the made-up patients who have it have a note that says it, after the index."""
+    reports = {
+        "diabetes: {system: local, codes: [diabetes]}": "diabetes: {mention: {phrases: [diabetes], notes: [hdl]}}",
+        "modalities: [ehr]": "modalities: [ehr, text]",
+        "first: [cholesterol, hdl]": "first: [cholesterol]",
+        f", {INCLUDE}": "",
+        "{last: hdl,": "{count: hdl,",
+        "for: 5 years}": "for: 3 days}",
+    }
+    study = changed(tmp_path, **reports)
+    cohort = frozen(study, small(study), tmp_path)
+    assert cohort.positives >= 20
+    assert cohort.rows - cohort.positives >= 20
+
+
+def test_notes_are_made_up_by_whom_and_in_the_language_that_a_study_asks(tmp_path: Path) -> None:
+    asked = {
+        "hdl: {system: local, codes: [hdl]}": "hdl: {system: local, codes: [hdl], written_by: [nurse], language: [en, de]}",
+        "modalities: [ehr]": "modalities: [ehr, text]",
+        "first: [cholesterol, hdl]": "first: [hdl]",
+        "{last: hdl,": "{count: hdl,",
+    }
+    study = changed(tmp_path, **asked)
     assert frozen(study, small(study), tmp_path).patients >= 50
 
 

@@ -7,7 +7,7 @@ import pytest
 from made_up_people import write_study
 
 from rapha.canonical import digest
-from rapha.cohort.engine import FrozenCohort
+from rapha.cohort.found import FrozenCohort
 from rapha.egress.weights import write_canonical
 from rapha.errors import StudyError
 from rapha.records.learning import Script

@@ -22,7 +22,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+MODALITIES = (sample.CHECKOUT / "docs/modalities.md").read_text()
+
+
+@pytest.mark.parametrize("text", [*blocks("yaml"), *re.findall(r"```yaml\n(.*?)```", MODALITIES, re.DOTALL)])
 def test_every_yaml_example_is_a_study(text: str) -> None:
     parse_study(text)
 

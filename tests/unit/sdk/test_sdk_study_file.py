@@ -103,7 +103,7 @@ WRONG = [
     ("  event: diabetes", "  event: {rise: diabete, unit: any, ratio: 2, within: 1 day}", "22: outcome.event.rise: the"
      " concept 'diabete' is not declared under concepts; did you mean 'diabetes'?"),
     ("  event: diabetes", "  event: {rise: diabetes, ratio: 2, within: 1 day}", "22: outcome.event: the key 'unit' is"
-     " missing"),
+     " missing: say in which unit, such as `unit: mg/dL`; `unit: any` takes numbers whatever their unit"),
     ("  event: diabetes", "  kind: numeric\n  event: diabetes", "21: outcome: a numeric outcome is given by `value`, and"
      " by nothing else"),
     ("  event: diabetes", "  kind: numeric\n  value: {slope: hdl, unit: any}", "23: outcome.value: a slope, and only a slope,"

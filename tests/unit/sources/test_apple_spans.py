@@ -13,7 +13,7 @@ from apple_wearer import MAPPING, Wearer, asleep, heart, steps
 
 from rapha.cli.demo.made_up_wearers import days_of, moment, record
 from rapha.sources.apple_health import days, single, stream, zones
-from rapha.sources.apple_health.stream import read_export
+from rapha.sources.apple_health.stream import gathered, read_export
 
 EVERYTHING = "* EXCLUDE (ingest_batch, source_version)"
 
@@ -109,7 +109,7 @@ def test_records_that_are_large_do_not_wait_for_many(monkeypatch):
         record("HeartRate", "2024-01-02 08:00:00 +0100", "2024-01-02 08:00:00 +0100", 1, "x" * 30_000).encode()
         for _ in range(60)
     )
-    batches = list(read_export(io.BytesIO(xml + b"</HealthData>"), lambda element: None))
+    batches = list(gathered(read_export(io.BytesIO(xml + b"</HealthData>"), lambda element: None)))
     assert sum(batch.num_rows for batch in batches) == 60
     assert len(batches) > 2
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rapha.cli.demo.made_up_wearers import PROLOG, export_xml, record
 from rapha.sources.apple_health import stream
 from rapha.sources.apple_health.places import Damaged
-from rapha.sources.apple_health.stream import read_export
+from rapha.sources.apple_health.stream import gathered, read_export
 
 AT = "2024-01-01 08:00:00 +0100"
 _TEXT = st.text(
@@ -146,7 +146,9 @@ def test_bytes_that_are_no_utf_8_are_refused():
 
 def test_memory_does_not_grow_with_the_file():
     """What is held is what is in hand: the largest batch of a long file is no larger than that of a short one."""
-    parts = record("HeartRate", AT, AT, 70, "count/min") * 60_000
-    sizes = [batch.num_rows for batch in read_export(io.BytesIO(export_xml([parts]).encode()), lambda _: None)]
-    assert sum(sizes) == 60_000 and max(sizes) < 2 * stream.BATCH_ROWS and len(sizes) >= 3
+    parts = record("HeartRate", AT, AT, 70, "count/min") * 120_000
+    sizes = [
+        batch.num_rows for batch in gathered(read_export(io.BytesIO(export_xml([parts]).encode()), lambda _: None))
+    ]
+    assert sum(sizes) == 120_000 and max(sizes) < 2 * stream.BATCH_ROWS and len(sizes) >= 3
     assert all(size >= stream.BATCH_ROWS for size, _ in pairwise(sizes))

@@ -19,8 +19,10 @@ from rapha.timeline.reader import open_timeline
 pytest.importorskip("pydicom", reason="the imaging extra is not installed")
 import pydicom
 from pydicom.pixels import convert_color_space
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
+from rapha.cli.demo.made_up_clips import beating
+from rapha.cli.demo.made_up_clips import write_clip as write_clip_of_demo
 from rapha.cli.demo.made_up_scans import write_image
 from rapha.sources.dicom.elements import Elements
 from rapha.sources.dicom.headers import LARGEST_SIDE, Header, read_headers
@@ -257,7 +259,54 @@ def test_a_study_reads_it_evenly_in_time(archive: Archive) -> None:
     assert seen.tolist() == pytest.approx([0, 0, 0, 15, 35, 50, 0, 0])
 
 
-def test_a_clip_in_jpeg_is_read_where_pillow_is_installed(archive: Archive) -> None:
+@pytest.mark.parametrize(
+    ("syntax", "reason"),
+    [
+        (pydicom.uid.JPEGLSLossless, "is compressed as JPEG-LS Lossless Image Compression, which is not read here"),
+        (pydicom.uid.MPEG4HP41, "is compressed as MPEG-4 AVC/H.264 High Profile / Level 4.1, which is not read here"),
+        (pydicom.uid.JPEGLosslessSV1, "Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1]), which is not read here"),
+        (pydicom.uid.UID("1.2.3.4.5"), "is compressed in a way of its maker's own, which is not read here"),
+    ],
+)  # fmt: skip
+def test_a_clip_compressed_as_nothing_here_reads_is_set_aside_by_name(
+    archive: Archive, syntax: Any, reason: str
+) -> None:
+    path = write_clip(archive, of_three(GREYS), "YBR_FULL_422")
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = syntax
+    found.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"] * len(GREYS))
+    found["PixelData"].is_undefined_length = True
+    found.save_as(path, enforce_file_format=True)
+    (told,) = aside(archive.ingest())
+    assert told.endswith(reason), told
+
+
+def test_without_pillow_a_clip_in_jpeg_is_set_aside_with_what_to_install(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clip_of_demo(archive.data / "clip.dcm", "p1", date(2015, 6, 1), GREYS, 40.0, random.Random(1))
+    monkeypatch.setattr(type(pydicom.pixels.get_decoder(pydicom.uid.JPEGBaseline8Bit)), "is_available", False)
+    (told,) = aside(archive.ingest())
+    assert "JPEG Baseline (Process 1), which needs Pillow: pip install 'rapha[imaging]'" in told
+
+
+def test_the_clips_of_the_example_are_jpeg_and_beat(archive: Archive) -> None:
+    """A weak heart's ventricle is nearly as dark in one frame as in another; another's is not."""
+    swings = {}
+    for weak in (True, False):
+        frames = beating(random.Random(5), weak, 40.0)
+        write_clip_of_demo(archive.data / "clip.dcm", "p1", date(2015, 6, 1), frames, 40.0, random.Random(1))
+        assert pydicom.dcmread(archive.data / "clip.dcm").file_meta.TransferSyntaxUID == pydicom.uid.JPEGBaseline8Bit
+        (held,) = [content_of(one) for one in stacks_of(read_headers(archive.data / "clip.dcm", ["US"]))[0]]
+        clip = load(held)
+        assert clip["voxels"].shape == (30, 32, 32) and clip["spacing"].tolist() == [40, 3, 3]
+        assert abs(clip["voxels"].astype(int) - frames).mean() < 6  # JPEG
+        dark = (clip["voxels"][:, 8:, 10:22] < 45).sum((1, 2))
+        swings[weak] = np.ptp(dark) / dark.max()
+    assert swings[False] > 2 * swings[True]
+
+
+def test_a_clip_in_jpeg_is_read(archive: Archive) -> None:
     image = pytest.importorskip("PIL.Image")
     smooth = np.broadcast_to((np.arange(6)[:, None, None] * 30 + 20).astype(np.uint8), (6, 16, 24))
     pieces = []

@@ -18,6 +18,7 @@ from rapha.timeline.reader import open_timeline
 
 pytest.importorskip("pydicom", reason="the imaging extra is not installed")
 
+from rapha.cli.demo.made_up_pairs import PAIRS_MAPPING, examined, write_pair
 from rapha.cli.demo.made_up_scans import write_scan
 from rapha.sources.dicom import ingest
 
@@ -174,3 +175,25 @@ def test_the_image_classifier_reads_them_as_channels() -> None:
     assert not torch.equal(
         seen, network(type("Rows", (), {"batch": lambda self, rows: other[rows]})(), torch.arange(3))
     )
+
+
+def test_the_example_s_pairs_are_read_as_they_were_made_up_whatever_the_dose_and_the_weight(tmp_path: Path) -> None:
+    found = Archive(tmp_path)
+    found.mapping.write_text(PAIRS_MAPPING.replace("people: clinic\n", ""))
+    made = {patient: examined(random.Random(patient), patient == "p1") for patient in ("p1", "p2")}
+    for patient, (voxels, uptake_of) in made.items():
+        write_pair(found.data / patient, patient, date(2015, 6, 1), voxels, uptake_of, random.Random(patient))
+    ingest(found.mapping, found.data, found.timeline, SECRET)
+    timeline = open_timeline(found.timeline)
+    with timeline.connect() as connection:
+        assets = Assets.of(timeline.folder, connection, "volume")
+        names = connection.execute("SELECT asset FROM events WHERE code = 'PT-CT'").fetchall()
+    pairs = [load(assets.read(name)) for (name,) in names]
+    assert len(pairs) == 2
+    for voxels, uptake_of in made.values():
+        near = [
+            (abs(pair["voxels"][0] - voxels[:, ::2, ::2]).max(), abs(pair["voxels"][1] - uptake_of[:, ::2, ::2]).max())
+            for pair in pairs
+        ]
+        assert any(hounsfield < 1e-3 and suv < 1e-3 for hounsfield, suv in near), near
+        assert pairs[0]["voxels"].shape == (2, 12, 16, 16) and pairs[0]["spacing"].tolist() == [5, 8, 8]

@@ -39,6 +39,13 @@ def test_a_document_is_a_note_with_its_text(ward: Ward) -> None:
     assert (ward.folder / "timeline" / "contents" / held_in / asset).read_text() == text
 
 
+def test_a_mapping_says_in_which_language_documents_are(ward: Ward) -> None:
+    with (ward.folder / "lab.mapping.yaml").open("a") as mapping:
+        mapping.write("language: en\n")
+    ward.ingest(document())
+    assert ward.rows("author, language", "notes") == [(None, "en")]
+
+
 def test_without_a_known_code_the_type_of_document_is_the_code_and_without_a_time_the_message_s(ward: Ward) -> None:
     ward.ingest(document(lines=("TX|x^X^L||Seen.",), written=""))
     assert ward.only("system, code, t_available::VARCHAR") == ("hl7v2:document-type", "DS", "2019-05-01 10:00:00+00")

@@ -67,6 +67,44 @@ def test_a_text_is_a_note_of_its_patient_at_its_time_and_known_when_it_was_filed
     ]  # fmt: skip
 
 
+WRITTEN = MAPPING.replace("known: filed}", "known: filed, author: by, language: tongue, id: no, replaces: instead}")
+WRITTEN_HEADER = "file,pid,kind,at,filed,by,tongue,no,instead\n"
+
+
+def written(site: Site, *rows: str, more: str = "roles: {MD: physician}\n") -> list[tuple[object, ...]]:
+    """Line, author, language and status of each note."""
+    site.mapping.write_text(WRITTEN + more)
+    site.text("a.txt", b"Well.")
+    (site.data / "letters.csv").write_text(WRITTEN_HEADER + "".join(f"{row}\n" for row in rows))
+    ingest(site.mapping, site.data, site.timeline, SECRET)
+    with open_timeline(site.timeline).connect() as connection:
+        return connection.execute(
+            "SELECT source_ref, author, language, status FROM events LEFT JOIN notes USING (event_id) ORDER BY source_ref"
+        ).fetchall()
+
+
+def test_who_wrote_a_note_is_a_role_of_the_site_s_list_and_never_a_name(site: Site) -> None:
+    note = "a.txt,p1,x,2020-01-01,2020-01-01"
+    rows = written(site, f"{note},MD,en-GB,,", f"{note},Nurse,de_AT,,", f"{note},Dr Smith,,,", f"{note},,english,,")
+    assert [row[1:3] for row in rows] == [("physician", "en"), ("nurse", "de"), (None, None), (None, None)]
+    assert not any(b"Smith" in file.read_bytes() for file in site.timeline.rglob("*") if file.is_file())
+
+
+def test_a_language_may_hold_for_all_notes_that_name_none(site: Site) -> None:
+    note = "a.txt,p1,x,2020-01-01,2020-01-01,MD"
+    rows = written(site, f"{note},en,,", f"{note},,,", more="language: de\n")
+    assert [row[2] for row in rows] == ["en", "de"]
+
+
+def test_a_note_that_another_replaces_counts_no_more(site: Site) -> None:
+    """Of the same patient alone; and not where the one that replaces it cannot be read."""
+    at = "x,2020-01-01,2020-01-01,,"
+    rows = written(site, f"a.txt,p1,{at},1,", f"a.txt,p1,{at},2,1", f"a.txt,p2,{at},1,", f"a.txt,p2,{at},3,2")
+    assert [row[3] for row in rows] == ["cancelled", "final", "final", "final"]
+    rows = written(site, f"a.txt,p1,{at},1,", f"gone.txt,p1,{at},2,1")
+    assert [row[3] for row in rows] == ["final"]
+
+
 ASIDE = {
     "missing.txt,p1,x,2020-01-01,2020-01-01": "missing, too large or no text",
     "empty.txt,p1,x,2020-01-01,2020-01-01": "missing, too large or no text",

@@ -145,6 +145,51 @@ def test_a_newer_version_of_a_document_replaces_the_text(clinic: Clinic):
     assert kept(clinic.timeline) == {hashlib.sha256(b"new").hexdigest()}
 
 
+PENNED = [
+    ({"language": "en-GB"}, {}, (None, "en")),
+    ({}, {"language": "de_AT"}, (None, "de")),
+    ({"language": "fr"}, {"language": "de"}, (None, "fr")),
+    ({"language": "x"}, {}, None),
+    ({}, {"author": [{"reference": "Patient/p1"}]}, ("patient", None)),
+    ({}, {"author": [{"reference": "RelatedPerson/r"}]}, ("relative", None)),
+    ({}, {"author": [{"reference": "Practitioner/dr-smith", "display": "Dr Smith"}]}, None),
+    ({}, {"author": [{"reference": "Patient/p1"}, {"reference": "Device/d"}]}, None),
+]
+
+
+@pytest.mark.parametrize(("attachment", "document_says", "wanted"), PENNED)
+def test_who_wrote_a_document_and_in_which_language(clinic: Clinic, attachment, document_says, wanted):
+    """Roles and languages alone; a practitioner is of any profession, and no name is kept."""
+    clinic.ingest(patient(), document([plain(b"Well.") | attachment], **document_says))
+    with open_timeline(clinic.timeline).connect() as connection:
+        rows = connection.execute(
+            "SELECT author, language FROM notes JOIN events USING (event_id) WHERE kind = 'note'"
+        ).fetchall()
+    assert rows == ([wanted] if wanted else [])
+
+
+def languages(timeline: Path) -> list[tuple[object, ...]]:
+    with open_timeline(timeline).connect() as connection:
+        return connection.execute(
+            "SELECT kind, language FROM notes JOIN events USING (event_id) ORDER BY ALL"
+        ).fetchall()
+
+
+def test_a_mapping_says_the_language_of_documents_that_say_none(clinic: Clinic):
+    spoken = document([plain(b"Well.") | {"language": "en"}], id="another")
+    clinic.mapping += "language: nl\n"
+    clinic.ingest(patient(), document([plain(b"Goed.")]), spoken)
+    assert languages(clinic.timeline) == [("note", "en"), ("note", "nl")]
+
+
+def test_a_mapping_of_tables_says_the_language_of_its_notes_and_of_nothing_else(ward):
+    ward.ingest()
+    assert languages(ward.timeline) == []
+    ward.mapping += "language: nl\n"
+    ward.ingest()
+    assert languages(ward.timeline) == [("note", "nl")] * len(texts(ward.timeline))
+
+
 def test_a_note_of_a_cdm(tmp_path: Path):
     data = tmp_path / "cdm"
     data.mkdir()
@@ -155,6 +200,7 @@ def test_a_note_of_a_cdm(tmp_path: Path):
         "50,1,2012-07-02,32817,0,letter,All is well.\n51,1,2012-07-03,32817,0,letter,\n"
     )
     mapping = tmp_path / "cdm.mapping.yaml"
-    mapping.write_text(MAPPING)
+    mapping.write_text(MAPPING + "language: en\n")
     ingest_omop(mapping, data, tmp_path / "timeline", SECRET)
     assert sorted(texts(tmp_path / "timeline"), key=str) == [("letter", "All is well."), ("letter", None)]
+    assert languages(tmp_path / "timeline") == [("note", "en"), ("note", "en")]

@@ -33,6 +33,7 @@ SHAPES = {2: [16, 16], 3: [8, 8, 8]}
 def study_of(sides: int = 2, model: dict[str, Any] | None = None, **training: Any) -> Study:
     said = STUDY.model_dump(mode="json")
     said["features"][0] |= {"shape": SHAPES[sides], "spacing": [1] * sides}
+    said["outcome"] = {"kind": "segment", "segment": "nodule", "unobserved": "exclude"}
     said["model"] = {"architecture": "segmenter", "channels": [4, 6], **(model or {})}
     said["training"] = {"rounds": 6, "local_epochs": 2, "batch_size": 8, "learning_rate": 0.02, **training}
     return Study.model_validate(said)
@@ -108,7 +109,7 @@ def _dice(dataset: Dataset, above: float) -> float:
 def test_dice_by_hand() -> None:
     logits = torch.tensor([[[2.0, -1.0], [3.0, -4.0]], [[-1.0, -1.0], [-1.0, -1.0]], [[1.0, -1.0], [-1.0, -1.0]]])
     masks = torch.tensor([[[1.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
-    assert overlaps(logits, masks).tolist() == [0.5, 1.0, 0.0]
+    assert overlaps(logits, masks).tolist() == [[0.5], [1.0], [0.0]]
 
 
 def test_the_loss_by_hand() -> None:

@@ -21,13 +21,13 @@ def demo(
     examples: Annotated[Path, typer.Option(help="folder of the example studies")] = Path("examples"),
     study: Annotated[
         list[str] | None,
-        typer.Option("--study", help="an example to run, such as report-classification; more than once"),
+        typer.Option("--example", "--study", help="an example to run, such as report-classification; more than once"),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave hub and hospitals running to play with")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="stop what --keep left running")] = False,
     ugly: Annotated[bool, typer.Option(UGLY_OPTION, help="without bubblewrap: workloads are not isolated")] = False,
 ) -> None:
-    """Run two studies on a real longitudinal record, dealt to hospitals on this machine; or, with --study, any of the examples.
+    """Run two studies on a real longitudinal record, dealt to hospitals on this machine; or, with --example, any of the examples.
 
     Example: rapha demo --hospitals 5 --keep
     """

@@ -1,11 +1,11 @@
 """What can be told by its form: dates, ages above 89, telephone numbers, mail and web addresses, numbers of persons and things,
-streets and towns, institutions. Each pattern has one group `x`: what is hidden."""
+streets and towns, institutions; and what another tool put in the place of any of these. Each pattern has one group `x`: what is hidden."""
 
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Kind = Literal["NAME", "DATE", "AGE", "PHONE", "EMAIL", "URL", "ID", "ADDRESS", "PLACE"]
+Kind = Literal["NAME", "DATE", "AGE", "PHONE", "EMAIL", "URL", "ID", "ADDRESS", "PLACE", "REMOVED"]
 
 
 class Found(NamedTuple):
@@ -42,6 +42,10 @@ _INSTITUTION = (
 
 _I = re.IGNORECASE
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    # of other tools: MIMIC-III's brackets, Open-i's XXXX (but not four X chromosomes), MIMIC-IV's lines
+    ("REMOVED", re.compile(r"(?P<x>\[\*\*[^\]\n]{0,200}\*\*\])")),
+    ("REMOVED", re.compile(r"(?<![\w,;])(?P<x>X{4,40})(?!\w)")),
+    ("REMOVED", re.compile(r"(?<![\w_])(?P<x>_{3,200})(?!\w)")),
     ("EMAIL", re.compile(r"(?P<x>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6})")),
     ("URL", re.compile(r"(?P<x>(?:https?://|www\.)[^\s<>()\"]{1,500}(?<=[\w/]))", _I)),
     ("URL", re.compile(r"\b(?P<x>(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))\b(?!\.\d)")),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from rapha.errors import Conflict, RaphaError
-from rapha.hub import dispatches, enrolment, releases, site_keys, tasks
+from rapha.hub import dispatches, enrolment, freezes, releases, site_keys, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
 from rapha.hub.assignments import acknowledge_stops, task_after
@@ -15,7 +15,9 @@ from rapha.hub.held import seconds_asked_for
 from rapha.hub.tasks import Taken
 from rapha.hub.wired import Hub
 from rapha.proof import keys
+from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
+from rapha.records.receipt import Receipt
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import TaskFailure
@@ -117,6 +119,12 @@ def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
     with hub.store.changing() as change:
         study = dispatches.answered(change, site, answer)
     hub.conductor.nudge(study)
+
+
+@router.post("/dispatches/{dispatch}/freeze")
+def freeze(hub: TheHub, site: Site, dispatch: str, answer: Receipt) -> LoggedFreeze:
+    """What was frozen for a run, signed, before anything works on it. It is in the log when this answers, and here is where."""
+    return freezes.receive_freeze(hub.store, hub.desk, site, dispatch, answer)
 
 
 @router.post(

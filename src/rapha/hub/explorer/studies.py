@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from rapha.hub.blobs import Blobs, read
 from rapha.hub.store.tables import SiteKeyRow, SiteRow, StudyRow
 from rapha.proof.bundle import entry_of, read_bundle
-from rapha.proof.claim import AggregationClaim, SiteClaim
+from rapha.proof.claim import AGGREGATION_RECEIPT, AggregationClaim, SiteClaim
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.refusal import RefusalClaim, is_refusal, parse_refusal
-from rapha.proof.shown import claimed_tier
+from rapha.proof.freeze import FREEZES, FreezeClaim, parse_freeze
+from rapha.proof.refusal import REFUSALS, RefusalClaim, parse_refusal
+from rapha.proof.shown import Claim, claimed_tier
 from rapha.proof.statement import parse_statement
-from rapha.proof.verify import AGGREGATION_RECEIPT, REFUSALS
 from rapha.records.wire import Delivery
 
 PAGE_ROWS = 25
@@ -36,7 +36,7 @@ class StudyLine:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A receipt or refusal of a study, and its place in the log. `what`: receipt, refusal or aggregation; `detail`: its tier,
+    """A receipt, refusal or freeze of a study, and its place in the log. `what`: receipt, refusal, freeze or aggregation; `detail`: its tier,
     or the stage and code of a refusal."""
 
     signer: str
@@ -64,7 +64,9 @@ def one(session: Session, blobs: Blobs, study_id: str) -> tuple[StudyLine, list[
     if row is None or row.state != "completed":
         return None
     files = {file.path: file.blob for file in Delivery.from_bytes(row.delivery or b"").files}
-    paths = sorted(path for path in files if path.startswith(("receipts/", REFUSALS)) and path != "receipts/keys.json")
+    paths = sorted(
+        path for path in files if path.startswith(("receipts/", REFUSALS, FREEZES)) and path != "receipts/keys.json"
+    )
     return StudyLine(row.id, row.name, row.digest), [_evidence(path, read(blobs, files[path])) for path in paths]
 
 
@@ -90,8 +92,10 @@ def _evidence(path: str, data: bytes) -> Evidence:
     """Of a bundle that this hub verified when it came, and delivered."""
     bundle = read_bundle(data)
     payload, keyid = unverified_payload(bundle.dsseEnvelope), bundle.dsseEnvelope.signatures[0].keyid
-    claim = parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
+    claim = _claim(path, payload)
     index = int(entry_of(bundle).logIndex)
+    if isinstance(claim, FreezeClaim):
+        return Evidence(claim.freeze.site, "freeze", "before the run", keyid, index)
     if isinstance(claim, RefusalClaim):
         refusal = claim.refusal
         return Evidence(refusal.site, "refusal", f"{refusal.stage}: {refusal.reason}", keyid, index)
@@ -99,6 +103,12 @@ def _evidence(path: str, data: bytes) -> Evidence:
         return Evidence(claim.release.site, "receipt", _tier(claim), keyid, index)
     assert isinstance(claim, AggregationClaim) and path == AGGREGATION_RECEIPT
     return Evidence(claim.aggregation.hub, "aggregation", _tier(claim), keyid, index)
+
+
+def _claim(path: str, payload: bytes) -> Claim:
+    if path.startswith(FREEZES):
+        return parse_freeze(payload)
+    return parse_refusal(payload) if path.startswith(REFUSALS) else parse_statement(payload)
 
 
 def _tier(claim: SiteClaim | AggregationClaim) -> str:

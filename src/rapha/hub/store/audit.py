@@ -16,6 +16,8 @@ NOT_FOR_RESEARCHERS = (
     "task.withdrawn",
     "refusal.stamped",
     "refusal.logged",
+    "freeze.stamped",
+    "freeze.logged",
     "key-change.logged",
 )
 """The hub's own bookkeeping: true, and of no use to who waits for a result."""

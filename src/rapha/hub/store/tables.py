@@ -130,6 +130,19 @@ class LoggedRefusalRow(Table):
     certified: Mapped[bytes | None]
 
 
+class LoggedFreezeRow(Table):
+    """A site's signed freeze on its way into the log; as `LoggedRefusalRow`. `freeze`: as it was signed."""
+
+    __tablename__ = "logged_freezes"
+    dispatch_id: Mapped[str] = mapped_column(ForeignKey("dispatches.id"), primary_key=True)
+    freeze: Mapped[bytes]
+    from_size: Mapped[int] = mapped_column(BigInteger)
+    certificate: Mapped[bytes]
+    stamp: Mapped[bytes]
+    receipt: Mapped[bytes | None]
+    certified: Mapped[bytes | None]
+
+
 class StampedReleaseRow(Table):
     """What certifies a release's receipt, as of when it was taken: its key may end before the delivery."""
 

@@ -8,6 +8,8 @@ started.py      start it, judge its walls, wait until it is ready
 waiting.py      sandboxes started before anybody asks, each for one dispatch
 elsewhere.py, order.py, launch.py    sandboxes on another machine: the agent's side, what is said, the side there
 placement.py, slurm.py, shared_folder.py   where that is, by what it is started there, and the folder that both see
+ray.py, ray_jobs.py   the same by Ray: the placement, and Ray's Jobs API
+ray_here.py, ray_there.py, ray_line.py   a Ray job's three pipes: the agent's end, the job's end, what both have in common
 choose.py       which backend a configuration names
 found.py        what the agent found it to give, for the commands of stewards
 bubblewrap.py   the first backend: the walls are made by bubblewrap

@@ -1,10 +1,10 @@
 """Which backend a configuration names, and where it starts. No fallback: what cannot isolate refuses."""
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from rapha.errors import SandboxError
-from rapha.node.configuration import BackendName, Home
+from rapha.node.configuration import BackendName, Home, RayPlacement, SlurmPlacement
 from rapha.node.sandbox import found
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.namespaces import Namespaces
@@ -13,6 +13,7 @@ from rapha.node.sandbox.unisolated import Unisolated
 
 if TYPE_CHECKING:
     from rapha.node.sandbox.elsewhere import Elsewhere
+    from rapha.node.sandbox.placement import Placement
 
 ISOLATING: tuple[type[Bubblewrap] | type[Namespaces], ...] = (Bubblewrap, Namespaces)
 _BY_NAME: dict[BackendName, type[Backend]] = {
@@ -71,11 +72,24 @@ def stewards_backend(home: Home) -> Backend:
 
 def _placed(home: Home) -> "Elsewhere":
     from rapha.node.sandbox.elsewhere import Elsewhere
-    from rapha.node.sandbox.slurm import Slurm
 
     settings = home.configuration
-    assert settings.placement is not None
-    return Elsewhere(settings.sandbox, Slurm(settings.placement), home.folder, home.runs, settings.limits)
+    return Elsewhere(settings.sandbox, _placement_of(home), home.folder, home.runs, settings.limits)
+
+
+def _placement_of(home: Home) -> "Placement":
+    from rapha.node.sandbox.ray import Ray
+    from rapha.node.sandbox.slurm import Slurm
+
+    match home.configuration.placement:
+        case SlurmPlacement() as settings:
+            return Slurm(settings)
+        case RayPlacement() as settings:
+            return Ray(settings, home.jobs)
+        case None:
+            raise AssertionError("asked only where there is one")
+        case unreachable:
+            assert_never(unreachable)
 
 
 def name_for_this_machine() -> BackendName:

@@ -15,11 +15,12 @@ from typing import Any
 
 from rapha import __version__
 from rapha.errors import ConfigurationError
-from rapha.proof import certified, claim, logged, refusal, remarks, repeat, shown, verify
+from rapha.proof import certified, claim, freeze, logged, refusal, remarks, repeat, shown, verify
 from rapha.records.audit import AUDIT_PASSED
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.evidence import Evidence
+from rapha.records.freeze import Freeze
 from rapha.records.receipt import Aggregation, Receipt
 from rapha.records.refusal import STAGES, Refusal
 from rapha.records.release import Release
@@ -30,13 +31,25 @@ PAGE_FILE = "receipt.html"
 HERE = Path(__file__).parent
 ORDER = (
     "checklist", "bytes", "json", "shape", "der", "keys", "merkle", "checkpoint", "bundle", "logged", "statement",
-    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal",
+    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal", "freeze",
     "shown", "verify", "repeat", "files", "view", "main",
 )  # fmt: skip
 """Each module comes after those that it imports."""
 STATED = "stated"
 """The module that is written here."""
-SHAPES = (Bundle, CertifiedBundle, TrustConfig, TrustedKeys, Release, Aggregation, Refusal, Receipt, Repeat, Evidence)
+SHAPES = (
+    Bundle,
+    CertifiedBundle,
+    TrustConfig,
+    TrustedKeys,
+    Release,
+    Aggregation,
+    Refusal,
+    Freeze,
+    Receipt,
+    Repeat,
+    Evidence,
+)
 UNDERSTOOD = frozenset({
     "$ref", "anyOf", "const", "enum", "type", "minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "items", "properties", "required", "additionalProperties",
@@ -86,14 +99,14 @@ def assembled(sources: Mapping[str, str]) -> str:
 
 def said() -> dict[str, Any]:
     """Words that page and command say alike."""
-    names = ("AGGREGATION_BUILD", "HUB_URI", "NODE_URI", "POOLED_METRICS_FILE", "PREDICATE_TYPE", "SITE_BUILD",
+    names = ("AGGREGATION_BUILD", "AGGREGATION_RECEIPT", "HUB_URI", "NODE_URI", "POOLED_METRICS_FILE", "PREDICATE_TYPE", "SITE_BUILD",
              "STATEMENT_TYPE", "WEIGHTS_FILE", *(name for name in vars(claim) if name.endswith("_NOT_SHOWN")))  # fmt: skip
     return {
         **{name: getattr(claim, name) for name in names},
-        **{
-            name: getattr(verify, name) for name in ("AGGREGATION_RECEIPT", "KEYS_FILE", "KEYS_FROM_FOLDER", "REFUSALS")
-        },
-        **{name: getattr(refusal, name) for name in ("REFUSAL_NOT_SHOWN", "REFUSAL_TYPE", "STUDY_FILE")},
+        **{name: getattr(verify, name) for name in ("KEYS_FILE", "KEYS_FROM_FOLDER")},
+        **{name: getattr(refusal, name) for name in ("REFUSALS", "REFUSAL_NOT_SHOWN", "REFUSAL_TYPE", "STUDY_FILE")},
+        **{name: getattr(freeze, name) for name in ("FREEZES", "FREEZE_NOT_SHOWN", "FREEZE_TYPE", "NOT_FROZEN_BEFORE")},
+        "FREEZE_WITHIN_SECONDS": int(freeze.WITHIN.total_seconds()),
         "STAGES": STAGES,
         "EVERY_STEPS": EVERY_STEPS,
         **{name: getattr(certified, name) for name in ("AUTHORITY", "CERTIFICATE_LOG", "STAMPER", "TRUST_CONFIG_FILE")},

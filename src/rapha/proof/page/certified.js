@@ -8,10 +8,11 @@ import {hasShape} from "./shape.js";
 import {said, shapes} from "./stated.js";
 import {checkStamp} from "./timestamp.js";
 
-/** Where the second form of `receipts/north.json`, or of `refusals/north.json`, lies. */
+/** Where the second form of `receipts/north.json`, `refusals/north.json` or `freezes/north.json` lies. */
 export function certifiedPath(receipt) {
   const [place, name] = receipt.slice(0, -".json".length).split("/");
-  return `sigstore/${name}${`${place}/` === said.REFUSALS ? ".refusal" : ""}.sigstore.json`;
+  const kind = {[said.REFUSALS]: ".refusal", [said.FREEZES]: ".freeze"}[`${place}/`] ?? "";
+  return `sigstore/${name}${kind}.sigstore.json`;
 }
 
 /** Authorities, each with its stamper and log of certificates, all of whose keys are known: {authority, stamper, certificateLog, known}. Throws Unproven. */

@@ -75,6 +75,14 @@ export function checkStarts(aggregation, releases) {
   return `${compared} starts compared`;
 }
 
+/** The freeze that each hospital's receipt names is the one that the hub says it had; where the hub names none it names none. */
+export function checkFreezes(aggregation, releases) {
+  const logged = aggregation.freezes ?? {};
+  const other = releases.find(({site, freeze}) => (Object.hasOwn(logged, site) ? logged[site] : null) !== freeze);
+  if (other) throw new Unproven(`the freeze that ${other.site} names is not the one that the hub had before its run`);
+  return releases.filter(({freeze}) => freeze !== null).map(({site}) => site).join(", ") || "none of a receipt that stands";
+}
+
 /** What the comparison could not cover, in plain words. */
 export function gaps(aggregation, releases) {
   const signed = new Set(releases.map((release) => release.site)), counted = contributors(aggregation);

@@ -7,7 +7,7 @@ import {hasShape} from "./shape.js";
 import {said, shapes} from "./stated.js";
 
 const MAX_FILES = 20000, MAX_KEYS_BYTES = 1 << 20, MAX_STUDY_BYTES = 8 << 20, MAX_HASHED_BYTES = 1 << 30;
-const OWN_FOLDERS = ["receipts", "refusals", "sigstore", "metrics"];
+const OWN_FOLDERS = ["receipts", "refusals", "freezes", "sigstore", "metrics"];
 
 /** `found`: [{path, file}]; `pinned`: a keys file, or null. Throws Unproven where they are no model folder. */
 export async function folderOf(found, pinned) {
@@ -18,7 +18,7 @@ export async function folderOf(found, pinned) {
   for (const [path, file] of files) {
     if (path === said.KEYS_FILE) known = await readKeys(file);
     else if (path === said.STUDY_FILE) study = await bytesOf(file, MAX_STUDY_BYTES);
-    else if (/^(receipts|refusals)\/.*\.json$/.test(path)) receipts.set(path, await bytesOf(file, MAX_RECEIPT_BYTES));
+    else if (/^(receipts|refusals|freezes)\/.*\.json$/.test(path)) receipts.set(path, await bytesOf(file, MAX_RECEIPT_BYTES));
     else if (path === said.TRUST_CONFIG_FILE || /^sigstore\/.*\.sigstore\.json$/.test(path)) certified.set(path, await bytesOf(file, MAX_RECEIPT_BYTES));
   }
   const own = pinned ? await readKeys(pinned) : null;
@@ -60,14 +60,16 @@ async function placed(name, file) {
   if (!name.endsWith(".json") || ["study.json", "metrics.json", "config.json"].includes(name) || file.size > MAX_RECEIPT_BYTES) return name;
   const text = await file.text();
   if (!text.includes("dsseEnvelope")) return `metrics/${name}`;
-  return `${saysNo(text) ? said.REFUSALS : "receipts/"}${name}`;
+  return `${folderBy(text)}${name}`;
 }
 
 /** By what it is said to be, for its place in the folder: nothing relies on it. */
-function saysNo(text) {
+function folderBy(text) {
   try {
-    return atob(JSON.parse(text).dsseEnvelope.payload).includes(`"predicateType":"${said.REFUSAL_TYPE}"`);
+    const payload = atob(JSON.parse(text).dsseEnvelope.payload);
+    const [found] = [[said.REFUSAL_TYPE, said.REFUSALS], [said.FREEZE_TYPE, said.FREEZES]].filter(([type]) => payload.includes(`"predicateType":"${type}"`));
+    return found ? found[1] : "receipts/";
   } catch {
-    return false;
+    return "receipts/";
   }
 }

@@ -33,7 +33,8 @@ export const claimedTier = (claim) => (claim.kind === "site" && claim.stated.tra
 export function notShown(claim, seen) {
   const modest = claim.notShown.filter((remark) => said.PLAIN_NEGATIVES.includes(remark));
   const known = [...implied(claim), ...modest].map((remark) => (OWN_CLOCK.includes(remark) ? said.STAMPED_NOT_SHOWN : remark));
-  return [...new Set(known), ...(seen.witnesses.length ? [] : [said.NO_WITNESS]), said.NOT_ANCHORED];
+  const frozen = claim.kind === "site" ? [seen.frozen ? said.FREEZE_NOT_SHOWN : said.NOT_FROZEN_BEFORE] : [];
+  return [...new Set(known), ...frozen, ...(seen.witnesses.length ? [] : [said.NO_WITNESS]), said.NOT_ANCHORED];
 }
 
 /** Where the signer's own words are not those of its record. */
@@ -52,10 +53,12 @@ export function flags(claim) {
 
 /** What the evidence is, line by line. */
 export function foundIn(claim, seen) {
-  const [first, second] = seen.places, entries = first === second ? `entry ${first}` : `entries ${first} and ${second}`;
-  return [...(claim.kind === "site" ? ofRelease(claim.stated) : []), `In the log: ${entries}, seen by ${seen.witnesses.length} of the witnesses that are known.`,
+  const frozen = seen.frozen ? [`Frozen before the run: ${entries(seen.frozen)}, time-stamped ${new Date(seen.frozen.stamped).toISOString()}.`] : [];
+  return [...(claim.kind === "site" ? ofRelease(claim.stated) : []), ...frozen, `In the log: ${entries(seen)}, seen by ${seen.witnesses.length} of the witnesses that are known.`,
     `Time-stamped: ${new Date(seen.stamped).toISOString()}.`, ...ofEvidence(claim)];
 }
+
+const entries = ({places: [first, second]}) => (first === second ? `entry ${first}` : `entries ${first} and ${second}`);
 
 /** On one line, and no longer than a sentence: what is quoted can neither end its quotation nor begin a line of its own. */
 function quoted(words) {

@@ -11,7 +11,7 @@ const EXTERNAL_OF_SITE = ["study", "study_digest", "architecture"], EXTERNAL_OF_
 const INTERNAL_OF_SITE = ["site", "approval", "policy", "decided_by", "cohort", "numerics", "sandbox", "egress", "privacy"];
 const INTERNAL_OF_HUB = ["hub", "method", "approvals", "denials"];
 /** Stated only where there is something to state. */
-const OPTIONAL_OF_HUB = ["released_round", "updates"];
+const OPTIONAL_OF_HUB = ["released_round", "updates", "freezes"], OPTIONAL_OF_SITE = ["transcript", "freeze"];
 
 /** A JSON object from its RFC 8785 bytes. Throws Unproven. */
 export function readCanonical(payload) {
@@ -70,10 +70,11 @@ function siteClaim(value) {
     return {round, weights_in: wentIn.get(`round/${round}/weights-in`) ?? null, weights_out: update};
   });
   const metrics = `metrics/${inside.site}.json`;
-  const release = {mode: "A", ...definition.externalParameters, ...inside, rounds, weights: subjects.get(said.WEIGHTS_FILE), metrics: subjects.get(metrics),
+  const absent = Object.fromEntries(OPTIONAL_OF_SITE.map((name) => [name, null]));
+  const release = {mode: "A", ...absent, ...definition.externalParameters, ...inside, rounds, weights: subjects.get(said.WEIGHTS_FILE), metrics: subjects.get(metrics),
     code: wentIn.get("code"), packages: details.builder.version};
   const counts = [release.cohort?.patients, release.cohort?.train_rows];
-  if (!hasShape({...release, transcript: release.transcript ?? null}, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
+  if (!hasShape(release, shapes.Release, true) || !counts.every(isCount) || !SITE.test(release.site)) throw new TypeError("no release");
   return {...about, kind: "site", speaker: release.site, stated: release, evidence, files: new Map([[said.WEIGHTS_FILE, release.weights], [metrics, release.metrics]])};
 }
 
@@ -112,7 +113,7 @@ function parts(value) {
 function statementOf(claim) {
   const stated = claim.stated, picked = (names) => Object.fromEntries(names.map((name) => [name, stated[name]]));
   if (new Set(stated.rounds.map((one) => one.round)).size !== stated.rounds.length) throw new TypeError("a round is there twice");
-  const site = claim.kind === "site", optional = site ? [] : OPTIONAL_OF_HUB.filter((name) => stated[name] !== null);
+  const site = claim.kind === "site", optional = (site ? OPTIONAL_OF_SITE : OPTIONAL_OF_HUB).filter((name) => stated[name] !== null);
   const wentIn = site
     ? stated.rounds.filter((one) => one.weights_in).map((one) => described(`round/${one.round}/weights-in`, one.weights_in))
     : stated.rounds.flatMap((one) => Object.keys(one.weights_of_sites).sort().map((name) =>
@@ -127,8 +128,7 @@ function statementOf(claim) {
         buildType: site ? said.SITE_BUILD : said.AGGREGATION_BUILD,
         externalParameters: {...picked(site ? EXTERNAL_OF_SITE : EXTERNAL_OF_HUB), ...(site && stated.mode !== "A" ? {mode: stated.mode} : {})},
         internalParameters: {
-          ...picked(site ? INTERNAL_OF_SITE : [...INTERNAL_OF_HUB, ...optional]),
-          ...(site && stated.transcript ? {transcript: stated.transcript} : {}),
+          ...picked([...(site ? INTERNAL_OF_SITE : INTERNAL_OF_HUB), ...optional]),
           ...(site && claim.evidence ? {evidence: claim.evidence} : {}),
           tier: claim.tier,
           not_shown: claim.notShown,

@@ -15,7 +15,7 @@ export async function studyOf(bytes, claim) {
     throw new Unproven("the cohort was frozen for another study, or by another hospital");
   }
   const study = readStudy(bytes);
-  if (claim.kind === "refusal") return {...study, digest};
+  if (claim.kind === "refusal" || claim.kind === "freeze") return {...study, digest};
   if (study.name !== stated.study) throw new Unproven(`the receipt calls the study ${stated.study}, the study itself ${study.name}`);
   if (claim.kind === "site" && stated.architecture !== study.architecture) throw new Unproven(`the receipt is of a ${stated.architecture}, the study asks for another architecture`);
   if (claim.kind === "site" && stated.mode !== study.mode) throw new Unproven(`the receipt is of release mode ${stated.mode}, the study asks for mode ${study.mode}`);

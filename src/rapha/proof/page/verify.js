@@ -3,8 +3,9 @@ import {fromBase64} from "./bytes.js";
 import {certifiedEntry, checkEntry, checkInclusion, keyEntry, openEnvelope, readBundle, readCertified, signatureOf} from "./bundle.js";
 import {checkCertificate} from "./certificate.js";
 import {certifiedPath, readTrust, stampedWhen} from "./certified.js";
-import {checkApprovals, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
+import {checkApprovals, checkFreezes, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
+import {checkBefore, checkFreezeType, readFreeze} from "./freeze.js";
 import {p256FromPem} from "./keys.js";
 import {checkSignedByLog, checkWitnesses} from "./logged.js";
 import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
@@ -15,8 +16,10 @@ import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
 import {checkWindow, windowInWords, withoutStart} from "./window.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
-const NAME = /^(?:receipts|refusals)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
-const isRefusal = (path) => path.startsWith(said.REFUSALS);
+const NAME = /^(?:receipts|refusals|freezes)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
+const isRefusal = (path) => path.startsWith(said.REFUSALS), isFreeze = (path) => path.startsWith(said.FREEZES);
+/** How a statement with a predicate of our own is read, by the folder that it lies in. */
+const PLAIN = new Map([[said.REFUSALS, {checkType: checkRefusalType, read: readRefusal}], [said.FREEZES, {checkType: checkFreezeType, read: readFreeze}]]);
 const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy, release, and which round and form of updates it asks for, no more.";
 
 /** One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure too.
@@ -24,12 +27,31 @@ const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this 
 export async function judge(folder) {
   const verdicts = [], standing = [];
   for (const path of [...folder.receipts.keys()].sort()) {
-    if (path === AGGREGATION) continue;
-    const found = new Checklist(path), reached = await claimOf(folder, path, found).catch(stopped);
+    if (path === AGGREGATION || isFreeze(path)) continue;
+    const found = new Checklist(path);
+    const reached = await claimOf(folder, path, found).then((one) => checkFrozen(folder, one, found)).catch(stopped);
     verdicts.push(verdictOn(folder, found, reached));
     if (reached) standing.push(reached.claim);
   }
   return [...verdicts, await judgeAggregation(folder, standing)];
+}
+
+/** Step 20 of a hospital's receipt that names a freeze: what was reached, and where its freeze was seen. Throws Stopped where it fails. */
+async function checkFrozen(folder, reached, found) {
+  const {claim, seen} = reached;
+  if (claim.kind !== "site" || claim.stated.freeze === null) return reached;
+  let frozen;
+  // 20. Whom it says it used was signed and in the log before it could know what came of it.
+  await found.step("Its cohort was frozen, signed and logged before the run", async () => {
+    const path = `${said.FREEZES}${claim.stated.site}.json`, own = new Checklist(path), freeze = await claimOf(folder, path, own).catch(stopped);
+    const last = own.steps.at(-1);
+    if (!freeze) throw new Unproven(`${path}, step ${last.number}: ${last.detail}`);
+    const unchecked = own.steps.find((step) => step.outcome === UNCHECKED);
+    if (unchecked) throw new NotChecked(`${path}, step ${unchecked.number}: ${unchecked.detail.replace(/^not checked here: /, "")}`);
+    frozen = freeze.seen;
+    return checkBefore(claim, seen, freeze.claim, frozen);
+  });
+  return {...reached, seen: {...seen, frozen}};
 }
 
 async function judgeAggregation(folder, standing) {
@@ -48,6 +70,10 @@ async function judgeAggregation(folder, standing) {
     await found.step("What went into each round is what the hospitals signed", () => checkUpdates(aggregation, releases));
     // 23. What came out of a round is what the hospitals say they started the next one from.
     await found.step("Each hospital started each round from what the round before gave", () => checkStarts(aggregation, releases));
+    // 24. What a hospital froze before the run is what the hub says that it had before it took anything of it.
+    if (aggregation.freezes !== null || releases.some((release) => release.freeze !== null)) {
+      await found.step("The hub had each hospital's freeze before its first round", () => checkFreezes(aggregation, releases));
+    }
     return {claim, seen, gaps: [...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
   }).catch(stopped);
   return verdictOn(folder, found, reached);
@@ -71,7 +97,7 @@ function verdictOn(folder, found, reached) {
 /** Steps 1 to 19: the claim, and what was seen of it in the log and by the time stamper. Throws Stopped at the first that fails. */
 async function claimOf(folder, path, found) {
   const {bundle, payload, key, signer} = await signedBytes(folder, path, found);
-  const refused = isRefusal(path), expected = path === AGGREGATION ? said.AGGREGATION_BUILD : said.SITE_BUILD;
+  const plain = PLAIN.get(path.slice(0, path.indexOf("/") + 1)), expected = path === AGGREGATION ? said.AGGREGATION_BUILD : said.SITE_BUILD;
   let value, claim, study;
   // 5. One way to write it, so that everybody reads the same.
   await found.step("The statement is in canonical form", () => {
@@ -80,12 +106,12 @@ async function claimOf(folder, path, found) {
   });
   // 6. It is the kind of statement that this place holds.
   await found.step("The statement is of the right type", () =>
-    `in-toto Statement v1, ${refused ? checkRefusalType(value) : `SLSA provenance v1, ${checkTypes(value, expected)}`}`);
+    `in-toto Statement v1, ${plain ? plain.checkType(value) : `SLSA provenance v1, ${checkTypes(value, expected)}`}`);
   // 7. It cannot be guessed from its hash.
-  await found.step("The nonce has 128 bits", () => (refused ? checkRefusalNonce(value) : checkNonce(value)));
+  await found.step("The nonce has 128 bits", () => (plain ? checkRefusalNonce(value) : checkNonce(value)));
   // 8. All of it is understood.
   await found.step("Every field is there, and none besides", () => {
-    claim = refused ? readRefusal(value, payload) : readClaim(value, payload, expected);
+    claim = plain ? plain.read(value, payload) : readClaim(value, payload, expected);
     return "the whole statement is understood";
   });
   // 9. Nobody signs for another.
@@ -215,6 +241,7 @@ async function checkSecondForm(folder, path, bundle, [key, first], found) {
     ({trust, at} = await stampedWhen(trusts, fromBase64(stamp), signatureOf(bundle.envelope)));
     places = [bundle.entry, certified.entry].map((entry) => BigInt(entry.logIndex));
     [key, ...trust.known].forEach((one) => checkWindow(one, at, places));
+    if (!first || !log) throw new NotChecked("which of the log's keys signed could not be looked at, and so not whether it was good then");
     [first, log].forEach((one, entry) => checkWindow(withoutStart(one), at, [places[entry]]));
     return `RFC 3161, ${new Date(at).toISOString()}${windowInWords(key)}`;
   });
@@ -225,7 +252,7 @@ async function checkSecondForm(folder, path, bundle, [key, first], found) {
     if (held.keyid !== key.keyid) throw new Unproven("the certificate is of another key than the one that signed");
     return identity;
   });
-  return {places, witnesses, stamped: at};
+  return {logs: new Set([first?.owner, log?.owner]), places, witnesses, stamped: at};
 }
 
 function uncovered(folder, claims) {

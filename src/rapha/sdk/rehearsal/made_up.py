@@ -23,7 +23,7 @@ from rapha.records.tensors import dense_of
 from rapha.records.variant import CALLED_WELL, DOSAGE
 from rapha.records.variant_rule import VariantRule
 from rapha.sdk.rehearsal.lives import FIRST_YEAR, LAST_YEAR, birth, life, number_of, sex, subject
-from rapha.sdk.rehearsal.made_up_assets import give_assets
+from rapha.sdk.rehearsal.made_up_assets import give_assets, penned_rows
 from rapha.sdk.rehearsal.made_up_variants import (
     as_had,
     builds_called,
@@ -37,7 +37,7 @@ from rapha.sdk.rehearsal.made_up_variants import (
 from rapha.sdk.rehearsal.numbers import Level, usual
 from rapha.sdk.rehearsal.scenes import Pair, Placed, Scene, barred
 from rapha.timeline.assets import Contents
-from rapha.timeline.schema import CALLED, TABLES, VOCABULARY
+from rapha.timeline.schema import CALLED, NOTES, TABLES, VOCABULARY
 from rapha.timeline.writer import write_batch
 
 MOST_PEOPLE = 5_000
@@ -87,6 +87,8 @@ def write_timeline(folder: Path, profile: SiteProfile, study: Study) -> int:
         contents = Contents(folder, SOURCE, batch)
         give_assets(study, rows["events"], contents, dice)
         made |= {"events": pa.Table.from_pylist(rows["events"], schema=TABLES["events"]), "assets": contents.table()}
+    if penned := penned_rows(study, rows["events"], dice):
+        made["notes"] = pa.Table.from_pylist(penned, schema=NOTES)
     with duckdb.connect(":memory:") as duck:
         relations = {name: duck.from_arrow(table) for name, table in made.items()}
         write_batch(folder, SOURCE, batch, digest(b"made up"), relations)  # type: ignore[arg-type]
@@ -138,7 +140,7 @@ def _person(
     on_the_way = dice.random() < ON_THE_WAY and scene.played()
     if on_the_way and scene.death:
         end = death = scene.death
-    left_out = barred(study) if on_the_way else frozenset()
+    left_out = (barred(study) if on_the_way else frozenset()) | study.said_in_notes().keys()
     events = [*scene.events, *_strewn(dice, study, {n: p for n, p in held.items() if n not in left_out}, start, end)]
     born = birth(dice, profile, study, scene.index if on_the_way else start, end)
     rows["subjects"].append(subject(key, born, sex(dice, profile), death, SOURCE))
@@ -153,17 +155,21 @@ def _person(
 
 
 def _held(dice: random.Random, study: Study, shares: Mapping[Pair, float]) -> dict[str, list[Pair]]:
-    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them."""
+    """The codes of each concept that one patient has. Codes that decide who is in go together, as far as their shares let them; so do several
+    segments, for who draws one draws all. A mention has those of its notes, of which each second says it."""
     cohort = study.cohort
     together = {
         *cohort.index.of,
         *cohort.encounter,
+        *study.outcome.segments,
         *(n for c in cohort.include for n in getattr(c, "of", ()) if isinstance(n, str)),
     }
     drawn, held = dice.random(), {}
     for name, concept in study.concepts.items():
         pairs = sorted(pairs_of(concept) & shares.keys())
         held[name] = [pair for pair in pairs if (drawn if name in together else dice.random()) < shares[pair]]
+    for name, mention in study.said_in_notes().items():
+        held[name] = [pair for note in mention.notes for pair in held[note]]
     return held
 
 

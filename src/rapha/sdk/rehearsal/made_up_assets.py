@@ -2,12 +2,14 @@
 a study asks of notes."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, get_args
 
 from rapha.cohort.dense import KIND_OF
 from rapha.cohort.notes.scan import Scanner
 from rapha.errors import StudyError
+from rapha.records.concept import Concept
 from rapha.records.dense import DenseFeature, GenotypesFeature, ImageFeature, NoteFeature
 from rapha.records.mention import Mention, Section
 from rapha.records.segmenter import SegmentMask
@@ -68,21 +70,52 @@ def give_assets(study: Study, events: Sequence[dict[str, Any]], contents: Conten
         _give_masks(study, mask, events, contents, dice)
 
 
+def penned_rows(study: Study, events: Sequence[dict[str, Any]], dice: random.Random) -> list[dict[str, Any]]:
+    """Of a study that asks who wrote a note, or in which language: each note is written as one of the concepts asks that hold it."""
+    asked: dict[tuple[str, str], list[Concept]] = {}
+    for concept in study.concepts.values():
+        if concept.of_notes_alone:
+            for pair in concept.written_codes():
+                asked.setdefault(pair, []).append(concept)
+    rows = []
+    for event in events:
+        if concepts := asked.get((event["system"], event["code"])):
+            concept = dice.choice(concepts)
+            author, language = (
+                dice.choice(values) if values else None for values in (concept.written_by, concept.language)
+            )
+            rows.append(
+                {
+                    "event_id": event["event_id"],
+                    "author": author,
+                    "language": language,
+                    "ingest_batch": event["ingest_batch"],
+                }
+            )
+    return rows
+
+
 def _give_masks(
     study: Study, mask: SegmentMask, events: Sequence[dict[str, Any]], contents: Contents, dice: random.Random
 ) -> None:
-    """Every event of the segment that has an image of the same person is drawn on one of them; each image has one mask."""
+    """Every event of a segment that has an image of the same person is drawn on one of them, the first of each segment on the same one;
+    of each segment an image has one mask."""
     images: dict[int, list[dict[str, Any]]] = {}
-    of_image, of_segment = (set(study.concepts[name].written_codes()) for name in (mask.image.of, mask.of))
+    of_image = set(study.concepts[mask.image.of].written_codes())
+    segments = {pair: name for name in mask.segments for pair in study.concepts[name].written_codes()}
     for event in events:
         if (event["system"], event["code"]) in of_image:
             images.setdefault(event["subject_key"], []).append(event)
-    drawn: dict[str, bytes] = {}
+    drawn: dict[tuple[str, str], bytes] = {}
+    so_far: Counter[tuple[int, str]] = Counter()
+    on: dict[tuple[int, int], dict[str, Any]] = {}
     for event in events:
         there = images.get(event["subject_key"])
-        if there and (event["system"], event["code"]) in of_segment:
-            image = dice.choice(there)
-            content = drawn.setdefault(image["asset"], _mask(mask.image, image["asset"], dice))
+        if there and (segment := segments.get((event["system"], event["code"]))):
+            so_far[event["subject_key"], segment] += 1
+            place = (event["subject_key"], so_far[event["subject_key"], segment])
+            image = on[place] if place in on else on.setdefault(place, dice.choice(there))
+            content = drawn.setdefault((segment, image["asset"]), _mask(mask.image, image["asset"], dice))
             event["parent_event"] = image["event_id"]
             event["asset"] = contents.add(event["subject_key"], KIND_OF[mask.kind], content)
 

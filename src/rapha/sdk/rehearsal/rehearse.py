@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rapha.canonical import digest_file
-from rapha.cohort.engine import FrozenCohort, freeze
+from rapha.cohort.engine import freeze
+from rapha.cohort.found import FrozenCohort
 from rapha.egress import gate
 from rapha.errors import CohortRefused, EgressRefused, TrainingFailed
 from rapha.records.metrics import SiteMetrics

@@ -66,7 +66,7 @@ class Scene:
                 self._feature(feature)
         if self.dice.random() < having_outcome(self.study):
             self._outcome()
-        if segment := self.study.outcome.segment:
+        for segment in self.study.outcome.drawn:
             self._strew(segment, self.study.outcome.during, 1, needed=True)
         if reading := self.study.outcome.value:
             self._strew(reading.of, self.study.outcome.during, 3 if reading.pick == "slope" else 1, needed=True)
@@ -139,8 +139,10 @@ class Scene:
     def _strew(
         self, name: str, during: Window, count: int, *, needed: bool = False, number: float | None = None
     ) -> None:
-        """So many events of a concept, anywhere in the window; none where it would move the index or keep the patient out."""
-        if not self.held.get(name) or (not needed and name in barred(self.study)):
+        """So many events of a concept, anywhere in the window; none where it would move the index or keep the patient out. A
+        mention that nothing but a feature asks for is left to the notes that are there."""
+        left = barred(self.study) | self.study.said_in_notes().keys()
+        if not self.held.get(name) or (not needed and name in left):
             return
         for _ in range(count):
             at = self._time(during)
@@ -150,8 +152,8 @@ class Scene:
             self._add(name, at, at + days if days else None, number)
 
     def _moves_the_index(self, name: str, at: datetime) -> bool:
-        rule = self.study.cohort.index
-        if name not in rule.of:
+        rule, said = self.study.cohort.index, self.study.said_in_notes()
+        if not {name, *(said[name].notes if name in said else ())} & set(rule.of):
             return False
         return (at < self.index and (rule.pick == "first" or rule.washout is not None)) or (
             at > self.index and rule.pick == "last"

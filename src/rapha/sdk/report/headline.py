@@ -176,5 +176,19 @@ def all_figures(metrics: StudyMetrics) -> tuple[list[str], list[list[str]]]:
     return ["Hospital", "Model", *(LABELS[name] for name in names)], rows
 
 
+def segment_figures(metrics: StudyMetrics) -> tuple[list[str], list[list[str]]]:
+    """The Dice of each of several segments that was let out, as such a table; no row where there are none."""
+    found = (one.segment for site in metrics.sites for each in site.evaluations for one in each.segments)
+    names = list(dict.fromkeys(found))
+    rows = []
+    for site in metrics.sites:
+        for each in site.evaluations:
+            values = {one.segment: f"{one.score.value:.3f}" for one in each.segments}
+            rows.append([site.site, MODELS[each.model], *(values.get(name, "–") for name in names)])
+    pooled = {one.segment: f"{one.score.value:.3f}" for one in metrics.segments}
+    rows.append([ALL, MODELS["federated"], *(pooled.get(name, "–") for name in names)])
+    return ["Hospital", "Model", *(f"Dice of {name}" for name in names)], rows if names else []
+
+
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")

@@ -12,7 +12,15 @@ from rapha.sdk.report.comparison import Comparison
 from rapha.sdk.report.figures import by_round, calibration, key_of, roc
 from rapha.sdk.report.findings import Findings, read_findings
 from rapha.sdk.report.forest import ALL, forest, forest_rows
-from rapha.sdk.report.headline import LABELS, all_figures, all_patients, main_metric, site_rows, take_home
+from rapha.sdk.report.headline import (
+    LABELS,
+    all_figures,
+    all_patients,
+    main_metric,
+    segment_figures,
+    site_rows,
+    take_home,
+)
 from rapha.sdk.words import in_words
 
 REPORT_FILE = "report.html"
@@ -54,6 +62,7 @@ def _contents(findings: Findings, comparison: Comparison | None) -> dict[str, An
     overall = next((row for row in rows if row.group == ALL and row.kind == "federated"), None)
     sites = [site.site for site in metrics.sites]
     head, figures = all_figures(metrics)
+    segment_head, by_segment = segment_figures(metrics)
     return {
         "study": study,
         "outcome": outcome_in_words(study.outcome),
@@ -82,6 +91,8 @@ def _contents(findings: Findings, comparison: Comparison | None) -> dict[str, An
         "site_rows": site_rows(findings),
         "figures_head": head,
         "figures": figures,
+        "segment_head": segment_head,
+        "by_segment": by_segment,
         "sections": in_words(study),
         "comparison": comparison,
         "version": __version__,

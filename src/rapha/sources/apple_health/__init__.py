@@ -3,6 +3,9 @@
 mapping.py      the mapping language: whose exports, in which zone their days are
 places.py       where the exports lie; a zip opened with limits
 stream.py       export.xml -> batches of records, and the other elements one by one, within limits
+records.py      records as iOS writes them, taken out of a text by the thousand
+moments.py      moments as Apple writes them -> UTC and an offset
+typed.py        the texts of records -> numbers
 vocabulary.py   Apple's types, units and words -> ours
 samples.py      records -> typed samples in one unit, or set aside
 zones.py        in which zone the patient's clock was, from when until when

@@ -18,19 +18,21 @@ from rapha.sources.apple_health import days, minutes, samples, single, summaries
 from rapha.sources.apple_health.ecg import Ecg, read_ecg
 from rapha.sources.apple_health.mapping import Mapping
 from rapha.sources.apple_health.places import Damaged, Export, Opened, find_exports, open_export
-from rapha.sources.apple_health.stream import Element, read_export
+from rapha.sources.apple_health.stream import Element, gathered, read_export
+from rapha.sources.apple_health.typed import Sources, typed
 from rapha.sources.apple_health.vocabulary import CODES
 from rapha.timeline.ahead import ahead
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 3
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
-LITTLE_MB, MEMORY_MB = 40, 512
+LITTLE_MB, MEMORY_MB = 24, 512
 """Of DuckDB: what a batch of records and a span of days take, and what the whole may where that is not enough; what does not fit is
 spilled beside the timeline."""
 LIMIT_WORKOUTS = 200_000
@@ -77,7 +79,6 @@ def ingest(
         tempfile.TemporaryDirectory(prefix=".spill-", dir=timeline_dir) as spill,
     ):
         staging = Staging(Path(spill))
-        staging.execute("SET threads = 1")  # the other core reads
         staging.check_zones({export.zone for export in exports}, mapping_path.name)
         reading = _Reading(staging, mapping, refused)
         for at, export in enumerate(exports):
@@ -87,12 +88,14 @@ def ingest(
         if all(file in reading.refused for file in (export.name for export in exports)):
             raise SourceError(f"{exports[0].name} {next(iter(reading.refused.values()))}; no export could be read")
         samples.end(staging)
+        staging.execute("SET threads = 1")
         staging.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
         _write(staging, mapping, exports, versions, batch, site_secret)
+        files = reading.reports(exports, broken)
+        pa.default_memory_pool().release_unused()
         aside = reading.set_aside_csv(exports, broken)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, staging.tables(), mapping.people)
-        files = reading.reports(exports, broken)
         staging.connection.close()
     report = IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False)
     return report.model_copy(update={"notes": reading.notes()})
@@ -198,14 +201,17 @@ class _Reading:
         self._unread_workouts += unread
 
     def _take(self, number: int, opened: Opened, told: _Told) -> int:
-        sources, records = samples.Sources(), 0
-        for batch in ahead(read_export(opened.xml, told.note), most=1):
-            _with_little(self.staging, partial(samples.take, self.staging, number, batch, sources))
+        self.staging.execute("SET threads = 1")  # the other core reads
+        sources, records = Sources(), 0
+        batches = (typed(batch, sources) for batch in read_export(opened.xml, told.note))
+        for batch in ahead(gathered(batches), most=1):
+            _with_little(self.staging, partial(samples.take, self.staging, number, batch))
             records += batch.num_rows
         return records + len(told.workouts)
 
     def _summarise(self, number: int, export: Export, told: _Told) -> None:
         """A span of days after another: what is in hand is bounded by it, however long the export."""
+        self.staging.execute("SET threads = 2")  # nothing reads any more
         for span in _with_little(self.staging, partial(self._lay_out, export, told)):
             self._twins += _with_little(self.staging, partial(self._summarise_span, number, export, span))
 
@@ -267,6 +273,22 @@ class _Reading:
         return tuple(f"{count:,} {words}" for count, words in counted if count)
 
 
+_EVENTS = """
+SELECT * EXCLUDE (place) FROM (
+  SELECT subject_key, kind, t_start, t_end, t_available, precision, utc_offset AS utc_offset_minutes, system, code,
+    num, unit, unit_ucum, num_canonical, 'final' AS status, 'affirmed' AS polarity, file AS source_ref,
+    left(sha256(concat_ws(chr(31), $source, CAST(subject_key AS VARCHAR), system, code, CAST(t_start AS VARCHAR),
+      CAST(t_end AS VARCHAR), place)), 32) AS event_id,
+    version AS source_version, $batch AS ingest_batch, false AS deleted, place
+  FROM (
+    SELECT *, row_number() OVER (PARTITION BY export, system, code, t_start, t_end ORDER BY num, unit) AS place
+    FROM (
+      SELECT happened.*, subject_key
+      FROM happened JOIN people_told USING (export) JOIN people USING (id)
+      QUALIFY export = max(export) OVER (PARTITION BY subject_key, system, code, t_start)))
+  JOIN files USING (export))"""
+
+
 def _write(
     staging: Staging, mapping: Mapping, exports: list[Export], versions: dict[str, str], batch: str, secret: bytes
 ) -> None:
@@ -293,23 +315,8 @@ def _write(
             "version": list(versions.values()),
         }
     )
-    staging.connection.register("files", table)
-    staging.execute(
-        """INSERT INTO events BY NAME
-           SELECT * EXCLUDE (place) FROM (
-             SELECT subject_key, kind, t_start, t_end, t_available, precision, utc_offset AS utc_offset_minutes, system, code,
-               num, unit, unit_ucum, num_canonical, 'final' AS status, 'affirmed' AS polarity, file AS source_ref,
-               left(sha256(concat_ws(chr(31), $source, CAST(subject_key AS VARCHAR), system, code, CAST(t_start AS VARCHAR),
-                 CAST(t_end AS VARCHAR), place)), 32) AS event_id,
-               version AS source_version, $batch AS ingest_batch, false AS deleted, place
-             FROM (
-               SELECT *, row_number() OVER (PARTITION BY export, system, code, t_start, t_end ORDER BY num, unit) AS place
-               FROM (
-                 SELECT happened.*, subject_key
-                 FROM happened JOIN people_told USING (export) JOIN people USING (id)
-                 QUALIFY export = max(export) OVER (PARTITION BY subject_key, system, code, t_start)))
-             JOIN files USING (export))""",
-        {"source": mapping.source, "batch": batch},
-    )
-    staging.connection.unregister("files")
+    staging.connection.register("incoming", table)
+    staging.execute("CREATE TABLE files AS FROM incoming")
+    staging.connection.unregister("incoming")
+    staging.take_events_from([staging.held(_EVENTS, {"source": mapping.source, "batch": batch})])
     summaries.write_periods(staging, batch, mapping.observation)

@@ -5,7 +5,7 @@ import re
 import pyarrow as pa
 
 from rapha.sources.apple_health.ecg import Ecg
-from rapha.sources.apple_health.samples import moments
+from rapha.sources.apple_health.moments import moments
 from rapha.sources.apple_health.stream import Element
 from rapha.sources.apple_health.vocabulary import ACTIVITIES, SINGLE
 from rapha.timeline.staging import Staging

@@ -6,9 +6,8 @@ Two readers, of which the second is the judge of the first:
    versions, and it is where entities are declared: it is passed over, so that no declaration ever takes effect.
 2. expat reads all that is no record as iOS writes it. It knows no entity but XML's own five, opens nothing, and is
    stopped at `LIMIT_DEPTH` levels, `LIMIT_ATTRIBUTES` attributes and `LIMIT_PIECE_BYTES` without an end.
-3. Records as iOS writes them, nine in ten bytes, are taken out before by one pattern. This gives what expat would: `<` may
-   stand in no value, so where a text has neither `<!` nor `<?`, each `<Record ` begins a record. All `<` are counted
-   again against those that are markup. From the first `<!` or `<?` on, expat reads everything.
+3. Records as iOS writes them, nine in ten bytes, are taken out before by `records.py`. From the first `<!` or `<?` on, expat reads
+   everything.
 
 `tests/unit/sources/test_apple_stream.py` holds the two against one another.
 """
@@ -22,27 +21,16 @@ from xml.parsers import expat
 import pyarrow as pa
 
 from rapha.sources.apple_health.places import LIMIT_BYTES, Damaged
+from rapha.sources.apple_health.records import COLUMNS, as_batch, device_class, taken_out
 
 CHUNK_BYTES, LIMIT_PROLOG_BYTES, LIMIT_PIECE_BYTES = 1 << 19, 1 << 18, 1 << 23
-BATCH_ROWS, BATCH_BYTES = 1 << 13, 1 << 23
+BATCH_ROWS, BATCH_BYTES = 1 << 14, 1 << 22
 LIMIT_DEPTH, LIMIT_ATTRIBUTES = 16, 64
-COLUMNS = ("type", "source", "device", "unit", "start", "end", "value", "extra")
-"""All texts, empty where the record has none. `device` is one of `DEVICES`, empty where nothing is said of it. `extra` holds the metadata as iOS writes it: key="..." value="..."."""
-DEVICES = ("Watch", "iPhone", "other")
 _ATTRIBUTES = {
     "type": "type", "sourceName": "source", "device": "device", "unit": "unit", "startDate": "start",
     "endDate": "end", "value": "value",
 }  # fmt: skip
 _KEPT = ("Me", "Workout", "ExportDate")
-_V, _N, _META = rb'="([^"]*)"', rb'="[^"]*"', rb'<MetadataEntry key="[^"]*" value="[^"]*"/>'
-_RECORD = re.compile(
-    rb"<Record type" + _V + rb" sourceName" + _V + rb"(?: sourceVersion" + _N + rb")?(?: device" + _V + rb")?"
-    rb"(?: unit" + _V + rb")?(?: creationDate" + _N + rb")? startDate" + _V + rb" endDate" + _V + rb"(?: value" + _V
-    + rb")?(?:/>|>((?:\s*" + _META + rb")*)\s*</Record>)"
-)  # fmt: skip
-_STRIDE, _EXTRA, _DEVICE = _RECORD.groups + 1, COLUMNS.index("extra"), COLUMNS.index("device")
-_ENTITY = re.compile(rb"&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));|&")
-_NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
 
 
 class Readable(Protocol):
@@ -67,14 +55,14 @@ def read_export(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.
         Damaged: it is no export, not well formed, or passes a limit. What was given before is then to be thrown away.
     """
     try:
-        yield from _gathered(_read(xml, found))
+        yield from _read(xml, found)
     except expat.ExpatError:
         raise Damaged("is not well-formed XML") from None
     except (UnicodeDecodeError, pa.ArrowInvalid):
         raise Damaged("is not UTF-8 text") from None
 
 
-def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Fewer of them: each costs whoever takes it."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
@@ -102,7 +90,7 @@ def _read(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.Record
         text, carried = text[:cut], text[cut:]
         if len(carried) > LIMIT_PIECE_BYTES:
             raise Damaged("has a record that does not end")
-        if quick and (taken := _taken_out(text)):
+        if quick and (taken := taken_out(text)):
             yield taken[0]
             text = taken[1]
         elif quick:
@@ -121,57 +109,6 @@ def _after_prolog(xml: Readable) -> bytes:
     if not begins:
         raise Damaged("is no export of Apple Health in UTF-8: it has no HealthData")
     return head[begins.start() :]
-
-
-def _taken_out(text: bytes) -> tuple[pa.RecordBatch, bytes] | None:
-    """The records as iOS writes them, and the text without them; None where something might hide a record or make one."""
-    parts = _RECORD.split(text)
-    rest = b"".join(parts[::_STRIDE])
-    if b"<!" in rest or b"<?" in rest:
-        return None
-    columns = [parts[at::_STRIDE] for at in range(1, _STRIDE)]
-    metadata = b"".join(filter(None, columns[_EXTRA]))
-    ended = len(columns[_EXTRA]) - columns[_EXTRA].count(None)
-    if text.count(b"<") != rest.count(b"<") + len(columns[0]) + ended + metadata.count(b"<"):
-        raise Damaged("is not well-formed XML")
-    return _batch([_devices(column) if at == _DEVICE else _plain(column) for at, column in enumerate(columns)]), rest
-
-
-def _plain(column: list[bytes | None]) -> pa.Array:
-    """Without entities, each distinct text looked at once."""
-    if b"&" not in b"".join(filter(None, column)):
-        return pa.array(column, pa.binary()).cast(pa.string()).fill_null("")
-    coded = pa.array(column, pa.binary()).dictionary_encode()
-    plain = [_ENTITY.sub(_meant, text) for text in coded.dictionary.to_pylist()]
-    return pa.array(plain, pa.binary()).cast(pa.string()).take(coded.indices).fill_null("")
-
-
-def _devices(column: list[bytes | None]) -> pa.Array:
-    """Apple writes a page of every device, with a number that changes: what model it is, is all that is wanted."""
-    coded = pa.array(column, pa.binary()).dictionary_encode()
-    classes = [device_class(_ENTITY.sub(_meant, text)) for text in coded.dictionary.to_pylist()]
-    return pa.array(classes, pa.string()).take(coded.indices).fill_null("")
-
-
-def device_class(told: bytes) -> str:
-    """One of `DEVICES`, empty where nothing is told of a device."""
-    return next((model for model in DEVICES[:2] if b"model:" + model.encode() in told), "other" if told else "")
-
-
-def _meant(entity: re.Match[bytes]) -> bytes:
-    decimal, hexadecimal, name = entity.groups()
-    if name:
-        return _NAMED[name]
-    number = int(decimal) if decimal else int(hexadecimal, 16) if hexadecimal else 0
-    if not (
-        number in (9, 10, 13) or 0x20 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000
-    ):
-        raise Damaged("is not well-formed XML")
-    return chr(number).encode()
-
-
-def _batch(columns: list[pa.Array]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(columns, names=list(COLUMNS))
 
 
 class _Judge:
@@ -199,7 +136,7 @@ class _Judge:
 
     def batch(self) -> pa.RecordBatch:
         rows, self._rows = self._rows, []
-        return _batch([pa.array(column, pa.string()) for column in zip(*rows, strict=True)])
+        return as_batch([pa.array(column, pa.string()) for column in zip(*rows, strict=True)])
 
     def _declared(self, *_: object) -> None:
         raise Damaged("declares a document type where none can be")

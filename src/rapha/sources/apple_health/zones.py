@@ -8,8 +8,10 @@ home the Watch is believed, as everywhere; of two Watches, or two apps of one, w
 import pyarrow as pa
 
 from rapha.sources.apple_health.days import EDGE
-from rapha.sources.apple_health.samples import kind_of, moments
-from rapha.sources.apple_health.stream import Element, device_class
+from rapha.sources.apple_health.moments import moments
+from rapha.sources.apple_health.records import device_class
+from rapha.sources.apple_health.stream import Element
+from rapha.sources.apple_health.typed import kind_of
 from rapha.timeline.staging import Staging
 
 HOLDS_HOURS = 36

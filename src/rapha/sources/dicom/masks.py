@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapha.sources.dicom.headers import Header
-from rapha.sources.dicom.reading import quiet_pydicom
+from rapha.sources.dicom.reading import not_decoded, quiet_pydicom
 from rapha.sources.dicom.segmentation import LARGEST_FRACTION, Code, Frame, Segmentation
 from rapha.sources.dicom.stacks import Stack, along, normal_of
 from rapha.sources.dicom.volumes import LARGEST_VOXELS
@@ -160,12 +160,12 @@ def _stored(segmentation: Segmentation) -> Stored | str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = pydicom.dcmread(segmentation.path)
+            if reason := not_decoded(found):
+                return reason
             said = (int(found.get("NumberOfFrames") or 1), int(found.Rows), int(found.Columns))
             if said != shape or int(found.SamplesPerPixel) != 1 or int(found.BitsAllocated) not in (1, 8, 16):
                 return "is a segmentation whose pixels are not as its header says"
             stored = found.pixel_array
-    except NotImplementedError:
-        return "is a segmentation compressed in a way that cannot be read here"
     except Exception:  # pixels may be anything, and pydicom fails in as many ways
         return "is a segmentation with pixels that cannot be read"
     frames = stored[None] if stored.ndim == 2 else stored

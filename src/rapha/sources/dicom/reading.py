@@ -14,6 +14,8 @@ from rapha.sources.dicom.wanted import Element, Tree
 
 FIRST_READS = (1 << 16, 1 << 18, 1 << 20, 1 << 24)
 """How many bytes of a file are looked at, first and then; a header that goes on further is one for pydicom."""
+_BY_PILLOW = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+"""JPEG of 8 bits and JPEG 2000."""
 _PIXELS = b"\xe0\x7f\x10\x00"
 LARGEST_INFLATED = 1 << 28
 NOT_DICOM, UNREADABLE = "is no DICOM file", "has a header that cannot be read"
@@ -71,6 +73,23 @@ def quiet_pydicom() -> Any:
         raise ConfigurationError("images need an extra: pip install 'rapha[imaging]'") from None
     logging.getLogger("pydicom").disabled = True  # it quotes values, and they are a patient's
     return pydicom
+
+
+def not_decoded(dataset: Any) -> str | None:
+    """Why the pixels of a file cannot be decoded here, where no decoder at hand reads its transfer syntax; named as the standard does."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        if get_decoder(syntax).is_available:
+            return None
+    except NotImplementedError:
+        pass
+    if syntax.is_private or syntax.name == syntax:
+        return "is compressed in a way of its maker's own, which is not read here"
+    if syntax in _BY_PILLOW:
+        return f"is compressed as {syntax.name}, which needs Pillow: pip install 'rapha[imaging]'"
+    return f"is compressed as {syntax.name}, which is not read here"
 
 
 def _inflates_too_far(path: Path, data: bytes) -> str | None:

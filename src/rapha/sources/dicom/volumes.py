@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rapha.sources.dicom.reading import quiet_pydicom
+from rapha.sources.dicom.reading import not_decoded, quiet_pydicom
 from rapha.sources.dicom.stacks import Stack
 from rapha.sources.dicom.ultrasound import grey
 
@@ -63,6 +63,8 @@ def _stored(path: Path) -> Voxels | str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = pydicom.dcmread(path)
+            if reason := not_decoded(found):
+                return reason
             if "ModalityLUTSequence" in found:
                 return "has a table of values in place of a slope, which is not read yet"
             samples, shown = int(found.get("SamplesPerPixel") or 1), found.get("PhotometricInterpretation")
@@ -75,8 +77,6 @@ def _stored(path: Path) -> Voxels | str:
                 if number > len(stored):
                     return _OTHER_NUMBER
                 stored[number - 1] = grey(frame, found) if samples > 1 or shown == "PALETTE COLOR" else frame
-    except NotImplementedError:
-        return "is compressed in a way that cannot be read here"
     except Exception:  # pixels may be anything, and pydicom fails in as many ways
         return "has pixels that cannot be read"
     if number != len(stored):

@@ -60,12 +60,26 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
     staging.execute(f"CREATE VIEW resolved AS {_resolved(mapping)}")
     staging.execute(_TOLD)
     staging.execute(
-        f"CREATE VIEW events AS SELECT * EXCLUDE (file, line, note, {', '.join(_unfilled(staging))}) FROM resolved"
+        f"CREATE VIEW events AS SELECT * EXCLUDE (file, line, note, author, language, {', '.join(_unfilled(staging))}) FROM resolved"
     )
     staging.execute(
         f"CREATE TABLE {NOTE_TEXTS} AS SELECT subject_key, note AS text FROM resolved WHERE note IS NOT NULL AND NOT deleted"
     )
+    _say_who_wrote(staging, mapping)
     _observe(staging, mapping.observation)
+
+
+def _say_who_wrote(staging: Staging, mapping: Mapping) -> None:
+    """The table `notes`: what is known of each document; its language by the mapping, where it says none."""
+    spoken = (
+        f"coalesce(language, CASE WHEN kind = 'note' THEN '{mapping.language}' END)" if mapping.language else "language"
+    )
+    any_told = staging.execute("FROM staged WHERE author IS NOT NULL OR language IS NOT NULL LIMIT 1")
+    where = "(author IS NOT NULL OR language IS NOT NULL) AND NOT deleted" if any_told or mapping.language else "false"
+    staging.execute(
+        f"""CREATE TABLE notes AS SELECT DISTINCT event_id, author, language, ingest_batch
+        FROM (SELECT event_id, author, {spoken} AS language, ingest_batch, deleted FROM resolved) WHERE {where}"""
+    )
 
 
 def _unfilled(staging: Staging) -> list[str]:
@@ -87,7 +101,7 @@ def _resolved(mapping: Mapping) -> str:
             coalesce(s.code, tablets.code) AS code, CAST(NULL AS VARCHAR) AS concept, s.num, s.comparator, s.unit,
             s.unit_ucum, CASE WHEN s.unit_ucum IS NOT NULL THEN s.num END AS num_canonical, s.value_code, s.text_ref,
             s.status, s.polarity, s.encounter,
-            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note,
+            CASE WHEN s.part <> '' THEN event_name(s.address, '', 0) ELSE panels.parent END AS parent_event, s.note, s.author, s.language,
             coalesce(sha256(s.note), s.asset) AS asset,
             s.address AS source_ref, coalesce(s.version, getvariable('batch')) AS source_version,
             getvariable('batch') AS ingest_batch, {GONE} AS deleted

@@ -17,14 +17,15 @@ from rapha.sources.fhir.export_files import find
 from rapha.sources.fhir.mapping import Mapping
 from rapha.sources.fhir.people import SUBJECTS, key_patients, mark_opted_out
 from rapha.sources.fhir.staging import NOT_READ, Staging
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
-READING = 4
+READING = 5
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 
 
@@ -89,6 +90,8 @@ def _tables(staging: Staging) -> dict[Table, duckdb.DuckDBPyRelation]:
     if staging.execute("SELECT 1 FROM merged LIMIT 1"):
         merges = "SELECT DISTINCT *, getvariable('batch') AS ingest_batch FROM merged WHERE retired <> remains"
         tables["merges"] = staging.connection.sql(merges)
+    if staging.execute("SELECT 1 FROM notes LIMIT 1"):
+        tables["notes"] = staging.connection.table("notes")
     return tables
 
 

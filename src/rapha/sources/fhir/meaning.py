@@ -33,8 +33,10 @@ MACROS = (
     """CREATE TEMP MACRO measured(q) AS
         answer(number_of(q.value), q.comparator, coalesce(q.unit, q.code), ucum_of(q), NULL, NULL)""",
     "CREATE TEMP MACRO no_answer() AS answer(NULL, NULL, NULL, NULL, NULL, NULL)",
-    """CREATE TEMP MACRO plain_text(attachments) AS nullif(TRY(decode(from_base64(list_filter(attachments,
-        lambda a: a.data IS NOT NULL AND starts_with(lower(a.contentType), 'text/plain'))[1].data))), '')""",
+    """CREATE TEMP MACRO first_text(attachments) AS list_filter(attachments,
+        lambda a: a.data IS NOT NULL AND starts_with(lower(a.contentType), 'text/plain'))[1]""",
+    """CREATE TEMP MACRO plain_text(attachments) AS nullif(TRY(decode(from_base64(first_text(attachments).data))), '')""",
+    """CREATE TEMP MACRO language_of(tag) AS nullif(regexp_extract(lower(tag), '^([a-z]{2,3})([-_].*)?$', 1), '')""",
     "CREATE TEMP MACRO or_none(codings) AS CASE WHEN len(codings) > 0 THEN codings ELSE [NULL] END",
     "CREATE TEMP MACRO all_codings(concepts) AS flatten(list_transform(concepts, lambda c: coalesce(c.coding, [])))",
     "CREATE TEMP MACRO has_code(concept, wanted) AS list_contains(list_transform(concept.coding, lambda c: c.code), wanted)",

@@ -15,6 +15,10 @@ _MEDICATION_AT = """CASE WHEN coalesce(len(r.medicationCodeableConcept.coding), 
 _REFUSED = "CASE WHEN r.doNotPerform = 'true' THEN 'negated' WHEN r.intent IN ('proposal', 'plan') THEN 'unknown' END"
 _VERIFIED = "coalesce(r.verificationStatus.coding[1].code, 'confirmed')"
 
+_AUTHOR = """CASE WHEN len(r.author) = 1 THEN CASE split_part(local_of(r.author[1].reference), '/', 1)
+    WHEN 'Patient' THEN 'patient' WHEN 'RelatedPerson' THEN 'relative' WHEN 'Device' THEN 'device' END END"""
+"""A Practitioner is of any profession: which, a reference does not say."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -37,6 +41,8 @@ class Reading:
     text_ref: str = "NULL"
     asset: str = "NULL"
     note: str = "NULL"
+    author: str = "NULL"
+    language: str = "NULL"
     at_discharge: str = "false"
     clinical: str = "true"
 
@@ -102,6 +108,7 @@ READINGS: dict[str, Reading] = {
         "lambda c: answer(NULL, NULL, NULL, NULL, c.code, NULL)) ELSE [no_answer()] END",
         text_ref="CASE WHEN len(r.presentedForm) > 0 THEN coalesce(r.presentedForm[1].url, address || '#presentedForm') END",
         note="plain_text(r.presentedForm)",
+        language="language_of(coalesce(first_text(r.presentedForm).language, r.language))",
     ),
     "DocumentReference": Reading(
         "'note'",
@@ -113,6 +120,8 @@ READINGS: dict[str, Reading] = {
         polarity="CASE WHEN r.docStatus = 'preliminary' THEN 'unknown' END",
         text_ref="CASE WHEN len(r.content) > 0 THEN coalesce(r.content[1].attachment.url, address || '#content') END",
         note="plain_text(list_transform(r.content, lambda c: c.attachment))",
+        author=_AUTHOR,
+        language="language_of(coalesce(first_text(list_transform(r.content, lambda c: c.attachment)).language, r.language))",
     ),
     "Immunization": Reading(
         "'medication'",

@@ -17,7 +17,7 @@ COLUMNS = f"""file INTEGER, line BIGINT, address VARCHAR, part VARCHAR, place IN
     t_start TIMESTAMP, t_end TIMESTAMP, t_known TIMESTAMP, t_otherwise TIMESTAMP, precision {enum_of(PRECISIONS)},
     utc_offset_minutes SMALLINT, system VARCHAR, code VARCHAR, num DOUBLE, comparator VARCHAR, unit VARCHAR,
     unit_ucum VARCHAR, value_code VARCHAR, text_ref VARCHAR, status {enum_of(STATES)}, polarity {enum_of(POLARITIES)}, encounter VARCHAR,
-    asset VARCHAR, note VARCHAR, medication VARCHAR, members VARCHAR[], at_discharge BOOLEAN, version VARCHAR, updated TIMESTAMP,
+    asset VARCHAR, note VARCHAR, author VARCHAR, language VARCHAR, medication VARCHAR, members VARCHAR[], at_discharge BOOLEAN, version VARCHAR, updated TIMESTAMP,
     reason VARCHAR"""
 
 TYPES = (*READINGS, "Observation")
@@ -105,7 +105,8 @@ def _whole(resource_type: str, reading: Reading, parts: str) -> str:
             precision_of(start_text) AS precision, offset_of(start_text) AS utc_offset_minutes,
             utc_of(otherwise_text) AS t_otherwise, stated.status AS status,
             coalesce({reading.polarity}, stated.polarity) AS polarity, {_first_reason()} AS reason,
-            {reading.text_ref} AS text_ref, {reading.asset} AS asset, {reading.note} AS note, {reading.medication} AS medication,
+            {reading.text_ref} AS text_ref, {reading.asset} AS asset, {reading.note} AS note,
+            {reading.author} AS author, {reading.language} AS language, {reading.medication} AS medication,
             {reading.at_discharge} AS at_discharge, {reading.clinical} AS clinical,
             list_transform({reading.members}, lambda m: local_of(m.reference)) AS members,
             coalesce(r.meta.versionId, r.meta.lastUpdated) AS version, utc_of(r.meta.lastUpdated) AS updated, {parts}

@@ -15,7 +15,7 @@ PERIOD = {"start": TEXT, "end": TEXT}
 QUANTITY = {"value": TEXT, "comparator": TEXT, "unit": TEXT, "system": TEXT, "code": TEXT}
 RANGE = {"low": QUANTITY, "high": QUANTITY}
 RATIO = {"numerator": QUANTITY, "denominator": QUANTITY}
-ATTACHMENT = {"url": TEXT, "contentType": TEXT, "data": TEXT}
+ATTACHMENT = {"url": TEXT, "contentType": TEXT, "data": TEXT, "language": TEXT}
 VALUE = {
     "code": CONCEPT,
     "valueQuantity": QUANTITY,
@@ -119,6 +119,7 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "result": [REFERENCE],
         "conclusionCode": [CONCEPT],
         "presentedForm": [ATTACHMENT],
+        "language": TEXT,
     },
     "DocumentReference": {
         "subject": REFERENCE,
@@ -128,6 +129,8 @@ STRUCTURES: dict[str, dict[str, Any]] = {
         "date": TEXT,
         "context": {"encounter": [REFERENCE], "period": PERIOD},
         "content": [{"attachment": ATTACHMENT}],
+        "author": [REFERENCE],
+        "language": TEXT,
     },
     "Immunization": {
         "patient": REFERENCE,

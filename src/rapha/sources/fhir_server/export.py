@@ -21,7 +21,7 @@ from rapha.records.record import Record
 from rapha.sources.fhir_server.answers import Job, Manifest, Memory, read_manifest, read_memory
 from rapha.sources.fhir_server.line import FIRST_PAUSE, JSON, LONGEST_PAUSE, Line, Pause, refusal
 from rapha.sources.fhir_server.server_file import ServerFile
-from rapha.timeline.writer import space_watched, write_beside
+from rapha.timeline.beside import space_watched, write_beside
 
 PARTLY = re.compile(r"\.[0-9]{8}T[0-9]{15}Z-[0-9a-f]{8}\.part")
 """A folder that is not whole yet; hidden, so that no source reads it."""

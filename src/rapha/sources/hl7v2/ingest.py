@@ -22,14 +22,15 @@ from rapha.sources.hl7v2.event_rows import Row, row_of
 from rapha.sources.hl7v2.mapping import Mapping
 from rapha.sources.hl7v2.merges import Merge, resolved
 from rapha.sources.hl7v2.messages import find, read
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
-from rapha.timeline.notes import NOTE_TEXTS, keep_notes
+from rapha.timeline.notes import NOTE_TEXTS, in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import ALL_TABLES
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
@@ -59,7 +60,9 @@ def ingest(
         tables = {name: duck.from_arrow(pa.Table.from_pylist(rows[name], schema=ALL_TABLES[name])) for name in rows}
         held.stage_texts(duck)
         tables["subjects"].create_view("subjects")
-        tables |= keep_notes(duck, timeline_dir, mapping.source, batch)
+        tables |= keep_notes(duck, timeline_dir, mapping.source, batch) | in_language(
+            tables["events"], mapping.language
+        )
         tables, notes = in_ucum(duck, tables, mapping.units)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)

@@ -12,11 +12,12 @@ from rapha.sources.meds.event_rows import judge_rows, write_events, write_people
 from rapha.sources.meds.mapping import Mapping
 from rapha.sources.meds.shards import Folder, open_folder, read_shard, read_table
 from rapha.sources.meds.vocabulary import write_vocabulary
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 1
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

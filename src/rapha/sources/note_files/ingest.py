@@ -15,14 +15,15 @@ from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.note_files.listed import Aside, Listed, read_listing, text_of
 from rapha.sources.note_files.mapping import Mapping
 from rapha.timeline.assets import Contents
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
-from rapha.timeline.schema import TABLES
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.schema import NOTES, TABLES
+from rapha.timeline.writer import is_written, write_batch
 
-READING = 1
+READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _TOLD_EVERY = 1000
 
@@ -46,7 +47,7 @@ def ingest(
         duck.execute("SET TimeZone = 'UTC'")
         contents = Contents(timeline_dir, mapping.source, batch)
         events = _events(mapping, notes, contents, aside, site_secret, batch, progress or silent)
-        tables = _tables(duck, events, batch)
+        tables = _tables(duck, events, batch) | _penned(duck, events, notes, mapping)
         if events:
             tables["assets"] = duck.from_arrow(contents.table())
         else:
@@ -79,6 +80,7 @@ def _events(
     progress: Progress,
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
+    names, replaced = [], set()
     for done, note in enumerate(notes):
         if done % _TOLD_EVERY == 0:
             progress(mapping.listing.file, done, len(notes))
@@ -91,10 +93,15 @@ def _events(
         rows.append({
             "subject_key": key, "event_id": hashlib.sha256(f"{mapping.source}\x1f{reference}".encode()).hexdigest()[:32],
             "kind": "note", "t_start": note.written, "t_available": note.known, "precision": note.precision,
-            "system": mapping.system, "code": note.type, "text_ref": reference, "status": "final", "polarity": "affirmed",
+            "system": mapping.system, "code": note.type, "text_ref": reference, "status": "final",
+            "polarity": "affirmed",
             "asset": asset, "source_ref": reference, "source_version": digest(text.encode()), "ingest_batch": batch,
             "deleted": False,
         })  # fmt: skip
+        names.append((note.patient, note.name))
+        replaced |= {(note.patient, note.replaces)} if note.replaces else set()
+    for row, name in zip(rows, names, strict=True):
+        row["status"] = "cancelled" if name in replaced else "final"
     progress(mapping.listing.file, len(notes), len(notes))
     return rows
 
@@ -109,6 +116,25 @@ def _tables(
         "subjects": duck.from_arrow(pa.Table.from_pylist(subjects, schema=TABLES["subjects"])),
         "observation_periods": duck.from_arrow(TABLES["observation_periods"].empty_table()),
     }
+
+
+def _penned(
+    duck: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], notes: list[Listed], mapping: Mapping
+) -> dict[Table, duckdb.DuckDBPyRelation]:
+    """Who wrote the notes, and in which language, of those of which it is known."""
+    by_reference = {f"{mapping.listing.file}#{note.line}": note for note in notes}
+    rows = [
+        {
+            "event_id": event["event_id"],
+            "author": note.author,
+            "language": note.language,
+            "ingest_batch": event["ingest_batch"],
+        }
+        for event in events
+        for note in (by_reference[event["source_ref"]],)
+        if note.author or note.language
+    ]
+    return {"notes": duck.from_arrow(pa.Table.from_pylist(rows, schema=NOTES))} if rows else {}
 
 
 def _set_aside_csv(file: str, aside: list[Aside]) -> bytes:

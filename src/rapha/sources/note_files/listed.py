@@ -8,6 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rapha.errors import SourceError
+from rapha.records.author import Role, language_of, role_of
 from rapha.sources.note_files.mapping import Mapping
 
 MOST_NOTES = 20_000_000
@@ -15,7 +16,8 @@ LARGEST_NOTE = 4 << 20
 
 
 class Listed(NamedTuple):
-    """One note; times in UTC. `precision` is that of `written`: `day` where no clock is given."""
+    """One note; times in UTC. `precision` is that of `written`: `day` where no clock is given. `author` and `language` where they are
+    known; `name` and `replaces` as the list has them."""
 
     line: int
     path: Path
@@ -24,6 +26,10 @@ class Listed(NamedTuple):
     written: datetime
     known: datetime
     precision: str
+    author: Role | None = None
+    language: str | None = None
+    name: str = ""
+    replaces: str = ""
 
 
 class Aside(NamedTuple):
@@ -37,7 +43,7 @@ def read_listing(folder: Path, mapping: Mapping) -> Iterator[Listed | Aside]:
     """The rows in their order. Raises SourceError: the list cannot be read or lacks a column."""
     of, zone = mapping.listing, ZoneInfo(mapping.zone)
     path = folder / of.file
-    wanted = (of.text, of.patient, of.type, of.written, of.known)
+    wanted = of.columns
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -46,8 +52,9 @@ def read_listing(folder: Path, mapping: Mapping) -> Iterator[Listed | Aside]:
             for line, row in enumerate(rows, 2):
                 if line > MOST_NOTES:
                     raise SourceError(f"{path.name}: more than {MOST_NOTES:,} notes")
-                cells = [str(row.get(column) or "").strip() for column in wanted]
-                found = _listed(line, folder, cells, zone)
+                found = _listed(
+                    line, folder, {column: str(row.get(column) or "").strip() for column in wanted}, mapping, zone
+                )
                 yield Aside(line, found) if isinstance(found, str) else found
     except (OSError, UnicodeDecodeError, csv.Error):
         raise SourceError(f"{path}: cannot be read as a list of notes") from None
@@ -64,8 +71,9 @@ def text_of(note: Listed, encoding: str) -> str | None:
     return text if text and len(content) <= LARGEST_NOTE and "\0" not in text else None
 
 
-def _listed(line: int, folder: Path, cells: list[str], zone: ZoneInfo) -> Listed | str:
-    name, patient, kind, *times = cells
+def _listed(line: int, folder: Path, row: dict[str, str], mapping: Mapping, zone: ZoneInfo) -> Listed | str:
+    of = mapping.listing
+    name, patient, kind, *times = (row[column] for column in (of.text, of.patient, of.type, of.written, of.known))
     if not (name and patient and kind):
         return "names no file, no patient or no kind of note"
     path = (folder / name).resolve()
@@ -76,7 +84,15 @@ def _listed(line: int, folder: Path, cells: list[str], zone: ZoneInfo) -> Listed
         return "has a date or time that cannot be read"
     if known < written:
         return "was known before it was written"
-    return Listed(line, path, patient, kind, written, known, "second" if ":" in times[0] else "day")
+    named, replaces = (row[column] if column else "" for column in (of.id, of.replaces))
+    if named and named == replaces:
+        return "replaces itself"
+    author = role_of(row[of.author], mapping.roles) if of.author else None
+    language = language_of(row[of.language]) if of.language else None
+    return Listed(
+        line, path, patient, kind, written, known, "second" if ":" in times[0] else "day", author, language or mapping.language,
+        named, replaces,
+    )  # fmt: skip
 
 
 def _moment(text: str, zone: ZoneInfo) -> datetime | None:

@@ -13,11 +13,12 @@ from rapha.sources.omop.ingest import is_there, set_aside_csv, stage
 from rapha.sources.omop.mapping import Text
 from rapha.sources.omop.places import Folder
 from rapha.sources.omop.vocabulary import write_vocabulary
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.mapping_file import SourceMapping, read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 1
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

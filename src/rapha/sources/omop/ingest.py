@@ -12,14 +12,15 @@ from rapha.sources.omop.mapping import Mapping
 from rapha.sources.omop.people import stage_people, write_people, write_periods
 from rapha.sources.omop.places import DuckDbFile, Folder, Place
 from rapha.sources.omop.vocabulary import write_vocabulary
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.mapping_file import read_mapping
-from rapha.timeline.notes import keep_notes
+from rapha.timeline.notes import in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 3
 """Raised by whoever changes what the same mapping and CDM are read as: every batch is then written anew."""
@@ -50,6 +51,7 @@ def ingest(
             write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
             tables = staging.tables() | (staging.vocabulary() if "concept" in versions else {})
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
+            tables |= in_language(tables["events"], mapping.language)
             tables, notes = in_ucum(staging.connection, tables, mapping.units)
             written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(

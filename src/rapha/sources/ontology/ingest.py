@@ -16,11 +16,12 @@ from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.ontology.reading import Term, read_terms
 from rapha.sources.ontology.standing import standing
+from rapha.timeline.beside import space_watched
 from rapha.timeline.mapping_file import SourceMapping, read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, silent
 from rapha.timeline.schema import TABLES, VOCABULARY
-from rapha.timeline.writer import is_written, space_watched, write_batch
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

@@ -25,11 +25,12 @@ from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.phenopackets.mapping import Mapping
 from rapha.sources.phenopackets.packet import Packet, Statement, Unread, read_packet
 from rapha.sources.phenopackets.subjects import Subject, read_subjects
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import TABLES
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

@@ -16,15 +16,16 @@ from rapha.records.record import Record
 from rapha.sources.tables.event_rows import StagedBlock, joined, read_events, unfilled
 from rapha.sources.tables.mapping import ColumnMapping, Events, Mapping, columns_of
 from rapha.sources.tables.people import stage_deaths, stage_people, write_people, write_periods
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.csv_rows import Broken
 from rapha.timeline.data_files import find, read
 from rapha.timeline.mapping_file import read_mapping
-from rapha.timeline.notes import keep_notes
+from rapha.timeline.notes import in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 1
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
@@ -84,6 +85,7 @@ def put(mapping: ColumnMapping, versions: dict[str, str], opened: Callable[[Path
         files = _fill(staging, mapping, opened(Path(spill)), versions, batch, way)
         write_beside(timeline / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         tables = staging.tables() | keep_notes(staging.connection, timeline, mapping.source, batch)
+        tables |= in_language(tables["events"], mapping.language)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
         written = write_batch(timeline, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()

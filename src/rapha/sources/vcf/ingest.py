@@ -26,12 +26,13 @@ from rapha.sources.vcf.variant_rows import gene_row, rows_of
 from rapha.sources.vcf.variants import Variant, parse
 from rapha.sources.vcf.wanted import Wanted
 from rapha.timeline.assets import Contents
+from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
-from rapha.timeline.writer import is_written, space_watched, write_batch, write_beside
+from rapha.timeline.writer import is_written, write_batch
 
 READING = 6
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""

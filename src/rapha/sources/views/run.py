@@ -16,7 +16,7 @@ from rapha.sources.views.macros import MACROS, MARK
 from rapha.sources.views.resources import SCHEMA, Resources
 from rapha.sources.views.statement import compile_view
 from rapha.sources.views.view_file import View
-from rapha.timeline.writer import space_watched, write_beside
+from rapha.timeline.beside import space_watched, write_beside
 
 BATCH_ROWS = 1 << 16
 _LOOSE = """

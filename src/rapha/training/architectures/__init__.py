@@ -16,7 +16,7 @@ of `rapha.records.tensors.declared_weights`.
     image-classifier features, image       logit, or logits
     variant-classifier features, genotypes logit, or logits
     late-fusion     features, any arrays   logit, logits, number
-    segmenter       an image               a logit a voxel: [b, *sides of the image]
+    segmenter       an image               a logit a voxel: [b, *sides of the image]; of several segments [b, 1 + segments, *sides]
     exported        features, any arrays   logit, or log hazard
     causal-lora     note                   logit
 """

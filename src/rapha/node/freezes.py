@@ -1,0 +1,72 @@
+"""What was frozen for a run, signed and in the public log before anything works on it: so that nobody here can choose afterwards whom to say
+was used.
+
+Signed first and kept, so that it is the same statement however often it is said; then said to the hub, which logs it and gives back where;
+then that is kept. Only then may the run's first task begin. A hub that is away is waited for; one that takes no freeze gets no work.
+"""
+
+from collections.abc import Callable
+
+from rapha.errors import Conflict, Unproven
+from rapha.node.register import Register
+from rapha.node.runs import FrozenRun
+from rapha.proof.envelope import unverified_payload
+from rapha.proof.freeze import check_logged, parse_freeze, signed_freeze
+from rapha.proof.keys import PrivateKey
+from rapha.records.freeze import LoggedFreeze
+from rapha.records.receipt import Receipt
+from rapha.records.record import Digest, DispatchId
+from rapha.records.site import Approval
+
+
+class Freezes:
+    """See the page's first lines."""
+
+    def __init__(
+        self, register: Register, leave: Callable[[DispatchId, Receipt], LoggedFreeze], key: PrivateKey
+    ) -> None:
+        """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it."""
+        self._register, self._leave, self._key = register, leave, key
+        self._logged: set[DispatchId] = set()
+        """Of which it is known, so that not every round asks the register."""
+
+    def log(self, approval: Approval, frozen: FrozenRun) -> None:
+        """Return once this run's freeze is in the log. A run that a version before began, and that handed in a round without one, has none.
+
+        Raises:
+            Unreachable: the hub stayed away.
+            Conflict: the hub took none, or gave back something that is not in its log.
+        """
+        dispatch = approval.dispatch
+        if dispatch in self._logged:
+            return
+        receipt, logged = self._register.freeze(dispatch)
+        if receipt is None and self._register.traces(dispatch):
+            self._logged.add(dispatch)
+            return
+        if receipt is None:
+            receipt = signed_freeze(
+                approval.site,
+                approval.study_digest,
+                approval.digest,
+                frozen.commitment,
+                frozen.patients_root,
+                self._key,
+            )
+            self._register.keep_freeze(dispatch, receipt)
+        if logged is None:
+            try:
+                logged = self._leave(dispatch, receipt)
+                check_logged(receipt, logged)
+            except (Conflict, Unproven) as problem:
+                raise Conflict(
+                    f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "
+                    "node has to be brought up to date first"
+                ) from problem
+            self._register.keep_logged_freeze(dispatch, logged)
+        self._logged.add(dispatch)
+
+    def named(self, dispatch: DispatchId) -> Digest | None:
+        """What the receipt of a run names its freeze by; None where it has none."""
+        receipt, logged = self._register.freeze(dispatch)
+        return parse_freeze(unverified_payload(receipt)).digest if receipt and logged else None

@@ -1,0 +1,312 @@
+"""Connections to a hub: kept, not trusted, and found by whatever way leads out of the hospital."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hostile_hub import Answers, Heard, Said, hostile_hub
+from patience import until
+from small_network_ca import SmallNetworkCa
+
+from rapha.errors import ConfigurationError, Conflict
+from rapha.node import connections as room
+from rapha.node.connections import Asked, Connections, Cut
+from rapha.node.way import Address, address_of, way_to
+
+MIB = 1 << 20
+HELLO = Asked("GET", "/hello", {}, None, 10.0, whole=True)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def hubs() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def reach(hubs: ExitStack, url: str, ca: Path | None = None, proxy: str | None = None) -> Connections:
+    found = Connections(way_to(url, str(ca) if ca else None, None, proxy))
+    hubs.callback(found.close)
+    return found
+
+
+def hub_that(hubs: ExitStack, answers: Answers) -> Connections:
+    return reach(hubs, hubs.enter_context(hostile_hub(answers)))
+
+
+def body(connections: Connections, asked: Asked = HELLO) -> bytes | None:
+    with connections.asking(asked) as answer:
+        return answer.body(MIB)
+
+
+def which(heard: Heard) -> Said:
+    """Which connection it came on."""
+    return Said(200, str(heard.connection).encode())
+
+
+def test_a_connection_is_used_again(hubs: ExitStack) -> None:
+    found = hub_that(hubs, which)
+    assert [body(found) for _ in range(3)] == [b"0", b"0", b"0"]
+
+
+def test_two_at_a_time_have_one_each_and_one_rests(hubs: ExitStack) -> None:
+    found = hub_that(hubs, which)
+    with found.asking(HELLO) as first:
+        assert (body(found), first.body(MIB)) == (b"1", b"0")
+    assert body(found) == b"0"
+
+
+def test_one_whose_answer_was_not_read_to_its_end_is_not(hubs: ExitStack) -> None:
+    found = hub_that(hubs, lambda heard: Said(200, b"x" * MIB) if heard.path == "/large" else which(heard))
+    with found.asking(HELLO._replace(path="/large")) as answer:
+        assert answer.body(10) is None
+    assert body(found) == b"1"
+
+
+def test_one_that_the_hub_closed_meanwhile_is_not(hubs: ExitStack) -> None:
+    """It said nothing of it with its answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+        found = reach(hubs, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with ThreadPoolExecutor(1) as thread:
+            for _ in range(2):
+                asked = thread.submit(body, found)
+                there, _address = listening.accept()
+                with there:
+                    there.recv(MIB)
+                    there.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+                    assert asked.result() == b"hi"
+                until(lambda: not found._resting[0][1].rests_well())
+
+
+def test_one_that_rested_too_long_is_not(hubs: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = hub_that(hubs, which)
+    assert body(found) == b"0"
+    monkeypatch.setattr(room, "IDLE_SECONDS", -1.0)
+    assert body(found) == b"1"
+
+
+def test_a_refusal_before_all_was_heard_is_the_answer(hubs: ExitStack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found = reach(hubs, f"http://127.0.0.1:{listening.getsockname()[1]}")
+
+        def refuse() -> None:
+            there, _ = listening.accept()
+            with there:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += there.recv(100)
+                there.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge")
+                there.shutdown(socket.SHUT_RD)
+                refused.set()
+                gone_on.wait(10)
+
+        refused, gone_on = threading.Event(), threading.Event()
+
+        def blocks() -> Iterator[memoryview]:
+            yield memoryview(bytes(10))
+            assert refused.wait(10)
+            for _ in range(8):
+                yield memoryview(bytes(MIB))
+
+        threading.Thread(target=refuse, daemon=True).start()
+        large = Asked("PUT", "/x", {"content-length": str(10 + 8 * MIB)}, blocks(), 10.0, whole=True)
+        try:
+            with found.asking(large) as answer:
+                assert (answer.status, answer.body(MIB)) == (413, b"large")
+        finally:
+            gone_on.set()
+
+
+class Counted:
+    """A socket of which each sending is noted."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self.sent = sock, list[bytes]()
+
+    def send(self, data: memoryview) -> int:
+        self.sent.append(bytes(data))
+        return self._sock.send(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+def test_a_small_request_leaves_as_one_piece(hubs: ExitStack) -> None:
+    found = hub_that(hubs, which)
+    assert body(found) == b"0"
+    connection = found._resting[0][1]
+    connection.sock = counted = Counted(connection.sock)
+    assert body(found, Asked("POST", "/x", {}, b"all of it", 10.0, whole=True)) == b"0"
+    (piece,) = counted.sent
+    assert piece.startswith(b"POST /x HTTP/1.1\r\n") and piece.endswith(b"\r\n\r\nall of it")
+
+
+def test_what_fails_while_it_is_made_is_no_failure_of_the_line(hubs: ExitStack) -> None:
+    def blocks() -> Iterator[memoryview]:
+        yield memoryview(b"begun")
+        raise OSError(5, "the disk")
+
+    found = hub_that(hubs, which)
+    with (
+        pytest.raises(OSError, match="the disk"),
+        found.asking(Asked("PUT", "/x", {"content-length": "9"}, blocks(), 10.0, whole=True)),
+    ):
+        pass
+    assert body(found) == b"1"
+
+
+def test_closing_wakes_who_waits_and_nobody_asks_again(hubs: ExitStack) -> None:
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold(_: Heard) -> Said:
+        held.set()
+        let_go.wait(30)
+        return Said()
+
+    found = hub_that(hubs, hold)
+    hubs.callback(let_go.set)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(body, found)
+        assert held.wait(10)
+        found.close()
+        assert isinstance(waiting.exception(10), Cut)
+    with pytest.raises(Conflict, match="closed"):
+        body(found)
+
+
+def test_silence_is_a_dead_line(hubs: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SILENCE_SECONDS", 0.1)
+    let_go = threading.Event()
+
+    def hold(_: Heard) -> Said:
+        let_go.wait(30)
+        return Said()
+
+    found = hub_that(hubs, hold)
+    hubs.callback(let_go.set)
+    with pytest.raises(Cut) as cut:
+        body(found)
+    assert type(cut.value.why) is TimeoutError
+
+
+class Notes:
+    """A proxy that notes what it is asked."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status, self.heard = status, list[Heard]()
+
+    def __call__(self, heard: Heard) -> Said:
+        self.heard.append(heard)
+        return Said(self.status, b"by the proxy")
+
+
+def test_a_proxy_is_told_the_whole_address_and_who_asks(hubs: ExitStack) -> None:
+    proxy = Notes()
+    url = hubs.enter_context(hostile_hub(proxy)).replace("http://", "http://us%40er:pass@")
+    assert body(reach(hubs, "http://hub.example/rapha/", proxy=url)) == b"by the proxy"
+    (heard,) = proxy.heard
+    assert heard.target == "http://hub.example:80/rapha/hello" and heard.headers["host"] == "hub.example:80"
+    assert heard.headers["proxy-authorization"] == "Basic dXNAZXI6cGFzcw=="
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> SmallNetworkCa:
+    return SmallNetworkCa(tmp_path, "network")
+
+
+def tls_hub(hubs: ExitStack, network: SmallNetworkCa, answers: Answers) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(network.issue("hub"))
+    return hubs.enter_context(hostile_hub(answers, context))
+
+
+def test_a_hub_with_tls_is_reached_through_a_proxy_that_sees_nothing(hubs: ExitStack, network: SmallNetworkCa) -> None:
+    hub, proxy = Notes(), Notes()
+    address = tls_hub(hubs, network, hub)
+    way_out = hubs.enter_context(hostile_hub(proxy)).replace("http://", "http://user:pass@")
+    found = reach(hubs, address, network.certificate, way_out)
+    assert [body(found), body(found)] == [b"by the proxy"] * 2
+    (connected,) = proxy.heard
+    assert (connected.method, f"https://{connected.target}") == ("CONNECT", address)
+    assert connected.headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
+    assert all("proxy-authorization" not in heard.headers for heard in hub.heard)
+
+
+def test_a_proxy_that_does_not_let_through_is_said(hubs: ExitStack, network: SmallNetworkCa) -> None:
+    way_out = hubs.enter_context(hostile_hub(Notes(407)))
+    with pytest.raises(Cut) as cut:
+        body(reach(hubs, "https://hub.example", network.certificate, way_out))
+    assert "407" in str(cut.value.why)
+
+
+def test_a_hub_that_a_stranger_vouches_for_is_not_spoken_with(
+    hubs: ExitStack, network: SmallNetworkCa, tmp_path: Path
+) -> None:
+    heard = Notes()
+    other = SmallNetworkCa(tmp_path, "other").certificate
+    with pytest.raises(Cut) as cut:
+        body(reach(hubs, tls_hub(hubs, network, heard), other))
+    assert isinstance(cut.value.why, ssl.SSLCertVerificationError) and heard.heard == []
+
+
+def test_a_hub_of_another_name_is_not_spoken_with(hubs: ExitStack, network: SmallNetworkCa) -> None:
+    heard = Notes()
+    elsewhere = tls_hub(hubs, network, heard).replace("127.0.0.1", "localhost")
+    with pytest.raises(Cut) as cut:
+        body(reach(hubs, elsewhere, network.certificate))
+    assert isinstance(cut.value.why, ssl.SSLCertVerificationError) and heard.heard == []
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "through"),
+    [
+        ("http://hub.example", {"HTTP_PROXY": "http://one:1"}, "one"),
+        ("https://hub.example", {"HTTP_PROXY": "http://one:1", "HTTPS_PROXY": "http://two:2"}, "two"),
+        ("https://hub.example", {"ALL_PROXY": "three:3"}, "three"),
+        ("https://hub.example", {"HTTPS_PROXY": "http://two:2", "NO_PROXY": "hub.example"}, None),
+        ("http://hub.example", {"HTTPS_PROXY": "http://two:2"}, None),
+    ],
+)
+def test_the_environment_may_name_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], through: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = way_to(url, None, None).proxy
+    assert (found and found.address.host) == through
+    told = way_to(url, None, None, "http://told:9").proxy
+    assert told is not None and told.address == Address(False, "told", 9)
+
+
+def test_a_proxy_that_is_not_spoken_with_is_refused() -> None:
+    for proxy, said in (("socks5://proxy:1080", "http://proxy"), ("https://proxy", "http://HOST:PORT")):
+        with pytest.raises(ConfigurationError, match=said):
+            way_to("https://hub.example", None, None, proxy)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://hub.example", Address(True, "hub.example", 443)),
+        ("http://hub.example:8400/rapha/", Address(False, "hub.example", 8400, "/rapha")),
+        ("http://[::1]:8400", Address(False, "::1", 8400)),
+        ("hub.example", None),
+        ("ftp://hub.example", None),
+        ("http://hub.example:99999", None),
+        ("http://", None),
+    ],
+)
+def test_an_address_is_read(url: str, address: Address | None) -> None:
+    assert address_of(url) == address

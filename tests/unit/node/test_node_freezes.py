@@ -1,0 +1,135 @@
+"""What is frozen is signed, kept and logged before anything works on it; one that is not in the log is trained on by nobody."""
+
+from pathlib import Path
+
+import pytest
+import record_samples as made_up
+from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
+
+from rapha.canonical import digest
+from rapha.errors import Conflict, SandboxError, Unreachable
+from rapha.node.configuration import Home
+from rapha.node.freezes import Freezes
+from rapha.node.keys import load_key
+from rapha.proof.envelope import open_envelope, unverified_payload
+from rapha.proof.freeze import parse_freeze
+from rapha.records.freeze import LoggedFreeze
+from rapha.records.receipt import Receipt
+from rapha.records.record import DispatchId
+from rapha.records.release import RoundTrace
+
+RUN = DispatchId("d-1")
+
+
+class LoggingLine(FakeLine):
+    """Remembers what was frozen; logs it, or what the test says in its place."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.frozen: list[Receipt] = []
+        self.instead: Receipt | None = None
+
+    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedFreeze:
+        self.frozen.append(receipt)
+        return super().freeze(dispatch, self.instead or receipt)
+
+
+class Started(SandboxError):
+    """The first work of a run was about to begin."""
+
+
+@pytest.fixture
+def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
+    made = Hospital(tmp_path)
+    made.line = LoggingLine(made.home)
+    made.begin_again()
+    made.rules(BY_RULE)
+    made.offer()
+
+    def start(*_arguments: object) -> None:
+        raise Started
+
+    monkeypatch.setattr("rapha.node.runs.Runs.start", start)
+    monkeypatch.setattr("rapha.node.runs.Runs.fetch_weights", lambda *_: None)
+    return made
+
+
+def work(hospital: Hospital) -> None:
+    hospital.journey.work(private_task(hospital, 1, b"start"))
+
+
+def test_nothing_starts_before_it_is_logged(hospital: Hospital) -> None:
+    hospital.line.error = Conflict("the hub answered 404")
+    with pytest.raises(Conflict, match=r"nothing is trained on it.*brought up to date"):
+        work(hospital)
+    hospital.line.error = None
+    with pytest.raises(Started):
+        work(hospital)
+    _, logged = hospital.register.freeze(RUN)
+    assert logged is not None and len({one.as_bytes() for one in hospital.line.frozen}) == 1
+
+
+def test_it_says_the_tree_that_the_receipt_will_and_no_count(hospital: Hospital) -> None:
+    with pytest.raises(Started):
+        work(hospital)
+    (receipt,) = hospital.line.frozen
+    payload = open_envelope(receipt, load_key(hospital.home.key).public_key())
+    freeze = parse_freeze(payload).freeze
+    entry = hospital.register.entry(RUN)
+    assert entry and entry.cohort and entry.answer
+    assert (freeze.approval, freeze.study_digest) == (entry.answer.digest, entry.study.digest)
+    assert freeze.patients_root in entry.cohort and freeze.commitment.startswith("sha256:")
+    assert set(freeze.as_json()) == {"site", "study_digest", "approval", "commitment", "patients_root", "nonce"}
+    assert (hospital.home.outbox / RUN / "freeze.json").read_bytes() == receipt.as_bytes()
+
+
+def test_it_is_signed_once_and_said_until_it_is_logged(hospital: Hospital) -> None:
+    """A node that died in between begins again with what it kept."""
+    hospital.line.error = Conflict("away")
+    with pytest.raises(Conflict):
+        work(hospital)
+    hospital.line.error = None
+    for _ in range(2):
+        hospital.begin_again()
+        with pytest.raises(Started):
+            work(hospital)
+    assert len(hospital.line.frozen) == 2 and hospital.line.frozen[0] == hospital.line.frozen[1]
+
+
+def test_a_hub_that_is_away_for_long_gets_no_work(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rapha.node.hub_line.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("rapha.node.outbox.persist", lambda action: action())
+    hospital.line.error = Unreachable("away")
+    with pytest.raises(Unreachable):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None
+
+
+def test_what_a_hub_gives_back_is_that_freeze_or_nothing_is_done(hospital: Hospital) -> None:
+    hospital.line.instead = made_up.samples()["receipt"]
+    with pytest.raises(Conflict, match="another freeze than the one that was signed here"):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None
+
+
+def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
+    """Its first rounds have left: whom it used was not said before them, and is not said to have been."""
+    trace = RoundTrace(round=0, weights_in=None, weights_out=digest(b"statistics"))
+    hospital.register.leave_round(RUN, trace, digest(b"update"))
+    with pytest.raises(Started):
+        work(hospital)
+    assert hospital.line.frozen == [] and hospital.register.freeze(RUN) == (None, None)
+
+
+def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> None:
+    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    assert freezes.named(RUN) is None
+    hospital.line.error = Conflict("away")
+    with pytest.raises(Conflict):
+        work(hospital)
+    assert freezes.named(RUN) is None
+    hospital.line.error = None
+    with pytest.raises(Started):
+        work(hospital)
+    (receipt,) = {one.as_bytes(): one for one in hospital.line.frozen}.values()
+    assert freezes.named(RUN) == digest(unverified_payload(receipt))

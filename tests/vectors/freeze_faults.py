@@ -1,0 +1,160 @@
+"""Ways in which a hospital can name other patients than it froze before the run, or freeze after it; and the step that catches each."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import log_samples
+import record_samples as made_up
+import small_authority
+import small_log
+from receipt_samples import AGGREGATION, FREEZE_PLACES, HUB, NORTH, Fault, Files, Parts, frozen, payload_of
+
+from rapha.canonical import canonical_bytes
+from rapha.proof import keys
+from rapha.proof.certified import certified_path
+from rapha.records.bundle import Bundle
+from rapha.records.wire import TrustedKeys
+
+FREEZE = "freezes/north.json"
+NAMED, HUBS = 20, 24
+
+
+def _roots(**changes: str) -> Callable[[Parts], None]:
+    """North states another cohort in its receipt than the one it froze."""
+
+    def before(parts: Parts) -> None:
+        frozen(parts)
+        release = parts.releases["north"]
+        parts.releases["north"] = release.model_copy(update={"cohort": release.cohort.model_copy(update=changes)})
+
+    return before
+
+
+def _of(**changes: str) -> Callable[[Parts], None]:
+    """North froze something else, and names that: whoever can sign for it can do so."""
+    return lambda parts: frozen(parts, **changes)
+
+
+def _another(parts: Parts) -> None:
+    """North names a freeze that is not the one in the folder."""
+    frozen(parts)
+    parts.releases["north"] = parts.releases["north"].model_copy(update={"freeze": made_up.blob("another freeze")})
+    parts.aggregation = parts.aggregation.model_copy(
+        update={"freezes": {**(parts.aggregation.freezes or {}), "north": made_up.blob("another freeze")}}
+    )
+
+
+def _left_out(parts: Parts) -> None:
+    """North's receipt names none, and the hub has one."""
+    frozen(parts)
+    parts.releases["north"] = parts.releases["north"].model_copy(update={"freeze": None})
+
+
+def _not_had(parts: Parts) -> None:
+    """The hub tells of none, and both receipts name one."""
+    frozen(parts)
+    parts.aggregation = parts.aggregation.model_copy(update={"freezes": None})
+
+
+def _stated(change: Callable[[dict[str, Any]], None], owner: str = "north") -> Callable[[Files], None]:
+    """Change the statement, and have it signed and logged again."""
+
+    def after(files: Files) -> None:
+        value = json.loads(payload_of(files, FREEZE))
+        change(value)
+        files[FREEZE] = small_log.signed_and_logged(
+            canonical_bytes(value), made_up.private_key(owner), FREEZE_PLACES[0]
+        )
+
+    return after
+
+
+def _logged_late(path: str) -> Callable[[Files], None]:
+    """One of its two entries is behind the receipt's."""
+
+    def at_last(files: Files) -> None:
+        receipt, signer = Bundle.from_bytes(files[FREEZE]).dsseEnvelope, made_up.trusted("north")
+        if path == FREEZE:
+            files[path] = small_log.logged(receipt, keys.public_from_pem(signer.public_key), 5).as_bytes()
+        else:
+            files[path] = small_log.certified(receipt, signer, small_authority.authority(HUB), 5)
+
+    return at_last
+
+
+def _receipt_first(path: str) -> Callable[[Files], None]:
+    """One of the receipt's two entries is before the freeze's."""
+
+    def at_last(files: Files) -> None:
+        receipt, signer = Bundle.from_bytes(files[NORTH]).dsseEnvelope, made_up.trusted("north")
+        if path == NORTH:
+            files[path] = small_log.logged(receipt, keys.public_from_pem(signer.public_key), 0).as_bytes()
+        else:
+            files[path] = small_log.certified(receipt, signer, small_authority.authority(HUB), 0)
+
+    return at_last
+
+
+def _stamped(minutes: int) -> Callable[[Files], None]:
+    """Freeze, or freeze and receipt, were stamped later."""
+
+    def at_last(files: Files) -> None:
+        late = small_authority.authority(HUB, small_authority.AT + timedelta(minutes=minutes))
+        both = ((FREEZE, FREEZE_PLACES[1]), *(((NORTH, small_log.PLACE),) if minutes > 20 else ()))
+        for path, place in both:
+            receipt = Bundle.from_bytes(files[path]).dsseEnvelope
+            files[certified_path(path)] = small_log.certified(receipt, made_up.trusted("north"), late, place)
+
+    return at_last
+
+
+def _of_another_log(files: Files) -> None:
+    """Both logs are known, and nothing says which of two entries in two logs was first."""
+    for path in (FREEZE, certified_path(FREEZE)):
+        value = json.loads(files[path])
+        log_samples.unknown_log(value["verificationMaterial"])
+        files[path] = json.dumps(value).encode()
+    known = TrustedKeys.from_bytes(files["receipts/keys.json"])
+    more = small_log.trusted_log("rapha.dev/log/of-a-stranger")
+    files["receipts/keys.json"] = known.model_copy(update={"keys": (*known.keys, more)}).as_bytes()
+
+
+def _refused_edit(files: Files) -> None:
+    value = json.loads(files[FREEZE])
+    payload = value["dsseEnvelope"]["payload"]
+    value["dsseEnvelope"]["payload"] = ("B" if payload[0] == "A" else "A") + payload[1:]
+    files[FREEZE] = json.dumps(value).encode()
+
+
+def _fault(after: Callable[[Files], None] = lambda files: None, **more: Any) -> Fault:
+    return Fault(NORTH, NAMED, **{"before": frozen, "after": after, **more})
+
+
+FREEZE_FAULTS: dict[str, Fault] = {
+    "freeze-of-other-patients": _fault(before=_roots(patients_root=made_up.blob("chosen afterwards"))),
+    "freeze-of-other-rows": _fault(before=_roots(commitment=made_up.blob("other rows"))),
+    "freeze-of-another-approval": _fault(before=_of(approval=made_up.blob("another approval"))),
+    "freeze-that-is-not-named": _fault(before=_another),
+    "freeze-missing": _fault(at_last=lambda files: files.pop(FREEZE)),
+    "freeze-not-certified": _fault(at_last=lambda files: files.pop(certified_path(FREEZE))),
+    "freeze-edited": _fault(_refused_edit),
+    "freeze-by-another-site": _fault(
+        lambda files: files.update(
+            {FREEZE: small_log.signed_and_logged(payload_of(files, FREEZE), made_up.private_key("south"), 1)}
+        )
+    ),
+    "freeze-of-another-type": _fault(_stated(lambda v: v.update(predicateType="https://rapha.dev/freeze/v0"))),
+    "freeze-with-a-count": _fault(_stated(lambda v: v["predicate"].update(patients=311))),
+    "freeze-short-nonce": _fault(_stated(lambda v: v["predicate"].update(nonce="00"))),
+    "freeze-logged-after": _fault(at_last=_logged_late(FREEZE)),
+    "freeze-certified-after": _fault(at_last=_logged_late(certified_path(FREEZE))),
+    "receipt-logged-before-freeze": _fault(at_last=_receipt_first(NORTH)),
+    "receipt-certified-before-freeze": _fault(at_last=_receipt_first(certified_path(NORTH))),
+    "freeze-stamped-after": _fault(at_last=_stamped(1)),
+    "freeze-stamped-after-the-run": _fault(at_last=_stamped(21)),
+    "freeze-in-another-log": _fault(at_last=_of_another_log),
+    "freeze-left-out": Fault(AGGREGATION, HUBS, before=_left_out),
+    "freeze-that-the-hub-had-not": Fault(AGGREGATION, HUBS, before=_not_had),
+}
