@@ -1,7 +1,6 @@
 """`rapha node`: a hospital's side."""
 
 import math
-import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -161,6 +160,7 @@ def run(home: Folder) -> None:
 
     Example: rapha node run /srv/rapha
     """
+    from rapha.cli.interrupted import interrupt_when_asked_to_end
     from rapha.cli.log import log_to_stderr
     from rapha.clock import utc_now
     from rapha.node.agent import Agent, lock_home
@@ -174,7 +174,7 @@ def run(home: Folder) -> None:
     log_to_stderr(site=opened.configuration.site)
     journey = None
     reader = ReaderBeside()
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_when_asked_to_end()
     try:
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
@@ -388,7 +388,3 @@ def _journey_and_line(
     backend = backend_of(home, afresh=True) if begins else stewards_backend(home)
     line = line_of(home, utc_now)
     return Journey(home, line, _register(home), backend, utc_now, reader or ReaderHere()), line
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt

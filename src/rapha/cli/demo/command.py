@@ -33,10 +33,12 @@ def demo(
     """
     from rapha.cli.demo.records import record_of
     from rapha.cli.demo.town import Town, stop_kept
+    from rapha.cli.interrupted import interrupt_when_asked_to_end
 
     if stop:
         typer.echo(f"stopped {stop_kept(home)} processes")
         return
+    interrupt_when_asked_to_end()
     console, started = Console(), time.monotonic()
     _check_walls(ugly)
     _check_there([examples / name / "study.yaml" for name in study or EXAMPLES])
