@@ -167,14 +167,14 @@ class Connection(HTTPConnection):
         return answer
 
     def send(self, data: "ReadableBuffer") -> None:  # type: ignore[override]
-        """Piece by piece, so that what goes slowly is not silence. Raises Cut."""
+        """Piece by piece, so that what goes slowly is not silence: by TLS a piece has one time for all of it. Raises Cut."""
         if self._held is not None:
             self._held += memoryview(data)
             return
         rest = memoryview(data)
         with _failing():
             while rest:
-                rest = rest[self.sock.send(rest) :]
+                rest = rest[self.sock.send(rest[:BUFFER_BYTES]) :]
 
     def rests_well(self) -> bool:
         """Whether it may be used again: it is open, and nothing has come that nobody asked for, such as its end."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ from hostile_hub import Answers, Heard, Said, hostile_hub
 from patience import until
 from small_network_ca import SmallNetworkCa
 
-from rapha.errors import ConfigurationError, Conflict
+from rapha.errors import Conflict
 from rapha.node import connections as room
-from rapha.node.connections import Asked, Connections, Cut
-from rapha.node.way import Address, address_of, way_to
+from rapha.node.connections import BUFFER_BYTES, Asked, Connection, Connections, Cut
+from rapha.node.way import way_to
 
 MIB = 1 << 20
 HELLO = Asked("GET", "/hello", {}, None, 10.0, whole=True)
@@ -232,6 +233,56 @@ def tls_hub(hubs: ExitStack, network: SmallNetworkCa, answers: Answers) -> str:
     return hubs.enter_context(hostile_hub(answers, context))
 
 
+class Paced(Counted):
+    """A socket which tells how much of what was sent has gone."""
+
+    gone = 0
+
+    def send(self, data: memoryview) -> int:
+        count = self._sock.send(data)
+        self.gone += count
+        return count
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_what_goes_slowly_is_not_silence(
+    network: SmallNetworkCa, monkeypatch: pytest.MonkeyPatch, *, tls: bool
+) -> None:
+    """The hub hears on as long as it sees the node come on: by one deadline for all of a body it never would."""
+    monkeypatch.setattr(room, "SILENCE_SECONDS", 5.0)
+    ahead, size = 512 << 10, 4 * MIB
+
+    def hear() -> None:
+        there, _ = listening.accept()
+        with serving.wrap_socket(there, server_side=True) if tls else there as spoken:
+            assert connected.wait(10)
+            heard = 0
+            while heard < size and not stopped.is_set():
+                until(partial(lambda so_far: so_far <= paced.gone + ahead or stopped.is_set(), heard))
+                heard += len(spoken.recv(BUFFER_BYTES))
+            spoken.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            stopped.wait(10)
+
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(network.issue("hub"))
+    connected, stopped = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        hearing = thread.submit(hear)
+        url = f"http{'s' if tls else ''}://127.0.0.1:{listening.getsockname()[1]}"
+        connection = Connection(way_to(url, str(network.certificate), None))
+        try:
+            connection.connect()
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)
+            connection.sock = paced = Paced(connection.sock)
+            connected.set()
+            assert connection.ask(Asked("PUT", "/x", {}, bytes(size), 10.0, whole=True)).status == 204
+        finally:
+            stopped.set()
+            connection.close()
+        hearing.result(10)
+
+
 def test_a_hub_with_tls_is_reached_through_a_proxy_that_sees_nothing(hubs: ExitStack, network: SmallNetworkCa) -> None:
     hub, proxy = Notes(), Notes()
     address = tls_hub(hubs, network, hub)
@@ -267,46 +318,3 @@ def test_a_hub_of_another_name_is_not_spoken_with(hubs: ExitStack, network: Smal
     with pytest.raises(Cut) as cut:
         body(reach(hubs, elsewhere, network.certificate))
     assert isinstance(cut.value.why, ssl.SSLCertVerificationError) and heard.heard == []
-
-
-@pytest.mark.parametrize(
-    ("url", "environment", "through"),
-    [
-        ("http://hub.example", {"HTTP_PROXY": "http://one:1"}, "one"),
-        ("https://hub.example", {"HTTP_PROXY": "http://one:1", "HTTPS_PROXY": "http://two:2"}, "two"),
-        ("https://hub.example", {"ALL_PROXY": "three:3"}, "three"),
-        ("https://hub.example", {"HTTPS_PROXY": "http://two:2", "NO_PROXY": "hub.example"}, None),
-        ("http://hub.example", {"HTTPS_PROXY": "http://two:2"}, None),
-    ],
-)
-def test_the_environment_may_name_a_proxy(
-    monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], through: str | None
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    found = way_to(url, None, None).proxy
-    assert (found and found.address.host) == through
-    told = way_to(url, None, None, "http://told:9").proxy
-    assert told is not None and told.address == Address(False, "told", 9)
-
-
-def test_a_proxy_that_is_not_spoken_with_is_refused() -> None:
-    for proxy, said in (("socks5://proxy:1080", "http://proxy"), ("https://proxy", "http://HOST:PORT")):
-        with pytest.raises(ConfigurationError, match=said):
-            way_to("https://hub.example", None, None, proxy)
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("https://hub.example", Address(True, "hub.example", 443)),
-        ("http://hub.example:8400/rapha/", Address(False, "hub.example", 8400, "/rapha")),
-        ("http://[::1]:8400", Address(False, "::1", 8400)),
-        ("hub.example", None),
-        ("ftp://hub.example", None),
-        ("http://hub.example:99999", None),
-        ("http://", None),
-    ],
-)
-def test_an_address_is_read(url: str, address: Address | None) -> None:
-    assert address_of(url) == address
