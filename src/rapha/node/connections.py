@@ -4,9 +4,11 @@ Nothing here knows what is asked. No redirect is followed, nothing is unpacked, 
 was Cut does not know whether the hub heard.
 """
 
+import errno
 import io
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -129,6 +131,8 @@ class Connection(HTTPConnection):
         first = way.proxy.address if way.proxy else way.hub
         super().__init__(first.host, first.port, timeout=CONNECT_SECONDS)
         self._way, self._first, self._held = way, first, None
+        self._line: socket.socket | None = None  # kept while an answer is read of which the library let go
+        self._hung_up = False
         if way.proxy and way.hub.secure:
             said = {"Proxy-Authorization": way.proxy.credential} if way.proxy.credential else {}
             self.set_tunnel(way.hub.host, way.hub.port, said)
@@ -143,7 +147,11 @@ class Connection(HTTPConnection):
             super().connect()
             if by_tls.secure:
                 assert way.trust is not None  # a way has it where anything on it is by TLS
-                self.sock = way.trust.wrap_socket(self.sock, server_hostname=by_tls.host)
+                self.sock = way.trust.wrap_socket(self.sock, server_hostname=by_tls.host, do_handshake_on_connect=False)
+            self._line = self.sock
+            self._check_wanted()
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.do_handshake()
             self.sock.settimeout(SILENCE_SECONDS)
 
     def ask(self, asked: Asked) -> Answer:
@@ -173,6 +181,7 @@ class Connection(HTTPConnection):
             return
         rest = memoryview(data)
         with _failing():
+            self._check_wanted()
             while rest:
                 rest = rest[self.sock.send(rest[:BUFFER_BYTES]) :]
 
@@ -185,10 +194,19 @@ class Connection(HTTPConnection):
         return False
 
     def hang_up(self) -> None:
-        """Wake whoever waits for something on it, with its end."""
-        if (sock := self.sock) is not None:
+        """Wake whoever waits for something on it, with its end; one that is not open yet says nothing any more once it is.
+
+        The socket alone is shut: to shut its TLS too would let a thread that sends go on in clear.
+        """
+        self._hung_up = True
+        if (sock := self._line or self.sock) is not None:
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def _check_wanted(self) -> None:
+        """Looked at after the socket is there for `hang_up` to find: one of the two sees the other."""
+        if self._hung_up:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the line was closed here")
 
     def _send(self, asked: Asked) -> None:
         small = asked.content is None or isinstance(asked.content, bytes)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile_hub import Answers, Heard, Said, hostile_hub
@@ -185,6 +186,69 @@ def test_closing_wakes_who_waits_and_nobody_asks_again(hubs: ExitStack) -> None:
         assert isinstance(waiting.exception(10), Cut)
     with pytest.raises(Conflict, match="closed"):
         body(found)
+
+
+@pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
+def test_of_a_connection_that_is_opened_while_the_line_is_closed_nothing_is_heard(
+    hubs: ExitStack, network: SmallNetworkCa, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    opening, let_go = threading.Event(), threading.Event()
+    create = socket.create_connection
+
+    def slowly(*said: Any) -> socket.socket:
+        opening.set()
+        assert let_go.wait(10)
+        return create(*said)
+
+    monkeypatch.setattr(socket, "create_connection", slowly)
+    with ThreadPoolExecutor(1) as thread, socket.create_server(("127.0.0.1", 0)) as listening:
+        there = f"127.0.0.1:{listening.getsockname()[1]}"
+        url = {"plain": f"http://{there}", "tls": f"https://{there}", "proxy": "https://hub.example"}[way]
+        found = reach(hubs, url, network.certificate, f"http://{there}" if way == "proxy" else None)
+        waiting = thread.submit(body, found)
+        assert opening.wait(10)
+        found.close()
+        let_go.set()
+        assert isinstance(waiting.exception(5), Cut)
+        with listening.accept()[0] as spoken:
+            assert spoken.recv(MIB) == b""
+
+
+def closed_while_it_waits(found: Connections, listening: socket.socket, says: bytes, until_it: bytes) -> None:
+    """The hub has said this and no more when the line is closed; who waits is Cut."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(body, found)
+        there, _ = listening.accept()
+        with there:  # whose end wakes the thread where the test fails
+            assert there.recv(MIB).startswith(until_it)
+            there.sendall(says)
+            if says:
+                until(lambda: [each.sock for each in found._busy] == [None])
+            found.close()
+            assert isinstance(waiting.exception(5), Cut)
+
+
+def test_closing_wakes_who_agrees_on_tls(hubs: ExitStack, network: SmallNetworkCa) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found = reach(hubs, f"https://127.0.0.1:{listening.getsockname()[1]}", network.certificate)
+        closed_while_it_waits(found, listening, b"", b"\x16\x03")
+
+
+def test_closing_wakes_who_reads_the_last_answer_of_a_connection(hubs: ExitStack) -> None:
+    """The library has let go of its socket by then."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found = reach(hubs, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\nbegun"
+        closed_while_it_waits(found, listening, last, b"GET /hello ")
+
+
+def test_hanging_up_leaves_tls_to_who_sends(hubs: ExitStack, network: SmallNetworkCa) -> None:
+    """A socket whose TLS is taken off under a thread that sends would send on in clear."""
+    found = reach(hubs, tls_hub(hubs, network, which), network.certificate)
+    assert body(found) == b"0"
+    connection = found._resting[0][1]
+    connection.hang_up()
+    assert isinstance(connection.sock, ssl.SSLSocket) and connection.sock.version() is not None
 
 
 def test_silence_is_a_dead_line(hubs: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
