@@ -104,7 +104,8 @@ def _of_the_environment(hub: Address) -> str | None:
 def _proxy(url: str | None) -> Proxy | None:
     if url is None:
         return None
-    address = address_of(url if "://" in url else f"http://{url}")
+    url = url if "://" in url else f"http://{url}"
+    address = address_of(url)
     if address is None:
         raise ConfigurationError(
             "the proxy's address is none that is spoken with; it reads like http://proxy.example:3128"

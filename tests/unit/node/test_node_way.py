@@ -3,7 +3,7 @@
 import pytest
 
 from rapha.errors import ConfigurationError
-from rapha.node.way import Address, address_of, way_to
+from rapha.node.way import Address, Proxy, address_of, way_to
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,15 @@ def test_the_environment_may_name_a_proxy(
     assert (found and found.address.host) == through
     told = way_to(url, None, None, "http://told:9").proxy
     assert told is not None and told.address == Address(False, "told", 9)
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_a_proxy_is_told_who_asks_also_where_its_scheme_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}us%40er:pass@proxy:3128")
+    expected = Proxy(Address(False, "proxy", 3128), "Basic dXNAZXI6cGFzcw==")
+    assert way_to("https://hub.example", None, None).proxy == expected
 
 
 def test_a_proxy_that_is_not_spoken_with_is_refused() -> None:
