@@ -1,4 +1,7 @@
-"""The chunks of a blob that is here: known since it was written here, or read once; remembered, for a blob never changes."""
+"""The chunks of a blob that is here: known since it was written here, or read once; remembered, for a blob never changes.
+
+One of a single chunk is not remembered: its size tells that there is one, so nobody asks for it.
+"""
 
 import threading
 from collections import OrderedDict
@@ -14,28 +17,38 @@ REMEMBERED = 32
 
 class Chunked:
     """One for a hub. The sites of a round ask for the same blob: the first who asks waits for the reading, the others
-    for the first."""
+    for the first, and nobody for the reading of another blob."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs, self._lock = blobs, threading.Lock()
         self._known: OrderedDict[str, Chunks] = OrderedDict()
+        self._turns: dict[str, threading.Lock] = {}
 
     def chunks_of(self, digest: str) -> Chunks:
         """Raises Conflict where there is no such blob."""
         with self._lock:
-            if digest not in self._known:
-                self._remember(self._read(digest))
-            return self._known[digest]
+            if (known := self._known.get(digest)) is not None:
+                return known
+            turn = self._turns.setdefault(digest, threading.Lock())
+        with turn:
+            try:
+                with self._lock:
+                    known = self._known.get(digest)
+                if known is None:
+                    self.know(known := self._read(digest))
+                return known
+            finally:
+                with self._lock:
+                    self._turns.pop(digest, None)
 
     def know(self, chunks: Chunks) -> None:
-        """These are the chunks of a blob that was written just now."""
+        """These are the chunks of a blob that was written or read just now."""
+        if len(chunks.digests) < 2:
+            return
         with self._lock:
-            self._remember(chunks)
-
-    def _remember(self, chunks: Chunks) -> None:
-        self._known[chunks.blob] = chunks
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            self._known[chunks.blob] = chunks
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
 
     def _read(self, digest: str) -> Chunks:
         size_bytes = self._blobs.size_bytes(digest)
