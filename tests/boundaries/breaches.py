@@ -197,6 +197,8 @@ BREACHES = (
     Breach("a log that was rewritten does not", "src/rapha/proof/merkle.py", "if last or was != old_root or now != new_root:", "if last or now != new_root:", "tests/unit/proof/test_proof_merkle.py"),
     Breach("a second line of a witness", "src/rapha/proof/lasting.py", "+ short(checkpoint.origin) + start", "+ start", "tests/unit/proof/test_proof_lasting.py"),
     Breach("a second line of a witness", "src/rapha/proof/logged.py", "    if len(seen) < known.ml_dsa_at_least:", "    if False:", "tests/unit/proof/test_proof_lasting.py tests/unit/hub/test_hub_witnessed.py"),
+    Breach("a log's own second line", "src/rapha/proof/logged.py", "    if known.log_ml_dsa and not found:", "    if False:", "tests/unit/hub/test_hub_log_keys.py tests/unit/cli/test_cli_public_log.py"),
+    Breach("a log's own second line", "src/rapha/proof/logged.py", "            if not left:", "            if False:", "tests/unit/hub/test_hub_log_keys.py"),
     Breach("a witness cosigns no log", "src/rapha/proof/witness.py", "check_consistency(seen.size, seen.root, request.checkpoint.size, request.checkpoint.root, request.proof)", "pass", "tests/unit/witness/test_witness.py"),
     Breach("a witness cosigns no log", "src/rapha/witness/home.py", "if not any(_signed_by(checkpoint, log) for log in mine):", "if False:", "tests/unit/witness/test_witness.py"),
     Breach("a log that was rewritten after it was anchored", "src/rapha/cli/public_log.py", "if root(shown.size, reader.node) != shown.root:", "if False:", "tests/unit/cli/test_cli_public_log.py"),
