@@ -172,7 +172,7 @@ BREACHES = (
     Breach("what is killed in the middle", "src/rapha/node/runs.py", "TRIES = 2", "TRIES = 1", "tests/journey/test_journey_bad_days.py -k 'undisturbed or sandbox_killed'"),
     # Of evidence
     Breach("a receipt that was edited", "src/rapha/proof/of_study.py", "if found is not None and found != signed:", "if False:", "tests/vectors/test_vectors_receipts.py"),
-    Breach("a receipt that was edited", "src/rapha/proof/understood.py", "if speaker != key.owner:", "if False:", "tests/vectors/test_vectors_receipts.py"),
+    Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if (named := speaker(claim)) != key.owner:", "if (named := speaker(claim)) == '':", "tests/vectors/test_vectors_receipts.py"),
     Breach("in a browser no receipt holds", "src/rapha/proof/page/verify.js", "else if (digest !== signed) throw", "else if (false) throw", "tests/vectors/test_vectors_page_scripts.py"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    if report.data != bound:", "    if False:", f"{EVIDENCE} {EVIDENCE_TIER}"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_policy(report)\n", "", EVIDENCE),
