@@ -95,11 +95,12 @@ def test_a_record_in_a_comment_is_none(hidden):
 
 @pytest.mark.parametrize("cut", range(1, 8))
 def test_a_comment_that_is_cut_where_it_begins_hides_what_is_in_it(monkeypatch, cut):
-    """The first chunk ends so many bytes into `<Me/><!--`, and has no record."""
-    hidden = record("HeartRate", AT, AT, 1, "count/min").strip()
-    xml = f'{PROLOG}<HealthData locale="x"><!--{hidden}{hidden}--></HealthData>\n'
-    monkeypatch.setattr(stream, "LIMIT_PROLOG_BYTES", xml.index("<HealthData") + 15)
-    monkeypatch.setattr(stream, "CHUNK_BYTES", xml.index("<!--") - xml.index("<HealthData") - 15 + cut)
+    """The first chunk ends so many bytes into `<!--` and what follows, and has no record."""
+    hidden, long = record("HeartRate", AT, AT, 1, "count/min").strip(), "x" * 3000
+    xml = f'{PROLOG}<HealthData locale="{long}"><!--{hidden}{hidden}--></HealthData>\n'
+    begins = xml.index("<HealthData ") + 15
+    monkeypatch.setattr(stream, "LIMIT_PROLOG_BYTES", begins)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", xml.rindex("<!--") - begins + cut)
     assert read(xml) == ([], [])
 
 
