@@ -6,6 +6,8 @@
 2. An interval's width, the steps of a ROC curve and a group's observed risk tell how many there are of a class, which
    the suppressed counts do not: these need twenty-five of each class, and `min_cohort` where that is more. So does the table of
    right and wrong answers of a categorical outcome; `rapha.egress.classes` says what is left of it.
+   Of several segments each needs, in the masks of so many patients, a voxel, and as many patients without one, or none: one drawn empty in
+   nearly everybody would tell of the few. Where one is withheld, the mean of all is too, from which it could be reckoned.
 3. Under an `every` index these numbers are of rows. Behind the rows of each class stand ten patients, or the cohort is refused; for rule
    2 there have to be as many patients as it asks for. A patient may have most rows of a group or of a cell, so neither the groups
    of predicted risk nor the table leave.
@@ -164,6 +166,8 @@ def _evaluation(raw: RawEvaluation, min_cohort: int, rules: FigureRules) -> Eval
     of_patients = detail and rules.fewest is None  # each row is another patient's
     _check(not caseless or not (raw.roc or raw.bins), "a curve of an outcome that has no cases")
     _check_confusion(raw)
+    segments = _of_segments(raw, rules, enough, detail, min_cohort)
+    enough = enough and len(segments) == len(raw.segments)
     return Evaluation(
         model=raw.model,
         rows=rows,
@@ -173,16 +177,30 @@ def _evaluation(raw: RawEvaluation, min_cohort: int, rules: FigureRules) -> Eval
         calibration=_calibration(raw.bins, min_cohort) if of_patients else (),
         classes=class_rows(raw.classes, rules.classes, min_cohort),
         confusion=confusion(raw.confusion, rules.classes, min_cohort) if of_patients and raw.confusion else None,
-        segments=_of_segments(raw, rules, enough, detail),
+        segments=segments,
     )
 
 
-def _of_segments(raw: RawEvaluation, rules: FigureRules, enough: bool, detail: bool) -> tuple[SegmentScore, ...]:
-    """The Dice of each of several segments, as any figure; the names are the study's and not the workload's."""
+def _of_segments(
+    raw: RawEvaluation, rules: FigureRules, enough: bool, detail: bool, min_cohort: int
+) -> tuple[SegmentScore, ...]:
+    """The Dice of each of several segments that enough have and enough have not, as any figure; the names are the study's and not the
+    workload's."""
     all_dice = all(figure.name == "dice" for figure in raw.segments)
     _check(all_dice and len(raw.segments) in (0, len(rules.segments)), "not the segments of the study")
-    told = zip(rules.segments, raw.segments, strict=False) if enough else ()
-    return tuple(SegmentScore(segment=name, score=_score(one, detail)) for name, one in told if _in_range(one))
+    rows, most = raw.negatives, max(CLASS_FOR_DETAIL, min_cohort)
+    counted = len(raw.drawn) == len(raw.segments) and max(raw.drawn, default=0) <= rows
+    _check(counted, "segments that are drawn in other numbers than there are rows")
+    told = zip(rules.segments, raw.segments, raw.drawn, strict=False) if enough else ()
+    return tuple(
+        SegmentScore(segment=name, score=_score(one, detail and _both(n, rows, most)))
+        for name, one, n in told
+        if _in_range(one) and _both(n, rows, CLASS_FOR_FIGURES)
+    )
+
+
+def _both(drawn: int, rows: int, least: int) -> bool:
+    return drawn >= least and (drawn == rows or rows - drawn >= least)
 
 
 def _enough_of(raw: Figures | RawEvaluation, min_cohort: int, rules: FigureRules) -> tuple[bool, bool]:

@@ -161,7 +161,7 @@ def _study_metrics(account: Account, sites: Mapping[str, bytes]) -> StudyMetrics
         study=account.study.study,
         study_digest=account.study.digest,
         pooled=pooled_scores(figures),
-        segments=pooled_segments(figures),
+        segments=pooled_segments(figures, account.study.outcome.segments),
         sites=figures,
         history=tuple(round_scores(number, updates) for number, (updates, _) in account.rounds.items() if number > 0),
     )

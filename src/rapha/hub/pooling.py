@@ -21,14 +21,19 @@ def pooled_scores(sites: Sequence[SiteMetrics]) -> tuple[PooledScore, ...]:
     return tuple(score for score in pooled if score)
 
 
-def pooled_segments(sites: Sequence[SiteMetrics]) -> tuple[PooledSegment, ...]:
-    """The Dice of each of several segments, in the study's order, as every site gives them in."""
-    scored: dict[str, list[tuple[Evaluation, Score]]] = {}
-    for evaluation in _federated(sites):
-        for one in evaluation.segments:
-            scored.setdefault(one.segment, []).append((evaluation, one.score))
-    pooled = ((segment, _pooled(of_segment)) for segment, of_segment in scored.items())
-    return tuple(PooledSegment(segment=segment, score=score) for segment, score in pooled if score)
+def pooled_segments(sites: Sequence[SiteMetrics], segments: Sequence[str]) -> tuple[PooledSegment, ...]:
+    """The Dice of each of the study's several `segments`, in its order, over the sites that give it. What a site says of a name that is not
+    the study's, a second time of one, or what is no Dice from 0 to 1, is passed over: a site has one voice."""
+    evaluations = _federated(sites)
+    pooled = (
+        (name, _pooled([(each, score) for each in evaluations if (score := _dice_of(each, name))])) for name in segments
+    )
+    return tuple(PooledSegment(segment=name, score=score) for name, score in pooled if score)
+
+
+def _dice_of(evaluation: Evaluation, segment: str) -> Score | None:
+    first = next((one.score for one in evaluation.segments if one.segment == segment), None)
+    return first if first and first.name == "dice" and 0 <= first.value <= 1 else None
 
 
 def _federated(sites: Sequence[SiteMetrics]) -> list[Evaluation]:

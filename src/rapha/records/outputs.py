@@ -74,7 +74,7 @@ class RawBin(Record):
 class RawEvaluation(Record):
     """One model on the held-out patients. `roc`: (false-positive rate, true-positive rate) on the grid of 0.05. Of a categorical
     outcome `classes`, as in `Figures`, and `confusion`: of each class, how many rows were most likely of which. Of several segments
-    `segments`: the Dice of each, in the order of the study."""
+    `segments`: the Dice of each, in the order of the study, and `drawn`: in how many patients' masks each has a voxel."""
 
     model: MeasuredModel
     positives: int
@@ -85,6 +85,7 @@ class RawEvaluation(Record):
     classes: ClassCounts = ()
     confusion: Annotated[tuple[ClassCounts, ...], Field(max_length=51)] = ()
     segments: Annotated[tuple[Figure, ...], Field(max_length=MOST_SEGMENTS)] = ()
+    drawn: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_SEGMENTS)] = ()
 
 
 class RawEvaluations(Record):

@@ -214,6 +214,7 @@ class Study(Record):
                 "learnable", "features: a `segmenter` reads one volume, not two side by side: leave `beside` out"
             )
         self._of_one_build()
+        self._apart()
         for at, feature in enumerate(self.features):
             if isinstance(feature, DenseFeature) and feature.modality not in self.data.modalities:
                 raise PydanticCustomError(
@@ -231,6 +232,17 @@ class Study(Record):
                     raise PydanticCustomError(
                         "build", "features.{at}: `{name}` is to have codes of the system `{wanted}`, and no others",
                         {"at": at, "name": feature.of, "wanted": wanted},
+                    )  # fmt: skip
+
+    def _apart(self) -> None:
+        """A mask is of one of several segments: what is of two would be drawn twice, and once be empty."""
+        of_code: dict[tuple[str, str], str] = {}
+        for name in self.outcome.segments:
+            for pair in self.concepts[name].written_codes():
+                if of_code.setdefault(pair, name) != name:
+                    raise PydanticCustomError(
+                        "segments", "outcome.segments: `{one}` and `{other}` have a code in common: a segment has codes of its own",
+                        {"one": of_code[pair], "other": name},
                     )  # fmt: skip
 
     @model_validator(mode="after")

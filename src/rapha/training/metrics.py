@@ -13,7 +13,7 @@ from rapha.training.concordance import c_index
 from rapha.training.dataset import Floats, Ints, Rows
 from rapha.training.discrimination import Estimate, auprc, auroc, interval, roc
 from rapha.training.distance import mae, r2, rmse
-from rapha.training.overlap import mean_loss, mean_overlap
+from rapha.training.overlap import drawn, mean_loss, mean_overlap
 
 
 def figures(score: Floats, rows: Rows) -> tuple[Figure, ...]:
@@ -65,6 +65,7 @@ def evaluation(score: Floats, rows: Rows, model: MeasuredModel) -> RawEvaluation
         classes=rows.classes(score.shape[1]) if rows.label is not None else (),
         confusion=confusion(score, rows.label) if rows.label is not None else (),
         segments=_of_segments(score[:, 2:]) if rows.masks is not None else (),
+        drawn=drawn(rows.masks, score.shape[1] - 2) if rows.masks is not None and len(rows) else (),
     )
 
 

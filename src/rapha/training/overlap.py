@@ -34,6 +34,14 @@ def masks(of: Arrays, rows: Tensor, logits: Tensor) -> Tensor:
     return found
 
 
+def drawn(of: Arrays, segments: int) -> tuple[int, ...]:
+    """In how many of these masks each of several segments has a voxel. One mask is in memory at a time."""
+    found = np.zeros(segments, np.int64)
+    for row in range(len(of) if segments else 0):
+        found += np.bincount(of.batch(np.array([row])).ravel(), minlength=segments + 1)[1 : segments + 1] > 0
+    return tuple(found.tolist())
+
+
 def losses(logits: Tensor, mask: Tensor) -> Tensor:
     """The loss of each patient [b]."""
     if _of_several(logits, mask):

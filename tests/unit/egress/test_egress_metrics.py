@@ -341,11 +341,18 @@ def test_perplexity_is_of_a_language_model_alone() -> None:
 TWO = FigureRules("segment", segments=("nodule", "lung"))
 
 
-def of_segments(patients: int, *each: dict[str, Any], rules: FigureRules = TWO) -> Any:
-    bare = evaluation(0, patients, figures=(DICE,), roc=(), bins=()) | {"segments": each}
+def with_segments(
+    patients: int, *each: dict[str, Any], drawn: tuple[int, ...] | None = None, rules: FigureRules = TWO
+) -> Evaluation:
+    numbers = (patients,) * len(each) if drawn is None else drawn
+    bare = evaluation(0, patients, figures=(DICE,), roc=(), bins=()) | {"segments": each, "drawn": numbers}
     record = RawEvaluations.model_validate({"evaluations": [bare]})
     (released,) = release_metrics(record, "north", 1003, {}, 25, 5000, rules).evaluations
-    return released.segments
+    return released
+
+
+def of_segments(patients: int, *each: dict[str, Any], rules: FigureRules = TWO) -> Any:
+    return with_segments(patients, *each, rules=rules).segments
 
 
 @pytest.mark.parametrize(("patients", "shown", "with_interval"), [(19, 0, 0), (20, 2, 0), (49, 2, 0), (50, 2, 2)])
@@ -362,3 +369,22 @@ def test_segments_that_the_study_has_not_do_not_leave_nor_what_is_no_dice() -> N
         with pytest.raises(EgressRefused) as caught:
             of_segments(200, *each, rules=rules)
         assert caught.value.reason == "output-malformed"
+
+
+@pytest.mark.parametrize(
+    ("lung", "shown", "with_interval"),
+    [(0, 0, 0), (1, 0, 0), (9, 0, 0), (10, 1, 0), (24, 1, 0), (25, 1, 1), (75, 1, 1), (76, 1, 0), (91, 0, 0), (99, 0, 0), (100, 1, 1)],
+)  # fmt: skip
+def test_a_segment_that_few_have_or_few_lack_does_not_leave_nor_the_mean_it_is_in(
+    lung: int, shown: int, with_interval: int
+) -> None:
+    found = with_segments(100, DICE, DICE, drawn=(100, lung))
+    assert [one.segment for one in found.segments] == ["nodule", "lung"][: 1 + shown]
+    assert sum(one.score.low is not None for one in found.segments) == 1 + with_interval
+    assert (found.score("dice") is not None) == bool(shown)
+
+
+@pytest.mark.parametrize("drawn", [(100,), (100, 101), ()])
+def test_numbers_of_drawn_segments_that_cannot_be_are_refused(drawn: tuple[int, ...]) -> None:
+    with pytest.raises(EgressRefused):
+        with_segments(100, DICE, DICE, drawn=drawn)

@@ -90,6 +90,13 @@ def test_what_a_segment_study_is_refused_for(change: dict[str, Any], words: str)
         Study.model_validate(given)
 
 
+def test_segments_have_codes_of_their_own() -> None:
+    given = said(outcome={"segment": None, "segments": ["lung", "nodule"]})
+    given["concepts"]["lung"] = {"system": "dicom-segment", "codes": ["SCT:39607008", "SCT:27925004"]}
+    with pytest.raises(ValidationError, match="`lung` and `nodule` have a code in common"):
+        Study.model_validate(given)
+
+
 def test_rounds_can_be_judged_by_dice() -> None:
     given = said(training={"early_stopping": {"metric": "dice"}, "keep": {"best": "dice"}})
     assert Study.model_validate(given).training.keep is not None

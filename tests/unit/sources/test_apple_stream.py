@@ -93,6 +93,34 @@ def test_a_record_in_a_comment_is_none(hidden):
     assert [row["value"] for row in rows] == ["70", "71"]
 
 
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_comment_that_is_cut_where_it_begins_hides_what_is_in_it(monkeypatch, cut):
+    """The first chunk ends so many bytes into `<!--` and what follows, and has no record."""
+    hidden, long = record("HeartRate", AT, AT, 1, "count/min").strip(), "x" * 3000
+    xml = f'{PROLOG}<HealthData locale="{long}"><!--{hidden}{hidden}--></HealthData>\n'
+    begins = xml.index("<HealthData ") + 15
+    monkeypatch.setattr(stream, "LIMIT_PROLOG_BYTES", begins)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", xml.rindex("<!--") - begins + cut)
+    assert read(xml) == ([], [])
+
+
+@pytest.mark.parametrize("blank", ["\n", "\t", "\r\n", "\r"])
+@pytest.mark.parametrize("metadata", [None, {"a": "b@c"}])
+def test_the_end_of_a_line_in_a_value_is_a_blank_as_expat_has_it(blank, metadata):
+    """A record alone, and one beside what is none."""
+    for beside in ([], ["<Note/>"]):
+        rate = record("HeartRate", AT, AT, "7@0" if metadata is None else "70", "count/min", metadata=metadata)
+        xml = export_xml([rate.replace("@", blank), *beside])
+        assert _bare(read(xml)) == _bare(seen_by_expat_alone(xml))
+
+
+def test_a_byte_that_no_xml_has_is_refused_in_a_value_that_is_not_kept():
+    whole = record("HeartRate", AT, AT, 70, "count/min")
+    for code in (0, 1, 8, 11, 12, 14, 31):
+        with pytest.raises(Damaged):
+            read(export_xml([whole.replace("HeartRate", f"Heart{chr(code)}Rate")]))
+
+
 def test_a_broken_document_type_is_passed_over():
     assert len(read(export_xml([record("HeartRate", AT, AT, 70, "count/min")]))[0]) == 1
 

@@ -322,3 +322,23 @@ def test_a_clip_in_jpeg_is_read(archive: Archive) -> None:
     archive.ingest()
     [clip] = archive.volumes()
     assert abs(clip["voxels"].astype(int) - smooth).max() <= 3
+
+
+@pytest.mark.parametrize("sides", [(24, 16), (17, 24), (2000, 2000)])
+def test_a_frame_in_jpeg_of_other_sides_than_the_header_s_is_set_aside_before_it_is_decoded(
+    archive: Archive, sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many pixels in other sides would be a picture in pieces; many more would fill the memory."""
+    image = pytest.importorskip("PIL.Image")
+    smooth = np.zeros((6, 16, 24), np.uint8)
+    path = write_clip(archive, of_three(smooth), "YBR_FULL_422")
+    held = [io.BytesIO() for _ in smooth]
+    for at, piece in enumerate(held):
+        image.fromarray(np.zeros((*(sides if at == 5 else (16, 24)), 3), np.uint8)).save(piece, "JPEG")
+    found = pydicom.dcmread(path)
+    found.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+    found.PixelData = pydicom.encaps.encapsulate([piece.getvalue() for piece in held])
+    found.save_as(path)
+    monkeypatch.setattr(pydicom.pixels, "iter_pixels", lambda *_: pytest.fail("it was decoded"))
+    assert archive.ingest().files[0].set_aside and archive.volumes() == []
+    assert "has another size than its header says" in (archive.timeline / "set-aside").glob("*").__next__().read_text()

@@ -1,5 +1,6 @@
 """Segmentations beside the images they are of: which become masks on the volume's own grid, and which are set aside."""
 
+import io
 import random
 from collections.abc import Callable
 from datetime import date
@@ -270,6 +271,30 @@ def test_what_is_set_aside(archive: Archive, change: Callable[[Any], None], reas
     edit(archive.drawn(archive.scan()), change)
     assert reasons(archive.ingest()) == [reason]
     assert archive.ask("1") == [] and len(archive.ask("1", "true")) == 2
+
+
+@pytest.mark.parametrize("turned_over", [False, True])
+def test_a_frame_of_a_mask_in_jpeg_of_other_sides_than_the_header_s_is_set_aside(
+    archive: Archive, turned_over: bool
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    labels = (DRAWING * 1).astype(np.uint8)
+    path = archive.data / "seg.dcm"
+    write_label_map(path, archive.scan(), [NODULE, LUNG], labels, archive.dice, DRAWN)
+
+    def packed(found: Any) -> None:
+        pieces = []
+        for frame in found.pixel_array:
+            held = io.BytesIO()
+            sides = (frame.shape[0] * 2, frame.shape[1] // 2) if turned_over else frame.shape
+            image.fromarray(frame.reshape(sides).astype(np.uint8)).save(held, "JPEG2000", irreversible=False)
+            pieces.append(held.getvalue())
+        found.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        found.PixelData = pydicom.encaps.encapsulate(pieces)
+
+    edit(path, packed)
+    told = reasons(archive.ingest())
+    assert told == (["1 is a segmentation whose pixels are not as its header says"] if turned_over else [])
 
 
 def test_of_several_segmentations_of_one_kind_none_counts(archive: Archive) -> None:

@@ -182,6 +182,21 @@ def test_a_mapping_says_the_language_of_documents_that_say_none(clinic: Clinic):
     assert languages(clinic.timeline) == [("note", "en"), ("note", "nl")]
 
 
+def test_a_report_with_a_text_is_a_document_of_the_mapping_s_language_and_one_without_is_none(clinic: Clinic):
+    bare = {
+        "resourceType": "DiagnosticReport", "status": "final", "subject": {"reference": "Patient/p1"},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "36643-5"}]},
+        "effectiveDateTime": "2010-03-01T10:00:00+01:00", "issued": "2010-03-01T12:00:00+01:00",
+        "conclusionCode": [{"coding": [{"system": "http://snomed.info/sct", "code": "1"}]}],
+    }  # fmt: skip
+    clinic.mapping += "language: nl\n"
+    clinic.ingest(
+        patient(), bare | {"id": "d1", "presentedForm": [plain(b"Goed.")]}, bare | {"id": "d2"},
+        bare | {"id": "d3", "presentedForm": [plain(b"Well.") | {"language": "en"}]},
+    )  # fmt: skip
+    assert languages(clinic.timeline) == [("observation", "en"), ("observation", "nl")]
+
+
 def test_a_mapping_of_tables_says_the_language_of_its_notes_and_of_nothing_else(ward):
     ward.ingest()
     assert languages(ward.timeline) == []

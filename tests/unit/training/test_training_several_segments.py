@@ -13,11 +13,12 @@ from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
 from rapha.sdk.study_file import read_study
 from rapha.training.architectures import build
+from rapha.training.arrays import Arrays
 from rapha.training.dataset import Dataset, read_dataset
 from rapha.training.inputs import make_inputs
 from rapha.training.metrics import evaluation, figures
 from rapha.training.numerics import generator
-from rapha.training.overlap import losses, overlaps
+from rapha.training.overlap import drawn, losses, overlaps
 from rapha.training.pooled import score, train_alone
 from rapha.training.predict import load_model
 from rapha.training.statistics import feature_statistics, start_of
@@ -122,6 +123,11 @@ def test_dice_by_hand() -> None:
     ]  # nobody drew a 1, none was found
 
 
+def test_a_segment_is_drawn_where_it_has_a_voxel() -> None:
+    masks = np.array([[0, 2, 2], [0, 0, 0], [1, 2, 0]], np.uint8)
+    assert drawn(Arrays((masks,), np.arange(3), np.ones(3, bool)), 2) == (1, 2)
+
+
 def test_the_loss_by_hand() -> None:
     chance = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])  # of each voxel, by class
     logits = torch.tensor(np.log(chance).T[None], dtype=torch.float32)
@@ -145,6 +151,9 @@ def test_a_patient_alone_scores_the_same_and_figures_are_means_over_patients(tmp
     assert found == pytest.approx({"loss": scores[:, 1].mean(), "dice": scores[:, 0].mean()})
     told = evaluation(scores, dataset.test, "federated")
     assert [figure.value for figure in told.segments] == pytest.approx(scores[:, 2:].mean(0).tolist())
+    assert dataset.test.masks is not None
+    of_each = [dataset.test.masks.batch(np.array([row])) for row in range(len(dataset.test))]
+    assert told.drawn == tuple(sum(bool((mask == number).any()) for mask in of_each) for number in (1, 2))
     nobody = dataset.test.take(np.array([], np.int64))
     assert evaluation(scores[:0], nobody, "federated").segments == ()
 

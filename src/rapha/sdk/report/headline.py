@@ -177,9 +177,9 @@ def all_figures(metrics: StudyMetrics) -> tuple[list[str], list[list[str]]]:
 
 
 def segment_figures(metrics: StudyMetrics) -> tuple[list[str], list[list[str]]]:
-    """The Dice of each of several segments that was let out, as such a table; no row where there are none."""
-    found = (one.segment for site in metrics.sites for each in site.evaluations for one in each.segments)
-    names = list(dict.fromkeys(found))
+    """The Dice of each of several segments that could be pooled, as such a table; no row where there are none. Other names that a hospital
+    gives are not the study's."""
+    names = [one.segment for one in metrics.segments]
     rows = []
     for site in metrics.sites:
         for each in site.evaluations:

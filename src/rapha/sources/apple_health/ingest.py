@@ -30,7 +30,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 3
+READING = 4
 """Raised by whoever changes what the same mapping and exports are read as: every batch is then written anew."""
 LITTLE_MB, MEMORY_MB = 24, 512
 """Of DuckDB: what a batch of records and a span of days take, and what the whole may where that is not enough; what does not fit is

@@ -31,6 +31,8 @@ _NAMED_FIRST, _NAMED_LAST = (int.from_bytes(word, "little") for word in (_BEGINS
 _MOST_SHAPES, _MOST_QUOTES, _LONGEST_GAP_BYTES = 32, 128, 256
 """Of one text, of a record and between two quotes of it; a text that has more is read by the pattern alone."""
 _BLANKS = b" \t\r\n"
+_NO_XML = bytes(code for code in range(0x20) if code not in b"\t\r\n")
+_BROKEN, _BROKEN_QUOTED = re.compile(rb"[\t\r\n]"), re.compile(rb'"[^<"\t\r\n]*[\t\r\n][^<"]*"')
 _ENTRY = re.compile(_META)
 _ENTITY = re.compile(rb"&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));|&")
 _NAMED = {b"lt": b"<", b"gt": b">", b"amp": b"&", b"quot": b'"', b"apos": b"'"}
@@ -43,10 +45,14 @@ def taken_out(text: bytes) -> tuple[pa.RecordBatch, bytes] | None:
     Raises:
         Damaged: a value holds what none can.
     """
+    if len(text.translate(None, _NO_XML)) < len(text):
+        return None  # expat says what is wrong
     places = _nothing_else(text)
     if places is None:
         return _by_pattern(text)
     columns = [_texts(text, *places[at]) for at in range(len(COLUMNS))]
+    if _broken_lines(columns):
+        return None
     return as_batch([_devices(column) if at == _DEVICE else _plain(column) for at, column in enumerate(columns)]), b""
 
 
@@ -61,7 +67,16 @@ def _by_pattern(text: bytes) -> tuple[pa.RecordBatch, bytes] | None:
     if text.count(b"<") != rest.count(b"<") + markup:
         raise Damaged("is not well-formed XML")
     arrays = [pa.array(column, pa.binary()).fill_null(b"") for column in columns]
+    if _broken_lines(arrays):
+        return None
     return as_batch([_devices(array) if at == _DEVICE else _plain(array) for at, array in enumerate(arrays)]), rest
+
+
+def _broken_lines(columns: list[pa.Array]) -> bool:
+    """Whether a value has a tab or the end of a line, for which XML has a blank."""
+    ways = (_BROKEN_QUOTED if at == _EXTRA else _BROKEN for at in range(len(COLUMNS)))
+    held = (column.buffers()[2] for column in columns)
+    return any(way.search(each.to_pybytes()) for way, each in zip(ways, held, strict=True) if each)
 
 
 def _nothing_else(text: bytes) -> list[tuple[_Places, _Places]] | None:

@@ -86,7 +86,7 @@ def _read(xml: Readable, found: Callable[[Element], None]) -> Iterator[pa.Record
         text = carried + chunk
         cut = text.rfind(b"<Record ") if chunk and quick else len(text)
         if cut < 0:
-            cut = len(text)
+            cut = len(text) - text.endswith(b"<")  # with what follows it may begin a comment
         text, carried = text[:cut], text[cut:]
         if len(carried) > LIMIT_PIECE_BYTES:
             raise Damaged("has a record that does not end")

@@ -34,7 +34,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import TABLES
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 5
+READING = 6
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 PAIR = "PT-CT"
 """The code of a PET and a CT in one array."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rapha.sources.dicom.headers import Header
-from rapha.sources.dicom.reading import not_decoded, quiet_pydicom
+from rapha.sources.dicom.reading import not_decoded, of_another_size, quiet_pydicom
 from rapha.sources.dicom.segmentation import LARGEST_FRACTION, Code, Frame, Segmentation
 from rapha.sources.dicom.stacks import Stack, along, normal_of
 from rapha.sources.dicom.volumes import LARGEST_VOXELS
@@ -163,7 +163,12 @@ def _stored(segmentation: Segmentation) -> Stored | str:
             if reason := not_decoded(found):
                 return reason
             said = (int(found.get("NumberOfFrames") or 1), int(found.Rows), int(found.Columns))
-            if said != shape or int(found.SamplesPerPixel) != 1 or int(found.BitsAllocated) not in (1, 8, 16):
+            if (
+                said != shape
+                or int(found.SamplesPerPixel) != 1
+                or int(found.BitsAllocated) not in (1, 8, 16)
+                or of_another_size(found)
+            ):
                 return "is a segmentation whose pixels are not as its header says"
             stored = found.pixel_array
     except Exception:  # pixels may be anything, and pydicom fails in as many ways

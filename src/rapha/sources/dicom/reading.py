@@ -5,6 +5,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,22 @@ def not_decoded(dataset: Any) -> str | None:
     if syntax in _BY_PILLOW:
         return f"is compressed as {syntax.name}, which needs Pillow: pip install 'rapha[imaging]'"
     return f"is compressed as {syntax.name}, which is not read here"
+
+
+def of_another_size(dataset: Any) -> bool:
+    """Whether a frame that is compressed as JPEG or JPEG 2000 says other sides of its own than the header; nothing is decoded.
+
+    Raises:
+        Exception: of any kind, where it cannot be read.
+    """
+    if dataset.file_meta.TransferSyntaxUID not in _BY_PILLOW:
+        return False
+    from PIL import Image
+    from pydicom.encaps import generate_frames
+
+    sides = int(dataset.Columns), int(dataset.Rows)
+    frames = generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+    return any(Image.open(BytesIO(frame)).size != sides for frame in frames)
 
 
 def _inflates_too_far(path: Path, data: bytes) -> str | None:

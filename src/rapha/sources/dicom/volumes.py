@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rapha.sources.dicom.reading import not_decoded, quiet_pydicom
+from rapha.sources.dicom.reading import not_decoded, of_another_size, quiet_pydicom
 from rapha.sources.dicom.stacks import Stack
 from rapha.sources.dicom.ultrasound import grey
 
 Voxels = npt.NDArray[np.float32]
 LARGEST_VOXELS = 256 << 20
 _TOO_LARGE = "is larger than 256 million voxels, of colours each counted"
+_OTHER_SIZE = "has another size than its header says"
 _OTHER_NUMBER = "has another number of frames than its header says"
 
 
@@ -34,7 +35,7 @@ def content_of(stack: Stack) -> bytes | str:
             opened = (header.path, stored)
         frames = opened[1]
         if frames.shape[1:] != (first.rows, first.columns) or len(frames) < header.number:
-            return "has another size than its header says"
+            return _OTHER_SIZE
         if header.frames > 1:
             if len(frames) != header.frames:
                 return _OTHER_NUMBER
@@ -71,6 +72,8 @@ def _stored(path: Path) -> Voxels | str:
             sides = int(found.get("NumberOfFrames") or 1), int(found.Rows), int(found.Columns)
             if math.prod(sides) * samples > LARGEST_VOXELS:
                 return _TOO_LARGE
+            if of_another_size(found):
+                return _OTHER_SIZE
             stored = np.empty(sides, np.float32)
             number = 0
             for number, frame in enumerate(pydicom.pixels.iter_pixels(found), 1):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rapha.canonical import digest, digest_file
 from rapha.errors import ConfigurationError, SourceError
-from rapha.sources.note_files.listed import Aside, Listed, read_listing, text_of
+from rapha.sources.note_files.listed import Aside, Listed, read_listing, text_of, untangled
 from rapha.sources.note_files.mapping import Mapping
 from rapha.timeline.assets import Contents
 from rapha.timeline.beside import space_watched, write_beside
@@ -37,7 +37,7 @@ def ingest(
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping = read_mapping(mapping_path, Mapping)
-    found = list(read_listing(data, mapping))
+    found = untangled(read_listing(data, mapping))
     notes, aside = [each for each in found if isinstance(each, Listed)], [e for e in found if isinstance(e, Aside)]
     batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, notes))
     if live := is_written(timeline_dir, mapping.source, batch):

@@ -1,7 +1,7 @@
 """The list of notes: a row for each, or why it cannot be used."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from rapha.sources.note_files.mapping import Mapping
 
 MOST_NOTES = 20_000_000
 LARGEST_NOTE = 4 << 20
+_AGAIN = "has the id of an earlier note of its patient"
+_CIRCLE = "replaces a note that replaces it in turn"
 
 
 class Listed(NamedTuple):
@@ -58,6 +60,34 @@ def read_listing(folder: Path, mapping: Mapping) -> Iterator[Listed | Aside]:
                 yield Aside(line, found) if isinstance(found, str) else found
     except (OSError, UnicodeDecodeError, csv.Error):
         raise SourceError(f"{path}: cannot be read as a list of notes") from None
+
+
+def untangled(found: Iterable[Listed | Aside]) -> list[Listed | Aside]:
+    """The same, but set aside what has the id of an earlier note of its patient, and notes that replace one another in a circle: of these
+    nothing says which counts. Pure."""
+    rows = list(found)
+    named: dict[tuple[str, str], Listed] = {}
+    for at, row in enumerate(rows):
+        if isinstance(row, Listed) and row.name and named.setdefault((row.patient, row.name), row) is not row:
+            rows[at] = Aside(row.line, _AGAIN)
+    circles = _in_circles(named)
+    return [Aside(row.line, _CIRCLE) if row.line in circles else row for row in rows]
+
+
+def _in_circles(named: dict[tuple[str, str], Listed]) -> set[int]:
+    """The lines of notes from which one comes back to them by what each replaces."""
+    done: set[int] = set()
+    circles: set[int] = set()
+    for note in named.values():
+        way: dict[int, int] = {}
+        at: Listed | None = note
+        while at and at.line not in done and at.line not in way:
+            way[at.line] = len(way)
+            at = named.get((at.patient, at.replaces)) if at.replaces else None
+        if at and at.line in way:
+            circles |= set(list(way)[way[at.line] :])
+        done |= set(way)
+    return circles
 
 
 def text_of(note: Listed, encoding: str) -> str | None:
