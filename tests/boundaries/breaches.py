@@ -172,7 +172,7 @@ BREACHES = (
     Breach("what is killed in the middle", "src/rapha/node/runs.py", "TRIES = 2", "TRIES = 1", "tests/journey/test_journey_bad_days.py -k 'undisturbed or sandbox_killed'"),
     # Of evidence
     Breach("a receipt that was edited", "src/rapha/proof/of_study.py", "if found is not None and found != signed:", "if False:", "tests/vectors/test_vectors_receipts.py"),
-    Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if speaker != key.owner:", "if False:", "tests/vectors/test_vectors_receipts.py"),
+    Breach("a receipt that was edited", "src/rapha/proof/verify.py", "if (named := speaker(claim)) != key.owner:", "if (named := speaker(claim)) == '':", "tests/vectors/test_vectors_receipts.py"),
     Breach("in a browser no receipt holds", "src/rapha/proof/page/verify.js", "else if (digest !== signed) throw", "else if (false) throw", "tests/vectors/test_vectors_page_scripts.py"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    if report.data != bound:", "    if False:", f"{EVIDENCE} {EVIDENCE_TIER}"),
     Breach("no receipt is of tier T2", "src/rapha/proof/evidence/amd.py", "    check_policy(report)\n", "", EVIDENCE),
@@ -197,6 +197,8 @@ BREACHES = (
     Breach("a log that was rewritten does not", "src/rapha/proof/merkle.py", "if last or was != old_root or now != new_root:", "if last or now != new_root:", "tests/unit/proof/test_proof_merkle.py"),
     Breach("a second line of a witness", "src/rapha/proof/lasting.py", "+ short(checkpoint.origin) + start", "+ start", "tests/unit/proof/test_proof_lasting.py"),
     Breach("a second line of a witness", "src/rapha/proof/logged.py", "    if len(seen) < known.ml_dsa_at_least:", "    if False:", "tests/unit/proof/test_proof_lasting.py tests/unit/hub/test_hub_witnessed.py"),
+    Breach("a log's own second line", "src/rapha/proof/logged.py", "    if known.log_ml_dsa and not found:", "    if False:", "tests/unit/hub/test_hub_log_keys.py tests/unit/cli/test_cli_public_log.py"),
+    Breach("a log's own second line", "src/rapha/proof/logged.py", "            if not left:", "            if False:", "tests/unit/hub/test_hub_log_keys.py"),
     Breach("a witness cosigns no log", "src/rapha/proof/witness.py", "check_consistency(seen.size, seen.root, request.checkpoint.size, request.checkpoint.root, request.proof)", "pass", "tests/unit/witness/test_witness.py"),
     Breach("a witness cosigns no log", "src/rapha/witness/home.py", "if not any(_signed_by(checkpoint, log) for log in mine):", "if False:", "tests/unit/witness/test_witness.py"),
     Breach("a log that was rewritten after it was anchored", "src/rapha/cli/public_log.py", "if root(shown.size, reader.node) != shown.root:", "if False:", "tests/unit/cli/test_cli_public_log.py"),

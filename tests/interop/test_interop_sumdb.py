@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from rapha.hub.log_keeper import LogKeeper
 from rapha.proof.checkpoint import verifier_key
@@ -60,7 +61,7 @@ def entry(number: int) -> bytes:
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A log that grew, its checkpoint at each size, and proofs that we made."""
-    keeper = LogKeeper(tmp_path_factory.mktemp("log"), ORIGIN, KEY)
+    keeper = LogKeeper(tmp_path_factory.mktemp("log"), ORIGIN, KEY, second=MLDSA44PrivateKey.generate())
     checkpoints, before = [], 0
     for size in SIZES:
         keeper.append([entry(n) for n in range(before, size)])

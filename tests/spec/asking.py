@@ -11,14 +11,27 @@ from pathlib import Path
 
 import pytest
 from little_timeline import Event, Person, Term, write_timeline
+from pydantic_core import PydanticCustomError
 
 from rapha.cohort.notes.events import lay_mentions
 from rapha.cohort.plan import plan_of
 from rapha.cohort.statement import cohort_statement
+from rapha.records.cohort_spec import CohortSpec
+from rapha.records.contradiction import check_possible
 from rapha.records.outcome import OutcomeSpec
 from rapha.records.study import Study
 
 KEY = b"a secret of the site, 32 bytes.."
+
+
+def can_be_met(include: Sequence[object], exclude: Sequence[object]) -> bool:
+    """Whether a study with these conditions may be written; others are refused as contradictory."""
+    cohort = {"index": {"first": ["a"]}, "encounter": ["a"], "include": include, "exclude": exclude}
+    try:
+        check_possible(CohortSpec.model_validate(cohort))
+    except PydanticCustomError:
+        return False
+    return True
 
 
 def study_of(**parts: object) -> Study:

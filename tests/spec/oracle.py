@@ -14,7 +14,7 @@ from oracle_features import predicted, seen
 from oracle_mentions import means, of_concept
 from oracle_moments import last_moment, shift
 from oracle_terms import Vocabulary, in_unit
-from oracle_variants import answered, is_uncalled
+from oracle_variants import answered, is_uncalled, told_again
 
 from rapha.records.moments import Bound, Duration, Window
 from rapha.records.study import Study
@@ -70,27 +70,30 @@ class Patient:
     def _happenings(self, events: Sequence[Event], study: Study) -> list[Happening]:
         found = []
         self.settled = {}  # of rules that ask who was called well: when it was known of the patient
+        calls = [event for event in events if self._counts(event, ("affirmed", "negated"))]
+        lost_of = {id(event): told_again(event, calls, self._known) for event in calls}
         for name, rule in study.variant_rules().items():
             if rule.called:
                 counting = [event for event in events if self._counts(event)]
-                self.settled[name], free, lost = answered(rule, counting, self._known)
+                self.settled[name], free, lost = answered(rule, counting, self._known, lambda event: lost_of[id(event)])
                 for event in free:
                     found.append(Happening(name, event, when(event.at), self._known(event), when(event.at), study))
                     found[-1].lost = lost
         for event in events:
-            if not self._counts(event):
+            if not self._counts(event) or not lost_of[id(event)][0]:
                 continue
             at = when(event.at)
             for name, concept in study.concepts.items():
                 if self.vocabulary.is_of(concept, event) or means(concept, event, study, self.vocabulary):
                     found.append(Happening(name, of_concept(event, concept), at, self._known(event), at, study))
+                    found[-1].lost = lost_of[id(event)][1]
         if self.died is not None:
             found.append(Happening("death", None, self.died, self.ended, self.ended, study))
         return found
 
-    def _counts(self, event: Event) -> bool:
+    def _counts(self, event: Event, polarities: Sequence[str] = ("affirmed",)) -> bool:
         at, usable = when(event.at), event.status in ("final", "preliminary", "amended")
-        if at is None or not usable or event.polarity != "affirmed" or event.deleted:
+        if at is None or not usable or event.polarity not in polarities or event.deleted:
             return False
         return self.ended is None or at <= self.ended
 
@@ -236,7 +239,7 @@ def refusal(people: Sequence[Person], events: Sequence[Event], study: Study, ter
     if not {h.concept for h in here} >= set(used):
         return "unknown-concept"
     rare = [name for name in used if study.concepts[name].mention or study.concepts[name].variant]
-    saying = {name: {h.patient for h in here if h.concept == name} for name in rare}
+    saying = {name: {h.patient for h in here if h.concept == name and h.lost is None} for name in rare}
     if any(len(patients) < study.privacy.min_cohort for patients in saying.values()):
         return "unknown-concept"
     numbers = {name: [h for h in here if h.concept == name and h.given is not None] for name in study.numeric()}

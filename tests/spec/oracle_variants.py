@@ -118,29 +118,45 @@ def _may_be_rare(rule: VariantRule, fact: Fact, event: Event) -> bool:
 class Settled:
     """When what was known of a patient: that they have such a variant, that they were read, that they may have one."""
 
-    having: tuple[datetime, ...]
+    having: tuple[tuple[datetime, datetime | None], ...]  # and since when another sample says otherwise
     read: tuple[datetime, ...]
     against: tuple[datetime, ...]
 
     def by(self, moment: datetime) -> bool:
         """Whether it is known by then whether the rule holds."""
-        if any(each <= moment for each in self.having):
+        if any(known <= moment and (lost is None or lost > moment) for known, lost in self.having):
             return True
         return any(each <= moment for each in self.read) and not any(each <= moment for each in self.against)
 
 
 def answered(
-    rule: VariantRule, events: Sequence[Event], known: Callable[[Event], datetime]
+    rule: VariantRule,
+    events: Sequence[Event],
+    known: Callable[[Event], datetime],
+    told: Callable[[Event], tuple[bool, datetime | None]],
 ) -> tuple[Settled, list[Event], datetime | None]:
     """When it was known of a patient whether the rule holds; the samples, with no copies, that were free of it as far as was
     known by then, where the rule asks for these; and since when they are not."""
-    having = [known(event) for event in events if has_one(rule, event)]
+    ones = [event for event in events if has_one(rule, event)]
+    having = [(known(event), told(event)[1]) for event in ones if told(event)[0]]
     unsure = rule.genes or rule.terms or rule.frequency
-    against = [*having, *(known(event) for event in events if unsure and may_be_one(rule, event))]
+    against = [*map(known, ones), *(known(event) for event in events if unsure and may_be_one(rule, event))]
     read = [event for event in events if covers(rule, event)]
     free = [replace(event, value=0.0) for event in read if not any(moment <= known(event) for moment in against)]
     settled = Settled(tuple(having), tuple(map(known, read)), tuple(against))
     return settled, free if "reference" in rule.genotype else [], min(against, default=None)
+
+
+def told_again(
+    event: Event, calls: Sequence[Event], known: Callable[[Event], datetime]
+) -> tuple[bool, datetime | None]:
+    """Whether a call counts among all calls of its patient, and since when another sample is known to say otherwise."""
+    if event.system.split(":")[0] not in ("dosage", "variant"):
+        return True, None
+    same = [each for each in calls if (each.system, each.code) == (event.system, event.code)]
+    first = min(same, key=lambda each: (known(each), each.at, each.id))
+    lost = min((known(each) for each in same if each.genotype != first.genotype), default=None)
+    return event is first and (lost is None or lost > known(event)), lost
 
 
 def is_uncalled(entry: object, study: object) -> bool:

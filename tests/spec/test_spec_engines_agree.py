@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 import oracle
-from asking import KEY, ask, study_of
-from hypothesis import HealthCheck, given, settings
+from asking import KEY, ask, can_be_met, study_of
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from little_timeline import Event, Person, Term, write_timeline
 
@@ -198,6 +198,7 @@ def studies(draw: st.DrawFn) -> object:
     unit, stated = draw(units), draw(st.booleans())
     for part in (include_criteria, exclude_criteria, answer):
         set_unit(part, unit)
+    assume(can_be_met(include_criteria, exclude_criteria))
     learnable = {"outcome": answer} if kind != "numeric" else {"answer": answer}
     return study_of(
         concepts={name: draw(meanings(name, unit if stated else "any")) for name in NAMES},

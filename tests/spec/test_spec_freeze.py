@@ -13,6 +13,8 @@ from little_timeline import Event, Person, write_timeline
 from rapha.canonical import digest_file
 from rapha.cohort.engine import count, freeze
 from rapha.cohort.found import FrozenCohort
+from rapha.cohort.plan import plan_of
+from rapha.cohort.statement import cohort_statement
 from rapha.errors import CohortRefused, DiskFull
 from rapha.records.study import Study
 from rapha.timeline.reader import Timeline, open_timeline
@@ -270,6 +272,22 @@ def test_every_index_counts_patients_beside_rows(tmp_path):
     assert once.fewest is None and cohort.fewest is not None
     assert 10 <= cohort.fewest <= min(cohort.validation_rows, cohort.test_rows) / 2
     assert cohort.set_apart == {"competing": 40, "unobserved": 40}
+
+
+def test_all_rows_of_a_patient_are_on_one_side(tmp_path):
+    """Who enters several times is learnt from, or tested on, and never both."""
+    people, events = town(400)
+    again = [replace(event, at=f"20{year}-06-01") for event in events for year in (12, 15) if event.code == "a"]
+    timeline = write_timeline(tmp_path / "timeline", people, events + again)
+    study = study_of(outcome=OUTCOME, features=FEATURES, cohort={"index": {"every": ["a"]}})
+    with timeline.connect() as connection:
+        statement = cohort_statement(plan_of(study), KEY)
+        rows = connection.table(statement.text, statement.parameters).to_pylist()
+    sides: dict[int, set[int]] = {}
+    for row in rows:
+        sides.setdefault(row["patient"], set()).add(row["split"])
+    assert len(rows) > 2 * len(sides) and {len(each) for each in sides.values()} == {1}
+    assert {side for each in sides.values() for side in each} == {0, 1, 2}
 
 
 def test_the_rows_of_an_every_index_say_which_are_one_patients(tmp_path):

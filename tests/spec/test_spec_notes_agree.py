@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 import oracle
-from asking import KEY, ask, study_of
-from hypothesis import given
+from asking import KEY, ask, can_be_met, study_of
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from little_timeline import Event, Said, write_timeline
 from oracle_mentions import HEADINGS
@@ -51,14 +51,16 @@ features = st.builds(
 def studies(draw: st.DrawFn) -> object:
     index = {draw(st.sampled_from(["first", "last", "every"])): draw(some)}
     answer = draw(st.sampled_from(["sick", "one", "two"]))
+    include, exclude = draw(st.lists(criteria | counted, max_size=2)), draw(st.lists(criteria, max_size=1))
+    assume(can_be_met(include, exclude))
     study = study_of(
         data={"modalities": ["ehr", "text"]},
         concepts=CODED | {"one": draw(mentions), "two": draw(mentions)},
         cohort={
             "index": index,
             "encounter": ["a"],
-            "include": draw(st.lists(criteria | counted, max_size=2)),
-            "exclude": draw(st.lists(criteria, max_size=1)),
+            "include": include,
+            "exclude": exclude,
         },
         outcome={"event": answer, "during": {"from": "index", "for": "3 years"}, "unobserved": "exclude"},
         features=draw(st.lists(features, min_size=1, max_size=3, unique_by=repr)),

@@ -53,6 +53,57 @@ def test_rows(tmp_path: Path, events, check, person, study):
     hold(tmp_path, events, check, person, study)
 
 
+AGAIN = {"event": "a", "during": {"from": "index", "for": "30 days"}, "unobserved": "exclude"}
+DISCHARGED = ENDS | {"outcome": AGAIN}
+DAY_LATER = ENDS | {"outcome": AGAIN | {"during": {"from": "24 hours after index", "for": "29 days"}}}
+
+
+def back(*labels: int) -> object:
+    return rows(*({"label": label} for label in labels))
+
+
+@of(
+    rule("a stay that begins as another ends is a transfer, and nobody came back",
+         [stay("2010-01-01", "2010-01-09"), stay("2010-01-09", "2010-01-12")], back(0, 0), **DISCHARGED),
+    rule("nor is one that lies in another a return",
+         [stay("2010-01-01", "2010-01-09"), stay("2010-01-03", "2010-01-05")], back(0, 0), **DISCHARGED),
+    rule("hours later it is a return, unless the study's window begins when transfers are over",
+         [stay("2010-01-01", "2010-01-09"), stay("2010-01-09 02:00", "2010-01-12")], back(1, 0), **DISCHARGED),
+    rule("and then it is none", [stay("2010-01-01", "2010-01-09"), stay("2010-01-09 02:00", "2010-01-12")], back(0, 0),
+         **DAY_LATER),
+    rule("who comes back after that came back, from where they were moved too",
+         [stay("2010-01-01", "2010-01-09"), stay("2010-01-09 02:00", "2010-01-12"), stay("2010-01-20", "2010-01-21")],
+         back(1, 1, 0), **DAY_LATER),
+)  # fmt: skip
+def test_transfers(tmp_path: Path, events, check, person, study):
+    hold(tmp_path, events, check, person, study)
+
+
+SEEN = {
+    "cohort": {"index": {"first": ["c"]}, "encounter": ["a"]},
+    "features": [{"last": "b", "during": {"until": "index"}},
+                 {"last": "b", "during": {"from": "encounter start", "until": "index"}}],
+}  # fmt: skip
+
+
+def both(ever: float | None, in_stay: float | None) -> object:
+    return sees(last_b_until_ever=ever, last_b_from_encounterstart_until_index=in_stay)
+
+
+@of(
+    rule("a value outside any stay is seen where the window is not of a stay",
+         [stay("2010-01-01", "2010-01-09"), Event("c", "2010-01-05"), b("2009-12-20", 3)], both(3, None), **SEEN),
+    rule("one of an earlier stay is not of this one",
+         [stay("2009-01-01", "2009-01-09"), stay("2010-01-01", "2010-01-09"), Event("c", "2010-01-05"), b("2009-01-05", 3)],
+         both(3, None), **SEEN),
+    rule("who is in no stay has values all the same", [Event("c", "2010-01-05"), b("2010-01-02", 3)], both(3, None), **SEEN),
+    rule("one of the stay is both", [stay("2010-01-01", "2010-01-09"), Event("c", "2010-01-05"), b("2010-01-02", 3)],
+         both(3, 3), **SEEN),
+)  # fmt: skip
+def test_values_outside_stays(tmp_path: Path, events, check, person, study):
+    hold(tmp_path, events, check, person, study)
+
+
 def within(window: object, **index: object) -> dict[str, object]:
     """Whether there is a `b` in the window."""
     whole = {"index": {"first": ["c"], **index}, "encounter": ["a"]}

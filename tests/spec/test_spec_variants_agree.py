@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 import oracle
-from asking import KEY, ask, study_of
-from hypothesis import given
+from asking import KEY, ask, can_be_met, study_of
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from little_timeline import Event, Fact, write_timeline
 from test_spec_engines_agree import AGREE, anywhere, past, same, timelines
@@ -94,14 +94,16 @@ def studies(draw: st.DrawFn) -> object:
     index = st.lists(
         st.sampled_from([name for name in ALL if free_of(ruled.get(name))]), min_size=1, max_size=3, unique=True
     )
+    include, exclude = draw(st.lists(criteria | counted, max_size=2)), draw(st.lists(criteria, max_size=1))
+    assume(can_be_met(include, exclude))
     study = study_of(
         data={"modalities": ["ehr", "genomics"]},
         concepts=CODED | ruled,
         cohort={
             "index": {draw(st.sampled_from(["first", "last", "every"])): draw(index)},
             "encounter": ["a"],
-            "include": draw(st.lists(criteria | counted, max_size=2)),
-            "exclude": draw(st.lists(criteria, max_size=1)),
+            "include": include,
+            "exclude": exclude,
         },
         outcome={
             "event": draw(st.sampled_from(["sick", *(name for name, of in ruled.items() if free_of(of))])),

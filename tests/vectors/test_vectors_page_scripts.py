@@ -202,3 +202,10 @@ def test_an_edited_word_fails_the_receipt_in_the_page_too(tmp_path: Path) -> Non
     north = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, said)[0]
     assert (north[1], north[2]) == ("failed", "T0")
     assert "signature" in north[3]
+
+
+def test_a_log_that_is_to_sign_with_ml_dsa_is_not_checked_by_the_page(tmp_path: Path) -> None:
+    keys = tmp_path / "pins.json"
+    keys.write_bytes(read_keys(FOLDERS / "pinned.json").model_copy(update={"log_ml_dsa": True}).as_bytes())
+    said = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, word(tmp_path / "word.json"))
+    assert {one[1] for one in said} == {"not checked here"}

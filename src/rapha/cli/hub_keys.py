@@ -60,7 +60,7 @@ def rotate(
         Literal["hub", "log", "authority"],
         typer.Argument(
             metavar="WHAT",
-            help="hub: the key that signs aggregations; log: the one that signs checkpoints; authority: its three keys",
+            help="hub: the key that signs aggregations; log: the two that sign checkpoints; authority: its three keys",
         ),
     ],
 ) -> None:
@@ -92,7 +92,7 @@ def rotate(
 def revoke_own_key(
     home: Home,
     role: Annotated[
-        Literal["hub", "log", "authority", "time-stamper", "certificate-log"],
+        Literal["hub", "log", "log-ml-dsa-44", "authority", "time-stamper", "certificate-log"],
         typer.Argument(metavar="ROLE", help="of which role"),
     ],
     key: Annotated[

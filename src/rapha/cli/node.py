@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rapha.node.journey import Journey
     from rapha.node.reader import Reader
     from rapha.node.register import Register
+    from rapha.node.sandbox.port import Backend
 
 app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
@@ -163,32 +164,40 @@ def run(home: Folder) -> None:
     from rapha.cli.interrupted import interrupt_when_asked_to_end
     from rapha.cli.log import log_to_stderr
     from rapha.clock import utc_now
+    from rapha.errors import RaphaError
     from rapha.node.agent import Agent, lock_home
     from rapha.node.configuration import Home
     from rapha.node.hub_line import line_of, persist
-    from rapha.node.reader import ReaderBeside
+    from rapha.node.reader import LOST, ReaderBeside
     from rapha.node.rotation import finish_rotation
+    from rapha.node.sandbox.choose import backend_of
 
     opened = Home(home)
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
-    journey = None
-    reader = ReaderBeside()
     interrupt_when_asked_to_end()
+    journey = reader = None
     try:
+        backend = backend_of(
+            opened, afresh=True
+        )  # it may move this process into a control group: the reader's copy comes after it
+        reader = ReaderBeside()
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
-        journey, line = _journey_and_line(opened, begins=True, reader=reader)
+        journey, line = _journey_and_line(opened, backend, reader)
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
         Agent(line, journey, opened.folder / "errors.log").run()
     except KeyboardInterrupt:
+        if reader and reader.lost:
+            raise RaphaError(LOST) from None
         typer.echo(f"{opened.configuration.site}: agent has stopped")
     finally:
         if journey:
             journey.close()
-        reader.close()
+        if reader:
+            reader.close()
         lock.close()
 
 
@@ -377,14 +386,15 @@ def _journey(home: "Home") -> "Journey":
 
 
 def _journey_and_line(
-    home: "Home", *, begins: bool = False, reader: "Reader | None" = None
+    home: "Home", backend: "Backend | None" = None, reader: "Reader | None" = None
 ) -> "tuple[Journey, HubLine]":
     from rapha.clock import utc_now
     from rapha.node.hub_line import line_of
     from rapha.node.journey import Journey
     from rapha.node.reader import ReaderHere
-    from rapha.node.sandbox.choose import backend_of, stewards_backend
+    from rapha.node.sandbox.choose import stewards_backend
 
-    backend = backend_of(home, afresh=True) if begins else stewards_backend(home)
     line = line_of(home, utc_now)
-    return Journey(home, line, _register(home), backend, utc_now, reader or ReaderHere()), line
+    return Journey(
+        home, line, _register(home), backend or stewards_backend(home), utc_now, reader or ReaderHere()
+    ), line

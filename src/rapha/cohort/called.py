@@ -2,11 +2,11 @@
 
     placed     concept, build, chromosome, first, last, share    the bases of the rule's genes or regions, none of them twice
     covered    concept, event_id               samples that were called well in that share of them, by the table `called`
-    carrying   concept, subject_key, known     who has such a variant
+    carrying   concept, subject_key, known, lost    who has such a variant, by each sample; since when another says otherwise
     unsure     concept, system, code, genotypes    variants there of which the site's table does not say enough to tell whether the rule
                                                holds: no gene, no consequences, or never looked up
     against    concept, subject_key, since     since when a patient is not known to be free: by a variant of `carrying`, or of `unsure`
-    settled    concept, subject_key, carries, read, against    since when it is known by such a variant, and by such a sample
+    settled    concept, subject_key, read, against    since when it is known by such a sample, and is not
     uncalled   row                             rows at whose index it is not known, of the concepts that set such rows apart
 
 A gene lies where the table `genes` says; where one of a rule's genes is not in it, nobody was called there. Samples of one patient are
@@ -15,6 +15,7 @@ not put together.
 
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.retold import JOIN
 from rapha.cohort.variants import unsure
 from rapha.records.variant import CALLED_WELL
 from rapha.records.variant_rule import VariantRule
@@ -63,11 +64,12 @@ def called(plan: Plan, bound: Parameters, known: str) -> list[str]:
         _COVERED,
         f"""
 carrying AS MATERIALIZED (
-  SELECT qualifying.concept, events.subject_key, {known} AS known
+  SELECT qualifying.concept, events.subject_key, {known} AS known, lost
   FROM (SELECT * FROM events WHERE code IN (SELECT code FROM qualifying)) AS events
   JOIN qualifying ON qualifying.system = events.system AND qualifying.code = events.code
     AND list_contains(qualifying.carrying, events.value_code)
   JOIN person ON person.subject_key = events.subject_key
+  {JOIN.format(events="events")}
   WHERE {counts}
 )""",
         *unsure(plan.called, bound),
@@ -75,7 +77,7 @@ carrying AS MATERIALIZED (
 against AS MATERIALIZED (
   SELECT concept, subject_key, min(known) AS since
   FROM (
-    SELECT * FROM carrying
+    SELECT concept, subject_key, known FROM carrying
     UNION ALL
     SELECT unsure.concept, events.subject_key, {known}
     FROM (SELECT * FROM events WHERE code IN (SELECT code FROM unsure)) AS events
@@ -87,11 +89,9 @@ against AS MATERIALIZED (
 )""",
         f"""
 settled AS MATERIALIZED (
-  SELECT concept, subject_key, min(carries) AS carries, min(read) AS read, min(since) AS against
+  SELECT concept, subject_key, min(read) AS read, min(since) AS against
   FROM (
-    SELECT concept, subject_key, known AS carries, CAST(NULL AS TIMESTAMP) AS read FROM carrying
-    UNION ALL
-    SELECT covered.concept, events.subject_key, NULL, {known}
+    SELECT covered.concept, events.subject_key, {known} AS read
     FROM (SELECT * FROM events WHERE system = '{CALLED_WELL}') AS events
     JOIN covered ON covered.event_id = events.event_id
     JOIN person ON person.subject_key = events.subject_key
@@ -126,7 +126,11 @@ uncalled AS (
   FROM cohort
   CROSS JOIN (SELECT unnest({bound.bind(sorted(plan.excluding), "INTEGER[]")}) AS concept) AS asked
   LEFT JOIN settled ON settled.concept = asked.concept AND settled.subject_key = cohort.subject_key
-  WHERE NOT (coalesce(carries <= index_at, false)
+  WHERE NOT (EXISTS (
+      SELECT 1
+      FROM carrying
+      WHERE carrying.concept = asked.concept AND carrying.subject_key = cohort.subject_key AND known <= index_at
+        AND coalesce(lost > index_at, true))
     OR coalesce(read <= index_at, false) AND NOT coalesce(against <= index_at, false))
 )"""
     ]

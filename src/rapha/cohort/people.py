@@ -5,8 +5,9 @@ Tables made here, after those of `terms`:
     person     subject_key, birth, sex, died, ended                     who has not opted out
     reckoned   concept, unit, times, plus                               units, and how their numbers are brought together
     found      of OPTIONAL, and what says whether it counts             events of the study's codes, where notes are asked
-    happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths. With `lost`, where who
-               is free of a variant is asked: from when on it is known that the patient is not, and the event none
+    happening  subject_key, concept, happened, known, and of OPTIONAL   events of the study that count; and deaths. With `lost`, where
+               variants are asked: from when on the event is known to be none. Another sample says otherwise (see `retold.py`), or who
+               was free of a variant is not
 
 `died` is the first moment of the day, month or year that a death was given to, `ended` the last: a death given to the
 day must not undo what happened that afternoon. What is given to the month or the year is known when that is over.
@@ -20,6 +21,7 @@ import re
 from rapha.cohort.called import called, of_the_free
 from rapha.cohort.parameters import Parameters
 from rapha.cohort.plan import Plan
+from rapha.cohort.retold import COUNTS, JOIN, retold
 from rapha.cohort.terms import of_the_study, terms
 from rapha.records.study import DEATH
 from rapha.timeline.schema import USABLE_STATUSES
@@ -76,6 +78,7 @@ def people(plan: Plan, bound: Parameters, used: frozenset[str] = frozenset()) ->
     return [
         *terms(plan, bound),
         _PERSON,
+        *retold(plan, bound, _KNOWN),
         *called(plan, bound, _KNOWN),
         *_reckoned(plan, bound, used),
         _happening(plan, bound, used),
@@ -133,7 +136,7 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
     needed = set(used) | ({"value"} if "place" in used else set())
     reckon = bool(plan.reckonings) and "value" in needed
     needed |= {"unit"} if reckon else set()
-    needed |= {"event_id"} if plan.said else set()
+    needed |= {"event_id"} if plan.said or plan.carried else set()
     columns = [name for name in _COLUMNS if name in needed]
     usable = bound.bind(list(USABLE_STATUSES), "VARCHAR[]")
     of_event = "".join(f", {_COLUMNS[name][0]} AS {name}" for name in columns)
@@ -150,7 +153,10 @@ def _happening(plan: Plan, bound: Parameters, used: frozenset[str]) -> str:
         numbers, lost = bound.bind(sorted(plan.free), "INTEGER[]"), _NEVER_LOST
         free = of_the_free(f"{raw}, against.since AS lost{of_event}", numbers, _KNOWN)
     events, before = of_the_study(plan, f"{raw}{lost}{of_event}", free), ""
-    lost = ", lost" if lost else ""
+    again, once = "", ""
+    if plan.carried:
+        lost = ", least(found.lost, retold.lost) AS lost" if plan.free else ", retold.lost"
+        again, once = f"\n    {JOIN.format(events='found')}", f"\n      AND {COUNTS}"
     if plan.said:
         before = f"""
 found AS MATERIALIZED ({events}
@@ -163,9 +169,9 @@ happening AS MATERIALIZED (
     SELECT found.subject_key, found.concept, happened, known{lost}{listed}{given}{value}
     FROM ({events}
     ) AS found
-    JOIN person ON person.subject_key = found.subject_key{joined}
+    JOIN person ON person.subject_key = found.subject_key{joined}{again}
     WHERE list_contains({usable}, status) AND polarity = 'affirmed' AND NOT deleted AND happened IS NOT NULL
-      AND (person.ended IS NULL OR happened <= person.ended){_deaths(plan, bound, columns, "given" in used)}
+      AND (person.ended IS NULL OR happened <= person.ended){once}{_deaths(plan, bound, columns, "given" in used)}
   )
 )"""
 
@@ -196,7 +202,7 @@ def _number(plan: Plan, bound: Parameters) -> tuple[str, str]:
 def _deaths(plan: Plan, bound: Parameters, columns: list[str], given: bool) -> str:
     if DEATH not in plan.concepts:
         return ""
-    of_death = _NEVER_LOST if plan.free else ""
+    of_death = _NEVER_LOST if plan.carried else ""
     of_death += "".join(f", {_COLUMNS[name][1]} AS {name}" for name in columns if name != "value")
     of_death += ", CAST(NULL AS DOUBLE) AS given" if given else ""
     of_death += ", CAST(NULL AS DOUBLE) AS value" if "value" in columns else ""

@@ -65,7 +65,7 @@ def presence_statement(plan: Plan) -> Statement:
     """Columns `concept` (the number of one of which anybody here has an event that counts), `unit`, and how many of its
     events in that unit have a number, `given`, and one in the concept's unit, `usable`; and how many `patients` have it.
     Units and numbers are looked at only for a study that uses numbers, patients for one that asks what notes say or who carries a
-    variant: of a concept of copies, whoever has one; of who is free of a variant, or where whoever is neither is set apart, these or its carriers, who
+    variant: of these nobody whose samples differ in it; of a concept of copies, whoever has one; of who is free of a variant, or where whoever is neither is set apart, these or its carriers, who
     are fewer."""
     bound, free = Parameters(), plan.by_absence | plan.free | plan.excluding
     carriers = {number: CARRIERS if number in plan.by_absence else plan.variants[number].genotype for number in free}
@@ -89,13 +89,13 @@ def _patients_of(plan: Plan, free: frozenset[int], bound: Parameters) -> str:
     """SQL: how many patients a concept is of; of the concepts `free` those that carry, or those that do not."""
     if not (plan.said or plan.carried):
         return "NULL"
+    stands = " AND lost IS NULL" if plan.carried else ""
     if not plan.by_dosage:
-        return "count(DISTINCT subject_key)"
+        return f"count(DISTINCT subject_key) FILTER (WHERE true{stands})"
     copies = f"list_contains({bound.bind(sorted(plan.by_dosage), 'INTEGER[]')}, concept)"
-    carriers = f"count(DISTINCT subject_key) FILTER (WHERE NOT {copies} OR value > 0)"
+    carriers = f"count(DISTINCT subject_key) FILTER (WHERE (NOT {copies} OR value > 0){stands})"
     if not free:
         return carriers
-    stands = " AND lost IS NULL" if plan.free else ""
     others = f"count(DISTINCT subject_key) FILTER (WHERE value = 0{stands})"
     is_free = f"list_contains({bound.bind(sorted(free), 'INTEGER[]')}, concept)"
     return f"CASE WHEN {is_free} THEN least({carriers}, {others}) ELSE {carriers} END"

@@ -46,7 +46,7 @@ def happened(plan: Plan, row: str) -> str:
 
 def stands(plan: Plan, row: str) -> str:
     """` AND` a predicate: what the event `e` says is not known to be otherwise at the index of a row. Nothing where none can be."""
-    return f" AND (e.lost IS NULL OR e.lost > {row}.index_at)" if plan.free else ""
+    return f" AND (e.lost IS NULL OR e.lost > {row}.index_at)" if plan.carried else ""
 
 
 def inside(window: Window, plan: Plan, bound: Parameters, row: str) -> str:

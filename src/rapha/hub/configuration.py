@@ -13,6 +13,7 @@ from rapha.errors import ConfigurationError, DiskFull
 from rapha.hub.store.postgres import ServerAddress
 from rapha.hub.witnesses import WitnessAddress
 from rapha.proof import keys
+from rapha.proof.lasting import MAX_NAME_BYTES
 from rapha.records.record import Record, Slug
 
 MIB = 1 << 20
@@ -25,6 +26,14 @@ def _without_password(url: str) -> str:
             "a password does not belong in a URL: write it into the file database-password of the hub's home"
         )
     return url
+
+
+def _of_few_bytes(name: str) -> str:
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise ValueError(
+            f"a log's name has at most {MAX_NAME_BYTES} bytes in UTF-8: it is in what the log signs with ML-DSA-44"
+        )
+    return name
 
 
 def _without_key(url: str) -> str:
@@ -73,7 +82,7 @@ class HubSettings(Record):
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8400
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
-    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$"), AfterValidator(_of_few_bytes)] | None = None
     witnesses: Annotated[tuple[WitnessAddress, ...], Field(max_length=16)] = ()
     tls: Tls | None = None
     database: DatabaseUrl | None = None

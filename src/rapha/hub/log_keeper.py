@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from rapha import faults
 from rapha.durable import READABLE, sync_folder, write_synced
 from rapha.errors import ConfigurationError, DiskFull, Unproven
+from rapha.proof import lasting
 from rapha.proof.checkpoint import Checkpoint, check_log, note_key_hash, read_checkpoint, signed
 from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash
 from rapha.proof.tiles import CHECKPOINT, PATH, Edge, TileReader, edge_of, grow
@@ -40,21 +42,29 @@ class LogKeeper:
     """The one writer of a log's folder. Safe to use from several threads."""
 
     def __init__(
-        self, folder: Path, origin: str, private: Ed25519PrivateKey, also: Sequence[Ed25519PrivateKey] = ()
+        self,
+        folder: Path,
+        origin: str,
+        private: Ed25519PrivateKey,
+        also: Sequence[Ed25519PrivateKey] = (),
+        second: MLDSA44PrivateKey | None = None,
     ) -> None:
-        """Open the log, or begin it. `also`: keys of before, that sign its checkpoints too.
+        """Open the log, or begin it. `also`: keys of before, that sign its checkpoints too. `second`: for a second line on each, on the
+        newest one too where that has none yet.
 
         Raises:
             ConfigurationError: another process writes here, or the folder holds another log than this key's, or one
                 whose tiles do not fit its checkpoint.
         """
-        self.folder, self.origin, self._private, self._also = folder, origin, private, also
+        self.folder, self.origin, self._private, self._also, self._second = folder, origin, private, also, second
         self._lock = threading.Lock()
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._held = _hold(folder)
         self._flushers = ThreadPoolExecutor(FLUSHERS, thread_name_prefix="log")
         try:
             self._checkpoint, self._edge = self._opened()
+            if second and not lasting.is_signed_by_log(self._checkpoint, second.public_key()):
+                self.cosign(self._promised(self._checkpoint.size, self._checkpoint.root))
         except BaseException as problem:
             self.close()
             if not isinstance(problem, Unproven):
@@ -69,6 +79,11 @@ class LogKeeper:
     @property
     def public(self) -> Ed25519PublicKey:
         return self._private.public_key()
+
+    @property
+    def second_public(self) -> MLDSA44PublicKey | None:
+        """Of the second line."""
+        return self._second.public_key() if self._second else None
 
     @property
     def log_id(self) -> bytes:
@@ -86,7 +101,7 @@ class LogKeeper:
             first = self._edge.size
             if entries:
                 grown = grow(self._edge, entries)
-                checkpoint = self._signed(grown.edge)
+                checkpoint = self._promised(grown.edge.size, grown.edge.root)
                 self._publish(grown.files, checkpoint, grown.edge)
             return first
 
@@ -126,9 +141,11 @@ class LogKeeper:
         self._flushers.shutdown()
         self._held.close()
 
-    def _signed(self, edge: Edge) -> Checkpoint:
-        made, *others = (signed(self.origin, edge.size, edge.root, one) for one in (self._private, *self._also))
-        return made.with_signatures(*(line for other in others for line in other.signatures))
+    def _promised(self, size: int, root: bytes) -> Checkpoint:
+        made, *others = (signed(self.origin, size, root, one) for one in (self._private, *self._also))
+        lines = [line for other in others for line in other.signatures]
+        lasts = [lasting.signed_by_log(made, self._second)] if self._second else []
+        return made.with_signatures(*lines, *lasts)
 
     def _publish(self, tiles: dict[str, bytes], checkpoint: Checkpoint, edge: Edge) -> None:
         """Write a batch. Where that fails, the disk says what holds: nothing else is ever signed for a published size."""
@@ -143,7 +160,7 @@ class LogKeeper:
         if not (self.folder / CHECKPOINT).exists():
             if (self.folder / "tile").exists():
                 raise Unproven("tiles are here, but their checkpoint is gone")
-            first = signed(self.origin, 0, EMPTY_ROOT, self._private)
+            first = self._promised(0, EMPTY_ROOT)
             self._write({}, first)
             return first, Edge(0)
         checkpoint = read_checkpoint(self.read(CHECKPOINT))

@@ -11,15 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from rapha import faults
 from rapha.durable import sync_folder
+from rapha.hub import log_keys
 from rapha.hub.authority import make_authority, open_authority
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.signer import Signer
-from rapha.proof import checkpoint, keys
+from rapha.proof import checkpoint, keys, lasting
 from rapha.proof.key_change import signed_handover, signed_rotation
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
@@ -114,9 +113,9 @@ class HubKey(OwnRole):
 
 
 class LogKey(OwnRole):
-    """The key that signs checkpoints."""
+    """The two keys that sign checkpoints."""
 
-    NAME, NEXT, OF = "log", "log-key-next.pem", frozenset({"log"})
+    NAME, NEXT, OF = "log", "log-key-next.pem", frozenset({"log", lasting.ROLE_OF_LOG})
 
     @property
     def place(self) -> Path:
@@ -124,24 +123,20 @@ class LogKey(OwnRole):
 
     @property
     def ending(self) -> tuple[TrustedKey, ...]:
-        return (self.desk.trusted_log,)
+        return self.desk.trusted_log
 
     @property
     def following(self) -> tuple[TrustedKey, ...]:
-        public = self._private.public_key()
-        said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
-        return (self.desk.trusted_log.model_copy(update=said),)
-
-    @property
-    def _private(self) -> Ed25519PrivateKey:
-        return checkpoint.private_from_pem(self.next.read_bytes())
+        return log_keys.completed(self.next).trusted(self.desk.log.origin)
 
     def make(self) -> None:
-        write_private(self.next, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
+        write_private(self.next, log_keys.made().as_pem())
 
     def settle(self) -> None:
-        newest = self.desk.log.checkpoint
-        self.desk.log.cosign(checkpoint.signed(newest.origin, newest.size, newest.root, self._private))
+        newest, following = self.desk.log.checkpoint, log_keys.completed(self.next)
+        again = checkpoint.signed(newest.origin, newest.size, newest.root, following.private)
+        second = [lasting.signed_by_log(again, following.second)] if following.second else []
+        self.desk.log.cosign(again.with_signatures(*second))
         write_private(self.configuration.home / LOG_BEFORE, self.place.read_bytes())
         self.next.replace(self.place)
         sync_folder(self.configuration.home)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from rapha.hub import log_keys
 from rapha.hub.authority import Authority
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.witnesses import Witnesses
@@ -102,20 +103,14 @@ class ReceiptDesk:
         )
 
     @property
-    def trusted_log(self) -> TrustedKey:
-        """The log's public key of now, as others keep it."""
-        public = self.log.public
-        return TrustedKey(
-            owner=self.log.origin,
-            role="log",
-            keyid=checkpoint.keyid(public),
-            public_key=checkpoint.public_to_pem(public),
-        )
+    def trusted_log(self) -> tuple[TrustedKey, ...]:
+        """The log's public keys of now, as others keep them."""
+        return log_keys.trusted(self.log.origin, self.log.public, self.log.second_public)
 
     @property
     def trusted(self) -> tuple[TrustedKey, ...]:
         """The public keys of the log, its witnesses and the authority, as others keep them; and those of before, the hub's own too."""
-        return (self.trusted_log, *self.witnesses.keys, *self.authority.trusted, *self._keys_before)
+        return (*self.trusted_log, *self.witnesses.keys, *self.authority.trusted, *self._keys_before)
 
     @property
     def _keys_before(self) -> tuple[TrustedKey, ...]:

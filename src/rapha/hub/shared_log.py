@@ -8,13 +8,14 @@ middle has published nothing, and what it signed is gone with it: no two checkpo
 from collections.abc import Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from sqlalchemy.orm import Session
 
 from rapha.errors import ConfigurationError, Unproven
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import LogFileRow
-from rapha.proof.checkpoint import Checkpoint, check_log, read_checkpoint, signed
+from rapha.proof.checkpoint import Checkpoint, check_log, read_checkpoint
 from rapha.proof.merkle import EMPTY_ROOT
 from rapha.proof.tiles import CHECKPOINT, PATH, Edge, edge_of, grow
 
@@ -22,17 +23,20 @@ from rapha.proof.tiles import CHECKPOINT, PATH, Edge, edge_of, grow
 class SharedLog(LogKeeper):
     """See the page's head. Safe to use from several threads and processes."""
 
-    def __init__(self, store: Store, origin: str, private: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, store: Store, origin: str, private: Ed25519PrivateKey, second: MLDSA44PrivateKey | None = None
+    ) -> None:
         """Open the log, or begin it.
 
         Raises:
             ConfigurationError: the database holds another log than this key's, or one whose tiles do not fit.
         """
-        self.origin, self._private, self._store = origin, private, store
+        self.origin, self._private, self._also, self._second = origin, private, (), second
+        self._store = store
         try:
             with store.changing() as change:
                 if change.session.get(LogFileRow, CHECKPOINT) is None:
-                    first = signed(origin, 0, EMPTY_ROOT, private)
+                    first = self._promised(0, EMPTY_ROOT)
                     change.session.add(LogFileRow(path=CHECKPOINT, content=first.as_bytes()))
                 else:
                     self._newest(change.session)
@@ -50,7 +54,7 @@ class SharedLog(LogKeeper):
             edge = self._newest(change.session)[1]
             if entries:
                 grown = grow(edge, entries)
-                checkpoint = signed(self.origin, grown.edge.size, grown.edge.root, self._private)
+                checkpoint = self._promised(grown.edge.size, grown.edge.root)
                 _write(change.session, grown.files, checkpoint)
             return edge.size
 

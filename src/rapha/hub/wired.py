@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError
 from rapha.hub import retention
@@ -25,6 +23,7 @@ from rapha.hub.graphs import Waiting
 from rapha.hub.held import HeldUpdates
 from rapha.hub.identity import Doorkeeper, check_identity
 from rapha.hub.log_keeper import LogKeeper
+from rapha.hub.log_keys import LogKeys, completed, made, read_log_keys
 from rapha.hub.neighbours import Neighbours
 from rapha.hub.notify import Bell
 from rapha.hub.own_keys import check_followed, read_before
@@ -44,7 +43,7 @@ from rapha.hub.tasks import Handed, Outcome, Taken, let_go_of_refused, receive_u
 from rapha.hub.together import Together
 from rapha.hub.uploads import Uploads
 from rapha.hub.witnesses import Witnesses
-from rapha.proof import checkpoint, keys
+from rapha.proof import keys
 from rapha.records.wire import Assignment
 
 DRIVING_THREADS = 2
@@ -131,15 +130,15 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     key = keys.private_from_pem(configuration.key.read_bytes())
     signer = Signer(configuration.settings.name, key, clock)
     authority = open_authority(configuration.authority, configuration.settings.name, clock)
-    log_key = open_log_key(configuration)
+    log_keys = open_log_keys(configuration, shared=server is not None)
+    of_log = log_keys.trusted(configuration.log_origin)
     if server:
-        own = [key.public_key for key in (signer.trusted, *authority.trusted)]
-        own.append(checkpoint.public_to_pem(log_key.public_key()))
+        own = [key.public_key for key in (signer.trusted, *authority.trusted, *of_log)]
         check_identity(store, configuration.settings.name, configuration.log_origin, own)
-    counts = {signer.trusted.keyid, checkpoint.keyid(log_key.public_key()), *(key.keyid for key in authority.trusted)}
+    counts = {key.keyid for key in (signer.trusted, *authority.trusted, *of_log)}
     before = read_before(configuration, counts)
     check_followed(configuration, store, counts, before)
-    log = open_log(configuration, store, log_key)
+    log = open_log(configuration, store, log_keys)
     desk = ReceiptDesk(log, Witnesses(configuration.settings.witnesses), authority, before)
     blobs = BothPlaces(store, open_blobs(configuration))
     held = HeldUpdates(bell)
@@ -218,8 +217,9 @@ def _id_of_home(file: Path) -> str:
     return found
 
 
-def open_log_key(configuration: HubConfiguration) -> Ed25519PrivateKey:
-    """The log's own key; it is made where there is no log yet.
+def open_log_keys(configuration: HubConfiguration, shared: bool) -> LogKeys:
+    """The log's own keys; they are made where there is no log yet. The second alone is made where a hub of an earlier version made none;
+    not of hubs that share a database, since each would make another: they go on without.
 
     Raises:
         ConfigurationError: the log is there without it.
@@ -228,19 +228,19 @@ def open_log_key(configuration: HubConfiguration) -> Ed25519PrivateKey:
     if not path.exists():
         if configuration.log.exists():
             raise ConfigurationError(f"{configuration.log} is here, but its key {path} is not: restore it from a copy")
-        write_private(path, checkpoint.private_to_pem(Ed25519PrivateKey.generate()))
-    return checkpoint.private_from_pem(path.read_bytes())
+        write_private(path, made().as_pem())
+    return read_log_keys(path) if shared else completed(path)
 
 
-def open_log(configuration: HubConfiguration, store: Store, private: Ed25519PrivateKey) -> LogKeeper:
+def open_log(configuration: HubConfiguration, store: Store, keys_of_log: LogKeys) -> LogKeeper:
     """The hub's log, begun where it is not there yet: in the database, where several hubs may share that; else a folder of
     the home.
 
     Raises:
-        ConfigurationError: it is not this key's.
+        ConfigurationError: it is not these keys'.
     """
     if isinstance(store.database, PostgresServer):
-        return SharedLog(store, configuration.log_origin, private)
+        return SharedLog(store, configuration.log_origin, keys_of_log.private, keys_of_log.second)
     old = configuration.home / LOG_BEFORE
-    also = (checkpoint.private_from_pem(old.read_bytes()),) if old.exists() else ()
-    return LogKeeper(configuration.log, configuration.log_origin, private, also)
+    also = (read_log_keys(old).private,) if old.exists() else ()
+    return LogKeeper(configuration.log, configuration.log_origin, keys_of_log.private, also, keys_of_log.second)

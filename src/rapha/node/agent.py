@@ -8,6 +8,7 @@ a poll stands that does not say so: what is given twice is begun once.
 import fcntl
 import os
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,8 @@ from rapha.records.task import Task
 from rapha.records.wire import Offer, Poll, Stop, Work
 
 LOOKS_AT_THE_CLOCK_SECONDS = 15.0
+ENDED_SECONDS = 3.0
+"""An agent that was killed may hold its home for a moment yet, by what read the timeline for it: the kernel takes back its memory first."""
 LOG = structlog.get_logger("rapha.node")
 
 
@@ -241,11 +244,20 @@ def lock_home(folder: Path) -> IO[str]:
         ConfigurationError: another agent runs on this home.
     """
     file = (folder / "agent.lock").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise ConfigurationError(f"another agent already runs on {folder}: stop it first") from error
+    end = time.monotonic() + ENDED_SECONDS
+    while not _locked(file):
+        if time.monotonic() > end:
+            file.close()
+            raise ConfigurationError(f"another agent already runs on {folder}: stop it first")
+        time.sleep(0.05)
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

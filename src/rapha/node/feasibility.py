@@ -45,7 +45,8 @@ class Questions:
         self._one_at_a_time = threading.Lock()
 
     def answer(self, dispatch: Dispatch, study: Study) -> Answered | ReasonCode:
-        """The answer, kept; or the reason why there is none. Numbered, so that an auditor can tick it off."""
+        """The answer, kept; or the reason why there is none. Numbered, so that an auditor can tick it off. Raises Conflict: an ingest changed
+        the timeline meanwhile; nothing is kept, and the hub asks again."""
         with self._one_at_a_time:
             now, rules = self._clock(), self._approvals.rules()
             timeline = self._reader.ask(reading.timeline, self._home.folder)
@@ -59,7 +60,7 @@ class Questions:
                 return reason
             # 3. Patients are counted, the noise is added, and what is small is suppressed.
             try:
-                counted = _same(before) if before else self._counted(study)
+                counted = _same(before) if before else self._counted(study, timeline)
             except CohortRefused as refused:
                 return refused.reason  # type: ignore[return-value]
             answer = Answered(
@@ -76,11 +77,11 @@ class Questions:
             self._register.keep_answer(answer, dispatch.researcher, asked)
             return answer
 
-    def _counted(self, study: Study) -> Counted:
-        """What may leave. The study may not ask for less than the site's minimum: the rules say so. Of classes each is a number of
+    def _counted(self, study: Study, timeline: str) -> Counted:
+        """What may leave of the timeline of this digest. The study may not ask for less than the site's minimum: the rules say so. Of classes each is a number of
         its own, with noise of its own: a patient is in one of them, so that all together tell of no patient more than one."""
         smallest, outcome = study.privacy.min_cohort, study.outcome
-        exact = self._reader.ask(reading.size, self._home.folder, study)
+        exact = self._reader.ask(reading.size, self._home.folder, study, timeline)
         if not exact.classes:
             return Counted(*suppress_noised(exact.events + gaussian(), exact.others + gaussian(), smallest), ())
         noised = [number + gaussian() for number in exact.classes]

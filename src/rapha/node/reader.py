@@ -32,10 +32,13 @@ from rapha.errors import RaphaError
 
 TRIES = 2
 """A process that was ended before it answered is started again once."""
+LOST = "the copy of the agent that reads the timeline was ended (was there enough memory?), so the agent has ended too: start it again"
 LARGEST_ANSWER = 256 << 20
 ANSWERED, REFUSED, BROKEN = b"a", b"r", b"b"
 FIRST_TO_GO = 500
 """Added to what the kernel counts against such a process when memory is short: better a question than the agent."""
+ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What the copies do not hear: whoever began them ends them, and a terminal or a service manager asks all at once."""
 _PR_SET_PDEATHSIG = 1
 
 Given = ParamSpec("Given")
@@ -64,6 +67,8 @@ class ReaderBeside:
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
         self._lock = threading.Lock()
+        self.lost = False
+        """The copy that waits was ended, by nobody of ours: nothing can be asked any more, and this process was told to end."""
         self._waits = os.fork()
         if self._waits == 0:
             self._line.close()
@@ -99,9 +104,18 @@ class ReaderBeside:
         ours, theirs = Pipe()
         with ours:
             with theirs, self._lock:
-                socket.send_fds(self._line, [b"?"], [theirs.fileno()])
+                self._hand_over(theirs.fileno())
             ours.send_bytes(asked)
             return ours.recv_bytes(LARGEST_ANSWER)
+
+    def _hand_over(self, descriptor: int) -> None:
+        try:
+            socket.send_fds(self._line, [b"?"], [descriptor])
+        except BrokenPipeError:
+            if not self.lost:
+                self.lost = True
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise
 
 
 def _heard(question: Callable[..., Answer], told: bytes) -> Answer:
@@ -130,30 +144,40 @@ def _error_of(name: str, message: str, reason: str | None) -> RaphaError:
 
 
 def _wait_for_questions(line: socket.socket, agent: int) -> NoReturn:
-    """In the copy that waits: fork for each question, until the agent closes the line."""
+    """In the copy that waits: fork for each question, until the agent closes the line. Then none of them reads on."""
     try:
         _end_with(agent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it ends it
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
-        waits = os.getpid()
+        for asked_to_end in ASKED_TO_END:
+            signal.signal(asked_to_end, signal.SIG_IGN)
+        waits, read = os.getpid(), set[int]()
         while True:
-            _, found, _, _ = socket.recv_fds(line, 1, 1)
-            if not found:
+            said, found, _, _ = socket.recv_fds(line, 1, 1)
+            read -= _gone(read)
+            if not said:
                 break
-            if os.fork() == 0:
-                line.close()
-                _answer(found[0], waits)
-            os.close(found[0])
+            for descriptor in found:
+                with contextlib.suppress(OSError):  # no more processes at this moment: it is asked again
+                    if (forked := os.fork()) == 0:
+                        line.close()
+                        _answer(descriptor, waits)
+                    read.add(forked)
+                os.close(descriptor)
+        for process in read:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
     finally:
         os._exit(0)
+
+
+def _gone(read: set[int]) -> set[int]:
+    """Those that have answered, or were ended; each is waited for."""
+    return {process for process in read if os.waitpid(process, os.WNOHANG)[0]}
 
 
 def _answer(descriptor: int, waits: int) -> NoReturn:
     """In the copy that answers."""
     try:
         _end_with(waits)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
         with Connection(descriptor) as line:

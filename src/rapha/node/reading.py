@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rapha.cohort.found import FrozenCohort, Size
+from rapha.errors import Conflict
 from rapha.node.configuration import Home
 from rapha.policy.rules import SiteRules
 from rapha.records.record import Digest
@@ -44,12 +45,15 @@ def count(home: Path, study: Study) -> int:
     return count(open_timeline(Home(home).timeline), study, Home(home).secret)
 
 
-def size(home: Path, study: Study) -> Size:
-    """As `rapha.cohort.engine.size`."""
+def size(home: Path, study: Study, digest: str) -> Size:
+    """As `rapha.cohort.engine.size`, of the timeline of this digest. Raises Conflict: it is another by now."""
     from rapha.cohort.engine import size
     from rapha.timeline.reader import open_timeline
 
-    return size(open_timeline(Home(home).timeline), study, Home(home).secret)
+    opened = open_timeline(Home(home).timeline)
+    if opened.digest != digest:
+        raise Conflict("the timeline was changed while it was asked: ask again")
+    return size(opened, study, Home(home).secret)
 
 
 def freeze(home: Path, study: Study, approval: Digest, rows: Path, kept: Path) -> Frozen:

@@ -14,12 +14,13 @@ the rotation with. It can revoke what it dislikes, and everybody sees that in th
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from rapha.canonical import canonical_bytes
 from rapha.clock import stamp
 from rapha.errors import Unproven
-from rapha.proof import keys, logged
+from rapha.proof import keys, lasting, logged
 from rapha.proof.anchored import anchored, followed_on, handovers, what_to_do, without
 from rapha.proof.bundle import check_entry, check_inclusion, decoded
 from rapha.proof.certificate import check_certificate
@@ -29,7 +30,7 @@ from rapha.proof.entry import certified_entry
 from rapha.proof.envelope import check_form, open_envelope, seal, unverified_payload
 from rapha.proof.statement import read_canonical
 from rapha.proof.succession import Over, after_revocation, after_rotation, check_believed, over_already, successor
-from rapha.proof.window import ending_with, second_of, without_start
+from rapha.proof.window import ending_with, second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange, KeyChanges, Rotation
 from rapha.records.receipt import Receipt
@@ -38,7 +39,7 @@ from rapha.records.wire import TrustedKey, TrustedKeys, Window
 KEY_CHANGE_TYPE = "https://rapha.dev/key-change/v1"
 _OF_THEMSELVES = ("node", "hub")
 """Roles whose keys say themselves which key follows them."""
-_OF_ANY_HUB = ("log", "node", "repeater")
+_OF_ANY_HUB = ("log", lasting.ROLE_OF_LOG, "node", "repeater")
 """Roles whose keys are of a hub and do not name it."""
 _HERE = "among the keys you pinned"
 
@@ -168,8 +169,10 @@ class _Proven:
         # 2. A stamper that is known saw it.
         stamped = decoded(material.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp)
         trust, at = stamped_when(trusts, stamped, signature_of(bundle.dsseEnvelope))
-        for one in (without_start(log), *trust.known):
-            check_believed(one, at, int(entry.logIndex), over)
+        believed = partial(check_believed, at=at, index=int(entry.logIndex), over=over)
+        logged.check_good(log, believed)
+        for one in trust.known:
+            believed(one)
         return cls(_said(bundle), bundle, at, int(entry.logIndex), trust)
 
     @property
@@ -274,7 +277,7 @@ def _go_over(walk: _Walk, change: _Proven, old: TrustedKey, made: TrustedKey) ->
     said, listed = change.said, walk.listed
     walk.gone.add((said.keyid, made.keyid))
     # What a log promised before it has another key is promised again with that one: it has no beginning.
-    begun = None if said.role == "log" else Window(start=second_of(change.at))
+    begun = None if said.role in ("log", lasting.ROLE_OF_LOG) else Window(start=second_of(change.at))
     there = listed.get((said.role, made.keyid)) or made.model_copy(update={"window": begun})
     listed[said.role, made.keyid] = ending_with(there, walk.ends.get(made.keyid))
     ended = after_rotation(old.window, change.at, said.role)

@@ -1,5 +1,7 @@
 """Is it in the public log, and who has seen that log? Steps 12 to 15 of a receipt's judgement. Pure."""
 
+from collections.abc import Callable, Sequence
+
 from rapha.errors import Unproven
 from rapha.proof import lasting
 from rapha.proof.bundle import decoded
@@ -11,6 +13,7 @@ from rapha.proof.checkpoint import (
     note_key_hash,
     public_from_pem,
 )
+from rapha.proof.window import without_start
 from rapha.records.bundle import LogEntry
 from rapha.records.wire import TrustedKey, TrustedKeys
 
@@ -22,8 +25,9 @@ NO_WITNESS = (
 
 def check_signed_by_log(
     logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str
-) -> TrustedKey:
-    """The key, of a log that is known by name and key, that signed the checkpoint. Raises Unproven."""
+) -> tuple[TrustedKey, ...]:
+    """The key, of a log that is known by name and key, that signed the checkpoint; and those of its second line, where they are known and
+    it is there. Raises Unproven."""
     mine = [key for key in known.of_role("log") if key.owner == checkpoint.origin]
     if not mine:
         raise Unproven(f"the key of the log {checkpoint.origin} is not {origin_of_keys}")
@@ -33,8 +37,44 @@ def check_signed_by_log(
             if keyid_of_pem(key.public_key) != key.keyid:
                 raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
             check_log(checkpoint, public)
-            return key
+            return (key, *check_second_line(checkpoint, known))
     raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
+
+
+def check_second_line(checkpoint: Checkpoint, known: TrustedKeys) -> tuple[TrustedKey, ...]:
+    """The log's known keys of ML-DSA-44 that signed the checkpoint too.
+
+    Raises:
+        Unproven: one that has a line there did not, one is listed under another id, or none has and the keys file asks for it.
+    """
+    found = []
+    for key in known.of_role(lasting.ROLE_OF_LOG):
+        public = lasting.public_from_pem(key.public_key)
+        if key.owner != checkpoint.origin or not lasting.is_signed_by_log(checkpoint, public):
+            continue
+        if lasting.keyid(public) != key.keyid:
+            raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
+        found.append(key)
+    if known.log_ml_dsa and not found:
+        raise Unproven(
+            f"the log {checkpoint.origin} has not signed this checkpoint with a key of ML-DSA-44 that is known, which is asked for"
+        )
+    return tuple(found)
+
+
+def check_good(signed: Sequence[TrustedKey], check: Callable[[TrustedKey], None]) -> None:
+    """The log's key passes, and one of its second keys, where there are any: while it goes over to another, two have signed. No log's key
+    has a beginning: it promises again what the one before it did. Raises what `check` does."""
+    first, *seconds = map(without_start, signed)
+    check(first)
+    for left, key in zip(range(len(seconds))[::-1], seconds, strict=True):
+        try:
+            check(key)
+        except Unproven:
+            if not left:
+                raise
+        else:
+            return
 
 
 def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from rapha.errors import Unproven
-from rapha.proof import checkpoint, keys
+from rapha.proof import checkpoint, keys, lasting
 from rapha.proof.window import check_window, cut, second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChange
@@ -24,6 +24,9 @@ def successor(rotation: KeyChange) -> TrustedKey:
     if role == "log":
         public = checkpoint.public_from_pem(pem)
         said = {"keyid": checkpoint.keyid(public), "public_key": checkpoint.public_to_pem(public)}
+    elif role == lasting.ROLE_OF_LOG:
+        second = lasting.public_from_pem(pem)
+        said = {"keyid": lasting.keyid(second), "public_key": lasting.public_to_pem(second)}
     else:
         of_p256 = keys.public_from_pem(pem)
         said = {"keyid": keys.keyid(of_p256), "public_key": keys.public_to_pem(of_p256)}

@@ -14,6 +14,7 @@ receipt. One hospital's receipt is judged by itself; the hub's is also held agai
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
@@ -46,7 +47,7 @@ from rapha.proof.refusal import REFUSAL_NOT_SHOWN, REFUSALS, STUDY_FILE, Refusal
 from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown, settled
 from rapha.proof.shown import found as found_of
 from rapha.proof.understood import speaker, understood
-from rapha.proof.window import check_window, window_in_words, without_start
+from rapha.proof.window import check_window, window_in_words
 from rapha.records.bundle import Bundle
 from rapha.records.receipt import Aggregation, Verdict
 from rapha.records.record import Digest
@@ -242,8 +243,8 @@ def _claim_of(folder: ModelFolder, path: str, found: Checklist) -> tuple[Claim, 
 
 def _check_log(
     folder: ModelFolder, bundle: Bundle, key: TrustedKey, found: Checklist
-) -> tuple[TrustedKey, frozenset[str]]:
-    """Steps 12 to 15: the log's key, and the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
+) -> tuple[tuple[TrustedKey, ...], frozenset[str]]:
+    """Steps 12 to 15: the log's keys, and the witnesses that have seen the log, by key id. Raises Stopped at the first that fails."""
     entry = entry_of(bundle)
     # 12. What the log holds is this very signature.
     with found.step("The log's entry is of this receipt") as say:
@@ -256,7 +257,7 @@ def _check_log(
     # 14. A log that is known stands by that tree.
     with found.step("The log's checkpoint is signed by a known log") as say:
         log = logged.check_signed_by_log(entry, checkpoint, folder.known, folder.where)
-        say(f"{checkpoint.origin}, {checkpoint.size} entries")
+        say(f"{checkpoint.origin}, {checkpoint.size} entries{', with ML-DSA-44 too' if log[1:] else ''}")
     # 15. Others have seen that tree, and none before it that contradicts it.
     with found.step("As many witnesses as asked for have seen the log") as say:
         seen = logged.check_witnesses(checkpoint, folder.known)
@@ -265,9 +266,9 @@ def _check_log(
 
 
 def _check_certified(
-    folder: ModelFolder, path: str, bundle: Bundle, by: tuple[TrustedKey, TrustedKey], found: Checklist
+    folder: ModelFolder, path: str, bundle: Bundle, by: tuple[TrustedKey, tuple[TrustedKey, ...]], found: Checklist
 ) -> Seen:
-    """Steps 16 to 19: what was seen on the way. `by`: the key that signed, and the log's of the first entry. Raises Stopped at the first
+    """Steps 16 to 19: what was seen on the way. `by`: the key that signed, and the log's keys of the first entry. Raises Stopped at the first
     that fails."""
     (key, first), second, receipt = by, certified_path(path), bundle.dsseEnvelope
     # 16. The form for Sigstore's clients says the same.
@@ -293,8 +294,8 @@ def _check_certified(
         places = (int(entry_of(bundle).logIndex), int(entry.logIndex))
         for one in (key, *trust.known):
             check_window(one, at, places)
-        for one, place in zip((first, log), places, strict=True):
-            check_window(without_start(one), at, (place,))
+        for signed, place in zip((first, log), places, strict=True):
+            logged.check_good(signed, partial(check_window, at=at, indices=(place,)))
         say(f"RFC 3161, {at:%Y-%m-%d %H:%M:%S} UTC{window_in_words(key)}")
     # 19. An authority that is known says whose key it is.
     with found.step("A known authority's certificate is of this signer and key") as say:
@@ -303,7 +304,7 @@ def _check_certified(
         if keys.keyid(public) != key.keyid:
             raise Unproven("the certificate is of another key than the one that signed")
         say(identity)
-    return Seen(Placed(frozenset({first.owner, log.owner}), places, at), frozenset(witnesses))
+    return Seen(Placed(frozenset({first[0].owner, log[0].owner}), places, at), frozenset(witnesses))
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:

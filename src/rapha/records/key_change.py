@@ -18,7 +18,7 @@ class KeyChange(Record):
     which what the key signed is not believed. `at`: by the signer's clock. `nonce`: random."""
 
     change: Literal["rotated", "revoked"]
-    role: Literal["node", "hub", "log", "authority", "time-stamper", "certificate-log"]
+    role: Literal["node", "hub", "log", "authority", "time-stamper", "certificate-log", "log-ml-dsa-44"]
     owner: Annotated[str, StringConstraints(pattern=r"^[^\s]{1,200}$")]
     keyid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     successor: Annotated[Pem | None, Field(exclude_if=is_none)] = None

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from rapha.records.association import check_association
 from rapha.records.cohort_spec import CohortSpec, Criterion, EventCriterion, events_in, needs_encounter
 from rapha.records.concept import ANY_UNIT, Concept
+from rapha.records.contradiction import check_possible
 from rapha.records.dense import DENSE_KINDS, DenseFeature, GenotypesFeature, Modality
 from rapha.records.feature import AggregateFeature, DemographicFeature, Feature, SequenceFeature
 from rapha.records.language import check_language
@@ -132,6 +133,7 @@ class Study(Record):
                     "{place}: the concept `{name}` is not declared under concepts",
                     {"place": place, "name": name, "known": [*self.concepts, DEATH]},
                 )
+        check_possible(self.cohort)
         return self
 
     @model_validator(mode="after")

@@ -190,13 +190,22 @@ class TrustedKey(Record):
     """A public key by owner; `keyid` is the SHA-256 of its SubjectPublicKeyInfo, in hex.
 
     P-256 of hubs and nodes, and of a hub's authority, time stamper and log of certificates; Ed25519 of logs and
-    witnesses, ML-DSA-44 of witnesses' second lines. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
+    witnesses, ML-DSA-44 of their second lines. A log's owner is its origin, as in its checkpoints; a repeater's the hospital whose runs it may do again.
     `window`: when it is believed; without one always.
     """
 
     owner: str
     role: Literal[
-        "hub", "node", "log", "witness", "authority", "time-stamper", "certificate-log", "repeater", "witness-ml-dsa-44"
+        "hub",
+        "node",
+        "log",
+        "witness",
+        "authority",
+        "time-stamper",
+        "certificate-log",
+        "repeater",
+        "witness-ml-dsa-44",
+        "log-ml-dsa-44",
     ]
     keyid: str
     public_key: Pem
@@ -227,12 +236,13 @@ class TrustedKeys(Record):
     """The file `receipts/keys.json`, and the form in which keys are pinned beforehand.
 
     `witnesses_at_least`: how many of the witnesses among the keys have to have seen a receipt's checkpoint; `ml_dsa_at_least`:
-    how many have to have said so with ML-DSA-44 too.
+    how many have to have said so with ML-DSA-44 too. `log_ml_dsa`: whether the log itself has to have.
     """
 
     keys: tuple[TrustedKey, ...]
     witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
     ml_dsa_at_least: Annotated[int, Field(ge=0, le=64, exclude_if=_none_asked_for)] = 0
+    log_ml_dsa: Annotated[bool, Field(exclude_if=_none_asked_for)] = False
 
     def of_role(self, role: str) -> tuple[TrustedKey, ...]:
         """The keys of one role, in their order."""

@@ -1,8 +1,12 @@
-"""A file is written beside its place, and a full disk is said as one."""
+"""A file is written beside its place, a full disk is said as one, and what is spilled lies beside the timeline and nowhere else."""
 
+import contextlib
 import errno
+import fcntl
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,3 +49,39 @@ def _is_full(error: Exception) -> bool:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     duckdb = sys.modules.get("duckdb")
     return duckdb is not None and isinstance(error, duckdb.Error) and "No space" in str(error)
+
+
+_SPILL = ".asked-"
+"""Not that of an ingest, which holds none of its own."""
+
+
+def spill_folder(timeline: Path) -> tuple[Path, int]:
+    """A folder for rows that do not fit in memory, and a descriptor that holds it. Those of processes that were ended before they could take
+    theirs away are taken away first: nobody holds them any more."""
+    for left in timeline.glob(f"{_SPILL}*"):
+        if (held := _hold(left)) is not None:
+            drop_spill(left, held)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_SPILL, dir=timeline))
+        if (held := _hold(made)) is not None:
+            return made, held
+
+
+def drop_spill(folder: Path, held: int) -> None:
+    """Take it away with what is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor that nobody else has while it is open; None where somebody has one, or the folder is gone by now."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.lstat().st_ino == os.fstat(held).st_ino:
+            return held
+    os.close(held)
+    return None

@@ -3,8 +3,6 @@
 Only files that the manifest lists are read (`manifest.py`); a file that lies beside them is not there.
 """
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rapha.errors import ConfigurationError, NotPermitted
+from rapha.timeline.beside import drop_spill, spill_folder
 from rapha.timeline.manifest import NAME, Table, read_manifest
 
 if TYPE_CHECKING:
@@ -53,9 +52,9 @@ class LockedConnection:
        and to its spill folder, so the first wall alone would let a statement overwrite the timeline.
     """
 
-    def __init__(self, duck: "duckdb.DuckDBPyConnection", spill: Path) -> None:
+    def __init__(self, duck: "duckdb.DuckDBPyConnection", spill: Path, held: int) -> None:
         self._duck = duck
-        self._drop_spill = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
+        self._drop_spill = weakref.finalize(self, drop_spill, spill, held)
 
     def lay(self, name: str, table: "pa.Table") -> None:
         """Lay a table of the node's own making beside the timeline's, in this connection's memory alone. Raises ValueError: the
@@ -121,12 +120,12 @@ class Timeline:
         1. no settings, extensions or Python variables but those named here;
         2. only the manifest's files may be opened;
         3. what does not fit in memory is spilled beside the timeline, so that rows stay on the disk the hospital chose,
-           to a folder of this connection alone (mode 0700), removed at `close`;
+           to a folder of this connection alone (mode 0700), removed at `close`, or by the next connection of whoever was ended before;
         4. then external access is closed and the configuration is locked.
         """
         import duckdb
 
-        spill = Path(tempfile.mkdtemp(prefix=".spill-", dir=self.folder))
+        spill, held = spill_folder(self.folder)
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
             "memory_limit": memory_limit,
@@ -138,7 +137,7 @@ class Timeline:
             "python_enable_replacements": False,
         }
         duck = duckdb.connect(":memory:", config=settings)
-        locked = LockedConnection(duck, spill)
+        locked = LockedConnection(duck, spill, held)
         duck.execute("SET TimeZone = 'UTC'")
         self._open_tables(duck)
         duck.execute("SET allowed_paths = $1", [[str(path) for paths in self.files.values() for path in paths]])

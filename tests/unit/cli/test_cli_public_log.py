@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from small_log import ORIGIN, private_key, trusted_log
 from typer.testing import CliRunner
 
 from rapha.cli.public_log import app
 from rapha.errors import Unproven
 from rapha.hub.log_keeper import LogKeeper
+from rapha.hub.log_keys import trusted
 from rapha.proof import checkpoint as notes
 from rapha.proof import keys
 from rapha.proof.entry import log_entry
@@ -39,6 +41,24 @@ def test_a_whole_log_passes_and_its_key_is_checked(folder: Path, tmp_path: Path)
     pinned = tmp_path / "keys.json"
     pinned.write_bytes(TrustedKeys(keys=(trusted_log(),)).as_bytes())
     assert "that you gave" in said("fsck", folder, "--keys", pinned)
+
+
+def test_its_second_line_is_checked_where_the_key_is_known_and_has_to_be_there_where_it_is_asked_for(
+    folder: Path, tmp_path: Path
+) -> None:
+    second, pinned = MLDSA44PrivateKey.from_seed_bytes(b"s" * 32), tmp_path / "keys.json"
+    known = TrustedKeys(keys=trusted(ORIGIN, private_key(ORIGIN).public_key(), second.public_key()))
+    pinned.write_bytes(known.as_bytes())
+    assert "ML-DSA" not in said("fsck", folder, "--keys", pinned)
+    pinned.write_bytes(known.model_copy(update={"log_ml_dsa": True}).as_bytes())
+    with pytest.raises(Unproven, match="which is asked for"):
+        said("fsck", folder, "--keys", pinned)
+    LogKeeper(folder, ORIGIN, private_key(ORIGIN), second=second).close()
+    assert f"ML-DSA-44 by {known.keys[1].keyid[:16]}" in said("fsck", folder, "--keys", pinned)
+    gone = known.keys[1].model_copy(update={"window": Window(end="2026-11-02T08:00:00Z")})
+    pinned.write_bytes(TrustedKeys(keys=(known.keys[0], gone), log_ml_dsa=True).as_bytes())
+    with pytest.raises(Unproven, match="which is asked for"):
+        said("fsck", folder, "--keys", pinned)
 
 
 def test_another_key_and_an_edited_entry_fail(folder: Path, tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from rapha.errors import ConfigurationError, DiskFull, Unproven
 from rapha.hub.log_keeper import LogKeeper, read_log_file
+from rapha.proof import lasting
 from rapha.proof.checkpoint import Checkpoint, check_log, read_checkpoint
 from rapha.proof.merkle import check_consistency, consistency_proof, leaf_hash, root, root_of_inclusion
 from rapha.proof.tiles import TileReader
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-ORIGIN = "log.example/test"
+ORIGIN, SECOND = "log.example/test", MLDSA44PrivateKey.from_seed_bytes(b"s" * 32)
 
 
 class Killed(BaseException):
@@ -24,7 +26,7 @@ class MortalKeeper(LogKeeper):
 
     def __init__(self, folder: Path, dies_at: int, after: bool) -> None:
         self.renames, self.dies_at, self.after = 0, dies_at, after
-        super().__init__(folder, ORIGIN, KEY)
+        super().__init__(folder, ORIGIN, KEY, second=SECOND)
 
     def _rename(self, draft: Path, path: Path) -> None:
         self.renames += 1
@@ -68,7 +70,8 @@ def test_killed_at_every_rename(tmp_path: Path, after: bool) -> None:
         folder = tmp_path / f"{dies_at}"
         acknowledged, died = lived(folder, dies_at, after, batches)
         (folder / "checkpoint.draft").write_bytes(b"half of a checkpo")
-        reopened = LogKeeper(folder, ORIGIN, KEY)
+        reopened = LogKeeper(folder, ORIGIN, KEY, second=SECOND)
+        assert lasting.is_signed_by_log(read_checkpoint(reopened.read("checkpoint")), SECOND.public_key())
         size = reopened.checkpoint.size
         assert size >= acknowledged
         reader = TileReader(reopened.read, size)
@@ -89,6 +92,29 @@ def same_log(keeper: LogKeeper, before: Checkpoint) -> None:
     assert root(now.size, reader.node) == now.root
     proof = consistency_proof(before.size, now.size, reader.node) if before.size else ()
     check_consistency(before.size, before.root, now.size, now.root, proof)
+
+
+def test_a_log_of_before_has_a_second_line_from_its_next_start_on(tmp_path: Path) -> None:
+    """Also where it dies while that is written; the first line stays, and what was appended."""
+    folder = tmp_path / "log"
+    first = LogKeeper(folder, ORIGIN, KEY)
+    first.append(entries(0, 3))
+    first.close()
+    assert not lasting.is_signed_by_log(first.checkpoint, SECOND.public_key())
+    for after in (False, True):
+        with pytest.raises(Killed):
+            MortalKeeper(folder, 1, after)
+        assert (
+            lasting.is_signed_by_log(read_checkpoint((folder / "checkpoint").read_bytes()), SECOND.public_key())
+            == after
+        )
+    keeper = LogKeeper(folder, ORIGIN, KEY, second=SECOND)
+    assert keeper.checkpoint.text == first.checkpoint.text
+    same_log(keeper, first.checkpoint)
+    keeper.append(entries(3, 1))
+    newest = read_checkpoint(keeper.read("checkpoint"))
+    assert lasting.is_signed_by_log(newest, SECOND.public_key()) and len(newest.signatures) == 2
+    keeper.close()
 
 
 def test_entries_are_proved(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_what_was_begun_ends_with_the_hubs_own_key_first(tmp_path: Path, clock: 
         known = followed(pinned, changes(hub))
     assert wrong(folder, known) == []
     kept = read_before(load(home))
-    assert kept is not None and sorted(key.role for key in kept.keys) == ["hub", "log"]
+    assert kept is not None and sorted(key.role for key in kept.keys) == ["hub", "log", "log-ml-dsa-44"]
 
 
 def test_one_change_after_another_is_followed_from_the_first_key(tmp_path: Path, clock: Clock, study_of) -> None:

@@ -42,10 +42,11 @@ POINTS = {
 }  # fmt: skip
 
 
-STATEMENTS = {"hub": 2, "log": 1, "authority": 3}
+STATEMENTS = {"hub": 2, "log": 2, "authority": 3}
 OF_WHAT = {
     "hub": "hub",
     "log": "log",
+    "log-ml-dsa-44": "log",
     "authority": "authority",
     "time-stamper": "authority",
     "certificate-log": "authority",
@@ -117,9 +118,10 @@ def test_receipts_of_before_and_after_hold(tmp_path: Path, clock: Clock, study_o
         after = delivered(hub, study_of, tmp_path / "after")
         now, followed_now = listed(hub), followed(pinned, changes(hub))
     for folder in (before, after):
-        for known in (None, now):
+        for known in (None, now, now.model_copy(update={"log_ml_dsa": True})):
             assert wrong(folder, known) == []
     assert wrong(before, pinned) == [] and wrong(before, followed_now) == []
+    assert wrong(after, followed_now.model_copy(update={"log_ml_dsa": True})) == []
     assert {key.keyid for key in now.keys if key.role != "node"} == {
         key.keyid for key in followed_now.keys if key.role != "node"
     }
@@ -211,7 +213,7 @@ def test_the_old_log_key_signs_too_until_it_is_removed(tmp_path: Path, clock: Cl
     with running(home, clock) as hub:
         FakeSite(hub, "south").join()
         hub.hub.desk.log.append([b"an entry"])
-        assert len(hub.hub.desk.log.checkpoint.signatures) == 1
+        assert len(hub.hub.desk.log.checkpoint.signatures) == 2  # both of its keys of now
 
 
 def test_hubs_that_share_a_database_are_told_that_they_cannot(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def test_hubs_that_share_a_database_are_told_that_they_cannot(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("point", ["", "hub.said:revocation", "hub.logged:revocation"])
-@pytest.mark.parametrize("role", ["hub", "log", "time-stamper"])
+@pytest.mark.parametrize("role", ["hub", "log", "log-ml-dsa-44", "time-stamper"])
 def test_a_former_key_that_was_stolen_is_ended_once_and_for_all_readers(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, role: str, point: str
 ) -> None:
@@ -253,7 +255,7 @@ def test_a_former_key_that_was_stolen_is_ended_once_and_for_all_readers(
     rotation = second_of(stolen - timedelta(hours=1, seconds=-1))
     assert window is not None and window.below is not None
     assert window.end == (rotation if role == "hub" else second_of(stolen))
-    assert not (home / LOG_BEFORE).exists()
+    assert (home / LOG_BEFORE).exists() == (role == "log-ml-dsa-44")
     with running(home, clock) as hub:
         now, found = listed(hub), changes(hub)
         (counts,) = (key for key in of_role(now, role) if key.keyid != old.keyid)
@@ -311,15 +313,15 @@ def test_the_command_ends_a_former_log_key(tmp_path: Path) -> None:
         return CliRunner().invoke(app, [words[0], str(home), *words[1:]])
 
     assert commanded("rotate", "log").exit_code == 0
-    (old,) = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
-    assert (home / LOG_BEFORE).exists() and old.role == "log"
+    old, lasts = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
+    assert lasts.role == "log-ml-dsa-44" and (home / LOG_BEFORE).exists() and old.role == "log"
     wrong = commanded("revoke-own-key", "authority", old.keyid[:12])
     assert isinstance(wrong.exception, ConfigurationError) and "no former authority key" in str(wrong.exception)
     yet_to_come = commanded("revoke-own-key", "log", old.keyid[:12], "--from", "2999-01-01T00:00:00Z")
     assert isinstance(yet_to_come.exception, ConfigurationError) and "time that has come" in str(yet_to_come.exception)
     ended = commanded("revoke-own-key", "log", old.keyid[:12])
     assert ended.exit_code == 0, ended.output
-    (after,) = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
+    after, _ = KeysBefore.from_bytes((home / "keys-before.json").read_bytes()).keys
     assert after.window is not None and after.window.below is not None
     assert f"the log key {old.keyid[:16]} is believed until {after.window.end}, and no longer" in ended.output
     assert not (home / LOG_BEFORE).exists()

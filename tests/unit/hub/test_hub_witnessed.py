@@ -110,5 +110,5 @@ def test_a_checkpoint_that_is_cosigned_again_after_a_crash_has_one_line_of_each_
     clock.pass_(minutes=5)
     with running(tmp_path / "hub", clock) as hub:
         found = changes(hub)
-        assert len(hub.hub.desk.log.checkpoint.signatures) == 3
+        assert len(hub.hub.desk.log.checkpoint.signatures) == 4  # two of the log, two of the witness
     assert len([key for key in followed(pinned, found).keys if key.owner == "north"]) == 2

@@ -1,5 +1,6 @@
 """The timeline is read beside the agent: what comes back, what is raised there, who ends with whom, and what the agent does not load."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,11 +8,13 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 from patience import until
 
+from rapha.cli.node import run
 from rapha.errors import CohortRefused, ConfigurationError, DiskFull, RaphaError
 from rapha.node import reader
 from rapha.node.reader import Reader, ReaderBeside, ReaderHere
@@ -51,6 +54,16 @@ def ended(record: Path) -> int:
 
 def ended_once(record: Path) -> int:
     return 7 if record.exists() else ended(record)
+
+
+def ended_politely() -> int:
+    os.kill(os.getppid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return 7
+
+
+def no_more_processes() -> int:
+    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
 
 def waiting(record: Path) -> int:
@@ -122,6 +135,44 @@ def test_none_outlives_the_agent(tmp_path: Path) -> None:
     until(lambda: not Path(f"/proc/{record.read_text()}").exists())
 
 
+def test_a_service_manager_that_asks_all_of_them_at_once_ends_no_question(beside: ReaderBeside) -> None:
+    assert beside.ask(ended_politely) == 7
+
+
+def test_a_process_that_cannot_be_forked_is_one_question_s_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a limit of processes is met: the second fork of the copy that waits fails."""
+    fork, forked = os.fork, iter(range(9))
+    monkeypatch.setattr(os, "fork", lambda: no_more_processes() if next(forked) == 2 else fork())
+    with ReaderBeside() as beside:
+        assert [beside.ask(doubled, number) for number in (1, 2, 3)] == [2, 4, 6]
+
+
+def test_the_agent_is_told_to_end_where_the_copy_that_waits_is_gone(beside: ReaderBeside) -> None:
+    asked: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    try:
+        os.kill(beside._waits, signal.SIGKILL)
+        until(lambda: Path(f"/proc/{beside._waits}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+        for _ in range(2):
+            with pytest.raises(RaphaError, match="was there enough memory"):
+                beside.ask(doubled, 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert asked == [signal.SIGTERM] and beside.lost
+
+
+def test_closing_it_ends_what_it_still_reads(tmp_path: Path) -> None:
+    record = tmp_path / "reading"
+    beside = ReaderBeside()
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(beside.ask, waiting, record)
+        until(lambda: record.exists() and record.read_text() != "")
+        beside.close()
+        assert not Path(f"/proc/{record.read_text()}").exists()
+        with pytest.raises((RaphaError, OSError)):
+            long.result()
+
+
 def test_the_agent_loads_no_database() -> None:
     program = "import sys, rapha.node.agent, rapha.cli.node; print([m for m in ('duckdb', 'pyarrow', 'torch') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
@@ -132,3 +183,21 @@ def test_a_home_without_a_timeline_says_so_through_it(beside: ReaderBeside, tmp_
 
     with pytest.raises(ConfigurationError, match="is not a node's home"):
         beside.ask(reading.timeline, tmp_path)
+
+
+def test_the_copies_come_after_the_agent_has_its_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group is taken over where the agent is alone in it."""
+    order: list[str] = []
+
+    def begun() -> ReaderBeside:
+        order.append("reader")
+        raise KeyboardInterrupt
+
+    home = SimpleNamespace(folder=tmp_path, configuration=SimpleNamespace(site="north"))
+    monkeypatch.setattr("rapha.node.configuration.Home", lambda _: home)
+    monkeypatch.setattr("rapha.cli.log.log_to_stderr", lambda **_: None)
+    monkeypatch.setattr("rapha.cli.interrupted.interrupt_when_asked_to_end", lambda: None)
+    monkeypatch.setattr("rapha.node.sandbox.choose.backend_of", lambda *_, **__: order.append("backend"))
+    monkeypatch.setattr(reader, "ReaderBeside", begun)
+    run(tmp_path)
+    assert order == ["backend", "reader"]

@@ -55,6 +55,20 @@ def test_nothing_that_was_changed_passes(change: dict[str, object]) -> None:
         lasting.cosignature_time(changed, NAME, SECOND.public_key())
 
 
+def test_the_logs_own_line_is_a_cosignature_by_its_name_that_says_no_time() -> None:
+    whole = SIGNED.with_signatures(lasting.signed_by_log(SIGNED, SECOND))
+    (name, raw) = notes.read_checkpoint(whole.as_bytes()).signatures[1]
+    assert name == "log.example/one" and raw[4:12] == bytes(8)
+    said = b"subtree/v1\n\0" + bytes([15]) + b"log.example/one" + bytes(8) + bytes([15]) + b"log.example/one"
+    SECOND.public_key().verify(raw[12:], said + bytes(8) + (4711).to_bytes(8, "big") + ROOT)
+    notes.check_log(whole, LOG.public_key())
+    assert lasting.is_signed_by_log(whole, SECOND.public_key())
+    assert not lasting.is_signed_by_log(SIGNED, SECOND.public_key())
+    for change in ({"size": 4712}, {"root": bytes(32)}, {"signatures": ((name, raw[:-1] + b"\0"),)}):
+        with pytest.raises(Unproven, match="does not fit"):
+            lasting.is_signed_by_log(dataclasses.replace(whole, **change), SECOND.public_key())  # type: ignore[arg-type]
+
+
 def test_names_that_are_too_long_are_refused() -> None:
     with pytest.raises(Unproven, match="255 bytes"):
         lasting.cosigned(SIGNED, "é" * 128, SECOND, AT)

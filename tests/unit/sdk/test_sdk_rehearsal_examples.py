@@ -12,6 +12,7 @@ from rapha.records.site import Group, SiteProfile
 from rapha.records.study import Study
 from rapha.sdk.rehearsal import profiles_for, rehearse, unlisted
 from rapha.sdk.rehearsal.made_up import write_timeline
+from rapha.sdk.rehearsal.rehearse import features_nobody_has
 from rapha.sdk.study_file import read_study
 from rapha.timeline.reader import open_timeline
 
@@ -43,6 +44,7 @@ def test_an_example_finds_people(example: str, tmp_path: Path) -> None:
     if study.outcome.has_cases:
         assert cohort.positives >= 20
         assert cohort.rows - cohort.positives >= 20
+    assert features_nobody_has(study, tmp_path / "rows" / "rows.arrow") == ()
 
 
 def changed(folder: Path, **changes: str) -> Study:
@@ -129,6 +131,20 @@ def test_a_feature_that_nobody_has_is_named(tmp_path: Path) -> None:
     )
     done = rehearse(study, [small(study)], tmp_path / "run")
     assert done[0].never_seen == ("last_hdl_until_2years",)
+
+
+DIABETES = "  - {any: diabetes, during: {until: index, for: 2 years}}\n  - {demographic: age}"
+
+
+def test_what_is_predicted_can_have_been_before_unless_the_study_says_not(tmp_path: Path) -> None:
+    """An earlier event of the outcome's concept: made up where a feature looks for it, and never where it keeps a patient out."""
+    twice = changed(tmp_path, **{f", {INCLUDE}": "", "  - {demographic: age}": DIABETES})
+    cohort = frozen(twice, small(twice), tmp_path / "may")
+    assert features_nobody_has(twice, tmp_path / "may" / "rows" / "rows.arrow") == ()
+    assert min(cohort.positives, cohort.rows - cohort.positives) >= 20
+    once = changed(tmp_path, **{"  - {demographic: age}": DIABETES})
+    assert frozen(once, small(once), tmp_path / "may-not").patients >= 100
+    assert features_nobody_has(once, tmp_path / "may-not" / "rows" / "rows.arrow") == ("any_diabetes_until_2years",)
 
 
 def test_a_feature_of_which_no_profile_lists_a_code_is_named(tmp_path: Path) -> None:

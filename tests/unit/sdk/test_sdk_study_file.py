@@ -34,6 +34,12 @@ WRONG = [
      " index ends before it begins, whatever the patient: nothing can be in it"),
     ("first: [cholesterol, hdl]", "first: [death]", "16: cohort.index: `death` cannot be the index: nobody is observed after it, so"
      " no outcome can follow"),
+    (AGE, "{any_of: [diabetes], during: {until: index, for: 1 year}}", "19: cohort.include[1]: no patient can meet this and what"
+     " cohort.include[0] says: one needs a record of `diabetes`, the other allows none in that same time; leave one out, or give it"
+     " another time"),
+    (AGE, "{and: [{any_of: [hdl], during: {until: index}}, {none_of: [hdl], during: {until: index}}]}", "18: cohort.include[0]: no"
+     " patient can meet this and what else is asked here: one needs a record of `hdl`, the other allows none in that same time; leave"
+     " one out, or give it another time"),
     ("  unobserved: exclude ", "  # ", "21: outcome: the key 'unobserved' is missing: say what becomes of who is not watched to the end"
      " of the window; `unobserved: exclude` sets them apart as unknown, not well, and `unobserved: censor` is for a time to an event"),
     ("split: ", "study: again\nsplit: ", "38: the key 'study' is here twice, first in line 1"),

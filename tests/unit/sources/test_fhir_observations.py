@@ -36,6 +36,14 @@ UCUM = "http://unitsofmeasure.org"
             [(0.125, None, "mg/L", None, None, None, "affirmed")],
         ),
         (
+            {"valueRatio": {"numerator": {"value": 1, "comparator": "<"}, "denominator": {"value": 8}}},
+            [(0.125, "<", None, None, None, None, "affirmed")],
+        ),
+        (
+            {"valueRatio": {"numerator": {"value": 0}, "denominator": {"value": -8}}},
+            [(0.0, None, None, None, None, None, "affirmed")],
+        ),
+        (
             {"valueSampledData": {"period": 10, "dimensions": 1, "data": "1 2 3"}},
             [(None, None, None, None, None, "Observation/o1#valueSampledData", "affirmed")],
         ),
@@ -171,6 +179,24 @@ NO_BOUND = {"low": {"value": "CANARY-low"}, "high": {"value": "CANARY-high"}}
     [
         ({"valueRange": NO_BOUND}, "has a value that cannot be read"),
         ({"valueRange": {"low": NO_BOUND["low"]}}, "has a value that cannot be read"),
+        ({"valueRange": {**NO_BOUND, "high": {"value": 6}}}, "has a value that cannot be read"),
+        ({"valueRange": {**NO_BOUND, "low": {"value": 4}}}, "has a value that cannot be read"),
+        ({"valueInteger": "CANARY-integer"}, "has a value that cannot be read"),
+        ({"valueInteger": "1e999", "dataAbsentReason": coded("error")}, "has a value that cannot be read"),
+        *(
+            ({"valueRatio": ratio}, "has a value that cannot be read")
+            for ratio in (
+                {"numerator": {"value": "CANARY-over"}, "denominator": {"value": 8}},
+                {"numerator": {"value": 1}, "denominator": {"value": "CANARY-under"}},
+                {"numerator": {"value": 1}, "denominator": {"value": 0}},
+                {"numerator": {"value": 1}},
+                {"denominator": {"value": 8}},
+                {"numerator": {"value": "1e300"}, "denominator": {"value": "1e-300"}},
+                {"numerator": {"value": 1, "comparator": "~"}, "denominator": {"value": 8}},
+                {"numerator": {"value": 1}, "denominator": {"value": 8, "comparator": "<"}},
+                {"numerator": {"value": 1, "comparator": "<"}, "denominator": {"value": -8}},
+            )
+        ),
         ({"interpretation": [{"text": "CANARY"}]}, "has an interpretation without a code and no value"),
         ({"interpretation": [{"coding": []}]}, "has an interpretation without a code and no value"),
     ],

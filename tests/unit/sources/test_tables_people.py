@@ -1,4 +1,4 @@
-"""Deaths that another file tells to the minute, columns of days that carry a clock, and the last day of an observation."""
+"""A sex that another row tells, deaths that another file tells to the minute, columns of days that carry a clock, and the last day of an observation."""
 
 import pytest
 
@@ -73,3 +73,29 @@ def test_end_of_is_of_an_observation_alone(hospital):
     hospital.mapping = hospital.mapping.replace("time: {column: taken}", "time: {end_of: {column: taken}}")
     with pytest.raises(ConfigurationError, match="time"):
         hospital.ingest()
+
+
+LONG = "where: {column: what, values: [Sex]}"
+ROWS = (
+    "id,what,said,born,died,seen\np1,Age,,1950,,2012-01-01\np2,Age,M,1960,,2012-01-01\np3,Age,,1970,,2012-01-01\np4,Age,,1980,,2012-01-01\n"
+    "p5,Age,,1990,,2012-01-01\np6,Age,,2000,,2012-01-01\np1,Sex,F,,,\np3,Sex,F,,,\np3,Sex,M,,,\np4,Sex,?,,,\np5,Sex,x,,,\np9,Sex,M,,,\np6,Sex,M,,,\n"
+    "p6,Sex,M,,,\n,Sex,F,,,\n"
+)
+
+
+def test_a_sex_stands_in_another_row_of_a_long_file(hospital):
+    """Never in the row that is the patient's; two that differ, and words that nobody explained, are set aside and the patient stays."""
+    hospital.mapping = hospital.mapping.replace(
+        "sex: {column: sex, values: {F: female, M: male}}",
+        "where: {column: what, values: [Age]}\n  sex: {column: said, values: {F: female, M: male, '?': unknown}, "
+        + LONG
+        + "}",
+    )
+    hospital.people = ROWS
+    hospital.labs = "patient,taken,reported,test,value,unit\n"
+    hospital.ingest()
+    told = hospital.ask("year(birth)::INTEGER, sex", "subjects", "birth")
+    assert told == [(1950, "female"), (1960, None), (1970, None), (1980, None), (1990, None), (2000, "male")]
+    two, unread = "`said` tells two sexes of one patient", "`said` is not one of the mapping's values"
+    wanted = {f"people.csv,9,{two}", f"people.csv,10,{two}", f"people.csv,12,{unread}", "people.csv,16,`id` is empty"}
+    assert wanted == {line for line in hospital.aside() if not line.endswith("observation could start with")}

@@ -92,6 +92,9 @@ def test_physionet_2012_counts_minutes(tmp_path: Path) -> None:
     [(rows, people, last, total)] = asked(tmp_path, measured)
     assert (rows, people, last) == expected[0][:3]
     assert total == pytest.approx(expected[0][3])
+    sexes = f"SELECT sum(value = 1), sum(value = 0), sum(value = -1) {table} WHERE parameter = 'Gender'"
+    of_subjects = "SELECT sum(sex = 'male'), sum(sex = 'female'), sum(sex IS NULL) FROM subjects"
+    assert asked(tmp_path, of_subjects) == plain(sexes, DATA / "physionet2012") == [(4499, 3493, 8)]
     died = "SELECT sum(\"In-hospital_death\") FROM read_csv(['{data}/Outcomes-a.txt', '{data}/Outcomes-b.txt'])"
     assert asked(tmp_path, "SELECT count(*) FROM events WHERE code = 'died-in-hospital'") == plain(
         died, DATA / "physionet2012"

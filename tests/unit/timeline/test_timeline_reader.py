@@ -189,7 +189,7 @@ def spilled(connection: LockedConnection) -> None:
 
 def test_spilling_leaves_nothing_behind(folder):
     connection = open_timeline(folder).connect(memory_limit="60MB", threads=1)
-    spills = [path for path in folder.iterdir() if path.name.startswith(".spill-")]
+    spills = [path for path in folder.iterdir() if path.name.startswith(".asked-")]
     assert [path.stat().st_mode & 0o777 for path in spills] == [0o700]
     spilled(connection)
     connection.close()

@@ -26,7 +26,7 @@ export async function checkWitnesses(checkpoint, known) {
     const found = await ed25519FromPem(key.public_key), at = await cosignatureTime(checkpoint, key.owner, found);
     if (at) seen.set(found.keyid, `${key.owner} at ${at}`);
   }
-  if (known.ml_dsa_at_least) throw new NotChecked("this page cannot look at signatures of ML-DSA-44, which your keys file asks for: use `rapha receipt verify`");
+  if (known.ml_dsa_at_least || known.log_ml_dsa) throw new NotChecked("this page cannot look at signatures of ML-DSA-44, which your keys file asks for: use `rapha receipt verify`");
   const asked = known.witnesses_at_least ?? 0;
   if (seen.size < asked) throw new Unproven(`${seen.size} of ${witnesses.length} known witnesses have seen this checkpoint; ${asked} are asked for`);
   return seen;

@@ -97,7 +97,7 @@ def _at(
         frozen = folder / "input"
         frozen.mkdir(parents=True, exist_ok=True)
         cohort = freeze(open_timeline(folder / "timeline"), study, KEY, frozen, folder)
-        never_seen = _never_seen(study, frozen / "rows.arrow")
+        never_seen = features_nobody_has(study, frozen / "rows.arrow")
         metrics = _train(study, cohort, profile.site, folder, graph, script)
     except (CohortRefused, TrainingFailed, EgressRefused) as refusal:
         said = {"reason": refusal.reason, "words": str(refusal)}
@@ -105,7 +105,7 @@ def _at(
     return SiteRehearsal(site=profile.site, people=people, cohort=cohort, never_seen=never_seen, metrics=metrics)
 
 
-def _never_seen(study: Study, rows: Path) -> tuple[str, ...]:
+def features_nobody_has(study: Study, rows: Path) -> tuple[str, ...]:
     """The features that are missing, or 0 of a count, in every frozen row."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -139,9 +139,10 @@ class Scene:
     def _strew(
         self, name: str, during: Window, count: int, *, needed: bool = False, number: float | None = None
     ) -> None:
-        """So many events of a concept, anywhere in the window; none where it would move the index or keep the patient out. A
-        mention that nothing but a feature asks for is left to the notes that are there."""
-        left = barred(self.study) | self.study.said_in_notes().keys()
+        """So many events of a concept, anywhere in the window; none where it would move the index or keep the patient out. What
+        only a feature asks for lies before the index, and may be of the outcome's concept. A mention that nothing but a feature asks
+        for is left to the notes that are there."""
+        left = admitting(self.study) | self.study.said_in_notes().keys()
         if not self.held.get(name) or (not needed and name in left):
             return
         for _ in range(count):
@@ -222,7 +223,12 @@ def having_outcome(study: Study) -> float:
 
 def barred(study: Study) -> frozenset[str]:
     """The concepts that decide who is in, at which moment and with which outcome: not to be strewn at random."""
-    names = {*study.cohort.index.of, *study.cohort.encounter, *study.outcome.concepts, *study.outcome.competing}
+    return admitting(study) | {*study.outcome.concepts, *study.outcome.competing}
+
+
+def admitting(study: Study) -> frozenset[str]:
+    """The concepts that decide who is in and at which moment, whatever comes after it."""
+    names = {*study.cohort.index.of, *study.cohort.encounter}
     names.update(name for criterion in study.cohort.include for name in _denied(criterion, wanted=True))
     names.update(name for criterion in study.cohort.exclude for name in _denied(criterion, wanted=False))
     return frozenset(names)

@@ -5,7 +5,7 @@
 | Quantity | number, comparator, unit, and the UCUM code where the unit is UCUM |
 | integer | number |
 | string that is a number, `<5` | number and comparator |
-| Ratio | numerator divided by denominator; `unit` says both |
+| Ratio | numerator divided by denominator, which has no comparator; `unit` says both |
 | Range | two events: `>=` low and `<=` high |
 | CodeableConcept | one event for each coding, in `value_code` |
 | boolean, time, dateTime, Period | the text, in `value_code` |
@@ -32,12 +32,20 @@ _LOW, _HIGH = "range_of(p.valueRange).low", "range_of(p.valueRange).high"
 _LOW_READ = f"number_of({_LOW}.value) IS NOT NULL"
 _OVER, _UNDER = "ratio_of(p.valueRatio).numerator", "ratio_of(p.valueRatio).denominator"
 _IS_LOW = f"answer_at = 1 AND {_LOW_READ}"
+_QUOTIENT = f"number_of({_OVER}.value) / nullif(number_of({_UNDER}.value), 0)"
+_COMPARATORS = "('<', '<=', '>', '>=')"
+
+
+def _garbled(quantity: str) -> str:
+    """SQL: this quantity has a value, and it is no number."""
+    return f"{quantity}.value IS NOT NULL AND number_of({quantity}.value) IS NULL"
 
 
 @dataclass(frozen=True)
 class Form:
     """A form of value: SQL of the condition that `p`, an observation or a component of one as `structures.VALUE`, has it; of how
-    many answers that is; and of the columns of the `answer_at`th of them, from 1. `place` is where the value stands."""
+    many answers that is; of the columns of the `answer_at`th of them, from 1; and of the condition that some of it is there and cannot be
+    read. `place` is where the value stands."""
 
     condition: str
     count: str = "1"
@@ -47,6 +55,7 @@ class Form:
     ucum: str = "NULL"
     code: str = "NULL"
     ref: str = "NULL"
+    unread: str = "NULL"
 
 
 FORMS = (
@@ -70,7 +79,12 @@ FORMS = (
         code=_JUDGED,
         ref=f"CASE WHEN number_of({_SAID}.number) IS NULL THEN place || '#valueString' END",
     ),
-    Form("p.valueInteger IS NOT NULL", num="number_of(p.valueInteger)", code=_JUDGED),
+    Form(
+        "p.valueInteger IS NOT NULL",
+        num="number_of(p.valueInteger)",
+        code=_JUDGED,
+        unread="number_of(p.valueInteger) IS NULL",
+    ),
     Form(f"{_TEXT} IS NOT NULL", code=_TEXT),
     Form(
         'period_of(p.valuePeriod).start IS NOT NULL OR period_of(p.valuePeriod)."end" IS NOT NULL',
@@ -84,13 +98,16 @@ FORMS = (
         unit=f"CASE WHEN {_IS_LOW} THEN {_LOW}.unit ELSE {_HIGH}.unit END",
         ucum=f"CASE WHEN {_IS_LOW} THEN ucum_of({_LOW}) ELSE ucum_of({_HIGH}) END",
         code=_JUDGED,
+        unread=f"{_garbled(_LOW)} OR {_garbled(_HIGH)}",
     ),
     Form(
-        f"{_OVER}.value IS NOT NULL",
-        num=f"number_of({_OVER}.value) / nullif(number_of({_UNDER}.value), 0)",
+        f"{_OVER}.value IS NOT NULL OR {_UNDER}.value IS NOT NULL",
+        num=_QUOTIENT,
         comparator=f"{_OVER}.comparator",
         unit=f"nullif(concat_ws('/', {_OVER}.unit, {_UNDER}.unit), '')",
         code=_JUDGED,
+        unread=f"""coalesce(NOT isfinite({_QUOTIENT}), true) OR {_UNDER}.comparator IS NOT NULL
+            OR {_OVER}.comparator NOT IN {_COMPARATORS} OR {_OVER}.comparator IS NOT NULL AND number_of({_UNDER}.value) < 0""",
     ),
     Form("p.valueSampledData IS NOT NULL", code=_JUDGED, ref="place || '#valueSampledData'"),
     Form("len(p.dataAbsentReason.coding) > 0", code="p.dataAbsentReason.coding[1].code"),
@@ -106,7 +123,7 @@ ANSWERS = f"CASE form {' '.join(f'WHEN {at} THEN {form.count}' for at, form in e
 
 def answer() -> dict[str, str]:
     """SQL of the columns of one answer of a value of this `form`."""
-    columns = [field.name for field in fields(Form) if field.name not in ("condition", "count")]
+    columns = [field.name for field in fields(Form) if field.name not in ("condition", "count", "unread")]
     return {column: f"CASE form {_cases(column)} END" for column in columns}
 
 
@@ -117,10 +134,9 @@ def _cases(column: str) -> str:
 
 ABSENT = "CASE WHEN len(p.dataAbsentReason.coding) > 0 THEN 'unknown' END"
 """SQL of the polarity of what has no value, and a reason why."""
-UNREADABLE = f"""CASE WHEN p.valueQuantity.value IS NOT NULL AND number_of(p.valueQuantity.value) IS NULL
-    OR p.valueQuantity.comparator NOT IN ('<', '<=', '>', '>=') THEN 'has a value that cannot be read'
-    WHEN answers = 0 AND form = {len(FORMS) - 1} THEN 'has an interpretation without a code and no value'
-    WHEN answers = 0 THEN 'has a value that cannot be read' END"""
+UNREADABLE = f"""CASE WHEN {_garbled("p.valueQuantity")} OR p.valueQuantity.comparator NOT IN {_COMPARATORS}
+    OR CASE form {_cases("unread")} END THEN 'has a value that cannot be read'
+    WHEN answers = 0 AND form = {len(FORMS) - 1} THEN 'has an interpretation without a code and no value' END"""
 """SQL of the reason why a value of this `form`, which is so many `answers`, cannot be read; NULL where it can, or there is none."""
 
 

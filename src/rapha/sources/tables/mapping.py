@@ -36,7 +36,7 @@ def _one_of(*words: str) -> AfterValidator:
 
 
 Kind = Annotated[str, _one_of(*KINDS)]
-Sex = Annotated[str, _one_of("female", "male", "other")]
+Sex = Annotated[str, _one_of("female", "male", "other", "unknown")]
 StatusWord = Annotated[str, _one_of(*STATUSES)]
 PolarityWord = Annotated[str, _one_of(*POLARITIES)]
 
@@ -117,11 +117,20 @@ class PolarityColumn(Record):
     values: Annotated[dict[Cell, PolarityWord], Field(min_length=1)]
 
 
+class Where(Record):
+    """Rows whose cell is one of these."""
+
+    column: Column
+    values: Annotated[tuple[Cell, ...], Field(min_length=1)]
+
+
 class SexColumn(Record):
-    """An empty cell is an unknown sex; any other that `values` does not name is a mistake of the row."""
+    """An empty cell is an unknown sex; any other that `values` does not name is a mistake of the row. `where`: it stands in these rows of
+    the subjects' file, beside the patient's identifier."""
 
     column: Column
     values: Annotated[dict[Cell, Sex], Field(min_length=1)]
+    where: Where | None = None
 
 
 Status = Annotated[
@@ -146,13 +155,6 @@ def _form_of_birth(value: Any) -> str:
 
 
 Birth = Annotated[Annotated[AgeBirth, Tag("(age)")] | Annotated[Time, Tag("(time)")], Discriminator(_form_of_birth)]
-
-
-class Where(Record):
-    """Rows whose cell is one of these."""
-
-    column: Column
-    values: Annotated[tuple[Cell, ...], Field(min_length=1)]
 
 
 class DeathElsewhere(Record):

@@ -29,6 +29,34 @@ def stage_deaths(staging: Staging, mapping: ColumnMapping, table: str, columns: 
     )
 
 
+def stage_sexes(staging: Staging, mapping: ColumnMapping, table: str, columns: dict[str, str]) -> None:
+    """Read the rows of the subjects' staged file that tell of a sex into `sexes`: whose, and which. Rows that tell two of one patient
+    are set aside, and it stays unknown."""
+    subjects, told = mapping.subjects, mapping.subjects.sex
+    assert told and told.where
+    meaning = Meaning(mapping.origin, columns)
+    identifier, sex = columns[subjects.id], meaning.choice(told, needed=False)
+    of_one = f"OVER (PARTITION BY {identifier})"
+    faults = (
+        meaning.empty(subjects.id),
+        *sex.faults,
+        meaning.fault(
+            f"min({sex.sql}) {of_one} <> max({sex.sql}) {of_one}", told.column, "tells two sexes of one patient"
+        ),
+    )
+    staging.execute(
+        f"""CREATE TABLE sex_rows AS
+            SELECT line, {identifier} AS of_whom, {sex.sql} AS told_sex, {first_reason(faults)} AS reason
+            FROM {meaning.source(f"(SELECT * FROM {table} WHERE {meaning.rows(told.where)})")}""",
+        meaning.parameters,
+    )
+    staging.set_aside(subjects.file, "SELECT line, reason FROM sex_rows")
+    staging.execute(
+        """CREATE TABLE sexes AS
+           SELECT of_whom, max(told_sex) AS told_sex FROM sex_rows WHERE reason IS NULL GROUP BY of_whom"""
+    )
+
+
 def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: dict[str, str]) -> None:
     """Read the subjects' staged file into `people`: id, birth, sex, death, opt-out; `subject_key` is still to come."""
     subjects = mapping.subjects
@@ -37,7 +65,12 @@ def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: 
     rows = f"WHERE {meaning.rows(subjects.where)}" if subjects.where else ""
     numbered = f"(SELECT *, row_number() OVER (PARTITION BY {identifier} ORDER BY line) AS listed FROM {table} {rows})"
     birth = meaning.birth(subjects.birth)
-    sex = meaning.choice(subjects.sex, needed=False) if subjects.sex else Word("CAST(NULL AS VARCHAR)")
+    sex = Word("CAST(NULL AS VARCHAR)")
+    if subjects.sex and subjects.sex.where:
+        stage_sexes(staging, mapping, table, columns)
+        numbered, sex = f"(SELECT * FROM {numbered} LEFT JOIN sexes ON of_whom = {identifier})", Word("told_sex")
+    elif subjects.sex:
+        sex = meaning.choice(subjects.sex, needed=False)
     dead, death = _death(meaning, subjects.death)
     if mapping.died_in:
         numbered = f"(SELECT * FROM {numbered} LEFT JOIN deaths ON dead = {identifier})"
@@ -57,7 +90,7 @@ def stage_people(staging: Staging, mapping: ColumnMapping, table: str, columns: 
     )
     staging.execute(
         f"""CREATE TABLE people_rows AS
-            SELECT line, {", ".join(columns.values())}, {birth.at} AS birth, {sex.sql} AS sex, {opted_out} AS opted_out,
+            SELECT line, {", ".join(columns.values())}, {birth.at} AS birth, nullif({sex.sql}, 'unknown') AS sex, {opted_out} AS opted_out,
                 CASE WHEN {birth.at} IS NOT NULL THEN {birth.precision} END AS birth_precision,
                 CASE WHEN {dead} THEN {death.at} END AS death,
                 CASE WHEN {dead} THEN {death.precision} END AS death_precision, {first_reason(faults)} AS reason
