@@ -27,10 +27,10 @@ from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 from beside import Beside
 from patience import until
-from placed_node import LIMITS, agent_of, new_home, program, settings
+from placed_node import LIMITS, agent_of, hostile_processes, hostile_study, new_home, program, settings
 from small_ray import RAY, python_with_ray, small_ray
 from small_run import make_run
-from small_slurm import jobs, missing, small_slurm
+from small_slurm import missing, small_slurm
 
 SECONDS = 60.0
 MEGABYTE = 1024 * 1024
@@ -280,6 +280,18 @@ def test_an_agent_that_is_killed_takes_its_sandbox_along(
     until(lambda: set(placement.left("rapha-")) <= before)
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["agent", "command"])
+def test_a_study_that_holds_and_fills_its_own_input_ends_with_its_agent(
+    placement: Placement, backend: Elsewhere, run: RunFolder, *, killed: bool
+) -> None:
+    with hostile_study(placement, backend, run, f"hostile-{killed}") as process:
+        assert process.stdin and hostile_processes(f"hostile-{killed}")
+        if killed:
+            process.kill()
+        process.stdin.close()
+        until(lambda: not hostile_processes(f"hostile-{killed}"), seconds=SECONDS)
+
+
 @pytest.fixture
 def impatient(
     placement: Placement, backend: Elsewhere, run: RunFolder, monkeypatch: pytest.MonkeyPatch
@@ -376,15 +388,3 @@ def test_a_disk_that_is_full_there_is_told_by_a_code(backend: Elsewhere, small_d
         assert not reply.ok and reply.reason is not None
         filler.unlink()
         assert started.run(Command(do="prepare", round=0), SECONDS).ok
-
-
-@pytest.mark.slow
-def test_what_slurm_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
-    if lacking := missing():
-        pytest.skip(lacking)
-    with small_slurm(tmp_path / "slurm") as environment:
-        given = settings(tmp_path, environment, partition="nowhere")
-        one = agent_of(new_home(tmp_path), Slurm(given))
-        with pytest.raises(SandboxError, match=r"slurm: .*invalid partition"):
-            one.begin_afresh()
-        assert jobs(environment) == []

@@ -17,8 +17,9 @@ HOME/
 import io
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -68,6 +69,18 @@ class RayPlacement(Record):
     processors: Annotated[int, Field(ge=1, le=1024)] = 1
     resource: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     queue_minutes: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+    @field_validator("address")
+    @classmethod
+    def _an_address(cls, address: str) -> str:
+        try:
+            parts = urlsplit(address)
+            whole = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("`address` is http://HOST:PORT, with a port up to 65535")
+        return address
 
 
 AnyPlacement = Annotated[SlurmPlacement | RayPlacement, Field(discriminator="by")]

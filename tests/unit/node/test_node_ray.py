@@ -1,12 +1,10 @@
 """Jobs of Ray's: what is asked of its Jobs API and what is believed of the answer, the command line, the token, and the line between the two ends."""
 
-import asyncio
 import contextlib
 import json
 import os
 import pickle
 import shlex
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,23 +13,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import structlog
+from pydantic import ValidationError
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import RayPlacement
 from rapha.node.sandbox.placement import Job
 from rapha.node.sandbox.ray import Ray
 from rapha.node.sandbox.ray_here import entrypoint
-from rapha.node.sandbox.ray_jobs import MAX_ANSWER_BYTES, RayJobs, read_token
+from rapha.node.sandbox.ray_jobs import MAX_ANSWER_BYTES, RayJobs, Seen, read_token
 from rapha.node.sandbox.ray_line import (
-    EXIT,
-    MAX_FRAME_BYTES,
     MODULE_THERE,
     JobFolder,
-    frame,
-    one_certificate,
-    read_frame,
 )
-from rapha.node.sandbox.ray_there import end_descendants
 
 NAME = "rapha-0123456789ab-0123456789abcdef"
 TOKEN = "a-token-of-a-test"
@@ -164,11 +158,114 @@ def test_an_answer_is_read_as_json_of_one_shape_or_not_at_all(
 def test_an_answer_without_end_is_not_read_for_ever(
     settings: RayPlacement, head: Head, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MAX_ANSWER_BYTES <= 64 * 1024 * 1024
     monkeypatch.setattr("rapha.node.sandbox.ray_jobs.MAX_ANSWER_BYTES", 1000)
     head.answers["GET /api/jobs/"] = (200, b"[" + b" " * 1000 + b"]")
     with pytest.raises(SandboxError, match="answered more than"):
         RayJobs(settings).every()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[" + b",".join([b'{"status":"PENDING"}'] * 10_001) + b"]",
+        b"[" + b",".join([b"{}"] * 100_000) + b"]",
+        b"[" * 100_001,
+        json.dumps([{"status": "PENDING", "submission_id": "a" * 1001}]).encode(),
+        json.dumps([{"status": "PENDING", "message": "a" * 100_001}]).encode(),
+    ],
+    ids=["jobs", "things", "nested", "name", "message"],
+)
+def test_an_answer_of_too_much_takes_no_room(settings: RayPlacement, head: Head, answer: bytes) -> None:
+    head.answers["GET /api/jobs/"] = (200, answer)
+    with pytest.raises(SandboxError, match=r"no Ray|at once"):
+        RayJobs(settings).every()
+
+
+def test_parts_are_counted_before_they_are_parsed(settings: RayPlacement, head: Head) -> None:
+    assert MAX_ANSWER_BYTES <= 8 * 1024 * 1024
+    head.answers["GET /api/jobs/"] = (200, b"[" + b",".join([b"{}"] * 100_000) + b"]")
+    with pytest.raises(SandboxError, match="at once"):
+        RayJobs(settings).every()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+def test_a_head_that_answers_a_byte_at_a_time_is_not_waited_for(settings: RayPlacement, answer: bytes) -> None:
+    import socket
+
+    over, sent = threading.Event(), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with server.accept()[0] as came, contextlib.suppress(OSError):
+                came.recv(1000)
+                came.sendall(answer)
+                while not over.wait(0.05):
+                    came.sendall(b"a")
+                    sent.append(1)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        slow = settings.model_copy(update={"address": f"http://127.0.0.1:{server.getsockname()[1]}"})
+        giving_up = threading.Timer(20, over.set)  # so that a failure is none of time
+        giving_up.start()
+        try:
+            with pytest.raises(SandboxError, match=r"is not reached .no whole answer in 1 s"):
+                RayJobs(slow, 1.0).look(NAME)
+            assert not over.is_set()
+            thread.join(20)
+            assert not thread.is_alive() and not over.is_set()
+        finally:
+            over.set()
+            giving_up.cancel()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h:99999", "http://a:b", "http://[", "http://a]b", "http://:80", "http://h:0"]
+)
+def test_an_address_that_is_none_is_refused_where_it_is_configured(settings: RayPlacement, address: str) -> None:
+    with pytest.raises(ValidationError, match="HOST:PORT"):
+        RayPlacement(**{**settings.model_dump(), "address": address})
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://a]b", "", None])
+def test_a_machine_whose_address_is_none_is_none(address: str | None) -> None:
+    assert Seen(status="RUNNING", driver_agent_http_address=address).host is None
+
+
+LOST = [(404, b"no"), *((200, json.dumps({"status": status}).encode()) for status in ("FAILED", "STOPPED"))]
+
+
+@pytest.mark.parametrize("answer", [*LOST, (200, b'{"status": "RUNNING"}'), (500, b"")])
+def test_a_lost_job_is_cleared_away_once_ray_knows_it_no_more_and_a_job_that_may_live_is_not(
+    settings: RayPlacement, head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, bytes]
+) -> None:
+    monkeypatch.setattr("rapha.node.sandbox.ray.ENDS_SECONDS", 0.5)
+    head.answers |= {f"GET /api/jobs/{NAME}": answer, "GET /api/jobs/": (200, b"[]")}
+    folder = JobFolder.of(tmp_path / "jobs", NAME)
+    folder.make()
+    folder.say("4242")
+    ray = Ray(settings, tmp_path / "jobs")
+    with structlog.testing.capture_logs() as told:
+        ray.end(NAME)
+    assert [(line["event"], line["job"]) for line in told] == [("placement.not-ended", NAME)]
+    assert ray.left("rapha-") == ([] if answer in LOST else [NAME])
+    assert folder.key.exists() is False
+
+
+def test_an_agent_that_begins_has_ray_forget_what_is_over_of_its_own(
+    settings: RayPlacement, head: Head, tmp_path: Path
+) -> None:
+    told = [
+        {"submission_id": f"rapha-{whose}-{status}", "status": status}
+        for whose in ("ours", "other")
+        for status in ("PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED")
+    ]
+    head.answers["GET /api/jobs/"] = (200, json.dumps(told).encode())
+    Ray(settings, tmp_path / "jobs").left("rapha-ours-")
+    assert sorted(asked for asked, _, _ in head.asked if asked.startswith("DELETE")) == [
+        f"DELETE /api/jobs/rapha-ours-{status}" for status in ("FAILED", "STOPPED", "SUCCEEDED")
+    ]
 
 
 def test_what_is_asked_for_is_what_the_site_said(settings: RayPlacement, head: Head) -> None:
@@ -263,94 +360,3 @@ def test_the_key_of_a_job_is_readable_to_this_user_alone(tmp_path: Path) -> None
         assert place.stat().st_mode & 0o077 == 0
     folder.clear()
     assert list((tmp_path / "jobs").iterdir()) == []
-
-
-def there(folder: JobFolder, *program: str) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-s", "-P", "-m", MODULE_THERE, str(folder.place), *program]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def test_a_job_that_was_taken_out_of_the_queue_does_nothing_when_its_turn_comes(tmp_path: Path) -> None:
-    folder = JobFolder.of(tmp_path / "jobs", NAME)
-    folder.make()
-    folder.withdraw()
-    with there(folder, "/bin/touch", str(tmp_path / "done")) as process:
-        assert process.wait(60) == 71
-    assert not (tmp_path / "done").exists()
-    folder.clear()
-    with there(folder, "/bin/touch", str(tmp_path / "done")) as process:
-        assert process.wait(60) == 71
-    assert not (tmp_path / "done").exists() and not folder.place.exists()
-
-
-async def exchanged(port: int, context: ssl.SSLContext | None) -> tuple[int, bytes]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    try:
-        return await asyncio.wait_for(read_frame(reader), 30)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-def test_who_does_not_show_the_jobs_own_certificate_is_sent_away_and_the_job_waits_on(tmp_path: Path) -> None:
-    folder, other = (JobFolder.of(tmp_path / "jobs", name) for name in (NAME, "other"))
-    folder.make()
-    other.make()
-    from patience import until
-
-    with there(folder, "/bin/sh", "-c", "exit 7") as process:
-        try:
-            until(lambda: folder.heard() != [], seconds=60)
-            port = int(folder.heard()[0])
-            nobody = ssl.create_default_context()
-            nobody.check_hostname, nobody.verify_mode = False, ssl.CERT_NONE
-            believing = one_certificate(other.key, listens=False)
-            believing.verify_mode = ssl.CERT_NONE
-            for context in (None, nobody, believing, one_certificate(other.key, listens=False)):
-                with pytest.raises((OSError, EOFError, TimeoutError)):
-                    asyncio.run(exchanged(port, context))
-            assert process.poll() is None and folder.heard() == [str(port)]
-            assert asyncio.run(exchanged(port, one_certificate(folder.key, listens=False))) == (EXIT, b"\7")
-            assert process.wait(60) == 7
-        finally:
-            process.kill()
-    assert folder.heard()[1:2] == ["ended"]
-
-
-def test_a_frame_that_is_none_ends_the_line() -> None:
-    async def read(content: bytes) -> tuple[int, bytes]:
-        reader = asyncio.StreamReader()
-        reader.feed_data(content)
-        reader.feed_eof()
-        return await read_frame(reader)
-
-    assert asyncio.run(read(frame(1, b"x" * MAX_FRAME_BYTES))) == (1, b"x" * MAX_FRAME_BYTES)
-    for wrong in (frame(4, b""), frame(1, b"x" * (MAX_FRAME_BYTES + 1)), frame(1, b"abc")[:-1], b"", b"\1\0"):
-        with pytest.raises(EOFError):
-            asyncio.run(read(wrong))
-
-
-ORPHANS = """
-import os, subprocess, sys
-from rapha.node.sandbox import ray_there
-ray_there.ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-subprocess.run(["/bin/sh", "-c", "setsid sleep 600 & setsid sh -c 'sleep 600 & sleep 600' & exit 0"])
-ray_there.end_descendants()
-print(ray_there._children())
-"""
-
-
-def test_whatever_descends_from_a_job_is_ended_in_what_session_ever() -> None:
-    said = subprocess.run([sys.executable, "-c", ORPHANS], capture_output=True, text=True, check=True, timeout=60)
-    assert said.stdout == "[]\n"
-    assert callable(end_descendants)
-
-
-def test_nothing_of_rays_is_imported_and_nothing_is_unpickled() -> None:
-    code = "import sys, rapha.node.sandbox.ray, rapha.node.sandbox.ray_there; print({'ray', 'cloudpickle'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
-    import rapha.node.sandbox as room
-
-    for file in Path(room.__path__[0]).glob("ray*.py"):
-        assert "import pickle" not in file.read_text() and "loads(" not in file.read_text()

@@ -1,14 +1,15 @@
 """The program that a placement starts on another machine of the hospital: it builds the walls there, and ends them when the agent is gone.
 
 Usage: `python -m rapha.node.sandbox.launch`. Its first line of input is an `Order`, its first line of output a `Launched`; all after that is between the
-agent and the workload, which has the same two pipes. In this order, as an auditor may tick it off:
+agent and the workload, which has the same output, and an input of its own into which this program copies. In this order, as an auditor may tick it off:
 
 1. the order is read, before a byte is written: one line of at most 64 KiB
 2. this machine is looked at: the backend isolates here, by these layers, with this code; it sees the very folder that the agent sees
 3. that is answered, in one line, before any code of a study runs: only this program can have written it
 4. what is not as the order says ends here, with words for the steward; there is no second way
 5. sockets of this machine listen while the self-test tries, from inside, to reach them
-6. the sandbox starts; when it ends, or the agent's end of the pipe is closed, it is killed and waited for
+6. the sandbox starts; when it ends, or the agent's end of the pipe is closed, it is killed and waited for: nothing inside holds that pipe, and nothing that
+   is done or left undone inside keeps this program from seeing its end
 
 It trusts whoever starts it, as it gives them no more than this user has.
 """
@@ -32,6 +33,8 @@ from rapha.node.sandbox.port import Walls
 from rapha.node.sandbox.started import hosts_sockets, inner_words
 
 REFUSED = 71
+MOST_UNREAD_BYTES = 1024 * 1024
+"""The agent writes commands, each answered before the next: who leaves so much unread is ended."""
 
 
 def main() -> int:
@@ -91,17 +94,47 @@ def _answer(launched: Launched) -> int:
 
 
 def _attend(words: list[str], environment: dict[str, str]) -> int:
-    """Wait for the sandbox; kill it when the other end of standard input is closed. No byte of the pipes is touched."""
-    with subprocess.Popen(words, env=environment, start_new_session=True) as process:
-        ended = os.pidfd_open(process.pid)
-        look = select.poll()
-        look.register(ended, select.POLLIN)
-        look.register(0, 0)  # the hang-up alone: bytes are the workload's to read
-        look.poll()
+    """Wait for the sandbox; kill it when the other end of standard input is closed. It has a pipe of its own: a process can open its own input for writing,
+    and who held the pipe whose hang-up is looked for would keep that from ever coming."""
+    with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, bufsize=0, start_new_session=True) as process:
+        assert process.stdin
+        os.set_blocking(process.stdin.fileno(), False)
+        _hand_on(process.stdin.fileno(), os.pidfd_open(process.pid))
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         return process.wait() & 0xFF
+
+
+def _hand_on(inside: int, ended: int) -> None:
+    """Carry standard input to `inside`, until the sandbox has `ended`, the other end of standard input is closed, or too much was left unread.
+
+    It never waits for the sandbox to read: else that could keep it from seeing the end."""
+    unread = b""
+    while len(unread) <= MOST_UNREAD_BYTES:
+        look = select.poll()
+        look.register(ended, select.POLLIN)
+        look.register(0, select.POLLIN)
+        if unread:
+            look.register(inside, select.POLLOUT)
+        met = dict(look.poll())
+        if ended in met or met.get(0, 0) & ~select.POLLIN:
+            return
+        if 0 in met:
+            if not (block := os.read(0, MAX_ORDER_BYTES)):
+                return
+            unread += block
+        unread = _written(inside, unread)
+
+
+def _written(inside: int, unread: bytes) -> bytes:
+    """What there was no room for. Nothing, where the sandbox has closed its input: nobody will read it."""
+    try:
+        return unread[os.write(inside, unread) :] if unread else unread
+    except BlockingIOError:
+        return unread
+    except BrokenPipeError:
+        return b""
 
 
 def read_line(descriptor: int) -> bytes:

@@ -3,8 +3,8 @@
 A backend says how a workload is walled; a placement says where. It starts one program of ours, `launch.py`, on another machine of the hospital, with
 three pipes, and ends it. What is promised:
 
-1. bytes come and go unchanged and in order; nothing of the agent's environment goes along
-2. when the agent's end of standard input is closed, however the agent ended, the program sees that its input ended
+1. bytes come and go unchanged and in order, but a program that leaves more than 4 MiB of them unread may be ended; nothing of the agent's environment goes along
+2. when the agent's end of standard input is closed, however the agent ended, the program sees that its input ended; it may be ended 15 seconds later
 3. `end` returns when no process of the job is alive, or says so in the log after a minute; twice is once
 4. a job that an earlier agent of this home left is found by its name and ended
 5. what is asked for (memory, processors, time) is asked of the cluster by numbers of the site's configuration, none of the study's

@@ -20,10 +20,10 @@ from rapha.errors import SandboxError
 from rapha.node.configuration import RayPlacement
 from rapha.node.sandbox.placement import Job, tidy
 from rapha.node.sandbox.ray_here import MODULE, SAYS, Asked
-from rapha.node.sandbox.ray_jobs import RayJobs
+from rapha.node.sandbox.ray_jobs import ALIVE, RayJobs
 from rapha.node.sandbox.ray_line import JobFolder
 
-ENDS_SECONDS = 60.0
+ENDS_SECONDS, QUICK_SECONDS = 60.0, 5.0
 LOOKS_SECONDS = 0.2
 LOG = structlog.get_logger("rapha.node")
 
@@ -65,21 +65,25 @@ class Ray:
         deadline = time.monotonic() + ENDS_SECONDS
         while not (over := self._is_over(job, folder)) and time.monotonic() < deadline:
             with contextlib.suppress(SandboxError):  # it is looked for until it is gone, or the minute is over
-                self._jobs.stop(job)
+                self._quick.stop(job)
             time.sleep(LOOKS_SECONDS)
         if not over:
-            LOG.error(
-                "placement.not-ended", job=job, words="look for it with `ray job list`, and end it with `ray job stop`"
-            )
-            return
-        folder.clear()
+            self._tell(job)
+            if not self._is_gone_for_ray(job):
+                return
+        folder.clear()  # of a lost one too: without its key nothing begins, and nobody is left who would say more
         with contextlib.suppress(SandboxError):  # what still waits without its key cannot be forgotten yet
-            self._jobs.forget(job)
+            self._quick.forget(job)
 
     def left(self, beginning: str) -> list[str]:
-        """See `Placement.left`. What waits without its key was taken out of the queue; a folder without a job is what a killed command left."""
-        alive = [job for job in self._jobs.every() if job.submission_id and job.submission_id.startswith(beginning)]
-        names = {job.submission_id for job in alive if job.status == "RUNNING" and job.submission_id}
+        """See `Placement.left`. What waits without its key was taken out of the queue; a folder without a job is what a killed command left. What is over,
+        and could not be forgotten when it was ended, is forgotten now."""
+        seen = {job.submission_id: job.status for job in self._jobs.every() if job.submission_id}
+        ours = {name: status for name, status in seen.items() if name.startswith(beginning)}
+        with contextlib.suppress(SandboxError):
+            for name in (name for name, status in ours.items() if status not in ALIVE):
+                self._quick.forget(name)
+        names = {name for name, status in ours.items() if status == "RUNNING"}
         with contextlib.suppress(FileNotFoundError):
             names |= {place.name for place in self._folders.iterdir() if place.name.startswith(beginning)}
         return sorted(names)
@@ -93,14 +97,34 @@ class Ray:
     def _jobs(self) -> RayJobs:
         return RayJobs(self._settings)
 
+    @property
+    def _quick(self) -> RayJobs:
+        """Whose every question is soon over: several are asked within the minute."""
+        return RayJobs(self._settings, QUICK_SECONDS)
+
     def _is_over(self, job: str, folder: JobFolder) -> bool:
         """Its program says so when nothing of it is alive. Ray's word alone counts where the program never began, and where Ray says nothing, it
         may run. Without its key a job that waits is none."""
         said = folder.heard()
         try:
-            seen = self._jobs.look(job)
+            seen = self._quick.look(job)
         except SandboxError:
             return "ended" in said
         if seen is not None and seen.status == "RUNNING":
             return False
         return not said or "ended" in said
+
+    def _is_gone_for_ray(self, job: str) -> bool:
+        """Ray says that it is over, or knows of none; not where it says nothing."""
+        try:
+            seen = self._quick.look(job)
+        except SandboxError:
+            return False
+        return seen is None or seen.status not in ALIVE
+
+    def _tell(self, job: str) -> None:
+        LOG.error(
+            "placement.not-ended",
+            job=job,
+            words="it did not say that it ended: if its machine was lost, all is well; else look for it with `ray job list`, and end it with `ray job stop`",
+        )

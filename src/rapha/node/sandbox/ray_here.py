@@ -103,6 +103,7 @@ async def _waited_and_carried(asked: Asked, jobs: RayJobs, folder: JobFolder) ->
     opened = asyncio.open_connection(*address, ssl=context)
     reader, writer = await asyncio.wait_for(opened, CONNECTS_SECONDS)
     notice_a_lost_end(writer)
+    folder.withdraw()  # both ends have used it, and nobody is listened to any more
     try:
         code = await _carried(reader, writer)
     finally:

@@ -5,13 +5,17 @@ Nothing of Ray's is installed here, and nothing is pickled or unpickled: what is
 Source: the Jobs REST API of Ray 2.60 (`/api/jobs/`, `/api/version`, `/api/authentication_mode`).
 """
 
+import contextlib
 import http.client
 import json
 import os
+import queue
+import socket
 import ssl
 import stat
+import threading
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,7 +24,8 @@ from rapha.errors import SandboxError
 from rapha.node.configuration import RayPlacement
 from rapha.node.sandbox.placement import ANSWERS_SECONDS, tidy
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MOST_JOBS, MOST_PARTS = 10_000, 100_000
 MAX_TOKEN_BYTES = 4096
 ALIVE = ("PENDING", "RUNNING")
 T = TypeVar("T")
@@ -31,22 +36,29 @@ class Seen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    submission_id: str | None = None
+    submission_id: str | None = Field(default=None, max_length=1000)
     status: Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
-    message: str | None = None
+    message: str | None = Field(default=None, max_length=100_000)
     driver_agent_http_address: str | None = Field(default=None, max_length=300)
 
     @property
     def host(self) -> str | None:
-        """The address of the machine where it runs, as the cluster's machines call it."""
-        return urlsplit(self.driver_agent_http_address).hostname if self.driver_agent_http_address else None
+        """The address of the machine where it runs, as the cluster's machines call it; None while Ray tells of none that can be read."""
+        try:
+            return urlsplit(self.driver_agent_http_address or "").hostname
+        except ValueError:
+            return None
+
+
+Every = Annotated[list[Seen], Field(max_length=MOST_JOBS)]
 
 
 class RayJobs:
-    """The jobs of one cluster. Each question raises SandboxError where the cluster is not reached, refuses the token or answers something else."""
+    """The jobs of one cluster. Each question raises SandboxError where the cluster is not reached, refuses the token, answers something else, or has not
+    answered whole within `seconds`."""
 
-    def __init__(self, settings: RayPlacement) -> None:
-        self._settings, self._at = settings, urlsplit(settings.address)
+    def __init__(self, settings: RayPlacement, seconds: float = ANSWERS_SECONDS) -> None:
+        self._settings, self._at, self._seconds = settings, urlsplit(settings.address), seconds
 
     def check(self) -> None:
         """Return if a cluster answers that asks for a token and takes ours."""
@@ -75,7 +87,7 @@ class RayJobs:
 
     def every(self) -> list[Seen]:
         """All jobs that Ray remembers, whosever they are."""
-        return _read(list[Seen], self._ask("GET", "/api/jobs/") or b"[]")
+        return _read(Every, self._ask("GET", "/api/jobs/") or b"[]")
 
     def stop(self, name: str) -> None:
         """Ask Ray to end a job; it is over when `look` says so."""
@@ -94,7 +106,7 @@ class RayJobs:
         if body:
             headers["Content-Type"] = "application/json"
         try:
-            status, answer = self._exchange(method, path, body, headers)
+            status, answer = self._in_time(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             why = tidy(str(error)) if isinstance(error, OSError) else "what answers speaks no HTTP"
             raise SandboxError(
@@ -110,12 +122,39 @@ class RayJobs:
             raise SandboxError(f"{self._name} answered {status}: {tidy(answer[-1000:].decode('utf-8', 'replace'))}")
         return answer
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = self._connection()
+    def _in_time(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        """The limit of a socket is for each read: who sends a byte a second would never reach it. So another thread asks, which is left behind."""
+        connection, came = self._connection(), queue.SimpleQueue[tuple[int, bytes] | Exception]()
+
+        def ask() -> None:
+            try:
+                came.put(self._exchange(connection, method, path, body, headers))
+            except Exception as error:  # the caller's to judge
+                came.put(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        try:
+            answer = came.get(timeout=self._seconds)
+        except queue.Empty:
+            with contextlib.suppress(OSError, AttributeError):  # so that the other thread ends too
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+            raise TimeoutError(f"no whole answer in {self._seconds:.0f} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+    ) -> tuple[int, bytes]:
         try:
             connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            answer = response.read(MAX_ANSWER_BYTES + 1)
+            with connection.getresponse() as response:
+                answer = response.read(MAX_ANSWER_BYTES + 1)
         finally:
             connection.close()
         if len(answer) > MAX_ANSWER_BYTES:
@@ -128,8 +167,8 @@ class RayJobs:
         host = self._at.hostname or ""
         if self._at.scheme == "https":
             context = ssl.create_default_context(cafile=self._settings.ca)
-            return http.client.HTTPSConnection(host, self._at.port, timeout=ANSWERS_SECONDS, context=context)
-        return http.client.HTTPConnection(host, self._at.port, timeout=ANSWERS_SECONDS)
+            return http.client.HTTPSConnection(host, self._at.port, timeout=self._seconds, context=context)
+        return http.client.HTTPConnection(host, self._at.port, timeout=self._seconds)
 
 
 def read_token(file: Path) -> str:
@@ -156,7 +195,15 @@ def read_token(file: Path) -> str:
 
 
 def _read(kind: type[T], answer: bytes | None) -> T:
+    """An answer as records. It is counted before it is parsed, as many small values take fifty times their own room.
+
+    Raises:
+        SandboxError: it is of another shape, or of too many parts.
+    """
+    answer = answer or b""
+    if answer.count(b"{") + answer.count(b"[") > MOST_PARTS:
+        raise SandboxError(f"Ray tells of more than {MOST_PARTS} things at once: forget old jobs there")
     try:
-        return TypeAdapter(kind).validate_json(answer or b"")
+        return TypeAdapter(kind).validate_json(answer)
     except ValidationError:
         raise SandboxError("what answers at `placement: address` is no Ray, or one that we do not understand") from None

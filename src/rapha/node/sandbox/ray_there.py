@@ -5,7 +5,7 @@ Usage: `python -m rapha.node.sandbox.ray_there FOLDER PROGRAM...`. In this order
 1. without the key in the job's folder it ends: the job was taken out of the queue
 2. it listens, says where in the folder, and takes the one connection that shows the key's certificate, within two minutes
 3. only then the program is started, with an empty environment, and bytes are carried
-4. when the program ends, the connection is gone, or Ray stops the job, everything that descends from it is killed and waited for
+4. when the program ends, Ray stops the job, or 15 seconds after its input ended, the connection was lost or 4 MiB were left unread, everything that descends from it is killed and waited for
 5. only then it says in the folder that it has ended, and tells the exit code
 """
 
@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import IO
@@ -31,7 +32,8 @@ from rapha.node.sandbox.ray_line import (
     read_frame,
 )
 
-CONNECTS_SECONDS, GREETS_SECONDS, HEARS_SECONDS = 120.0, 10.0, 5.0
+CONNECTS_SECONDS, GREETS_SECONDS, HEARS_SECONDS = 120.0, 10.0, 15.0
+MOST_UNREAD_BYTES = 4 * 1024 * 1024
 NOT_STARTED = 71
 PR_SET_CHILD_SUBREAPER = 36
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -65,7 +67,7 @@ async def _serve(folder: JobFolder, program: list[str]) -> int:
             await writer.drain()
         return code & 0xFF
     finally:
-        end_descendants()  # also where this is stopped: what waits for them in another thread would wait on
+        end_descendants()  # also where this is stopped
         writer.close()
 
 
@@ -91,58 +93,71 @@ async def _connection(folder: JobFolder) -> Ends:
 
 
 async def _attended(program: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-    """Run it until it ends, or the other end is gone. A pipe, and no socket, is its input: the launcher looks for the hang-up of one."""
-    read_end, write_end = os.pipe()
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *program, stdin=read_end, stdout=pipe, stderr=pipe, env={}, start_new_session=True
-    )
-    os.close(read_end)
-    assert process.stdout and process.stderr
+    """Run it until it ends; a while longer at most when its input has ended, the other end is gone, or it left too much unread.
+
+    A pipe, and no socket, is its input: the launcher looks for the hang-up of one."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, env={}, bufsize=0, start_new_session=True)
     lock = asyncio.Lock()
     carried = [
         asyncio.create_task(_carry(stream, kind, writer, lock))
         for stream, kind in ((process.stdout, OUTPUT), (process.stderr, ERRORS))
+        if stream
     ]
-    with os.fdopen(write_end, "wb", buffering=0) as given:
-        fed = asyncio.create_task(_feed(reader, given))
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait({fed, ended}, return_when=asyncio.FIRST_COMPLETED)
-        fed.cancel()
-    if not ended.done():  # its input has ended: the launcher hears that, and waits for the last process
-        await asyncio.wait({ended}, timeout=HEARS_SECONDS)
+    loop = asyncio.get_running_loop()
+    given, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+    fed, ended = asyncio.create_task(_feed(reader, given)), asyncio.create_task(_ended(process.pid))
+    await asyncio.wait({fed, ended}, return_when=asyncio.FIRST_COMPLETED)
+    last = (
+        HEARS_SECONDS if fed.done() else None
+    )  # the launcher hears that its input has ended, and waits for the last process
+    fed.cancel()
+    given.close()  # when what is still unread is written, or nobody reads
+    await asyncio.wait({ended}, timeout=last)
     if not ended.done():
         _kill_group(process.pid)
-    code = await ended
+    await ended
+    code = process.wait()
     end_descendants()  # before the rest of what they wrote is read: who lives may hold the pipe
-    await asyncio.gather(*carried, return_exceptions=True)
+    await asyncio.wait(carried, timeout=last)
     return code
 
 
-async def _feed(reader: asyncio.StreamReader, given: IO[bytes]) -> None:
-    """Return when the other end is gone."""
-    with contextlib.suppress(EOFError, OSError, ValueError):
-        while True:
+async def _ended(process: int) -> None:
+    """Return when it has ended, whoever still holds its pipes, and leave its exit code to be asked for."""
+    loop, ended, descriptor = asyncio.get_running_loop(), asyncio.Event(), os.pidfd_open(process)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _feed(reader: asyncio.StreamReader, given: asyncio.WriteTransport) -> None:
+    """Return when the input has ended, the other end is gone, or the program left too much unread. It never waits for the program to read: so the end of the
+    connection is always seen."""
+    with contextlib.suppress(EOFError, OSError):
+        while given.get_write_buffer_size() <= MOST_UNREAD_BYTES:
             kind, content = await read_frame(reader)
-            if kind != INPUT:
+            if kind != INPUT or not content:
                 return
-            if content:
-                await asyncio.to_thread(_write, given, content)
-            else:
-                given.close()
+            if not given.is_closing():
+                given.write(content)
 
 
-def _write(given: IO[bytes], content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[given.write(left) :]
-
-
-async def _carry(stream: asyncio.StreamReader, kind: int, writer: asyncio.StreamWriter, lock: asyncio.Lock) -> None:
+async def _carry(pipe: IO[bytes], kind: int, writer: asyncio.StreamWriter, lock: asyncio.Lock) -> None:
+    """To its end, also where nobody is there to take it: a program whose output stands still would not hear of its end."""
+    stream, taken = asyncio.StreamReader(), True
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
     while block := await stream.read(MAX_FRAME_BYTES):
-        async with lock:
-            writer.write(frame(kind, block))
-            await writer.drain()
+        try:
+            async with lock:
+                if taken:
+                    writer.write(frame(kind, block))
+                    await writer.drain()
+        except OSError:
+            taken = False
 
 
 def end_descendants() -> None:
