@@ -21,6 +21,7 @@ from rapha.proof.statement import read_canonical
 from rapha.records.freeze import Freeze, LoggedFreeze
 from rapha.records.receipt import Receipt, Tier
 from rapha.records.record import Digest
+from rapha.records.release import Release
 
 FREEZE_TYPE = "https://rapha.dev/freeze/v1"
 FREEZES = "freezes/"
@@ -151,6 +152,12 @@ def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
         raise Unproven("the hub logged the freeze in two logs")
 
 
+def has_first_round(release: Release) -> bool:
+    """Whether the hospital worked on the run's first round, which starts from nothing. One that joined later had seen weights of the run before
+    its first work, and a freeze of it would not be before the run."""
+    return any(trace.round == 0 for trace in release.rounds)
+
+
 def check_before(claim: SiteClaim, seen: Placed, freeze: FreezeClaim, logged: Placed) -> str:
     """That a receipt names this freeze, says the same of the cohort, and came after it.
 
@@ -163,6 +170,10 @@ def check_before(claim: SiteClaim, seen: Placed, freeze: FreezeClaim, logged: Pl
         raise Unproven(f"the freeze that is here is {freeze.digest}, the receipt names {release.freeze}")
     if (frozen.site, frozen.study_digest, frozen.approval) != (site, release.study_digest, release.approval):
         raise Unproven("the freeze is of another hospital, study or approval than the receipt")
+    if not has_first_round(release):
+        raise Unproven(
+            "the receipt names a freeze, and not the run's first round: the hospital had seen weights of the run before its work"
+        )
     # 2. The same patients, and the same rows.
     if frozen.patients_root != release.cohort.patients_root:
         raise Unproven("the receipt has another tree of patients than the hospital froze before the run")

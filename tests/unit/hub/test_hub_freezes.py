@@ -121,6 +121,69 @@ def test_it_is_of_this_site_study_and_yes_and_signed_by_its_key(hub, token, site
     assert entries(hub) == []
 
 
+@pytest.mark.parametrize("missed", [1, 2])
+def test_none_is_taken_of_a_hospital_that_let_the_first_round_lapse(hub, token, sites, study_of, missed) -> None:
+    """It was given weights of the run, the last of all: it would choose whom it used by what came of it."""
+    north, *others = sites
+    recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    for _ in range(missed):
+        task_of(north)
+        run_round(others)
+        hub.pass_time(hours=2)
+    assert task_of(north).task.weights
+    answer = north.freeze(north.froze())
+    assert answer.status_code == 409 and "goes on without" in answer.text
+    assert entries(hub) == []
+
+
+def test_a_hospital_that_was_late_goes_on_without_and_its_receipt_says_so(
+    hub, token, sites, study_of, tmp_path
+) -> None:
+    """It froze in time, and the first round closed before it handed that in."""
+    north, *others = sites
+    study_id = recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    freeze = frozen(north)
+    task_of(north)
+    run_round(others)
+    hub.pass_time(hours=2)
+    run_round(sites)
+    evaluate = task_of(north).task
+    assert north.release(evaluate).status_code == 204
+    for site in others:
+        site.do(task_of(site))
+    verdicts = delivered(hub, study_id, token, tmp_path / "model")
+    assert all(verdict.ok for verdict in verdicts.values()), verdicts
+    assert NOT_FROZEN_BEFORE in verdicts["receipts/north.json"].not_shown
+    assert freeze and not (tmp_path / "model" / "freezes").exists()
+
+
+def test_a_freeze_is_not_named_without_the_first_round(hub, token, sites, study_of) -> None:
+    north, *others = sites
+    recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    freeze = frozen(north)
+    task_of(north)
+    run_round(others)
+    hub.pass_time(hours=2)
+    run_round(sites)
+    assert north.release(task_of(north).task, freeze=digest_of(freeze)).status_code == 422
+
+
+def test_nothing_is_taken_while_a_freeze_is_on_its_way_into_the_log(
+    hub, token, sites, study_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    north = sites[0]
+    recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    freeze = north.froze()
+    with monkeypatch.context() as full:
+        full.setattr(LogKeeper, "add", once(LogKeeper.add, False))
+        assert north.freeze(freeze).status_code == 507
+    task = task_of(north).task
+    answer = north.answer(task)
+    assert answer.status_code == 503 and "not in the log yet" in answer.text
+    assert north.freeze(freeze).status_code == 200
+    assert north.answer(task).status_code == 204
+
+
 @pytest.mark.parametrize("named", [None, digest(b"another freeze")])
 def test_a_release_names_the_one_that_was_logged(hub, token, sites, study_of, named) -> None:
     recruit(hub, study_of(rounds=1, at_least=3), token, sites)
