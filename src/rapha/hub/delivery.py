@@ -132,8 +132,8 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
     stamped = {f"receipts/{site}.json": shown for site, shown in account.stamped.items()}
-    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped)}
-    proofs |= {**account.refusals, **account.freezes}
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped, account.freezes)}
+    proofs |= account.refusals
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),
