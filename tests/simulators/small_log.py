@@ -1,11 +1,13 @@
 """A small made-up log that receipts are in, and a witness that has seen it."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import small_authority
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rapha.canonical import digest
+from rapha.canonical import base64_bytes, canonical_bytes, digest
 from rapha.hub.authority import Authority
 from rapha.proof import checkpoint as notes
 from rapha.proof import keys
@@ -13,7 +15,7 @@ from rapha.proof.bundle import bundled, placed
 from rapha.proof.certified import certified_bundle
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import seal
-from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash
+from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash, root
 from rapha.records.bundle import Bundle, LogEntry
 from rapha.records.certified import CertifiedBundle
 from rapha.records.freeze import LoggedFreeze
@@ -40,7 +42,21 @@ def logged_freeze(receipt: Receipt, public: keys.PublicKey, owner: str = "north"
     """As a hub gives it back."""
     said = {"owner": owner, "role": "node", "keyid": keys.keyid(public), "public_key": keys.public_to_pem(public)}
     second = certified(receipt, TrustedKey.model_validate(said), small_authority.authority())
-    return LoggedFreeze(bundle=logged(receipt, public), certified=CertifiedBundle.from_bytes(second))
+    files = {"first": logged(receipt, public).as_bytes(), "second": second}
+    in_one_tree(files, [*files])
+    return LoggedFreeze(bundle=Bundle.from_bytes(files["first"]), certified=CertifiedBundle.from_bytes(files["second"]))
+
+
+def in_one_tree(files: dict[str, bytes], order: Sequence[str]) -> None:
+    """Have these receipt files, those of them that there are, proven in one tree of 16: from its second entry on, in this order."""
+    there = [path for path in order if path in files]
+    values = {path: json.loads(files[path]) for path in there}
+    bodies = {path: base64_bytes(value["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"]) for path, value in values.items()}  # fmt: skip
+    entries = [OTHERS[0], *bodies.values()]
+    entries += [b"a later entry %d" % n for n in range(16 - len(entries))]
+    for place, path in enumerate(there, 1):
+        values[path]["verificationMaterial"]["tlogEntries"] = [_placed_among(entries, place, ORIGIN).as_json()]
+        files[path] = canonical_bytes(values[path])
 
 
 def certified(
@@ -55,16 +71,19 @@ def certified(
 
 def placed_here(entry: bytes, place: int = PLACE, log: str = ORIGIN) -> LogEntry:
     """`log`: whose key signs the checkpoint; its own where nothing is said."""
-    leaves = [leaf_hash(other) for other in (*OTHERS[:place], entry, *OTHERS[place:])]
+    return _placed_among([*OTHERS[:place], entry, *OTHERS[place:]], place, log)
+
+
+def _placed_among(entries: Sequence[bytes], place: int, log: str) -> LogEntry:
+    leaves = [leaf_hash(one) for one in entries]
 
     def node(level: int, index: int) -> bytes:
         return leaves[index] if level == 0 else node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1))
 
-    root = node_hash(node(2, 0), node_hash(node(1, 2), node(0, 6)))
-    signed = notes.signed(ORIGIN, len(leaves), root, private_key(log))
+    signed = notes.signed(ORIGIN, len(leaves), root(len(leaves), node), private_key(log))
     seen = signed.with_signatures(notes.cosigned(signed, WITNESS, private_key(WITNESS), AT))
     log_id = notes.note_key_hash(ORIGIN, private_key(log).public_key())
-    return placed(entry, place, inclusion_proof(place, len(leaves), node), seen, log_id)
+    return placed(entries[place], place, inclusion_proof(place, len(leaves), node), seen, log_id)
 
 
 def signed_and_logged(payload: bytes, private: keys.PrivateKey, place: int = PLACE) -> bytes:

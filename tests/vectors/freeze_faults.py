@@ -9,15 +9,27 @@ import log_samples
 import record_samples as made_up
 import small_authority
 import small_log
-from receipt_samples import AGGREGATION, FREEZE_PLACES, HUB, NORTH, Fault, Files, Parts, frozen, payload_of
+from receipt_samples import (
+    AGGREGATION,
+    FREEZE_PLACES,
+    FROZEN_ORDER,
+    HUB,
+    NORTH,
+    Fault,
+    Files,
+    Parts,
+    frozen,
+    payload_of,
+)
 
 from rapha.canonical import canonical_bytes
-from rapha.proof import keys
 from rapha.proof.certified import certified_path
 from rapha.records.bundle import Bundle
 from rapha.records.wire import TrustedKeys
 
 FREEZE = "freezes/north.json"
+LAST = 9
+"""Behind every receipt."""
 NAMED, HUBS = 20, 24
 
 
@@ -71,30 +83,28 @@ def _stated(change: Callable[[dict[str, Any]], None], owner: str = "north") -> C
     return after
 
 
-def _logged_late(path: str) -> Callable[[Files], None]:
-    """One of its two entries is behind the receipt's."""
+def _in_order(path: str, place: int) -> Callable[[Files], None]:
+    """All are in one tree, and this one is elsewhere in it."""
 
     def at_last(files: Files) -> None:
-        receipt, signer = Bundle.from_bytes(files[FREEZE]).dsseEnvelope, made_up.trusted("north")
-        if path == FREEZE:
-            files[path] = small_log.logged(receipt, keys.public_from_pem(signer.public_key), 5).as_bytes()
-        else:
-            files[path] = small_log.certified(receipt, signer, small_authority.authority(HUB), 5)
+        order = [one for one in FROZEN_ORDER if one != path]
+        small_log.in_one_tree(files, [*order[:place], path, *order[place:]])
 
     return at_last
 
 
-def _receipt_first(path: str) -> Callable[[Files], None]:
-    """One of the receipt's two entries is before the freeze's."""
+def _without_first_round(parts: Parts) -> None:
+    """North was late for the first round, and names a freeze all the same."""
+    frozen(parts)
+    release = parts.releases["north"]
+    parts.releases["north"] = release.model_copy(update={"rounds": release.rounds[1:]})
 
-    def at_last(files: Files) -> None:
-        receipt, signer = Bundle.from_bytes(files[NORTH]).dsseEnvelope, made_up.trusted("north")
-        if path == NORTH:
-            files[path] = small_log.logged(receipt, keys.public_from_pem(signer.public_key), 0).as_bytes()
-        else:
-            files[path] = small_log.certified(receipt, signer, small_authority.authority(HUB), 0)
 
-    return at_last
+def _in_another_tree(files: Files) -> None:
+    """One log, one size, another root: the log forked."""
+    aside = {path: files[path] for path in (FREEZE, certified_path(FREEZE))}
+    small_log.in_one_tree(aside, [*aside])
+    files.update(aside)
 
 
 def _stamped(minutes: int) -> Callable[[Files], None]:
@@ -106,6 +116,7 @@ def _stamped(minutes: int) -> Callable[[Files], None]:
         for path, place in both:
             receipt = Bundle.from_bytes(files[path]).dsseEnvelope
             files[certified_path(path)] = small_log.certified(receipt, made_up.trusted("north"), late, place)
+        small_log.in_one_tree(files, FROZEN_ORDER)
 
     return at_last
 
@@ -148,12 +159,14 @@ FREEZE_FAULTS: dict[str, Fault] = {
     "freeze-of-another-type": _fault(_stated(lambda v: v.update(predicateType="https://rapha.dev/freeze/v0"))),
     "freeze-with-a-count": _fault(_stated(lambda v: v["predicate"].update(patients=311))),
     "freeze-short-nonce": _fault(_stated(lambda v: v["predicate"].update(nonce="00"))),
-    "freeze-logged-after": _fault(at_last=_logged_late(FREEZE)),
-    "freeze-certified-after": _fault(at_last=_logged_late(certified_path(FREEZE))),
-    "receipt-logged-before-freeze": _fault(at_last=_receipt_first(NORTH)),
-    "receipt-certified-before-freeze": _fault(at_last=_receipt_first(certified_path(NORTH))),
+    "freeze-logged-after": _fault(at_last=_in_order(FREEZE, LAST)),
+    "freeze-certified-after": _fault(at_last=_in_order(certified_path(FREEZE), LAST)),
+    "receipt-logged-before-freeze": _fault(at_last=_in_order(NORTH, 0)),
+    "receipt-certified-before-freeze": _fault(at_last=_in_order(certified_path(NORTH), 0)),
     "freeze-stamped-after": _fault(at_last=_stamped(1)),
     "freeze-stamped-after-the-run": _fault(at_last=_stamped(21)),
+    "freeze-in-another-tree": _fault(at_last=_in_another_tree),
+    "freeze-without-the-first-round": _fault(before=_without_first_round),
     "freeze-in-another-log": _fault(at_last=_of_another_log),
     "freeze-left-out": Fault(AGGREGATION, HUBS, before=_left_out),
     "freeze-that-the-hub-had-not": Fault(AGGREGATION, HUBS, before=_not_had),

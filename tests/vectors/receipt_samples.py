@@ -58,6 +58,11 @@ WEIGHTS = b"\x02\x00\x00\x00\x00\x00\x00\x00{}"
 FREEZE_PLACES = (1, 2)
 """Before every other's: those are at 4."""
 
+FROZEN = tuple(f"freezes/{site}.json" for site in SITES)
+LATER = (*(f"receipts/{site}.json" for site in SITES), AGGREGATION)
+FROZEN_ORDER = tuple(form for path in (*FROZEN, *LATER) for form in (path, certified_path(path)))
+"""Of one log's one tree: freezes, then receipts, each in both forms."""
+
 Files = dict[str, bytes]
 
 
@@ -339,6 +344,8 @@ def folder(fault: Fault | None = None) -> Files:
     if fault:
         fault.after(files)
     certify(files, fault.certifying if fault else lambda value: value)
+    if parts.freezes:
+        small_log.in_one_tree(files, FROZEN_ORDER)
     if fault:
         fault.at_last(files)
     return files

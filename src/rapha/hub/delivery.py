@@ -99,15 +99,17 @@ def account_of(session: Session, row: StudyRow) -> Account:
     refused = refusals_of(session, dispatches)
     files = {d.site: logged_files(session, d) for d in dispatches if d.site in refused}
     signed = [d for d in dispatches if d in took_part or d.site in refused]
+    releases = {task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels}
+    named = {site for site, parcel in releases.items() if parcel.release.freeze}
     return Account(
         study_id=row.id,
         study=study_of(row.study),
         rounds=rounds,
-        releases={task.site: ReleaseParcel.from_bytes(task.result or b"") for task in parcels},
+        releases=releases,
         approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         refusals={path: data for found in files.values() for path, data in found.items()},
-        freezes=freeze_files(session, (d for d in dispatches if d.site in {task.site for task in parcels})),
+        freezes=freeze_files(session, (d for d in dispatches if d.site in named)),
         waiting=not all(files.values()),
         keys=tuple(key for d in signed for key in keys_of(session, d.site)),
         released_round=(best or max(rounds)) if study_of(row.study).training.keep else None,
@@ -130,8 +132,8 @@ def make_delivery(blobs: Blobs, account: Account, signer: Signer, desk: ReceiptD
     receipts = {"receipts/aggregation.json": _signed_aggregation(account, metrics, signer)}
     receipts |= {f"receipts/{site}.json": parcel.receipt for site, parcel in account.releases.items()}
     stamped = {f"receipts/{site}.json": shown for site, shown in account.stamped.items()}
-    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped)}
-    proofs |= {**account.refusals, **account.freezes}
+    proofs = {**desk.logged(receipts, {key.keyid: key for key in known.keys}, stamped, account.freezes)}
+    proofs |= account.refusals
     found = {
         "study.json": put(blobs, account.study.as_bytes()),
         "receipts/keys.json": put(blobs, known.as_bytes()),

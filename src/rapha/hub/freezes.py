@@ -3,6 +3,8 @@
 Once, whatever dies in between, as a refusal is: first the freeze and what certifies it are kept, with the log's size of then; then it is
 logged, unless it is among the entries that came since; then both its files are kept. The node asks again until it has them: before that
 it starts no work.
+
+Before: while the run's first task is all that the hospital was given, and is still open. One that was late for it goes on without a freeze.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes
-from rapha.errors import Conflict, Unproven
+from rapha.errors import Conflict, Unproven, Unreachable
 from rapha.hub.dispatches import own_dispatch
+from rapha.hub.progress import OPEN
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.site_keys import keys_of, signer_of
 from rapha.hub.store.changes import Change
@@ -22,13 +25,15 @@ from rapha.hub.store.tables import DispatchRow, LoggedFreezeRow, StudyRow, TaskR
 from rapha.proof import keys
 from rapha.proof.certified import certified_path
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.freeze import FREEZES, check_freeze, parse_freeze
+from rapha.proof.freeze import FREEZES, check_freeze, has_first_round, parse_freeze
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle
 from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, SiteId
+from rapha.records.release import Release
 from rapha.records.site import Approval
+from rapha.records.task import Task
 from rapha.records.wire import TrustedKey
 
 
@@ -37,7 +42,7 @@ def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str,
 
     Raises:
         NotPermitted: no such dispatch of this site.
-        Conflict: it approved no such run, another freeze was taken, or something of the run was taken already.
+        Conflict: it approved no such run, another freeze was taken, or the run has begun for this site.
         Unproven: the freeze is of another site, study or approval, or not signed by a key of this site that is good now.
         DiskFull: it is not logged; the same again logs it.
     """
@@ -58,10 +63,19 @@ def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str,
         return _as_logged(row.receipt, row.certified or b"")
 
 
-def check_named(session: Session, dispatch: str, site: str, named: Digest | None) -> None:
-    """A release names the freeze that was logged before its run, and none where none was. Raises Unproven."""
+def check_logged_before(session: Session, dispatch: str) -> None:
+    """Nothing of a run is taken while its freeze is on its way into the log. Raises Unreachable: the same again, once it is there."""
     row = session.get(LoggedFreezeRow, dispatch)
-    known = None if row is None or row.receipt is None else digest_of(Receipt.from_bytes(row.freeze))
+    if row is not None and row.receipt is None:
+        raise Unreachable("what was frozen for this run is not in the log yet: hand that in again, and then this")
+
+
+def check_named(session: Session, dispatch: str, release: Release) -> None:
+    """A release with the run's first round names the freeze that was logged before it; one without, or where none was, names none.
+    Raises Unproven."""
+    row, site, named = session.get(LoggedFreezeRow, dispatch), release.site, release.freeze
+    logged = row is not None and row.receipt is not None and has_first_round(release)
+    known = digest_of(Receipt.from_bytes(row.freeze)) if row is not None and logged else None
     if named != known:
         raise Unproven(f"{site}: the release names another freeze than the one that was logged before its run")
 
@@ -110,12 +124,12 @@ def _take(change: Change, desk: ReceiptDesk, row: DispatchRow, freeze: Receipt) 
 
 def _checked(session: Session, row: DispatchRow, freeze: Receipt, at: datetime) -> TrustedKey:
     """Whose key signed it, once all of this holds."""
-    # 1. The site said yes to the run, and nothing of it was taken yet: not even a round that was not counted.
+    # 1. The site said yes to the run, and it was given nothing of it but the first task, which is open and carries no weights.
     if row.state != "approved" or not row.decision:
         raise Conflict(f"{row.site} is not at work on this study: it is {row.state}")
-    taken = select(TaskRow.id).where(TaskRow.dispatch_id == row.id, TaskRow.result.is_not(None)).limit(1)
-    if session.scalar(taken) is not None:
-        raise Conflict(f"{row.site} has handed in a round already: a freeze comes before the run")
+    given = session.scalars(select(TaskRow).where(TaskRow.dispatch_id == row.id)).all()
+    if len(given) > 1 or any(task.state not in OPEN or Task.from_bytes(task.task).weights for task in given):
+        raise Conflict(f"the run has begun for {row.site}: a freeze comes before the run, and this one goes on without")
     # 2. A key of the site that is good now signed it, and it is of this study and that yes.
     signer = signer_of(session, row.site, freeze, at)
     study, approval = session.get_one(StudyRow, row.study_id), Approval.from_bytes(row.decision)

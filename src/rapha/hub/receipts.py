@@ -12,10 +12,11 @@ from rapha.hub.authority import Authority
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.witnesses import Witnesses
 from rapha.proof import checkpoint, keys
-from rapha.proof.bundle import bundled, placed
+from rapha.proof.bundle import bundled, decoded, placed
 from rapha.proof.certified import TRUST_CONFIG_FILE, Trust, certified_bundle, certified_path, trust_config, trusts_of
 from rapha.proof.entry import certified_entry, log_entry
-from rapha.records.certified import TrustConfig
+from rapha.records.bundle import Bundle
+from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.own_keys import KeysBefore
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
@@ -39,9 +40,10 @@ class ReceiptDesk:
         receipts: Mapping[str, Receipt],
         known: Mapping[str, TrustedKey],
         stamped: Mapping[str, tuple[bytes, bytes]],
+        earlier: Mapping[str, bytes] | None = None,
     ) -> dict[str, bytes]:
         """Log them as one batch, in the order of their paths; path -> file. `known`: the signers, by keyid. `stamped`: path -> certificate
-        and time stamp, of those that were certified before.
+        and time stamp, of those that were certified before. `earlier`: files of what is in the log already, proven anew in the same tree.
 
         Raises:
             DiskFull: nothing was logged.
@@ -60,6 +62,7 @@ class ReceiptDesk:
         files = {path: bundled(receipts[path], place).as_bytes() for path, place in zip(paths, places, strict=False)}
         for path, place in zip(paths, places[len(paths) :], strict=True):
             files[certified_path(path)] = certified_bundle(receipts[path], *shown[path], place).as_bytes()
+        files |= {path: self._proven_anew(path, data, seen) for path, data in (earlier or {}).items()}
         return {**files, TRUST_CONFIG_FILE: self.trust_config.as_bytes()}
 
     def logged_once(
@@ -81,6 +84,16 @@ class ReceiptDesk:
             for entry, place in zip(entries, proven, strict=True)
         )
         return bundled(receipt, key).as_bytes(), certified_bundle(receipt, *shown, certificate).as_bytes()
+
+    def _proven_anew(self, path: str, data: bytes, seen: checkpoint.Checkpoint) -> bytes:
+        """A file of what this log holds, with its proof under that checkpoint."""
+        form = CertifiedBundle if path.startswith("sigstore/") else Bundle
+        file = form.from_bytes(data)
+        entry = file.verificationMaterial.tlogEntries[0]
+        (place,) = self.log.prove((int(entry.logIndex),), seen)
+        anew = placed(decoded(entry.canonicalizedBody), place.index, place.proof, seen, self.log.log_id)
+        material = file.verificationMaterial.model_copy(update={"tlogEntries": (anew,)})
+        return file.model_copy(update={"verificationMaterial": material}).as_bytes()
 
     @property
     def trust_config(self) -> TrustConfig:

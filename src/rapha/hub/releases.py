@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from rapha.errors import Conflict, Unproven
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, read
-from rapha.hub.freezes import check_named
+from rapha.hub.freezes import check_logged_before, check_named
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.site_keys import signer_of
 from rapha.hub.store.changes import Change
@@ -45,6 +45,7 @@ def receive_release(store: Store, blobs: Blobs, desk: ReceiptDesk, site: SiteId,
             return row.study_id
         if row.do != "evaluate":
             raise Conflict(f"task {row.id} is to {row.do}: it is answered with an update")
+        check_logged_before(session, row.dispatch_id)
         check_uploaded(session, site, parcel.release.metrics)
     try:
         with store.reading() as session:
@@ -92,7 +93,7 @@ def _check_release(session: Session, row: TaskRow, release: Release) -> None:
     study = study_of(stored.study)
     decision = session.get_one(DispatchRow, row.dispatch_id).decision
     approval = Approval.from_bytes(decision) if decision else None
-    check_named(session, row.dispatch_id, row.site, release.freeze)
+    check_named(session, row.dispatch_id, release)
     expected = {
         "site": row.site,
         "study": stored.name,

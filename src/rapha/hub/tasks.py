@@ -16,6 +16,7 @@ from rapha.errors import ConfigurationError, Conflict, NotPermitted, RaphaError,
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, absent
 from rapha.hub.dispatches import withdraw_tasks
+from rapha.hub.freezes import check_logged_before
 from rapha.hub.refusals import check_signed
 from rapha.hub.small_blobs import SMALL_BYTES, keep_small
 from rapha.hub.store.changes import Change
@@ -136,6 +137,7 @@ def _answered(session: Session, row: TaskRow, update: Update) -> Study | None:
     """Point 1: the study that it is of. None: exactly this was taken before."""
     if settled(row, update):
         return None
+    check_logged_before(session, row.dispatch_id)
     _check_answers(Task.from_bytes(row.task), update)
     return study_of(session.get_one(StudyRow, row.study_id).study)
 

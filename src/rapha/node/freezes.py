@@ -2,7 +2,11 @@
 was used.
 
 Signed first and kept, so that it is the same statement however often it is said; then said to the hub, which logs it and gives back where;
-then that is kept. Only then may the run's first task begin. A hub that is away is waited for; one that takes no freeze gets no work.
+then that is kept. Only then may the run's first task begin. A hub that is away is waited for; one that takes no freeze gets no first round.
+
+A hospital that was away for the first round is given weights of the run before it can say what it froze: nothing that it froze would be before
+the run, so it goes on without a freeze, and its receipt names none. That is seen by the task itself, not by a hub's word: a hub
+that lies can bring about a receipt without a freeze, as it could by giving no first round, and never one that names a freeze which is not logged.
 """
 
 from collections.abc import Callable
@@ -16,7 +20,9 @@ from rapha.proof.keys import PrivateKey
 from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
+from rapha.records.release import RoundTrace
 from rapha.records.site import Approval
+from rapha.records.task import Task
 
 
 class Freezes:
@@ -28,20 +34,22 @@ class Freezes:
         """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it."""
         self._register, self._leave, self._key = register, leave, key
         self._logged: set[DispatchId] = set()
-        """Of which it is known, so that not every round asks the register."""
+        """Of which it is known, or known that they have none, so that not every round asks the register."""
 
-    def log(self, approval: Approval, frozen: FrozenRun) -> None:
-        """Return once this run's freeze is in the log. A run that a version before began, and that handed in a round without one, has none.
+    def log(self, approval: Approval, frozen: FrozenRun, task: Task) -> None:
+        """Return once this run's freeze is in the log. None has a run that a version before began, and that handed in a round without one; and one
+        whose first `task` here carries weights, or whose freeze the hub did not take before such a task.
 
         Raises:
             Unreachable: the hub stayed away.
-            Conflict: the hub took none, or gave back something that is not in its log.
+            Conflict: the hub took none before the first round, or gave back something that is not in its log.
         """
         dispatch = approval.dispatch
         if dispatch in self._logged:
             return
         receipt, logged = self._register.freeze(dispatch)
-        if receipt is None and self._register.traces(dispatch):
+        late = task.weights is not None
+        if receipt is None and (late or self._register.traces(dispatch)):
             self._logged.add(dispatch)
             return
         if receipt is None:
@@ -55,18 +63,27 @@ class Freezes:
             )
             self._register.keep_freeze(dispatch, receipt)
         if logged is None:
-            try:
-                logged = self._leave(dispatch, receipt)
-                check_logged(receipt, logged)
-            except (Conflict, Unproven) as problem:
-                raise Conflict(
-                    f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "
-                    "node has to be brought up to date first"
-                ) from problem
-            self._register.keep_logged_freeze(dispatch, logged)
+            logged = self._given_back(dispatch, receipt, late=late)
+            if logged is not None:
+                self._register.keep_logged_freeze(dispatch, logged)
         self._logged.add(dispatch)
 
-    def named(self, dispatch: DispatchId) -> Digest | None:
-        """What the receipt of a run names its freeze by; None where it has none."""
+    def named(self, dispatch: DispatchId, rounds: tuple[RoundTrace, ...]) -> Digest | None:
+        """What the receipt of a run names its freeze by; None where it has none, or has not the run's first round among its `rounds`."""
         receipt, logged = self._register.freeze(dispatch)
-        return parse_freeze(unverified_payload(receipt)).digest if receipt and logged else None
+        before = receipt and logged and any(trace.round == 0 for trace in rounds)
+        return parse_freeze(unverified_payload(receipt)).digest if receipt and before else None
+
+    def _given_back(self, dispatch: DispatchId, receipt: Receipt, *, late: bool) -> LoggedFreeze | None:
+        """Where the log has it; None where the hub does not take it any more, and the run has begun. Raises as `log`."""
+        try:
+            logged = self._leave(dispatch, receipt)
+            check_logged(receipt, logged)
+        except (Conflict, Unproven) as problem:
+            if late and isinstance(problem, Conflict):
+                return None
+            raise Conflict(
+                f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "
+                "node has to be brought up to date first"
+            ) from problem
+        return logged

@@ -183,7 +183,7 @@ class Journey:
         approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
-        self._freezes.log(approval, run.frozen)
+        self._freezes.log(approval, run.frozen, task)
         private, script = entry.study.privacy.differential_privacy, isinstance(entry.study.model, Script)
         if task.do == "train" and (private or script) and (left := self._left_before(entry, run, task)):
             return self._send(task, *left, (), None)
@@ -313,7 +313,7 @@ class Journey:
             egress=EgressVerdict(rules=self._audits.rules_passed(entry), files=len(traces) + 1),
             privacy=privacy_report(entry.study, self._ledger.head),
             transcript=self._transcripts.stated(entry, run, smallest),
-            freeze=self._freezes.named(task.dispatch),
+            freeze=self._freezes.named(task.dispatch, traces),
         )
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=coarse(self._clock()))

@@ -67,9 +67,16 @@ class Outbox:
         """What was frozen, signed, before anything works on it; where the hub's log has it."""
         self._keep(dispatch, "freeze.json", receipt.as_bytes())
         self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
-        logged = persist(lambda: self._line.freeze(dispatch, receipt))
+        logged = persist(lambda: self._logged(dispatch, receipt))
         self._register.note("freeze.sent", dispatch, digest=receipt.digest)
         return logged
+
+    def _logged(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
+        """Raises Unreachable, also where the hub's disk is full: it logs the same again once there is room, and no disk here is full."""
+        try:
+            return self._line.freeze(dispatch, receipt)
+        except DiskFull as full:
+            raise Unreachable(f"the hub cannot log what was frozen now: {full}") from full
 
     def hold(self, dispatch: DispatchId, number: int, blocks: Iterable[bytes | memoryview]) -> Held:
         """Write the copy of a round's tensors as they come through the gate. It counts for nothing before `update`."""

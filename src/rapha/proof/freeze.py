@@ -21,6 +21,7 @@ from rapha.proof.statement import read_canonical
 from rapha.records.freeze import Freeze, LoggedFreeze
 from rapha.records.receipt import Receipt, Tier
 from rapha.records.record import Digest
+from rapha.records.release import Release
 
 FREEZE_TYPE = "https://rapha.dev/freeze/v1"
 FREEZES = "freezes/"
@@ -55,9 +56,11 @@ class FreezeClaim:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where and when something was seen: the logs and places of both its entries, and the RFC 3161 time."""
+    """Where and when something was seen: the logs of both its entries, the trees that they are proven in (size and root, as written), their
+    places, and the RFC 3161 time."""
 
     logs: frozenset[str]
+    trees: frozenset[tuple[str, str]]
     places: tuple[int, int]
     stamped: datetime
 
@@ -131,7 +134,8 @@ def check_freeze(
 
 
 def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
-    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree. Who stands by that tree, a reader's keys say.
+    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree. That this tree is
+    the public log's is the hub's word here: the node keeps no key of the log. A reader's keys say who stands by the tree of the receipt.
 
     Raises:
         Unproven: it is another envelope, another entry, or a proof that leads nowhere.
@@ -147,8 +151,14 @@ def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
     check_entry(entry_of(logged.bundle), log_entry(receipt, public))
     check_entry(entry, certified_entry(receipt, certificate))
     first, second = check_inclusion(entry_of(logged.bundle)), check_inclusion(entry)
-    if first.origin != second.origin:
-        raise Unproven("the hub logged the freeze in two logs")
+    if (first.origin, first.size, first.root) != (second.origin, second.size, second.root):
+        raise Unproven("the hub logged the freeze in two logs, or in two trees of one")
+
+
+def has_first_round(release: Release) -> bool:
+    """Whether the hospital worked on the run's first round, which starts from nothing. One that joined later had seen weights of the run before
+    its first work, and a freeze of it would not be before the run."""
+    return any(trace.round == 0 for trace in release.rounds)
 
 
 def check_before(claim: SiteClaim, seen: Placed, freeze: FreezeClaim, logged: Placed) -> str:
@@ -163,14 +173,20 @@ def check_before(claim: SiteClaim, seen: Placed, freeze: FreezeClaim, logged: Pl
         raise Unproven(f"the freeze that is here is {freeze.digest}, the receipt names {release.freeze}")
     if (frozen.site, frozen.study_digest, frozen.approval) != (site, release.study_digest, release.approval):
         raise Unproven("the freeze is of another hospital, study or approval than the receipt")
+    if not has_first_round(release):
+        raise Unproven(
+            "the receipt names a freeze, and not the run's first round: the hospital had seen weights of the run before its work"
+        )
     # 2. The same patients, and the same rows.
     if frozen.patients_root != release.cohort.patients_root:
         raise Unproven("the receipt has another tree of patients than the hospital froze before the run")
     if frozen.commitment != release.cohort.commitment:
         raise Unproven("the receipt is of other rows than the hospital froze before the run")
-    # 3. Both of its entries come before both of the receipt's, in one log.
+    # 3. Both of its entries come before both of the receipt's, in one tree of one log: of two trees nothing says that one became the other.
     if len(seen.logs | logged.logs) != 1:
         raise Unproven("freeze and receipt are in different logs: which came first is not shown")
+    if len(seen.trees | logged.trees) != 1:
+        raise Unproven("freeze and receipt are not proven in one tree of the log: which came first is not shown")
     if max(logged.places) >= min(seen.places):
         raise Unproven("the log has the freeze after the receipt: whom to name could be chosen afterwards")
     # 4. It was stamped no later than the receipt, and before the run ended, by the hospital's own word.

@@ -145,7 +145,7 @@ def _check_frozen(folder: ModelFolder, claim: SiteClaim, seen: Seen, found: Chec
             raise Unproven(f"{path}, step {own.taken[-1]['number']}: {own.taken[-1]['detail']}") from None
         assert isinstance(freeze, FreezeClaim)  # by step 6
         say(check_before(claim, seen.placed, freeze, placed.placed))
-    return replace(seen, frozen=placed.placed)
+    return replace(seen, witnesses=seen.witnesses & placed.witnesses, frozen=placed.placed)
 
 
 def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalClaim]) -> Verdict:
@@ -304,7 +304,9 @@ def _check_certified(
         if keys.keyid(public) != key.keyid:
             raise Unproven("the certificate is of another key than the one that signed")
         say(identity)
-    return Seen(Placed(frozenset({first[0].owner, log[0].owner}), places, at), frozenset(witnesses))
+    proofs = [one.inclusionProof for one in (entry_of(bundle), entry)]  # each is the checkpoint's, by steps 13 and 17
+    trees = frozenset((proof.treeSize, proof.rootHash) for proof in proofs)
+    return Seen(Placed(frozenset({first[0].owner, log[0].owner}), trees, places, at), frozenset(witnesses))
 
 
 def _signed_bytes(folder: ModelFolder, path: str, found: Checklist) -> tuple[Bundle, bytes, TrustedKey]:
@@ -357,12 +359,15 @@ def _check_role(path: str, key: TrustedKey) -> str:
 
 
 def _uncovered(folder: ModelFolder, claims: list[Claim]) -> list[str]:
-    covered = {
-        KEYS_FILE,
-        STUDY_FILE,
-        *folder.receipts,
-        *folder.certified,
-        *(path for claim in claims for path in claim.files),
-    }
+    named = [claim.release for claim in claims if isinstance(claim, SiteClaim)]
+    freezes = {f"{FREEZES}{release.site}.json" for release in named if release.freeze}
+    judged = {path for path in (*folder.receipts, *folder.certified) if not _of_freeze(path)}
+    files = {path for claim in claims for path in claim.files}
+    covered = {KEYS_FILE, STUDY_FILE, *judged, *freezes, *map(certified_path, freezes), *files}
     rest = sorted(set(folder.digests) - covered)
     return [f"Anything about {', '.join(rest)}: no receipt covers them."] if rest else []
+
+
+def _of_freeze(path: str) -> bool:
+    """In either form; it is looked at only where a receipt names it."""
+    return path.startswith(FREEZES) or path.endswith(".freeze.sigstore.json")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fake_site import FakeSite
 from hub_at_hand import HubAtHand, bearer
+from patience import until
 from test_hub_life import offered, recruit, run_round, task_of
 from test_hub_refusals_logged import entries, once
 from test_hub_site_keys import revoke, rotated
@@ -23,6 +24,8 @@ from rapha.proof.verify import judge
 from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt, Verdict
 from rapha.records.study import Study
+from rapha.records.task import Task
+from rapha.records.wire import Work
 from rapha.sdk.folder import read_folder
 
 
@@ -41,6 +44,20 @@ def frozen(site: FakeSite, **changes: str) -> Receipt:
     assert answer.status_code == 200, answer.text
     check_logged(freeze, LoggedFreeze.from_bytes(answer.content))
     return freeze
+
+
+def lapsed(hub: HubAtHand, task: Task, late: FakeSite, others: list[FakeSite]) -> Task:
+    """The task after this one, which `late` was given and lets pass."""
+    run_round(others)
+    hub.pass_time(hours=2)
+    found = [task]
+
+    def another() -> bool:
+        found[0] = task_of(late).task
+        return found[0].id != task.id
+
+    until(another)
+    return found[0]
 
 
 def test_it_is_logged_before_a_round_and_named_by_the_receipt(hub, token, sites, study_of, tmp_path) -> None:
@@ -119,6 +136,64 @@ def test_it_is_of_this_site_study_and_yes_and_signed_by_its_key(hub, token, site
     north.signing_key = sites[1].key
     assert north.freeze(north.froze()).status_code == 422
     assert entries(hub) == []
+
+
+@pytest.mark.parametrize("missed", [1, 2])
+def test_none_is_taken_of_a_hospital_that_let_the_first_round_lapse(hub, token, sites, study_of, missed) -> None:
+    """It was given weights of the run, the last of all: it would choose whom it used by what came of it."""
+    north, *others = sites
+    recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    task = task_of(north).task
+    for _ in range(missed):
+        task = lapsed(hub, task, north, others)
+    assert task.weights
+    answer = north.freeze(north.froze())
+    assert answer.status_code == 409 and "goes on without" in answer.text
+    assert entries(hub) == []
+
+
+def test_a_hospital_that_was_late_goes_on_without_and_its_receipt_says_so(
+    hub, token, sites, study_of, tmp_path
+) -> None:
+    """It froze in time, and the first round closed before it handed that in."""
+    north, *others = sites
+    study_id = recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    freeze = frozen(north)
+    north.do(Work(task=lapsed(hub, task_of(north).task, north, others)))
+    run_round(others)
+    evaluate = task_of(north).task
+    assert north.release(evaluate).status_code == 204
+    for site in others:
+        site.do(task_of(site))
+    verdicts = delivered(hub, study_id, token, tmp_path / "model")
+    assert all(verdict.ok for verdict in verdicts.values()), verdicts
+    assert NOT_FROZEN_BEFORE in verdicts["receipts/north.json"].not_shown
+    assert freeze and not (tmp_path / "model" / "freezes").exists()
+
+
+def test_a_freeze_is_not_named_without_the_first_round(hub, token, sites, study_of) -> None:
+    north, *others = sites
+    recruit(hub, study_of(rounds=1, at_least=2), token, sites)
+    freeze = frozen(north)
+    north.do(Work(task=lapsed(hub, task_of(north).task, north, others)))
+    run_round(others)
+    assert north.release(task_of(north).task, freeze=digest_of(freeze)).status_code == 422
+
+
+def test_nothing_is_taken_while_a_freeze_is_on_its_way_into_the_log(
+    hub, token, sites, study_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    north = sites[0]
+    recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    freeze = north.froze()
+    with monkeypatch.context() as full:
+        full.setattr(LogKeeper, "add", once(LogKeeper.add, False))
+        assert north.freeze(freeze).status_code == 507
+    task = task_of(north).task
+    answer = north.answer(task)
+    assert answer.status_code == 503 and "not in the log yet" in answer.text
+    assert north.freeze(freeze).status_code == 200
+    assert north.answer(task).status_code == 204
 
 
 @pytest.mark.parametrize("named", [None, digest(b"another freeze")])

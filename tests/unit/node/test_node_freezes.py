@@ -7,7 +7,7 @@ import record_samples as made_up
 from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
 
 from rapha.canonical import digest
-from rapha.errors import Conflict, SandboxError, Unreachable
+from rapha.errors import Conflict, DiskFull, SandboxError, Unreachable
 from rapha.node.configuration import Home
 from rapha.node.freezes import Freezes
 from rapha.node.keys import load_key
@@ -17,8 +17,10 @@ from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt
 from rapha.records.record import DispatchId
 from rapha.records.release import RoundTrace
+from rapha.records.wire import Work
 
 RUN = DispatchId("d-1")
+FIRST = (RoundTrace(round=0, weights_in=None, weights_out=digest(b"statistics")),)
 
 
 class LoggingLine(FakeLine):
@@ -54,7 +56,16 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
     return made
 
 
+def first_task(hospital: Hospital) -> Work:
+    task = private_task(hospital, 0, b"", "prepare").task
+    return Work(task=task.model_copy(update={"weights": None}))
+
+
 def work(hospital: Hospital) -> None:
+    hospital.journey.work(first_task(hospital))
+
+
+def late_work(hospital: Hospital) -> None:
     hospital.journey.work(private_task(hospital, 1, b"start"))
 
 
@@ -123,13 +134,49 @@ def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
 
 def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> None:
     freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
-    assert freezes.named(RUN) is None
+    assert freezes.named(RUN, FIRST) is None
     hospital.line.error = Conflict("away")
     with pytest.raises(Conflict):
         work(hospital)
-    assert freezes.named(RUN) is None
+    assert freezes.named(RUN, FIRST) is None
     hospital.line.error = None
     with pytest.raises(Started):
         work(hospital)
     (receipt,) = {one.as_bytes(): one for one in hospital.line.frozen}.values()
-    assert freezes.named(RUN) == digest(unverified_payload(receipt))
+    assert freezes.named(RUN, FIRST) == digest(unverified_payload(receipt))
+
+
+def test_a_receipt_without_the_first_round_names_none(hospital: Hospital) -> None:
+    with pytest.raises(Started):
+        work(hospital)
+    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    later = (RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(b"update")),)
+    assert freezes.named(RUN, FIRST) and freezes.named(RUN, later) is None
+
+
+def test_a_hospital_that_was_late_for_the_first_round_goes_on_without(hospital: Hospital) -> None:
+    with pytest.raises(Started):
+        late_work(hospital)
+    assert hospital.line.frozen == [] and hospital.register.freeze(RUN) == (None, None)
+
+
+def test_one_that_was_not_logged_in_time_is_asked_for_again_and_then_gone_without(hospital: Hospital) -> None:
+    """The hub may have logged it, and the answer was lost; a hub that gives back something else gets no work, as always."""
+    hospital.line.error = Conflict("the run has begun")
+    with pytest.raises(Conflict):
+        work(hospital)
+    hospital.line.error, hospital.line.instead = None, made_up.samples()["receipt"]
+    with pytest.raises(Conflict, match="another freeze than the one that was signed here"):
+        late_work(hospital)
+    hospital.line.error = Conflict("the run has begun")
+    with pytest.raises(Started):
+        late_work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None and len(hospital.line.frozen) == 3
+
+
+def test_a_hub_whose_disk_is_full_is_asked_again(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rapha.node.outbox.persist", lambda action: action())
+    hospital.line.error = DiskFull("no space left")
+    with pytest.raises(Unreachable):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None

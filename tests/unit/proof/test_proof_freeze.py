@@ -118,3 +118,10 @@ def test_another_hint_is_refused() -> None:
 
 def test_a_freeze_has_no_room_for_a_count() -> None:
     assert not {"patients", "train_rows", "count", "size"} & set(Freeze.model_fields)
+
+
+def test_two_trees_of_one_size_are_refused() -> None:
+    other = small_log.logged(SIGNED, KEY.public_key())
+    apart = LOGGED.model_copy(update={"bundle": other})
+    with pytest.raises(Unproven, match="two trees"):
+        check_logged(SIGNED, apart)

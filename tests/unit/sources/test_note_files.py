@@ -108,7 +108,13 @@ def test_a_note_that_another_replaces_counts_no_more(site: Site) -> None:
 def test_an_id_that_a_patient_has_twice_and_notes_that_replace_one_another_are_set_aside(site: Site) -> None:
     at = "x,2020-01-01,2020-01-01,,"
     twice = (f"a.txt,p1,{at},1,", f"a.txt,p1,{at},1,", f"a.txt,p1,{at},,1", f"a.txt,p2,{at},1,")
-    circle = (f"a.txt,p3,{at},1,3", f"a.txt,p3,{at},2,1", f"a.txt,p3,{at},3,2", f"a.txt,p3,{at},4,1", f"a.txt,p3,{at},5,4")
+    circle = (
+        f"a.txt,p3,{at},1,3",
+        f"a.txt,p3,{at},2,1",
+        f"a.txt,p3,{at},3,2",
+        f"a.txt,p3,{at},4,1",
+        f"a.txt,p3,{at},5,4",
+    )
     found = {str(row[0]).partition("#")[2]: row[3] for row in written(site, *twice, *circle)}
     assert found == {"2": "cancelled", "4": "final", "5": "final", "9": "cancelled", "10": "final"}
     (listing,) = site.timeline.glob("set-aside/*")

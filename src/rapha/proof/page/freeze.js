@@ -28,19 +28,27 @@ const statementOf = (freeze) => ({
   predicate: freeze,
 });
 
-/** That a receipt names this freeze, says the same of the cohort, and came after it; `seen` and `logged` are {logs, places, stamped}. Throws Unproven. */
-export async function checkBefore(claim, seen, freeze, logged) {
+/** That a receipt names this freeze, and says the same of the cohort. Throws Unproven. */
+export async function checkSame(claim, freeze) {
   const release = claim.stated, frozen = freeze.stated, digest = await digestOf(freeze.payload);
   // 1. The very freeze that the receipt names, of this run.
   if (digest !== release.freeze) throw new Unproven(`the freeze that is here is ${digest}, the receipt names ${release.freeze}`);
   if (["site", "study_digest", "approval"].some((name) => frozen[name] !== release[name])) {
     throw new Unproven("the freeze is of another hospital, study or approval than the receipt");
   }
+  if (!release.rounds.some(({round}) => round === 0)) {
+    throw new Unproven("the receipt names a freeze, and not the run's first round: the hospital had seen weights of the run before its work");
+  }
   // 2. The same patients, and the same rows.
   if (frozen.patients_root !== release.cohort.patients_root) throw new Unproven("the receipt has another tree of patients than the hospital froze before the run");
   if (frozen.commitment !== release.cohort.commitment) throw new Unproven("the receipt is of other rows than the hospital froze before the run");
-  // 3. Both of its entries come before both of the receipt's, in one log.
+}
+
+/** That it came after it; `seen` and `logged` are {logs, trees, places, stamped}. Throws Unproven. */
+export function checkBefore(claim, seen, logged) {
+  // 3. Both of its entries come before both of the receipt's, in one tree of one log: of two trees nothing says that one became the other.
   if (new Set([...seen.logs, ...logged.logs]).size !== 1) throw new Unproven("freeze and receipt are in different logs: which came first is not shown");
+  if (new Set([...seen.trees, ...logged.trees]).size !== 1) throw new Unproven("freeze and receipt are not proven in one tree of the log: which came first is not shown");
   if (!logged.places.every((one) => seen.places.every((other) => one < other))) {
     throw new Unproven("the log has the freeze after the receipt: whom to name could be chosen afterwards");
   }

@@ -33,7 +33,7 @@ export const claimedTier = (claim) => (claim.kind === "site" && claim.stated.tra
 export function notShown(claim, seen) {
   const modest = claim.notShown.filter((remark) => said.PLAIN_NEGATIVES.includes(remark));
   const known = [...implied(claim), ...modest].map((remark) => (OWN_CLOCK.includes(remark) ? said.STAMPED_NOT_SHOWN : remark));
-  const frozen = claim.kind === "site" ? [seen.frozen ? said.FREEZE_NOT_SHOWN : said.NOT_FROZEN_BEFORE] : [];
+  const frozen = claim.kind === "site" ? [claim.stated.freeze !== null ? said.FREEZE_NOT_SHOWN : said.NOT_FROZEN_BEFORE] : [];
   return [...new Set(known), ...frozen, ...(seen.witnesses.length ? [] : [said.NO_WITNESS]), said.NOT_ANCHORED];
 }
 

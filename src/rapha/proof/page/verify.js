@@ -5,7 +5,7 @@ import {checkCertificate} from "./certificate.js";
 import {certifiedPath, readTrust, stampedWhen} from "./certified.js";
 import {checkApprovals, checkFreezes, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
-import {checkBefore, checkFreezeType, readFreeze} from "./freeze.js";
+import {checkBefore, checkFreezeType, checkSame, readFreeze} from "./freeze.js";
 import {p256FromPem} from "./keys.js";
 import {checkSignedByLog, checkWitnesses} from "./logged.js";
 import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
@@ -46,12 +46,14 @@ async function checkFrozen(folder, reached, found) {
     const path = `${said.FREEZES}${claim.stated.site}.json`, own = new Checklist(path), freeze = await claimOf(folder, path, own).catch(stopped);
     const last = own.steps.at(-1);
     if (!freeze) throw new Unproven(`${path}, step ${last.number}: ${last.detail}`);
+    await checkSame(claim, freeze.claim);
     const unchecked = own.steps.find((step) => step.outcome === UNCHECKED);
     if (unchecked) throw new NotChecked(`${path}, step ${unchecked.number}: ${unchecked.detail.replace(/^not checked here: /, "")}`);
     frozen = freeze.seen;
-    return checkBefore(claim, seen, freeze.claim, frozen);
+    return checkBefore(claim, seen, frozen);
   });
-  return {...reached, seen: {...seen, frozen}};
+  const witnesses = frozen ? seen.witnesses.filter((one) => frozen.witnesses.includes(one)) : seen.witnesses;
+  return {...reached, seen: {...seen, witnesses, frozen}};
 }
 
 async function judgeAggregation(folder, standing) {
@@ -252,11 +254,14 @@ async function checkSecondForm(folder, path, bundle, [key, first], found) {
     if (held.keyid !== key.keyid) throw new Unproven("the certificate is of another key than the one that signed");
     return identity;
   });
-  return {logs: new Set([first?.owner, log?.owner]), places, witnesses, stamped: at};
+  const trees = new Set([bundle.entry, certified.entry].map(({inclusionProof: {treeSize, rootHash}}) => `${treeSize} ${rootHash}`));
+  return {logs: new Set([first?.owner, log?.owner]), trees, places, witnesses, stamped: at};
 }
 
 function uncovered(folder, claims) {
-  const covered = new Set([said.KEYS_FILE, said.STUDY_FILE, ...folder.receipts.keys(), ...folder.certified.keys(), ...claims.flatMap((claim) => [...claim.files.keys()])]);
+  const freezes = claims.filter((claim) => claim.kind === "site" && claim.stated.freeze !== null).map((claim) => `${said.FREEZES}${claim.stated.site}.json`);
+  const judged = [...folder.receipts.keys(), ...folder.certified.keys()].filter((path) => !isFreeze(path) && !path.endsWith(".freeze.sigstore.json"));
+  const covered = new Set([said.KEYS_FILE, said.STUDY_FILE, ...judged, ...freezes, ...freezes.map(certifiedPath), ...claims.flatMap((claim) => [...claim.files.keys()])]);
   const rest = [...folder.files.keys()].filter((path) => !covered.has(path)).sort();
   return rest.length ? [`Anything about ${rest.join(", ")}: no receipt covers them.`] : [];
 }

@@ -71,7 +71,9 @@ def assemble(staging: Staging, mapping: Mapping) -> None:
 
 def _say_who_wrote(staging: Staging, mapping: Mapping) -> None:
     """The table `notes`: what is known of each document; its language by the mapping, where it says none."""
-    written = f"CASE WHEN kind = 'note' OR note IS NOT NULL THEN '{mapping.language}' END"  # a report with a text is one
+    written = (
+        f"CASE WHEN kind = 'note' OR note IS NOT NULL THEN '{mapping.language}' END"  # a report with a text is one
+    )
     spoken = f"coalesce(language, {written})" if mapping.language else "language"
     any_told = staging.execute("FROM staged WHERE author IS NOT NULL OR language IS NOT NULL LIMIT 1")
     where = "(author IS NOT NULL OR language IS NOT NULL) AND NOT deleted" if any_told or mapping.language else "false"
