@@ -74,6 +74,29 @@ def placement(
         yield Slurm(settings(shared, environment))
 
 
+OF_THE_LAUNCHER = (
+    "test_nothing_lies_in_the_run",
+    "test_a_late_answer",
+    "test_a_job_whose_command",
+    "test_the_agent_alone_asks",
+    "test_a_machine_with_other_code",
+    "test_a_machine_that_gives_other_layers",
+    "test_a_folder",
+    "test_a_run_that_ends",
+    "test_an_agent_that_is_stopped",
+    "test_a_command_that_is_not_there",
+    "test_a_disk_that_is_full",
+)
+"""What the launcher and the agent do, whichever cluster stands between them: a job of Ray's takes seconds to begin."""
+
+
+@pytest.fixture(autouse=True)
+def _not_all_again(request: pytest.FixtureRequest) -> None:
+    parameters = getattr(request.node, "callspec", None)
+    if parameters and parameters.params.get("placement") == "ray" and request.node.name.startswith(OF_THE_LAUNCHER):
+        pytest.skip("of the launcher: tried with the other placements")
+
+
 def test_bytes_come_and_go_unchanged(placement: Placement) -> None:
     sent = bytes(range(256)) * (MEGABYTE // 256) + b"no end of line"
     with program(placement, "echo", ECHO) as process:

@@ -3,9 +3,11 @@
 Ray is installed into an environment of its own. `RAPHA_RAY` names a Python that has `ray[default]`.
 """
 
+import atexit
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,11 +51,14 @@ def python_with_ray() -> str | None:
     if "RAPHA_RAY" in os.environ:
         return os.environ["RAPHA_RAY"]
     place = Path(tempfile.mkdtemp(prefix="rapha-ray-"))
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     python = str(place / "bin" / "python")
-    command = [python, "-m", "pip", "install", "-q", RAY]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=INSTALLS_SECONDS)
-    return python if done.returncode == 0 else None
+    for command in ([sys.executable, "-m", "venv", str(place)], [python, "-m", "pip", "install", "-q", RAY]):
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=INSTALLS_SECONDS)
+        except (OSError, subprocess.SubprocessError):
+            return None
+    return python
 
 
 @contextlib.contextmanager
