@@ -33,8 +33,7 @@ from small_ray import RAY, python_with_ray, small_ray
 from small_run import make_run
 from small_slurm import missing, small_slurm
 
-SECONDS = 60.0
-MEGABYTE = 1024 * 1024
+SECONDS, MEGABYTE = 60.0, 1024 * 1024
 ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 LISTENS = """
@@ -75,9 +74,7 @@ def placement(
         yield Slurm(settings(shared, environment))
 
 
-OF_BOTH = re.compile(
-    "test_(nothing_|a_late|a_job_whose|the_agent_a|a_mach|a_fold|a_run|an_agent_that_is_s|a_comm|a_disk)"
-)
+OF_BOTH = re.compile("test_(nothing_|a_late|a_job_whose|the_agent_a|a_machine|a_fold|a_run|an_agent_that_is_s|a_disk)")
 
 
 @pytest.fixture(autouse=True)
