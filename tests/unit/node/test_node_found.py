@@ -72,7 +72,7 @@ class Town:
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     made = Town(tmp_path, monkeypatch)
     monkeypatch.setattr(journey, "PERSON_WAITS_SECONDS", 0.0)
-    monkeypatch.setattr(hub_line, "line_of", lambda *_: FakeLine())
+    monkeypatch.setattr(hub_line, "line_of", lambda *_: FakeLine(made.home))
     return made
 
 

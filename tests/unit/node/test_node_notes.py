@@ -68,7 +68,7 @@ def home(tmp_path: Path) -> Home:
 def frozen(home: Home, rules: str = RULES) -> list[str]:
     """The texts of the rows that the node freezes once it has approved."""
     home.rules.write_text(rules)
-    register, line = Register(home.database, utc_now), FakeLine()
+    register, line = Register(home.database, utc_now), FakeLine(home)
     dispatch = dispatch_of(STUDY)
     Journey(home, line, register, Isolating(), utc_now).consider(Offer(dispatch=dispatch, study=STUDY))
     entry = register.entry(dispatch.id)

@@ -189,7 +189,7 @@ def _row(
 ) -> Row:
     system, code = dice.choice(held[event.concept])
     rule = study.concepts[event.concept].variant if event.concept in study.concepts else None
-    said = {"num": event.number, "unit": study.units().get(event.concept)} | (as_had(rule, dice) if rule else {})
+    said = {"num": event.number, "unit": study.units().get(event.concept)} | (as_had(rule, key) if rule else {})
     return _written(key, number, event.start, event.end, system, code) | said
 
 

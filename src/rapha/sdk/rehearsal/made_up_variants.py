@@ -88,9 +88,10 @@ def _stretches(rule: VariantRule) -> list[tuple[str, int, int]]:
     return [(place, *map(int, span.split("-"))) for place, _, span in (each.partition(":") for each in rule.regions)]  # type: ignore[misc]
 
 
-def as_had(rule: VariantRule, dice: random.Random) -> dict[str, Any]:
-    """One of the ways in which the rule wants it to be had, as columns of an event: who is free of all its variants was called."""
-    genotype = dice.choice(rule.genotype)
+def as_had(rule: VariantRule, person: int) -> dict[str, Any]:
+    """One of the ways in which the rule wants it to be had, as columns of an event: who is free of all its variants was called. Of one person
+    always the same one, as their samples would tell."""
+    genotype = random.Random(f"{person} {rule.digest}").choice(rule.genotype)  # noqa: S311
     if rule.called and genotype == "reference":
         return {"system": CALLED_WELL, "code": rule.build, "num": None, "unit": None, "kind": "procedure"}
     return {"num": COPIES[genotype], "unit": None, "value_code": genotype, "kind": "measurement"}
