@@ -30,6 +30,7 @@ from rapha.sdk.rehearsal.made_up_variants import (
     called_rows,
     carried_elsewhere,
     code_of,
+    copies,
     gene_rows,
     pairs_of,
     variant_rows,
@@ -189,7 +190,9 @@ def _row(
 ) -> Row:
     system, code = dice.choice(held[event.concept])
     rule = study.concepts[event.concept].variant if event.concept in study.concepts else None
-    said = {"num": event.number, "unit": study.units().get(event.concept)} | (as_had(rule, key) if rule else {})
+    said = {"num": event.number, "unit": study.units().get(event.concept)} | copies(key, system, code)
+    if rule:
+        said |= as_had(rule, key)
     return _written(key, number, event.start, event.end, system, code) | said
 
 

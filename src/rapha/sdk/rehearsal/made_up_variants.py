@@ -8,7 +8,7 @@ from typing import Any
 from rapha.records.concept import Concept
 from rapha.records.consequence import BY_SEVERITY
 from rapha.records.study import Study
-from rapha.records.variant import CALLED_WELL, DOSAGE, Build
+from rapha.records.variant import CALLED_WELL, DOSAGE, VARIANT, Build
 from rapha.records.variant_rule import VariantRule
 
 LENGTH = 1000
@@ -86,6 +86,12 @@ def _stretches(rule: VariantRule) -> list[tuple[str, int, int]]:
         place, first, *_ = code_of(rule).split("-")
         return [(place, int(first), int(first) + LENGTH - 1)]
     return [(place, *map(int, span.split("-"))) for place, _, span in (each.partition(":") for each in rule.regions)]  # type: ignore[misc]
+
+
+def copies(person: int, system: str, code: str) -> dict[str, Any]:
+    """How many copies somebody has of a variant that is asked for by its code: always as many. Nothing of what is no variant."""
+    told = {DOSAGE: (0.0, 1.0, 2.0), VARIANT: (1.0, 2.0)}.get(system.partition(":")[0])
+    return {"num": random.Random(f"{person} {system} {code}").choice(told)} if told else {}  # noqa: S311
 
 
 def as_had(rule: VariantRule, person: int) -> dict[str, Any]:
