@@ -15,6 +15,7 @@ from rapha.proof import page
 from rapha.proof.bundle import read_bundle
 from rapha.proof.claim import EVIDENCE_NOT_SHOWN
 from rapha.proof.envelope import unverified_payload
+from rapha.proof.freeze import NOT_FROZEN_BEFORE
 from rapha.proof.repeat import raised, signed_repeat
 from rapha.proof.shown import BAD_EVIDENCE_NOT_SHOWN
 from rapha.proof.verify import judge
@@ -109,6 +110,18 @@ crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519
         )
     }
     assert judged["swapped-weights"][0][1] == "failed"
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("frozen", "not checked here"), ("freeze-of-other-patients", "failed")])
+def test_a_freeze_is_compared_also_where_its_signatures_cannot_all_be_looked_at(
+    name: str, outcome: str, tmp_path: Path
+) -> None:
+    """Keys that ask for a witness in ML-DSA-44, which no page can look at."""
+    keys = tmp_path / "asking.json"
+    keys.write_bytes(read_keys(FOLDERS / "pinned.json").model_copy(update={"ml_dsa_at_least": 1}).as_bytes())
+    north, *_ = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / name, keys)
+    assert north[1] == outcome
+    assert NOT_FROZEN_BEFORE not in north[4]
 
 
 def unchecked(page_says: list[Any], command_says: list[Any], kind: str) -> bool:
