@@ -1,4 +1,4 @@
-"""What was frozen for a run, signed and in the public log before anything works on it: so that nobody here can choose afterwards whom to say
+"""What was frozen for a run, signed and in the public log before the run's first round: so that nobody here can choose afterwards whom to say
 was used.
 
 Signed first and kept, so that it is the same statement however often it is said; then said to the hub, which logs it and gives back where;

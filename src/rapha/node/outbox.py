@@ -64,7 +64,7 @@ class Outbox:
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
     def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
-        """What was frozen, signed, before anything works on it; where the hub's log has it."""
+        """What was frozen, signed, before the run's first round; where the hub's log has it."""
         self._keep(dispatch, "freeze.json", receipt.as_bytes())
         self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
         logged = persist(lambda: self._logged(dispatch, receipt))

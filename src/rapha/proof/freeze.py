@@ -1,6 +1,6 @@
 """A freeze as a signed statement, and the check that it came before the receipt of its run. Pure.
 
-A hospital that freezes a cohort signs the root of its patients' tree and has it logged before anything works on them, so that it cannot
+A hospital that freezes a cohort signs the root of its patients' tree and has it logged before the run's first round, so that it cannot
 choose afterwards whom to say it used. Same envelope, same log, same two forms as a receipt; docs/receipt.md has it field by field.
 """
 

@@ -1,4 +1,4 @@
-"""What is frozen is signed, kept and logged before anything works on it; one that is not in the log is trained on by nobody."""
+"""What is frozen is signed, kept and logged before the first round; one that is not in the log is trained on by nobody."""
 
 from pathlib import Path
 

@@ -123,7 +123,7 @@ def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
 
 @router.post("/dispatches/{dispatch}/freeze")
 def freeze(hub: TheHub, site: Site, dispatch: str, answer: Receipt) -> LoggedFreeze:
-    """What was frozen for a run, signed, before anything works on it. It is in the log when this answers, and here is where."""
+    """What was frozen for a run, signed, before the run's first round. It is in the log when this answers, and here is where."""
     return freezes.receive_freeze(hub.store, hub.desk, site, dispatch, answer)
 
 
