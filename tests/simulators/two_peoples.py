@@ -20,7 +20,9 @@ EVER = {"until": "index"}
 def study(kind: str, components: dict[str, Any] | None, **more: Any) -> Study:
     binary = kind == "binary"
     before = 1 + components["rounds"] if components else 0
-    outcome: dict[str, Any] = {"event": "ill"} if binary else {"kind": "numeric", "value": {"last": "ldl", "unit": "mmol/L"}}
+    outcome: dict[str, Any] = (
+        {"event": "ill"} if binary else {"kind": "numeric", "value": {"last": "ldl", "unit": "mmol/L"}}
+    )
     model = {"architecture": "gwas"} | ({"components": components} if components else {})
     return Study.model_validate(
         {

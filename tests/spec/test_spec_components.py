@@ -141,7 +141,10 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
     [
         ({"privacy": {"min_cohort": 359}}, "at least 360 patients"),
         ({"training": {"rounds": 13, "aggregation": "sum"}}, "write `rounds: 14`"),
-        ({"model": {"architecture": "gwas", "components": {**ONE, "apart": 10_000_000}}}, "fewer than 50 of the variants"),
+        (
+            {"model": {"architecture": "gwas", "components": {**ONE, "apart": 10_000_000}}},
+            "fewer than 50 of the variants",
+        ),
     ],
 )
 def test_a_study_that_asks_for_too_much_of_components_is_refused(more: dict, said: str) -> None:

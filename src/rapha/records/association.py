@@ -113,14 +113,20 @@ def check_association(study: "Study") -> None:
             (study.privacy.min_cohort < LEAST_COHORT,
              f"privacy.min_cohort: a `gwas` needs at least {LEAST_COHORT} patients at each hospital"),
             (len(study.features) - 1 > MOST_COVARIATES, f"features: a `gwas` has at most {MOST_COVARIATES} beside `genotypes`"),
-            (asked is not None and study.privacy.min_cohort < asked.least_cohort,
-             f"privacy.min_cohort: {asked and asked.count} components in {asked and asked.rounds} steps need at least "
-             f"{asked and asked.least_cohort} patients at each hospital"),
-            (asked is not None and len(asked.places(variants_of(study).variants)) < FEWEST_APART,
-             f"model.components: fewer than {FEWEST_APART} of the variants are autosomal and {asked and asked.apart:,} bases apart"),
+            *(_of_components(study, asked) if asked else ()),
             ("weights" not in study.release, "release: the `weights` of a `gwas` are its result"),
         )  # fmt: skip
     _raise_first(reasons)
+
+
+def _of_components(study: "Study", asked: Components) -> tuple[tuple[bool, str], ...]:
+    apart = asked.places(variants_of(study).variants)
+    return (
+        (study.privacy.min_cohort < asked.least_cohort,
+         f"privacy.min_cohort: {asked.count} components in {asked.rounds} steps need at least {asked.least_cohort} patients at each hospital"),
+        (len(apart) < FEWEST_APART,
+         f"model.components: fewer than {FEWEST_APART} of the variants are autosomal and {asked.apart:,} bases apart"),
+    )  # fmt: skip
 
 
 def _after(before: int) -> str:

@@ -40,7 +40,10 @@ def site_sums(study: Study, genotypes: Arrays, weights: Tensors, round: int) -> 
     """
     asked, places = _asked(study)
     chunks = list(_copies(genotypes, places))
-    counts = np.stack([sum((part >= 0).sum(axis=0) for part in chunks), sum(np.maximum(part, 0).sum(axis=0) for part in chunks)], axis=1)
+    counts = np.stack(
+        [sum((part >= 0).sum(axis=0) for part in chunks), sum(np.maximum(part, 0).sum(axis=0) for part in chunks)],
+        axis=1,
+    )
     counts = counts.astype(np.float64)
     if round == 1:
         return {f"{GENOME}counts": counts}
@@ -122,7 +125,8 @@ def _enough(study: Study, counts: Floats) -> npt.NDArray[np.bool_]:
     assert isinstance(study.model, Gwas)
     patients, copies = counts.T
     rarer: npt.NDArray[np.bool_] = np.minimum(copies, 2 * patients - copies) >= study.model.least_allele_count
-    return rarer & (patients >= study.privacy.min_cohort)
+    known: npt.NDArray[np.bool_] = patients >= study.privacy.min_cohort
+    return rarer & known
 
 
 def _first(study: Study, asked: Components) -> Floats:
