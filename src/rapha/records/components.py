@@ -41,7 +41,7 @@ class Components(Record):
 
     count: Annotated[int, Field(ge=1, le=20)]
     rounds: Annotated[int, Field(ge=4, le=40)] = 8
-    apart: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
+    apart: Annotated[int, Field(ge=1, le=100_000_000)] = 200_000
 
     @property
     def width(self) -> int:

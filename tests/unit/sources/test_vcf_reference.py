@@ -168,7 +168,7 @@ def test_a_deletion_at_the_end_of_a_repeat_is_moved_into_the_region_and_told(lab
 def test_two_spellings_of_one_change_are_one_variant(lab: Laboratory) -> None:
     lab.ingest(REGION, line("0/1:99 ./.:0 ./.:0", 1000, "GA", "G"), line("./.:0 0/1:99 0/0:99", 1020, "AA", "A"))
     assert lab.dosage("19-1000-GA-G") == {"p1": 1, "p2": 1, "p3": 0}
-    assert lab.ask("count(DISTINCT code)", "system = 'dosage:GRCh38'") == [(1,)]
+    assert set(lab.ask("code", "system = 'dosage:GRCh38'")) == {("19-1000-GA-G",)}
 
 
 def test_several_alternatives_are_moved_each_by_itself(lab: Laboratory) -> None:
@@ -179,7 +179,7 @@ def test_several_alternatives_are_moved_each_by_itself(lab: Laboratory) -> None:
 
 def test_what_the_genome_does_not_have_is_set_aside(lab: Laboratory) -> None:
     report = lab.ingest(REGION, line("0/1:99 0/0:99 1|1:99", 1005, "C", "T"))
-    assert lab.ask("count(*)", "system = 'dosage:GRCh38'") == [(0,)]
+    assert lab.ask("code", "system = 'dosage:GRCh38'") == []
     assert report.files[1].set_aside == {"has other bases than the reference genome": 1}
 
 
