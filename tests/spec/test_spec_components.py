@@ -142,7 +142,7 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
         ({"privacy": {"min_cohort": 359}}, "at least 360 patients"),
         ({"training": {"rounds": 13, "aggregation": "sum"}}, "write `rounds: 14`"),
         (
-            {"model": {"architecture": "gwas", "components": {**ONE, "apart": 10_000_000}}},
+            {"model": {"architecture": "gwas", "components": {**ONE, "apart": 20_000_000}}},
             "fewer than 50 of the variants",
         ),
     ],
