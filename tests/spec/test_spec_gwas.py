@@ -31,9 +31,9 @@ def federated(study: Study, sites: list[Dataset]) -> dict[str, np.ndarray]:
             for site in sites]  # fmt: skip
     parts = [Part(f"s{n}", put(blobs, each), 1) for n, each in enumerate(told)]
     state = merged_statistics(blobs, parts, declared_start(study))
-    for _ in range(study.training.rounds):
+    for number in range(1, study.training.rounds + 1):
         before = load(read(blobs, state))
-        released = [canonical_sums(save(site_sums(study, site.train, before)), study, len(site.train), MIN_COHORT)
+        released = [canonical_sums(save(site_sums(study, site.train, before, number)), study, len(site.train), MIN_COHORT)
                     for site in sites]  # fmt: skip
         parts = [Part(f"s{n}", put(blobs, each), 17 + n) for n, each in enumerate(released)]
         state = combined(blobs, parts, declared_weights(study), study.training.aggregation).weights

@@ -24,7 +24,7 @@ def associations(
 
     study, weights = verified(folder)
     try:
-        from rapha.sdk.associations import associations, table
+        from rapha.sdk.associations import SETTLED, associations, table
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the table needs {error.name}, which is not installed: pip install 'rapha[train]'"
@@ -38,5 +38,10 @@ def associations(
     typer.echo(f"{place}: {len(found.found):,} variants")
     for reason, count in found.without.items():
         typer.echo(f"without a result: {count:,}, {reason}")
+    for number, component in enumerate(found.components, 1):
+        end = (
+            "" if component.unsettled <= SETTLED else ", which had not settled: ask for more steps, or fewer components"
+        )
+        typer.echo(f"component {number}: {100 * component.share:.2g} % of the variance{end}")
     for best in sorted(found.found, key=lambda one: one.p_value)[:3]:
         typer.echo(f"{best.variant}  effect {best.beta:.3g}  p {best.p_value:.2g}")

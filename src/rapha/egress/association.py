@@ -4,9 +4,13 @@
 2. fewer patients than the threshold: nothing of the variant.
 3. fewer copies of the rarer allele than the study's `least_allele_count`: nothing of the variant.
 4. of a binary outcome, fewer than ten copies of either allele among those with it, or among those without: nothing.
-5. what is shown is exact. Rounded sums would be no protection: thousands of variants average out what rounding hides, and so
+5. of the variants that principal components are found from, the same two of patients and copies: else nothing of the variant in
+   the product either. How many products there are for each patient, the study itself is held to (`records/components.py`).
+6. what is shown is exact. Rounded sums would be no protection: thousands of variants average out what rounding hides, and so
    they do with whether a known genome is among a few hundred. docs/genomics.md says what that means.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 from rapha.egress.weights import canonical_weights, read_array, read_layout, write_canonical
 from rapha.errors import EgressRefused
 from rapha.records.association import LEAST_IN_A_CLASS, SUMS, Gwas
+from rapha.records.components import GENOME
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
 
@@ -34,10 +39,24 @@ def canonical_sums(data: bytes, study: Study, train_rows: int, min_cohort: int) 
     counts, binary = arrays[f"{SUMS}counts"], study.outcome.kind == "binary"
     _check_possible(counts, train_rows, binary)
     shown = enough(counts, study.model.least_allele_count, min_cohort, binary)
-    hidden = {name: array.copy() for name, array in arrays.items() if name.startswith(SUMS)}
-    for array in hidden.values():
-        array[~shown] = 0.0
+    genome = {name: array for name, array in arrays.items() if name.startswith(GENOME)}
+    sums = {name: array for name, array in arrays.items() if name.startswith(SUMS) and name not in genome}
+    hidden = _hidden(sums, shown)
+    if genome:
+        counts = _of_nobody(genome[f"{GENOME}counts"])
+        _check_possible(counts, train_rows, binary=False)
+        hidden |= _hidden(genome, enough(counts, study.model.least_allele_count, min_cohort, binary=False))
     return write_canonical({**arrays, **hidden}, declared)
+
+
+def _hidden(arrays: Mapping[str, Counts], shown: NDArray[np.bool_]) -> dict[str, Counts]:
+    """The same with zeros where a variant is not shown."""
+    return {name: np.where(shown.reshape(-1, *[1] * (array.ndim - 1)), array, 0.0) for name, array in arrays.items()}
+
+
+def _of_nobody(counts: Counts) -> Counts:
+    """Patients and copies, as counts of a numeric outcome, which nobody has."""
+    return np.concatenate([counts, np.zeros_like(counts)], axis=1)
 
 
 def enough(counts: Counts, least_allele_count: int, min_cohort: int, binary: bool) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """A genome-wide association study: what its study says, and the sums that leave a hospital of each variant.
 
-Of each variant one regression of the outcome on p columns: 1, the features that are numbers (standardised), and last the
-copies of the alternative allele. Its fitting needs sums over patients alone, and the sums of several hospitals are the sums of
+Of each variant one regression of the outcome on p columns: 1, the features that are numbers (standardised), the principal
+components where the study asks for them (`rapha.records.components`), and last the copies of the alternative allele. Its fitting needs sums over patients alone, and the sums of several hospitals are the sums of
 all their patients (iteratively reweighted
 least squares: Green 1984, J R Stat Soc B 46:149):
 
@@ -15,12 +15,13 @@ W and z are 1 and y of a numeric outcome, so one round is exact. Of a binary one
 round before give: w = mu (1 - mu), z = X effects + (y - mu) / w.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticCustomError
 
 from rapha.records.averaging import Sum
+from rapha.records.components import FEWEST_APART, Components
 from rapha.records.dense import GenotypesFeature
 from rapha.records.record import Record
 
@@ -41,10 +42,22 @@ FEWEST_ROUNDS, MOST_ROUNDS = 4, 25
 class Gwas(Record):
     """Each variant of one `genotypes` by itself, adjusted for the features that are numbers: linear for a numeric outcome,
     logistic for a binary one. A hospital with fewer than `least_allele_count` copies of a variant's rarer allele sends nothing
-    of that variant."""
+    of that variant. `components`: adjusted for principal components too, which the rounds before the regressions find."""
 
     architecture: Literal["gwas"] = "gwas"
     least_allele_count: Annotated[int, Field(ge=10, le=100_000)] = 20
+    components: Components | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study without components keeps the digest that it had before there were any."""
+        written: dict[str, Any] = serialise(self)
+        return {key: value for key, value in written.items() if value is not None}
+
+    @property
+    def rounds_before(self) -> int:
+        """How many rounds there are before the first regression."""
+        return 1 + self.components.rounds if self.components else 0
 
 
 def variants_of(study: "Study") -> GenotypesFeature:
@@ -53,13 +66,15 @@ def variants_of(study: "Study") -> GenotypesFeature:
 
 
 def columns_of(study: "Study") -> int:
-    """p: the constant, the numbers, the copies."""
-    return len(study.features) + 1
+    """p: the constant, the numbers, the components, the copies."""
+    asked = study.model.components if isinstance(study.model, Gwas) else None
+    return len(study.features) + 1 + (asked.count if asked else 0)
 
 
 def shapes_of(study: "Study") -> dict[str, tuple[int, ...]]:
-    """Of the sums, by their names; all F64."""
-    variants, p = len(variants_of(study).variants), columns_of(study)
+    """Of the sums, and of what finds components, by their names; all F64."""
+    named, p = variants_of(study).variants, columns_of(study)
+    asked, variants = study.model.components if isinstance(study.model, Gwas) else None, len(named)
     shapes = {
         "information": (variants, p * (p + 1) // 2),
         "target": (variants, p),
@@ -68,7 +83,7 @@ def shapes_of(study: "Study") -> dict[str, tuple[int, ...]]:
     }
     if study.outcome.kind == "binary":
         shapes["score"] = (variants, p)
-    return {f"{SUMS}{name}": shape for name, shape in shapes.items()}
+    return {f"{SUMS}{name}": shape for name, shape in shapes.items()} | (asked.shapes(named) if asked else {})
 
 
 def check_association(study: "Study") -> None:
@@ -81,12 +96,15 @@ def check_association(study: "Study") -> None:
             (nobody, "split: a model is measured on patients held out: at least 5 percent"),
         )
     else:
-        rounds, binary = study.training.rounds, study.outcome.kind == "binary"
+        rounds, binary, asked = study.training.rounds, study.outcome.kind == "binary", study.model.components
+        before = study.model.rounds_before
         reasons = (
             (not summed, "training.aggregation: a `gwas` is made of sums: write `aggregation: sum`"),
-            (not binary and rounds != 1, "training.rounds: of a numeric outcome one round is exact: write `rounds: 1`"),
-            (binary and not FEWEST_ROUNDS <= rounds <= MOST_ROUNDS,
-             f"training.rounds: of a binary outcome {FEWEST_ROUNDS} to {MOST_ROUNDS} rounds; 8 are mostly enough"),
+            (not binary and rounds != before + 1,
+             f"training.rounds: of a numeric outcome one round is exact{_after(before)}: write `rounds: {before + 1}`"),
+            (binary and not FEWEST_ROUNDS <= rounds - before <= MOST_ROUNDS,
+             f"training.rounds: of a binary outcome {FEWEST_ROUNDS + before} to {MOST_ROUNDS + before} rounds; {8 + before} are mostly "
+             f"enough{_after(before)}"),
             (study.training.early_stopping is not None, "training.early_stopping: a `gwas` has no figure to follow"),
             (study.training.updates != "float32", "training.updates: sums travel as they are: leave it out"),
             (study.training.keep is not None, "training.keep: a `gwas` has no figure to choose by"),
@@ -95,8 +113,27 @@ def check_association(study: "Study") -> None:
             (study.privacy.min_cohort < LEAST_COHORT,
              f"privacy.min_cohort: a `gwas` needs at least {LEAST_COHORT} patients at each hospital"),
             (len(study.features) - 1 > MOST_COVARIATES, f"features: a `gwas` has at most {MOST_COVARIATES} beside `genotypes`"),
+            *(_of_components(study, asked) if asked else ()),
             ("weights" not in study.release, "release: the `weights` of a `gwas` are its result"),
         )  # fmt: skip
+    _raise_first(reasons)
+
+
+def _of_components(study: "Study", asked: Components) -> tuple[tuple[bool, str], ...]:
+    apart = asked.places(variants_of(study).variants)
+    return (
+        (study.privacy.min_cohort < asked.least_cohort,
+         f"privacy.min_cohort: {asked.count} components in {asked.rounds} steps need at least {asked.least_cohort} patients at each hospital"),
+        (len(apart) < FEWEST_APART,
+         f"model.components: fewer than {FEWEST_APART} of the variants are autosomal and {asked.apart:,} bases apart"),
+    )  # fmt: skip
+
+
+def _after(before: int) -> str:
+    return f" after {before} that find the components" if before else ""
+
+
+def _raise_first(reasons: tuple[tuple[bool, str], ...]) -> None:
     for wrong, sentence in reasons:
         if wrong:
             raise PydanticCustomError("association", "{sentence}", {"sentence": sentence})

@@ -5,7 +5,7 @@ Whoever reads tensors from somebody else (hub, gate, workload) compares them wit
     statistics  prepare, one site -> hub    features.count/mean/variance [F] F64, for a sequence also sequence.* [C]
     start       hub -> round 1              features.mean/scale [F] F32, for a sequence also sequence.* [C]
                                             both of a numeric outcome also outcome.* [1], but for a gwas
-    weights     every round after           the start, and the layers; all F32. Of a gwas the start, and its sums; these F64
+    weights     every round after           the start, and the layers; all F32. Of a gwas the start, its sums and components; these F64
 
 F is the number of features that are numbers, in the order of the study; C the number of concepts of the
 sequence. A model reads each feature twice, as (standardised value or 0, 1 where missing): 2F wide, values first.

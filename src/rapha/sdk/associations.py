@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from rapha.errors import StudyError
 from rapha.records.association import SUMS, Gwas, columns_of, variants_of
+from rapha.records.components import AXES
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
 from rapha.training import tails
@@ -26,6 +27,9 @@ COLUMNS = ("chromosome", "base_pair_location", "effect_allele", "other_allele", 
 CHROMOSOMES = {"X": "23", "Y": "24", "MT": "25"}
 FURTHEST = 1e-8
 """Of the last step of a binary outcome's fitting, as chi-square: beyond it the fitting has not come to its end."""
+
+SETTLED = 0.01
+"""Of a component: as near to its axis as any regression can tell."""
 
 TOO_FEW = "too few copies of one of its alleles at every hospital"
 COLLINEAR = "no effect can be told apart from the other features"
@@ -44,11 +48,21 @@ class Association(NamedTuple):
     n: int
 
 
+class Component(NamedTuple):
+    """A principal component that all effects are adjusted for. `share`: of the variance of the variants that it is found from, in patients
+    whose alleles pair by chance about the share of all. `unsettled`: how far its axis is from where more steps would take it, as a
+    share of its own length; above `SETTLED` it is another component than pooled rows would give."""
+
+    share: float
+    unsettled: float
+
+
 class Associations(NamedTuple):
-    """Those that have a result, in the order of the study; and how many have none, by why."""
+    """Those that have a result, in the order of the study; how many have none, by why; and what they are adjusted for beside the features."""
 
     found: tuple[Association, ...]
     without: dict[str, int]
+    components: tuple[Component, ...] = ()
 
 
 def associations(study: Study, weights: Weights) -> Associations:
@@ -75,7 +89,14 @@ def associations(study: Study, weights: Weights) -> Associations:
             p = tails.normal(beta / error) if binary else tails.student(beta / error, n - columns_of(study))
             found.append(Association(variant, beta, error, p, float(copies / (2 * n)), int(n)))
     reasons = [reason for reason in why if reason]
-    return Associations(tuple(found), {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)})
+    without = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    return Associations(tuple(found), without, _components(weights))
+
+
+def _components(weights: Weights) -> tuple[Component, ...]:
+    if f"{AXES}found" not in weights:
+        return ()
+    return tuple(Component(*line) for line in weights[f"{AXES}found"].tolist())
 
 
 def _standard_errors(fitted: Solved, sums: Weights, p: int) -> npt.NDArray[np.float64]:

@@ -116,8 +116,14 @@ def architecture_in_words(model: ArchitectureSpec) -> str:
             how = ", slice by slice" if model.slice_by_slice else ""
             return f"A U-Net that says of every voxel to which segment it belongs, if to any{how}, on {len(model.channels)} levels."
         case Gwas():
+            components = (
+                f" and for {model.components.count} principal components of their genotypes, which the rounds before the regressions find; "
+                "nobody's components leave a hospital"
+                if model.components
+                else ""
+            )
             return (
-                "A genome-wide association study: every variant by itself, adjusted for the other features. A hospital sends "
+                f"A genome-wide association study: every variant by itself, adjusted for the other features{components}. A hospital sends "
                 f"sums over its patients, and nothing of a variant of which it has fewer than {model.least_allele_count} copies of the "
                 "rarer allele."
             )

@@ -8,6 +8,7 @@ inputs.py         rows -> tensors, standardised
 statistics.py     prepare: mean and variance of each feature
 architectures/    the table of what can be trained
 association.py    the sums of a GWAS
+components.py     principal components that it is adjusted for
 normal_equations.py from such sums to effects
 tails.py          and to p-values
 optimizers.py     AdamW and SGD

@@ -1,16 +1,18 @@
 """One hospital's sums of a GWAS: what they are is said in `rapha.records.association`. Float64, a stretch of variants at a time."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rapha.errors import TrainingFailed
-from rapha.records.association import SUMS, columns_of, variants_of
+from rapha.records.association import SUMS, Gwas, columns_of, shapes_of, variants_of
+from rapha.records.components import AXES
 from rapha.records.study import Study
 from rapha.records.tensors import declared_start
+from rapha.training import components
 from rapha.training.arrays import Arrays
 from rapha.training.dataset import Floats, Rows
 from rapha.training.normal_equations import solved
@@ -34,19 +36,33 @@ class Patients:
         return np.concatenate(parts)[self.genotypes.rows].astype(np.int8)
 
 
-def site_sums(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]]) -> Sums:
-    """The declared tensors of this site, from those that the round begins with: the start, or all sites' sums.
+def site_sums(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]], round: int) -> Sums:
+    """The declared tensors of this site, of that round from 1, from those that it begins with: the start, or all sites' sums.
 
     Raises:
         TrainingFailed: nobody here has all numbers and a row of genotypes (`cohort-empty`).
     """
+    assert isinstance(study.model, Gwas)
     patients = patients_of(study, rows, weights)
+    before = study.model.rounds_before
+    start = {name: weights[name] for name in declared_start(study)}
+    sums: Sums = {name: np.zeros(shape) for name, shape in shapes_of(study).items()}
+    if round <= before:
+        return start | sums | components.site_sums(study, patients.genotypes, weights, round)
+    if study.model.components:
+        axes = components.axes_of(study, weights) if round == before + 1 else _axes_in(weights)
+        scores = components.scores(study, patients.genotypes, axes)
+        patients = replace(patients, covariates=np.concatenate([patients.covariates, scores], axis=1))
+        sums |= axes
     effects = None
-    if f"{SUMS}target" in weights and patients.binary:
+    if round > before + 1 and patients.binary:
         effects = solved(weights[f"{SUMS}information"], weights[f"{SUMS}target"]).effects
     parts = list(_blocks(patients, len(variants_of(study).variants), columns_of(study), effects))
-    sums = {f"{SUMS}{name}": np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {name: weights[name] for name in declared_start(study)} | sums
+    return start | sums | {f"{SUMS}{name}": np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _axes_in(weights: Mapping[str, npt.NDArray[Any]]) -> Sums:
+    return {name: values for name, values in weights.items() if name.startswith(AXES)}
 
 
 def patients_of(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]]) -> Patients:

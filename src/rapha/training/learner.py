@@ -89,7 +89,8 @@ class Learner:
         return self._network
 
     def _sum(self, command: Command) -> None:
-        write_tensors(self._output / WEIGHTS, site_sums(self._study, self._dataset.train, self._start(command)))
+        sums = site_sums(self._study, self._dataset.train, self._start(command), command.round)
+        write_tensors(self._output / WEIGHTS, sums)
         self._write_figures(())
 
     def _train(self, command: Command, network: Network) -> None:

@@ -20,7 +20,7 @@ from rapha.training.statistics import feature_statistics, start_of
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     study = gwas_study("numeric")
     rows = write_site(study, tmp_path / "site", made_up("numeric", 1)).train
-    sums = site_sums(study, rows, start_of(feature_statistics(study, rows)))
+    sums = site_sums(study, rows, start_of(feature_statistics(study, rows)), 1)
     monkeypatch.setattr(sample, "weights_of", lambda _: save(sums))
     return sample.write(sample.files(study), tmp_path / "model")
 

@@ -1,8 +1,8 @@
 """Made-up genomes, cholesterol and heart attacks of people who do not exist, from two ancestries that mix.
 
 Of 160 variants a few raise LDL cholesterol, and LDL raises the risk of a heart attack. Ancestry moves both the frequencies of
-variants and LDL, so a study that does not adjust for it finds variants that do nothing. The clinic has the first principal
-component as a score by loadings that everybody shares. Nothing learnt here means anything.
+variants and LDL, so a study that does not adjust for it finds variants that do nothing. One of the studies finds the first principal
+component across the hospitals; for the other the clinic has it as a score by loadings that everybody shares. Nothing learnt here means anything.
 """
 
 import csv

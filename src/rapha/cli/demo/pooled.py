@@ -67,8 +67,8 @@ def furthest_effect(hospitals: Path, study: Study, model: Path) -> tuple[float, 
 
     rows = pool([read_dataset(study, place) for place in frozen_rows(hospitals, study).values()]).train
     state = start_of(feature_statistics(study, rows))
-    for _ in range(study.training.rounds):
-        state = site_sums(study, rows, state)
+    for number in range(1, study.training.rounds + 1):
+        state = site_sums(study, rows, state, number)
     pooled = {one.variant: one for one in associations(study, state).found}
     both = [(one, pooled[one.variant]) for one in associations(study, load_file(model / "model.safetensors")).found]
     apart = [abs(one.beta - other.beta) / other.standard_error for one, other in both if one.n == other.n]

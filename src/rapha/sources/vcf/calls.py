@@ -19,6 +19,7 @@ from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags, Samples
 from rapha.sources.vcf.index import Shares, Unusable, index_of, shares_of
 from rapha.sources.vcf.mapping import Annotation, Quality
+from rapha.sources.vcf.reference import Reference
 from rapha.sources.vcf.saying import Reader, Said
 from rapha.sources.vcf.side_by_side import processes_for, read_shares
 from rapha.sources.vcf.variants import Variant
@@ -30,12 +31,14 @@ SAID_TWICE = "says of a variant and sample what another record says differently"
 class Calls:
     """`dosage` [S] of each variant found, for the samples in the order given; collected file by file. `single` [S]: who has one
     copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
-    of the samples that a file has. `called`: what collects where each was called well, where that is asked. `passed_over`: samples that
+    of the samples that a file has. `shifts`: of a file how many variants stand elsewhere than it has them, or where it has them although that may not
+    be leftmost. `called`: what collects where each was called well, where that is asked. `passed_over`: samples that
     are known and do not count. A file of `least_bytes` or more that has an index beside it is read by several processes."""
 
     def __init__(
         self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None,
         called: Called | None = None, passed_over: Collection[str] = (), least_bytes: int = 1 << 20,
+        reference: Reference | None = None,
     ) -> None:  # fmt: skip
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
@@ -47,10 +50,12 @@ class Calls:
         self.on_trust: list[str] = []
         self.told: list[str] = []
         self.seen: set[int] = set()
+        self.shifts: dict[str, Counter[str]] = {}
         self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._wanted, self._quality, self.build, self._least_bytes = wanted, quality, build, least_bytes
+        self.reference = reference
         self._annotation, self.called, self._passed_over = annotation, called, passed_over
 
     def read(self, path: Path) -> None:
@@ -68,7 +73,7 @@ class Calls:
         of, places = _chosen(columns[0], len(calls.samples)), _chosen(columns[1], len(self.samples))
         at, name = np.arange(len(self.samples))[places], path.name
         reader, shares = self._reader(calls, name, of), self._shares(path, calls.seqnames)
-        self.aside[name] = Counter()
+        self.aside[name], self.shifts[name] = Counter(), Counter()
 
         def hold(number: int, said: Said) -> None:
             self._hold(name, number, said, places, at)
@@ -98,7 +103,7 @@ class Calls:
 
     def _reader(self, calls: Any, name: str, of: Samples) -> Reader:
         annotations = Annotations(calls, name, self._annotation) if self._annotation else None
-        return Reader(self._wanted, self._quality, of, annotations, marks=self.called is not None)
+        return Reader(self._wanted, self._quality, of, annotations, self.called is not None, self.reference)
 
     def _shares(self, path: Path, contigs: list[str]) -> Shares | None:
         """What processes beside this one can read the file in; None where it is read by this one."""
@@ -119,6 +124,8 @@ class Calls:
                 self.called.say(mark.place, mark.first, mark.last, at[mark.samples], mark.well)
         for own in said.own:
             reason = self._say(own.variant, own.copies, places, own.single) or reason
+            if own.shift:
+                self.shifts[name][own.shift] += 1
             if own.effects:
                 self.effects[own.variant].update(own.effects)
         for absent in said.absent:

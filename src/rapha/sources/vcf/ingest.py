@@ -20,6 +20,7 @@ from rapha.sources.vcf.genes import Genes, read_genes
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.plink_calls import PlinkCalls, people_of
+from rapha.sources.vcf.reference import OtherBases, Reference, TooFar
 from rapha.sources.vcf.samples import NOT_COUNTING, Aside, Sample, counting, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variant_rows import gene_row, rows_of
@@ -93,7 +94,8 @@ def ingest_as(
 
 def _files(mapping: Mapping | PlinkMapping) -> list[str]:
     genes = [mapping.genes] if mapping.genes else []
-    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes]
+    reference = [mapping.reference] if isinstance(mapping, Mapping) and mapping.reference else []
+    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes, *reference]
 
 
 def _version(data: Path, name: str) -> str:
@@ -110,7 +112,9 @@ def _calls(
     variants = [name for part in _asking(mapping) for name in part.variants]
     regions = [region for part in _asking(mapping) for region in part.regions]
     wanted = Wanted(map(parse, variants), regions, scored)
-    calls = _reader(mapping, [sample.name for sample in samples], wanted, passed_over)
+    calls = _reader(mapping, data, [sample.name for sample in samples], wanted, passed_over)
+    if calls.reference:
+        _check_leftmost(map(parse, variants), calls.reference)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
         calls.read(data / name)
@@ -129,11 +133,34 @@ def _called_in(mapping: Mapping | PlinkMapping, data: Path) -> set[str]:
             assert_never(unreachable)
 
 
-def _reader(mapping: Mapping | PlinkMapping, samples: list[str], wanted: Wanted, passed_over: frozenset[str]) -> Calls:
+def _check_leftmost(variants: Iterable[Variant], reference: Reference) -> None:
+    """Raises SourceError: a variant that the mapping names is not there in the reference genome, or not leftmost."""
+    for variant in variants:
+        try:
+            leftmost = reference.leftmost(variant)
+        except (OtherBases, TooFar):
+            raise SourceError(f"variants: the reference genome has other bases than {variant} says") from None
+        if leftmost != variant:
+            raise SourceError(f"variants: {variant} is not as far left as it can stand: write {leftmost}")
+
+
+def _reader(
+    mapping: Mapping | PlinkMapping, data: Path, samples: list[str], wanted: Wanted, passed_over: frozenset[str]
+) -> Calls:
     match mapping:
         case Mapping():
             called = Called(mapping.regions) if mapping.called else None
-            return Calls(samples, wanted, mapping.quality, mapping.build, mapping.annotation, called, passed_over)
+            reference = Reference(data / mapping.reference, mapping.build) if mapping.reference else None
+            return Calls(
+                samples,
+                wanted,
+                mapping.quality,
+                mapping.build,
+                mapping.annotation,
+                called,
+                passed_over,
+                reference=reference,
+            )
         case PlinkMapping():
             return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference", passed_over)
         case _ as unreachable:
@@ -240,6 +267,7 @@ def _reports(mapping: CallsMapping, samples: list[Sample], calls: Calls, aside: 
 def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple[str, ...]:
     notes = [f"{name}: its header does not show the build, which is taken from the mapping" for name in calls.on_trust]
     notes += calls.told
+    notes += [_shifted(name, shifts) for name, shifts in calls.shifts.items() if shifts]
     for scoring, of in zip(scorings, scores, strict=True):
         have = int((of.score == of.score).sum())
         notes.append(
@@ -247,6 +275,15 @@ def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple
             f"apart by strand; {have:,} samples have the score"
         )
     return tuple(notes)
+
+
+def _shifted(name: str, shifts: Counter[str]) -> str:
+    if moved := shifts["moved"]:
+        return f"{name}: insertions and deletions moved to their leftmost place: {moved:,}"
+    return (
+        f"{name}: insertions and deletions taken where the file has them, which may not be leftmost: {shifts['as written']:,}; name the "
+        "genome that they are called against as `reference`"
+    )
 
 
 def _set_aside_csv(mapping: CallsMapping, calls: Calls, aside: list[Aside]) -> bytes:

@@ -129,12 +129,19 @@ class CallsMapping(SourceMapping):
 
 class Mapping(CallsMapping):
     """Of VCF, BCF and gVCF. `called`: keep where in `regions` each sample was called well enough, so that a study can tell who is
-    free of a gene's variants from who was not read there."""
+    free of a gene's variants from who was not read there. `reference`: the genome that the calls are of, a FASTA file with its index
+    beside it, by which insertions and deletions are moved to their leftmost place."""
 
     format: Literal["vcf"]
     quality: Quality = Quality()
     annotation: Annotation | None = None
     called: bool = False
+    reference: FileName | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = plain(self)
+        return {key: each for key, each in written.items() if (key, each) != ("reference", None)}
 
     @property
     def parts(self) -> tuple[str, ...]:

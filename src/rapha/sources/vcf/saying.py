@@ -11,7 +11,7 @@ Nothing here remembers an earlier record, so records may be read in any process;
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from rapha.sources.vcf.genotypes import (
     single,
 )
 from rapha.sources.vcf.mapping import Quality
+from rapha.sources.vcf.reference import FURTHEST, OtherBases, Reference, TooFar
 from rapha.sources.vcf.variants import Variant, is_plain, trimmed
 from rapha.sources.vcf.wanted import Stretches, Wanted
 
@@ -40,17 +41,21 @@ BLOCKS = ("<NON_REF>", "<*>")
 FAILED = "failed a filter that the mapping does not take"
 NO_GENOTYPES = "has no genotypes"
 NOT_PLAIN = "has an allele that is no plain change of bases"
+OTHER_REFERENCE = "has other bases than the reference genome"
+TOO_FAR = "lies in a repeat so long that it cannot be moved to its leftmost place"
 NO_SUCH_ALLELE = "has a genotype of an allele that it has not"
 
 
 class Own(NamedTuple):
     """Of one of the record's variants: copies of each of the file's samples that are ours, who of them has one chromosome (None where nobody),
-    and what the annotation says."""
+    what the annotation says, and whether it stands where the file has it (`moved`, or `as written` where no reference genome says; neither
+    of a change without insertion and deletion, nor of one that is leftmost)."""
 
     variant: Variant
     copies: Dosages
     single: Flags | None
     effects: tuple[Effect, ...] = ()
+    shift: Literal["moved", "as written"] | None = None
 
 
 class Absent(NamedTuple):
@@ -83,8 +88,10 @@ class Reader:
     """Reads the records of one file. `of`: the places in the file of the samples that are ours."""
 
     def __init__(
-        self, wanted: Wanted, quality: Quality, of: Samples, annotations: Annotations | None, marks: bool
-    ) -> None:
+        self, wanted: Wanted, quality: Quality, of: Samples, annotations: Annotations | None, marks: bool,
+        reference: Reference | None = None,
+    ) -> None:  # fmt: skip
+        self._reference, self._reach = reference, FURTHEST if reference else 0
         self._wanted, self._quality, self._of, self._annotations, self._marks = wanted, quality, of, annotations, marks
         self._filters, self._limited = frozenset(quality.filters), bool(quality.least_quality or quality.least_depth)
 
@@ -98,7 +105,7 @@ class Reader:
                 stretches[contig] = self._wanted.stretches(chromosome(contig))
             place, starts, ends = stretches[contig]
             at = bisect_right(starts, last if last > first else first)  # asked of every record, so it is quick
-            if at and ends[at - 1] >= first:
+            if at and (ends[at - 1] >= first or (ends[at - 1] >= first - self._reach and _may_move(record))):
                 hold(number, self._said(record, place))
         return number
 
@@ -146,14 +153,30 @@ class Reader:
                 if alternative not in BLOCKS:
                     reason = NOT_PLAIN
                 continue
-            variant = trimmed(place, record.POS, record.REF, alternative)
-            if self._wanted.takes(variant):
+            variant, shift, fault = self._placed(trimmed(place, record.POS, record.REF, alternative))
+            if fault and self._wanted.takes(variant):
+                reason = fault
+            elif self._wanted.takes(variant):
                 if self._annotations and effects is None:
                     effects = self._annotations.read(record)
-                own.append(Own(variant, copies(at), alone, tuple(effects[at - 1]) if effects else ()))
+                own.append(Own(variant, copies(at), alone, tuple(effects[at - 1]) if effects else (), shift))
         if reason is None and effects is not None and self._annotations:
             reason = next(iter(self._annotations.faults), None)
         return tuple(own), reason
+
+    def _placed(self, variant: Variant) -> tuple[Variant, Literal["moved", "as written"] | None, str | None]:
+        """The variant where it belongs, whether that is elsewhere, and why it is not taken."""
+        if len(variant.reference) == len(variant.alternative) and not self._reference:
+            return variant, None, None
+        if self._reference is None:
+            return variant, "as written", None
+        try:
+            leftmost = self._reference.leftmost(variant)
+        except OtherBases:
+            return variant, None, OTHER_REFERENCE
+        except TooFar:
+            return variant, None, TOO_FAR
+        return leftmost, "moved" if leftmost != variant else None, None
 
     def _absent(
         self, record: Any, place: str, alleles: Alleles, good: Flags, own: tuple[Own, ...]
@@ -178,6 +201,11 @@ class Reader:
                 depth = np.where(depth < 0, record.gt_depths[self._of], depth)
             good &= depth >= self._quality.least_depth
         return good
+
+
+def _may_move(record: Any) -> bool:
+    """Whether it has an insertion or deletion, which may belong further to the left."""
+    return any(is_plain(each) and len(each) != len(record.REF) for each in record.ALT)
 
 
 def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:

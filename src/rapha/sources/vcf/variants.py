@@ -1,7 +1,7 @@
 """One spelling for a variant: 19-44908684-T-C. Two files that spell the same change otherwise mean the same event.
 
 Alleles are trimmed to the fewest bases (Tan et al. 2015, Bioinformatics 31:2202), without a reference at hand: an insertion or
-deletion inside a repeat is not shifted to its leftmost place, so call files are to be left-aligned, as callers write them.
+deletion inside a repeat is not shifted to its leftmost place. `reference` does that, where there is a genome.
 """
 
 from typing import NamedTuple
