@@ -135,7 +135,7 @@ def test_a_thief_who_changes_keys_all_day_cannot_keep_a_key_from_being_ended(hub
 
 @pytest.mark.parametrize("body", [b"{}", b"[", b'{"payload": ' + b"[" * 5000])
 def test_what_is_no_statement_is_refused(hub, sites, body: bytes) -> None:
-    assert hub.http.post(f"{API}/node/key/revocation", content=body, headers=JSON).status_code == 422
+    assert hub.http.post(f"{API}/node/key/revocation", content=body, headers=JSON).status_code in (400, 422)
     empty = Receipt.from_bytes(said(hub, sites[0]).as_bytes()).model_copy(update={"payload": base64_text(b"{}")})
     assert hand_in(hub, empty).status_code == 422
 
