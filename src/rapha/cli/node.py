@@ -37,8 +37,8 @@ app = typer.Typer(
 app.add_typer(node_policy.app, name="policy")
 for command in (rotate_key, revoke_key, node_stewards.steward_key):
     app.command()(command)
-for command in (node_patient.patient_secret, node_patient.prove_use, node_patient.prove_non_use):
-    app.command()(command)
+for of_patients in (node_patient.patient_secret, node_patient.prove_use, node_patient.prove_non_use):
+    app.command()(of_patients)
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]
