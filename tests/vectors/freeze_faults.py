@@ -143,6 +143,30 @@ def _fault(after: Callable[[Files], None] = lambda files: None, **more: Any) -> 
     return Fault(NORTH, NAMED, **{"before": frozen, "after": after, **more})
 
 
+def asked_for(files: Files) -> None:
+    """The keys file asks for freezes."""
+    known = TrustedKeys.from_bytes(files["receipts/keys.json"])
+    files["receipts/keys.json"] = known.model_copy(update={"frozen": True}).as_bytes()
+
+
+def _south_froze_nothing(parts: Parts) -> None:
+    """One of two hospitals sent no freeze, as one that wants to choose does; both receipts say so."""
+    frozen(parts)
+    parts.releases["south"] = parts.releases["south"].model_copy(update={"freeze": None})
+    del parts.freezes["south"]
+    had = {"north": parts.releases["north"].freeze or ""}
+    parts.aggregation = parts.aggregation.model_copy(update={"freezes": had})
+
+
+def _asked_for_without_south(files: Files) -> None:
+    """And its receipt was taken out of the folder."""
+    asked_for(files)
+    del files[SOUTH], files[certified_path(SOUTH)]
+
+
+SOUTH = "receipts/south.json"
+ASKED_FOR: dict[str, Fault] = {"freeze-asked-for": Fault(AGGREGATION, 0, before=frozen, at_last=asked_for)}
+"""No fault: freezes are asked for, and there."""
 FREEZE_FAULTS: dict[str, Fault] = {
     "freeze-of-other-patients": _fault(before=_roots(patients_root=made_up.blob("chosen afterwards"))),
     "freeze-of-other-rows": _fault(before=_roots(commitment=made_up.blob("other rows"))),
@@ -168,6 +192,12 @@ FREEZE_FAULTS: dict[str, Fault] = {
     "freeze-in-another-tree": _fault(at_last=_in_another_tree),
     "freeze-without-the-first-round": _fault(before=_without_first_round),
     "freeze-in-another-log": _fault(at_last=_of_another_log),
+    "freeze-asked-for-and-none": Fault(NORTH, NAMED, at_last=asked_for),
+    "freeze-asked-for-and-one-has-none": Fault(SOUTH, NAMED, before=_south_froze_nothing, at_last=asked_for),
+    "freeze-asked-for-and-the-hub-had-none": Fault(AGGREGATION, HUBS, before=_not_had, at_last=asked_for),
+    "freeze-asked-for-of-who-dropped-out": Fault(
+        AGGREGATION, HUBS, before=_south_froze_nothing, at_last=_asked_for_without_south
+    ),
     "freeze-left-out": Fault(AGGREGATION, HUBS, before=_left_out),
     "freeze-that-the-hub-had-not": Fault(AGGREGATION, HUBS, before=_not_had),
 }

@@ -84,6 +84,10 @@ GOOD = {
     "hub-key-revoked-from-before-it-was-rotated": (*over(), logged(revoked(HUB, -3), NEXT, 3, 2)),
     "hub-key-revoked-by-itself-before-its-thief-goes-over": (logged(revoked(HUB, 1), HUB, 3), *over(place=4)),
     "node-rotated": (logged(NORTH_OVER, NORTH, 1, **OF_NORTH),),
+    "node-revoked-by-itself": (logged(revoked(NORTH, -1, **OF_NORTH), NORTH, 1, 2, **OF_NORTH),),
+    "node-revoked-by-itself-before-its-thief-goes-over": (
+        logged(revoked(NORTH, -1, **OF_NORTH), NORTH, 1, 2, **OF_NORTH), logged(NORTH_OVER, NORTH, 2, 3, **OF_NORTH),
+    ),
     "node-revoked-by-the-hub": (logged(revoked(NORTH, -1, **OF_NORTH), HUB, 1, 2),),
     "node-revoked-by-the-hubs-next-key": (*over(), logged(revoked(NORTH, -1, **OF_NORTH), NEXT, 3, 2)),
     "log-rotated": (logged(rotated(HUB, NEXT_LOG, "log", small_log.ORIGIN), HUB, 1),),
@@ -117,6 +121,12 @@ REFUSED = {
         (*over(), logged(revoked(NEXT, 0, hours=0), HUB, 3)), "had ended",
     ),
     "node-rotated-by-the-hub": ((logged(NORTH_OVER, HUB, 1),), "may not"),
+    "node-revoked-by-another-node": (
+        (logged(revoked(NORTH, -1, **OF_NORTH), "south", 1, 2, role="node", owner="south"),), "by somebody who may not",
+    ),
+    "node-revoked-with-its-keyid-by-another-key": (
+        (logged(revoked(NORTH, -1, **OF_NORTH), "south", 1, 2, **OF_NORTH, as_of=NORTH),), "does not fit",
+    ),
     "node-rotated-by-its-next-key": ((logged(NORTH_OVER, "next north", 1, **OF_NORTH),), "may not"),
     "log-rotated-by-a-former-hub-key": (
         (*over(), logged(rotated(HUB, NEXT_LOG, "log", small_log.ORIGIN, 1), HUB, 3, 1)), "had ended",

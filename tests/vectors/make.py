@@ -18,7 +18,7 @@ import record_samples
 import stamp_samples
 import tdx_samples
 from evidence_faults import EVIDENCE_FAULTS
-from freeze_faults import FREEZE_FAULTS
+from freeze_faults import ASKED_FOR, FREEZE_FAULTS
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
@@ -51,7 +51,13 @@ def expected() -> dict[str, bytes]:
     folders["best-round"] = receipt_samples.folder(receipt_samples.BEST_ROUND)
     folders |= {
         name: receipt_samples.folder(fault)
-        for name, fault in {**receipt_samples.IN_MODE, **receipt_samples.OTHERS, **ENDED_LATER, **ALL_FAULTS}.items()
+        for name, fault in {
+            **receipt_samples.IN_MODE,
+            **receipt_samples.OTHERS,
+            **ENDED_LATER,
+            **ASKED_FOR,
+            **ALL_FAULTS,
+        }.items()
     }
     for name, folder in folders.items():
         files |= {f"receipts/{name}/{path}": data for path, data in folder.items()}

@@ -9,7 +9,7 @@ from receipt_samples import ANOTHERS_WORDS, FORGED, OWN_WORDS
 from window_faults import ENDED_LATER
 
 from rapha.proof.claim import NO_PRIVACY_NOT_SHOWN, NO_WALLS_NOT_SHOWN, T0_NOT_SHOWN, WALLS_FELL_NOT_SHOWN
-from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE
+from rapha.proof.freeze import FREEZE_NOT_SHOWN, NO_FREEZE, NOT_FROZEN_BEFORE
 from rapha.proof.logged import NO_WITNESS
 from rapha.proof.shown import NOT_ANCHORED, STAMPED_NOT_SHOWN
 from rapha.proof.verify import judge
@@ -81,6 +81,26 @@ def test_what_was_frozen_before_the_run_is_said_and_what_was_not() -> None:
     old = before["receipts/north.json"]
     assert old.ok and NOT_FROZEN_BEFORE in old.not_shown and not old.flagged
     assert not any(one.startswith("Frozen") for one in old.found)
+
+
+@pytest.mark.parametrize("asked", ["the keys file", "the reader"])
+def test_a_freeze_that_is_asked_for_and_there_changes_no_verdict(asked: str) -> None:
+    name = "freeze-asked-for" if asked == "the keys file" else "frozen"
+    found = judge(read_folder(FOLDERS / name, frozen=asked == "the reader"))
+    assert found == judge(read_folder(FOLDERS / "frozen"))
+
+
+def test_a_reader_who_asks_for_freezes_takes_no_folder_without() -> None:
+    found = {v.subject: v for v in judge(read_folder(FOLDERS / "good", frozen=True))}
+    assert {name: (v.ok, v.steps[-1].number) for name, v in found.items()} == {
+        "receipts/north.json": (False, SITE_STEPS + FROZEN),
+        "receipts/south.json": (False, SITE_STEPS + FROZEN),
+        "receipts/aggregation.json": (False, 21),
+    }
+    assert NO_FREEZE in found["receipts/north.json"].steps[-1].detail
+    pinned = read_keys(FOLDERS / "pinned.json")
+    assert not judge(read_folder(FOLDERS / "good", pinned.model_copy(update={"frozen": True})))[0].ok
+    assert judge(read_folder(FOLDERS / "freeze-asked-for-and-none", pinned))[0].ok, "one's own file counts alone"
 
 
 def test_the_receipt_of_a_script_says_what_it_does_not_show() -> None:

@@ -15,7 +15,7 @@ from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_heads import forget_head, heads
 from rapha.cli.node_identifiers import identifiers
-from rapha.cli.node_keys import rotate_key
+from rapha.cli.node_keys import revoke_key, rotate_key
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_preview import preview
 from rapha.cli.node_repeat import reexecute, referee
@@ -35,11 +35,10 @@ app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
 )
 app.add_typer(node_policy.app, name="policy")
-app.command("rotate-key")(rotate_key)
-app.command("steward-key")(node_stewards.steward_key)
-app.command("patient-secret")(node_patient.patient_secret)
-app.command("prove-use")(node_patient.prove_use)
-app.command("prove-non-use")(node_patient.prove_non_use)
+for command in (rotate_key, revoke_key, node_stewards.steward_key):
+    app.command()(command)
+for of_patients in (node_patient.patient_secret, node_patient.prove_use, node_patient.prove_non_use):
+    app.command()(of_patients)
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]

@@ -44,6 +44,9 @@ def verify(
         Path | None,
         typer.Option("--launches", help="Launches of hardware that you trust: a receipt with evidence may then be T2."),
     ] = None,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Whom each hospital used has to have been frozen before the run.")
+    ] = False,
 ) -> None:
     """Check every receipt of a model folder, step by step. Ends with 0 when all of them hold, with 11 otherwise.
 
@@ -60,7 +63,7 @@ def verify(
     from rapha.sdk.judging import judge_folder
 
     hardware = Hardware(read_launches(launches)) if launches else None
-    opened = read_folder(folder, read_keys(keys) if keys else None, hardware)
+    opened = read_folder(folder, read_keys(keys) if keys else None, hardware, frozen=frozen)
     verdicts = judge_folder(opened, tell=lambda said: typer.echo(said, err=True))
     for file in repeated or ():
         word = read_receipt_file(file)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from rapha.errors import ConfigurationError, NotPermitted, Unproven
+from rapha.errors import ConfigurationError, Conflict, NotPermitted, Unproven
 from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.signer import Signer
 from rapha.hub.store.changes import Change
@@ -25,8 +25,10 @@ from rapha.proof.key_change import (
     read_key_change,
     signed_revocation,
 )
+from rapha.proof.revocation import check_revoked_by_itself
 from rapha.proof.succession import after_revocation, after_rotation
 from rapha.proof.timestamp import time_of
+from rapha.proof.token import LEEWAY_SECONDS
 from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle
 from rapha.records.key_change import KeyChanges, Rotation
@@ -35,6 +37,9 @@ from rapha.records.wire import TrustedKey, Window
 
 CHANGES_A_DAY = 10
 """Of one hospital."""
+BACK_AT_MOST = timedelta(days=31)
+"""How far back a hospital's key may say of itself that it is not believed. Whoever stole it can say so too, and takes no more of what the
+hospital signed before."""
 _ALL = "key-changes"
 """What is driven by one thread of one hub at a time."""
 
@@ -109,6 +114,44 @@ def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
     facts = {"keyid": old.keyid, "followed_by": site.keyid}
     change.tell("site.key-rotated", f"node:{owner}", site=owner, facts=facts)
     return owner
+
+
+def revoke_by_itself(change: Change, desk: ReceiptDesk, revocation: Receipt) -> str:
+    """A site says with the key that counts that this key is not believed from a time on: it opens no door from now on; the site. The same
+    statement again is the same as once.
+
+    Raises:
+        NotPermitted: it is not the key that counts for that site: of another only the hub's steward knows whose hand it is in.
+        Conflict: the time is yet to come, or further back than the key alone may reach.
+        Unproven: that key did not sign this, or it says another thing.
+    """
+    check_form(revocation)
+    said = read_key_change(unverified_payload(revocation))
+    if change.session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == revocation.digest)):
+        return said.owner
+    # 1. The key that counts, and no other: a former one may be a thief's by now, and so may the one that follows it.
+    site = change.session.get(SiteRow, said.owner)
+    if site is None or not site.public_key or site.keyid != said.keyid:
+        raise NotPermitted(
+            f"the key {said.keyid[:16]} is not the one that {said.owner} signs with here: it has ended, or another followed it. What is not to "
+            "be believed of such a key the hub's steward says (`rapha hub revoke-key`)"
+        )
+    # 2. That key says so.
+    since = check_revoked_by_itself(revocation, said.owner, keys.public_from_pem(site.public_key))
+    # 3. From a time that has come, and not long ago: who has a stolen key can take that much from the hospital, and no more.
+    if since > change.at + timedelta(seconds=LEEWAY_SECONDS):
+        raise Conflict("a key is revoked from a time that has come: run this again then, or leave --from away")
+    if since < change.at - BACK_AT_MOST:
+        raise Conflict(
+            f"a key alone reaches {BACK_AT_MOST.days} days back: of a time before that ask the hub's steward (`rapha hub revoke-key`)"
+        )
+    row, key = _kept(change, said.owner, revocation), _row(change.session, said.keyid)
+    stamp(row, desk, _trusted(key))
+    key.window = after_revocation(_window(key), second_of(since), None).as_bytes()
+    site.public_key = ""
+    facts = {"keyid": said.keyid, "since": second_of(since)}
+    change.tell("site.key-revoked", f"node:{said.owner}", site=said.owner, facts=facts)
+    return said.owner
 
 
 class Revoked(NamedTuple):

@@ -146,6 +146,10 @@ class HubLine:
         """Tell the hub that another key follows this node's. The same again is the same as once."""
         self._send("POST", "/node/key", rotation)
 
+    def revoke(self, revocation: Receipt) -> None:
+        """Tell the hub that this node's key is not believed any more."""
+        self._send("POST", "/node/key/revocation", revocation)
+
     def close(self) -> None:
         """Drop the connections."""
         self._connections.close()

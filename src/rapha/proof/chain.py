@@ -115,6 +115,12 @@ def check_freezes(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
     return ", ".join(named) or "none of a receipt that stands"
 
 
+def check_all_froze(aggregation: Aggregation) -> None:
+    """The hub names a freeze of every hospital whose update went into a round: of one that dropped out it names none. Raises Unproven."""
+    if missing := sorted(set(_contributors(aggregation)) - set(aggregation.freezes or {})):
+        raise Unproven(f"{missing[0]} took part, and the hub names no freeze of it before its run, which is asked for")
+
+
 def gaps(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> list[str]:
     """What the comparison could not cover, in plain words."""
     signed, took_part = {site.release.site: site.release for site in sites}, _contributors(aggregation)

@@ -27,6 +27,7 @@ FREEZE_TYPE = "https://rapha.dev/freeze/v1"
 FREEZES = "freezes/"
 """Where what hospitals froze before a run lies in a model folder, one file each."""
 NOT_FROZEN_BEFORE = "That whom the hospital says it used was settled before the run (enrolment before the run): no freeze of its cohort is signed and logged."
+NO_FREEZE = "the receipt names no freeze of its cohort, and one is asked for: whom to name could be chosen when the run had ended"
 FREEZE_NOT_SHOWN = (
     "That no work was done on the patients before their freeze was logged: the log has it before the receipt, and that nothing of the run was "
     "taken before it is the hub's word."

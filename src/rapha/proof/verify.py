@@ -4,7 +4,7 @@
                         7 nonce   8 fields   9 signer speaks for itself   10 study   11 files
                         12 log entry   13 in the log   14 the log's signature   15 witnesses   (logged.py)
                         16 Sigstore form   17 its log entry   18 time stamp   19 certificate   (certified.py)
-    a hospital's        20 its freeze, where it names one, with these 19 steps of its own   (freeze.py)
+    a hospital's        20 its freeze, where it names one or one is asked for, with these 19 steps of its own   (freeze.py)
     the aggregation     20 rounds   21 approvals   22 what went in   23 what each round started from   24 freezes   (chain.py)
 
 Pure and offline: digests and receipts in, verdicts out. After the first step that fails nothing more is claimed of that
@@ -41,7 +41,7 @@ from rapha.proof.claim import (
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope
 from rapha.proof.evidence.appraise import Hardware, appraised
-from rapha.proof.freeze import FREEZES, FreezeClaim, Placed, check_before
+from rapha.proof.freeze import FREEZES, NO_FREEZE, FreezeClaim, Placed, check_before
 from rapha.proof.of_study import as_asked, check_files, read_study, study_of
 from rapha.proof.refusal import REFUSAL_NOT_SHOWN, REFUSALS, STUDY_FILE, RefusalClaim
 from rapha.proof.shown import Claim, Seen, claimed_tier, flags, not_shown, settled
@@ -69,7 +69,8 @@ class ModelFolder:
     """A folder as its verifier sees it. `digests`: every file, by path. `receipts`: the bytes of each receipt, by path.
     `certified`: the bytes of each file below sigstore/, by path. `study`: the bytes of study.json, None where it is
     missing. `keys`: those that came with the folder. `pinned`: those
-    the reader had beforehand; None where there are none. `hardware`: the launches the reader trusts, and the roots of their makers."""
+    the reader had beforehand; None where there are none. `hardware`: the launches the reader trusts, and the roots of their makers. `frozen`: the
+    reader asks for a freeze of every hospital, whatever the keys file says."""
 
     digests: Mapping[str, Digest]
     receipts: Mapping[str, bytes]
@@ -78,11 +79,17 @@ class ModelFolder:
     keys: TrustedKeys
     pinned: TrustedKeys | None
     hardware: Hardware = field(default_factory=Hardware)
+    frozen: bool = False
 
     @property
     def known(self) -> TrustedKeys:
         """The keys that count: the pinned ones where there are any."""
         return self.keys if self.pinned is None else self.pinned
+
+    @property
+    def asks_for_freezes(self) -> bool:
+        """Whether a receipt holds only where its cohort was frozen before the run."""
+        return self.frozen or self.known.frozen
 
     @property
     def where(self) -> str:
@@ -125,7 +132,7 @@ def _judge_site(folder: ModelFolder, path: str) -> Judged:
     found = Checklist(path)
     try:
         claim, seen = _claim_of(folder, path, found)
-        if isinstance(claim, SiteClaim) and claim.release.freeze:
+        if isinstance(claim, SiteClaim) and (claim.release.freeze or folder.asks_for_freezes):
             seen = _check_frozen(folder, claim, seen, found)
     except Stopped:
         return _failed(folder, found), None
@@ -134,9 +141,11 @@ def _judge_site(folder: ModelFolder, path: str) -> Judged:
 
 
 def _check_frozen(folder: ModelFolder, claim: SiteClaim, seen: Seen, found: Checklist) -> Seen:
-    """Step 20 of a hospital's receipt that names a freeze. Raises Stopped where it fails."""
+    """Step 20 of a hospital's receipt that names a freeze, or of which one is asked for. Raises Stopped where it fails."""
     # 20. Whom it says it used was signed and in the log before it could know what came of it.
     with found.step("Its cohort was frozen, signed and logged before the run") as say:
+        if claim.release.freeze is None:
+            raise Unproven(NO_FREEZE)
         path = f"{FREEZES}{claim.release.site}.json"
         own = Checklist(path)
         try:
@@ -156,6 +165,7 @@ def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalCl
         claim, seen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
         _check_chain(claim.aggregation, read_study(folder.study or b""), sites, refused, found)
+        _check_freezes(claim.aggregation, sites, found, asked=folder.asks_for_freezes)
     except Stopped:
         return _failed(folder, found)
     told = (*chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
@@ -199,7 +209,7 @@ def _unpinned(folder: ModelFolder) -> tuple[str, ...]:
 def _check_chain(
     aggregation: Aggregation, study: Study, sites: list[SiteClaim], refused: list[Refusal], found: Checklist
 ) -> None:
-    """Steps 20 to 24. Raises Stopped at the first that fails."""
+    """Steps 20 to 23. Raises Stopped at the first that fails."""
     # 20. Rounds follow on each other and end in these weights, or the best of them gave these.
     with found.step("Every round leads to the next, and the last to these weights") as say:
         say(chain.check_rounds(aggregation, study.training))
@@ -213,9 +223,15 @@ def _check_chain(
     # 23. What came out of a round is what the hospitals say they started the next one from.
     with found.step("Each hospital started each round from what the round before gave") as say:
         say(chain.check_starts(aggregation, sites))
+
+
+def _check_freezes(aggregation: Aggregation, sites: list[SiteClaim], found: Checklist, *, asked: bool) -> None:
+    """Step 24, where there is a freeze or one is asked for. Raises Stopped where it fails."""
     # 24. What a hospital froze before the run is what the hub says that it had before it took anything of it.
-    if aggregation.freezes is not None or any(site.release.freeze for site in sites):
+    if asked or aggregation.freezes is not None or any(site.release.freeze for site in sites):
         with found.step("The hub had each hospital's freeze before its first round") as say:
+            if asked:
+                chain.check_all_froze(aggregation)
             say(chain.check_freezes(aggregation, sites))
 
 

@@ -236,13 +236,15 @@ class TrustedKeys(Record):
     """The file `receipts/keys.json`, and the form in which keys are pinned beforehand.
 
     `witnesses_at_least`: how many of the witnesses among the keys have to have seen a receipt's checkpoint; `ml_dsa_at_least`:
-    how many have to have said so with ML-DSA-44 too. `log_ml_dsa`: whether the log itself has to have.
+    how many have to have said so with ML-DSA-44 too. `log_ml_dsa`: whether the log itself has to have. `frozen`: whether every hospital whose update
+    went into a model has to have frozen its cohort, and had that logged, before the run.
     """
 
     keys: tuple[TrustedKey, ...]
     witnesses_at_least: Annotated[int, Field(ge=0, le=64)] = 0
     ml_dsa_at_least: Annotated[int, Field(ge=0, le=64, exclude_if=_none_asked_for)] = 0
     log_ml_dsa: Annotated[bool, Field(exclude_if=_none_asked_for)] = False
+    frozen: Annotated[bool, Field(exclude_if=_none_asked_for)] = False
 
     def of_role(self, role: str) -> tuple[TrustedKey, ...]:
         """The keys of one role, in their order."""

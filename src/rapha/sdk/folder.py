@@ -33,8 +33,11 @@ BLOCK_BYTES = 1 << 20
 Read = TypeVar("Read", bound=Record)
 
 
-def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardware | None = None) -> ModelFolder:
-    """The folder as `rapha.proof.verify.judge` takes it. `hardware`: what the reader trusts of it; no launch where it is left out.
+def read_folder(
+    path: Path, pinned: TrustedKeys | None = None, hardware: Hardware | None = None, *, frozen: bool = False
+) -> ModelFolder:
+    """The folder as `rapha.proof.verify.judge` takes it. `hardware`: what the reader trusts of it; no launch where it is left out. `frozen`: freezes
+    are asked for.
 
     Raises:
         Unproven: no such folder, a link or device in it, too many files, a receipt or keys file that is too large,
@@ -65,6 +68,7 @@ def read_folder(path: Path, pinned: TrustedKeys | None = None, hardware: Hardwar
         keys=keys,
         pinned=pinned,
         hardware=hardware or Hardware(),
+        frozen=frozen,
     )
 
 

@@ -55,6 +55,14 @@ def key(hub: TheHub, rotation: Rotation) -> None:
     site_keys.log_changes(hub.store, hub.desk, hub.signer)
 
 
+@router.post("/key/revocation", status_code=204)
+def key_revocation(hub: TheHub, revocation: Receipt) -> None:
+    """The site's key is not believed any more, as it says itself: no token. It opens no door from then on. The same again is the same as once."""
+    with hub.store.changing() as change:
+        site_keys.revoke_by_itself(change, hub.desk, revocation)
+    site_keys.log_changes(hub.store, hub.desk, hub.signer)
+
+
 @router.put("/profile", status_code=204)
 def profile(hub: TheHub, site: Site, profile_: SiteProfile) -> None:
     """Say what this site has."""

@@ -70,10 +70,11 @@ def one(session: Session, blobs: Blobs, study_id: str) -> tuple[StudyLine, list[
     return StudyLine(row.id, row.name, row.digest), [_evidence(path, read(blobs, files[path])) for path in paths]
 
 
-def sites(session: Session, page: int) -> list[tuple[str, str]]:
-    """(name, keyid) of the enrolled hospitals of that page; one more than PAGE_ROWS where there is another page."""
-    asked = select(SiteRow.id, SiteRow.keyid).order_by(SiteRow.id).offset(page * PAGE_ROWS).limit(PAGE_ROWS + 1)
-    return [(site, keyid) for site, keyid in session.execute(asked)]
+def sites(session: Session, page: int) -> list[tuple[str, str, bool]]:
+    """(name, keyid, whether that key was revoked) of the enrolled hospitals of that page; one more than PAGE_ROWS where there is another page."""
+    asked = select(SiteRow.id, SiteRow.keyid, SiteRow.public_key).order_by(SiteRow.id)
+    rows = session.execute(asked.offset(page * PAGE_ROWS).limit(PAGE_ROWS + 1))
+    return [(site, keyid, not public_key) for site, keyid, public_key in rows]
 
 
 def owners(session: Session, keyids: Iterable[str]) -> Mapping[str, str]:

@@ -105,7 +105,10 @@ def said() -> dict[str, Any]:
         **{name: getattr(claim, name) for name in names},
         **{name: getattr(verify, name) for name in ("KEYS_FILE", "KEYS_FROM_FOLDER")},
         **{name: getattr(refusal, name) for name in ("REFUSALS", "REFUSAL_NOT_SHOWN", "REFUSAL_TYPE", "STUDY_FILE")},
-        **{name: getattr(freeze, name) for name in ("FREEZES", "FREEZE_NOT_SHOWN", "FREEZE_TYPE", "NOT_FROZEN_BEFORE")},
+        **{
+            name: getattr(freeze, name)
+            for name in ("FREEZES", "FREEZE_NOT_SHOWN", "FREEZE_TYPE", "NOT_FROZEN_BEFORE", "NO_FREEZE")
+        },
         "FREEZE_WITHIN_SECONDS": int(freeze.WITHIN.total_seconds()),
         "STAGES": STAGES,
         "EVERY_STEPS": EVERY_STEPS,

@@ -83,6 +83,12 @@ export function checkFreezes(aggregation, releases) {
   return releases.filter(({freeze}) => freeze !== null).map(({site}) => site).join(", ") || "none of a receipt that stands";
 }
 
+/** The hub names a freeze of every hospital whose update went into a round. Throws Unproven. */
+export function checkAllFroze(aggregation) {
+  const logged = aggregation.freezes ?? {}, [missing] = [...contributors(aggregation).keys()].filter((site) => !Object.hasOwn(logged, site)).sort();
+  if (missing) throw new Unproven(`${missing} took part, and the hub names no freeze of it before its run, which is asked for`);
+}
+
 /** What the comparison could not cover, in plain words. */
 export function gaps(aggregation, releases) {
   const signed = new Set(releases.map((release) => release.site)), counted = contributors(aggregation);

@@ -9,8 +9,8 @@ import {said, shapes} from "./stated.js";
 const MAX_FILES = 20000, MAX_KEYS_BYTES = 1 << 20, MAX_STUDY_BYTES = 8 << 20, MAX_HASHED_BYTES = 1 << 30;
 const OWN_FOLDERS = ["receipts", "refusals", "freezes", "sigstore", "metrics"];
 
-/** `found`: [{path, file}]; `pinned`: a keys file, or null. Throws Unproven where they are no model folder. */
-export async function folderOf(found, pinned) {
+/** `found`: [{path, file}]; `pinned`: a keys file, or null; `frozen`: whether freezes are asked for, whatever the keys file says. Throws Unproven where they are no model folder. */
+export async function folderOf(found, pinned, frozen = false) {
   if (found.length > MAX_FILES) throw new Unproven(`more than ${MAX_FILES} files: this is not a model folder`);
   const files = new Map(await Promise.all(withoutTop(found).map(async ({path, file}) => [path.includes("/") ? path : await placed(path, file), file])));
   const receipts = new Map(), certified = new Map();
@@ -22,7 +22,7 @@ export async function folderOf(found, pinned) {
     else if (path === said.TRUST_CONFIG_FILE || /^sigstore\/.*\.sigstore\.json$/.test(path)) certified.set(path, await bytesOf(file, MAX_RECEIPT_BYTES));
   }
   const own = pinned ? await readKeys(pinned) : null;
-  return {files, receipts, certified, study, pinned: own !== null, known: own ?? known, where: own ? "among the keys you pinned" : `in ${said.KEYS_FILE}`,
+  return {files, receipts, certified, study, pinned: own !== null, known: frozen ? {...(own ?? known), frozen} : own ?? known, where: own ? "among the keys you pinned" : `in ${said.KEYS_FILE}`,
     digest: async (path) => (files.get(path).size > MAX_HASHED_BYTES ? null : digestOf(new Uint8Array(await files.get(path).arrayBuffer())))};
 }
 

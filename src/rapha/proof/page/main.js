@@ -16,7 +16,7 @@ async function look() {
   if (!found.length) return place.replaceChildren();
   showSentence(place, "Looking ...");
   try {
-    const folder = await folderOf(found, pinned), words = await wordsOf([...find("repeated").files]);
+    const folder = await folderOf(found, pinned, find("frozen").checked), words = await wordsOf([...find("repeated").files]);
     const verdicts = await raisedBy(await judge(folder), folder, words);
     return mine === turn && showVerdicts(place, verdicts);
   } catch (problem) {
@@ -57,6 +57,7 @@ const chosen = (event) => take([...event.target.files].map((file) => ({path: fil
 find("folder").addEventListener("change", chosen);
 find("files").addEventListener("change", chosen);
 find("pinned").addEventListener("change", look);
+find("frozen").addEventListener("change", look);
 find("repeated").addEventListener("change", look);
 find("drop").addEventListener("dragover", (event) => {
   event.preventDefault();

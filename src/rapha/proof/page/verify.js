@@ -3,7 +3,7 @@ import {fromBase64} from "./bytes.js";
 import {certifiedEntry, checkEntry, checkInclusion, keyEntry, openEnvelope, readBundle, readCertified, signatureOf} from "./bundle.js";
 import {checkCertificate} from "./certificate.js";
 import {certifiedPath, readTrust, stampedWhen} from "./certified.js";
-import {checkApprovals, checkFreezes, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
+import {checkAllFroze, checkApprovals, checkFreezes, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
 import {checkBefore, checkFreezeType, checkSame, readFreeze} from "./freeze.js";
 import {p256FromPem} from "./keys.js";
@@ -36,13 +36,14 @@ export async function judge(folder) {
   return [...verdicts, await judgeAggregation(folder, standing)];
 }
 
-/** Step 20 of a hospital's receipt that names a freeze: what was reached, and where its freeze was seen. Throws Stopped where it fails. */
+/** Step 20 of a hospital's receipt that names a freeze, or of which one is asked for: what was reached, and where its freeze was seen. Throws Stopped where it fails. */
 async function checkFrozen(folder, reached, found) {
   const {claim, seen} = reached;
-  if (claim.kind !== "site" || claim.stated.freeze === null) return reached;
+  if (claim.kind !== "site" || (claim.stated.freeze === null && !folder.known.frozen)) return reached;
   let frozen;
   // 20. Whom it says it used was signed and in the log before it could know what came of it.
   await found.step("Its cohort was frozen, signed and logged before the run", async () => {
+    if (claim.stated.freeze === null) throw new Unproven(said.NO_FREEZE);
     const path = `${said.FREEZES}${claim.stated.site}.json`, own = new Checklist(path), freeze = await claimOf(folder, path, own).catch(stopped);
     const last = own.steps.at(-1);
     if (!freeze) throw new Unproven(`${path}, step ${last.number}: ${last.detail}`);
@@ -73,8 +74,11 @@ async function judgeAggregation(folder, standing) {
     // 23. What came out of a round is what the hospitals say they started the next one from.
     await found.step("Each hospital started each round from what the round before gave", () => checkStarts(aggregation, releases));
     // 24. What a hospital froze before the run is what the hub says that it had before it took anything of it.
-    if (aggregation.freezes !== null || releases.some((release) => release.freeze !== null)) {
-      await found.step("The hub had each hospital's freeze before its first round", () => checkFreezes(aggregation, releases));
+    if (folder.known.frozen || aggregation.freezes !== null || releases.some((release) => release.freeze !== null)) {
+      await found.step("The hub had each hospital's freeze before its first round", () => {
+        if (folder.known.frozen) checkAllFroze(aggregation);
+        return checkFreezes(aggregation, releases);
+      });
     }
     return {claim, seen, gaps: [...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
   }).catch(stopped);
