@@ -30,7 +30,7 @@ from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.record import Record
-from rapha.records.wire import Assignment, Poll, Problem, UpdateParcel, Work
+from rapha.records.wire import Assignment, Poll, Problem, Runs, UpdateParcel, Work
 
 API = "/api/v1"
 _BYTES, _JSON = {"content-type": "application/octet-stream"}, {"content-type": "application/json"}
@@ -145,6 +145,10 @@ class HubLine:
     def go_over(self, rotation: Rotation) -> None:
         """Tell the hub that another key follows this node's. The same again is the same as once."""
         self._send("POST", "/node/key", rotation)
+
+    def runs(self) -> Runs:
+        """The runs of which the hub has something of this node's."""
+        return self._read(Runs, self._request("GET", "/node/runs", None, {})[1])
 
     def close(self) -> None:
         """Drop the connections."""
