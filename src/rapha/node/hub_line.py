@@ -147,8 +147,13 @@ class HubLine:
         self._send("POST", "/node/key", rotation)
 
     def runs(self) -> Runs:
-        """The runs of which the hub has something of this node's."""
-        return self._read(Runs, self._request("GET", "/node/runs", None, {})[1])
+        """The runs of which the hub has something of this node's. Raises Conflict: the hub is of before this question."""
+        try:
+            return self._read(Runs, self._request("GET", "/node/runs", None, {})[1])
+        except Conflict:
+            raise Conflict(
+                f"the hub at {self.url} is older than this node: update the hub first, then its nodes"
+            ) from None
 
     def close(self) -> None:
         """Drop the connections."""

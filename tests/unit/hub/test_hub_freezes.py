@@ -290,7 +290,7 @@ def told_runs(hub: HubAtHand, site: FakeSite) -> tuple[str, ...]:
 def test_a_site_is_told_the_runs_of_which_it_handed_something_in(
     hub: HubAtHand, token: str, sites: list[FakeSite], study_of: Any
 ) -> None:
-    north, south, west = sites
+    north, south, _ = sites
     recruit(hub, study_of(rounds=1, at_least=3), token, sites)
     tasks = {site.name: task_of(site).task for site in sites}
     assert [told_runs(hub, site) for site in sites] == [(), (), ()], "a task that is only given out took nothing"
