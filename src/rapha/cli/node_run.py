@@ -60,7 +60,8 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
-        Agent(line, journey, opened.folder / "errors.log").run()
+        at_once = opened.configuration.tasks_at_once
+        Agent(line, journey, opened.folder / "errors.log", at_once=at_once).run()
     except KeyboardInterrupt:
         if reader and reader.lost:
             raise RaphaError(LOST) from None
