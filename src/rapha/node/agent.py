@@ -189,9 +189,15 @@ class Agent:
     def _comes_its_turn(self, work: Work) -> bool:
         """Wait until fewer than `at_once` tasks are worked on; False where the study, or the agent, ended meanwhile. Else the turn is to be released."""
         while not self._turns.acquire(timeout=LOOKS_FOR_ITS_TURN_SECONDS):
-            if self._stopping.is_set() or work.task.dispatch in self._over:
+            if self._gone(work):
                 return False
+        if self._gone(work):
+            self._turns.release()
+            return False
         return True
+
+    def _gone(self, work: Work) -> bool:
+        return self._stopping.is_set() or work.task.dispatch in self._over
 
     def _fail(self, task: Task, reason: ReasonCode) -> None:
         LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)

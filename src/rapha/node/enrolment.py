@@ -83,7 +83,8 @@ def _enrol(url: str, enrolment: Enrolment, way: Way) -> Enrolled:
         with closing(Connections(way)) as connections, connections.asking(asked) as response:
             answer = whole_answer(url, response, ANSWER_LIMIT_BYTES)
     except Cut as error:
-        raise Unreachable(f"no hub answers at {url} ({why_silent(error, url)}): is it running?") from error
+        running = "; is it running?" if isinstance(error.why, ConnectionRefusedError | TimeoutError) else ""
+        raise Unreachable(f"no hub answers at {url}: {why_silent(error, url)}{running}") from error
     try:
         if response.is_success:
             return Enrolled.model_validate_json(answer)

@@ -269,8 +269,10 @@ def why_silent(cut: Cut, url: str) -> str:
         return "it answers too slowly"
     if type(error) is OSError and error.errno is None:  # only a proxy that does not let through has words alone
         return f"the proxy: {str(error)[:100]!r}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed ({error.verify_message}); `ca` names the PEM file of its authority"
     lost = isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError)
-    if url.startswith("https:") and lost and not isinstance(error, ssl.SSLCertVerificationError):
+    if url.startswith("https:") and lost:
         return f"{kind}; where it asks for a certificate, name the PEM file of this node's and its key as `certificate`"
     return kind
 

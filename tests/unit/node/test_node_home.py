@@ -53,7 +53,9 @@ def test_a_home_is_made_through_the_proxy_and_keeps_it(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_is_away_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="no hub answers"):
+    with pytest.raises(
+        Unreachable, match=r"no hub answers at http://127\.0\.0\.1:1: ConnectionRefusedError; is it running\?"
+    ):
         make_home(tmp_path / "home", **GOOD)
 
 

@@ -19,6 +19,8 @@ SECONDS = 10.0
 class Starting:
     """A backend whose starts last until they are let go, and that remembers how many there were at one time."""
 
+    isolated = True
+
     def __init__(self) -> None:
         self.lock, self.go_on = threading.Lock(), threading.Event()
         self.now = self.most = self.done = 0
