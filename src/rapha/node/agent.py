@@ -188,6 +188,8 @@ class Agent:
 
     def _comes_its_turn(self, work: Work) -> bool:
         """Wait until fewer than `at_once` tasks are worked on; False where the study, or the agent, ended meanwhile. Else the turn is to be released."""
+        if self._turns.acquire(blocking=False):
+            return True
         while not self._turns.acquire(timeout=LOOKS_FOR_ITS_TURN_SECONDS):
             if self._gone(work):
                 return False
