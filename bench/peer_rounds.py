@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -43,7 +43,7 @@ def flower(hospitals: int, rounds: int = 5) -> Peer:
         LeftOut: it is not installed, or did not end.
     """
     programs = _programs("flower", "flower-superlink")
-    with tempfile.TemporaryDirectory() as folder, _processes() as processes:
+    with tempfile.TemporaryDirectory() as folder, _processes(Path(folder)) as processes:
         home, port = Path(folder), _free_port()
         ended, shown = home / "ended", f"127.0.0.1:{port}"
         app = shutil.copytree(MADE_FROM / "flower_app", home / "app")
@@ -97,19 +97,35 @@ def _programs(name: str, program: str) -> Path:
 
 
 @contextmanager
-def _processes() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """What is put into the list is ended, with what it started, when this ends."""
+def _processes(home: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """What is put into the list is ended when this ends, and so is what that started, in whatever session: it has `home` in its
+    environment."""
     started: list[subprocess.Popen[bytes]] = []
     try:
         yield started
     finally:
-        for process in reversed(started):
-            for which in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, which)
-                    process.wait(5)
-                except (ProcessLookupError, subprocess.TimeoutExpired):
-                    continue
+        for process in started:
+            process.terminate()
+        end = time.monotonic() + 10.0
+        while (left := _of(home)) and time.monotonic() < end:
+            time.sleep(0.1)
+            for process in started:
+                process.poll()
+        for number in left:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        for process in started:
+            process.wait()
+
+
+def _of(home: Path) -> list[int]:
+    """The processes that were started for the run in `home`."""
+    found, mine = [], f"RAPHA_BENCH_ENDED={home}/".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mine in (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return found
 
 
 def _until(done: Callable[[], bool], processes: list["subprocess.Popen[bytes]"], home: Path) -> None:
