@@ -13,7 +13,16 @@ from figure import LINE
 
 KEPT = "figures.txt"
 FOLDER = Path(__file__).resolve().parent
-NOT_CLAIMS = {"run", "figure", "little_town", "many_events", "many_images", "round_large", "round_of_ten"}
+NOT_CLAIMS = {
+    "run",
+    "figure",
+    "little_town",
+    "many_events",
+    "many_images",
+    "round_large",
+    "round_of_ten",
+    "peer_rounds",
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -50,6 +50,9 @@ BREACHES = (
     Breach("a hospital's own permit narrows only", "src/rapha/policy/own_permit.py", "if not checked.validation_passed:", "if False:", "tests/unit/policy/test_policy_own_permit.py"),
     Breach("what was decided cannot be rewritten", "src/rapha/node/register.py", "if record.digest != digest:", "if False:", STEWARDS),
     Breach("what was decided cannot be rewritten", "src/rapha/node/decisions.py", "nonce=secrets.token_hex(16)", 'nonce="0" * 32', STEWARDS),
+    Breach("privacy budget is not spent again", "src/rapha/node/remembered.py", "_outbox(home.outbox) | set(line.runs().dispatches)", "_outbox(home.outbox)", "tests/unit/node/test_node_remembered.py"),
+    Breach("privacy budget is not spent again", "src/rapha/node/remembered.py", "_outbox(home.outbox) | set(line.runs().dispatches)", "set(line.runs().dispatches)", "tests/unit/node/test_node_remembered.py"),
+    Breach("privacy budget is not spent again", "src/rapha/hub/dispatches.py", 'TaskRow.site == site, TaskRow.state == "done"', 'TaskRow.site == site, TaskRow.state == "failed"', "tests/unit/hub/test_hub_freezes.py -k told_the_runs"),
     # Around the workload
     Breach("no network, no host file", "src/rapha/node/sandbox/bubblewrap.py", '"--unshare-all", "--unshare-user",', '"--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup", "--unshare-user",', "tests/contract/test_contract_sandbox.py -k late"),
     Breach("no network, no host file", "src/rapha/node/sandbox/landlock.py", '"lay into": READ | READ_FOLDER | WRITE | TRUNCATE,', '"lay into": READ | READ_FOLDER | WRITE | TRUNCATE | MAKE_FILE,', f"{WALLS} -k fill_only"),

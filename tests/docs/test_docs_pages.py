@@ -34,7 +34,7 @@ WRITTEN_BY_A_COMMAND = {
     "self-test.json",
 }
 WRITTEN_BY_A_COMMAND |= {"node.yaml", "rules.yaml", "timeline/", "runs/", "outbox/", "blobs/", "metrics/", "study.yaml"}
-WRITTEN_BY_A_COMMAND |= {"authority/", "policy-tests.yaml", "train.py"}
+WRITTEN_BY_A_COMMAND |= {"authority/", "policy-tests.yaml", "train.py", "copies/", "uploads/", "exports/"}
 WRITTEN_BY_A_COMMAND |= {"log/", "log-key.pem", "seen/", "heads/", "authority-next/", "freezes/"}
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))

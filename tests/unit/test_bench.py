@@ -1,5 +1,6 @@
 """The harness of the figures: their form, and that a claim which breaks is not passed over."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -109,3 +110,27 @@ def test_an_unknown_claim_is_named(bench: Path) -> None:
     claim(bench, "quick", "")
     done = run(bench, "quik")
     assert (done.returncode, done.stderr) == (2, "error: no claim is called quik; there are: quick\n")
+
+
+def test_another_program_that_is_not_installed_is_left_out_and_said(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(checkout / "bench"))
+    peer_rounds = importlib.import_module("peer_rounds")
+    monkeypatch.setattr(peer_rounds, "ENVIRONMENTS", tmp_path)
+    assert peer_rounds.beside(3) is None
+    assert "no other program beside it: flower is not installed" in capsys.readouterr().out
+
+
+def test_another_program_that_ends_at_once_is_left_out_with_its_last_words(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(checkout / "bench"))
+    peer_rounds = importlib.import_module("peer_rounds")
+    monkeypatch.setattr(peer_rounds, "ENVIRONMENTS", tmp_path)
+    program = tmp_path / "flower" / "bin" / "flower-superlink"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho no such option; exit 2\n")
+    program.chmod(0o755)
+    with pytest.raises(peer_rounds.LeftOut, match="it ended: no such option"):
+        peer_rounds.flower(3)

@@ -11,6 +11,7 @@ import typer
 
 from rapha.cli.hub_keys import finish_rotations_or_wait, revoke_key, revoke_own_key, rotate
 from rapha.cli.hub_lock import lock_hub
+from rapha.cli.hub_status import status
 
 app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
 SWITCH_SECONDS = 0.0005
@@ -129,6 +130,7 @@ def token(
             raise ConfigurationError("name a researcher, or say --list or --revoke ID")
 
 
+app.command("status")(status)
 app.command("revoke-key")(revoke_key)
 app.command("revoke-own-key")(revoke_own_key)
 app.command("rotate")(rotate)

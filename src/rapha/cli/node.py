@@ -1,8 +1,7 @@
 """`rapha node`: a hospital's side."""
 
-import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,21 +14,19 @@ from rapha.cli.node_export import export
 from rapha.cli.node_fetch import fetch
 from rapha.cli.node_heads import forget_head, heads
 from rapha.cli.node_identifiers import identifiers
+from rapha.cli.node_init import init
 from rapha.cli.node_keys import revoke_key, rotate_key
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_preview import preview
 from rapha.cli.node_repeat import reexecute, referee
+from rapha.cli.node_run import journey_of, run
 from rapha.cli.node_units import units
 from rapha.cli.node_voucher import voucher
 from rapha.errors import SandboxError
 
 if TYPE_CHECKING:
     from rapha.node.configuration import Home
-    from rapha.node.hub_line import HubLine
-    from rapha.node.journey import Journey
-    from rapha.node.reader import Reader
     from rapha.node.register import Register
-    from rapha.node.sandbox.port import Backend
 
 app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
@@ -43,39 +40,9 @@ Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home fo
 DispatchArgument = Annotated[str, typer.Argument(metavar="DISPATCH", help="as `rapha node pending` lists it")]
 StewardOption = Annotated[str, typer.Option("--steward", help="who signs: lower-case letters, digits, hyphens")]
 KeyOption = Annotated[Path | None, typer.Option("--key", help="the steward's own key, where the rules name stewards")]
-UglyOption = Annotated[
-    bool,
-    typer.Option(
-        "--i-accept-that-code-can-reach-this-machine",
-        help="run workloads without isolation, where the rules say the same words; receipts will say so",
-    ),
-]
 
 
-@app.command()
-def init(
-    home: Folder,
-    hub: Annotated[str, typer.Option(help="the hub's URL")],
-    code: Annotated[str, typer.Option(help="the one-time code from `rapha hub enrol`")],
-    site: Annotated[str, typer.Option(help="short name: lower-case letters, digits, hyphens")],
-    name: Annotated[str, typer.Option(help="full name, as researchers see it")] = "",
-    ca: Annotated[str | None, typer.Option(help="PEM file of the hub's own certificate authority")] = None,
-    certificate: Annotated[
-        str | None, typer.Option(help="PEM file of this node's certificate and its key, where the hub asks for one")
-    ] = None,
-    ugly: UglyOption = False,
-) -> None:
-    """Make a home, with keys and default rules, and enrol it at a hub.
-
-    Example: rapha node init /srv/rapha --hub https://hub.example --code 7K2M-... --site st-anna --name "St Anna"
-    """
-    from rapha.node.enrolment import make_home
-
-    words = {"site": site, "name": name or site, "hub_url": hub, "code": code}
-    made = make_home(home, **words, ca=ca, certificate=certificate, isolate=not ugly)
-    typer.echo(
-        f"{made.site} is enrolled at {made.hub}. Read {home / 'rules.yaml'}, then `rapha node ingest {home} ...`"
-    )
+app.command()(init)
 
 
 @app.command()
@@ -143,7 +110,7 @@ def profile(
     from rapha.policy.rules_file import read_rules
 
     opened = Home(home)
-    shown = _journey(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
+    shown = journey_of(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
     if croissant:
         from rapha.records.croissant import croissant_text
 
@@ -154,50 +121,7 @@ def profile(
         show_profile(shown, find, every=every)
 
 
-@app.command()
-def run(home: Folder) -> None:
-    """Run the agent: poll the hub, decide, train, release. Stops cleanly on Ctrl-C or SIGTERM.
-
-    Example: rapha node run /srv/rapha
-    """
-    from rapha.cli.interrupted import interrupt_when_asked_to_end
-    from rapha.cli.log import log_to_stderr
-    from rapha.clock import utc_now
-    from rapha.errors import RaphaError
-    from rapha.node.agent import Agent, lock_home
-    from rapha.node.configuration import Home
-    from rapha.node.hub_line import line_of, persist
-    from rapha.node.reader import LOST, ReaderBeside
-    from rapha.node.rotation import finish_rotation
-    from rapha.node.sandbox.choose import backend_of
-
-    opened = Home(home)
-    lock = lock_home(opened.folder)
-    log_to_stderr(site=opened.configuration.site)
-    interrupt_when_asked_to_end()
-    journey = reader = None
-    try:
-        backend = backend_of(
-            opened, afresh=True
-        )  # it may move this process into a control group: the reader's copy comes after it
-        reader = ReaderBeside()
-        with closing(line_of(opened, utc_now)) as old:
-            persist(lambda: finish_rotation(opened, old), math.inf)
-        journey, line = _journey_and_line(opened, backend, reader)
-        typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
-        journey.have_sandboxes_wait()
-        journey.introduce(math.inf)
-        Agent(line, journey, opened.folder / "errors.log").run()
-    except KeyboardInterrupt:
-        if reader and reader.lost:
-            raise RaphaError(LOST) from None
-        typer.echo(f"{opened.configuration.site}: agent has stopped")
-    finally:
-        if journey:
-            journey.close()
-        if reader:
-            reader.close()
-        lock.close()
+app.command()(run)
 
 
 @app.command()
@@ -238,7 +162,7 @@ def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption, ke
     opened = Home(home)
     private = node_stewards.unlocked(key) if key else None
     with _kept_for_the_agent():
-        approval = _journey(opened).sign(dispatch, steward, private)
+        approval = journey_of(opened).sign(dispatch, steward, private)
     if approval is None:
         typer.echo(f"signed by {steward}; another steward has to sign before anything runs")
         return
@@ -254,7 +178,7 @@ def deny(home: Folder, dispatch: DispatchArgument) -> None:
     from rapha.node.configuration import Home
 
     with _kept_for_the_agent():
-        denial = _journey(Home(home)).refuse(dispatch)
+        denial = journey_of(Home(home)).refuse(dispatch)
     typer.echo(f"denied {denial.study_digest}")
 
 
@@ -378,22 +302,3 @@ def _register(home: "Home") -> "Register":
     from rapha.node.register import Register
 
     return Register(home.database, utc_now)
-
-
-def _journey(home: "Home") -> "Journey":
-    return _journey_and_line(home)[0]
-
-
-def _journey_and_line(
-    home: "Home", backend: "Backend | None" = None, reader: "Reader | None" = None
-) -> "tuple[Journey, HubLine]":
-    from rapha.clock import utc_now
-    from rapha.node.hub_line import line_of
-    from rapha.node.journey import Journey
-    from rapha.node.reader import ReaderHere
-    from rapha.node.sandbox.choose import stewards_backend
-
-    line = line_of(home, utc_now)
-    return Journey(
-        home, line, _register(home), backend or stewards_backend(home), utc_now, reader or ReaderHere()
-    ), line

@@ -2,7 +2,7 @@
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from rapha.canonical import digest
@@ -11,11 +11,11 @@ from rapha.hub.progress import OPEN
 from rapha.hub.refusals import check_signed
 from rapha.hub.routing import Route, route
 from rapha.hub.store.changes import Change
-from rapha.hub.store.tables import DispatchRow, SiteRow, StudyRow, TaskRow
+from rapha.hub.store.tables import DispatchRow, LoggedFreezeRow, SiteRow, StudyRow, TaskRow
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Asks, Denial, SiteProfile
 from rapha.records.study import Study
-from rapha.records.wire import Feasible, Pending
+from rapha.records.wire import Feasible, Pending, Runs
 
 
 def submit(change: Change, study: Study, researcher: str, key: str | None = None, asks: Asks = "training") -> StudyRow:
@@ -69,6 +69,13 @@ def _send_out(change: Change, study: StudyRow, routed: Route) -> None:
             DispatchRow(id=f"d-{secrets.token_hex(8)}", study_id=study.id, site=site, state="offered", stopped=False)
         )
         change.tell("dispatch.offered", "hub", study_id=study.id, site=site)
+
+
+def runs_of(session: Session, site: SiteId) -> Runs:
+    """What a hospital cannot have forgotten, unless its ledger is an old copy."""
+    handed_in = select(TaskRow.dispatch_id).where(TaskRow.site == site, TaskRow.state == "done")
+    froze = select(DispatchRow.id).join(LoggedFreezeRow).where(DispatchRow.site == site)
+    return Runs(dispatches=tuple(sorted(session.scalars(union(handed_in, froze)))))
 
 
 def profiles(session: Session) -> list[SiteProfile]:

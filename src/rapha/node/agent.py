@@ -37,16 +37,20 @@ from rapha.records.task import Task
 from rapha.records.wire import Offer, Poll, Stop, Work
 
 LOOKS_AT_THE_CLOCK_SECONDS = 15.0
+LOOKS_FOR_ITS_TURN_SECONDS = 1.0
 ENDED_SECONDS = 3.0
 """An agent that was killed may hold its home for a moment yet, by what read the timeline for it: the kernel takes back its memory first."""
 LOG = structlog.get_logger("rapha.node")
 
 
 class Agent:
-    """`error_log` keeps tracebacks for the steward; none leaves."""
+    """`error_log` keeps tracebacks for the steward; none leaves. `at_once`: of so many runs a task is worked on at one time."""
 
-    def __init__(self, line: HubLine, journey: Journey, error_log: Path, wait_seconds: float = 25.0) -> None:
+    def __init__(
+        self, line: HubLine, journey: Journey, error_log: Path, wait_seconds: float = 25.0, at_once: int = 1024
+    ) -> None:
         self._line, self._journey, self._errors, self._wait = line, journey, error_log, wait_seconds
+        self._turns = threading.BoundedSemaphore(at_once)
         self._lock = threading.Lock()
         self._threads: dict[DispatchId, ThreadPoolExecutor] = {}
         self._holding: set[TaskId] = set()
@@ -148,9 +152,12 @@ class Agent:
         task, following = work.task, None
         LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
-            if not self._comes_the_hour(work):
+            if not self._comes_the_hour(work) or not self._comes_its_turn(work):
                 return None
-            following = self._journey.work(work)
+            try:
+                following = self._journey.work(work)
+            finally:
+                self._turns.release()
             if following is not None and not self._take(following.task):
                 following = None
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
@@ -178,6 +185,21 @@ class Agent:
                 told = True
             self._stopping.wait(LOOKS_AT_THE_CLOCK_SECONDS)
         return True
+
+    def _comes_its_turn(self, work: Work) -> bool:
+        """Wait until fewer than `at_once` tasks are worked on; False where the study, or the agent, ended meanwhile. Else the turn is to be released."""
+        if self._turns.acquire(blocking=False):
+            return True
+        while not self._turns.acquire(timeout=LOOKS_FOR_ITS_TURN_SECONDS):
+            if self._gone(work):
+                return False
+        if self._gone(work):
+            self._turns.release()
+            return False
+        return True
+
+    def _gone(self, work: Work) -> bool:
+        return self._stopping.is_set() or work.task.dispatch in self._over
 
     def _fail(self, task: Task, reason: ReasonCode) -> None:
         LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)

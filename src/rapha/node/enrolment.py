@@ -31,12 +31,13 @@ def make_home(
     code: str,
     ca: str | None = None,
     certificate: str | None = None,
+    proxy: str | None = None,
     isolate: bool = True,
 ) -> NodeConfiguration:
     """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it.
 
     Raises:
-        ConfigurationError: the folder is a home already; or a name, the address, the code or the authority is no such
+        ConfigurationError: the folder is a home already; or a name, an address, the code or the authority is no such
             thing.
         Unreachable: the hub does not answer. Secrets that were made are kept and used at the next try.
         NotPermitted: the code is wrong, spent or expired, or is another site's.
@@ -44,7 +45,7 @@ def make_home(
     if (folder / "node.yaml").exists():
         raise ConfigurationError(f"{folder} is a node's home already: choose another folder, or keep using it")
     _check_words(site, name, code)
-    way = way_to(hub_url, ca, certificate)
+    way = way_to(hub_url, ca, certificate, proxy)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = make_secrets(folder)
     public = keys.public_to_pem(key.public_key())
@@ -59,6 +60,7 @@ def make_home(
         hub_key=enrolled.hub_key,
         ca=ca,
         certificate=certificate,
+        proxy=proxy,
         sandbox=name_for_this_machine() if isolate else UGLY,
     )
     write_configuration(folder / "node.yaml", configuration)
@@ -81,7 +83,8 @@ def _enrol(url: str, enrolment: Enrolment, way: Way) -> Enrolled:
         with closing(Connections(way)) as connections, connections.asking(asked) as response:
             answer = whole_answer(url, response, ANSWER_LIMIT_BYTES)
     except Cut as error:
-        raise Unreachable(f"no hub answers at {url} ({why_silent(error, url)}): is it running?") from error
+        running = "; is it running?" if isinstance(error.why, ConnectionRefusedError | TimeoutError) else ""
+        raise Unreachable(f"no hub answers at {url}: {why_silent(error, url)}{running}") from error
     try:
         if response.is_success:
             return Enrolled.model_validate_json(answer)

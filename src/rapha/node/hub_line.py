@@ -30,7 +30,7 @@ from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.record import Record
-from rapha.records.wire import Assignment, Poll, Problem, UpdateParcel, Work
+from rapha.records.wire import Assignment, Poll, Problem, Runs, UpdateParcel, Work
 
 API = "/api/v1"
 _BYTES, _JSON = {"content-type": "application/octet-stream"}, {"content-type": "application/json"}
@@ -150,6 +150,15 @@ class HubLine:
         """Tell the hub that this node's key is not believed any more."""
         self._send("POST", "/node/key/revocation", revocation)
 
+    def runs(self) -> Runs:
+        """The runs of which the hub has something of this node's. Raises Conflict: the hub is of before this question."""
+        try:
+            return self._read(Runs, self._request("GET", "/node/runs", None, {})[1])
+        except Conflict:
+            raise Conflict(
+                f"the hub at {self.url} is older than this node: update the hub first, then its nodes"
+            ) from None
+
     def close(self) -> None:
         """Drop the connections."""
         self._connections.close()
@@ -264,8 +273,10 @@ def why_silent(cut: Cut, url: str) -> str:
         return "it answers too slowly"
     if type(error) is OSError and error.errno is None:  # only a proxy that does not let through has words alone
         return f"the proxy: {str(error)[:100]!r}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed ({error.verify_message}); `ca` names the PEM file of its authority"
     lost = isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLError)
-    if url.startswith("https:") and lost and not isinstance(error, ssl.SSLCertVerificationError):
+    if url.startswith("https:") and lost:
         return f"{kind}; where it asks for a certificate, name the PEM file of this node's and its key as `certificate`"
     return kind
 

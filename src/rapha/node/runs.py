@@ -6,6 +6,7 @@ folder, and at the first task it is told to begin. Where there is none, or it is
 
 import contextlib
 import hmac
+import os
 import secrets
 import shutil
 import threading
@@ -104,7 +105,7 @@ class Run:
         if self._ended.is_set():
             raise TrainingFailed("the run has ended", "cancelled")
         if (sandbox := self._sandbox) is None:
-            self._sandbox = sandbox = self._begun() or self._runs.start(self.folder)
+            self._sandbox = sandbox = self._begun() or self._runs.start(self.folder, self._ended)
             if self._ended.is_set():  # while it started: `end` saw none to close
                 self._close()
                 raise TrainingFailed("the run has ended", "cancelled")
@@ -220,6 +221,7 @@ class Runs:
         settings = home.configuration
         self.waiting = WaitingSandboxes(backend, settings.limits, home.waiting, home.rules, settings.waiting_sandboxes)
         self._open: dict[DispatchId, Run] = {}
+        self._starts = threading.BoundedSemaphore(len(os.sched_getaffinity(0)) if settings.placement is None else 1024)
 
     def open(self, entry: Entry) -> Run:
         """The run of an approved dispatch: rows frozen once, and found again after a restart.
@@ -288,10 +290,14 @@ class Runs:
         limits = self._home.configuration.limits
         return ScriptRun(entry.study, (kept / SCRIPT).read_bytes(), folder, self._backend, limits, whose)
 
-    def start(self, folder: RunFolder) -> Sandbox:
-        """A sandbox over a run folder."""
-        folder.lay_outputs()
-        return self._backend.start(folder, self._home.configuration.limits)
+    def start(self, folder: RunFolder, ended: threading.Event) -> Sandbox:
+        """A sandbox over a run folder. On this machine as many start at one time as it has cores: each is given two minutes, which many
+        together would let pass. Raises TrainingFailed: the run ended meanwhile."""
+        with self._starts:
+            if ended.is_set():
+                raise TrainingFailed("the run has ended", "cancelled")
+            folder.lay_outputs()
+            return self._backend.start(folder, self._home.configuration.limits)
 
     def give_up(self, folder: RunFolder) -> None:
         """End a sandbox that another thread is starting over a run folder, where it may wait long for its turn."""

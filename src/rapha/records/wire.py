@@ -55,6 +55,12 @@ class Poll(Record):
     wait_seconds: Annotated[Real, Field(ge=0, le=60)] = 25.0
 
 
+class Runs(Record):
+    """The dispatches of which a site handed in a round, or froze its rows: all that its privacy ledger has to know of, at the least."""
+
+    dispatches: Annotated[tuple[DispatchId, ...], Field(max_length=100_000)]
+
+
 class Offer(Record):
     """A study for the node to decide on."""
 

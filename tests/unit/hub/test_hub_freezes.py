@@ -25,7 +25,7 @@ from rapha.records.freeze import LoggedFreeze
 from rapha.records.receipt import Receipt, Verdict
 from rapha.records.study import Study
 from rapha.records.task import Task
-from rapha.records.wire import Work
+from rapha.records.wire import Runs, Work
 from rapha.sdk.folder import read_folder
 
 
@@ -278,3 +278,22 @@ def test_a_study_whose_freeze_nobody_would_believe_fails_and_says_so(hub, token,
     for site in sites[1:]:
         site.do(task_of(site))
     assert "signed its freeze with was revoked" in (hub.wait_for(study_id, token, "failed").reason or "")
+
+
+def told_runs(hub: HubAtHand, site: FakeSite) -> tuple[str, ...]:
+    path = f"{API}/node/runs"
+    answer = hub.http.get(path, headers=site.headers("GET", path))
+    assert answer.status_code == 200, answer.text
+    return Runs.from_bytes(answer.content).dispatches
+
+
+def test_a_site_is_told_the_runs_of_which_it_handed_something_in(
+    hub: HubAtHand, token: str, sites: list[FakeSite], study_of: Any
+) -> None:
+    north, south, _ = sites
+    recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    tasks = {site.name: task_of(site).task for site in sites}
+    assert [told_runs(hub, site) for site in sites] == [(), (), ()], "a task that is only given out took nothing"
+    frozen(north)
+    south.do(Work(task=tasks["south"]))
+    assert [told_runs(hub, site) for site in sites] == [(tasks["north"].dispatch,), (tasks["south"].dispatch,), ()]

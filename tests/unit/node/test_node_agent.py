@@ -300,3 +300,62 @@ def test_what_follows_in_a_study_that_is_over_is_not_begun(tmp_path: Path) -> No
     run(FakeLine(work(), lambda: until(lambda: done, lambda: done), over, go_on), journey, tmp_path)
     until(lambda: len(journey.stopped) >= 2, lambda: journey.stopped)
     assert done == ["t-1"]
+
+
+class OneByOne(FakeJourney):
+    """Keeps each task in work until it is let go, and remembers how many were at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
+
+    def work(self, work: Work) -> None:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.started.set()
+        assert self.go_on.wait(SECONDS)
+        with self.lock:
+            self.now -= 1
+            self.done += 1
+
+
+def of_study(number: int) -> Work:
+    given = work().task.model_copy(update={"id": TaskId(f"t-{number}"), "dispatch": DispatchId(f"d-{number}")})
+    return Work(task=given)
+
+
+def begun(journey: FakeJourney, folder: Path, at_once: int, *answers: object) -> Agent:
+    agent = Agent(FakeLine(*answers), journey, folder / "errors.log", wait_seconds=0, at_once=at_once)
+    with pytest.raises(KeyboardInterrupt):
+        agent.run()
+    return agent
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (2, 2), (9, 4)])
+def test_of_so_many_studies_a_task_is_worked_on_at_one_time(tmp_path: Path, at_once: int, most: int) -> None:
+    journey = OneByOne()
+
+    def all_that_may_have_begun() -> None:
+        until(lambda: journey.now == most)
+        journey.go_on.set()
+        until(lambda: journey.done == 4)
+
+    begun(journey, tmp_path, at_once, *(of_study(number) for number in range(4)), all_that_may_have_begun)
+    assert journey.most == most
+
+
+def test_a_study_that_ends_while_it_waits_for_its_turn_is_not_worked_on(tmp_path: Path) -> None:
+    journey = OneByOne()
+
+    def first_alone() -> Work:
+        assert journey.started.wait(SECONDS)
+        return of_study(2)
+
+    def second_ended() -> Stop:
+        return Stop(dispatch=DispatchId("d-2"), study_id=StudyId("s-1"), state="cancelled")
+
+    agent = begun(journey, tmp_path, 1, of_study(1), first_alone, second_ended)
+    journey.go_on.set()
+    until(lambda: journey.done == 1 and not agent._holding)
+    assert journey.done == 1

@@ -18,6 +18,7 @@ from small_network_ca import SmallNetworkCa
 from rapha.errors import Conflict
 from rapha.node import connections as room
 from rapha.node.connections import BUFFER_BYTES, Asked, Connection, Connections, Cut
+from rapha.node.hub_line import why_silent
 from rapha.node.way import way_to
 
 MIB = 1 << 20
@@ -374,6 +375,7 @@ def test_a_hub_that_a_stranger_vouches_for_is_not_spoken_with(
     with pytest.raises(Cut) as cut:
         body(reach(hubs, tls_hub(hubs, network, heard), other))
     assert isinstance(cut.value.why, ssl.SSLCertVerificationError) and heard.heard == []
+    assert "not believed" in why_silent(cut.value, "https://hub") and "`ca`" in why_silent(cut.value, "https://hub")
 
 
 def test_a_hub_of_another_name_is_not_spoken_with(hubs: ExitStack, network: SmallNetworkCa) -> None:
@@ -382,3 +384,4 @@ def test_a_hub_of_another_name_is_not_spoken_with(hubs: ExitStack, network: Smal
     with pytest.raises(Cut) as cut:
         body(reach(hubs, elsewhere, network.certificate))
     assert isinstance(cut.value.why, ssl.SSLCertVerificationError) and heard.heard == []
+    assert "localhost" in why_silent(cut.value, elsewhere)

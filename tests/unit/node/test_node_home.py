@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hostile_hub import Heard, Said, hostile_hub
 
 from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, Unreachable
@@ -10,6 +11,9 @@ from rapha.node.configuration import Home
 from rapha.node.enrolment import make_home
 from rapha.node.register import Register
 from rapha.node.way import trusted_authorities
+from rapha.proof import keys
+from rapha.records.record import SiteId
+from rapha.records.wire import Enrolled
 
 GOOD = {"site": "north", "name": "North", "hub_url": "http://127.0.0.1:1", "code": "0123-4567"}
 
@@ -25,6 +29,7 @@ GOOD = {"site": "north", "name": "North", "hub_url": "http://127.0.0.1:1", "code
         ({"hub_url": ""}, "not the address of a hub"),
         ({"hub_url": "http://[::bad"}, "not the address of a hub"),
         ({"ca": "/nowhere/ca.pem"}, "No such file"),
+        ({"proxy": "socks5://proxy.example:1080"}, "the proxy's address is none"),
     ],
 )
 def test_a_wrong_word_is_said_before_anything_is_made(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
@@ -33,8 +38,24 @@ def test_a_wrong_word_is_said_before_anything_is_made(tmp_path: Path, wrong: dic
     assert not (tmp_path / "home").exists()
 
 
+def test_a_home_is_made_through_the_proxy_and_keeps_it(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answers(heard: Heard) -> Said:
+        asked.append(heard.target)
+        public = keys.public_to_pem(keys.generate().public_key())
+        return Said(200, Enrolled(site=SiteId("north"), hub="trial-hub", hub_key=public).as_bytes())
+
+    with hostile_hub(answers) as proxy:
+        make_home(tmp_path / "home", **{**GOOD, "hub_url": "http://hub.example"}, proxy=proxy)
+    assert asked == ["http://hub.example:80/api/v1/node/enrol"]
+    assert Home(tmp_path / "home").configuration.proxy == proxy
+
+
 def test_a_hub_that_is_away_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="no hub answers"):
+    with pytest.raises(
+        Unreachable, match=r"no hub answers at http://127\.0\.0\.1:1: ConnectionRefusedError; is it running\?"
+    ):
         make_home(tmp_path / "home", **GOOD)
 
 

@@ -29,6 +29,7 @@ from rapha.records.wire import (
     Pending,
     Poll,
     ReleaseParcel,
+    Runs,
     UpdateParcel,
     Work,
 )
@@ -68,6 +69,13 @@ def profile(hub: TheHub, site: Site, profile_: SiteProfile) -> None:
     """Say what this site has."""
     with hub.store.changing() as change:
         dispatches.keep_profile(change, site, profile_)
+
+
+@router.get("/runs")
+def runs(hub: TheHub, site: Site) -> Runs:
+    """The runs of which this site handed in something: an agent that begins holds its privacy ledger against them."""
+    with hub.store.reading() as session:
+        return dispatches.runs_of(session, site)
 
 
 @router.post("/work", response_model=Assignment, responses={204: {"description": "Nothing within wait_seconds"}})

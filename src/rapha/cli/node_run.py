@@ -1,0 +1,94 @@
+"""`rapha node run`: the agent, from its start to its end."""
+
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rapha.node.configuration import Home
+    from rapha.node.hub_line import HubLine
+    from rapha.node.journey import Journey
+    from rapha.node.reader import Reader
+    from rapha.node.sandbox.port import Backend
+
+Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
+TwiceOption = Annotated[
+    bool,
+    typer.Option(
+        "--i-accept-that-budget-may-be-spent-twice",
+        help="go on with a privacy ledger that has forgotten runs; the audit log keeps which",
+    ),
+]
+
+
+def run(home: Folder, twice: TwiceOption = False) -> None:
+    """Run the agent: poll the hub, decide, train, release. Stops cleanly on Ctrl-C or SIGTERM.
+
+    Refuses to begin on a privacy ledger that is an older copy: docs/operations.md says what to do.
+
+    Example: rapha node run /srv/rapha
+    """
+    from rapha.cli.interrupted import interrupt_when_asked_to_end
+    from rapha.cli.log import log_to_stderr
+    from rapha.clock import utc_now
+    from rapha.errors import RaphaError
+    from rapha.node.agent import Agent, lock_home
+    from rapha.node.configuration import Home
+    from rapha.node.hub_line import line_of, persist
+    from rapha.node.reader import LOST, ReaderBeside
+    from rapha.node.remembered import check_remembered
+    from rapha.node.rotation import finish_rotation
+    from rapha.node.sandbox.choose import backend_of
+
+    opened = Home(home)
+    lock = lock_home(opened.folder)
+    log_to_stderr(site=opened.configuration.site)
+    interrupt_when_asked_to_end()
+    journey = reader = None
+    try:
+        backend = backend_of(
+            opened, afresh=True
+        )  # it may move this process into a control group: the reader's copy comes after it
+        reader = ReaderBeside()
+        with closing(line_of(opened, utc_now)) as old:
+            persist(lambda: finish_rotation(opened, old), math.inf)
+        journey, line = _journey_and_line(opened, backend, reader)
+        persist(lambda: check_remembered(opened, line, accepted=twice), math.inf)
+        typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
+        journey.have_sandboxes_wait()
+        journey.introduce(math.inf)
+        at_once = opened.configuration.tasks_at_once
+        Agent(line, journey, opened.folder / "errors.log", at_once=at_once).run()
+    except KeyboardInterrupt:
+        if reader and reader.lost:
+            raise RaphaError(LOST) from None
+        typer.echo(f"{opened.configuration.site}: agent has stopped")
+    finally:
+        if journey:
+            journey.close()
+        if reader:
+            reader.close()
+        lock.close()
+
+
+def journey_of(home: "Home") -> "Journey":
+    """A home's journey, for a command of a steward."""
+    return _journey_and_line(home)[0]
+
+
+def _journey_and_line(
+    home: "Home", backend: "Backend | None" = None, reader: "Reader | None" = None
+) -> "tuple[Journey, HubLine]":
+    from rapha.clock import utc_now
+    from rapha.node.hub_line import line_of
+    from rapha.node.journey import Journey
+    from rapha.node.reader import ReaderHere
+    from rapha.node.register import Register
+    from rapha.node.sandbox.choose import stewards_backend
+
+    line, register = line_of(home, utc_now), Register(home.database, utc_now)
+    backend = backend or stewards_backend(home)
+    return Journey(home, line, register, backend, utc_now, reader or ReaderHere()), line

@@ -1,0 +1,72 @@
+"""As many sandboxes start at one time as the machine has cores: more would keep each other from being ready in time."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from patience import until
+
+from rapha.errors import TrainingFailed
+from rapha.node.runs import Runs
+from rapha.node.sandbox.port import RunFolder
+
+SECONDS = 10.0
+
+
+class Starting:
+    """A backend whose starts last until they are let go, and that remembers how many there were at one time."""
+
+    isolated = True
+
+    def __init__(self) -> None:
+        self.lock, self.go_on = threading.Lock(), threading.Event()
+        self.now = self.most = self.done = 0
+
+    def start(self, folder: RunFolder, limits: object) -> object:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        assert self.go_on.wait(SECONDS)
+        with self.lock:
+            self.now -= 1
+            self.done += 1
+        return object()
+
+
+def runs_on(backend: Starting, folder: Path, placement: object = None) -> Runs:
+    settings = SimpleNamespace(limits=None, waiting_sandboxes=0, placement=placement)
+    home = SimpleNamespace(configuration=settings, waiting=folder / ".waiting", rules=folder / "rules.yaml")
+    return Runs(cast(Any, home), cast(Any, None), cast(Any, None), cast(Any, backend))
+
+
+@pytest.mark.parametrize(("cores", "placement", "most"), [(1, None, 1), (2, None, 2), (1, "slurm", 3)])
+def test_on_this_machine_as_many_start_as_it_has_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, placement: str | None, most: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    backend = Starting()
+    runs = runs_on(backend, tmp_path, placement)
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(3):
+            threads.submit(runs.start, RunFolder.under(tmp_path / str(number)), threading.Event())
+        until(lambda: backend.now == most)
+        backend.go_on.set()
+    assert (backend.most, backend.done) == (most, 3)
+
+
+def test_a_run_that_ended_while_it_waited_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    backend = Starting()
+    runs, ended = runs_on(backend, tmp_path), threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(runs.start, RunFolder.under(tmp_path / "first"), threading.Event())
+        until(lambda: backend.now == 1)
+        second = threads.submit(runs.start, RunFolder.under(tmp_path / "second"), ended)
+        ended.set()
+        backend.go_on.set()
+        with pytest.raises(TrainingFailed) as said:
+            second.result(SECONDS)
+    assert (said.value.reason, backend.done) == ("cancelled", 1)
