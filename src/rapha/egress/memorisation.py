@@ -12,6 +12,8 @@ better known (`recognised`) scatters about one half with the deviation of a rank
    so many right guesses that the epsilon it owes brings them less than once in ten thousand times refuse it;
 5. of an adapter that learns to write, planted canaries are looked for (Carlini et al. 2019, https://arxiv.org/abs/1802.08232): it is refused
    where their mean exposure is above the site's limit, or where it writes one of them to the end. Without that test none leaves.
+
+Those chances are of one look at one output. Each round of a study is looked at, at each hospital: a model that stays at the limit is refused more often.
 """
 
 import math

@@ -15,7 +15,7 @@ from typing import Any
 from rapha.cli.demo.made_up_scans import PEOPLE_MAPPING, write_people
 
 ABOUT = "Made-up clips of hearts that nobody has"
-PATIENTS, SIDE = 170, 32
+PATIENTS, SIDE = 400, 32
 """Patients of the first hospital; the others have a little fewer each."""
 
 PIXEL = 3.0
@@ -25,9 +25,12 @@ BETWEEN_MS = (40.0, 50.0, 33.3)
 """From one frame to the next, by hospital."""
 
 LASTS_MS = 1200.0
-WEAK, ADMITTED = 0.4, {True: 0.9, False: 0.05}
+WEAK, ADMITTED = 0.4, {True: 0.98, False: 0.02}
 SHORTENS = {True: (0.03, 0.12), False: (0.3, 0.42)}
 """By which share a ventricle's sides get shorter at a beat: of a weak heart, and of another."""
+
+SPECKLE = (0.7, 1.2)
+"""Between which shares of what it would be the brightness of a pixel lies by chance."""
 
 CLIPS_MAPPING = """\
 # Their clips. docs/imaging.md explains every key.
@@ -92,7 +95,7 @@ def beating(dice: random.Random, weak: bool, between_ms: float) -> Any:
         left = 1 - shortens * (1 - math.cos(2 * math.pi * phase)) / 2
         from_middle = ((y - at_y) / (along * left)) ** 2 + ((x - at_x) / (across * left)) ** 2
         bright = np.where(from_middle < 1, 20.0, np.where(from_middle < (1 + 3 / across) ** 2, 170.0, 90.0))
-        clip[number] = np.where(cone, bright * chance.rayleigh(0.8, bright.shape).clip(0.3, 1.6), 0)
+        clip[number] = np.where(cone, bright * chance.rayleigh(0.8, bright.shape).clip(*SPECKLE), 0)
     return np.rint(clip.clip(0, 255)).astype(np.uint8)
 
 

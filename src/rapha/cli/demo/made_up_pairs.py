@@ -22,10 +22,10 @@ from rapha.cli.demo.made_up_scans import (
 )
 
 ABOUT = "Made-up PET and CT of chests that nobody has"
-PATIENTS = 160
+PATIENTS = 320
 """Of the first hospital; the others have a little fewer each."""
 
-TAKES_UP, OPERATED = 0.4, {True: 0.9, False: 0.05}
+TAKES_UP, OPERATED = 0.4, {True: 0.98, False: 0.02}
 COARSER = 2
 """How many pixels of the CT lie along one of the PET."""
 
