@@ -188,7 +188,7 @@ def run(home: Folder) -> None:
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
-        Agent(line, journey, opened.folder / "errors.log").run()
+        Agent(line, journey, opened.folder / "errors.log", at_once=opened.configuration.at_once).run()
     except KeyboardInterrupt:
         if reader and reader.lost:
             raise RaphaError(LOST) from None

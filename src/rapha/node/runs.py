@@ -9,6 +9,7 @@ import hmac
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -46,6 +47,9 @@ from rapha.records.wire import Work
 
 TRIES = 2
 """A workload that died is started again once; the same inputs give the same bits."""
+
+WARM_PER_TURN = 4
+"""How many sandboxes live for each task that may work at a time: that one, and others that rest between their rounds."""
 
 
 class FrozenRun(Record):
@@ -95,7 +99,9 @@ class Run:
         self._runs, self._deadline = runs, deadline_seconds
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
-        self._ended = threading.Event()
+        self._ended, self._at_work = threading.Event(), threading.Lock()
+        self.used = 0.0
+        """When it last worked, by the monotonic clock."""
 
     @property
     def sandbox(self) -> Sandbox:
@@ -118,6 +124,11 @@ class Run:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code; or `kept-state-lost`.
         """
+        with self._at_work:
+            self.used = time.monotonic()
+            self._do(task, study, audit=audit, recording=recording)
+
+    def _do(self, task: Task, study: Study, *, audit: bool, recording: Recording | None) -> None:
         weights = file_of(task.weights) if task.weights else None
         own = None
         if task.do == "train" and declared_variates(study):
@@ -193,6 +204,20 @@ class Run:
         if self._script is not None:
             self._script.close()
         self._close()
+
+    def is_warm(self) -> bool:
+        """Whether it has a sandbox that lives."""
+        return self._sandbox is not None or self._waiting is not None
+
+    def let_cool(self) -> bool:
+        """End its sandbox, unless it works: its next task starts another. Whether it was ended."""
+        if not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            self._close()
+        finally:
+            self._at_work.release()
+        return True
 
     def _begun(self) -> Sandbox | None:
         """The one that waited for this run, once; None where none did, or it is dead by now."""
@@ -289,7 +314,11 @@ class Runs:
         return ScriptRun(entry.study, (kept / SCRIPT).read_bytes(), folder, self._backend, limits, whose)
 
     def start(self, folder: RunFolder) -> Sandbox:
-        """A sandbox over a run folder."""
+        """A sandbox over a run folder. Those that rested longest are ended for it, where too many are warm."""
+        warm = [run for run in list(self._open.values()) if run.is_warm()]
+        too_many = len(warm) + 1 - WARM_PER_TURN * self._home.configuration.at_once
+        for run in sorted(warm, key=lambda run: run.used):
+            too_many -= too_many > 0 and run.let_cool()
         folder.lay_outputs()
         return self._backend.start(folder, self._home.configuration.limits)
 

@@ -222,7 +222,7 @@ def test_work_that_comes_at_another_hour_waits_for_its_own(monkeypatch: pytest.M
     journey.open_from = 3
     journey.go_on.set()
     run(FakeLine(work(), lambda: until(journey.started.is_set)), journey, tmp_path)
-    assert journey.hours_asked == 3 and not journey.failures
+    assert journey.hours_asked == 4 and not journey.failures  # once more when its turn came
 
 
 def test_work_that_waits_for_its_hour_is_let_go_when_the_study_ends(
@@ -277,6 +277,7 @@ def test_what_a_poll_gave_is_not_begun_again_by_the_answer_to_an_update(tmp_path
 
     def go_on() -> None:
         journey.go_on.set()
+        until(lambda: len(done) == 2, lambda: done)
 
     run(FakeLine(work(), second, go_on), journey, tmp_path)
     assert done == ["t-1", "t-2"]
@@ -300,3 +301,68 @@ def test_what_follows_in_a_study_that_is_over_is_not_begun(tmp_path: Path) -> No
     run(FakeLine(work(), lambda: until(lambda: done, lambda: done), over, go_on), journey, tmp_path)
     until(lambda: len(journey.stopped) >= 2, lambda: journey.stopped)
     assert done == ["t-1"]
+
+
+def of_study(number: int) -> Work:
+    changed = {"id": TaskId(f"t-{number}"), "dispatch": DispatchId(f"d-{number}")}
+    return Work(task=work().task.model_copy(update=changed))
+
+
+class Counting(FakeJourney):
+    """Remembers what began, in order, and lets each go on by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began: list[str] = []
+        self.may_end = {f"t-{number}": threading.Event() for number in (1, 2, 3)}
+
+    def work(self, work: Work) -> None:
+        self.began.append(work.task.id)
+        assert self.may_end[work.task.id].wait(SECONDS)
+
+
+def test_one_task_works_at_a_time_and_the_next_is_who_came_first(tmp_path: Path) -> None:
+    journey, seen = Counting(), []
+
+    def the_first_has_begun() -> Work:
+        until(lambda: journey.began == ["t-1"], lambda: journey.began)
+        return of_study(2)
+
+    def let_each_go() -> None:
+        for number in (1, 2, 3):
+            until(lambda: len(journey.began) == number, lambda: journey.began)
+            seen.append(tuple(journey.began))
+            journey.may_end[f"t-{number}"].set()
+
+    run(FakeLine(of_study(1), the_first_has_begun, of_study(3), let_each_go), journey, tmp_path)
+    assert seen == [("t-1",), ("t-1", "t-2"), ("t-1", "t-2", "t-3")]
+
+
+def test_what_waits_for_its_turn_is_in_hand_and_goes_when_its_study_ends(tmp_path: Path) -> None:
+    journey = Counting()
+
+    def the_first_has_begun() -> Work:
+        until(lambda: journey.began == ["t-1"], lambda: journey.began)
+        return of_study(2)
+
+    def over() -> Stop:
+        return Stop(dispatch=DispatchId("d-2"), study_id=StudyId("s-1"), state="cancelled")
+
+    def it_went() -> None:
+        until(lambda: journey.stopped.count(("d-2", "cancelled")) == 2, lambda: journey.stopped)
+        journey.may_end["t-1"].set()
+
+    line = FakeLine(of_study(1), the_first_has_begun, over, it_went)
+    run(line, journey, tmp_path)
+    assert line.polls[2].holding == ("t-1", "t-2") and journey.began == ["t-1"] and not journey.failures
+
+
+def test_a_task_that_fails_gives_its_turn_away(tmp_path: Path) -> None:
+    journey = FakeJourney(TrainingFailed("x"))
+    journey.go_on.set()
+    run(
+        FakeLine(of_study(1), of_study(2), lambda: until(lambda: len(journey.failures) == 2)),
+        journey,
+        tmp_path,
+    )
+    assert journey.failures == ["training-failed"] * 2
