@@ -330,7 +330,7 @@ def test_one_task_works_at_a_time_and_the_next_is_who_came_first(tmp_path: Path)
 
     def let_each_go() -> None:
         for number in (1, 2, 3):
-            until(lambda: len(journey.began) == number, lambda: journey.began)
+            until(lambda number=number: len(journey.began) == number, lambda: journey.began)
             seen.append(tuple(journey.began))
             journey.may_end[f"t-{number}"].set()
 
