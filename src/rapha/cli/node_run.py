@@ -60,7 +60,7 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
-        at_once = opened.configuration.tasks_at_once
+        at_once = opened.configuration.at_once
         Agent(line, journey, opened.folder / "errors.log", at_once=at_once).run()
     except KeyboardInterrupt:
         if reader and reader.lost:

@@ -5,11 +5,13 @@ hub renews those leases, and gives again what was lost with a crash. The task th
 a poll stands that does not say so: what is given twice is begun once.
 """
 
+import contextlib
 import fcntl
 import os
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -31,26 +33,26 @@ from rapha.errors import (
 )
 from rapha.node.hub_line import HubLine, back_off
 from rapha.node.journey import Journey
+from rapha.node.turns import Turns
 from rapha.records.record import DispatchId, TaskId
 from rapha.records.release import ReasonCode
 from rapha.records.task import Task
 from rapha.records.wire import Offer, Poll, Stop, Work
 
 LOOKS_AT_THE_CLOCK_SECONDS = 15.0
-LOOKS_FOR_ITS_TURN_SECONDS = 1.0
 ENDED_SECONDS = 3.0
 """An agent that was killed may hold its home for a moment yet, by what read the timeline for it: the kernel takes back its memory first."""
 LOG = structlog.get_logger("rapha.node")
 
 
 class Agent:
-    """`error_log` keeps tracebacks for the steward; none leaves. `at_once`: of so many runs a task is worked on at one time."""
+    """`error_log` keeps tracebacks for the steward; none leaves. `at_once`: so many tasks at a time, and as many offers."""
 
     def __init__(
-        self, line: HubLine, journey: Journey, error_log: Path, wait_seconds: float = 25.0, at_once: int = 1024
+        self, line: HubLine, journey: Journey, error_log: Path, wait_seconds: float = 25.0, at_once: int = 1
     ) -> None:
         self._line, self._journey, self._errors, self._wait = line, journey, error_log, wait_seconds
-        self._turns = threading.BoundedSemaphore(at_once)
+        self._tasks, self._offers = Turns(at_once), Turns(at_once)
         self._lock = threading.Lock()
         self._threads: dict[DispatchId, ThreadPoolExecutor] = {}
         self._holding: set[TaskId] = set()
@@ -73,6 +75,8 @@ class Agent:
                     self._say_what_was_not_heard()
         finally:
             self._stopping.set()
+            self._tasks.look_again()
+            self._offers.look_again()
             self._journey.close()
             self._line.close()
 
@@ -122,7 +126,9 @@ class Agent:
         dispatch = offer.dispatch.id
         LOG.info("study.offered", study=offer.study.study, dispatch=dispatch)
         try:
-            self._journey.consider(offer)
+            with self._offers.one(self._stopping.is_set) as has_turn:
+                if has_turn:
+                    self._journey.consider(offer)
         except Exception as error:
             self._note(error)
         finally:
@@ -150,14 +156,12 @@ class Agent:
 
     def _one(self, work: Work) -> Work | None:
         task, following = work.task, None
-        LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
         try:
-            if not self._comes_the_hour(work) or not self._comes_its_turn(work):
-                return None
-            try:
+            with self._its_turn(work) as has_turn:
+                if not has_turn:
+                    return None
+                LOG.info("task.started", do=task.do, round=task.round, dispatch=task.dispatch)
                 following = self._journey.work(work)
-            finally:
-                self._turns.release()
             if following is not None and not self._take(following.task):
                 following = None
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
@@ -173,32 +177,34 @@ class Agent:
                 self._holding.discard(task.id)
         return following
 
+    @contextlib.contextmanager
+    def _its_turn(self, work: Work) -> Iterator[bool]:
+        """Wait until the site's rules let work touch data and this machine has room for it; False where the study, or the agent, ended
+        meanwhile. The hub closes a round at its deadline, whoever waits."""
+        while self._comes_the_hour(work):
+            with self._tasks.one(
+                lambda: self._is_over(work), lambda: self._waits(work, "another task's end")
+            ) as has_turn:
+                if not has_turn or self._journey.may_work_now():
+                    yield has_turn
+                    return
+        yield False
+
     def _comes_the_hour(self, work: Work) -> bool:
-        """Wait until the site's rules let work touch data; False where the study, or the agent, ended meanwhile. The hub closes a
-        round at its deadline, whoever waits."""
         told = False
         while not self._journey.may_work_now():
-            if self._stopping.is_set() or work.task.dispatch in self._over:
+            if self._is_over(work):
                 return False
             if not told:
-                LOG.info("task.waits", do=work.task.do, dispatch=work.task.dispatch, until="the hours of the rules")
+                self._waits(work, "the hours of the rules")
                 told = True
             self._stopping.wait(LOOKS_AT_THE_CLOCK_SECONDS)
         return True
 
-    def _comes_its_turn(self, work: Work) -> bool:
-        """Wait until fewer than `at_once` tasks are worked on; False where the study, or the agent, ended meanwhile. Else the turn is to be released."""
-        if self._turns.acquire(blocking=False):
-            return True
-        while not self._turns.acquire(timeout=LOOKS_FOR_ITS_TURN_SECONDS):
-            if self._gone(work):
-                return False
-        if self._gone(work):
-            self._turns.release()
-            return False
-        return True
+    def _waits(self, work: Work, until: str) -> None:
+        LOG.info("task.waits", do=work.task.do, dispatch=work.task.dispatch, until=until)
 
-    def _gone(self, work: Work) -> bool:
+    def _is_over(self, work: Work) -> bool:
         return self._stopping.is_set() or work.task.dispatch in self._over
 
     def _fail(self, task: Task, reason: ReasonCode) -> None:
@@ -212,6 +218,7 @@ class Agent:
         """Sandbox first, so that a run in the middle of a command ends at once; then the thread."""
         LOG.info("study.over", state=stop.state, dispatch=stop.dispatch)
         self._over[stop.dispatch] = stop.state
+        self._tasks.look_again()
         stopped = self._stop(stop.dispatch, stop.state)
         if thread := self._threads.pop(stop.dispatch, None):
             thread.shutdown(wait=False, cancel_futures=True)

@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from rapha.errors import ConfigurationError
+from rapha.node.turns import PLACED_AT_ONCE, processors
 from rapha.records.record import Real, Record, SiteId, Slug
 
 BackendName = Literal["bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine"]
@@ -91,8 +92,8 @@ class NodeConfiguration(Record):
     the node's own certificate and its key, where the hub asks for one. `proxy`: the
     way out to the hub, http://host:port. `limit_mbit_per_second`: what weights may take of the hospital's line. `repeatable_mb`: how much
     of starting weights is kept of one run, so that it can be repeated; a run that needs more has no transcript. `waiting_sandboxes`: how
-    many are started before anybody asks, each some 260 MB of memory; 0: none, as it has to be with a placement. `tasks_at_once`: of
-    so many studies a round is worked on at one time, the others wait their turn. `placement`: where sandboxes run, if not on this machine."""
+    many are started before anybody asks, each some 260 MB of memory; 0: none, as it has to be with a placement. `placement`: where sandboxes run, if not on this machine.
+    `runs_at_once`: how many tasks work at a time; where nothing is said, as many as there are processors, or with a placement PLACED_AT_ONCE."""
 
     site: Slug
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -107,8 +108,8 @@ class NodeConfiguration(Record):
     sandbox: BackendName = "bubblewrap"
     limits: SandboxLimits = SandboxLimits()
     waiting_sandboxes: Annotated[int, Field(ge=0, le=16)] = 0
-    tasks_at_once: Annotated[int, Field(ge=1, le=1024)] = 1024
     placement: AnyPlacement | None = None
+    runs_at_once: Annotated[int, Field(ge=1, le=1024)] | None = None
 
     @model_validator(mode="after")
     def _walls_elsewhere(self) -> Self:
@@ -121,6 +122,11 @@ class NodeConfiguration(Record):
     @property
     def site_id(self) -> SiteId:
         return SiteId(self.site)
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks work at a time."""
+        return self.runs_at_once or (PLACED_AT_ONCE if self.placement else processors())
 
 
 class Home:

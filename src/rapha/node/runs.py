@@ -6,10 +6,10 @@ folder, and at the first task it is told to begin. Where there is none, or it is
 
 import contextlib
 import hmac
-import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
+from rapha.node.turns import processors
 from rapha.records.language import CausalLora, learns_text
 from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
@@ -47,6 +48,9 @@ from rapha.records.wire import Work
 
 TRIES = 2
 """A workload that died is started again once; the same inputs give the same bits."""
+
+WARM_PER_TURN = 4
+"""How many sandboxes live for each task that may work at a time: that one, and others that rest between their rounds."""
 
 
 class FrozenRun(Record):
@@ -96,7 +100,9 @@ class Run:
         self._runs, self._deadline = runs, deadline_seconds
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
-        self._ended = threading.Event()
+        self._ended, self._at_work = threading.Event(), threading.Lock()
+        self.used = 0.0
+        """When it last worked, by the monotonic clock."""
 
     @property
     def sandbox(self) -> Sandbox:
@@ -119,6 +125,11 @@ class Run:
             SandboxError: it died twice.
             TrainingFailed: it answered with a reason code; or `kept-state-lost`.
         """
+        with self._at_work:
+            self.used = time.monotonic()
+            self._do(task, study, audit=audit, recording=recording)
+
+    def _do(self, task: Task, study: Study, *, audit: bool, recording: Recording | None) -> None:
         weights = file_of(task.weights) if task.weights else None
         own = None
         if task.do == "train" and declared_variates(study):
@@ -195,6 +206,20 @@ class Run:
             self._script.close()
         self._close()
 
+    def is_warm(self) -> bool:
+        """Whether it has a sandbox that lives."""
+        return self._sandbox is not None or self._waiting is not None
+
+    def let_cool(self) -> bool:
+        """End its sandbox, unless it works: its next task starts another. Whether it was ended."""
+        if not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            self._close()
+        finally:
+            self._at_work.release()
+        return True
+
     def _begun(self) -> Sandbox | None:
         """The one that waited for this run, once; None where none did, or it is dead by now."""
         waiting = self._waiting
@@ -221,7 +246,7 @@ class Runs:
         settings = home.configuration
         self.waiting = WaitingSandboxes(backend, settings.limits, home.waiting, home.rules, settings.waiting_sandboxes)
         self._open: dict[DispatchId, Run] = {}
-        self._starts = threading.BoundedSemaphore(len(os.sched_getaffinity(0)) if settings.placement is None else 1024)
+        self._starts = threading.BoundedSemaphore(processors() if settings.placement is None else settings.at_once)
 
     def open(self, entry: Entry) -> Run:
         """The run of an approved dispatch: rows frozen once, and found again after a restart.
@@ -291,13 +316,21 @@ class Runs:
         return ScriptRun(entry.study, (kept / SCRIPT).read_bytes(), folder, self._backend, limits, whose)
 
     def start(self, folder: RunFolder, ended: threading.Event) -> Sandbox:
-        """A sandbox over a run folder. On this machine as many start at one time as it has cores: each is given two minutes, which many
-        together would let pass. Raises TrainingFailed: the run ended meanwhile."""
+        """A sandbox over a run folder; those that rested longest are ended for it, where too many are warm. On this machine as many start
+        at one time as it has cores: each is given two minutes, which many together would let pass. Raises TrainingFailed: the run ended
+        meanwhile."""
         with self._starts:
             if ended.is_set():
                 raise TrainingFailed("the run has ended", "cancelled")
+            self._let_few_be_warm()
             folder.lay_outputs()
             return self._backend.start(folder, self._home.configuration.limits)
+
+    def _let_few_be_warm(self) -> None:
+        warm = [run for run in list(self._open.values()) if run.is_warm()]
+        too_many = len(warm) + 1 - WARM_PER_TURN * self._home.configuration.at_once
+        for run in sorted(warm, key=lambda run: run.used):
+            too_many -= too_many > 0 and run.let_cool()
 
     def give_up(self, folder: RunFolder) -> None:
         """End a sandbox that another thread is starting over a run folder, where it may wait long for its turn."""

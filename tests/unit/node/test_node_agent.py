@@ -222,7 +222,7 @@ def test_work_that_comes_at_another_hour_waits_for_its_own(monkeypatch: pytest.M
     journey.open_from = 3
     journey.go_on.set()
     run(FakeLine(work(), lambda: until(journey.started.is_set)), journey, tmp_path)
-    assert journey.hours_asked == 3 and not journey.failures
+    assert journey.hours_asked == 4 and not journey.failures  # once more when its turn came
 
 
 def test_work_that_waits_for_its_hour_is_let_go_when_the_study_ends(
@@ -277,6 +277,7 @@ def test_what_a_poll_gave_is_not_begun_again_by_the_answer_to_an_update(tmp_path
 
     def go_on() -> None:
         journey.go_on.set()
+        until(lambda: len(done) == 2, lambda: done)
 
     run(FakeLine(work(), second, go_on), journey, tmp_path)
     assert done == ["t-1", "t-2"]
@@ -302,60 +303,66 @@ def test_what_follows_in_a_study_that_is_over_is_not_begun(tmp_path: Path) -> No
     assert done == ["t-1"]
 
 
-class OneByOne(FakeJourney):
-    """Keeps each task in work until it is let go, and remembers how many were at one time."""
+def of_study(number: int) -> Work:
+    changed = {"id": TaskId(f"t-{number}"), "dispatch": DispatchId(f"d-{number}")}
+    return Work(task=work().task.model_copy(update=changed))
+
+
+class Counting(FakeJourney):
+    """Remembers what began, in order, and lets each go on by its name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
+        self.began: list[str] = []
+        self.may_end = {f"t-{number}": threading.Event() for number in (1, 2, 3)}
 
     def work(self, work: Work) -> None:
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        self.started.set()
-        assert self.go_on.wait(SECONDS)
-        with self.lock:
-            self.now -= 1
-            self.done += 1
+        self.began.append(work.task.id)
+        assert self.may_end[work.task.id].wait(SECONDS)
 
 
-def of_study(number: int) -> Work:
-    given = work().task.model_copy(update={"id": TaskId(f"t-{number}"), "dispatch": DispatchId(f"d-{number}")})
-    return Work(task=given)
+def test_one_task_works_at_a_time_and_the_next_is_who_came_first(tmp_path: Path) -> None:
+    journey, seen = Counting(), []
 
-
-def begun(journey: FakeJourney, folder: Path, at_once: int, *answers: object) -> Agent:
-    agent = Agent(FakeLine(*answers), journey, folder / "errors.log", wait_seconds=0, at_once=at_once)
-    with pytest.raises(KeyboardInterrupt):
-        agent.run()
-    return agent
-
-
-@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (2, 2), (9, 4)])
-def test_of_so_many_studies_a_task_is_worked_on_at_one_time(tmp_path: Path, at_once: int, most: int) -> None:
-    journey = OneByOne()
-
-    def all_that_may_have_begun() -> None:
-        until(lambda: journey.now == most)
-        journey.go_on.set()
-        until(lambda: journey.done == 4)
-
-    begun(journey, tmp_path, at_once, *(of_study(number) for number in range(4)), all_that_may_have_begun)
-    assert journey.most == most
-
-
-def test_a_study_that_ends_while_it_waits_for_its_turn_is_not_worked_on(tmp_path: Path) -> None:
-    journey = OneByOne()
-
-    def first_alone() -> Work:
-        assert journey.started.wait(SECONDS)
+    def the_first_has_begun() -> Work:
+        until(lambda: journey.began == ["t-1"], lambda: journey.began)
         return of_study(2)
 
-    def second_ended() -> Stop:
+    def let_each_go() -> None:
+        for number in (1, 2, 3):
+            until(lambda number=number: len(journey.began) == number, lambda: journey.began)
+            seen.append(tuple(journey.began))
+            journey.may_end[f"t-{number}"].set()
+
+    run(FakeLine(of_study(1), the_first_has_begun, of_study(3), let_each_go), journey, tmp_path)
+    assert seen == [("t-1",), ("t-1", "t-2"), ("t-1", "t-2", "t-3")]
+
+
+def test_what_waits_for_its_turn_is_in_hand_and_goes_when_its_study_ends(tmp_path: Path) -> None:
+    journey = Counting()
+
+    def the_first_has_begun() -> Work:
+        until(lambda: journey.began == ["t-1"], lambda: journey.began)
+        return of_study(2)
+
+    def over() -> Stop:
         return Stop(dispatch=DispatchId("d-2"), study_id=StudyId("s-1"), state="cancelled")
 
-    agent = begun(journey, tmp_path, 1, of_study(1), first_alone, second_ended)
+    def it_went() -> None:
+        until(lambda: journey.stopped.count(("d-2", "cancelled")) == 2, lambda: journey.stopped)
+        journey.may_end["t-1"].set()
+
+    line = FakeLine(of_study(1), the_first_has_begun, over, it_went)
+    run(line, journey, tmp_path)
+    assert line.polls[2].holding == ("t-1", "t-2") and journey.began == ["t-1"] and not journey.failures
+
+
+def test_a_task_that_fails_gives_its_turn_away(tmp_path: Path) -> None:
+    journey = FakeJourney(TrainingFailed("x"))
     journey.go_on.set()
-    until(lambda: journey.done == 1 and not agent._holding)
-    assert journey.done == 1
+    run(
+        FakeLine(of_study(1), of_study(2), lambda: until(lambda: len(journey.failures) == 2)),
+        journey,
+        tmp_path,
+    )
+    assert journey.failures == ["training-failed"] * 2

@@ -37,7 +37,7 @@ class Starting:
 
 
 def runs_on(backend: Starting, folder: Path, placement: object = None) -> Runs:
-    settings = SimpleNamespace(limits=None, waiting_sandboxes=0, placement=placement)
+    settings = SimpleNamespace(limits=None, waiting_sandboxes=0, placement=placement, at_once=3)
     home = SimpleNamespace(configuration=settings, waiting=folder / ".waiting", rules=folder / "rules.yaml")
     return Runs(cast(Any, home), cast(Any, None), cast(Any, None), cast(Any, backend))
 

@@ -84,6 +84,30 @@ def test_an_agent_that_stops_ends_those_that_wait(tmp_path: Path) -> None:
     assert [made.is_alive for made, _ in backend.started] == [False, False]
 
 
+def test_more_runs_than_may_be_warm_end_the_sandbox_that_rested_longest(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path)
+    hospital.rules(BY_RULE)
+    study = read_study(write_study(tmp_path / "study.yaml"))
+    write_configuration(tmp_path / "node.yaml", hospital.home.configuration.model_copy(update={"runs_at_once": 1}))
+    backend = FakeBackend()
+    runs = Runs(Home(tmp_path), hospital.line, hospital.register, backend)  # type: ignore[arg-type]
+    opened = []
+    for number in range(6):
+        dispatch = dispatch_of(study).model_copy(update={"id": f"d-{number}", "study_id": f"s-{number}"})
+        hospital.journey.consider(Offer(dispatch=dispatch, study=study))
+        entry = hospital.register.entry(dispatch.id)
+        assert entry is not None
+        opened.append(runs.open(entry))
+    for number, run in enumerate(opened):
+        run.used = float(number)
+        assert run.sandbox
+        if number == 0:
+            run._at_work.acquire()  # it works, so it is not ended though it began first
+    assert [run.is_warm() for run in opened] == [True, False, False, True, True, True]
+    assert sum(made.is_alive for made, _ in backend.started) == 4
+    assert opened[1].sandbox and not opened[3].is_warm()  # it starts another when it is asked again
+
+
 class Failing(FakeBackend):
     """Fails once in a way nobody foresaw."""
 

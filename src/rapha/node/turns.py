@@ -1,0 +1,64 @@
+"""Whose turn it is. A hospital's machine is sized for a few runs: however many studies were approved, no more than so many work at a time,
+and whoever came first goes first. A turn is for one task, not for a study, so no two hospitals can wait for each other."""
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+LOOKS_AGAIN_SECONDS = 5.0
+PLACED_AT_ONCE = 16
+"""Where sandboxes run on other machines, whose own queue says how many at a time."""
+
+
+class Turns:
+    """At most `at_once` (at least 1) hold a turn at a time; the others wait in the order in which they came."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once, self._held = at_once, 0
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def one(self, ended: Callable[[], bool], waits: Callable[[], None] = lambda: None) -> Iterator[bool]:
+        """Wait for a turn and hold it; False, and no turn, where what it was for has ended meanwhile. `waits` is called once, where it has
+        to wait."""
+        has_it = self._wait(ended, waits)
+        try:
+            yield has_it
+        finally:
+            if has_it:
+                with self._changed:
+                    self._held -= 1
+                    self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """Something ended: whoever waits for it need not wait any more."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait(self, ended: Callable[[], bool], waits: Callable[[], None]) -> bool:
+        mine = object()
+        with self._changed:
+            self._queue.append(mine)
+            try:
+                if not self._is_next(mine):
+                    waits()
+                while not ended():
+                    if self._is_next(mine):
+                        self._held += 1
+                        return True
+                    self._changed.wait(LOOKS_AGAIN_SECONDS)
+                return False
+            finally:
+                self._queue.remove(mine)
+                self._changed.notify_all()
+
+    def _is_next(self, mine: object) -> bool:
+        return self._held < self._at_once and self._queue[0] is mine
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
