@@ -5,6 +5,7 @@ What is CSV: see `csv_rows`; gzip by its ending.
 
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,14 +77,15 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[int]:
+    times, places = Counter(header), {column: at for at, column in enumerate(header)}
     for column in columns:
-        if header.count(column) == 1:
+        if times[column] == 1:
             continue
-        if column in header:
-            raise SourceError(f"{name}: the column {column!r} is there {header.count(column)} times: rename one")
+        if column in times:
+            raise SourceError(f"{name}: the column {column!r} is there {times[column]} times: rename one")
         near = get_close_matches(column, header, n=1)
         raise SourceError(f"{name} has no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    return [header.index(column) for column in columns]
+    return [places[column] for column in columns]
 
 
 def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

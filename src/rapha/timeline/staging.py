@@ -61,6 +61,10 @@ class Staging:
         """Hold this column of `events`, still empty, as one of these words: a byte or two each, however long they are."""
         self.connection.execute(f"ALTER TABLE events ALTER {column} TYPE {enum_of(words)}")
 
+    def hold_ids(self) -> None:
+        """Hold `event_id` of `events`, still empty, as the number that its 32 hex digits are: see `write_batch`."""
+        self.connection.execute("ALTER TABLE events ALTER event_id TYPE UUID")
+
     def leave_out(self, columns: Iterable[str]) -> None:
         """This source never fills these columns of `events`, still empty: they are not held at all, see `write_batch`."""
         for column in columns:

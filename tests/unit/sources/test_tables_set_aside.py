@@ -90,6 +90,31 @@ def test_an_empty_cell_of_a_wide_table_is_no_event_and_no_mistake(hospital):
     assert hospital.aside()[0] == "labs.csv,3,`test` is not a number"
 
 
+def test_a_table_of_hundreds_of_columns_is_read_as_a_narrow_one(hospital):
+    """Each in its own place, with its own code and unit: an event, a mistake or nothing."""
+    columns = range(300)
+    wide = "".join(f"      - {{column: c{at}, code: k{at}, unit: u{at}}}\n" for at in columns)
+    hospital.mapping = hospital.mapping.replace(
+        "    code: {column: test}\n    value: value\n    unit: {column: unit}\n", f"    wide:\n{wide}"
+    )
+    header = "patient,taken,reported," + ",".join(f"c{at}" for at in columns)
+    cells = {7: "?", 8: "", 299: "<=3"}
+    rows = [
+        ["p1,2010-01-01,2010-01-01", *(cells.get(at, str(at)) for at in columns)],
+        ["nobody,2010-01-01,2010-01-01", *["?"] * 300],
+    ]
+    hospital.labs = "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
+    hospital.ingest()
+    found = {code: rest for code, *rest in hospital.ask("code, num, comparator, unit")}
+    told = {f"k{at}": [float(at), None, f"u{at}"] for at in columns if at not in cells}
+    assert found == told | {"k299": [3.0, "<=", "u299"]}
+    assert hospital.aside()[:2] == [
+        "labs.csv,2,`c7` is not a number",
+        "labs.csv,3,`patient` names no patient of people.csv",
+    ]
+    assert len(hospital.ask("DISTINCT event_id", order="1")) == 298
+
+
 def test_a_row_that_ends_before_it_starts(hospital):
     hospital.mapping = hospital.mapping.replace("    value: value\n", "    end: {column: value}\n")
     hospital.labs = HEADER + "p1,2010-01-02,2010-01-02,stay,2010-01-01,\n"

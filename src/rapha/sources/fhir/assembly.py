@@ -9,7 +9,7 @@ from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.schema import USABLE_STATUSES
 
 _EVENT_ID = """CREATE TEMP MACRO event_name(address, part, place) AS
-    left(sha256(concat_ws(chr(31), getvariable('source'), address, part, place)), 32)"""
+    CAST(left(sha256(concat_ws(chr(31), getvariable('source'), address, part, place)), 32) AS UUID)"""
 _TABLES = (
     # Older versions of what is there in several.
     f"""CREATE TABLE superseded AS SELECT file, line FROM (

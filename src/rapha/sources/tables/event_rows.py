@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rapha.sources.tables.mapping import ColumnMapping, Events, ValueColumn, WideColumn
+from rapha.sources.tables.mapping import ColumnMapping, Events, ValueColumn
 from rapha.sources.tables.meaning import Meaning, Moment, Word
 from rapha.timeline.notes import NOTE_TEXTS
 from rapha.timeline.readings import Fault, first_reason
@@ -39,18 +39,16 @@ class StagedBlock:
         )
 
 
-def read_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> tuple[int, list[str]]:
-    """Read the block's rows; set aside those that cannot be read. Returns how many events they are, and SELECTs of them for
+def read_events(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> tuple[int, str]:
+    """Read the block's rows; set aside those that cannot be read. Returns how many events they are, and a SELECT of them for
     `Staging.take_events_from`: what is the same in many of them, or follows from other columns, is not held meanwhile."""
     _stage_rows(staging, mapping, block)
     staging.set_aside(block.events.file, f"SELECT line, reason FROM {block.rows}")
     if block.events.text:
         _move_texts(staging, block, block.events.text)
-    parts = block.events.wide or (block.events.value,)
-    found = [_part(staging, mapping.source, block, at, part) for at, part in enumerate(parts)]
-    counts = ", ".join(f"count(*) FILTER ({readable})" for readable, _ in found)
-    [counted] = staging.execute(f"SELECT {counts} FROM {block.rows}")
-    return sum(counted), [f"SELECT {columns} FROM {block.rows} WHERE {readable}" for readable, columns in found]
+    select = (_of_cells if block.events.wide else _of_rows)(staging, mapping.source, block)
+    [[counted]] = staging.execute(f"SELECT count(*) FROM ({select})")
+    return counted, select
 
 
 def _move_texts(staging: Staging, block: StagedBlock, column: str) -> None:
@@ -58,13 +56,13 @@ def _move_texts(staging: Staging, block: StagedBlock, column: str) -> None:
     text = block.columns[column]
     rows = f"SELECT subject_key, {text} FROM {block.rows} WHERE reason IS NULL"
     staging.execute(f"INSERT INTO {NOTE_TEXTS} {rows}")
-    if column not in _value_columns(block.events):
+    if column != _value_column(block.events):
         staging.execute(f"ALTER TABLE {block.rows} DROP COLUMN {text}")
 
 
 def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) -> None:
-    """`block.rows`: the file's rows with what is true of the whole row, the numbers `n0` ... and comparators `q0` ...
-    of its value columns, the `asset` of a note, and the reason to set the row aside."""
+    """`block.rows`: the file's rows with what is true of the whole row, the number and the comparator of its value column (of a wide
+    table lists of them, and of whether a cell is no number), the `asset` of a note, and the reason to set the row aside."""
     events, meaning = block.events, Meaning(mapping.origin, block.columns)
     start, end = meaning.time(events.time), meaning.time(events.end, needed=False) if events.end else Moment()
     known = start if isinstance(events.available, str) else meaning.available(events.available)
@@ -86,10 +84,7 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
         *(known.faults if known is not start else ()),
         *(fault for word in words.values() for fault in word.faults),
     )
-    readings = [meaning.number(column) for column in _value_columns(events)]
-    numbers = "".join(
-        f", {number} AS n{at}, CAST({sign} AS {_SIGN}) AS q{at}" for at, (number, sign) in enumerate(readings)
-    )
+    values = _values(events, meaning)
     asset = f", sha256({block.columns[events.text]}) AS asset" if events.text else ""
     table = f"(FROM {block.table} WHERE {meaning.rows(events.where)})" if events.where else block.table
     encounter = block.columns[events.encounter] if events.encounter else "CAST(NULL AS VARCHAR)"
@@ -99,7 +94,7 @@ def _stage_rows(staging: Staging, mapping: ColumnMapping, block: StagedBlock) ->
                 {start.at} AS t_start, {end.at} AS t_end, {known.at} AS t_available,
                 CAST({start.precision} AS {enum_of(PRECISIONS)}) AS precision, {start.offset} AS utc_offset_minutes, {encounter} AS encounter,
                 {", ".join(f"{_few(name, word.sql)} AS {name}" for name, word in words.items())},
-                {first_reason(faults)} AS reason{numbers}{asset}
+                {first_reason(faults)} AS reason{values}{asset}
             FROM {meaning.source(table)} LEFT JOIN (SELECT id, subject_key FROM people)
                 ON id = {block.columns[events.id]}""",
         meaning.parameters,
@@ -115,31 +110,68 @@ def unfilled(mapping: ColumnMapping) -> Iterator[str]:
         yield "asset"
 
 
-Part = WideColumn | ValueColumn | str | None
+def _values(events: Events, meaning: Meaning) -> str:
+    """SQL of what the cells with values are read as. Those of a wide table are lists, however many they are: with a column for each,
+    what DuckDB plans grows with their square."""
+    if events.wide:
+        numbers, signs, wrong = meaning.numbers([wide.column for wide in events.wide])
+        return f", {numbers} AS nums, CAST({signs} AS {_SIGN}[]) AS comparators, {wrong} AS wrong"
+    if (column := _value_column(events)) is None:
+        return ""
+    number, sign = meaning.number(column)
+    return f", {number} AS num, CAST({sign} AS {_SIGN}) AS comparator"
 
 
-def _part(staging: Staging, source: str, block: StagedBlock, at: int, part: Part) -> tuple[str, str]:
-    """SQL of the condition that a row of the block has this part, and of the columns of its event."""
-    column = part.column if isinstance(part, WideColumn | ValueColumn) else part
+def _of_rows(staging: Staging, source: str, block: StagedBlock) -> str:
+    """A SELECT of the events of the block: one of each row."""
+    value, column = block.events.value, _value_column(block.events)
     readable, word = "reason IS NULL", "CAST(NULL AS VARCHAR)"
-    if isinstance(part, ValueColumn):
-        word = f"CASE WHEN n{at} IS NULL THEN {block.columns[part.column]} END"
+    if isinstance(value, ValueColumn):
+        word = f"CASE WHEN num IS NULL THEN {block.columns[value.column]} END"
     elif column is not None:
-        _set_aside_values(staging, block, at, column, empty_too=not isinstance(part, WideColumn))
-        readable += f" AND n{at} IS NOT NULL"
+        _set_aside_values(staging, block, column)
+        readable += " AND num IS NOT NULL"
     meaning = Meaning(None, block.columns)
-    code, unit = "code", "unit"
-    if isinstance(part, WideColumn):
-        code, unit = meaning.bind(part.code), f"CAST({meaning.bind(part.unit)} AS VARCHAR)"
-    reference = f"{meaning.bind(block.events.file + '#')} || line"
+    number, comparator = ("num", "comparator") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
     component = meaning.bind(f"{block.place}.{column or ''}")
+    columns = _event(
+        meaning, source, block, component, f"{number} AS num, {comparator} AS comparator, {word} AS value_code"
+    )
+    return staging.held(f"SELECT {columns} FROM {block.rows} WHERE {readable}", meaning.parameters)
+
+
+def _of_cells(staging: Staging, source: str, block: StagedBlock) -> str:
+    """The same of a wide table: one of each cell."""
+    meaning, wide = Meaning(None, block.columns), block.events.wide
+    reasons = meaning.bind([f"`{each.column}` is not a number" for each in wide])
+    staging.set_aside(
+        block.events.file,
+        f"""SELECT line, reason FROM (SELECT line, unnest(wrong) AS is_wrong, unnest({reasons}) AS reason
+            FROM {block.rows} WHERE reason IS NULL AND list_contains(wrong, true)) WHERE is_wrong""",
+        meaning.parameters,
+    )
+    meaning = Meaning(None, block.columns)
+    lists = {
+        "code": meaning.bind([each.code for each in wide]),
+        "unit": f"CAST({meaning.bind([each.unit for each in wide])} AS VARCHAR[])",
+        "component": meaning.bind([f"{block.place}.{each.column}" for each in wide]),
+        "num": "nums",
+        "comparator": "comparators",
+    }
+    cells = ", ".join(f"unnest({sql}) AS {name}" for name, sql in lists.items())
+    rows = f"(SELECT * EXCLUDE (code, unit, nums, comparators, wrong), {cells} FROM {block.rows} WHERE reason IS NULL)"
+    columns = _event(meaning, source, block, "component", "num, comparator, CAST(NULL AS VARCHAR) AS value_code")
+    return staging.held(f"SELECT {columns} FROM {rows} WHERE num IS NOT NULL", meaning.parameters)
+
+
+def _event(meaning: Meaning, source: str, block: StagedBlock, component: str, value: str) -> str:
+    """SQL of the columns of an event."""
+    reference = f"{meaning.bind(block.events.file + '#')} || line"
     asset = "asset, " if block.events.text else ""
-    number, comparator = (f"n{at}", f"q{at}") if column is not None else ("CAST(NULL AS DOUBLE)", "NULL")
-    columns = f"""subject_key, left(sha256(concat_ws(chr(31), {meaning.bind(source)}, {reference}, {component})), 32) AS event_id,
+    return f"""subject_key, CAST(left(sha256(concat_ws(chr(31), {meaning.bind(source)}, {reference}, {component})), 32) AS UUID) AS event_id,
         {meaning.bind(block.events.kind)} AS kind, t_start, t_end, t_available, precision, utc_offset_minutes, system,
-        {code} AS code, {number} AS num, {comparator} AS comparator, {unit} AS unit, {word} AS value_code, status, polarity,
-        encounter, {reference} AS source_ref, {asset}{meaning.bind(block.version)} AS source_version, false AS deleted"""
-    return readable, staging.held(columns, meaning.parameters)
+        code, unit, {value}, status, polarity, encounter, {reference} AS source_ref, {asset}{meaning.bind(block.version)} AS source_version,
+        false AS deleted"""
 
 
 def _few(name: str, sql: str) -> str:
@@ -147,27 +179,24 @@ def _few(name: str, sql: str) -> str:
     return f"CAST({sql} AS {enum_of(FEW_WORDS[name])})" if name in FEW_WORDS else sql
 
 
-def _set_aside_values(staging: Staging, block: StagedBlock, at: int, column: str, empty_too: bool) -> None:
-    """A cell that is no number; in a wide table an empty cell is no event, elsewhere it is a mistake."""
+def _set_aside_values(staging: Staging, block: StagedBlock, column: str) -> None:
+    """A cell that is no number, or empty."""
     meaning = Meaning(None, block.columns)
-    cell = block.columns[column]
-    faults = [meaning.fault(f"{cell} IS NOT NULL AND n{at} IS NULL", column, "is not a number")]
-    if empty_too:
-        faults.append(meaning.empty(column))
+    unread = meaning.fault(f"{block.columns[column]} IS NOT NULL AND num IS NULL", column, "is not a number")
+    faults = [unread, meaning.empty(column)]
     rows = f"SELECT line, {first_reason(faults)} AS reason FROM {block.rows} WHERE reason IS NULL"
     staging.set_aside(block.events.file, rows, meaning.parameters)
 
 
 def _cells(block: StagedBlock) -> list[str]:
     """What is still asked of the cells themselves, once a row is read."""
-    named = [*_value_columns(block.events), *([block.events.text] if block.events.text else [])]
-    return list(dict.fromkeys(block.columns[column] for column in named))
+    named = (_value_column(block.events), block.events.text)
+    return list(dict.fromkeys(block.columns[column] for column in named if column))
 
 
-def _value_columns(events: Events) -> list[str]:
-    if isinstance(events.value, ValueColumn):
-        return [events.value.column]
-    return [wide.column for wide in events.wide] or ([events.value] if events.value else [])
+def _value_column(events: Events) -> str | None:
+    """The one column of values; a wide table has none."""
+    return events.value.column if isinstance(events.value, ValueColumn) else events.value
 
 
 def joined(

@@ -105,6 +105,7 @@ def _fill(
     staging.key_patients(way.secret, mapping.whose)
     write_people(staging, batch)
     staging.hold_as("source_version", versions.values())
+    staging.hold_ids()
     staging.leave_out(unfilled(mapping))
     events: Counter[str] = Counter()
     places: Counter[str] = Counter()
@@ -119,9 +120,9 @@ def _fill(
                 table, known = joined(table, known, join.by, other, beside)
             files.tell(name)
             found = StagedBlock(block, table, known, f"block{at}_rows", places[name], versions[name])
-            count, rows = read_events(staging, mapping, found)
+            count, select = read_events(staging, mapping, found)
         events[name] += count
-        selects += rows
+        selects.append(select)
         places[name] += 1
         files.keep_only(mapping.events[at + 1 :])
     staging.take_events_from(selects)

@@ -5,6 +5,7 @@ the mapping, and the reasons with column names in them too, is bound as a parame
 """
 
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -137,6 +138,19 @@ class Meaning:
         """SQL of a finite number, and of the comparator before it."""
         parts = self._part(f"number_parts({self.columns[column]})")
         return self._value(f"finite(TRY_CAST({parts}.number AS DOUBLE))"), self._value(f"comparator_of({parts})")
+
+    def numbers(self, columns: Sequence[str]) -> tuple[str, str, str]:
+        """The same of many columns at once: SQL of lists of the numbers, of the comparators, and of whether a cell is no number."""
+        cells = ", ".join(self.columns[column] for column in columns)
+        parts = self._part(f"list_transform([{cells}], lambda cell: number_parts(cell))")
+        number = "finite(TRY_CAST(part.number AS DOUBLE))"
+        numbers = self._value(f"list_transform({parts}, lambda part: {number})")
+        signs = self._value(f"list_transform({parts}, lambda part: comparator_of(part))")
+        return (
+            numbers,
+            signs,
+            self._value(f"list_transform({parts}, lambda part: part IS NOT NULL AND {number} IS NULL)"),
+        )
 
     def wording(self, wording: str | CodeColumn | None, needed: bool = True) -> Word:
         """A constant, or the cell of a column; where it is `needed`, an empty one is a fault."""
