@@ -31,13 +31,16 @@ def tasks(hub, token, sites, study_of):
 @contextmanager
 def commits(hub):
     """Those of the hub's database in the block."""
-    counted = []
-    engine = hub.hub.store.database.reads
-    event.listen(engine, "commit", counted.append)
+    counted, engine = [], hub.hub.store.database.reads
+
+    def count(connection):
+        counted.append(connection)
+
+    event.listen(engine, "commit", count)
     try:
         yield counted
     finally:
-        event.remove(engine, "commit", counted.append)
+        event.remove(engine, "commit", count)
 
 
 def closed(hub, study_id, number):
