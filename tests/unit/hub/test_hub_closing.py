@@ -89,13 +89,3 @@ def test_an_average_that_fails_costs_no_site_its_update(hub, sites, tasks, monke
     monkeypatch.setattr(closing, "combined", combined)
     assert following(sites[-1].answer(tasks[-1])).round == 2
     assert not failures
-
-
-def test_the_next_round_has_its_deadline(hub, sites, tasks):
-    assert following(sites[-1].answer(tasks[-1])).round == 2
-    for site in sites[:-1]:
-        assert site.answer(task_of(site).task).status_code == 204
-    hub.clock.pass_(days=1)
-    hub.hub.conductor.check_deadlines()
-    until(lambda: states(hub, tasks[0].study_id, 2)[sites[-1].name] == "missed")
-    until(lambda: closed(hub, tasks[0].study_id, 2))
