@@ -9,7 +9,7 @@ identity.py        who is asking: a node's signed token, a researcher's bearer t
 routing.py         rule: which sites a study goes to, and why not to the others
 dispatches.py      offers out, feasibility, approvals and denials in
 progress.py        rule: what happens next to a study, given where it stands
-rounds.py          carries out what progress.py decides; conductor.py says when
+rounds.py          carries out what progress.py decides; conductor.py says when; closing.py and opening.py are the two ends of a round
 tasks.py           updates and failures in
 releases.py        a site's parcel, verified at the door
 tensors.py         is this blob what the study declared; aggregation.py averages such blobs

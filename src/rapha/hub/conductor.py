@@ -45,6 +45,16 @@ class Conductor:
             self._busy.add(study)
             self._pool.submit(self._run, study)
 
+    def wait(self, study: str, until: datetime) -> None:
+        """There is nothing to do for this study before then, as somebody knows who did what there was. Where it is being driven, that is
+        looked at there once more."""
+        with self._changed:
+            if study in self._busy:
+                self._again.add(study)
+            elif not self._closed:
+                self._deadlines[study] = until
+                self._changed.notify_all()
+
     def check_deadlines(self) -> None:
         """The clock was set: look at it now."""
         with self._changed:

@@ -32,6 +32,15 @@ class Settled:
     best: int | None
     small: Mapping[str, bytes]
 
+    def is_light(self, at_most_bytes: int) -> bool:
+        """Whether all that is read of it lies in the database, and is no more than that."""
+        return self.read <= self.small.keys() and sum(map(len, self.small.values())) <= at_most_bytes
+
+    @property
+    def read(self) -> set[str]:
+        """The digests of all weights that its average is made of, and of those that it may keep."""
+        return _read(self.updates, self.weights_in, self.before)
+
 
 def settled_of(session: Session, row: StudyRow, standing: Standing) -> Settled | None:
     """The newest round; None where a task of it is open."""
@@ -47,6 +56,10 @@ def settled_of(session: Session, row: StudyRow, standing: Standing) -> Settled |
         drift = drift_of(study, updates, rows_ever(session, row.id))
     if training:
         best = best_so_far(session, row.id, study, number)
-    read = {update.weights_out for update in updates.values()} | {round_.weights_in} | set(kept_by(before))
-    small = small_of(session, {digest for digest in read if digest})
+    small = small_of(session, _read(updates, round_.weights_in, before))
     return Settled(number, round_.do, study, round_.weights_in, before, updates, drift, best, small)
+
+
+def _read(updates: Mapping[str, Update], weights_in: str | None, before: RoundRow | None) -> set[str]:
+    named = {update.weights_out for update in updates.values()} | {weights_in} | set(kept_by(before))
+    return {digest for digest in named if digest}

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
@@ -49,7 +49,7 @@ Handed = tuple[SiteId, UpdateParcel]
 @dataclass(frozen=True)
 class Taken:
     """An update that was taken: of which task, and the study, where it is to be driven, which it is not while others of its round are
-    awaited. `before`: exactly this one was, and it was sent again."""
+    awaited, nor where the round was closed with it. `before`: exactly this one was, and it was sent again."""
 
     task: TaskId
     to_drive: str | None
@@ -59,9 +59,15 @@ class Taken:
 Outcome = Taken | RaphaError
 
 
-def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> list[Outcome]:
-    """Check updates that come at once, and take them in one transaction. Of each: what came of it, or what is wrong with it. The
-    same twice is the same as once.
+Close = Callable[[Change, str], bool]
+"""Close the study's round, of which nobody is awaited any more, within the change that took its last update. False: it is to be driven."""
+
+
+def receive_updates(
+    store: Store, blobs: Blobs, handed: Sequence[Handed], close: Close = lambda _change, _study: False
+) -> list[Outcome]:
+    """Check updates that come at once, and take them in one transaction, which may `close` their round. Of each: what came of it, or
+    what is wrong with it. The same twice is the same as once.
 
     1. The task is this site's, open, and the update answers it: round, work, study, the weights it started from.
     2. The weights came with it, and are those it names; or the blob is here and this site uploaded it.
@@ -82,7 +88,13 @@ def receive_updates(store: Store, blobs: Blobs, handed: Sequence[Handed]) -> lis
             for (site, _), each in zip(handed, came, strict=True)
         ]
         change.session.flush()
-        return [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+        outcomes = [_outcome(change.session, *each) if isinstance(each, tuple) else each for each in taken]
+        ended = {each.to_drive for each in outcomes if isinstance(each, Taken) and each.to_drive and not each.before}
+        closed = {study for study in sorted(ended) if close(change, study)}
+        return [
+            replace(each, to_drive=None) if isinstance(each, Taken) and each.to_drive in closed else each
+            for each in outcomes
+        ]
 
 
 def let_go_of_refused(store: Store, blobs: Blobs, handed: Sequence[Handed], outcomes: Sequence[Outcome]) -> None:

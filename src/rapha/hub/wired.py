@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from rapha.clock import Clock, utc_now
 from rapha.errors import ConfigurationError
 from rapha.hub import retention
@@ -17,6 +19,7 @@ from rapha.hub.authority import open_authority
 from rapha.hub.blobs import BlobFolder, Blobs
 from rapha.hub.bucket import BlobBucket, open_bucket, read_bucket_key
 from rapha.hub.chunked import Chunked, KnownInChunks
+from rapha.hub.closing import Closed
 from rapha.hub.conductor import Conductor
 from rapha.hub.configuration import HubConfiguration, write_private
 from rapha.hub.graphs import Waiting
@@ -36,6 +39,7 @@ from rapha.hub.shared_tokens import SharedSeenTokens
 from rapha.hub.signer import Signer
 from rapha.hub.site_keys import log_changes
 from rapha.hub.small_blobs import BothPlaces
+from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store, open_store
 from rapha.hub.store.postgres import PostgresServer
 from rapha.hub.store.tables import TaskRow
@@ -46,6 +50,7 @@ from rapha.hub.witnesses import Witnesses
 from rapha.proof import keys
 from rapha.records.wire import Assignment
 
+_log = structlog.get_logger()
 DRIVING_THREADS = 2
 DRIVEN_ELSEWHERE = timedelta(seconds=0.1)
 """When it is looked again at a study that another hub drives: what came in here may have come after that one looked."""
@@ -145,7 +150,7 @@ def _wired(configuration: HubConfiguration, clock: Clock, bell: Bell, store: Sto
     chunked = Chunked(blobs)
     rounds = Rounds(store, KnownInChunks(blobs, chunked), signer, desk, held)
     conductor = Conductor(partial(_drive, store, rounds, clock), clock, DRIVING_THREADS)
-    receive = partial(_received, store, blobs, conductor)
+    receive = partial(_received, store, blobs, rounds, conductor)
     return Hub(
         configuration,
         store,
@@ -172,13 +177,38 @@ def _drive(store: Store, rounds: Rounds, clock: Clock, study: str) -> datetime |
         return rounds.drive(study) if alone else clock() + DRIVEN_ELSEWHERE
 
 
-def _received(store: Store, blobs: Blobs, conductor: Conductor, handed: Sequence[Handed]) -> list[Outcome]:
-    """What came of updates that came at once. Their studies are driven, each once, whether or not anybody waits for the answers."""
-    outcomes = receive_updates(store, blobs, handed)
+def _received(
+    store: Store, blobs: Blobs, rounds: Rounds, conductor: Conductor, handed: Sequence[Handed]
+) -> list[Outcome]:
+    """What came of updates that came at once. Their studies are driven, each once, whether or not anybody waits for the answers; not those
+    of which a round was closed with them, and nothing more is to be done."""
+    ended: list[Closed] = []
+
+    def close(change: Change, study: str) -> bool:
+        closed = rounds.close_with_last(change, study)
+        ended.extend([closed] if closed else [])
+        return closed is not None
+
+    outcomes = receive_updates(store, blobs, handed, close)
     for study in {each.to_drive for each in outcomes if isinstance(each, Taken) and each.to_drive}:
         conductor.nudge(study)
+    for closed in ended:
+        _follow(rounds, conductor, closed)
     let_go_of_refused(store, blobs, handed, outcomes)
     return outcomes
+
+
+def _follow(rounds: Rounds, conductor: Conductor, closed: Closed) -> None:
+    """It is kept; nothing that goes wrong here is an update's. Whoever is not answered has the task by a poll."""
+    deadline = None
+    try:
+        deadline = rounds.follow(closed)
+    except Exception:
+        _log.exception("what follows a closed round could not be done", study=closed.study)
+    if deadline is None:
+        conductor.nudge(closed.study)
+    else:
+        conductor.wait(closed.study, deadline)
 
 
 def _take_up(conductor: Conductor, rounds: Rounds) -> None:
