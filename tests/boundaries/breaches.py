@@ -69,7 +69,7 @@ BREACHES = (
     Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, select.POLLIN)", "        pass", "tests/unit/node/test_node_launch.py -k whatever_it"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "        self._placement.end(self._job.name)", "        pass", f"{PLACEMENT} -k 'taken_out or command_is_killed'"),
     Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_here.py", "shlex.join(", "' '.join(", f"{RAY} -k quoted_words"),
-    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", " or found.st_mode & 0o077", "", f"{RAY} -k others_may_read"),
+    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/cluster_http.py", " or found.st_mode & 0o077", "", f"{RAY} -k others_may_read"),
     Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", '.get("authentication_mode") != "token"', '.get("authentication_mode") == ""', f"{RAY} -k lets_anybody_in"),
     Breach("both ends of a sandbox in a Ray job", "src/rapha/node/sandbox/ray_line.py", "context.verify_mode = ssl.CERT_REQUIRED", "context.verify_mode = ssl.CERT_NONE", "tests/unit/node/test_node_ray_line.py -k own_certificate"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/shared_folder.py", " or found.st_mode & 0o077", "", "tests/unit/node/test_node_shared_folder.py"),
