@@ -100,8 +100,8 @@ class KubernetesPlacement(Record):
             Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$", max_length=300)],
             Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", max_length=63)],
         ],
-        Field(max_length=20),
-    ] = {}
+        Field(default_factory=dict, max_length=20),
+    ]
 
     @field_validator("address")
     @classmethod
