@@ -29,19 +29,9 @@ from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 from beside import Beside
 from patience import until
-from placed_node import (
-    DEAF,
-    ECHO,
-    LIMITS,
-    LISTENS,
-    agent_of,
-    hostile_processes,
-    hostile_study,
-    new_home,
-    program,
-    settings,
-)
+from placed_node import LIMITS, NEVER, agent_of, hostile_processes, hostile_study, new_home, program, settings
 from small_kubernetes import small_kubernetes
+from small_programs import DEAF, ECHO, LISTENS
 from small_ray import RAY, python_with_ray, small_ray
 from small_run import make_run
 from small_slurm import missing, small_slurm
@@ -322,12 +312,7 @@ def impatient(
         yield backend
         placement.shut(whether=False)
     else:
-        never = {
-            "ray": {"processors": 1000},
-            "slurm": {"partition": "closed"},
-            "kubernetes": {"node_labels": {"no": "machine"}},
-        }
-        settings = placement._settings.model_copy(update=never[placement.name])  # type: ignore[attr-defined]
+        settings = placement._settings.model_copy(update=NEVER[placement.name])  # type: ignore[attr-defined]
         monkeypatch.setattr(placement, "_settings", settings)
         yield backend
 

@@ -16,16 +16,11 @@ from rapha.node.sandbox.placement import Job, Placement
 from rapha.node.sandbox.port import RunFolder
 
 LIMITS = SandboxLimits()
-ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-LISTENS = """
-import os, select, sys
-print(os.getpid(), flush=True)
-look = select.poll()
-look.register(0, 0)
-look.poll(60_000)
-open(sys.argv[1], "w").write("ended")
-"""
+NEVER = {
+    "ray": {"processors": 1000},
+    "slurm": {"partition": "closed"},
+    "kubernetes": {"node_labels": {"no": "machine"}},
+}
 HOLDS = """
 import contextlib, os, sys, time
 own = os.open("/proc/self/fd/0", os.O_WRONLY | os.O_NONBLOCK)

@@ -24,6 +24,7 @@ REMEMBERED_SECONDS = 600
 GREETED_SECONDS = 120
 GREETING = b"go\n"
 WAITS_FOR_GREETING = f"timeout {GREETED_SECONDS} /bin/sh -c 'read -r go' && exec \"$@\""
+FALSE_IF_LEFT_OUT = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "tty", "privileged")
 NOT_ASKED_OF_A_POD = ("initContainers", "ephemeralContainers", "hostAliases", "resourceClaims")
 NOT_ASKED_OF_A_CONTAINER = (
     *("env", "envFrom", "ports", "lifecycle", "volumeDevices"),
@@ -134,7 +135,8 @@ def _profile(settings: KubernetesPlacement) -> dict[str, str]:
 
 
 def unlike(asked: dict[str, Any], found: dict[str, Any]) -> str | None:
-    """Where a Pod's `spec` is another than was asked for; None: nowhere that counts. Kubernetes leaves out what is false, and fills in its defaults."""
+    """Where a Pod's `spec` is another than was asked for; None: nowhere that counts. Kubernetes fills in its defaults, and leaves some words out
+    where they are false; others it takes for true if they are left out, such as that of a token."""
     for key in NOT_ASKED_OF_A_POD:
         if found.get(key):
             return key
@@ -161,7 +163,8 @@ def _differs(asked: Any, found: Any, where: str) -> str | None:
         places = ((one, other, where) for one, other in zip(asked, found, strict=True))
         return next(filter(None, (_differs(*place) for place in places)), None)
     same = asked == found and type(asked) is type(found)
-    return None if same or (asked is False and found is None) else where
+    left_out = asked is False and found is None and where.rpartition(".")[2] in FALSE_IF_LEFT_OUT
+    return None if same or left_out else where
 
 
 def network_trouble(policies: list[dict[str, Any]]) -> str | None:
