@@ -257,7 +257,7 @@ def test_an_answer_a_byte_at_a_time_is_not_waited_for(cluster: SmallKubernetes, 
 
 def test_a_server_of_another_authority_is_not_shown_the_token(cluster: SmallKubernetes, tmp_path: Path) -> None:
     stranger = Kubernetes(cluster.settings(tmp_path, ca=None), tmp_path)
-    with pytest.raises(SandboxError, match="is not reached.*certificate"):
+    with pytest.raises(SandboxError, match=r"is not reached.*certificate"):
         stranger.check()
     assert cluster.seen == []
 
