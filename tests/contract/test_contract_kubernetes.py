@@ -26,7 +26,7 @@ from placed_node import program
 from small_kubernetes import DENIES_ALL, TOKEN, SmallKubernetes, small_kubernetes
 from small_programs import DEAF, ECHO
 
-SECONDS = 60.0
+SECONDS = 180.0
 GREEDY = "print('began', flush=True); import sys; sys.stdin.read()"
 
 
@@ -79,7 +79,8 @@ def test_a_line_that_is_cut_ends_the_program_there_and_is_said(placement: Kubern
         (container,) = cluster.containers.values()
         cluster.cut_lines()
         assert container.process.wait(SECONDS) == 0  # it saw the end of its input
-        assert process.wait(SECONDS) == 0
+        assert process.wait(SECONDS) == 0 and process.stderr
+        assert b"the connection to the Pod was lost" in process.stderr.read()
 
 
 # how a Pod may end

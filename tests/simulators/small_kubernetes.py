@@ -202,7 +202,6 @@ class SmallKubernetes:
                 {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
             ]
             return
-        await asyncio.sleep(0.05)
         if self.image_trouble:
             waiting = {"reason": self.image_trouble, "message": "Back-off pulling image: not found"}
             status["containerStatuses"] = [{"state": {"waiting": waiting}}]

@@ -172,6 +172,8 @@ def _how_it_ended(api: KubernetesApi, job: JobSeen, lost: str | None) -> int:
         if why := why_ended(pods[0]):
             raise SandboxError(f"its Pod was ended: {why}")
         if (ended := pods[0].state.terminated) is not None:
+            if lost is not None:
+                _say(lost)
             return ended.exitCode & 0xFF
         time.sleep(LOOKS_SECONDS)
     raise SandboxError(lost or "its Pod is gone, or does not end: was its machine lost, or did somebody delete it?")
