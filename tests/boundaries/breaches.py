@@ -20,6 +20,7 @@ IMPORTS, SHAPE = "tests/boundaries/test_imports.py", "tests/boundaries/test_shap
 WALLS, WAITING = "tests/boundaries/test_sandbox_walls.py", "tests/boundaries/test_waiting_sandboxes.py"
 PLACEMENT = "tests/contract/test_contract_placement.py"
 RAY = "tests/unit/node/test_node_ray.py"
+KUBERNETES, IN_KUBERNETES = "tests/unit/node/test_node_kubernetes.py", "tests/contract/test_contract_kubernetes.py"
 GRAPHS, SCRIPTS = "tests/boundaries/test_hostile_graph.py", "tests/unit/node/test_node_scripts.py"
 HUB, FHIR = "tests/boundaries/test_hostile_hub.py", "tests/boundaries/test_hostile_fhir_server.py"
 AUDIT, UPDATES = "tests/unit/node/test_node_audit.py", "tests/unit/hub/test_hub_bad_updates.py"
@@ -72,9 +73,17 @@ BREACHES = (
     Breach("what an agent started there ends", "src/rapha/node/sandbox/launch.py", "        look.register(0, select.POLLIN)", "        pass", "tests/unit/node/test_node_launch.py -k whatever_it"),
     Breach("what an agent started there ends", "src/rapha/node/sandbox/elsewhere.py", "        self._placement.end(self._job.name)", "        pass", f"{PLACEMENT} -k 'taken_out or command_is_killed'"),
     Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_here.py", "shlex.join(", "' '.join(", f"{RAY} -k quoted_words"),
-    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", " or found.st_mode & 0o077", "", f"{RAY} -k others_may_read"),
+    Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/cluster_http.py", " or found.st_mode & 0o077", "", f"{RAY} -k others_may_read"),
     Breach("a job of Ray's is a command line", "src/rapha/node/sandbox/ray_jobs.py", '.get("authentication_mode") != "token"', '.get("authentication_mode") == ""', f"{RAY} -k lets_anybody_in"),
     Breach("both ends of a sandbox in a Ray job", "src/rapha/node/sandbox/ray_line.py", "context.verify_mode = ssl.CERT_REQUIRED", "context.verify_mode = ssl.CERT_NONE", "tests/unit/node/test_node_ray_line.py -k own_certificate"),
+    Breach("a Pod of Kubernetes's is asked for", "src/rapha/node/sandbox/kubernetes_objects.py", '"automountServiceAccountToken": False', '"automountServiceAccountToken": True', f"{KUBERNETES} -k nothing_but_run"),
+    Breach("a Pod of Kubernetes's is asked for", "src/rapha/node/sandbox/kubernetes_objects.py", "if exactly and any(", "if False and any(", f"{KUBERNETES} -k changed_on_its_way"),
+    Breach("a Pod of Kubernetes's is asked for", "src/rapha/node/sandbox/kubernetes_here.py", "if other := unlike(spec, pod.spec):", "if other := None:", f"{IN_KUBERNETES} -k not_spoken_to"),
+    Breach("no job is handed to a namespace", "src/rapha/node/sandbox/kubernetes_objects.py", 'if spec.get("ingress") or spec.get("egress"):', 'if spec.get("ingress"):', f"{KUBERNETES} -k anything_may_be_reached"),
+    Breach("no job is handed to a namespace", "src/rapha/node/sandbox/kubernetes_here.py", "    patiently(api.check_network)\n", "", f"{IN_KUBERNETES} -k nothing_is_handed_in"),
+    Breach("an API server that answers without end", "src/rapha/node/sandbox/kubernetes_api.py", "if owner in pod.metadata.ownerReferences", "if pod.metadata.ownerReferences", f"{IN_KUBERNETES} -k is_not_its_pod"),
+    Breach("an API server that answers without end", "src/rapha/node/sandbox/kubernetes_api.py", " or seen.metadata.annotations.get(ASKED_BY) != asked_by", "", f"{IN_KUBERNETES} -k neither_taken"),
+    Breach("an API server that answers without end", "src/rapha/node/sandbox/cluster_http.py", "if len(answer) > MAX_ANSWER_BYTES:", "if False:", f"{IN_KUBERNETES} -k lies"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/shared_folder.py", " or found.st_mode & 0o077", "", "tests/unit/node/test_node_shared_folder.py"),
     Breach("frozen rows on a shared file system", "src/rapha/node/sandbox/shared_folder.py", "        _check_above(runs.parent)\n", "", "tests/unit/node/test_node_shared_folder.py"),
     Breach("a node that is killed leaves no waiting", "src/rapha/node/sandbox/waiting.py", "shutil.rmtree(self._folder, ignore_errors=True)\n        if self._wanted", "if self._wanted", f"{WAITING} -k swept"),

@@ -16,6 +16,7 @@ from rapha.errors import SandboxError
 from rapha.node.sandbox import elsewhere
 from rapha.node.sandbox.choose import choose_backend, choose_walls, name_for_this_machine
 from rapha.node.sandbox.elsewhere import Elsewhere
+from rapha.node.sandbox.kubernetes import Kubernetes
 from rapha.node.sandbox.launch import layers_of
 from rapha.node.sandbox.order import Places
 from rapha.node.sandbox.placement import Placement
@@ -28,22 +29,15 @@ from rapha.records.outputs import FIGURES, OUTPUTS, WEIGHTS, Command, Reply
 sys.path.insert(0, str(Path(__file__).parents[1] / "simulators"))
 from beside import Beside
 from patience import until
-from placed_node import LIMITS, agent_of, hostile_processes, hostile_study, new_home, program, settings
+from placed_node import LIMITS, NEVER, agent_of, hostile_processes, hostile_study, new_home, program, settings
+from small_kubernetes import small_kubernetes
+from small_programs import DEAF, ECHO, LISTENS
 from small_ray import RAY, python_with_ray, small_ray
 from small_run import make_run
 from small_slurm import missing, small_slurm
 
+HOSTILE = ("hostile-agent", "hostile-command")
 SECONDS, MEGABYTE = 60.0, 1024 * 1024
-ECHO = "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-LISTENS = """
-import os, select, sys
-print(os.getpid(), flush=True)
-look = select.poll()
-look.register(0, 0)
-look.poll(60_000)
-open(sys.argv[1], "w").write("ended")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(
-    scope="module", params=["beside", *(pytest.param(by, marks=pytest.mark.slow) for by in ("slurm", "ray"))]
+    scope="module",
+    params=["beside", *(pytest.param(by, marks=pytest.mark.slow) for by in ("slurm", "ray", "kubernetes"))],
 )
 def placement(
     request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
@@ -67,6 +62,10 @@ def placement(
             pytest.skip(f"{RAY} cannot be installed here")
         with small_ray(folder / "ray") as cluster:
             yield Ray(cluster.settings(shared), shared / ".jobs")
+        return
+    if request.param == "kubernetes":
+        with small_kubernetes(folder / "kubernetes") as api:
+            yield Kubernetes(api.settings(shared), shared / "north")
         return
     if lacking := missing():
         pytest.skip(lacking)
@@ -294,12 +293,12 @@ def test_an_agent_that_is_killed_takes_its_sandbox_along(
 def test_a_study_that_holds_and_fills_its_own_input_ends_with_its_agent(
     placement: Placement, backend: Elsewhere, run: RunFolder, *, killed: bool
 ) -> None:
-    with hostile_study(placement, backend, run, f"hostile-{killed}") as process:
-        assert process.stdin and hostile_processes(f"hostile-{killed}")
+    with hostile_study(placement, backend, run, HOSTILE[killed]) as process:
+        assert process.stdin and hostile_processes(HOSTILE[killed])
         if killed:
             process.kill()
         process.stdin.close()
-        until(lambda: not hostile_processes(f"hostile-{killed}"), seconds=SECONDS)
+        until(lambda: not hostile_processes(HOSTILE[killed]), seconds=SECONDS)
 
 
 @pytest.fixture
@@ -313,8 +312,7 @@ def impatient(
         yield backend
         placement.shut(whether=False)
     else:
-        never = {"processors": 1000} if isinstance(placement, Ray) else {"partition": "closed"}
-        settings = placement._settings.model_copy(update=never)  # type: ignore[attr-defined]
+        settings = placement._settings.model_copy(update=NEVER[placement.name])  # type: ignore[attr-defined]
         monkeypatch.setattr(placement, "_settings", settings)
         yield backend
 

@@ -16,6 +16,11 @@ from rapha.node.sandbox.placement import Job, Placement
 from rapha.node.sandbox.port import RunFolder
 
 LIMITS = SandboxLimits()
+NEVER = {
+    "ray": {"processors": 1000},
+    "slurm": {"partition": "closed"},
+    "kubernetes": {"node_labels": {"no": "machine"}},
+}
 HOLDS = """
 import contextlib, os, sys, time
 own = os.open("/proc/self/fd/0", os.O_WRONLY | os.O_NONBLOCK)

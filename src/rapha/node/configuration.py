@@ -74,17 +74,54 @@ class RayPlacement(Record):
     @field_validator("address")
     @classmethod
     def _an_address(cls, address: str) -> str:
-        try:
-            parts = urlsplit(address)
-            whole = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            whole = False
-        if not whole:
-            raise ValueError("`address` is http://HOST:PORT, with a port up to 65535")
-        return address
+        return _checked(address, "http")
 
 
-AnyPlacement = Annotated[SlurmPlacement | RayPlacement, Field(discriminator="by")]
+class KubernetesPlacement(Record):
+    """Sandboxes as Jobs of the hospital's own Kubernetes. `shared_folder`: as with Slurm; `volume_claim` is the claim, in `namespace`, of the file system that it is. `address`: where the
+    API server answers, `ca` a PEM bundle of its authority; `token_file`: a service account's token, which this user alone may read. `image` is named by its digest. `user`: of
+    the Pod, which has to be the agent's own as files go; never root. `seccomp_profile`: a profile on the machines, under which walls can be built in a Pod. `processors`, `queue_minutes`,
+    `time_limit_minutes`: as with Slurm. `node_labels`: of the machines that may be chosen."""
+
+    by: Literal["kubernetes"]
+    shared_folder: Annotated[str, Field(pattern=r"^/[^\x00\n:]*$", max_length=300)]
+    volume_claim: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    address: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.\[\]:-]+$", max_length=300)]
+    token_file: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)]
+    ca: Annotated[str, Field(pattern=r"^/[^\x00\n]*$", max_length=300)] | None = None
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+    image: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]+@sha256:[0-9a-f]{64}$", max_length=500)]
+    user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    seccomp_profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_./-]*$", max_length=300)] | None = None
+    processors: Annotated[int, Field(ge=1, le=1024)] = 1
+    time_limit_minutes: Annotated[int, Field(ge=1, le=100_000)] = 1440
+    queue_minutes: Annotated[int, Field(ge=1, le=10_000)] = 10
+    node_labels: Annotated[
+        dict[
+            Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$", max_length=300)],
+            Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$", max_length=63)],
+        ],
+        Field(default_factory=dict, max_length=20),
+    ]
+
+    @field_validator("address")
+    @classmethod
+    def _an_address(cls, address: str) -> str:
+        return _checked(address, "https")
+
+
+def _checked(address: str, scheme: str) -> str:
+    try:
+        parts = urlsplit(address)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(f"`address` is {scheme}://HOST:PORT, with a port up to 65535")
+    return address
+
+
+AnyPlacement = Annotated[SlurmPlacement | RayPlacement | KubernetesPlacement, Field(discriminator="by")]
 
 
 class NodeConfiguration(Record):

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import RayPlacement
+from rapha.node.sandbox.cluster_http import MAX_ANSWER_BYTES, read_token
 from rapha.node.sandbox.placement import Job
 from rapha.node.sandbox.ray import Ray
 from rapha.node.sandbox.ray_here import entrypoint
-from rapha.node.sandbox.ray_jobs import MAX_ANSWER_BYTES, RayJobs, Seen, read_token
+from rapha.node.sandbox.ray_jobs import RayJobs, Seen
 from rapha.node.sandbox.ray_line import (
     MODULE_THERE,
     JobFolder,
@@ -158,7 +159,7 @@ def test_an_answer_is_read_as_json_of_one_shape_or_not_at_all(
 def test_an_answer_without_end_is_not_read_for_ever(
     settings: RayPlacement, head: Head, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rapha.node.sandbox.ray_jobs.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("rapha.node.sandbox.cluster_http.MAX_ANSWER_BYTES", 1000)
     head.answers["GET /api/jobs/"] = (200, b"[" + b" " * 1000 + b"]")
     with pytest.raises(SandboxError, match="answered more than"):
         RayJobs(settings).every()
@@ -328,17 +329,17 @@ def test_neither_token_nor_key_is_on_a_command_line_or_in_an_environment(
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_token_that_others_may_read_is_not_used(token: Path, mode: int) -> None:
-    assert read_token(token) == TOKEN
+    assert read_token(token, "Ray") == TOKEN
     token.chmod(mode)
     with pytest.raises(SandboxError, match="chmod 600"):
-        read_token(token)
+        read_token(token, "Ray")
 
 
 @pytest.mark.parametrize("written", ["", "  \n", "two words", "a\r\nX-Header: b", "tök", "a" * 5000])
 def test_a_token_is_one_word(token: Path, written: str) -> None:
     token.write_text(written)
     with pytest.raises(SandboxError, match="no token") as told:
-        read_token(token)
+        read_token(token, "Ray")
     assert "Header" not in str(told.value)
 
 
@@ -346,7 +347,7 @@ def test_a_token_that_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe", 0o600)
     for place in (tmp_path / "pipe", tmp_path / "missing", tmp_path):
         with pytest.raises(SandboxError, match=r"token_file|chmod 600"):
-            read_token(place)
+            read_token(place, "Ray")
 
 
 def test_the_key_of_a_job_is_readable_to_this_user_alone(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ elsewhere.py, order.py, launch.py    sandboxes on another machine: the agent's s
 placement.py, slurm.py, shared_folder.py   where that is, by what it is started there, and the folder that both see
 ray.py, ray_jobs.py   the same by Ray: the placement, and Ray's Jobs API
 ray_here.py, ray_there.py, ray_line.py   a Ray job's three pipes: the agent's end, the job's end, what both have in common
+kubernetes.py, kubernetes_here.py   the same by Kubernetes: the placement, and the agent's end of a Pod's three pipes
+kubernetes_objects.py, kubernetes_api.py, kubernetes_attach.py   what is asked for and demanded, the API server's questions, its WebSocket
+cluster_http.py   HTTP with Ray's or Kubernetes's door: a token, limits, no redirect
 choose.py       which backend a configuration names
 found.py        what the agent found it to give, for the commands of stewards
 bubblewrap.py   the first backend: the walls are made by bubblewrap

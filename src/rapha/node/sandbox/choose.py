@@ -4,7 +4,7 @@ import shutil
 from typing import TYPE_CHECKING, assert_never
 
 from rapha.errors import SandboxError
-from rapha.node.configuration import BackendName, Home, RayPlacement, SlurmPlacement
+from rapha.node.configuration import BackendName, Home, KubernetesPlacement, RayPlacement, SlurmPlacement
 from rapha.node.sandbox import found
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.namespaces import Namespaces
@@ -78,6 +78,7 @@ def _placed(home: Home) -> "Elsewhere":
 
 
 def _placement_of(home: Home) -> "Placement":
+    from rapha.node.sandbox.kubernetes import Kubernetes
     from rapha.node.sandbox.ray import Ray
     from rapha.node.sandbox.slurm import Slurm
 
@@ -86,6 +87,8 @@ def _placement_of(home: Home) -> "Placement":
             return Slurm(settings)
         case RayPlacement() as settings:
             return Ray(settings, home.jobs)
+        case KubernetesPlacement() as settings:
+            return Kubernetes(settings, home.runs)
         case None:
             raise AssertionError("asked only where there is one")
         case unreachable:
