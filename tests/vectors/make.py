@@ -19,8 +19,8 @@ import stamp_samples
 import tdx_samples
 from evidence_faults import EVIDENCE_FAULTS
 from freeze_faults import FREEZE_FAULTS
-from receipt_faults import FAULTS
 from reader_faults import READER_FAULTS
+from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
