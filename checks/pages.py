@@ -7,6 +7,7 @@ import commands
 import evidence
 import freezes
 import performance
+import receipts
 import refusals
 import states
 
@@ -15,6 +16,8 @@ PAGES = {
     "states.md": states.page,
     "commands.md": commands.page,
     "performance.md": performance.page,
+    "site-release-schema.json": receipts.site_page,
+    "aggregation-schema.json": receipts.aggregation_page,
     "refusal-schema.json": refusals.page,
     "freeze-schema.json": freezes.page,
     "evidence-schema.json": evidence.page,

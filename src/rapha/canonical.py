@@ -59,6 +59,25 @@ def read_plain_json(data: bytes) -> Any:
     return _shallow(json.loads(data, parse_float=_no_real, parse_int=_small, parse_constant=_no_real), data)
 
 
+def check_names_once(data: bytes) -> None:
+    """JSON that need not be canonical has no name twice in one object: of two values one reader takes the first and another the last.
+
+    Raises:
+        ValueError: a name is there twice, this is no JSON, or it is nested too deep.
+    """
+    try:
+        json.loads(data, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice in one object")
+    return found
+
+
 def is_form_of(data: bytes, value: Any) -> bool:
     """Whether bytes that are canonical, as `read_canonical_json` saw, are the form of this value too: only then does it write the same."""
     try:

@@ -19,6 +19,7 @@ import stamp_samples
 import tdx_samples
 from evidence_faults import EVIDENCE_FAULTS
 from freeze_faults import ASKED_FOR, FREEZE_FAULTS
+from reader_faults import READER_FAULTS
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
@@ -36,7 +37,7 @@ FOLDERS = (
     "key-changes",
     "stamps",
 )
-ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **FREEZE_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS}
+ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **FREEZE_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS, **READER_FAULTS}
 
 
 def expected() -> dict[str, bytes]:

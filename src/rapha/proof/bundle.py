@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rapha.canonical import base64_bytes, base64_text
+from rapha.canonical import base64_bytes, base64_text, check_names_once
 from rapha.errors import Unproven
 from rapha.proof.checkpoint import Checkpoint, read_checkpoint
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, check_form
@@ -54,6 +54,7 @@ def read_bundle(data: bytes) -> Bundle:
     if len(data) > MAX_RECEIPT_BYTES:
         raise Unproven(f"the receipt has {len(data)} bytes: at most {MAX_RECEIPT_BYTES}")
     try:
+        check_names_once(data)
         bundle = Bundle.from_bytes(data)
     except ValueError:
         raise Unproven("this is not a Sigstore bundle v0.3 with a DSSE envelope and its log entry") from None

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from rapha.canonical import base64_text
+from rapha.canonical import base64_text, check_names_once
 from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.proof.bundle import decoded
@@ -72,6 +72,7 @@ def read_certified(data: bytes, receipt: Receipt) -> records.CertifiedBundle:
     if len(data) > MAX_RECEIPT_BYTES:
         raise Unproven(f"the Sigstore form has {len(data)} bytes: at most {MAX_RECEIPT_BYTES}")
     try:
+        check_names_once(data)
         bundle = records.CertifiedBundle.from_bytes(data)
     except ValueError:
         raise Unproven(
@@ -170,6 +171,7 @@ def stamped_when(trusts: Sequence[Trust], response: bytes, message: bytes) -> tu
 def _trusts_in(data: bytes) -> tuple[tuple[Trust, tuple[str, ...]], ...]:
     """All receipts of a folder rely on one file: each with its keys' ids. Whether they count is asked each time."""
     try:
+        check_names_once(data)
         config = records.TrustConfig.from_bytes(data)
     except ValueError:
         raise Unproven(f"{TRUST_CONFIG_FILE} is not a trust configuration for Sigstore's clients") from None

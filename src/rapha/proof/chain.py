@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rapha.errors import Unproven
 from rapha.proof.claim import SiteClaim
+from rapha.records.averaging import kind_of
 from rapha.records.learning import TrainingSpec
 from rapha.records.receipt import Aggregation
 from rapha.records.refusal import Refusal
@@ -15,7 +16,7 @@ from rapha.records.refusal import Refusal
 
 def check_rounds(aggregation: Aggregation, asked: TrainingSpec) -> str:
     """Rounds are numbered 0, 1, 2 ... without a gap, each has an update, and the last one's weights are delivered, or those of the
-    round that is named where the study `asked` for the best. Updates travelled as it asked."""
+    round that is named where the study `asked` for the best. They were averaged, and updates travelled, as it asked."""
     numbers = [members.round for members in aggregation.rounds]
     if not numbers or numbers != list(range(len(numbers))):
         raise Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved")
@@ -25,6 +26,10 @@ def check_rounds(aggregation: Aggregation, asked: TrainingSpec) -> str:
     if aggregation.rounds[released].weights_out != aggregation.weights:
         last = "the last round" if released == numbers[-1] else f"round {released}"
         raise Unproven(f"the weights delivered are not those that came out of {last}")
+    if aggregation.method != kind_of(asked.aggregation):
+        raise Unproven(
+            f"the study asks for {kind_of(asked.aggregation)}, and the hub says that it averaged by another way"
+        )
     if (aggregation.updates or "float32") != asked.updates:
         raise Unproven("the study asks for updates in another form than the one that the hub says they travelled in")
     best = f"; the weights are of round {released}, whose {asked.keep.best} was best" if asked.keep else ""

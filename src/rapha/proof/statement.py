@@ -30,7 +30,7 @@ from rapha.records.record import Digest
 from rapha.records.release import Release
 
 _NONCE = re.compile(r"[0-9a-f]{32}")
-_MAX_REMARKS, _MAX_REMARK_CHARS = 32, 300
+MAX_REMARKS, MAX_REMARK_CHARS = 32, 300
 
 
 def site_statement(release: Release, files: Mapping[str, Digest], nonce: str, at: datetime) -> bytes:
@@ -202,7 +202,7 @@ def _remarks(inside: Json) -> tuple[str, ...]:
     tier, remarks = inside.pop("tier"), inside.pop("not_shown")
     if tier != "T0":
         raise Unproven("the statement claims a tier that this version cannot judge: use a later one")
-    if len(remarks) > _MAX_REMARKS or not all(isinstance(r, str) and len(r) <= _MAX_REMARK_CHARS for r in remarks):
+    if len(remarks) > MAX_REMARKS or not all(isinstance(r, str) and len(r) <= MAX_REMARK_CHARS for r in remarks):
         raise ValueError("remarks")
     return tuple(remarks)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from rapha.canonical import digest, digest_stream
+from rapha.canonical import check_names_once, digest, digest_stream
 from rapha.errors import Unproven
 from rapha.proof.bundle import read_bundle
 from rapha.proof.certified import TRUST_CONFIG_FILE
@@ -106,7 +106,9 @@ def read_key_changes(path: Path) -> KeyChanges:
 def _record(kind: type[Read], path: Path, limit_bytes: int, what: str) -> Read:
     """The record that a small file is. Raises Unproven: it is missing, too large, or not `what` it should be."""
     try:
-        return kind.from_bytes(_small_file(path, limit_bytes))
+        data = _small_file(path, limit_bytes)
+        check_names_once(data)
+        return kind.from_bytes(data)
     except ValueError:
         raise Unproven(f"{path} is not {what}") from None
 

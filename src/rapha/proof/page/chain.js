@@ -1,13 +1,14 @@
 /** The hub's account of the rounds, held against what the hospitals signed themselves. As rapha/proof/chain.py. */
 import {Unproven} from "./checklist.js";
 
-/** `asked`: {keep, updates} of the study's training. */
+/** `asked`: {keep, updates, aggregation} of the study's training. */
 export function checkRounds(aggregation, asked) {
   const rounds = aggregation.rounds, empty = rounds.find((one) => !Object.keys(one.updates).length);
   if (!rounds.length || rounds.some((one, at) => one.round !== at)) throw new Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved");
   if (empty) throw new Unproven(`round ${empty.round} took in no update at all`);
   const last = rounds.length - 1, at = releasedRound(aggregation, asked);
   if (rounds[at].weights_out !== aggregation.weights) throw new Unproven(`the weights delivered are not those that came out of ${at === last ? "the last round" : `round ${at}`}`);
+  if (aggregation.method !== asked.aggregation) throw new Unproven(`the study asks for ${asked.aggregation}, and the hub says that it averaged by another way`);
   if ((aggregation.updates ?? "float32") !== asked.updates) throw new Unproven("the study asks for updates in another form than the one that the hub says they travelled in");
   const best = asked.keep === null ? "" : `; the weights are of round ${at}, whose ${asked.keep.best} was best`;
   return `rounds 0 to ${last}${best}${aggregation.updates === null ? "" : `; updates as ${asked.updates}`}`;

@@ -4,13 +4,42 @@ import {Unproven} from "./checklist.js";
 
 const MAX_DEPTH = 64;
 
-/** A JSON value of UTF-8 bytes. Throws Unproven(wrong) where it is none. */
+/** A JSON value of UTF-8 bytes, with no name twice in one object: another reader might take the other value. Throws Unproven(wrong) where it is none. */
 export function readJson(bytes, wrong) {
   try {
-    return JSON.parse(textOf(bytes));
+    const text = textOf(bytes), value = JSON.parse(text);
+    if (namesWritten(text) === namesHeld(value)) return value;
   } catch {
-    throw new Unproven(wrong);
+    // not JSON, or nested too deep to be counted
   }
+  throw new Unproven(wrong);
+}
+
+/** How many texts of this JSON stand before a colon. */
+function namesWritten(text) {
+  let count = 0;
+  for (let from = text.indexOf('"'), to; from !== -1; from = text.indexOf('"', to + 1)) {
+    to = closing(text, from);
+    let next = to + 1;
+    while (" \t\r\n".includes(text[next] ?? "x")) next += 1;
+    if (text[next] === ":") count += 1;
+  }
+  return count;
+}
+
+/** Where the text that opens here ends: at a quotation mark with an even number of backslashes before it. */
+function closing(text, from) {
+  for (let to = text.indexOf('"', from + 1); ; to = text.indexOf('"', to + 1)) {
+    let slashes = 0;
+    while (text[to - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return to;
+  }
+}
+
+function namesHeld(value) {
+  if (value === null || typeof value !== "object") return 0;
+  const inside = Object.values(value).reduce((sum, item) => sum + namesHeld(item), 0);
+  return Array.isArray(value) ? inside : inside + Object.keys(value).length;
 }
 
 /** RFC 8785 bytes of a value without bare real numbers. Throws TypeError where it has no such form. */
