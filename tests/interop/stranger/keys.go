@@ -28,6 +28,7 @@ type key struct {
 type policy struct {
 	keys      []key
 	witnesses int64
+	frozen    bool  // a freeze is demanded
 	wrong     error // what is wrong with the keys file itself: then nothing is known
 }
 
@@ -52,6 +53,8 @@ func pinnedKeys(raw []byte) (p policy, err error) {
 	if asked, _ := at(v, "log_ml_dsa"); asked == true {
 		return p, errors.New("ML-DSA is asked for, and is not checked here")
 	}
+	demanded, _ := at(v, "frozen")
+	p.frozen = demanded == true
 	list, _ := at(v, "keys")
 	entries, _ := list.([]interface{})
 	for _, each := range entries {

@@ -31,7 +31,7 @@ func (f folder) verdicts() []failure {
 	failures, sites, refused := []failure{}, []*record{}, []*record{}
 	for _, name := range f.names("receipts") {
 		r, err := f.checked(name)
-		if err == nil && r.internal("freeze") != nil {
+		if err == nil && (r.internal("freeze") != nil || f.policy.frozen) {
 			if wrong := f.frozen(r); wrong != nil {
 				err = fault{20, wrong}
 			}

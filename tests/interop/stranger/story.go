@@ -112,8 +112,11 @@ func aggregation(study interface{}) string {
 	return text(study, "training", "aggregation", "kind")
 }
 
-// frozen is step 20 of a hospital's receipt that names a freeze.
+// frozen is step 20 of a hospital's receipt that names a freeze, or has to.
 func (f folder) frozen(r *record) error {
+	if r.internal("freeze") == nil {
+		return errors.New("no freeze is named")
+	}
 	z, err := f.checked("freezes/" + r.site + ".json")
 	if err != nil {
 		return err
@@ -157,7 +160,7 @@ func (f folder) told(hub *record, sites, refused []*record) error {
 	for i, step := range []func() error{
 		func() error { return lastRound(hub, study) }, func() error { return approved(hub, sites, refused) },
 		func() error { return eachUpdate(hub, sites) }, func() error { return eachStart(hub, sites) },
-		func() error { return eachFreeze(hub, sites) }} {
+		func() error { return eachFreeze(hub, sites, f.policy.frozen) }} {
 		if err := step(); err != nil {
 			return fault{20 + i, err}
 		}
@@ -267,8 +270,13 @@ func eachStart(hub *record, sites []*record) error {
 	return nil
 }
 
-func eachFreeze(hub *record, sites []*record) error {
+func eachFreeze(hub *record, sites []*record, demanded bool) error {
 	freezes, _ := hub.internal("freezes").(object)
+	for each := range hub.taken() {
+		if _, there := freezes[strings.TrimPrefix(each.what, "update/")]; demanded && !there {
+			return fmt.Errorf("no freeze of %s", each.what)
+		}
+	}
 	for _, r := range sites {
 		if freezes[r.site] != r.internal("freeze") {
 			return errors.New("the hub had another freeze of " + r.site + ", or none")
