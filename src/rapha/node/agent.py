@@ -42,6 +42,9 @@ from rapha.records.wire import Offer, Poll, Stop, Work
 LOOKS_AT_THE_CLOCK_SECONDS = 15.0
 ENDED_SECONDS = 3.0
 """An agent that was killed may hold its home for a moment yet, by what read the timeline for it: the kernel takes back its memory first."""
+MOST_NAMED, FULL_SECONDS = 1000, 1.0
+"""What a poll names at most. Whoever has more in hand is given what it has again: it asks less often."""
+
 LOG = structlog.get_logger("rapha.node")
 
 
@@ -58,6 +61,8 @@ class Agent:
         self._holding: set[TaskId] = set()
         self._had: set[TaskId] = set()
         """What was in hand at any time since the poll that stands was sent."""
+        self._newest: dict[DispatchId, TaskId] = {}
+        """Of each run the task that was given last: one before it is of a round that is closed."""
         self._considering: set[DispatchId] = set()
         self._stopped: set[DispatchId] = set()
         self._over: dict[DispatchId, str] = {}
@@ -104,29 +109,37 @@ class Agent:
         with self._lock:
             self._had = set(self._holding)
             return Poll(
-                holding=tuple(sorted(self._holding)),
-                considering=tuple(sorted(self._considering)),
-                stopped=tuple(sorted(self._stopped)),
+                holding=tuple(sorted(self._holding)[:MOST_NAMED]),
+                considering=tuple(sorted(self._considering)[:MOST_NAMED]),
+                stopped=tuple(sorted(self._stopped)[:MOST_NAMED]),
                 wait_seconds=self._wait,
             )
 
     def _hand_out(self, assignment: Offer | Work | Stop) -> None:
         match assignment:
             case Offer():
-                with self._lock:
-                    self._considering.add(assignment.dispatch.id)
-                self._thread(assignment.dispatch.id).submit(self._consider, assignment)
+                if self._takes_offer(assignment.dispatch.id):
+                    self._thread(assignment.dispatch.id).submit(self._consider, assignment)
             case Work():
                 if self._take(assignment.task):
                     self._thread(assignment.task.dispatch).submit(self._work, assignment)
+                    self._tasks.look_again()
             case Stop():
                 self._end(assignment)
+        if max(len(self._considering), len(self._holding)) > MOST_NAMED:
+            self._stopping.wait(FULL_SECONDS)
+
+    def _takes_offer(self, dispatch: DispatchId) -> bool:
+        with self._lock:
+            is_new = dispatch not in self._considering
+            self._considering.add(dispatch)
+            return is_new
 
     def _consider(self, offer: Offer) -> None:
         dispatch = offer.dispatch.id
         LOG.info("study.offered", study=offer.study.study, dispatch=dispatch)
         try:
-            with self._offers.one(self._stopping.is_set) as has_turn:
+            with self._offers.one(dispatch, self._stopping.is_set) as has_turn:
                 if has_turn:
                     self._journey.consider(offer)
         except Exception as error:
@@ -142,6 +155,7 @@ class Agent:
                 return False
             self._had.add(task.id)
             self._holding.add(task.id)
+            self._newest[task.dispatch] = task.id
             return True
 
     def _work(self, work: Work) -> None:
@@ -179,11 +193,11 @@ class Agent:
 
     @contextlib.contextmanager
     def _its_turn(self, work: Work) -> Iterator[bool]:
-        """Wait until the site's rules let work touch data and this machine has room for it; False where the study, or the agent, ended
-        meanwhile. The hub closes a round at its deadline, whoever waits."""
+        """Wait until the site's rules let work touch data and this machine has room for it; False where the study, the round or the agent
+        ended meanwhile. The hub closes a round at its deadline, whoever waits: then it gives the task of the next."""
         while self._comes_the_hour(work):
             with self._tasks.one(
-                lambda: self._is_over(work), lambda: self._waits(work, "another task's end")
+                work.task.dispatch, lambda: self._is_over(work), lambda: self._waits(work, "another task's end")
             ) as has_turn:
                 if not has_turn or self._journey.may_work_now():
                     yield has_turn
@@ -205,7 +219,8 @@ class Agent:
         LOG.info("task.waits", do=work.task.do, dispatch=work.task.dispatch, until=until)
 
     def _is_over(self, work: Work) -> bool:
-        return self._stopping.is_set() or work.task.dispatch in self._over
+        dispatch = work.task.dispatch
+        return self._stopping.is_set() or dispatch in self._over or self._newest.get(dispatch) != work.task.id
 
     def _fail(self, task: Task, reason: ReasonCode) -> None:
         LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)
@@ -222,6 +237,8 @@ class Agent:
         stopped = self._stop(stop.dispatch, stop.state)
         if thread := self._threads.pop(stop.dispatch, None):
             thread.shutdown(wait=False, cancel_futures=True)
+        self._tasks.forget(stop.dispatch)
+        self._newest.pop(stop.dispatch, None)
         if not stopped:  # it is said again, since it is not acknowledged
             self._stopping.wait(back_off(10))
             return
