@@ -81,7 +81,7 @@ OF_KUBERNETES = re.compile(f"{OF_BOTH.pattern}(?!_turn)|test_(nodes_|a_job_that_
 def _not_all_again(request: pytest.FixtureRequest) -> None:
     """What the launcher and the agent do, whichever cluster stands between them: a job takes seconds to begin. Of Kubernetes's own, the suite of it and the journey have more."""
     name = request.node.name
-    if "[ray" in name and OF_BOTH.match(name) or "[kubernetes" in name and OF_KUBERNETES.match(name):
+    if ("[ray" in name and OF_BOTH.match(name)) or ("[kubernetes" in name and OF_KUBERNETES.match(name)):
         pytest.skip("of the launcher: tried with the other placements")
 
 

@@ -103,7 +103,6 @@ class SmallKubernetes:
         await asyncio.gather(*others, return_exceptions=True)
         for writer in list(self._writers):
             writer.transport.abort()
-        await asyncio.sleep(0)  # a turn for what was closed
 
     # what is answered
 
