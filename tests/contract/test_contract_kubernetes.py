@@ -56,6 +56,7 @@ def said_by(placement: Kubernetes, name: str, code: str = ECHO) -> str:
 # an API server that is away
 
 
+@pytest.mark.slow
 def test_an_api_server_that_is_away_for_a_while_loses_no_job(placement: Kubernetes, cluster: SmallKubernetes) -> None:
     cluster.outages = 2
     with program(placement, "echo", ECHO) as process:
@@ -65,6 +66,7 @@ def test_an_api_server_that_is_away_for_a_while_loses_no_job(placement: Kubernet
     assert came == b"here" and process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_job_whose_answer_was_lost_is_handed_in_once(placement: Kubernetes, cluster: SmallKubernetes) -> None:
     cluster.lose_answers = 1
     with program(placement, "echo", ECHO) as process:
@@ -86,6 +88,7 @@ def test_a_line_that_is_cut_ends_the_program_there_and_is_said(placement: Kubern
 # how a Pod may end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [False, True], ids=["evicted", "memory"])
 def test_a_pod_that_its_machine_ended_is_told_why(
     placement: Kubernetes, cluster: SmallKubernetes, *, container: bool
@@ -98,6 +101,7 @@ def test_a_pod_that_its_machine_ended_is_told_why(
     assert ("OOMKilled: it took more memory" if container else "Evicted: The node was low on resource") in said
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_had_is_told_at_once_and_the_job_taken_back(
     placement: Kubernetes, cluster: SmallKubernetes
 ) -> None:
@@ -109,6 +113,7 @@ def test_an_image_that_cannot_be_had_is_told_at_once_and_the_job_taken_back(
 # what stands around it
 
 
+@pytest.mark.slow
 def test_nothing_is_handed_in_where_a_pod_could_reach_anything(placement: Kubernetes, cluster: SmallKubernetes) -> None:
     placement.check()
     cluster.policies = []
@@ -118,6 +123,7 @@ def test_nothing_is_handed_in_where_a_pod_could_reach_anything(placement: Kubern
     assert not any(asked.startswith("POST") for asked in cluster.seen)
 
 
+@pytest.mark.slow
 def test_a_pod_that_was_changed_on_its_way_is_not_spoken_to(
     placement: Kubernetes, cluster: SmallKubernetes, tmp_path: Path
 ) -> None:
@@ -152,6 +158,7 @@ def test_a_job_of_anothers_is_neither_taken_nor_ended_whatever_it_bears(
     assert set(cluster.jobs) == {"rapha-ours-1", "rapha-ours-2", "rapha-other-1"} and cluster.containers == {}
 
 
+@pytest.mark.slow
 def test_a_pod_with_a_jobs_label_is_not_its_pod(placement: Kubernetes, cluster: SmallKubernetes) -> None:
     with program(placement, "labelled", DEAF) as process:
         assert process.stdout and process.stdout.readline() == b"deaf\n"

@@ -74,12 +74,14 @@ def placement(
 
 
 OF_BOTH = re.compile("test_(nothing_|a_late|a_job_whose|the_agent_a|a_machine|a_fold|a_run|an_agent_that_is_s|a_disk)")
+OF_KUBERNETES = re.compile(f"{OF_BOTH.pattern}(?!_turn)|test_(nodes_|a_job_that_the_c|an_agent_that_is_k)")
 
 
 @pytest.fixture(autouse=True)
 def _not_all_again(request: pytest.FixtureRequest) -> None:
-    """What the launcher and the agent do, whichever cluster stands between them: a job of Ray's takes seconds to begin."""
-    if "[ray" in request.node.name and OF_BOTH.match(request.node.name):
+    """What the launcher and the agent do, whichever cluster stands between them: a job takes seconds to begin. Of Kubernetes's own, the suite of it and the journey have more."""
+    name = request.node.name
+    if ("[ray" in name and OF_BOTH.match(name)) or ("[kubernetes" in name and OF_KUBERNETES.match(name)):
         pytest.skip("of the launcher: tried with the other placements")
 
 

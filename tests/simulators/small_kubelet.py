@@ -48,6 +48,7 @@ class Container:
             start_new_session=True,
         )
         self.attached: asyncio.StreamWriter | None = None
+        self.given: asyncio.WriteTransport | None = None
         self.pumps = [
             asyncio.create_task(self._pump(stream, channel))
             for stream, channel in ((self.process.stdout, 1), (self.process.stderr, 2))
@@ -60,23 +61,36 @@ class Container:
 
     async def ended(self) -> int:
         """Its exit code, as a container's is told."""
-        code = await asyncio.to_thread(self.process.wait)
-        self.kill()
-        await asyncio.wait(self.pumps, timeout=20)
-        if self.attached is not None:
-            with contextlib.suppress(OSError):
-                self.attached.write(served(2, b'\x03{"metadata":{},"status":"Success"}') + served(8, b"\x03\xe8"))
-                await self.attached.drain()
+        try:
+            code = await asyncio.to_thread(self.process.wait)
+            self.kill()
+            await asyncio.wait(self.pumps, timeout=20)
+            await self._say(served(2, b'\x03{"metadata":{},"status":"Success"}') + served(8, b"\x03\xe8"))
+        finally:
+            for task in self.pumps:
+                task.cancel()
+            if self.given is not None:
+                self.given.close()
+            elif self.process.stdin:
+                self.process.stdin.close()  # nobody attached
         return code if code >= 0 else 128 - code
+
+    async def _say(self, frames: bytes) -> None:
+        """To who is attached, while the line is there."""
+        if self.attached is not None and not self.attached.is_closing():
+            with contextlib.suppress(OSError):
+                self.attached.write(frames)
+                await self.attached.drain()
 
     async def _pump(self, stream: IO[bytes], channel: int) -> None:
         reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
-        while block := await reader.read(32 * 1024):
-            if self.attached is not None:
-                with contextlib.suppress(OSError):
-                    self.attached.write(served(2, bytes([channel]) + block))
-                    await self.attached.drain()
+        loop = asyncio.get_running_loop()
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stream)
+        try:
+            while block := await reader.read(32 * 1024):
+                await self._say(served(2, bytes([channel]) + block))
+        finally:
+            pipe.close()
 
     async def attach(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: dict[str, str]) -> None:
         """Until the other end is gone."""
@@ -87,7 +101,8 @@ class Container:
         writer.write("\r\n".join(lines).encode())
         self.attached = writer
         assert self.process.stdin
-        given, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, self.process.stdin)
+        loop = asyncio.get_running_loop()
+        self.given = given = (await loop.connect_write_pipe(asyncio.BaseProtocol, self.process.stdin))[0]
         with contextlib.suppress(EOFError, OSError):
             while (message := await heard(reader)) is not None:
                 kind, content = message
@@ -97,6 +112,7 @@ class Container:
                     given.close()
                 elif content[:1] == b"\0" and not given.is_closing():
                     given.write(content[1:])
+        self.attached = None
         given.close()
 
 

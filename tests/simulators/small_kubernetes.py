@@ -93,6 +93,17 @@ class SmallKubernetes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def close(self, server: asyncio.Server) -> None:
+        """Who runs has been killed: each is waited for, so that nothing stays open."""
+        server.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for writer in list(self._writers):
+            writer.transport.abort()
+
     # what is answered
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -268,18 +279,10 @@ def small_kubernetes(folder: Path) -> Iterator[SmallKubernetes]:
     finally:
         for container in list(cluster.containers.values()):
             container.kill()
-        asyncio.run_coroutine_threadsafe(_closed(server), cluster.loop).result(60)
+        asyncio.run_coroutine_threadsafe(cluster.close(server), cluster.loop).result(60)
         cluster.loop.call_soon_threadsafe(cluster.loop.stop)
         thread.join()
         cluster.loop.close()
-
-
-async def _closed(server: asyncio.Server) -> None:
-    server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _certificate(ca: Path) -> bytes:
