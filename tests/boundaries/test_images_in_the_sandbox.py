@@ -55,7 +55,7 @@ def test_a_frozen_run_holds_arrays_and_days_and_nothing_of_a_header(hospital: Pa
     with pa.memory_map(str(run / "rows.arrow")) as source:
         rows = pa.ipc.open_file(source).read_all()
     image, age = (feature.name for feature in study.features)
-    array = pa.list_(pa.float32(), 12 * 32 * 32)
+    array = pa.list_(pa.float32(), 8 * 24 * 24)
     assert {name: rows.schema.field(name).type for name in rows.column_names} == {
         "split": pa.int8(), image: array, age: pa.float64(), "label": pa.int8(),
     }  # fmt: skip

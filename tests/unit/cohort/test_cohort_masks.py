@@ -129,7 +129,7 @@ def test_the_mask_is_that_of_the_very_image_and_whoever_has_none_is_set_apart(ti
     counted, rows = frozen(timeline, study_of(), tmp_path)
     assert counted.rows == 58 and counted.positives == 0 and counted.set_apart == {"competing": 0, "unobserved": 2}
     image, mask = rows.column_names[1:]
-    assert mask == "mask" and rows.schema.field(mask).type == pa.list_(pa.uint8(), 12 * 32 * 32)
+    assert mask == "mask" and rows.schema.field(mask).type == pa.list_(pa.uint8(), 8 * 24 * 24)
     voxels = np.stack(rows[image].to_numpy(zero_copy_only=False)) * 1400 - 1000
     masks = np.stack(rows[mask].to_numpy(zero_copy_only=False)).astype(bool)
     for own, drawn in zip(voxels, masks, strict=True):

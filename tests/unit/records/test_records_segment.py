@@ -27,7 +27,7 @@ def test_the_mask_is_of_the_studys_image_and_has_its_shape() -> None:
     mask = mask_of(study)
     assert mask is not None and (mask.name, mask.dims, mask.element, mask.of) == (
         "mask",
-        (12, 32, 32),
+        (8, 24, 24),
         "uint8",
         "nodule",
     )

@@ -196,4 +196,4 @@ def test_the_example_s_pairs_are_read_as_they_were_made_up_whatever_the_dose_and
             for pair in pairs
         ]
         assert any(hounsfield < 1e-3 and suv < 1e-3 for hounsfield, suv in near), near
-        assert pairs[0]["voxels"].shape == (2, 12, 16, 16) and pairs[0]["spacing"].tolist() == [5, 8, 8]
+        assert pairs[0]["voxels"].shape == (2, 8, 16, 16) and pairs[0]["spacing"].tolist() == [5, 8, 8]

@@ -74,7 +74,7 @@ def examined(dice: random.Random, takes_up: bool) -> tuple[Any, Any]:
     voxels = np.where(lungs, -800.0, np.where(body, 40.0, -1000.0))
     uptake = np.where(lungs, 0.4, np.where(body, 1.0, 0.0))
     heart = (
-        ((z - dice.uniform(3, 8)) * THICK / PIXEL) ** 2 + (y - middle - dice.uniform(-4, 4)) ** 2 + (x - middle) ** 2
+        ((z - dice.uniform(2, 5)) * THICK / PIXEL) ** 2 + (y - middle - dice.uniform(-4, 4)) ** 2 + (x - middle) ** 2
     )
     uptake = np.where(heart < 4.0**2, dice.uniform(4, 8), uptake)
     at = (dice.randint(3, SLICES - 4), middle + dice.uniform(-4, 4), middle + dice.choice((-7.5, 7.5)))

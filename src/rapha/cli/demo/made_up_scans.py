@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ABOUT = "Made-up chest CTs of people who do not exist"
-PATIENTS, SLICES, SIDE = 240, 12, 32
+PATIENTS, SLICES, SIDE = 240, 8, 32
 """Patients of the first hospital; the others have a little fewer each."""
 
 THICK, PIXEL = 5.0, 4.0

@@ -23,7 +23,7 @@ from rapha.cli.demo.made_up_scans import (
 )
 
 ABOUT = "Made-up chest CTs and segmentations of people who do not exist"
-PATIENTS = 110
+PATIENTS = 88
 """Of the first hospital; the others have a little fewer each."""
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
@@ -40,7 +40,7 @@ def deal(out_dir: Path, hospitals: int = 3) -> tuple[Path, ...]:
         (folder / "hospital.mapping.yaml").write_text(PEOPLE_MAPPING, encoding="utf-8")
         radiology = SCANS_MAPPING.replace("modalities: [CT]", "modalities: [CT, SEG]")
         (folder / "radiology.mapping.yaml").write_text(radiology, encoding="utf-8")
-        _write(folder, random.Random(f"segmentations {number}"), PATIENTS - 10 * min(number - 1, 4))  # noqa: S311
+        _write(folder, random.Random(f"segmentations {number}"), PATIENTS - 2 * min(number - 1, 4))  # noqa: S311
         folders.append(folder)
     return tuple(folders)
 
