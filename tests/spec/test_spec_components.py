@@ -139,7 +139,7 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"privacy": {"min_cohort": 359}}, "at least 360 patients"),
+        ({"privacy": {"min_cohort": 369}}, "at least 370 patients"),
         ({"training": {"rounds": 13, "aggregation": "sum"}}, "write `rounds: 14`"),
         (
             {"model": {"architecture": "gwas", "components": {**ONE, "apart": 20_000_000}}},
@@ -150,6 +150,11 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
 def test_a_study_that_asks_for_too_much_of_components_is_refused(more: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         study("numeric", ONE, **more)
+
+
+def test_the_regressions_of_a_binary_outcome_count_too() -> None:
+    with pytest.raises(ValueError, match="at least 440 patients"):
+        study("binary", ONE, privacy={"min_cohort": 439})
 
 
 def test_a_binary_outcome_has_its_rounds_after_those_of_the_components() -> None:

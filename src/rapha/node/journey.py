@@ -20,6 +20,7 @@ from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, 
 from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
+from rapha.node.axes import check_axes
 from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
@@ -33,7 +34,7 @@ from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
 from rapha.node.repeats import left_before
-from rapha.node.runs import Run, Runs
+from rapha.node.runs import Run, Runs, file_of
 from rapha.node.sandbox.port import Backend
 from rapha.node.transcripts import Transcripts
 from rapha.policy import stewards
@@ -188,6 +189,8 @@ class Journey:
             least = self._smallest_count(entry.study)
             return self._send(task, held, suppress(run.frozen.cohort.train_rows, least).about or least, (), None)
         self._runs.fetch_weights(run, work, entry.study)
+        if task.weights:
+            check_axes(self._outbox, entry.study, task, run.folder.weights / file_of(task.weights))
         audited = self._audits.wanted(entry.study, run, task)
         self._transcripts.keep_soon(run, task)
         run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))
