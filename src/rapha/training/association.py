@@ -91,7 +91,9 @@ def _blocks(study: Study, patients: Patients, effects: Floats | None) -> Iterato
         yield {name: np.where(shown.reshape(-1, *[1] * (array.ndim - 1)), array, 0.0) for name, array in sums.items()}
 
 
-def nobody_apart(study: Study, patients: Patients, copies: npt.NDArray[np.int8], effects: Floats) -> npt.NDArray[np.bool_]:
+def nobody_apart(
+    study: Study, patients: Patients, copies: npt.NDArray[np.int8], effects: Floats
+) -> npt.NDArray[np.bool_]:
     """Of which variants [b] a logistic step from these effects [b, p] weighs no few patients above all others. Effects come from the hub, and
     whoever chooses them chooses whom the sums are of: those whose risk they put near a half, though all are counted.
 
