@@ -185,12 +185,12 @@ class Journey:
         assert entry is not None
         run = self._open(entry)
         self._freezes.log(approval, run.frozen, task)
-        if task.do == "train" and (held := left_before(self._outbox, entry, task)):
+        if task.do == "train" and (held := left_before(self._outbox.left_before, entry, task)):
             least = self._smallest_count(entry.study)
             return self._send(task, held, suppress(run.frozen.cohort.train_rows, least).about or least, (), None)
         self._runs.fetch_weights(run, work, entry.study)
         if task.weights:
-            check_axes(self._outbox, entry.study, task, run.folder.weights / file_of(task.weights))
+            check_axes(self._outbox.sent, entry.study, task, run.folder.weights / file_of(task.weights))
         audited = self._audits.wanted(entry.study, run, task)
         self._transcripts.keep_soon(run, task)
         run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))

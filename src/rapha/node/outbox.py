@@ -116,6 +116,12 @@ class Outbox:
             raise TrainingFailed("the round left before, from other weights", "round-already-left")
         return held
 
+    def sent(self, dispatch: DispatchId, number: int) -> Path | None:
+        """The whole copy of what left in that round, or may have; None where there is none."""
+        left = next((trace.weights_out for trace in self._register.traces(dispatch) if trace.round == number), None)
+        held = self.held(dispatch, number, left)
+        return (held.part or held.path) if held is not None and held.digest == left else None
+
     def update(
         self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None
     ) -> Work | None:

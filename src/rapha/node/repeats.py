@@ -1,12 +1,16 @@
 """Which rounds a hospital works on, and which of them leave once: others' answers to the same question would be more answers."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from rapha.errors import TrainingFailed
-from rapha.node.outbox import Held, Outbox
 from rapha.node.register import Entry
 from rapha.records.association import Gwas
 from rapha.records.learning import Script
 from rapha.records.study import Study
 from rapha.records.task import Task
+
+Held = TypeVar("Held")
 
 
 def leaves_once(study: Study) -> bool:
@@ -15,8 +19,8 @@ def leaves_once(study: Study) -> bool:
     return study.privacy.differential_privacy is not None or isinstance(study.model, Script | Gwas)
 
 
-def left_before(outbox: Outbox, entry: Entry, task: Task) -> Held | None:
-    """Of a round of training that leaves once, the bits that left before, to be sent again; None where it is to be worked on.
+def left_before(copy_of: Callable[[Task], Held | None], entry: Entry, task: Task) -> Held | None:
+    """`copy_of`: as `Outbox.left_before`. Of a round of training that leaves once, the bits that left before, to be sent again; None where it is to be worked on.
 
     Raises:
         TrainingFailed: `not-approved`: the study has no such round, or it is released and this round never left;
@@ -26,7 +30,7 @@ def left_before(outbox: Outbox, entry: Entry, task: Task) -> Held | None:
         raise TrainingFailed("more rounds than the study was approved for", "not-approved")
     if not leaves_once(entry.study):
         return None
-    held = outbox.left_before(task)
+    held = copy_of(task)
     if held is None and entry.state == "released":
         raise TrainingFailed("a new round of a study whose receipt is signed", "not-approved")
     return held

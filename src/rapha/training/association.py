@@ -117,8 +117,9 @@ def nobody_apart(
 def _effective(weight: Floats, times: Floats) -> Floats:
     """The effective number [b], each patient [n, b] counted so many times; a share of a millionth is forgiven to rounding."""
     all_of, squares = (weight * times).sum(axis=0), (weight**2 * times).sum(axis=0)
-    number = np.divide(all_of**2, squares, out=np.zeros_like(all_of), where=squares > 0)
-    return number * (1 + 1e-6)
+    number: Floats = np.divide(all_of**2, squares, out=np.zeros_like(all_of), where=squares > 0)
+    number *= 1 + 1e-6
+    return number
 
 
 def block_sums(patients: Patients, copies: npt.NDArray[np.int8], effects: Floats) -> Sums:

@@ -54,10 +54,10 @@ def leave(outbox: Outbox, number: int, weights: bytes) -> None:
 
 
 def test_the_same_round_from_the_same_weights_is_what_left_before(outbox: Outbox) -> None:
-    assert left_before(outbox, entry(), task(3, b"of all")) is None
+    assert left_before(outbox.left_before, entry(), task(3, b"of all")) is None
     leave(outbox, 3, b"of all")
     for state in ("approved", "released"):
-        held = left_before(outbox, entry(state), task(3, b"of all"))
+        held = left_before(outbox.left_before, entry(state), task(3, b"of all"))
         assert held is not None and held.path.read_bytes() == SENT
 
 
@@ -67,19 +67,28 @@ def test_a_gwas_round_is_not_answered_again_from_other_weights(outbox: Outbox, t
     if lost:
         (tmp_path / "outbox" / DISPATCH / "round-0003.safetensors").unlink()
     with pytest.raises(TrainingFailed) as refused:
-        left_before(outbox, entry(), task(3, b"of its choice"))
+        left_before(outbox.left_before, entry(), task(3, b"of its choice"))
     assert refused.value.reason == "round-already-left"
+
+
+def test_what_was_sent_is_found_where_it_is_whole(outbox: Outbox, tmp_path: Path) -> None:
+    assert outbox.sent(DISPATCH, 3) is None
+    leave(outbox, 3, b"of all")
+    copy = outbox.sent(DISPATCH, 3)
+    assert copy is not None and copy.read_bytes() == SENT
+    copy.write_bytes(b"other bytes")
+    assert outbox.sent(DISPATCH, 3) is None
 
 
 def test_a_copy_that_is_lost_is_made_again_from_the_same_weights(outbox: Outbox, tmp_path: Path) -> None:
     leave(outbox, 3, b"of all")
     (tmp_path / "outbox" / DISPATCH / "round-0003.safetensors").unlink()
-    assert left_before(outbox, entry(), task(3, b"of all")) is None
+    assert left_before(outbox.left_before, entry(), task(3, b"of all")) is None
 
 
 def test_a_round_that_was_killed_before_it_was_said_to_leave_is_done_again(outbox: Outbox) -> None:
     outbox.hold(DISPATCH, 3, [SENT])
-    assert left_before(outbox, entry(), task(3, b"of all")) is None
+    assert left_before(outbox.left_before, entry(), task(3, b"of all")) is None
 
 
 @pytest.mark.parametrize("number", [0, 9, 100_000])
@@ -90,11 +99,11 @@ def test_no_study_has_more_rounds_than_it_was_approved_for(outbox: Outbox, numbe
     study = STUDY if kind == "gwas" else record_samples.example("diabetes-within-5-years")
     number = number if number != 9 else study.training.rounds + 1
     with pytest.raises(TrainingFailed) as refused:
-        left_before(outbox, entry(study=study), task(number, b"any"))
+        left_before(outbox.left_before, entry(study=study), task(number, b"any"))
     assert refused.value.reason == "not-approved"
 
 
 def test_no_new_round_of_a_gwas_after_its_receipt(outbox: Outbox) -> None:
     with pytest.raises(TrainingFailed, match="receipt") as refused:
-        left_before(outbox, entry("released"), task(4, b"of its choice"))
+        left_before(outbox.left_before, entry("released"), task(4, b"of its choice"))
     assert refused.value.reason == "not-approved"
