@@ -40,7 +40,7 @@ def study(kind: str, components: dict[str, Any] | None, **more: Any) -> Study:
             "model": model,
             "training": {"rounds": before + (8 if binary else 1), "aggregation": "sum"},
             "split": {"test_percent": 0, "validation_percent": 0},
-            "privacy": {"min_cohort": 400},
+            "privacy": {"min_cohort": 440 if binary and components else 400},
         }
         | more
     )

@@ -12,6 +12,8 @@ from two_peoples import CAUSAL, TELLTALE, VARIANTS, made_up, plain_components, s
 
 from rapha.egress.association import canonical_sums
 from rapha.errors import EgressRefused, TrainingFailed
+from rapha.hub.aggregation import Combined, Part, combined
+from rapha.hub.blobs import BlobMemory, put
 from rapha.records.components import AXES, GENOME, Components
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights
@@ -79,7 +81,7 @@ def test_without_components_ancestry_is_taken_for_an_effect_and_with_them_it_is_
 
 
 def test_a_component_that_has_not_settled_says_so(tmp_path: Path) -> None:
-    asked, sites, _ = town("numeric", tmp_path, {"count": 6, "rounds": 5})
+    asked, sites, _ = town("numeric", tmp_path, {"count": 6, "rounds": 5}, privacy={"min_cohort": 460})
     first, *_, last = associations(asked, federated(asked, sites)).components
     assert first.unsettled < SETTLED < last.unsettled
 
@@ -139,7 +141,7 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"privacy": {"min_cohort": 359}}, "at least 360 patients"),
+        ({"privacy": {"min_cohort": 369}}, "at least 370 patients"),
         ({"training": {"rounds": 13, "aggregation": "sum"}}, "write `rounds: 14`"),
         (
             {"model": {"architecture": "gwas", "components": {**ONE, "apart": 20_000_000}}},
@@ -150,6 +152,11 @@ def test_counts_that_cannot_be_stop_everything(patients: float, copies: float) -
 def test_a_study_that_asks_for_too_much_of_components_is_refused(more: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         study("numeric", ONE, **more)
+
+
+def test_the_regressions_of_a_binary_outcome_count_too() -> None:
+    with pytest.raises(ValueError, match="at least 440 patients"):
+        study("binary", ONE, privacy={"min_cohort": 439})
 
 
 def test_a_binary_outcome_has_its_rounds_after_those_of_the_components() -> None:
@@ -171,3 +178,18 @@ def test_what_is_carried_after_the_axes_are_found_is_the_axes_alone(tmp_path: Pa
     asked, sites, _ = town("numeric", tmp_path, ONE)
     weights = federated(asked, sites)
     assert not any(weights[name].any() for name in (f"{GENOME}counts", f"{GENOME}product", f"{AXES}basis"))
+
+
+@pytest.mark.parametrize(("hospitals", "named"), [(3, ("s1",)), (2, ("s0", "s1"))])
+def test_the_hub_names_a_hospital_with_other_axes(hospitals: int, named: tuple[str, ...]) -> None:
+    asked, blobs = study("numeric", ONE), BlobMemory()
+    sent = load(handed_in(asked, 700, 300))
+
+    def made(change: float) -> Combined:
+        odd = sent | {f"{AXES}loadings": sent[f"{AXES}loadings"] * change}
+        given = [odd if n == 1 else sent for n in range(hospitals)]
+        parts = [Part(f"s{n}", put(blobs, save(each)), 700) for n, each in enumerate(given)]
+        return combined(blobs, parts, declared_weights(asked), asked.training.aggregation)
+
+    assert made(1 + 1e-9).unlike == ()
+    assert made(1.001).unlike == named

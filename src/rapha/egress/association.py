@@ -6,7 +6,8 @@
 4. of a binary outcome, fewer than ten copies of either allele among those with it, or among those without: nothing.
 5. of the variants that principal components are found from, the same two of patients and copies: else nothing of the variant in
    the product either. How many products there are for each patient, the study itself is held to (`records/components.py`).
-6. what is shown is exact. Rounded sums would be no protection: thousands of variants average out what rounding hides, and so
+6. whether the weights of a logistic step single patients out is not seen in sums: the trainer hides such a variant (`training/association.py`).
+7. what is shown is exact. Rounded sums would be no protection: thousands of variants average out what rounding hides, and so
    they do with whether a known genome is among a few hundred. docs/genomics.md says what that means.
 """
 

@@ -21,6 +21,7 @@ from rapha.hub.travelled import sent_blocks
 from rapha.hub.variates import Drift
 from rapha.records.association import SUMS
 from rapha.records.averaging import AggregationSpec, Median, NormClip, Sum, TrimmedMean
+from rapha.records.components import ALIKE, AXES
 from rapha.records.learning import UpdateForm
 from rapha.records.tensors import Declared
 from rapha.records.variates import VARIATE
@@ -177,7 +178,9 @@ def _compared(
     form: UpdateForm,
 ) -> tuple[list[float], list[str]]:
     """For the robust ways, a pass over everything before the one that counts: how much each site's change is shortened,
-    and whose update is unlike all others."""
+    and whose update is unlike all others. Where sites send sums, whose axes are not those of the others."""
+    if isinstance(method, Sum):
+        return [], other_axes(names, _Streams(sites, [], None, [], []), declared)
     clips = isinstance(method, NormClip) and start is not None
     if not clips and not (isinstance(method, Median | TrimmedMean | NormClip) and len(sites) >= SITES_AT_LEAST):
         return [], []
@@ -193,6 +196,19 @@ def _compared(
     lengths = [float(length) for length in np.sqrt(squares)]
     at_most = method.at_most if isinstance(method, NormClip) else None
     return shortening(lengths, at_most) if clips else [], unlike_others(names, distances + distances.T)
+
+
+def other_axes(names: Sequence[str], streams: _Streams, declared: Declared) -> list[str]:
+    """The sites whose axes are not what all reckon alike from the same sums, by the middle of all; of two that differ, both. The hospitals
+    refuse the mean of such axes in the next round, and cannot tell whose fault it is."""
+    off: set[str] = set()
+    for name in stored_order(declared):
+        for block in streams.blocks(name, ()) if name.startswith(AXES) else ():
+            values = np.stack(block.sites)
+            middle = np.median(values, axis=0)
+            far = np.abs(values - middle) > ALIKE * np.abs(middle).max(initial=0)
+            off |= {site for site, differs in zip(names, far, strict=True) if differs.any()}
+    return sorted(off)
 
 
 def merged_statistics(blobs: Blobs, parts: Sequence[Part], start: Declared) -> str:

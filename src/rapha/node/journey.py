@@ -20,6 +20,7 @@ from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, 
 from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
+from rapha.node.axes import check_axes
 from rapha.node.configuration import Home
 from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
@@ -32,7 +33,8 @@ from rapha.node.outbox import Held, Outbox
 from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
-from rapha.node.runs import Run, Runs
+from rapha.node.repeats import left_before
+from rapha.node.runs import Run, Runs, file_of
 from rapha.node.sandbox.port import Backend
 from rapha.node.transcripts import Transcripts
 from rapha.policy import stewards
@@ -44,7 +46,6 @@ from rapha.proof.statement import site_statement
 from rapha.records.audit import AuditVerdict
 from rapha.records.cohort import Cohort
 from rapha.records.decision import Outcome, Stage
-from rapha.records.learning import Script
 from rapha.records.lifecycle import can_move
 from rapha.records.metrics import Count, Score
 from rapha.records.receipt import Receipt
@@ -177,17 +178,19 @@ class Journey:
 
     def work(self, work: Work) -> Work | None:
         """Stages 5 to 8, one task of them; the task that follows, where the hub has said it. Done again, it gives the same bits;
-        under differential privacy, and of a script, those that left before, or none."""
+        under differential privacy, of a script and of a GWAS, those that left before, or none."""
         task = work.task
         entry = self._register.entry(task.dispatch)
         approval = self._check_task(entry, task)
         assert entry is not None
         run = self._open(entry)
         self._freezes.log(approval, run.frozen, task)
-        private, script = entry.study.privacy.differential_privacy, isinstance(entry.study.model, Script)
-        if task.do == "train" and (private or script) and (left := self._left_before(entry, run, task)):
-            return self._send(task, *left, (), None)
+        if task.do == "train" and (held := left_before(self._outbox.left_before, entry, task)):
+            least = self._smallest_count(entry.study)
+            return self._send(task, held, suppress(run.frozen.cohort.train_rows, least).about or least, (), None)
         self._runs.fetch_weights(run, work, entry.study)
+        if task.weights:
+            check_axes(self._outbox.sent, entry.study, task, run.folder.weights / file_of(task.weights))
         audited = self._audits.wanted(entry.study, run, task)
         self._transcripts.keep_soon(run, task)
         run.do(task, entry.study, audit=audited, recording=self._transcripts.recording(entry.study, run, task))
@@ -233,19 +236,6 @@ class Journey:
         except CohortRefused as refusal:  # there are no rows to train on, so nothing was, and nothing will be
             self._ledger.refund(entry.dispatch, refusal.reason)  # type: ignore[arg-type]
             raise
-
-    def _left_before(self, entry: Entry, run: Run, task: Task) -> tuple[Held, int] | None:
-        """Of a private round, or a script's, the bits that left before, and its rows: others would be another answer.
-
-        Raises:
-            TrainingFailed: no such round was approved, or it left from other weights.
-        """
-        if not 1 <= task.round <= entry.study.training.rounds:
-            raise TrainingFailed("more rounds than the study was approved for", "not-approved")
-        if (held := self._outbox.left_before(task)) is None:
-            return None
-        weight = suppress(run.frozen.cohort.train_rows, self._smallest_count(entry.study)).about
-        return held, weight or self._smallest_count(entry.study)
 
     def _hand_in(self, study: Study, run: Run, task: Task, audited: AuditVerdict | None) -> Work | None:
         """Stage 6's way out: what the gate wrote anew, never what the workload wrote."""

@@ -105,13 +105,22 @@ class Outbox:
         return None
 
     def left_before(self, task: Task) -> Held | None:
-        """The copy of what left, or may have, for the round of this task. Raises TrainingFailed: from other weights."""
+        """The copy of what left, or may have, for the round of this task; None also where it is lost. Raises TrainingFailed: it left from
+        other weights, whether or not its copy is there."""
         traces = {trace.round: trace for trace in self._register.traces(task.dispatch)}
         left = traces.get(task.round)
         held = self.held(task.dispatch, task.round, left.weights_out if left else None)
-        if held is not None and left != RoundTrace(round=task.round, weights_in=task.weights, weights_out=held.digest):
+        begun = left is not None and left.weights_in == task.weights
+        whole = held is None or (left is not None and left.weights_out == held.digest)
+        if (held is not None or left is not None) and not (begun and whole):
             raise TrainingFailed("the round left before, from other weights", "round-already-left")
         return held
+
+    def sent(self, dispatch: DispatchId, number: int) -> Path | None:
+        """The whole copy of what left in that round, or may have; None where there is none."""
+        left = next((trace.weights_out for trace in self._register.traces(dispatch) if trace.round == number), None)
+        held = self.held(dispatch, number, left)
+        return (held.part or held.path) if held is not None and held.digest == left else None
 
     def update(
         self, dispatch: DispatchId, update: Update, held: Held, audited: AuditVerdict | None = None

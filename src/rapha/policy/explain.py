@@ -75,8 +75,8 @@ SENTENCES: dict[ReasonCode, str] = {
     "no study can spend of it. Ask the steward to set one.",
     "budget-exhausted": "The study would take the hospital's patients past the privacy budget of its rules. Ask for a "
     "smaller epsilon or delta, or ask the steward.",
-    "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy "
-    "it does not leave twice. Submit the study again.",
+    "round-already-left": "This round's update has left the hospital once, from other weights; with differential privacy, "
+    "of a script and of a GWAS it does not leave twice. Submit the study again.",
     "kept-state-lost": "What the hospital keeps of its own from round to round is not there any more: its node may have been restored "
     "from a backup. Submit the study again.",
     "noise-missing": "The noise that differential privacy needs was not in the weights, so they did not leave. Report it.",

@@ -120,10 +120,12 @@ def check_association(study: "Study") -> None:
 
 
 def _of_components(study: "Study", asked: Components) -> tuple[tuple[bool, str], ...]:
-    apart = asked.places(variants_of(study).variants)
+    apart, regressions = asked.places(variants_of(study).variants), study.training.rounds - 1 - asked.rounds
+    least = asked.least_cohort(regressions)
     return (
-        (study.privacy.min_cohort < asked.least_cohort,
-         f"privacy.min_cohort: {asked.count} components in {asked.rounds} steps need at least {asked.least_cohort} patients at each hospital"),
+        (study.privacy.min_cohort < least,
+         f"privacy.min_cohort: {asked.count} components in {asked.rounds} steps, and {regressions} rounds of regressions with them, need at "
+         f"least {least} patients at each hospital"),
         (len(apart) < FEWEST_APART,
          f"model.components: fewer than {FEWEST_APART} of the variants are autosomal and {asked.apart:,} bases apart"),
     )  # fmt: skip

@@ -32,7 +32,12 @@ SPARE = 2
 FEWEST_APART = 50
 """Variants, or there are no components of them."""
 PATIENTS_A_PRODUCT = 10
-"""A hospital has this many patients or more for each product Z'Zv that it gives of a study, at most as many numbers as a tenth of what is known of its patients."""
+"""A hospital has this many patients or more for each column of products that it gives of a study: of genotypes with an axis of V in the steps, and
+with the components in the regressions. That bounds how often a hospital is asked, not what may be read: docs/genomics.md."""
+
+
+ALIKE = 1e-6
+"""Of the largest number of a tensor of axes: no nearer need those be that two hospitals reckon from the same sums, on other processors."""
 
 
 class Components(Record):
@@ -48,10 +53,9 @@ class Components(Record):
         """w."""
         return self.count + SPARE
 
-    @property
-    def least_cohort(self) -> int:
-        """Patients that a hospital must have."""
-        return PATIENTS_A_PRODUCT * self.width * self.rounds
+    def least_cohort(self, regressions: int) -> int:
+        """Patients that a hospital must have, where so many rounds of regressions follow."""
+        return PATIENTS_A_PRODUCT * (self.width * self.rounds + self.count * regressions)
 
     def places(self, variants: Sequence[str]) -> tuple[int, ...]:
         """Which of these variants they are found from, in order: along each autosome the first, and then each that is far enough from the last taken."""

@@ -31,7 +31,7 @@ FURTHEST = 1e-8
 SETTLED = 0.01
 """Of a component: as near to its axis as any regression can tell."""
 
-TOO_FEW = "too few copies of one of its alleles at every hospital"
+TOO_FEW = "too few copies of one of its alleles at every hospital, or a fit that weighs too few patients"
 COLLINEAR = "no effect can be told apart from the other features"
 UNFINISHED = "the fitting had not come to its end: ask for more rounds"
 Weights = Mapping[str, npt.NDArray[Any]]

@@ -18,6 +18,8 @@ from rapha.training.dataset import Floats, Rows
 from rapha.training.normal_equations import solved
 
 BLOCK_BYTES = 32 << 20
+FURTHEST_PREDICTOR = 20.0
+"""Of the logarithm of odds: a risk of two in a thousand million."""
 Sums = dict[str, npt.NDArray[Any]]
 
 
@@ -57,7 +59,7 @@ def site_sums(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]],
     effects = None
     if round > before + 1 and patients.binary:
         effects = solved(weights[f"{SUMS}information"], weights[f"{SUMS}target"]).effects
-    parts = list(_blocks(patients, len(variants_of(study).variants), columns_of(study), effects))
+    parts = list(_blocks(study, patients, effects))
     return start | sums | {f"{SUMS}{name}": np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -77,12 +79,47 @@ def patients_of(study: Study, rows: Rows, weights: Mapping[str, npt.NDArray[Any]
     return Patients(covariates, outcome[whole].astype(np.float64), genotypes.take(whole), rows.value is None)
 
 
-def _blocks(patients: Patients, variants: int, p: int, effects: Floats | None) -> Iterator[Sums]:
+def _blocks(study: Study, patients: Patients, effects: Floats | None) -> Iterator[Sums]:
+    variants, p = len(variants_of(study).variants), columns_of(study)
     at_once = max(1, BLOCK_BYTES // (8 * len(patients.outcome)))
     for first in range(0, variants, at_once):
         last = min(first + at_once, variants)
         start = np.zeros((last - first, p)) if effects is None else effects[first:last]
-        yield block_sums(patients, patients.copies(first, last), start)
+        copies = patients.copies(first, last)
+        sums = block_sums(patients, copies, start)
+        shown = nobody_apart(study, patients, copies, start) if patients.binary else np.ones(last - first, np.bool_)
+        yield {name: np.where(shown.reshape(-1, *[1] * (array.ndim - 1)), array, 0.0) for name, array in sums.items()}
+
+
+def nobody_apart(
+    study: Study, patients: Patients, copies: npt.NDArray[np.int8], effects: Floats
+) -> npt.NDArray[np.bool_]:
+    """Of which variants [b] a logistic step from these effects [b, p] weighs no few patients above all others. Effects come from the hub, and
+    whoever chooses them chooses whom the sums are of: those whose risk they put near a half, though all are counted.
+
+    Of weights w the effective number is (sum w)^2 / sum w^2, as many patients as would weigh the same between them. It must reach the study's
+    `min_cohort`; and over the copies of either allele `least_allele_count`, as the counts themselves must. Nobody's predictor may be beyond
+    `FURTHEST_PREDICTOR`, so that no risk is 0 or 1 but for rounding. A variant whose effects are no numbers has zeros anyway."""
+    assert isinstance(study.model, Gwas)
+    solvable = np.asarray(np.isfinite(effects).all(axis=1), dtype=np.bool_)
+    known, g = copies >= 0, np.maximum(copies, 0).astype(np.float64)
+    linear = _predictor(patients, g, np.where(solvable[:, None], effects, 0.0))
+    risk = 1 / (1 + np.exp(-np.clip(linear, -700, 700)))
+    weight = known * risk * (1 - risk)
+    near = (np.abs(linear) <= FURTHEST_PREDICTOR).all(axis=0, where=known)
+    least = study.model.least_allele_count
+    either = (_effective(weight, g) >= least) & (_effective(weight, np.where(known, 2 - g, 0.0)) >= least)
+    everybody = _effective(weight, np.ones_like(g)) >= study.privacy.min_cohort
+    shown: npt.NDArray[np.bool_] = ~solvable | (near & everybody & either)
+    return shown
+
+
+def _effective(weight: Floats, times: Floats) -> Floats:
+    """The effective number [b], each patient [n, b] counted so many times; a share of a millionth is forgiven to rounding."""
+    all_of, squares = (weight * times).sum(axis=0), (weight**2 * times).sum(axis=0)
+    number: Floats = np.divide(all_of**2, squares, out=np.zeros_like(all_of), where=squares > 0)
+    number *= 1 + 1e-6
+    return number
 
 
 def block_sums(patients: Patients, copies: npt.NDArray[np.int8], effects: Floats) -> Sums:
@@ -96,12 +133,17 @@ def block_sums(patients: Patients, copies: npt.NDArray[np.int8], effects: Floats
     if not patients.binary:
         return _of(patients, g, there, there * y) | {"counts": counts, "fit": (there * y * y).sum(axis=0)}
     effects = np.where(solvable[:, None], effects, 0.0)
-    linear = patients.covariates @ effects[:, :-1].T + g * effects[:, -1]
+    linear = _predictor(patients, g, effects)
     risk = 1 / (1 + np.exp(-np.clip(linear, -700, 700)))
     weight, left = there * risk * (1 - risk), there * (y - risk)
     fit = -2 * (there * (y * linear - np.logaddexp(0, linear))).sum(axis=0)
     score = _right(patients.covariates, g, left)
     return _of(patients, g, weight, weight * linear + left) | {"counts": counts, "fit": fit, "score": score}
+
+
+def _predictor(patients: Patients, g: Floats, effects: Floats) -> Floats:
+    linear: Floats = patients.covariates @ effects[:, :-1].T + g * effects[:, -1]
+    return linear
 
 
 def _of(patients: Patients, g: Floats, weight: Floats, right: Floats) -> Sums:
