@@ -14,6 +14,7 @@ from small_log import signed_and_logged, trusted_log
 from rapha.canonical import digest
 from rapha.proof import keys
 from rapha.proof.statement import aggregation_statement, site_statement
+from rapha.records.averaging import kind_of
 from rapha.records.metrics import (
     CalibrationBin,
     Count,
@@ -229,7 +230,7 @@ def _aggregation(study: Study, sites: tuple[str, ...], weights: str, metrics: st
         study_digest=study.digest,
         study=study.study,
         hub=HUB,
-        method="fedavg",
+        method=kind_of(study.training.aggregation) or "",
         approvals={site: _blob(f"approval of {site}") for site in sites},
         denials={"east": "purpose-not-allowed"},
         rounds=rounds,
