@@ -156,6 +156,7 @@ LINES = [RUN[at : at + WIDTH] for at in range(0, len(RUN), WIDTH)]
         pytest.param([">chrY made  up", *LINES], id="a header longer by a byte"),
         pytest.param([">chrY made u", *LINES], id="a header shorter by a byte"),
         pytest.param([">chrX made up", *LINES], id="another name"),
+        pytest.param([">chrY made upp", LINES[0][1:], *LINES[1:]], id="a longer header and a shorter line"),
         pytest.param(["#chrY made up", *LINES], id="no header"),
         pytest.param([">chrY made up", "", *LINES], id="an empty line before it"),
         pytest.param([">chrY made up", LINES[0] + "A", LINES[1][1:], *LINES[2:]], id="a longer first line"),
