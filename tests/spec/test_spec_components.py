@@ -93,8 +93,42 @@ def test_a_variant_that_one_hospital_may_not_tell_is_found_from_the_others(tmp_p
     weights = federated(asked, sites)
     made[0]["copies"][:, TELLTALE] = -1
     _, plain = plain_components(made, 1)
-    own = [scores(asked, patients_of(asked, site.train, weights).genotypes, weights) for site in sites[1:]]
-    assert alike(np.concatenate(own), plain[700:])
+    own = [scores(asked, patients_of(asked, site.train, weights).genotypes, weights) for site in sites]
+    assert alike(np.concatenate(own), plain)
+    assert associations(asked, weights).found_from == (150, 1)
+
+
+def test_a_people_that_lacks_variants_at_one_hospital_counts_as_not_known_there(tmp_path: Path) -> None:
+    """A third of the variants are of the second people alone, whom the first hospital hardly has: what it hides, its components go without."""
+    asked, _, made = town("numeric", tmp_path, ONE)
+    dice, few = np.random.default_rng(3), np.arange(150) % 3 == 0
+    for hospital, each in enumerate(made):
+        rare = dice.binomial(2, np.where(each["second"], 0.35, 0.0)[:, None], (700, 50)) * (hospital > 0)
+        rare[:15] += hospital == 0  # 15 copies: below 20
+        each["copies"][:, few] = rare
+    sites = [write_site(asked, tmp_path / f"again{n}", each) for n, each in enumerate(made)]
+    weights = federated(asked, sites)
+    own = [scores(asked, patients_of(asked, site.train, weights).genotypes, weights) for site in sites]
+    known = np.concatenate([each["copies"][:, few] for each in made[1:]]).mean(axis=0)
+    assert weights[f"{AXES}mean"][few] == pytest.approx(known)
+    made[0]["copies"][:, few] = -1
+    _, plain = plain_components(made, 1)
+    assert alike(np.concatenate(own), plain)
+    assert associations(asked, weights).found_from == (150, 50)
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_fewer_components_than_are_looked_for_are_said_so(rank: int, tmp_path: Path) -> None:
+    """Three are asked for, so five are looked for: whatever noise the last eigenvalues are."""
+    more = {"training": {"rounds": 10, "aggregation": "sum"}}
+    asked, _, made = town("numeric", tmp_path, {"count": 3, "rounds": 8}, **more)
+    for n, each in enumerate(made):
+        each["copies"] = (
+            np.random.default_rng(n).binomial(2, 0.4, (700, rank)).astype(np.int8)[:, np.arange(150) % rank]
+        )
+    sites = [write_site(asked, tmp_path / f"again{n}", each) for n, each in enumerate(made)]
+    with pytest.raises(TrainingFailed, match="fewer than 5 principal components"):
+        federated(asked, sites)
 
 
 def test_few_common_variants_give_no_components(tmp_path: Path) -> None:

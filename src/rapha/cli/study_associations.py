@@ -43,5 +43,11 @@ def associations(
             "" if component.unsettled <= SETTLED else ", which had not settled: ask for more steps, or fewer components"
         )
         typer.echo(f"component {number}: {100 * component.share:.2g} % of the variance{end}")
+    number, fewer = found.found_from
+    if fewer:
+        typer.echo(
+            f"components from {number:,} variants, of which {fewer:,} are not known of {study.privacy.min_cohort:,} patients or more: a hospital that has "
+            "too few copies of a variant does not tell of it, and its patients count as average there"
+        )
     for best in sorted(found.found, key=lambda one: one.p_value)[:3]:
         typer.echo(f"{best.variant}  effect {best.beta:.3g}  p {best.p_value:.2g}")

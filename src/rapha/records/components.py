@@ -2,7 +2,7 @@
 
 The principal axes of all patients' copies (Patterson et al. 2006, PLoS Genet 2:e190), by subspace iteration: Z [n, P] are the copies of
 P variants that lie apart, each less its mean of all patients and over sqrt(2 f (1 - f)), f its frequency among all of them; what is not known is the mean,
-and so 0. From V [P, w] with columns at right angles every hospital sums up Z'ZV over its own patients, and those sums, added up, give the next V. No
+and so 0, as is all that a hospital may not tell of. From V [P, w] with columns at right angles every hospital sums up Z'ZV over its own patients, and those sums, added up, give the next V. No
 patient's components leave: each hospital reckons those of its own patients from the axes, and they are columns of the regression.
 
     round 1                  sums.genome.counts   [P, 2]  patients with a known number of copies, copies
@@ -11,6 +11,7 @@ patient's components leave: each hospital reckons those of its own patients from
     all rounds after         components.mean      [P]     copies on average
                              components.loadings  [P, k]  of one copy, so that the components of all patients have a variance of about 1
                              components.found     [k, 2]  eigenvalue l of Z'Z over patients and variants; |Z'Zv - lv| over l
+                         components.variants  [2]     that have a part; and of how many of these `min_cohort` patients and more are not known
 
 All F64, zeros in every other round; w is k and two more, r the `rounds` of the components. What begins with `components.` is
 made from the sums of all, alike at every hospital.
@@ -82,4 +83,5 @@ class Components(Record):
             f"{AXES}mean": (apart,),
             f"{AXES}loadings": (apart, self.count),
             f"{AXES}found": (self.count, 2),
+            f"{AXES}variants": (2,),
         }

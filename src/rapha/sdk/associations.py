@@ -58,11 +58,14 @@ class Component(NamedTuple):
 
 
 class Associations(NamedTuple):
-    """Those that have a result, in the order of the study; how many have none, by why; and what they are adjusted for beside the features."""
+    """Those that have a result, in the order of the study; how many have none, by why; and what they are adjusted for beside the features. `found_from`:
+    how many variants these components are found from, and of how many of them the study's `min_cohort` patients and more are not known, as where a
+    hospital may not tell; both 0 without components."""
 
     found: tuple[Association, ...]
     without: dict[str, int]
     components: tuple[Component, ...] = ()
+    found_from: tuple[int, int] = (0, 0)
 
 
 def associations(study: Study, weights: Weights) -> Associations:
@@ -90,13 +93,20 @@ def associations(study: Study, weights: Weights) -> Associations:
             found.append(Association(variant, beta, error, p, float(copies / (2 * n)), int(n)))
     reasons = [reason for reason in why if reason]
     without = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-    return Associations(tuple(found), without, _components(weights))
+    return Associations(tuple(found), without, _components(weights), _found_from(weights))
 
 
 def _components(weights: Weights) -> tuple[Component, ...]:
     if f"{AXES}found" not in weights:
         return ()
     return tuple(Component(*line) for line in weights[f"{AXES}found"].tolist())
+
+
+def _found_from(weights: Weights) -> tuple[int, int]:
+    if f"{AXES}variants" not in weights:
+        return 0, 0
+    number, fewer = weights[f"{AXES}variants"].tolist()
+    return int(number), int(fewer)
 
 
 def _standard_errors(fitted: Solved, sums: Weights, p: int) -> npt.NDArray[np.float64]:

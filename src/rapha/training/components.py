@@ -20,13 +20,15 @@ from rapha.training.arrays import Arrays
 from rapha.training.dataset import Floats
 
 LEAST_FREQUENCY = 0.05
-"""Of the rarer allele among all patients: a rarer variant has no part in the components."""
+"""Of the rarer allele among all patients whose hospital may tell: a rarer variant has no part in the components."""
+LEAST_SHARE = 1e-9
+"""Of the first: a component that has less is noise of the arithmetic, of either sign."""
 PATIENTS_AT_ONCE = 512
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 class _Scale(NamedTuple):
-    """Of each variant the mean copies of all patients, and 1 over their deviation; 0 where the variant has no part."""
+    """Of each variant the mean copies of all patients whose hospital may tell, and 1 over their deviation; 0 where the variant has no part."""
 
     mean: Floats
     inverse: Floats
@@ -36,15 +38,11 @@ def site_sums(study: Study, genotypes: Arrays, weights: Tensors, round: int) -> 
     """What this site gives in a round that finds components: in the first its counts, in every other a product of its own patients.
 
     Raises:
-        TrainingFailed: too few of the variants are common enough among all patients.
+        TrainingFailed: too few of the variants are common enough among all patients, or they have too few components.
     """
     asked, places = _asked(study)
     chunks = list(_copies(genotypes, places))
-    counts = np.stack(
-        [sum((part >= 0).sum(axis=0) for part in chunks), sum(np.maximum(part, 0).sum(axis=0) for part in chunks)],
-        axis=1,
-    )
-    counts = counts.astype(np.float64)
+    counts = _counts(chunks)
     if round == 1:
         return {f"{GENOME}counts": counts}
     basis = _first(study, asked) if round == 2 else _upright(weights[f"{GENOME}product"], study)
@@ -64,29 +62,32 @@ def axes_of(study: Study, weights: Tensors) -> dict[str, Floats]:
     inner = basis.T @ product
     values, turn = np.linalg.eigh((inner + inner.T) / 2)
     values, turn = values[::-1][: asked.count], turn[:, ::-1][:, : asked.count]
-    if not (values > 0).all():
-        raise TrainingFailed("the genotypes of all hospitals have fewer principal components than the study asks for")
+    if not (values > LEAST_SHARE * values[0]).all():
+        raise _too_few(asked)
     left = np.linalg.norm(product @ turn - basis @ turn * values, axis=0) / values
     axes = product @ turn
     axes = _signed(axes / np.linalg.norm(axes, axis=0), study)
     scale = _scale(weights[f"{GENOME}counts"])
     patients = weights[f"{GENOME}counts"][:, 0].max()
     share = values / (patients * np.count_nonzero(scale.inverse))
+    known = weights[f"{GENOME}counts"][scale.inverse > 0, 0]
+    fewer = np.count_nonzero(known <= patients - study.privacy.min_cohort)
     zeros = np.zeros((len(places), asked.width))
     return {
         f"{AXES}mean": scale.mean,
         f"{AXES}loadings": axes * scale.inverse[:, None] / np.sqrt(values / patients),
         f"{AXES}found": np.stack([share, left], axis=1),
+        f"{AXES}variants": np.array([len(known), fewer], np.float64),
         f"{AXES}basis": zeros,
     }
 
 
 def scores(study: Study, genotypes: Arrays, axes: Tensors) -> Floats:
-    """The components [n, k] of these patients. They stay here."""
+    """The components [n, k] of these patients, which are all of this site that count: what it may not tell of, it does not go by. They stay here."""
     _, places = _asked(study)
-    mean, loadings = axes[f"{AXES}mean"], axes[f"{AXES}loadings"]
-    whole = _Scale(mean, np.ones_like(mean))
-    return np.concatenate([_standardised(part, whole) @ loadings for part in _copies(genotypes, places)])
+    chunks = list(_copies(genotypes, places))
+    scale = _Scale(axes[f"{AXES}mean"], _enough(study, _counts(chunks)).astype(np.float64))
+    return np.concatenate([_standardised(part, scale) @ axes[f"{AXES}loadings"] for part in chunks])
 
 
 def _asked(study: Study) -> tuple[Components, tuple[int, ...]]:
@@ -98,6 +99,13 @@ def _copies(genotypes: Arrays, places: tuple[int, ...]) -> Iterator[npt.NDArray[
     for first in range(0, len(genotypes), PATIENTS_AT_ONCE):
         rows = np.arange(first, min(first + PATIENTS_AT_ONCE, len(genotypes)))
         yield genotypes.batch(rows)[:, list(places)].astype(np.int8)
+
+
+def _counts(chunks: list[npt.NDArray[np.int8]]) -> Floats:
+    """Of each variant [P, 2] patients with a known number of copies, and copies."""
+    known, copies = (part >= 0 for part in chunks), (np.maximum(part, 0) for part in chunks)
+    counts = [np.sum([part.sum(axis=0) for part in parts], axis=0) for parts in (known, copies)]
+    return np.stack(counts, axis=1).astype(np.float64)
 
 
 def _standardised(copies: npt.NDArray[np.int8], scale: _Scale) -> Floats:
@@ -136,9 +144,18 @@ def _first(study: Study, asked: Components) -> Floats:
 
 
 def _upright(columns: Floats, study: Study) -> Floats:
-    """Columns at right angles that span the same."""
-    made, _ = np.linalg.qr(columns)
+    """Columns at right angles that span the same. Raises TrainingFailed: they do not span as many."""
+    made, left = np.linalg.qr(columns)
+    sizes = np.abs(np.diag(left))
+    if not (sizes > LEAST_SHARE * sizes.max()).all():
+        raise _too_few(_asked(study)[0])
     return _signed(made, study)
+
+
+def _too_few(asked: Components) -> TrainingFailed:
+    return TrainingFailed(
+        f"the genotypes of all hospitals have fewer than {asked.width} principal components, which {asked.count} are found among: ask for fewer"
+    )
 
 
 def _signed(columns: Floats, study: Study) -> Floats:

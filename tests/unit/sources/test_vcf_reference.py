@@ -1,5 +1,7 @@
 """Insertions and deletions at their leftmost place, by a reference genome: against every way to write a change, and in an ingest."""
 
+import importlib
+import os
 import random
 import shutil
 import subprocess
@@ -12,7 +14,7 @@ from test_vcf_rows import Laboratory, line
 
 from rapha.errors import SourceError
 from rapha.sources.vcf import reference as of_reference
-from rapha.sources.vcf.reference import OtherBases, Reference, TooFar
+from rapha.sources.vcf.reference import NotPlaced, NotThere, OtherBases, Reference, TooFar, UnknownBases
 from rapha.sources.vcf.variants import Variant, trimmed
 
 WIDTH = 50
@@ -103,9 +105,19 @@ def test_what_stands_at_the_first_base_keeps_the_one_after_it(tmp_path: Path) ->
 def test_a_substitution_stays_and_other_bases_are_told(tmp_path: Path) -> None:
     reference = Reference(genome(tmp_path, "ACGTACGT"), "GRCh38")
     assert reference.leftmost(Variant("Y", 3, "G", "T")) == Variant("Y", 3, "G", "T")
-    for wrong in (Variant("Y", 3, "C", "T"), Variant("Y", 8, "TA", "T"), Variant("X", 1, "A", "C")):
+    for wrong in (Variant("Y", 3, "C", "T"), Variant("Y", 8, "TA", "T")):
         with pytest.raises(OtherBases):
             reference.leftmost(wrong)
+    with pytest.raises(NotThere):
+        reference.leftmost(Variant("X", 1, "A", "C"))
+
+
+@pytest.mark.parametrize(
+    "variant", [Variant("Y", 8, "AA", "A"), Variant("Y", 4, "A", "C")], ids=["moved up to it", "in the reference"]
+)
+def test_bases_that_the_genome_does_not_know_are_said_to_be_so(tmp_path: Path, variant: Variant) -> None:
+    with pytest.raises(UnknownBases):
+        Reference(genome(tmp_path, "ACGNNAAAACG"), "GRCh38").leftmost(variant)
 
 
 def test_what_would_be_moved_too_far_is_not_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +146,87 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, listing: str) -> 
         Reference(path, "GRCh38")
 
 
+RUN = "GATC" * 20 + "CGTAAAAAAAATCG" + "GATC" * 20
+LINES = [RUN[at : at + WIDTH] for at in range(0, len(RUN), WIDTH)]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param([">chrY made  up", *LINES], id="a header longer by a byte"),
+        pytest.param([">chrY made u", *LINES], id="a header shorter by a byte"),
+        pytest.param([">chrX made up", *LINES], id="another name"),
+        pytest.param([">chrY made upp", LINES[0][1:], *LINES[1:]], id="a longer header and a shorter line"),
+        pytest.param(["#chrY made up", *LINES], id="no header"),
+        pytest.param([">chrY made up", "", *LINES], id="an empty line before it"),
+        pytest.param([">chrY made up", LINES[0] + "A", LINES[1][1:], *LINES[2:]], id="a longer first line"),
+        pytest.param([">chrY made up", *LINES[:2], LINES[2] + "A", LINES[3][1:]], id="a longer last whole line"),
+        pytest.param([">chrY made up", *LINES[:-1], LINES[-1] + "A"], id="a base more"),
+        pytest.param([">chrY made up", *LINES[:-1], LINES[-1], "A"], id="a line more"),
+    ],
+)
+def test_an_index_of_a_file_that_was_changed_is_refused(tmp_path: Path, file: list[str]) -> None:
+    path = genome(tmp_path, RUN)
+    assert Reference(path, "GRCh38").leftmost(Variant("Y", 88, "AA", "A")) == Variant("Y", 83, "TA", "T")
+    index = path.with_name("genome.fa.fai")
+    listing = index.read_text()
+    path.write_text("\n".join(file) + "\n")
+    index.write_text(listing)
+    with pytest.raises(SourceError, match=r"genome\.fa\.fai: line 1 is of another file"):
+        Reference(path, "GRCh38")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_genome_of_several_contigs_and_either_line_end_is_read(tmp_path: Path, end: str) -> None:
+    """As samtools writes the index: the last line of the last one without an end, an empty line between two."""
+    path, whole, listing = tmp_path / "genome.fa", "", ""
+    for name, bases in (("chrX_alt", "ACGTACGT"), ("chrY", RUN), ("chrM", RUN[:WIDTH])):
+        whole += f">{name} made up{end}"
+        listing += f"{name}\t{len(bases)}\t{len(whole)}\t{WIDTH if len(bases) > 8 else 8}\t{(WIDTH if len(bases) > 8 else 8) + len(end)}\n"
+        whole += "".join(bases[at : at + WIDTH] + end for at in range(0, len(bases), WIDTH)) + end
+    path.write_bytes(whole.rstrip().encode())
+    path.with_name("genome.fa.fai").write_text(listing)
+    reference = Reference(path, "GRCh38")
+    assert reference.bases("Y", 1, len(RUN)) == RUN and reference.bases("MT", 1, WIDTH) == RUN[:WIDTH]
+
+
+def test_an_index_older_than_its_genome_is_refused(tmp_path: Path) -> None:
+    path = genome(tmp_path, RUN)
+    os.utime(tmp_path / "genome.fa.fai", (1, 1))
+    with pytest.raises(
+        SourceError, match=r"genome\.fa\.fai is older than genome\.fa: write it anew with samtools faidx"
+    ):
+        Reference(path, "GRCh38")
+
+
+def test_a_genome_that_is_cut_while_it_is_read_is_a_sentence(tmp_path: Path) -> None:
+    path = genome(tmp_path, "ACGT" * 5000)
+    reference = Reference(path, "GRCh38")
+    os.truncate(path, 100)
+    with pytest.raises(SourceError, match=r"genome\.fa: was changed while it was read"):
+        reference.bases("Y", 15_000, 15_010)
+
+
+def test_a_genome_whose_lines_end_elsewhere_is_a_sentence(tmp_path: Path) -> None:
+    path = genome(tmp_path, RUN)
+    reference = Reference(path, "GRCh38")
+    with path.open("r+b") as file:
+        file.seek(14 + 60)
+        file.write(b"\n")
+    with pytest.raises(SourceError, match=r"genome\.fa: was changed while it was read"):
+        reference.bases("Y", 45, 70)
+
+
+def test_a_genome_with_names_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"genome\.fa: none of its contigs is a chromosome that is known here"):
+        Reference(genome(tmp_path, RUN, "NC_000019.10"), "GRCh38")
+
+
+def test_every_reason_why_a_variant_is_not_placed_is_its_own() -> None:
+    reasons = {each.reason for each in NotPlaced.__subclasses__()}
+    assert len(reasons) == len(NotPlaced.__subclasses__()) == 4
+
+
 def test_no_index_and_another_build_are_refused(tmp_path: Path) -> None:
     path = genome(tmp_path, "ACGTACGT", "chr19")
     with pytest.raises(SourceError, match="chromosome 19 is as long as in no build"):
@@ -154,7 +247,8 @@ def lab(tmp_path: Path) -> Laboratory:
         file.write(b">chr19\n")
         file.seek(7 + 999)
         file.write(b"G" + b"A" * 24 + b"C")
-        file.truncate(7 + CHROMOSOME_19 + 1)
+        file.seek(7 + CHROMOSOME_19)
+        file.write(b"\n")
     (laboratory.data / "genome.fa.fai").write_text(f"chr19\t{CHROMOSOME_19}\t7\t{CHROMOSOME_19}\t{CHROMOSOME_19 + 1}\n")
     return laboratory
 
@@ -196,3 +290,59 @@ def test_without_a_genome_what_was_taken_as_written_is_told(lab: Laboratory) -> 
 def test_a_mapping_that_names_a_variant_elsewhere_is_told_the_right_name(lab: Laboratory) -> None:
     with pytest.raises(SourceError, match="19-1023-AA-A is not as far left as it can stand: write 19-1000-GA-G"):
         lab.ingest("variants: [19-1023-AA-A]\nreference: genome.fa\n", line("0/1:99 0/0:99 1|1:99", 1023, "AA", "A"))
+
+
+def test_a_variant_that_the_genome_does_not_have_is_told_why(lab: Laboratory) -> None:
+    for name, why in (("19-1003-C-T", "has other bases than"), ("21-1003-A-T", "lies on a contig that")):
+        with pytest.raises(SourceError, match=f"variants: {name} {why} the reference genome"):
+            lab.ingest(f"variants: [{name}]\nreference: genome.fa\n", line("0/1:99 0/0:99 1|1:99", 1023, "AA", "A"))
+
+
+def test_calls_on_a_contig_that_the_genome_lacks_have_a_reason_of_their_own(lab: Laboratory) -> None:
+    report = lab.ingest(
+        'regions: ["X:1000-1010"]\nreference: genome.fa\n', line("0/1:99 0/0:99 1|1:99", 1005, "C", "T", chrom="chrX")
+    )
+    assert report.files[1].set_aside == {"lies on a contig that the reference genome has not": 1}
+
+
+def test_an_index_that_was_mended_is_another_ingest(lab: Laboratory) -> None:
+    index, record = lab.data / "genome.fa.fai", line("0/1:99 0/0:99 1|1:99", 1023, "AA", "A")
+    right = index.read_text()
+    assert not lab.ingest(REGION, record).unchanged and lab.ingest(REGION, record).unchanged
+    index.write_text(right + "chrUn\t1\t8\t1\t2\n")
+    with pytest.raises(SourceError, match="line 2 is of another file"):
+        lab.ingest(REGION, record)
+    index.write_text(right.rstrip("\n"))
+    assert not lab.ingest(REGION, record).unchanged
+
+
+def test_a_genome_without_its_index_is_told_how_to_make_one(lab: Laboratory) -> None:
+    (lab.data / "genome.fa.fai").unlink()
+    with pytest.raises(SourceError, match=r"genome\.fa\.fai is missing: samtools faidx genome\.fa"):
+        lab.ingest(REGION, line("0/1:99 0/0:99 1|1:99", 1023, "AA", "A"))
+
+
+@pytest.mark.parametrize("changed", ["genome.fa", "genome.fa.fai"])
+def test_a_genome_that_is_replaced_between_its_digest_and_its_end_is_refused(
+    lab: Laboratory, changed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_the_digest(data: Path, asked: object) -> object:
+        old = (lab.data / changed).read_bytes()
+        (lab.data / "new").write_bytes(old if changed == "genome.fa" else old.rstrip(b"\n"))
+        (lab.data / "new").rename(lab.data / changed)
+        (lab.data / "genome.fa.fai").touch()
+        return read_samples(data, asked)  # type: ignore[arg-type]
+
+    of_ingest = importlib.import_module("rapha.sources.vcf.ingest")  # the package has a function of that name
+    read_samples = of_ingest.read_samples
+    monkeypatch.setattr(of_ingest, "read_samples", after_the_digest)
+    with pytest.raises(SourceError, match=r"genome\.fa: was changed while it was read"):
+        lab.ingest(REGION, line("0/1:99 0/0:99 1|1:99", 1023, "AA", "A"))
+
+
+def test_small_letters_are_bases_too(lab: Laboratory) -> None:
+    report = lab.ingest(
+        'regions: ["19:1000-1010"]\nreference: genome.fa\n', line("0/1:99 0/0:99 1|1:99", 1023, "aa", "a")
+    )
+    assert lab.dosage("19-1000-GA-G") == {"p1": 1, "p2": 0, "p3": 2}
+    assert report.files[1].set_aside == {}

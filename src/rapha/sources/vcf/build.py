@@ -16,6 +16,8 @@ LENGTHS = {
     "22": (51_304_566, 50_818_468), "X": (155_270_560, 156_040_895),
 }  # fmt: skip
 """Bases of each chromosome in GRCh37 and GRCh38 (Genome Reference Consortium)."""
+CHROMOSOMES = frozenset({*LENGTHS, "Y", "MT"})
+"""As `chromosome` names them."""
 BUILDS = ("GRCh37", "GRCh38")
 
 

@@ -47,7 +47,7 @@ class Calls:
         self.records: dict[str, int] = {}
         self.aside: dict[str, Counter[str]] = {}
         self.lines: list[tuple[str, int, str]] = []
-        self.on_trust: list[str] = []
+        self.on_trust = [reference.name] if reference and not reference.shows_build else []
         self.told: list[str] = []
         self.seen: set[int] = set()
         self.shifts: dict[str, Counter[str]] = {}

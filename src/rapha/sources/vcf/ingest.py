@@ -20,7 +20,7 @@ from rapha.sources.vcf.genes import Genes, read_genes
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.plink_calls import PlinkCalls, people_of
-from rapha.sources.vcf.reference import OtherBases, Reference, TooFar
+from rapha.sources.vcf.reference import NotPlaced, Reference, State
 from rapha.sources.vcf.samples import NOT_COUNTING, Aside, Sample, counting, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variant_rows import gene_row, rows_of
@@ -35,7 +35,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 6
+READING = 7
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -60,6 +60,8 @@ def ingest_as(
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping: Mapping | PlinkMapping = read_mapping(mapping_path, language)
+    reference = _reference(mapping)
+    state = State.of((data / reference).stat()) if reference and (data / reference).is_file() else None
     versions = {name: _version(data, name) for name in _files(mapping)}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
@@ -72,6 +74,8 @@ def ingest_as(
     scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
     genes = read_genes(data / mapping.genes, mapping.build) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
+    if calls.reference and state:
+        calls.reference.check_same(state, versions[_index(calls.reference.name)])
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
     rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.build, samples, keys)
@@ -94,13 +98,23 @@ def ingest_as(
 
 def _files(mapping: Mapping | PlinkMapping) -> list[str]:
     genes = [mapping.genes] if mapping.genes else []
-    reference = [mapping.reference] if isinstance(mapping, Mapping) and mapping.reference else []
-    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes, *reference]
+    reference = _reference(mapping)
+    genome = [reference, _index(reference)] if reference else []
+    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes, *genome]
+
+
+def _reference(mapping: Mapping | PlinkMapping) -> str | None:
+    return mapping.reference if isinstance(mapping, Mapping) else None
+
+
+def _index(reference: str) -> str:
+    return f"{reference}.fai"
 
 
 def _version(data: Path, name: str) -> str:
     if not (data / name).is_file():
-        raise SourceError(f"{data / name} is missing")
+        how = f": samtools faidx {name.removesuffix('.fai')}" if name.endswith(".fai") else ""
+        raise SourceError(f"{data / name} is missing{how}")
     return digest_file(data / name)
 
 
@@ -134,12 +148,12 @@ def _called_in(mapping: Mapping | PlinkMapping, data: Path) -> set[str]:
 
 
 def _check_leftmost(variants: Iterable[Variant], reference: Reference) -> None:
-    """Raises SourceError: a variant that the mapping names is not there in the reference genome, or not leftmost."""
+    """Raises SourceError: the reference genome does not say where a variant belongs that the mapping names, or that is elsewhere."""
     for variant in variants:
         try:
             leftmost = reference.leftmost(variant)
-        except (OtherBases, TooFar):
-            raise SourceError(f"variants: the reference genome has other bases than {variant} says") from None
+        except NotPlaced as why:
+            raise SourceError(f"variants: {variant} {why.reason}") from None
         if leftmost != variant:
             raise SourceError(f"variants: {variant} is not as far left as it can stand: write {leftmost}")
 

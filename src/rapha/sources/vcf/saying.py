@@ -32,8 +32,8 @@ from rapha.sources.vcf.genotypes import (
     single,
 )
 from rapha.sources.vcf.mapping import Quality
-from rapha.sources.vcf.reference import FURTHEST, OtherBases, Reference, TooFar
-from rapha.sources.vcf.variants import Variant, is_plain, trimmed
+from rapha.sources.vcf.reference import FURTHEST, NotPlaced, Reference
+from rapha.sources.vcf.variants import Variant, in_capitals, is_plain, trimmed
 from rapha.sources.vcf.wanted import Stretches, Wanted
 
 BLOCKS = ("<NON_REF>", "<*>")
@@ -41,8 +41,6 @@ BLOCKS = ("<NON_REF>", "<*>")
 FAILED = "failed a filter that the mapping does not take"
 NO_GENOTYPES = "has no genotypes"
 NOT_PLAIN = "has an allele that is no plain change of bases"
-OTHER_REFERENCE = "has other bases than the reference genome"
-TOO_FAR = "lies in a repeat so long that it cannot be moved to its leftmost place"
 NO_SUCH_ALLELE = "has a genotype of an allele that it has not"
 
 
@@ -116,7 +114,8 @@ class Reader:
             return Said(reason=FAILED if failed else NO_GENOTYPES)
         if not isinstance(self._of, slice):
             raw = raw[self._of]
-        alternatives, reason, alone = record.ALT, None, None
+        reference, alternatives = in_capitals(record.REF), [in_capitals(each) for each in record.ALT]
+        reason, alone = None, None
         of_two = copies_of_two(raw) if len(alternatives) == 1 else None  # what most records are
         alleles = alleles_of(raw) if of_two is None or self._marks or self._wanted.variants else []
         if of_two is None:
@@ -129,7 +128,7 @@ class Reader:
         good = self._good(record, good)
         if failed:
             good[:] = False
-        marks = _marks(record, place, alternatives, alleles, good) if self._marks else ()
+        marks = _marks(record, place, reference, alternatives, alleles, good) if self._marks else ()
         if failed:
             return Said(marks, reason=FAILED)
 
@@ -139,21 +138,22 @@ class Reader:
                 counted[~good] = UNKNOWN
             return counted
 
-        own, other = self._own(record, place, alternatives, copies, alone)
-        absent = self._absent(record, place, alleles, good, own) if self._wanted.variants else ()
+        own, other = self._own(record, place, reference, alternatives, copies, alone)
+        absent = self._absent(record, place, reference, alleles, good, own) if self._wanted.variants else ()
         return Said(marks, own, absent, reason or other)
 
     def _own(
-        self, record: Any, place: str, alternatives: list[str], copies: Callable[[int], Dosages], alone: Flags | None
-    ) -> tuple[tuple[Own, ...], str | None]:
+        self, record: Any, place: str, reference: str, alternatives: list[str], copies: Callable[[int], Dosages],
+        alone: Flags | None,
+    ) -> tuple[tuple[Own, ...], str | None]:  # fmt: skip
         """The record's variants that are wanted; and why something of it is not taken."""
         reason, effects, own = None, None, []
         for at, alternative in enumerate(alternatives, 1):
-            if not (is_plain(alternative) and is_plain(record.REF)):
+            if not (is_plain(alternative) and is_plain(reference)):
                 if alternative not in BLOCKS:
                     reason = NOT_PLAIN
                 continue
-            variant, shift, fault = self._placed(trimmed(place, record.POS, record.REF, alternative))
+            variant, shift, fault = self._placed(trimmed(place, record.POS, reference, alternative))
             if fault and self._wanted.takes(variant):
                 reason = fault
             elif self._wanted.takes(variant):
@@ -172,21 +172,19 @@ class Reader:
             return variant, "as written", None
         try:
             leftmost = self._reference.leftmost(variant)
-        except OtherBases:
-            return variant, None, OTHER_REFERENCE
-        except TooFar:
-            return variant, None, TOO_FAR
+        except NotPlaced as why:
+            return variant, None, why.reason
         return leftmost, "moved" if leftmost != variant else None, None
 
     def _absent(
-        self, record: Any, place: str, alleles: Alleles, good: Flags, own: tuple[Own, ...]
+        self, record: Any, place: str, reference: str, alleles: Alleles, good: Flags, own: tuple[Own, ...]
     ) -> tuple[Absent, ...]:
         said = {each.variant for each in own}
         named = self._wanted.named(place, record.POS, max(record.POS, record.end))
         missing = [
             variant
             for variant in named
-            if variant not in said and self._wanted.has_reference(variant, record.POS, record.REF)
+            if variant not in said and self._wanted.has_reference(variant, record.POS, reference)
         ]
         free = good & np.logical_and.reduce([each <= 0 for each in alleles]) if missing else good
         return tuple(Absent(variant, free) for variant in missing)
@@ -205,7 +203,7 @@ class Reader:
 
 def _may_move(record: Any) -> bool:
     """Whether it has an insertion or deletion, which may belong further to the left."""
-    return any(is_plain(each) and len(each) != len(record.REF) for each in record.ALT)
+    return any(is_plain(in_capitals(each)) and len(each) != len(record.REF) for each in record.ALT)
 
 
 def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:
@@ -217,12 +215,12 @@ def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:
     return figure
 
 
-def _marks(record: Any, place: str, alternatives: list[str], alleles: Alleles, good: Flags) -> tuple[Mark, ...]:
+def _marks(
+    record: Any, place: str, reference: str, alternatives: list[str], alleles: Alleles, good: Flags
+) -> tuple[Mark, ...]:
     """Who was called well where the record lies; and of whom it has something that it does not show, or not well: as far as its END
     says, since a symbolic deletion shows one base of all that it takes out."""
-    plain = np.array(
-        [is_plain(record.REF) and (is_plain(each) or each == "*") for each in alternatives], dtype=np.bool_
-    )
+    plain = np.array([is_plain(reference) and (is_plain(each) or each == "*") for each in alternatives], dtype=np.bool_)
     others = np.flatnonzero(~plain) + 1
     shown = good & ~np.logical_or.reduce([np.isin(each, others) for each in alleles])
     seen = np.logical_or.reduce([each > 0 for each in alleles])

@@ -47,6 +47,12 @@ def is_plain(allele: str) -> bool:
     return bool(allele) and BASES.issuperset(allele)
 
 
+def in_capitals(allele: str) -> str:
+    """Bases as this code has them (of VCF they may be small: section 1.6.1 of VCFv4.3); what is none stays as it is."""
+    capitals = allele.upper()
+    return capitals if is_plain(capitals) else allele
+
+
 def complement(allele: str) -> str:
     """The same bases as the other strand has them."""
     return allele.translate(_COMPLEMENT)[::-1]
