@@ -75,7 +75,9 @@ class Closing:
         is wrong there; nothing was changed."""
         row = change.session.get_one(StudyRow, study)
         try:
-            with change.session.begin_nested():  # what a server refuses within it ends it alone, and the update is taken
+            with (
+                change.session.begin_nested()
+            ):  # what a server refuses within it ends it alone, and the update is taken
                 ready = self._light(change, row)
         except Exception as problem:  # no site's fault, whose update this is: who drives the study meets it again
             _log.warning("a round is not closed with its last update", study=study, problem=type(problem).__name__)
