@@ -20,7 +20,7 @@ from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import CloseRound, OpenRound, next_step
 from rapha.hub.released import best_weights, kept_for_averaging, superseded
 from rapha.hub.settled import Settled, settled_of
-from rapha.hub.small_blobs import InHand, keep_small, which_small
+from rapha.hub.small_blobs import SMALL_BYTES, InHand, keep_small, which_small
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -90,7 +90,7 @@ class Closing:
         if not isinstance(next_step(standing), CloseRound):
             return None
         settled = settled_of(change.session, row, standing)
-        if settled is None or settled.do == "evaluate" or not settled.is_light(LIGHT_BYTES):
+        if settled is None or settled.do == "evaluate" or not settled.is_light(LIGHT_BYTES, SMALL_BYTES):
             return None
         blobs = InHand(self._blobs, settled.small)
         made = self._made(settled, blobs)

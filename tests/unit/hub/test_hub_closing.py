@@ -111,3 +111,10 @@ def test_a_statement_that_the_database_refuses_ends_no_update(hub, sites, tasks,
 
     monkeypatch.setattr(closing, "settled_of", refused)
     assert following(sites[-1].answer(tasks[-1])).round == 2
+
+
+def test_a_round_of_which_something_large_is_made_is_closed_by_who_drives_it(hub, sites, tasks, monkeypatch):
+    monkeypatch.setattr(closing, "SMALL_BYTES", 8)
+    with commits(hub) as counted:
+        assert following(sites[-1].answer(tasks[-1])).round == 2
+    assert len(counted) == 2
