@@ -15,7 +15,8 @@ from rapha.canonical import digest, digest_file
 from rapha.clock import utc_now
 from rapha.cohort.found import FrozenCohort
 from rapha.egress import gate
-from rapha.node.runs import FrozenRun, file_of
+from rapha.node.frozen import FrozenRun
+from rapha.node.runs import file_of
 from rapha.node.transcripts import FACTS, FOLDER, RunFacts, read_leaves, recording_of, transcript_of, write_round
 from rapha.proof.claim import SiteClaim
 from rapha.records.cohort import Cohort

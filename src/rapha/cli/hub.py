@@ -166,9 +166,9 @@ def _store(home: Path):  # type: ignore[no-untyped-def]
     from rapha.clock import utc_now
     from rapha.hub.configuration import load
     from rapha.hub.notify import Bell
-    from rapha.hub.store.database import open_store
+    from rapha.hub.store.database import open_beside
 
-    return closing(open_store(load(home).database, Bell(), utc_now))
+    return closing(open_beside(load(home).database, Bell(), utc_now))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -39,13 +39,13 @@ def revoke_key(
     from rapha.hub.notify import Bell
     from rapha.hub.signer import Signer
     from rapha.hub.site_keys import revoke
-    from rapha.hub.store.database import open_store
+    from rapha.hub.store.database import open_beside
     from rapha.proof import keys
 
     opened = load(home)
     signer = Signer(opened.settings.name, keys.private_from_pem(opened.key.read_bytes()), utc_now)
     moment = since.replace(tzinfo=UTC) if since else None
-    with closing(open_store(opened.database, Bell(), utc_now)) as store, store.changing() as change:
+    with closing(open_beside(opened.database, Bell(), utc_now)) as store, store.changing() as change:
         done = revoke(change, signer, site, key or None, moment)
     typer.echo(f"the key {done.keyids[0][:16]} of {site} is believed until {done.window.end}, and no longer")
     for one in done.keyids[1:]:

@@ -28,11 +28,11 @@ def status(
     from rapha.hub.configuration import load
     from rapha.hub.notify import Bell
     from rapha.hub.overview import heard_by_database, heard_by_file, overview
-    from rapha.hub.store.database import open_store
+    from rapha.hub.store.database import open_beside
 
     configuration = load(home)
     runs = _runs(configuration.lock)
-    with closing(open_store(configuration.database, Bell(), utc_now)) as store, store.reading() as session:
+    with closing(open_beside(configuration.database, Bell(), utc_now)) as store, store.reading() as session:
         shared = not isinstance(configuration.database, Path)
         now = utc_now()
         heard = heard_by_database(session, now) if shared else heard_by_file(configuration.seen_tokens, now)

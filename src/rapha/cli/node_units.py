@@ -23,8 +23,8 @@ def units(
     """
     from rapha.clock import utc_now
     from rapha.node.configuration import Home
+    from rapha.node.frozen import units_set_aside
     from rapha.node.register import Register
-    from rapha.node.runs import units_set_aside
     from rapha.timeline.reader import open_timeline
     from rapha.timeline.unit_counts import unit_lines
 

@@ -20,7 +20,7 @@ from rapha.hub.pooling import mean_scores
 from rapha.hub.progress import CloseRound, OpenRound, next_step
 from rapha.hub.released import best_weights, kept_for_averaging, superseded
 from rapha.hub.settled import Settled, settled_of
-from rapha.hub.small_blobs import InHand, keep_small, which_small
+from rapha.hub.small_blobs import SMALL_BYTES, InHand, keep_small, which_small
 from rapha.hub.standing import standing_of
 from rapha.hub.store.changes import Change
 from rapha.hub.store.database import Store
@@ -74,21 +74,29 @@ class Closing:
         """Close the round of which this change took the last update, within it. None: it is left to who drives the study, and says what
         is wrong there; nothing was changed."""
         row = change.session.get_one(StudyRow, study)
+        try:
+            with (
+                change.session.begin_nested()
+            ):  # what a server refuses within it ends it alone, and the update is taken
+                ready = self._light(change, row)
+        except Exception as problem:  # no site's fault, whose update this is: who drives the study meets it again
+            _log.warning("a round is not closed with its last update", study=study, problem=type(problem).__name__)
+            return None
+        return self._closed(change, row, *ready) if ready else None
+
+    def _light(self, change: Change, row: StudyRow) -> tuple[Settled, Combined | None, InHand] | None:
+        """A round that waits for nobody any more and what comes of it; None where it is not light, or has to be made again."""
         standing = standing_of(change.session, row, change.at)
         if not isinstance(next_step(standing), CloseRound):
             return None
         settled = settled_of(change.session, row, standing)
-        if settled is None or settled.do == "evaluate" or not settled.is_light(LIGHT_BYTES):
+        if settled is None or settled.do == "evaluate" or not settled.is_light(LIGHT_BYTES, SMALL_BYTES):
             return None
         blobs = InHand(self._blobs, settled.small)
-        try:
-            made = self._made(settled, blobs)
-            if made and not self._is_whole(change, settled, made, blobs.made):
-                return None
-        except Exception as problem:  # no site's fault, whose update this is: who drives the study meets it again
-            _log.warning("a round is not closed with its last update", study=study, problem=type(problem).__name__)
+        made = self._made(settled, blobs)
+        if made and not self._is_whole(change, settled, made, blobs.made):
             return None
-        return self._closed(change, row, settled, made, blobs)
+        return settled, made, blobs
 
     def answer(self, closed: Closed) -> None:
         """It is kept that the next round is open: those updates are answered that wait for it."""

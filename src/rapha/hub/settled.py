@@ -15,7 +15,11 @@ from rapha.hub.updates import rows_ever, updates_of
 from rapha.hub.variates import Drift, drift_of
 from rapha.records.study import Study
 from rapha.records.task import Update
+from rapha.records.tensors import declared_weights
 from rapha.records.variates import declared_variates
+
+HEADER_BYTES = 256
+"""Of a file of weights, for one tensor, with room to spare."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,14 @@ class Settled:
     best: int | None
     small: Mapping[str, bytes]
 
-    def is_light(self, at_most_bytes: int) -> bool:
-        """Whether all that is read of it lies in the database, and is no more than that."""
-        return self.read <= self.small.keys() and sum(map(len, self.small.values())) <= at_most_bytes
+    def is_light(self, at_most_bytes: int, made_at_most_bytes: int) -> bool:
+        """Whether all that is read of it lies in the database, and is no more than that; and whether what is made of it is no more than
+        the other, so that it lies there too."""
+        made = {**declared_weights(self.study), **declared_variates(self.study)}
+        small = (
+            self.do == "prepare" or sum(spec.size_bytes + HEADER_BYTES for spec in made.values()) <= made_at_most_bytes
+        )
+        return small and self.read <= self.small.keys() and sum(map(len, self.small.values())) <= at_most_bytes
 
     @property
     def read(self) -> set[str]:

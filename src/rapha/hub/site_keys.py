@@ -31,7 +31,7 @@ from rapha.proof.timestamp import time_of
 from rapha.proof.token import LEEWAY_SECONDS
 from rapha.proof.window import second_of
 from rapha.records.certified import CertifiedBundle
-from rapha.records.key_change import KeyChanges, Rotation
+from rapha.records.key_change import KeyChange, KeyChanges, Rotation
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey, Window
 
@@ -40,6 +40,8 @@ CHANGES_A_DAY = 10
 BACK_AT_MOST = timedelta(days=31)
 """How far back a hospital's key may say of itself that it is not believed. Whoever stole it can say so too, and takes no more of what the
 hospital signed before."""
+STATEMENT_BYTES = 8 << 10
+"""Of a hospital's statement about its key, in base64, which has less than 2 KB. Anybody may send one, without a token."""
 _ALL = "key-changes"
 """What is driven by one thread of one hub at a time."""
 
@@ -84,27 +86,36 @@ def take_in(change: Change, site: SiteRow, public: keys.PublicKey) -> None:
     site.public_key, site.keyid = keys.public_to_pem(public), keyid
 
 
-def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
-    """A site goes over to another key; the site. The same rotation again is the same as once.
+def check_rotates(session: Session, rotation: Rotation) -> tuple[str, keys.PublicKey | None]:
+    """The site that goes over to another key, and that key; None where this rotation is kept already. To be asked before anybody is held up
+    for it, and again with the lock.
 
     Raises:
         NotPermitted: no such site, it has no key that counts, or the new key was somebody's before.
-        Unproven: the rotation is not signed by the key that counts and by the new one.
+        Unproven: the rotation is not signed by the key that counts and by the new one, or is too long.
     """
-    for envelope in (rotation.ending, rotation.following):
-        check_form(envelope)
-    owner = read_key_change(unverified_payload(rotation.ending)).owner
-    if change.session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == rotation.ending.digest)):
-        return owner
-    site = change.session.get(SiteRow, owner)
+    _read_small(rotation.following)
+    owner = _read_small(rotation.ending).owner
+    if session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == rotation.ending.digest)):
+        return owner, None
+    site = session.get(SiteRow, owner)
     if site is None or not site.public_key:
         raise NotPermitted(
             f"the site {owner} has no key here that another could follow: enrol with a code of the hub's steward"
         )
     following = check_rotation(rotation, owner, keys.public_from_pem(site.public_key))
-    _check_not_too_often(change, owner)
-    if change.session.scalar(select(SiteKeyRow.number).where(SiteKeyRow.keyid == keys.keyid(following))):
+    if session.scalar(select(SiteKeyRow.number).where(SiteKeyRow.keyid == keys.keyid(following))):
         raise NotPermitted("the key that is to follow is or was somebody's already: make a new one")
+    return owner, following
+
+
+def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
+    """A site goes over to another key; the site. The same rotation again is the same as once. Raises as `check_rotates`."""
+    owner, following = check_rotates(change.session, rotation)
+    if following is None:
+        return owner
+    site = change.session.get_one(SiteRow, owner)
+    _check_not_too_often(change, owner)
     old = _row(change.session, site.keyid)
     row = _kept(change, owner, rotation.ending)
     at = stamp(row, desk, _trusted(old))
@@ -116,28 +127,47 @@ def rotate(change: Change, desk: ReceiptDesk, rotation: Rotation) -> str:
     return owner
 
 
-def revoke_by_itself(change: Change, desk: ReceiptDesk, revocation: Receipt) -> str:
-    """A site says with the key that counts that this key is not believed from a time on: it opens no door from now on; the site. The same
-    statement again is the same as once.
+def check_revokes_itself(session: Session, revocation: Receipt) -> tuple[KeyChange, datetime | None]:
+    """What a site says of its own key, and from when that is not believed; None where the statement is kept already. To be asked before
+    anybody is held up for it, and again with the lock.
 
     Raises:
         NotPermitted: it is not the key that counts for that site: of another only the hub's steward knows whose hand it is in.
-        Conflict: the time is yet to come, or further back than the key alone may reach.
-        Unproven: that key did not sign this, or it says another thing.
+        Unproven: that key did not sign this, or it says another thing, or is too long.
     """
-    check_form(revocation)
-    said = read_key_change(unverified_payload(revocation))
-    if change.session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == revocation.digest)):
-        return said.owner
+    said = _read_small(revocation)
+    if session.scalar(select(KeyChangeRow.number).where(KeyChangeRow.digest == revocation.digest)):
+        return said, None
     # 1. The key that counts, and no other: a former one may be a thief's by now, and so may the one that follows it.
-    site = change.session.get(SiteRow, said.owner)
+    site = session.get(SiteRow, said.owner)
     if site is None or not site.public_key or site.keyid != said.keyid:
         raise NotPermitted(
             f"the key {said.keyid[:16]} is not the one that {said.owner} signs with here: it has ended, or another followed it. What is not to "
             "be believed of such a key the hub's steward says (`rapha hub revoke-key`)"
         )
     # 2. That key says so.
-    since = check_revoked_by_itself(revocation, said.owner, keys.public_from_pem(site.public_key))
+    return said, check_revoked_by_itself(revocation, said.owner, keys.public_from_pem(site.public_key))
+
+
+def _read_small(statement: Receipt) -> KeyChange:
+    """What a statement says that came from anywhere: nobody has seen yet who signed it. Raises Unproven."""
+    if len(statement.payload) > STATEMENT_BYTES:
+        raise Unproven(f"a statement about a key has at most {STATEMENT_BYTES} characters of base64")
+    check_form(statement)
+    return read_key_change(unverified_payload(statement))
+
+
+def revoke_by_itself(change: Change, desk: ReceiptDesk, revocation: Receipt) -> str:
+    """A site says with the key that counts that this key is not believed from a time on: it opens no door from now on; the site. The same
+    statement again is the same as once.
+
+    Raises:
+        NotPermitted, Unproven: as `check_revokes_itself`.
+        Conflict: the time is yet to come, or further back than the key alone may reach.
+    """
+    said, since = check_revokes_itself(change.session, revocation)
+    if since is None:
+        return said.owner
     # 3. From a time that has come, and not long ago: who has a stolen key can take that much from the hospital, and no more.
     if since > change.at + timedelta(seconds=LEEWAY_SECONDS):
         raise Conflict("a key is revoked from a time that has come: run this again then, or leave --from away")
@@ -145,6 +175,7 @@ def revoke_by_itself(change: Change, desk: ReceiptDesk, revocation: Receipt) -> 
         raise Conflict(
             f"a key alone reaches {BACK_AT_MOST.days} days back: of a time before that ask the hub's steward (`rapha hub revoke-key`)"
         )
+    site = change.session.get_one(SiteRow, said.owner)
     row, key = _kept(change, said.owner, revocation), _row(change.session, said.keyid)
     stamp(row, desk, _trusted(key))
     key.window = after_revocation(_window(key), second_of(since), None).as_bytes()

@@ -12,8 +12,8 @@ that lies can bring about a receipt without a freeze, as it could by giving no f
 from collections.abc import Callable
 
 from rapha.errors import Conflict, Unproven
+from rapha.node.frozen import FrozenRun
 from rapha.node.register import Register
-from rapha.node.runs import FrozenRun
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.freeze import check_logged, parse_freeze, signed_freeze
 from rapha.proof.keys import PrivateKey

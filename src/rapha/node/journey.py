@@ -273,9 +273,10 @@ class Journey:
         metrics = gate.pass_evaluation(
             output, self._site, cohort.train_rows, cohort.set_apart, smallest, cohort.rows, rules
         )
-        private = entry.study.privacy.differential_privacy is not None
-        metrics = gate.without_figures(metrics) if private else metrics
+        metrics = gate.without_figures(metrics) if entry.study.privacy.differential_privacy else metrics
         traces = self._register.traces(task.dispatch)
+        assert run.ran_in is not None  # do() has done it
+        numerics, report = run.ran_in
         release = Release(
             study_digest=task.study_digest,
             study=entry.study.study,
@@ -298,8 +299,8 @@ class Journey:
             metrics=metrics.digest,
             code=code_digest(),
             packages=packages(),
-            numerics=run.sandbox.numerics,
-            sandbox=run.sandbox.report,
+            numerics=numerics,
+            sandbox=report,
             egress=EgressVerdict(rules=self._audits.rules_passed(entry), files=len(traces) + 1),
             privacy=privacy_report(entry.study, self._ledger.head),
             transcript=self._transcripts.stated(entry, run, smallest),

@@ -4,6 +4,7 @@ What cannot be put back together with it tells: the copies of what left in `outb
 towards caution alone: it can have an agent refuse to begin, and none begin.
 """
 
+import re
 from pathlib import Path
 
 from rapha.clock import utc_now
@@ -15,6 +16,8 @@ from rapha.node.register import Register
 from rapha.records.record import DispatchId
 
 SHOWN = 3
+OF_THE_DISK = re.compile(r"lost\+found\Z|[.@]")
+"""How folders begin that a disk or a file server puts there."""
 ACCEPTED = "ledger.forgotten-accepted"
 OPTION = "--i-accept-that-budget-may-be-spent-twice"
 
@@ -29,7 +32,10 @@ def check_remembered(home: Home, line: HubLine, *, accepted: bool = False) -> No
     """
     ledger, register = Ledger(home.ledger, utc_now), Register(home.database, utc_now)
     left = _outbox(home.outbox) | set(line.runs().dispatches)
-    gone = sorted(left - {entry.dispatch for entry in ledger.entries()})
+    known = {
+        entry.dispatch: entry.kind for entry in ledger.entries()
+    }  # by its last entry: what was refunded is not spent
+    gone = sorted(run for run in left if known.get(run, "refunded") == "refunded")
     gone = [run for run in gone if register.said_of(ACCEPTED, run, "by") is None]
     if accepted:
         for run in gone:
@@ -39,7 +45,8 @@ def check_remembered(home: Home, line: HubLine, *, accepted: bool = False) -> No
 
 
 def _outbox(folder: Path) -> set[DispatchId]:
-    return {DispatchId(each.name) for each in folder.iterdir() if each.is_dir()} if folder.is_dir() else set()
+    here = folder.iterdir() if folder.is_dir() else ()
+    return {DispatchId(each.name) for each in here if each.is_dir() and not OF_THE_DISK.match(each.name)}
 
 
 def _in_words(ledger: Path, gone: list[DispatchId]) -> str:

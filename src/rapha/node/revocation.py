@@ -11,6 +11,7 @@ from rapha.errors import ConfigurationError
 from rapha.node.configuration import Home
 from rapha.node.hub_line import HubLine
 from rapha.node.keys import load_key
+from rapha.node.rotation import BEGUN
 from rapha.proof import keys
 from rapha.proof.key_change import signed_revocation
 
@@ -22,10 +23,15 @@ def revoke_key(home: Home, line: HubLine, clock: Clock, since: datetime | None) 
     """End this node's key, from `since` on or from now; the key's id.
 
     Raises:
-        ConfigurationError: the time is yet to come.
+        ConfigurationError: the time is yet to come; or the node is in the middle of going over to another key.
         Unreachable: the hub does not answer: the key still counts there, unless the answer alone was lost. Run it again.
         NotPermitted, Conflict: it has ended or was followed already, or the time is too far back for the key alone.
     """
+    if (home.folder / BEGUN).exists():  # which of both keys counts the hub alone knows
+        raise ConfigurationError(
+            f"{home.folder / BEGUN} says that this node is going over to another key: end that first with `rapha node rotate-key "
+            f"{home.folder}`, and then run this again"
+        )
     private, now = load_key(home.key), clock()
     if since is not None and since > now:
         raise ConfigurationError(

@@ -5,17 +5,15 @@ folder, and at the first task it is told to begin. Where there is none, or it is
 """
 
 import contextlib
-import hmac
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from rapha import faults
-from rapha.canonical import base64_bytes, digest, digest_file
-from rapha.cohort.found import FrozenCohort, UnitSetAside
+from rapha.canonical import base64_bytes, digest_file
 from rapha.cohort.patients import read_patients
 from rapha.egress.compression import arrived, compressed
 from rapha.egress.variates import renewed_variates
@@ -23,6 +21,7 @@ from rapha.egress.weights import limit_bytes
 from rapha.errors import SandboxError, TrainingFailed
 from rapha.node import reading
 from rapha.node.configuration import Home
+from rapha.node.frozen import FrozenRun, by_now
 from rapha.node.hub_line import HubLine, persist
 from rapha.node.kept import Kept, lay_beside
 from rapha.node.reader import Reader, ReaderHere
@@ -33,10 +32,11 @@ from rapha.node.sandbox.waiting import WaitingSandboxes
 from rapha.node.scripts import ScriptRun, Whose
 from rapha.node.transfer import Stamp, lay, stamp_of
 from rapha.node.turns import processors
-from rapha.records.language import CausalLora, learns_text
+from rapha.records.language import CausalLora
 from rapha.records.learning import Exported, Script, file_beside
 from rapha.records.outputs import GRAPH, SCRIPT, Command, Reply
-from rapha.records.record import Digest, DispatchId, Record
+from rapha.records.record import Digest, DispatchId
+from rapha.records.release import Numerics, SandboxReport
 from rapha.records.site import Approval
 from rapha.records.study import Study
 from rapha.records.task import Task
@@ -51,33 +51,6 @@ TRIES = 2
 
 WARM_PER_TURN = 4
 """How many sandboxes live for each task that may work at a time: that one, and others that rest between their rounds."""
-
-
-class FrozenRun(Record):
-    """What the node remembers of a frozen cohort; never leaves. `salt` is 64 hex digits."""
-
-    salt: str
-    patients_root: Digest
-    cohort: FrozenCohort
-
-    @property
-    def commitment(self) -> Digest:
-        """SHA-256 over the salt and the dataset's digest."""
-        return digest(bytes.fromhex(self.salt) + self.cohort.dataset_digest.encode())
-
-    def canaries_for(self, study: Study) -> str | None:
-        """The secret that canaries are drawn with, where an adapter learns to write: of the salt alone, so of no row."""
-        if not learns_text(study):
-            return None
-        return hmac.new(bytes.fromhex(self.salt), b"rapha canaries", "sha256").hexdigest()
-
-
-def units_set_aside(register: Register) -> Iterator[tuple[DispatchId, str, UnitSetAside]]:
-    """Of every run that was frozen here: the numbers that were none for it, because of their unit. For the steward alone."""
-    for entry in register.frozen():
-        if entry.cohort is not None:
-            for aside in FrozenRun.from_bytes(entry.cohort.encode()).cohort.units_set_aside:
-                yield entry.dispatch.id, entry.study.study, aside
 
 
 class Run:
@@ -101,8 +74,10 @@ class Run:
         self._waiting = waiting
         self._sandbox: Sandbox | None = None
         self._ended, self._at_work = threading.Event(), threading.Lock()
-        self.used = 0.0
-        """When it last worked, by the monotonic clock."""
+        self.used = time.monotonic()
+        """When it was opened or last worked, by the monotonic clock."""
+        self.ran_in: tuple[Numerics, SandboxReport] | None = None
+        """Of the sandbox that did the last task: it may have been let cool since."""
 
     @property
     def sandbox(self) -> Sandbox:
@@ -127,7 +102,10 @@ class Run:
         """
         with self._at_work:
             self.used = time.monotonic()
-            self._do(task, study, audit=audit, recording=recording)
+            try:
+                self._do(task, study, audit=audit, recording=recording)
+            finally:
+                self.used = time.monotonic()
 
     def _do(self, task: Task, study: Study, *, audit: bool, recording: Recording | None) -> None:
         weights = file_of(task.weights) if task.weights else None
@@ -149,7 +127,9 @@ class Run:
             self.folder.lay_outputs()
             try:
                 with self._runs.waiting.run_at_work():
-                    reply = self.sandbox.run(command, self._deadline)
+                    sandbox = self.sandbox
+                    reply = sandbox.run(command, self._deadline)
+                self.ran_in = sandbox.numerics, sandbox.report
                 break
             except SandboxError:
                 self._close()
@@ -246,6 +226,7 @@ class Runs:
         settings = home.configuration
         self.waiting = WaitingSandboxes(backend, settings.limits, home.waiting, home.rules, settings.waiting_sandboxes)
         self._open: dict[DispatchId, Run] = {}
+        self._closing = threading.Event()
         self._starts = threading.BoundedSemaphore(processors() if settings.placement is None else settings.at_once)
 
     def open(self, entry: Entry) -> Run:
@@ -254,12 +235,15 @@ class Runs:
         Raises:
             CohortRefused: empty, too small, too few events, or a concept nobody has.
             SandboxError: with a placement, the folder that they would lie in is not this user's alone.
-            TrainingFailed: the frozen rows on disk are not those that were committed to.
+            TrainingFailed: the frozen rows on disk are not those that were committed to; or the agent is stopping.
         """
         dispatch = entry.dispatch.id
         if dispatch not in self._open:
             with self.waiting.run_at_work():
-                self._open[dispatch] = self._new(entry)
+                self._open[dispatch] = run = self._new(entry)
+            if self._closing.is_set():  # while it was opened: `close_all` may have seen none to end
+                run.end()
+                raise TrainingFailed("the agent is stopping", "cancelled")
         return self._open[dispatch]
 
     def _new(self, entry: Entry) -> Run:
@@ -268,6 +252,8 @@ class Runs:
             check_shared(self._home.runs)  # before a row is frozen there
         waiting = self.waiting.take(place)
         try:
+            if waiting is not None:  # it is warm from here on, as one that is started
+                self._let_few_be_warm()
             folder = RunFolder.under(place)
             frozen = self._frozen(entry, folder)
             self._fetch_graph(entry.study, folder)
@@ -352,7 +338,8 @@ class Runs:
 
     def close_all(self) -> None:
         """End every sandbox, also those that wait; the agent is stopping."""
-        for run in self._open.values():
+        self._closing.set()
+        for run in list(self._open.values()):
             run.end()
         self.waiting.close()
 
@@ -361,7 +348,7 @@ class Runs:
         if entry.cohort is not None:
             known = FrozenRun.from_bytes(entry.cohort.encode())
             if rows.is_file() and digest_file(rows) == known.cohort.dataset_digest:
-                return _by_now(known, entry.study)
+                return by_now(known, entry.study)
             raise TrainingFailed("the frozen rows are not those this node committed to", "study-changed")
         faults.point("node.to-freeze")
         assert isinstance(entry.answer, Approval)  # work() has checked the task against it
@@ -372,13 +359,6 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=found.patients_root, cohort=found.cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
-
-
-def _by_now(known: FrozenRun, study: Study) -> FrozenRun:
-    """A version before did not count how few patients stand behind rows: then it may be one."""
-    if study.cohort.index.pick != "every" or known.cohort.fewest is not None:
-        return known
-    return known.model_copy(update={"cohort": known.cohort.model_copy(update={"fewest": 0})})
 
 
 def file_of(weights: Digest) -> str:

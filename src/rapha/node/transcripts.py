@@ -23,8 +23,9 @@ from rapha.durable import sync_folder, take_to_disk_early, write_synced
 from rapha.egress.collect import collect
 from rapha.errors import Unproven
 from rapha.node.configuration import Home
+from rapha.node.frozen import FrozenRun
 from rapha.node.register import Entry, Register
-from rapha.node.runs import FrozenRun, Run, file_of
+from rapha.node.runs import Run, file_of
 from rapha.node.transfer import Stamp, stamp_of
 from rapha.proof.transcript import (
     LEAF_BYTES,

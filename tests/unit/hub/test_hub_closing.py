@@ -4,14 +4,14 @@ from contextlib import contextmanager
 
 import pytest
 from patience import until
-from sqlalchemy import event
+from sqlalchemy import event, text, update
 from test_hub_held import following, states
 from test_hub_life import recruit, run_round, task_of
 
 from rapha import faults
 from rapha.errors import Conflict
 from rapha.hub import closing
-from rapha.hub.store.tables import RoundRow
+from rapha.hub.store.tables import RoundRow, SmallBlobRow
 
 PATIENT = {"prefer": "wait=5"}
 
@@ -89,3 +89,32 @@ def test_an_average_that_fails_costs_no_site_its_update(hub, sites, tasks, monke
     monkeypatch.setattr(closing, "combined", combined)
     assert following(sites[-1].answer(tasks[-1])).round == 2
     assert not failures
+
+
+def test_bytes_that_the_database_has_lost_cost_no_site_its_update(hub, sites, tasks):
+    """Weights that the round started from: they are the hub's, and who drives the study says what is wrong with them."""
+    spoilt = update(SmallBlobRow).where(SmallBlobRow.digest == tasks[0].weights).values(content=b"spoilt")
+    with hub.hub.store.changing() as change:
+        assert change.session.execute(spoilt).rowcount == 1
+    sites[-1].prefers = {}
+    assert sites[-1].answer(tasks[-1]).status_code == 204
+    assert states(hub, tasks[0].study_id, 1)[sites[-1].name] == "done"
+    assert not closed(hub, tasks[0].study_id, 1)
+
+
+def test_a_statement_that_the_database_refuses_ends_no_update(hub, sites, tasks, monkeypatch):
+    asked = closing.settled_of
+
+    def refused(session, *arguments):
+        monkeypatch.setattr(closing, "settled_of", asked)
+        session.execute(text("SELECT nothing FROM nowhere"))
+
+    monkeypatch.setattr(closing, "settled_of", refused)
+    assert following(sites[-1].answer(tasks[-1])).round == 2
+
+
+def test_a_round_of_which_something_large_is_made_is_closed_by_who_drives_it(hub, sites, tasks, monkeypatch):
+    monkeypatch.setattr(closing, "SMALL_BYTES", 8)
+    with commits(hub) as counted:
+        assert following(sites[-1].answer(tasks[-1])).round == 2
+    assert len(counted) == 2

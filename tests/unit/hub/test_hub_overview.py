@@ -1,6 +1,8 @@
 """What an operator sees: who is waited for, who was heard of, and whether anything runs at all."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 
 from rapha.cli.hub import app
 from rapha.cli.hub_lock import lock_hub
-from rapha.errors import Unreachable
+from rapha.errors import ConfigurationError, Unreachable
 from rapha.hub.configuration import initialise, settings_of
 from rapha.hub.overview import OF_LATE, Overview, heard_by_file, overview
 
@@ -74,3 +76,23 @@ def test_a_home_where_a_hub_runs_is_told_to_a_program(tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert (told["runs"], told["url"], told["sites"], told["under_way"]) == (True, "http://127.0.0.1:1", [], [])
     assert told["free_mb"] > 0
+
+
+def test_what_is_looked_at_keeps_its_tables(tmp_path: Path) -> None:
+    """A newer package beside a hub that runs: its tables are another version's until it is started anew."""
+    found = initialise(tmp_path / "home", settings_of("trial", "127.0.0.1", 0))
+    assert CliRunner().invoke(app, ["status", str(found.home)]).stdout
+    with closing(sqlite3.connect(found.database)) as kept, kept:
+        kept.execute("UPDATE alembic_version SET version_num = '0008'")
+    done = CliRunner().invoke(app, ["status", str(found.home)])
+    assert isinstance(done.exception, ConfigurationError) and "revision 0008" in str(done.exception)
+    with closing(sqlite3.connect(found.database)) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [("0008",)]
+
+
+def test_a_hub_that_is_in_the_middle_of_a_change_can_be_looked_at(tmp_path: Path) -> None:
+    found = initialise(tmp_path / "home", settings_of("trial", "127.0.0.1", 0))
+    CliRunner().invoke(app, ["status", str(found.home)])
+    with closing(sqlite3.connect(found.database, isolation_level=None)) as busy, lock_hub(found.lock):
+        busy.execute("BEGIN IMMEDIATE")
+        assert CliRunner().invoke(app, ["status", str(found.home)]).exit_code == 0

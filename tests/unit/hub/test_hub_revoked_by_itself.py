@@ -69,6 +69,33 @@ def test_no_other_key_says_so(hub, sites) -> None:
     assert is_let_in(north) and changes(hub).changes == ()
 
 
+def test_what_anybody_may_send_does_not_hold_the_lock_of_whoever_changes_something(hub, sites, monkeypatch) -> None:
+    """It is read and its signature looked at before: there is no token that would say who it is."""
+    from rapha.proof.key_change import signed_rotation
+
+    north, changed, changing = sites[0], [], hub.hub.store.changing
+    monkeypatch.setattr(hub.hub.store, "changing", lambda: (changed.append(1), changing())[1])
+    good = said(hub, north)
+    deaf = good.model_copy(update={"payload": base64_text(b"[" + b"1," * 5000 + b"1]")})
+    forged = said(hub, north, key=keys.generate())
+    over = signed_rotation("north", keys.generate(), keys.generate(), hub.clock())
+    for one in (deaf, forged):
+        assert hand_in(hub, one).status_code == 422
+    for two in (over, over.model_copy(update={"following": deaf}), over.model_copy(update={"ending": deaf})):
+        assert hub.http.post(f"{API}/node/key", content=two.as_bytes(), headers=JSON).status_code == 422
+    assert not changed
+    assert hand_in(hub, good).status_code == 204 and changed
+
+
+def test_a_statement_about_a_key_is_short(hub, sites, monkeypatch) -> None:
+    good = said(hub, sites[0])
+    monkeypatch.setattr(site_keys, "STATEMENT_BYTES", len(good.payload) - 1)
+    answer = hand_in(hub, good)
+    assert answer.status_code == 422 and "at most" in answer.json()["message"]
+    monkeypatch.setattr(site_keys, "STATEMENT_BYTES", len(good.payload))
+    assert hand_in(hub, good).status_code == 204
+
+
 def test_a_statement_of_another_kind_ends_no_key(hub, sites) -> None:
     from rapha.proof.key_change import signed_rotation
 

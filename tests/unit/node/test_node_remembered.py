@@ -81,3 +81,17 @@ def test_what_a_person_accepted_is_kept_and_asked_once(home: Home) -> None:
     assert (ACCEPTED, "d-2") in [(event, run) for _, event, run, _ in Register(home.database, utc_now).events()]
     with pytest.raises(ConfigurationError, match="d-9"):
         check(home, "d-2", "d-9")
+
+
+def test_a_folder_of_the_disk_itself_is_no_run(home: Home) -> None:
+    for name in ("lost+found", "@eaDir", ".snapshot"):
+        (home.outbox / name).mkdir(parents=True)
+    check(home, "d-1")
+
+
+def test_a_run_that_was_refunded_is_not_known(home: Home) -> None:
+    ledger = Ledger(home.ledger, utc_now)
+    ledger.refund(dispatch(private_study(), "d-1"), "cohort-too-small")
+    ledger.close()
+    with pytest.raises(ConfigurationError, match=r"does not know of d-1, "):
+        check(home, "d-1")

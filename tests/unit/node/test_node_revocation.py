@@ -73,3 +73,11 @@ def test_what_is_to_be_moved_away_is_what_belongs_to_the_key(home: Home) -> None
     (home.folder / "rotation.json").touch()
     assert to_move_away(home) == ("node.yaml", "key.pem", "rotation.json")
     assert all(name in contents(home) for name in to_move_away(home)) and "secret" not in to_move_away(home)
+
+
+def test_in_the_middle_of_going_over_to_another_key_that_is_to_be_ended_first(home: Home) -> None:
+    hub: Any = FakeHub(load_key(home.key).public_key())
+    (home.folder / "rotation.json").touch()
+    with pytest.raises(ConfigurationError, match="rapha node rotate-key"):
+        revoke_key(home, hub, lambda: NOW, None)
+    assert hub.since is None

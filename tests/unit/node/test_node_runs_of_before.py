@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rapha.cohort.found import FrozenCohort
-from rapha.node.runs import FrozenRun, _by_now
+from rapha.node.frozen import FrozenRun, by_now
 from rapha.records.study import Study
 from rapha.sdk.study_file import read_study
 
@@ -27,4 +27,4 @@ def test_who_stands_behind_several_rows_is_nobody_that_is_known(
 ) -> None:
     plain = STUDY.as_json()
     asked = Study.model_validate(plain | {"cohort": plain["cohort"] | {"index": {pick: list(STUDY.cohort.index.of)}}})
-    assert _by_now(frozen(fewest=counted), asked).cohort.fewest == now
+    assert by_now(frozen(fewest=counted), asked).cohort.fewest == now

@@ -10,7 +10,7 @@ import pytest
 from patience import until
 
 from rapha.errors import TrainingFailed
-from rapha.node.runs import Runs
+from rapha.node.runs import Run, Runs
 from rapha.node.sandbox.port import RunFolder
 
 SECONDS = 10.0
@@ -25,6 +25,8 @@ class Starting:
         self.lock, self.go_on = threading.Lock(), threading.Event()
         self.now = self.most = self.done = 0
 
+    def give_up(self, folder: Path) -> None: ...
+
     def start(self, folder: RunFolder, limits: object) -> object:
         with self.lock:
             self.now += 1
@@ -38,7 +40,12 @@ class Starting:
 
 def runs_on(backend: Starting, folder: Path, placement: object = None) -> Runs:
     settings = SimpleNamespace(limits=None, waiting_sandboxes=0, placement=placement, at_once=3)
-    home = SimpleNamespace(configuration=settings, waiting=folder / ".waiting", rules=folder / "rules.yaml")
+    home = SimpleNamespace(
+        configuration=settings,
+        waiting=folder / ".waiting",
+        rules=folder / "rules.yaml",
+        run=lambda dispatch: folder / dispatch,
+    )
     return Runs(cast(Any, home), cast(Any, None), cast(Any, None), cast(Any, backend))
 
 
@@ -70,3 +77,67 @@ def test_a_run_that_ended_while_it_waited_starts_nothing(tmp_path: Path, monkeyp
         with pytest.raises(TrainingFailed) as said:
             second.result(SECONDS)
     assert (said.value.reason, backend.done) == ("cancelled", 1)
+
+
+class Warm:
+    """A sandbox that does what it is told at once."""
+
+    numerics, report = "numerics", "report"
+
+    def __init__(self, alive: list["Warm"]) -> None:
+        self.them = alive
+        alive.append(self)
+
+    def alive(self) -> bool:
+        return self in self.them
+
+    def begin(self) -> None: ...
+
+    def close(self) -> None:
+        if self in self.them:
+            self.them.remove(self)
+
+    def run(self, *_: object) -> SimpleNamespace:
+        return SimpleNamespace(ok=True, reason=None)
+
+
+def test_few_are_warm_also_of_those_that_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, alive = Starting(), list[Warm]()
+    runs = runs_on(backend, tmp_path)
+    monkeypatch.setattr(runs.waiting, "take", lambda place: Warm(alive))
+    monkeypatch.setattr(runs, "_frozen", lambda *_: None)
+    monkeypatch.setattr(runs, "_script_of", lambda *_: None)
+    study = SimpleNamespace(model=None, training=SimpleNamespace(deadline_minutes=1))
+    for number in range(3 * 4 + 5):
+        runs.open(cast(Any, SimpleNamespace(dispatch=SimpleNamespace(id=f"d-{number}"), study=study)))
+    assert len(alive) == 3 * 4
+
+
+def test_what_a_task_ran_in_is_known_when_its_sandbox_is_gone(tmp_path: Path) -> None:
+    alive: list[Warm] = []
+    frozen = SimpleNamespace(canaries_for=lambda study: None)
+    run = Run(
+        RunFolder.under(tmp_path / "d-1"),
+        cast(Any, frozen),
+        runs_on(Starting(), tmp_path),
+        60.0,
+        None,
+        cast(Any, Warm(alive)),
+    )
+    run.do(cast(Any, SimpleNamespace(weights=None, do="prepare", round=0)), cast(Any, None))
+    assert run.let_cool() and not alive
+    assert run.ran_in == ("numerics", "report")
+
+
+def test_no_run_is_opened_once_the_agent_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[Warm] = []
+    runs = runs_on(Starting(), tmp_path)
+
+    def stopped_meanwhile(_entry: object) -> Run:
+        runs.close_all()
+        return Run(RunFolder.under(tmp_path / "d-1"), cast(Any, None), runs, 60.0, None, cast(Any, Warm(alive)))
+
+    monkeypatch.setattr(runs, "_new", stopped_meanwhile)
+    with pytest.raises(TrainingFailed, match="stopping"):
+        runs.open(cast(Any, SimpleNamespace(dispatch=SimpleNamespace(id="d-1"))))
+    assert not alive

@@ -8,8 +8,8 @@ from rapha.cli.node import app
 from rapha.clock import utc_now
 from rapha.cohort.found import FrozenCohort, UnitSetAside
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
+from rapha.node.frozen import FrozenRun
 from rapha.node.register import Register
-from rapha.node.runs import FrozenRun
 from rapha.records.record import DispatchId, SiteId, StudyId
 from rapha.records.site import Dispatch
 from rapha.sdk.study_file import read_study

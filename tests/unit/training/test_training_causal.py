@@ -16,7 +16,7 @@ from rapha.egress.memorisation import exposure_of, judge
 from rapha.errors import EgressRefused, TrainingFailed
 from rapha.language.base_file import read_base, written
 from rapha.language.byte_pairs import BytePairs
-from rapha.node.runs import FrozenRun
+from rapha.node.frozen import FrozenRun
 from rapha.records.audit import CANARIES, DECOYS, AuditLimits, CanaryRanks, GenerativeLimits, RawAudit
 from rapha.records.outputs import Command, Figures
 from rapha.records.study import Study

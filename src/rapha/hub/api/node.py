@@ -51,6 +51,8 @@ def enrol(hub: TheHub, enrolment_: Enrolment) -> Enrolled:
 def key(hub: TheHub, rotation: Rotation) -> None:
     """Go over to another key. The statement, signed by the old key and the new one, is what allows it: no token. The same again is the
     same as once."""
+    with hub.store.reading() as session:  # what anybody may send holds up nobody
+        site_keys.check_rotates(session, rotation)
     with hub.store.changing() as change:
         site_keys.rotate(change, hub.desk, rotation)
     site_keys.log_changes(hub.store, hub.desk, hub.signer)
@@ -59,6 +61,8 @@ def key(hub: TheHub, rotation: Rotation) -> None:
 @router.post("/key/revocation", status_code=204)
 def key_revocation(hub: TheHub, revocation: Receipt) -> None:
     """The site's key is not believed any more, as it says itself: no token. It opens no door from then on. The same again is the same as once."""
+    with hub.store.reading() as session:  # what anybody may send holds up nobody
+        site_keys.check_revokes_itself(session, revocation)
     with hub.store.changing() as change:
         site_keys.revoke_by_itself(change, hub.desk, revocation)
     site_keys.log_changes(hub.store, hub.desk, hub.signer)

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -175,9 +177,40 @@ def open_store(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
     return Store(database, bell, clock)
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema to the newest revision, on this connection."""
+def open_beside(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
+    """Open it for a command beside a hub that may run: the tables stay as they are, unless nobody has ever made any.
+
+    Raises:
+        ConfigurationError: as `open_store`, or its tables are another version's.
+    """
+    database: Database = SqliteFile(place) if isinstance(place, Path) else PostgresServer(place)
+    try:
+        with database.reads.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        database.close()
+        raise ConfigurationError(f"{database.name} cannot be read as a hub's database: {error.orig}") from error
+    if found is None:
+        database.close()
+        return open_store(place, bell, clock)
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if found != newest:
+        database.close()
+        raise ConfigurationError(
+            f"{database.name} has the tables of revision {found}, and this version of rapha those of {newest}: use the version that the hub "
+            "runs with, or start the hub with this one first"
+        )
+    return Store(database, bell, clock)
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema to the newest revision, on this connection."""
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
