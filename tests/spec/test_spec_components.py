@@ -120,7 +120,7 @@ def test_a_people_that_lacks_variants_at_one_hospital_counts_as_not_known_there(
 @pytest.mark.parametrize("rank", [2, 3, 4])
 def test_fewer_components_than_are_looked_for_are_said_so(rank: int, tmp_path: Path) -> None:
     """Three are asked for, so five are looked for: whatever noise the last eigenvalues are."""
-    more = {"training": {"rounds": 10, "aggregation": "sum"}}
+    more = {"training": {"rounds": 10, "aggregation": "sum"}, "privacy": {"min_cohort": 430}}
     asked, _, made = town("numeric", tmp_path, {"count": 3, "rounds": 8}, **more)
     for n, each in enumerate(made):
         each["copies"] = (

@@ -7,7 +7,7 @@ from patience import until
 from test_hub_life import recruit, run_round, task_of
 
 from rapha.errors import Conflict
-from rapha.hub import retention
+from rapha.hub import closing, retention
 from rapha.hub.progress import CloseRound, Complete, Conclude, End, OpenRound
 
 
@@ -16,14 +16,15 @@ def of_rounds(hub, study_id, token):
 
 
 def test_every_step_of_a_round_is_taken_once(hub, token, sites, study_of, monkeypatch):
-    close = hub.hub.rounds._close_round
+    monkeypatch.setattr(closing, "LIGHT_BYTES", 0)
+    close = hub.hub.rounds._close
 
     def twice(study, settled):
         deadline = close(study, settled)
         assert close(study, settled) is None  # by a hub that had read the same
         return deadline
 
-    monkeypatch.setattr(hub.hub.rounds, "_close_round", twice)
+    monkeypatch.setattr(hub.hub.rounds, "_close", twice)
     study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
     again = [OpenRound(0, "prepare"), CloseRound(0), OpenRound(1, "train"), CloseRound(1), OpenRound(2, "evaluate")]
     for done in (3, 5):
@@ -69,8 +70,9 @@ def test_what_could_not_be_swept_is_swept_the_next_time(hub, token, sites, study
 
 
 def test_a_lost_best_of_an_earlier_round_is_said_and_not_tried_for_ever(hub, token, sites, study_of, monkeypatch):
+    monkeypatch.setattr(closing, "LIGHT_BYTES", 0)
     rounds, held = hub.hub.rounds, []
-    close = rounds._close_round
+    close = rounds._close
 
     def hold(study, settled):
         if settled.number == 0:
@@ -78,11 +80,11 @@ def test_a_lost_best_of_an_earlier_round_is_said_and_not_tried_for_ever(hub, tok
         held.append(settled)
         return hub.clock() + timedelta(hours=1)
 
-    monkeypatch.setattr(rounds, "_close_round", hold)
+    monkeypatch.setattr(rounds, "_close", hold)
     study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
     run_round(sites)
     run_round(sites)
     until(lambda: bool(held))
-    monkeypatch.setattr("rapha.hub.rounds.best_weights", lambda study, before: ["sha256:" + "0" * 64])
+    monkeypatch.setattr("rapha.hub.closing.best_weights", lambda study, before: ["sha256:" + "0" * 64])
     with pytest.raises(Conflict, match="is lost"):
         close(study_id, held[0])

@@ -126,7 +126,7 @@ def test_they_go_with_the_run(hospital: Hospital) -> None:
     assert not kept(hospital)
 
 
-INT8 = {"learning_rate: 0.05": "learning_rate: 0.05, updates: int8"}
+INT8 = {"rounds: 3, learning_rate: 0.05": "rounds: 5, learning_rate: 0.05, updates: int8"}
 
 
 def test_what_rounding_left_over_stays_is_added_once_and_is_forgotten_where_a_round_was_missed(
