@@ -54,11 +54,11 @@ def flower(hospitals: int, rounds: int = 5) -> Peer:
         told = {**os.environ, **QUIET, "FLWR_HOME": str(home), "RAPHA_BENCH_ENDED": str(ended), "PATH": path}
 
         def start(*words: str) -> None:
-            log = (home / f"{words[0]}-{len(processes)}.log").open("wb")
             command = [str(programs / words[0]), *words[1:]]
-            processes.append(
-                subprocess.Popen(command, env=told, cwd=home, stdout=log, stderr=log, start_new_session=True)
-            )
+            with (home / f"{words[0]}-{len(processes)}.log").open("wb") as log:
+                processes.append(
+                    subprocess.Popen(command, env=told, cwd=home, stdout=log, stderr=log, start_new_session=True)
+                )
 
         start("flower-superlink", "--insecure", "--port", str(port), "--disable-runtime-dependency-installation")
         _until(lambda: _listens(port), processes, home)
