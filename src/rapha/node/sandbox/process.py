@@ -26,6 +26,7 @@ R = TypeVar("R", bound=BaseModel)
 MAX_LINE_BYTES = 64 * 1024
 MAX_LOG_BYTES = 256 * 1024
 START_SECONDS = 120.0
+LOOKS_UP_SECONDS = 1.0
 
 
 class Workload:
@@ -141,23 +142,28 @@ class Workload:
         return self._process.poll() is None
 
     def _line(self, deadline: float) -> bytes:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                if len(self._buffer) > MAX_LINE_BYTES:
-                    raise SandboxError("the workload's reply is longer than 64 KiB")
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    raise SandboxError("the workload did not answer before the deadline")
-                try:
-                    block = os.read(self._stdout.fileno(), MAX_LINE_BYTES)
-                except (OSError, ValueError) as error:  # another thread has closed it
-                    raise SandboxError("the sandbox was ended") from error
-                if not block:
-                    raise SandboxError("the workload died; its own words are in workload.log, for the steward only")
-                self._buffer += block
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > MAX_LINE_BYTES:
+                raise SandboxError("the workload's reply is longer than 64 KiB")
+            try:
+                block = self._block(deadline)
+            except (OSError, ValueError) as error:  # another thread has closed it
+                raise SandboxError("the sandbox was ended") from error
+            if not block:
+                raise SandboxError("the workload died; its own words are in workload.log, for the steward only")
+            self._buffer += block
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line
+
+    def _block(self, deadline: float) -> bytes:
+        """What can be read. It looks up now and then: a pipe that another thread closes meanwhile wakes nobody."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stdout, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                if selector.select(min(left, LOOKS_UP_SECONDS)):
+                    return os.read(self._stdout.fileno(), MAX_LINE_BYTES)
+                self._stdout.fileno()
+        raise SandboxError("the workload did not answer before the deadline")
 
 
 def _keep_log(pipe: IO[bytes], log: Path) -> None:
