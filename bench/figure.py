@@ -12,7 +12,7 @@ from typing import NamedTuple
 RUNS_AT_LEAST = 5
 LINE = re.compile(
     r"figure (?P<name>[a-z0-9_]+) (?P<value>[0-9.]+) (?P<unit>\S+) target (?P<target>[0-9.]+) (?P<verdict>ok|short)"
-    r"(?: peer \S+ [0-9.]+ ratio [0-9.]+)? peak_mb \d+(?: floor [0-9.]+)?"
+    r"(?: peer \S+ [0-9.]+ ratio [0-9.]+)* peak_mb \d+(?: floor [0-9.]+)?"
 )
 
 
@@ -23,7 +23,7 @@ class Peer(NamedTuple):
     seconds: float
 
 
-def figure_line(name: str, seconds: Sequence[float], target: float, peer: Peer | None = None, floor: float = 0) -> str:
+def figure_line(name: str, seconds: Sequence[float], target: float, *peers: Peer, floor: float = 0) -> str:
     """The line for `seconds`, one measurement per run; the median must not pass `target`.
 
     `floor`, in seconds, is what the machine needs for the same at the very least, where that is known. `peak_mb` is of
@@ -36,7 +36,7 @@ def figure_line(name: str, seconds: Sequence[float], target: float, peer: Peer |
         raise ValueError(f"a figure is the median of at least {RUNS_AT_LEAST} runs, not of {len(seconds)}")
     value = median(seconds)
     words = ["figure", name, f"{value:.3g}", "s", "target", f"{target:g}", "ok" if value <= target else "short"]
-    if peer:
+    for peer in peers:
         words += ["peer", peer.name, f"{peer.seconds:.3g}", "ratio", f"{value / peer.seconds:.3g}"]
     words += ["peak_mb", str(peak_mb())]
     if floor:

@@ -2,7 +2,7 @@
 
 A round is the time between two rounds closing on the hub: hand out, train in the sandbox, gate, upload, aggregate. The
 median of each study's twenty rounds is one run. The floor is a bare loop of long polls and sums, without authentication,
-sandbox, retries or store, measured on a machine of two cores. Beside it, in the same run, Flower where it is installed.
+sandbox, retries or store, measured on a machine of two cores. Beside it, in the same run, Flower and NVFLARE where they are installed.
 """
 
 from itertools import pairwise
@@ -25,4 +25,4 @@ def measure(name: str, hospitals: int, target_seconds: float, floor_seconds: flo
             gaps = [(after - before).total_seconds() for before, after in pairwise(closed[1:-1])]
             runs.append(median(gaps))
             print(f"{len(gaps)} rounds, median {runs[-1] * 1000:.1f} ms, worst {max(gaps) * 1000:.1f} ms", flush=True)
-    print(figure_line(name, runs, target_seconds, beside(hospitals), floor=floor_seconds))
+    print(figure_line(name, runs, target_seconds, *beside(hospitals), floor=floor_seconds))

@@ -22,6 +22,7 @@ NOT_CLAIMS = {
     "round_large",
     "round_of_ten",
     "peer_rounds",
+    "peer_run",
 }
 
 

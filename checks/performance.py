@@ -58,7 +58,7 @@ class Kept(NamedTuple):
     verdict: str
     peak_mb: int
     floor: float | None
-    peer: tuple[str, float] | None
+    peers: tuple[tuple[str, float], ...]
 
 
 def page() -> str:
@@ -79,7 +79,7 @@ def written(figures: list[Kept], peers: list[list[str]], said: dict[str, str], g
         text += "\nClaims without a figure yet: " + ", ".join(f"`{name}`" for name in sorted(missing)) + ".\n"
     if growth:
         text += GROWTH + "".join(_grown(line) for line in growth)
-    rows = [_beside(figure, *figure.peer, "same run") for figure in figures if figure.peer]
+    rows = [_beside(figure, *peer, "same run") for figure in figures for peer in figure.peers]
     by_name = {figure.name: figure for figure in figures}
     rows += [_beside(by_name.get(name), program, float(value), "apart", name) for name, program, value in peers]
     return text + (OTHERS + "".join(rows) if rows else "")
@@ -92,11 +92,11 @@ def kept(line: str) -> Kept:
     if found is None:
         raise ValueError(f"bench/figures.txt: not a figure: {line}")
     words = figure.split()
-    peer = (words[words.index("peer") + 1], float(words[words.index("peer") + 2])) if "peer" in words else None
+    peers = tuple((words[at + 1], float(words[at + 2])) for at, word in enumerate(words) if word == "peer")
     floor = float(words[words.index("floor") + 1]) if "floor" in words else None
     peak = int(words[words.index("peak_mb") + 1])
     value, target = float(found["value"]), float(found["target"])
-    return Kept(machine, found["name"], value, target, found["verdict"], peak, floor, peer)
+    return Kept(machine, found["name"], value, target, found["verdict"], peak, floor, peers)
 
 
 def claims() -> dict[str, str]:

@@ -28,7 +28,11 @@ def claim(bench: Path, name: str, body: str) -> None:
 
 
 def test_a_figure_is_the_median_and_says_whether_it_suffices(bench: Path) -> None:
-    claim(bench, "quick", "print('warming'); print(figure_line('quick', [9, 1, 2, 3, 0.5], 2, Peer('aces', 8), 0.25))")
+    claim(
+        bench,
+        "quick",
+        "print('warming'); print(figure_line('quick', [9, 1, 2, 3, 0.5], 2, Peer('aces', 8), floor=0.25))",
+    )
     done = run(bench, "quick")
     assert done.returncode == 0
     words = done.stdout.splitlines()[-1].split()
@@ -117,9 +121,21 @@ def test_another_program_that_is_not_installed_is_left_out_and_said(
 ) -> None:
     monkeypatch.syspath_prepend(str(checkout / "bench"))
     peer_rounds = importlib.import_module("peer_rounds")
-    monkeypatch.setattr(peer_rounds, "ENVIRONMENTS", tmp_path)
-    assert peer_rounds.beside(3) is None
-    assert "no other program beside it: flower is not installed" in capsys.readouterr().out
+    monkeypatch.setattr(importlib.import_module("peer_run"), "ENVIRONMENTS", tmp_path)
+    assert peer_rounds.beside(3) == []
+    said = capsys.readouterr().out
+    assert "no other program beside it: flower is not installed" in said
+    assert "no other program beside it: nvflare is not installed" in said
+
+
+def test_figures_of_several_programs_are_kept_with_ours(
+    bench: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(bench, "quick", "print(figure_line('quick', [1] * 5, 2, Peer('aces', 8), Peer('flower', 4), floor=0.25))")
+    assert run(bench).returncode == 0
+    monkeypatch.syspath_prepend(str(checkout / "checks"))
+    [line] = (bench / "figures.txt").read_text().splitlines()
+    assert importlib.import_module("performance").kept(line).peers == (("aces", 8.0), ("flower", 4.0))
 
 
 def test_another_program_that_ends_at_once_is_left_out_with_its_last_words(
@@ -127,7 +143,7 @@ def test_another_program_that_ends_at_once_is_left_out_with_its_last_words(
 ) -> None:
     monkeypatch.syspath_prepend(str(checkout / "bench"))
     peer_rounds = importlib.import_module("peer_rounds")
-    monkeypatch.setattr(peer_rounds, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(importlib.import_module("peer_run"), "ENVIRONMENTS", tmp_path)
     program = tmp_path / "flower" / "bin" / "flower-superlink"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\necho no such option; exit 2\n")
