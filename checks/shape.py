@@ -38,7 +38,13 @@ def main(root: Path) -> int:
 
 
 def python_files(root: Path) -> list[Path]:
-    return [*root.glob("*.py"), *sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py"))]
+    found = [path for folder in FOLDERS for path in (root / folder).rglob("*.py")]
+    return [*root.glob("*.py"), *sorted(path for path in found if not _hidden(path.relative_to(root)))]
+
+
+def _hidden(place: Path) -> bool:
+    """Whether it lies in an environment that somebody installed here, which is no code of ours."""
+    return any(part.startswith(".") for part in place.parts)
 
 
 def faults_of(path: Path, place: Path) -> Iterator[Fault]:

@@ -47,4 +47,7 @@ def test_what_is_allowed_is_left_alone(checkout: Path, tmp_path: Path) -> None:
     room.mkdir(parents=True)
     (room / "__init__.py").write_text('"""A room."""\n\nfrom os import name\n\n__all__ = ["name"]\n')
     (room / "envelope.py").write_text('"""A page."""\n\nimport base64\n\nimport cryptography\n')
+    other = tmp_path / "bench" / ".peers" / "flower"
+    other.mkdir(parents=True)
+    (other / "utils.py").write_text("x = 1\n")
     assert look(checkout, tmp_path).returncode == 0
