@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
 from rapha.clock import Clock
-from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
+from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, TaskOver, Unreachable
 from rapha.node import transfer
 from rapha.node.configuration import Home
 from rapha.node.connections import Answer, Asked, Connections, Cut, TooSlow
@@ -284,13 +284,15 @@ def why_silent(cut: Cut, url: str) -> str:
 def _problem(status: int, content: bytes) -> RaphaError:
     try:
         problem = Problem.model_validate_json(content)
-        message = problem.message + (f" ({problem.hint})" if problem.hint else "")
+        code, message = problem.code, problem.message + (f" ({problem.hint})" if problem.hint else "")
     except ValidationError:
-        message = f"the hub answered {status}"
+        code, message = "", f"the hub answered {status}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return NotPermitted(message)
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
         return DiskFull(message)
+    if status == HTTPStatus.CONFLICT and code == TaskOver.code:
+        return TaskOver(message)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(message)
     return Conflict(message)
