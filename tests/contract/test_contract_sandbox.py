@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from rapha.errors import SandboxError
 from rapha.node.configuration import SandboxLimits
+from rapha.node.sandbox import started
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.namespaces import Namespaces
 from rapha.node.sandbox.port import Backend, RunFolder, Sandbox
@@ -101,6 +104,32 @@ def test_a_late_answer_ends_the_sandbox_and_closing_twice_is_once(backend: Backe
     started.close()
     with pytest.raises(SandboxError):
         started.run(Command(do="prepare", round=0), SECONDS)
+
+
+def test_a_start_that_is_given_up_raises_at_once_and_others_go_on(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, held = threading.Event(), threading.Event()
+    as_it_is = started.judged
+
+    def judged(*given: object, **named: object) -> object:
+        begun.set()
+        assert held.wait(SECONDS)
+        return as_it_is(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(started, "judged", judged)
+    run, _ = make_run(tmp_path / "run")
+    with ThreadPoolExecutor(1) as other:
+        starts = other.submit(backend.start, run, LIMITS)
+        assert begun.wait(SECONDS)
+        backend.give_up(tmp_path / "another")
+        assert started._STARTING[run.output.parent].alive()
+        backend.give_up(run.output.parent)
+        held.set()
+        with pytest.raises(SandboxError):
+            starts.result(SECONDS).close()
+    assert not started._STARTING
+    backend.give_up(run.output.parent)
 
 
 def test_a_killed_workload_is_noticed_and_nothing_of_it_stays(backend: Backend, run: RunFolder) -> None:

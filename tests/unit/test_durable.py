@@ -1,5 +1,6 @@
 """Files that outlive a power cut, in the ways that are not left to the system."""
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from rapha import durable
 from rapha.durable import EARLY_BYTES, PRIVATE, READABLE, sync_folder, take_to_disk_early, write_synced
 from rapha.hub.blobs import BlobFolder
+from rapha.node import transcripts
 from rapha.node.outbox import Outbox
+from rapha.node.transcripts import keep_whole
+from rapha.node.transfer import stamp_of
 from rapha.records.record import DispatchId
 
 
@@ -65,6 +69,21 @@ def test_where_the_system_has_no_such_call_nothing_is_done(tmp_path: Path, monke
     monkeypatch.setattr(durable, "_sync_file_range", lambda: None)
     with (tmp_path / "file").open("wb") as file:
         take_to_disk_early(file.fileno())
+
+
+def test_weights_that_a_receipt_counts_on_are_kept_under_a_name_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bool] = []
+    target = tmp_path / "kept" / "weights"
+    monkeypatch.setattr(
+        transcripts, "sync_folder", lambda folder: shown.append(target.exists() and folder == target.parent)
+    )
+    target.parent.mkdir()
+    given = tmp_path / f"{hashlib.sha256(b'weights').hexdigest()}.safetensors"
+    given.write_bytes(b"weights")
+    keep_whole(given, target, stamp_of(given))
+    assert shown == [True]
 
 
 def test_large_files_go_to_the_disk_while_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from rapha.cli.hub_keys import finish_rotations_or_wait, revoke_key, revoke_own_
 from rapha.cli.hub_lock import lock_hub
 from rapha.cli.hub_status import status
 
-app = typer.Typer(help="The control plane: it routes studies and carries weights; it never sees a row.")
+app = typer.Typer(
+    add_completion=False, help="The control plane: it routes studies and carries weights; it never sees a row."
+)
 SWITCH_SECONDS = 0.0005
 """How long one thread may keep the others of a hub waiting: a request is a few short turns of several of them."""
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the hub's home folder")]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from rapha.node.register import Register
 
 app = typer.Typer(
-    help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes."
+    add_completion=False,
+    help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes.",
 )
 app.add_typer(node_policy.app, name="policy")
 for command in (rotate_key, revoke_key, node_stewards.steward_key):

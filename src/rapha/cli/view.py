@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Flatten FHIR resources with a SQL-on-FHIR view.")
+app = typer.Typer(add_completion=False, help="Flatten FHIR resources with a SQL-on-FHIR view.")
 
 
 @app.callback()

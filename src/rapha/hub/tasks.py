@@ -12,7 +12,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from rapha.canonical import base64_bytes, digest
-from rapha.errors import ConfigurationError, Conflict, NotPermitted, RaphaError, TrainingFailed, Unproven, Unreachable
+from rapha.errors import (
+    ConfigurationError,
+    Conflict,
+    NotPermitted,
+    RaphaError,
+    TaskOver,
+    TrainingFailed,
+    Unproven,
+    Unreachable,
+)
 from rapha.hub import retention
 from rapha.hub.blobs import Blobs, absent
 from rapha.hub.dispatches import withdraw_tasks
@@ -33,6 +42,12 @@ from rapha.records.travel import declared_update
 from rapha.records.wire import UpdateParcel
 
 _log = structlog.get_logger()
+_ENDED = {
+    "done": "was answered otherwise",
+    "failed": "was said to have failed",
+    "missed": "closed before the answer came",
+    "withdrawn": "was withdrawn, with its study or its hospital",
+}
 _AWAITED = select(
     exists().where(
         TaskRow.study_id == bindparam("study"),
@@ -190,7 +205,7 @@ def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:
 
     Raises:
         NotPermitted: not this site's task.
-        Conflict: the task is done, or the round is over.
+        TaskOver: it was answered, or its round or study is over.
         Unproven: its signed refusal says something else than the failure.
     """
     row = own_task(change.session, site, failure.task)
@@ -217,14 +232,17 @@ def settled(row: TaskRow, answer: Record) -> bool:
     """Whether exactly this answer was taken already.
 
     Raises:
-        Conflict: another one was, or the task is over.
+        TaskOver: another one was, or the task is over.
     """
     if row.state == "done" and row.result == answer.as_bytes():
         return True
-    if row.state not in ("queued", "leased"):
-        ended = {"done": "was answered otherwise", "missed": "closed before the answer came"}
-        raise Conflict(f"task {row.id} {ended.get(row.state, row.state)}: nothing more is taken for it")
+    _check_open(row)
     return False
+
+
+def _check_open(row: TaskRow) -> None:
+    if row.state not in ("queued", "leased"):
+        raise TaskOver(f"task {row.id} {_ENDED[row.state]}: nothing more is taken for it")
 
 
 def check_uploaded(session: Session, site: SiteId, blob: str) -> None:
@@ -242,7 +260,8 @@ def finish(change: Change, row: TaskRow, answer: Record, blob: str, facts: dict[
 
 
 def fail(change: Change, row: TaskRow, reason: str) -> None:
-    """The task failed, and its site is out of the study from here on. Raises Conflict where the task is over."""
+    """The task failed, and its site is out of the study from here on. Raises TaskOver."""
+    _check_open(row)
     if row.state == "queued":
         change.move(row, "leased", f"node:{row.site}")
     row.reason = reason

@@ -28,6 +28,7 @@ from rapha.errors import (
     NotPermitted,
     RaphaError,
     SandboxError,
+    TaskOver,
     TrainingFailed,
     Unreachable,
 )
@@ -66,7 +67,7 @@ class Agent:
         self._considering: set[DispatchId] = set()
         self._stopped: set[DispatchId] = set()
         self._over: dict[DispatchId, str] = {}
-        self._stopping = threading.Event()
+        self._stopping, self._one_stops = threading.Event(), threading.Lock()
 
     def run(self) -> None:
         """Until the process is told to stop (KeyboardInterrupt). A hub that is away is waited for; a token that it
@@ -179,6 +180,8 @@ class Agent:
             if following is not None and not self._take(following.task):
                 following = None
             LOG.info("task.done", do=task.do, round=task.round, dispatch=task.dispatch)
+        except TaskOver as over:
+            self._say_over(task, over)
         except Exception as error:
             if not self._stopping.is_set():
                 self._note(error)
@@ -226,8 +229,14 @@ class Agent:
         LOG.warning("task.failed", do=task.do, round=task.round, reason=reason, dispatch=task.dispatch)
         try:
             self._journey.fail(task, reason)
+        except TaskOver as over:
+            self._say_over(task, over)
         except RaphaError as error:
             self._note(error)
+
+    def _say_over(self, task: Task, over: TaskOver) -> None:
+        """As after a deadline, or in a study that was ended: it is no trouble, and nothing is told of it any more."""
+        LOG.info("task.over", do=task.do, round=task.round, dispatch=task.dispatch, words=str(over))
 
     def _end(self, stop: Stop) -> None:
         """Sandbox first, so that a run in the middle of a command ends at once; then the thread."""
@@ -247,7 +256,8 @@ class Agent:
 
     def _stop(self, dispatch: DispatchId, state: str) -> bool:
         try:
-            self._journey.stop(dispatch, state)
+            with self._one_stops:
+                self._journey.stop(dispatch, state)
         except Exception as error:
             self._note(error)
             return False

@@ -6,6 +6,7 @@ Every request carries a fresh token signed with the node's key, good for one min
 import random
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pydantic import TypeAdapter, ValidationError
 
 from rapha.clock import Clock
-from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, Unreachable
+from rapha.errors import Conflict, DiskFull, NotPermitted, RaphaError, TaskOver, Unreachable
 from rapha.node import transfer
 from rapha.node.configuration import Home
 from rapha.node.connections import Answer, Asked, Connections, Cut, TooSlow
@@ -43,6 +44,8 @@ ANSWER_LIMIT_BYTES = 16 << 20
 ANSWER_SECONDS = 120.0
 HELD_SECONDS = 1
 """How long a hub may wait with its answer to an update for the next round's task; the dispatch has nothing else to do."""
+_CLOSING = threading.Condition()
+"""Whoever rests until a hub may be back looks again when a line is closed: it may be theirs, and the agent ends."""
 _ASSIGNMENT: TypeAdapter[Assignment] = TypeAdapter(Assignment)
 
 
@@ -66,7 +69,9 @@ class HubLine:
         ways together."""
         self._hub, self._site, self._key, self._clock = hub, site, key, clock
         self._connections = Connections(way_to(url, ca, certificate, proxy))
-        self._pace = transfer.Pace(limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None)
+        self._closed = threading.Event()
+        rate = limit_mbit_per_second * 1e6 / 8 if limit_mbit_per_second else None
+        self._pace = transfer.Pace(rate, pause=self._closed.wait)
         self.url = url
 
     def poll(self, poll: Poll) -> Assignment | None:
@@ -111,8 +116,10 @@ class HubLine:
     def beginning(self, blob: str) -> tuple[bytes, int]:
         """See `transfer.Carrier`."""
         with self._getting(f"/blobs/{blob}", {"range": f"bytes=0-{CHUNK_BYTES - 1}"}) as answer:
-            data = whole_answer(self.url, answer, CHUNK_BYTES)
-            self._pace.take(len(data))
+            most = min(CHUNK_BYTES if answer.length is None else answer.length, CHUNK_BYTES) + 1
+            data = transfer.all_of(_Paced(self.url, answer, self._pace), most)
+            if len(data) > CHUNK_BYTES:
+                raise Unreachable(f"{self.url} answered more than {CHUNK_BYTES} bytes: is it a Rapha hub?")
             size = answer.getheader("content-range", f"/{len(data)}").rpartition("/")[2]
             if re.fullmatch(r"[0-9]{1,18}", size) is None:
                 raise Unreachable(f"{self.url} says no size of a blob: is it a Rapha hub of this version?")
@@ -139,8 +146,12 @@ class HubLine:
 
     def send_whole(self, blob: str, data: bytes) -> None:
         """See `transfer.Carrier`."""
-        self._pace.take(len(data))
-        self._request("PUT", f"/blobs/{blob}", data, _BYTES)
+        if len(data) <= transfer.BLOCK_BYTES:
+            self._pace.take(len(data))
+            self._request("PUT", f"/blobs/{blob}", data, _BYTES)
+        else:
+            headers = {**_BYTES, "content-length": str(len(data))}
+            self._request("PUT", f"/blobs/{blob}", self._metered(transfer.blocks_of(data)), headers)
 
     def go_over(self, rotation: Rotation) -> None:
         """Tell the hub that another key follows this node's. The same again is the same as once."""
@@ -160,8 +171,11 @@ class HubLine:
             ) from None
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Drop the connections, also under who waits for an answer, for the pace or, in `persist`, for the hub."""
         self._connections.close()
+        self._closed.set()
+        with _CLOSING:
+            _CLOSING.notify_all()
 
     def _send(self, method: str, path: str, record: Record) -> bytes:
         return self._request(method, path, record.as_bytes(), _JSON)[1]
@@ -284,13 +298,15 @@ def why_silent(cut: Cut, url: str) -> str:
 def _problem(status: int, content: bytes) -> RaphaError:
     try:
         problem = Problem.model_validate_json(content)
-        message = problem.message + (f" ({problem.hint})" if problem.hint else "")
+        code, message = problem.code, problem.message + (f" ({problem.hint})" if problem.hint else "")
     except ValidationError:
-        message = f"the hub answered {status}"
+        code, message = "", f"the hub answered {status}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return NotPermitted(message)
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
         return DiskFull(message)
+    if status == HTTPStatus.CONFLICT and code == TaskOver.code:
+        return TaskOver(message)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(message)
     return Conflict(message)
@@ -317,5 +333,6 @@ def persist(action: Callable[[], T], give_up_after_seconds: float = PATIENCE_SEC
             if time.monotonic() - start > give_up_after_seconds:
                 raise
             LOG.warning("hub.away", reason=str(error), attempt=attempt + 1)
-            time.sleep(back_off(attempt))
+            with _CLOSING:
+                _CLOSING.wait(back_off(attempt))
             attempt += 1

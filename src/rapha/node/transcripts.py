@@ -213,6 +213,7 @@ def keep_whole(source: Path, target: Path, verified: Stamp | None) -> None:
     faults.point("node.to-rename:transcript-weights")
     part.replace(target)
     part.unlink(missing_ok=True)  # it stays where the target was the same file already
+    sync_folder(target.parent)  # a receipt will say that this run can be repeated from it
     faults.point("node.renamed:transcript-weights")
 
 

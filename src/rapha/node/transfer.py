@@ -120,6 +120,17 @@ def _blocks(source: FileIO, size_bytes: int) -> Iterator[memoryview]:
         size_bytes -= count
 
 
+def blocks_of(data: bytes) -> Iterator[memoryview]:
+    """All of it, a block at a time."""
+    return (memoryview(data)[at : at + BLOCK_BYTES] for at in range(0, len(data), BLOCK_BYTES))
+
+
+def all_of(source: Source, most: int) -> bytes:
+    """All that comes, and no more than so much."""
+    buffer = memoryview(bytearray(most))
+    return bytes(buffer[: _filled(source, buffer)])
+
+
 def _fill(source: FileIO, buffer: memoryview, most: int) -> int:
     """Read until the buffer is full, or so many bytes; how many. Raises Conflict: the file ends before."""
     wanted = min(most, len(buffer))
@@ -296,7 +307,7 @@ class Pace:
         self,
         bytes_per_second: float | None,
         now: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._rate, self._now, self._pause = bytes_per_second, now, pause
         self._lock, self._free_at = threading.Lock(), now()

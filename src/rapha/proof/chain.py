@@ -32,8 +32,15 @@ def check_rounds(aggregation: Aggregation, asked: TrainingSpec) -> str:
         )
     if (aggregation.updates or "float32") != asked.updates:
         raise Unproven("the study asks for updates in another form than the one that the hub says they travelled in")
-    best = f"; the weights are of round {released}, whose {asked.keep.best} was best" if asked.keep else ""
-    return f"rounds 0 to {numbers[-1]}{best}{f'; updates as {asked.updates}' if aggregation.updates else ''}"
+    updates = f"; updates as {asked.updates}" if aggregation.updates else ""
+    return f"rounds 0 to {numbers[-1]}{_best(released, asked)}{updates}"
+
+
+def _best(released: int, asked: TrainingSpec) -> str:
+    if asked.keep is None:
+        return ""
+    said = f"by the hub's word the best by {asked.keep.best}, or the last where no round has one"
+    return f"; the weights are of round {released}, {said}"
 
 
 def _released(aggregation: Aggregation, asked: TrainingSpec) -> int:

@@ -19,7 +19,7 @@ from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
 from rapha.sdk.report.headline import LABELS, MODELS, classes_in_words, count
 from rapha.sdk.report.page import REPORT_FILE, render
-from rapha.sdk.words import in_words
+from rapha.sdk.words import in_words_with
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 _TASKS = {"binary": "tabular-classification", "time-to-event": "tabular-regression", "numeric": "tabular-regression",
@@ -71,7 +71,7 @@ def model_card(study: Study, metrics: StudyMetrics) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    sections = {section.title: section.sentences for section in in_words(study)}
+    sections = {section.title: section.sentences for section in in_words_with(study, metrics)}
     return cards.get_template("card.md.j2").render(
         study=study,
         sections=sections,

@@ -10,7 +10,17 @@ from rapha.records.cohort_spec import NESTS
 from rapha.records.feature import AGGREGATES
 from rapha.records.study import DEATH
 from rapha.sdk.marked_yaml import Fault, Marked, Place
-from rapha.sdk.vocabulary import CRITERIA, EVENT_WORDS, FEATURES, PICKS, SHORT_KEYS, nearest, tags_at, words_at
+from rapha.sdk.vocabulary import (
+    CRITERIA,
+    EVENT_WORDS,
+    FEATURES,
+    PICKS,
+    SHORT_KEYS,
+    nearest,
+    tag_key_at,
+    tags_at,
+    words_at,
+)
 
 _PLACED = re.compile(r"^([a-z_0-9.]+): (.*)$")
 _PATTERNS = {
@@ -162,7 +172,7 @@ def _message(error: ErrorDetails, node: Marked, loc: Place) -> str:
     if kind in ("literal_error", "union_tag_invalid"):
         return _not_among(context, node)
     if kind == "union_tag_not_found":
-        return f"the key 'architecture' is missing; it is one of {_list_of(tags_at(loc), 'or')}"
+        return f"the key {tag_key_at(loc)!r} is missing; it is one of {_list_of(tags_at(loc), 'or')}"
     if kind == "string_pattern_mismatch":
         shown = repr(str(loc[-2])[:60]) if loc[-1] == "[key]" else _shown(node)
         return f"{shown} is not {next(w for p, w in _PATTERNS.items() if p in context['pattern'])}"

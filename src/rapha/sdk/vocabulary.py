@@ -94,6 +94,12 @@ def tags_at(loc: Sequence[str | int]) -> tuple[str, ...]:
     return tuple(_tag(member) for member in _members(_kind_at(loc)))
 
 
+def tag_key_at(loc: Sequence[str | int]) -> str:
+    """The key that such a word stands under: `architecture` at `model`, `kind` elsewhere."""
+    members = _members(_kind_at(loc))
+    return "architecture" if any("architecture" in member.model_fields for member in members) else "kind"
+
+
 def _kind_at(loc: Sequence[str | int]) -> Any:
     kind: Any = Study
     for part in loc:

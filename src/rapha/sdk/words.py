@@ -25,6 +25,7 @@ from rapha.records.learning import (
     VariantClassifier,
 )
 from rapha.records.mention import Mention
+from rapha.records.metrics import StudyMetrics
 from rapha.records.payment import Payment
 from rapha.records.segmenter import Segmenter
 from rapha.records.study import Purpose, Study
@@ -40,6 +41,7 @@ class Section(NamedTuple):
     sentences: tuple[str, ...]
 
 
+LEARNS = "How it learns"
 LOOKS_AHEAD = "Mind: who is in depends on what happens after the index, which nobody knows then: such a group can be told apart only later."
 
 
@@ -63,12 +65,39 @@ def in_words(study: Study) -> tuple[Section, ...]:
         Section("What is predicted", outcome_sentences(study.outcome)),
         Section("What the model sees", tuple(feature_in_words(each) for each in study.features)),
         Section(
-            "How it learns",
+            LEARNS,
             (architecture_in_words(study.model), *_by_class(study), *_training(study.training), _split(study)),
         ),
         Section("What holds for every hospital", _terms(study)),
         *((Section("What is paid", _payment(study.payment)),) if study.payment else ()),
         Section("What the words mean", tuple(_concept(name, each) for name, each in study.concepts.items())),
+    )
+
+
+def in_words_with(study: Study, metrics: StudyMetrics) -> tuple[Section, ...]:
+    """The same of a study that is done: also where its rounds had no figure to end or choose by."""
+    missed = _without_a_figure(study.training, metrics)
+    return tuple(
+        section._replace(sentences=(*section.sentences, *missed)) if section.title == LEARNS else section
+        for section in in_words(study)
+    )
+
+
+def _without_a_figure(training: TrainingSpec, metrics: StudyMetrics) -> tuple[str, ...]:
+    had = {score.name for each in metrics.history for score in each.mean}
+    ends, best = training.early_stopping, training.keep
+    lacks = "of the patients it is followed on: every hospital has too few of them with, or without, the outcome"
+    return (
+        *(
+            (f"No round had the {ends.metric} {lacks}. So training did not end early.",)
+            if ends and ends.metric not in had
+            else ()
+        ),
+        *(
+            (f"No round had the {best.best} {lacks}. So the model of the last round is released.",)
+            if best and best.best not in had
+            else ()
+        ),
     )
 
 

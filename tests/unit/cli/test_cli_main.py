@@ -55,6 +55,12 @@ def test_help_names_every_command() -> None:
     assert all(name in done.stdout for name in cli.COMMANDS)
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_no_command_offers_a_completion_that_the_console_script_has_not(name: str) -> None:
+    command = cli.LateCommand(name, *cli.COMMANDS[name]).load()
+    assert not [param.name for param in command.params if "completion" in str(param.name)]
+
+
 def test_version() -> None:
     done = rapha("--version")
     assert (done.returncode, done.stdout) == (0, f"rapha {__version__}\n")

@@ -170,7 +170,10 @@ def test_a_round_closes_at_its_deadline_and_a_late_site_rejoins(hub, token, site
     hub.pass_time(minutes=61)
     run_round([north, south])
     answer = west.answer(late)
-    assert answer.status_code == 409 and "closed before the answer came" in answer.text
+    assert (answer.status_code, answer.json()["code"]) == (409, "task-over")
+    assert "closed before the answer came" in answer.text
+    failed = west.fail(late)
+    assert (failed.status_code, failed.json()["code"]) == (409, "task-over"), "it is not out of the study for that"
     run_round([west])
     run_round(sites)
     hub.wait_for(study_id, token, "releasing")

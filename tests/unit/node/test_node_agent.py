@@ -1,26 +1,31 @@
 """The poll loop: says what is in hand, survives a hub that is away, tells codes and never words."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from patience import until
 
 from rapha.errors import (
     CohortRefused,
     ConfigurationError,
+    Conflict,
     DiskFull,
     EgressRefused,
     RaphaError,
     SandboxError,
+    TaskOver,
     TrainingFailed,
     Unreachable,
 )
+from rapha.node import hub_line
 from rapha.node.agent import Agent, lock_home, reason_of
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.task import Task
-from rapha.records.wire import Poll, Stop, Work
+from rapha.records.wire import Poll, Problem, Stop, Work
 
 SECONDS = 10.0
 
@@ -177,6 +182,54 @@ def test_what_a_thread_still_wrote_after_the_stop_goes_too(tmp_path: Path) -> No
     assert journey.stopped == [("d-1", "cancelled")]
     journey.go_on.set()
     until(lambda: journey.stopped == [("d-1", "cancelled")] * 2)
+
+
+def test_who_ends_a_run_beside_another_waits_for_it(tmp_path: Path) -> None:
+    """The loop that hears of the end, and the thread that worked until then: what one undoes the other does not find half undone."""
+    journey, inside, most = FakeJourney(), [], []
+
+    def stop(dispatch: str, state: str) -> None:
+        inside.append(dispatch)
+        most.append(len(inside))
+        journey.go_on.set()
+        with contextlib.suppress(AssertionError):  # the other thread would have come by then
+            until(lambda: len(inside) > 1, seconds=0.3)
+        inside.pop()
+
+    journey.stop = stop  # type: ignore[method-assign]
+    said = Stop(dispatch=DispatchId("d-1"), study_id=StudyId("s-1"), state="cancelled")
+    run(FakeLine(work(), lambda: until(journey.started.is_set) or said), journey, tmp_path)
+    until(lambda: len(most) == 2 and not inside)
+    assert most == [1, 1]
+
+
+@pytest.mark.parametrize("does", ["work", "fail"])
+def test_a_task_that_is_over_is_neither_failed_nor_trouble(tmp_path: Path, does: str) -> None:
+    over = TaskOver("task t-1 was withdrawn: nothing more is taken for it")
+    journey = FakeJourney(over if does == "work" else RaphaError("something else"))
+
+    def fail(_task: Task, reason: str) -> None:
+        journey.failures.append(reason)
+        raise over
+
+    journey.fail = fail  # type: ignore[method-assign]
+    journey.go_on.set()
+    with structlog.testing.capture_logs() as said:
+        run(
+            FakeLine(work(), lambda: until(lambda: any(each["event"] == "task.over" for each in said))),
+            journey,
+            tmp_path,
+        )
+    assert journey.failures == ([] if does == "work" else ["internal"])
+    assert [each["words"] for each in said if each["event"] == "run.trouble"] == (
+        [] if does == "work" else ["something else"]
+    )
+
+
+@pytest.mark.parametrize(("code", "kind"), [("task-over", TaskOver), ("conflict", Conflict)])
+def test_a_refusal_of_a_hub_says_whether_the_task_is_over(code: str, kind: type[Exception]) -> None:
+    told = hub_line._problem(409, Problem(code=code, message="m", hint="h").as_bytes())
+    assert type(told) is kind and str(told) == "m (h)"
 
 
 def test_an_unexpected_error_leaves_as_a_code_and_its_words_stay_with_the_steward(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import delivered_sample as sample
 import pytest
 from ruamel.yaml import YAML
 
+from rapha.records.learning import EarlyStopping, KeepBest
 from rapha.records.metrics import Count, Score, StudyMetrics
 from rapha.records.study import Study
 from rapha.sdk.about import model_card, write_about
@@ -156,6 +157,22 @@ def test_the_card_names_every_hospital_and_has_front_matter_that_is_yaml(name: s
     assert data["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.742
     for word in (*sample.SITES, "0.735", "rapha.load", "rapha receipt verify", "not a medical device", study.digest):
         assert word in body
+
+
+@pytest.mark.parametrize("metric", ["auroc", "auprc"])
+def test_a_figure_that_no_round_had_is_told_where_training_was_to_end_or_be_chosen_by_it(metric: str) -> None:
+    study = sample.example("diabetes-within-5-years")
+    training = study.training.model_copy(
+        update={"early_stopping": EarlyStopping(metric=metric), "keep": KeepBest(best=metric)}
+    )
+    study = study.model_copy(update={"training": training})
+    metrics = sample.study_metrics(study)
+    had = metric in {score.name for each in metrics.history for score in each.mean}
+    for text in (model_card(study, metrics), html.unescape(render(no_receipts(metrics, study)))):
+        assert (f"No round had the {metric}" in text) != had
+        assert ("training did not end early" in text) != had
+        assert ("the model of the last round is released" in text) != had
+    assert had == (metric == "auroc")
 
 
 def test_the_card_stays_readable_with_hostile_names() -> None:

@@ -48,6 +48,8 @@ WRONG = [
     ("mlp,", "mpl,", "36: model: 'mpl' is not known here; did you mean 'mlp'?"),
     ("architecture: mlp, ", "", "36: model: the key 'architecture' is missing; it is one of logistic, linear, mlp, cox,"
      " deep-survival, gru, text-classifier, image-classifier, variant-classifier, segmenter, gwas, late-fusion, exported, script or causal-lora"),
+    ("aggregation: fedavg", "aggregation: {mu: 0.1}", "37: training.aggregation: the key 'kind' is missing; it is one of fedprox, fedavgm,"
+     " fedadam, fedyogi, median, trimmed-mean, norm-clip, scaffold or sum"),
     ("{demographic: age}", "{demographic: agee}", "33: features[5].demographic: 'agee' is not known here; did you mean"
      " 'age'?"),
     (AGE, "{sex: femal}", "18: cohort.include[0].sex: 'femal' is not known here; did you mean 'female'?"),

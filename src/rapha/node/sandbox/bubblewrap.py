@@ -14,7 +14,7 @@ from rapha.node.sandbox import places
 from rapha.node.sandbox.layers import TMP_BYTES, given_layers
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import Workload
-from rapha.node.sandbox.started import start_workload
+from rapha.node.sandbox.started import give_up_start, start_workload
 
 _INSTALL = "install it with `apt-get install bubblewrap`, or set `sandbox: namespaces` in node.yaml"
 
@@ -42,7 +42,8 @@ class Bubblewrap:
             )
 
     def give_up(self, run: Path) -> None:
-        """See `port.Backend.give_up`: a start here is soon over."""
+        """See `port.Backend.give_up`."""
+        give_up_start(run)
 
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False

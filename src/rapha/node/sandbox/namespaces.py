@@ -17,7 +17,7 @@ from rapha.node.sandbox import places, syscalls
 from rapha.node.sandbox.layers import TMP_BYTES, given_layers
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import Workload
-from rapha.node.sandbox.started import start_workload
+from rapha.node.sandbox.started import give_up_start, start_workload
 
 _ENVIRONMENT = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -47,7 +47,8 @@ class Namespaces:
             )
 
     def give_up(self, run: Path) -> None:
-        """See `port.Backend.give_up`: a start here is soon over."""
+        """See `port.Backend.give_up`."""
+        give_up_start(run)
 
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False

@@ -103,7 +103,7 @@ class Backend(Protocol):
         """
 
     def give_up(self, run: Path) -> None:
-        """End what another thread is starting under this folder, where a start may take longer than two minutes: it then raises."""
+        """End what another thread is starting under this folder: that then raises SandboxError. Nothing where nothing starts."""
 
 
 class Walls(Backend, Protocol):

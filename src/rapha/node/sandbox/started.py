@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rapha import faults
@@ -25,6 +26,8 @@ from rapha.records.release import SandboxReport
 
 WORKLOAD = "rapha.training.worker"
 SCRIPT_WORKLOAD = "rapha.training.script_worker"
+_STARTING: dict[Path, Workload] = {}
+"""By the folder of its run. A run starts one at a time."""
 
 
 def start_workload(
@@ -49,8 +52,19 @@ def start_workload(
         asked = (*arguments, *faults.workload_arguments())
         words = inner_words(layers, limits, met, module, asked, waits=waits)
         workload = Workload([*command, *words], run.log, environment or {}, _group(limits, layers))
-        test = workload.read(SelfTest, START_SECONDS)
-    return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
+        _STARTING[of := run.output.parent] = workload
+        try:
+            test = workload.read(SelfTest, START_SECONDS)
+            return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
+        finally:
+            _STARTING.pop(of, None)
+
+
+def give_up_start(run: Path) -> None:
+    """See `port.Backend.give_up`, of what `start_workload` starts: on a machine at work a start may take a minute, and who ends the run, or
+    the agent, does not wait for it."""
+    if (workload := _STARTING.get(run)) is not None:
+        workload.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import rapha
 from rapha.node.configuration import UGLY, SandboxLimits
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import Workload
-from rapha.node.sandbox.started import start_workload
+from rapha.node.sandbox.started import give_up_start, start_workload
 from rapha.training.profile import ENVIRONMENT, PLACING
 
 
@@ -27,7 +27,8 @@ class Unisolated:
         """Nothing to check: nothing is promised."""
 
     def give_up(self, run: Path) -> None:
-        """See `port.Backend.give_up`: a start here is soon over."""
+        """See `port.Backend.give_up`."""
+        give_up_start(run)
 
     def start(
         self, run: RunFolder, limits: SandboxLimits, module: str | None = None, *, waits: bool = False

@@ -10,7 +10,7 @@ export function checkRounds(aggregation, asked) {
   if (rounds[at].weights_out !== aggregation.weights) throw new Unproven(`the weights delivered are not those that came out of ${at === last ? "the last round" : `round ${at}`}`);
   if (aggregation.method !== asked.aggregation) throw new Unproven(`the study asks for ${asked.aggregation}, and the hub says that it averaged by another way`);
   if ((aggregation.updates ?? "float32") !== asked.updates) throw new Unproven("the study asks for updates in another form than the one that the hub says they travelled in");
-  const best = asked.keep === null ? "" : `; the weights are of round ${at}, whose ${asked.keep.best} was best`;
+  const best = asked.keep === null ? "" : `; the weights are of round ${at}, by the hub's word the best by ${asked.keep.best}, or the last where no round has one`;
   return `rounds 0 to ${last}${best}${aggregation.updates === null ? "" : `; updates as ${asked.updates}`}`;
 }
 

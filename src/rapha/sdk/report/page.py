@@ -21,7 +21,7 @@ from rapha.sdk.report.headline import (
     site_rows,
     take_home,
 )
-from rapha.sdk.words import in_words
+from rapha.sdk.words import in_words_with
 
 REPORT_FILE = "report.html"
 
@@ -93,7 +93,7 @@ def _contents(findings: Findings, comparison: Comparison | None) -> dict[str, An
         "figures": figures,
         "segment_head": segment_head,
         "by_segment": by_segment,
-        "sections": in_words(study),
+        "sections": in_words_with(study, metrics),
         "comparison": comparison,
         "version": __version__,
     }
