@@ -200,7 +200,7 @@ def test_samples_of_the_same_people_as_another_source(lab: Laboratory) -> None:
 @pytest.mark.parametrize(
     ("length", "told"), [(59_128_983, "as long as in GRCh37"), (1_000_000, "no build that is known")]
 )
-def test_another_build_is_refused_and_never_lifted_over(lab: Laboratory, length: int, told: str) -> None:
+def test_another_build_is_refused_where_no_lift_is_asked(lab: Laboratory, length: int, told: str) -> None:
     lab.length = length
     with pytest.raises(SourceError, match=told):
         lab.ingest(ON, line("0/1:99 0/0:99 1|1:99"))
