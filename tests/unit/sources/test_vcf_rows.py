@@ -267,6 +267,7 @@ def scored(lab: Laboratory, rows: str, more: str = "", header: str = SCORE) -> l
     ("rows", "scores"),
     [
         pytest.param("19\t1000\tG\tA\t0.5\n", [0.0, 0.5, 1.0], id="the effect allele is the alternative"),
+        pytest.param("19\t1000\tg\ta\t0.5\n", [0.0, 0.5, 1.0], id="in small letters"),
         pytest.param("19\t1000\tA\tG\t0.5\n19\t2000\tT\tC\t1\n", [1.0, 1.5, 2.0], id="or the reference"),
         pytest.param("19\t1000\tC\tT\t0.5\n", [0.0, 0.5, 1.0], id="or on the other strand"),
         pytest.param("19\t1000\tG\tA\t0.5\n19\t2000\tT\tC\t-1\n", [-1.0, -0.5, 0.0], id="a sum of weights"),
