@@ -86,6 +86,7 @@ def test_the_same_events_as_from_a_vcf(cohort: Cohort, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("a2", "place", "calls", "dosage", "reason"),
     [
+        pytest.param("reference", "19 1000 g a", "11 12 22", {"p1": 2, "p2": 1, "p3": 0}, None, id="in small letters"),
         pytest.param(
             "reference", "19 1000 G A", "11 12 22", {"p1": 2, "p2": 1, "p3": 0}, None, id="a1 is the alternative"
         ),

@@ -16,6 +16,7 @@ from rapha.errors import SourceError
 from rapha.sources.vcf import reference as of_reference
 from rapha.sources.vcf.reference import NotPlaced, NotThere, OtherBases, Reference, TooFar, UnknownBases
 from rapha.sources.vcf.variants import Variant, trimmed
+from rapha.timeline.reader import open_timeline
 
 WIDTH = 50
 CHROMOSOME_19 = 58_617_616
@@ -346,3 +347,12 @@ def test_small_letters_are_bases_too(lab: Laboratory) -> None:
     )
     assert lab.dosage("19-1000-GA-G") == {"p1": 1, "p2": 0, "p3": 2}
     assert report.files[1].set_aside == {}
+
+
+@pytest.mark.parametrize(("calls", "who"), [("0/0:99 0/1:99 0/0:99", {1, 3}), ("0/0:99 0/0:99 0/0:99", {1, 2, 3})])
+def test_a_carrier_of_what_is_set_aside_is_not_called_there(lab: Laboratory, calls: str, who: set[int]) -> None:
+    block = line("0/0:99 0/0:99 0/0:99", 990, "N", "<NON_REF>", info="END=1020")
+    lab.ingest(REGION + "called: true\n", block, line(calls, 1005, "C", "T"))
+    with open_timeline(lab.timeline).connect() as connection:
+        rows = connection.execute("SELECT count(*) FROM called WHERE first <= 1005 AND last >= 1005").fetchall()
+    assert rows == [(len(who),)]

@@ -200,7 +200,7 @@ def test_samples_of_the_same_people_as_another_source(lab: Laboratory) -> None:
 @pytest.mark.parametrize(
     ("length", "told"), [(59_128_983, "as long as in GRCh37"), (1_000_000, "no build that is known")]
 )
-def test_another_build_is_refused_and_never_lifted_over(lab: Laboratory, length: int, told: str) -> None:
+def test_another_build_is_refused_where_no_lift_is_asked(lab: Laboratory, length: int, told: str) -> None:
     lab.length = length
     with pytest.raises(SourceError, match=told):
         lab.ingest(ON, line("0/1:99 0/0:99 1|1:99"))
@@ -267,6 +267,7 @@ def scored(lab: Laboratory, rows: str, more: str = "", header: str = SCORE) -> l
     ("rows", "scores"),
     [
         pytest.param("19\t1000\tG\tA\t0.5\n", [0.0, 0.5, 1.0], id="the effect allele is the alternative"),
+        pytest.param("19\t1000\tg\ta\t0.5\n", [0.0, 0.5, 1.0], id="in small letters"),
         pytest.param("19\t1000\tA\tG\t0.5\n19\t2000\tT\tC\t1\n", [1.0, 1.5, 2.0], id="or the reference"),
         pytest.param("19\t1000\tC\tT\t0.5\n", [0.0, 0.5, 1.0], id="or on the other strand"),
         pytest.param("19\t1000\tG\tA\t0.5\n19\t2000\tT\tC\t-1\n", [-1.0, -0.5, 0.0], id="a sum of weights"),

@@ -4,6 +4,8 @@ mapping.py    the words of the mapping file
 build.py      which reference genome a file is called against, by its contigs
 variants.py   one spelling for a variant: split, trimmed, without `chr`
 reference.py  a genome by which insertions and deletions are moved to their leftmost place
+chain.py      which base of one build is which of another
+lift.py       a record of one build -> what it says in another
 wanted.py     what is looked for
 genotypes.py  what htslib has of a record -> alleles, copies
 saying.py     a record -> what it says of whom

@@ -1,5 +1,5 @@
 """Which reference genome a file is called against. Positions of one are wrong in the other, so it is checked, never guessed;
-nothing is lifted over."""
+and nothing is lifted over unless a mapping asks (`lift`)."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ def check_build(name: str, lengths: Mapping[str, int], build: str) -> bool:
             other = BUILDS[LENGTHS[plain].index(length)] if length in LENGTHS[plain] else "no build that is known here"
             raise SourceError(
                 f"{name}: chromosome {plain} is as long as in {other}, and the mapping says {build}: call it against "
-                f"{build}, or correct the mapping; positions are never lifted over"
+                f"{build}, or correct the mapping; nothing is lifted over unless it says `lift`"
             )
     return bool(known)
 

@@ -18,6 +18,7 @@ from rapha.sources.vcf.build import check_build
 from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags, Samples
 from rapha.sources.vcf.index import Shares, Unusable, index_of, shares_of
+from rapha.sources.vcf.lift import Lift, LiftedReader
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.reference import Reference
 from rapha.sources.vcf.saying import Reader, Said
@@ -33,12 +34,13 @@ class Calls:
     copy of the chromosome, where anybody has. `effects`: what the annotation says of a variant. `seen`: the places
     of the samples that a file has. `shifts`: of a file how many variants stand elsewhere than it has them, or where it has them although that may not
     be leftmost. `called`: what collects where each was called well, where that is asked. `passed_over`: samples that
-    are known and do not count. A file of `least_bytes` or more that has an index beside it is read by several processes."""
+    are known and do not count. `build`: of the files; `lift`: the way from there to the one that is wanted, where that is another; `lifts`: of a file how many
+    records came which way. A file of `least_bytes` or more that has an index beside it is read by several processes."""
 
     def __init__(
         self, samples: list[str], wanted: Wanted, quality: Quality, build: str, annotation: Annotation | None = None,
         called: Called | None = None, passed_over: Collection[str] = (), least_bytes: int = 1 << 20,
-        reference: Reference | None = None,
+        reference: Reference | None = None, lift: Lift | None = None,
     ) -> None:  # fmt: skip
         self.samples = samples
         self.dosage: dict[Variant, Dosages] = {}
@@ -47,15 +49,17 @@ class Calls:
         self.records: dict[str, int] = {}
         self.aside: dict[str, Counter[str]] = {}
         self.lines: list[tuple[str, int, str]] = []
-        self.on_trust = [reference.name] if reference and not reference.shows_build else []
+        self.genomes = tuple(each for each in (reference, lift.genome if lift else None) if each)
+        self.on_trust = [each.name for each in self.genomes if not each.shows_build]
         self.told: list[str] = []
         self.seen: set[int] = set()
         self.shifts: dict[str, Counter[str]] = {}
+        self.lifts: dict[str, Counter[str]] = {}
         self._by_others: dict[Variant, Flags] = {}  # who is known not to have it by records of other variants alone
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
-        self._wanted, self._quality, self.build, self._least_bytes = wanted, quality, build, least_bytes
-        self.reference = reference
+        self._wanted, self._quality, self._build, self._least_bytes = wanted, quality, build, least_bytes
+        self._reference, self._lift = reference, lift
         self._annotation, self.called, self._passed_over = annotation, called, passed_over
 
     def read(self, path: Path) -> None:
@@ -66,14 +70,13 @@ class Calls:
             ConfigurationError: the `genomics` extra is not installed.
         """
         calls = _open(path)
-        lengths = dict(zip(calls.seqnames, _lengths(calls), strict=False))
-        if not check_build(path.name, lengths, self.build):
+        if not check_build(path.name, _lengths(calls), self._build):
             self.on_trust.append(path.name)
         columns = self._columns(path.name, calls.samples)
         of, places = _chosen(columns[0], len(calls.samples)), _chosen(columns[1], len(self.samples))
         at, name = np.arange(len(self.samples))[places], path.name
         reader, shares = self._reader(calls, name, of), self._shares(path, calls.seqnames)
-        self.aside[name], self.shifts[name] = Counter(), Counter()
+        self.aside[name], self.shifts[name], self.lifts[name] = Counter(), Counter(), Counter()
 
         def hold(number: int, said: Said) -> None:
             self._hold(name, number, said, places, at)
@@ -103,7 +106,10 @@ class Calls:
 
     def _reader(self, calls: Any, name: str, of: Samples) -> Reader:
         annotations = Annotations(calls, name, self._annotation) if self._annotation else None
-        return Reader(self._wanted, self._quality, of, annotations, self.called is not None, self.reference)
+        words = (self._wanted, self._quality, of, annotations, self.called is not None)
+        if self._lift:
+            return LiftedReader(*words, self._lift, _lengths(calls))
+        return Reader(*words, self._reference)
 
     def _shares(self, path: Path, contigs: list[str]) -> Shares | None:
         """What processes beside this one can read the file in; None where it is read by this one."""
@@ -128,6 +134,8 @@ class Calls:
                 self.shifts[name][own.shift] += 1
             if own.effects:
                 self.effects[own.variant].update(own.effects)
+        if said.lift:
+            self.lifts[name][said.lift] += 1
         for absent in said.absent:
             self._say_absent(absent.variant, absent.free, places)
         if reason:
@@ -207,8 +215,9 @@ def _records(calls: Any, name: str) -> Iterator[Any]:
         raise SourceError(f"{name}: damaged after {count:,} records") from None
 
 
-def _lengths(calls: Any) -> list[int]:
+def _lengths(calls: Any) -> dict[str, int]:
+    """Of each contig of which the header says how long it is."""
     try:
-        return list(calls.seqlens)
+        return {name: length for name, length in zip(calls.seqnames, calls.seqlens, strict=True) if length > 0}
     except AttributeError:  # a header without lengths
-        return []
+        return {}

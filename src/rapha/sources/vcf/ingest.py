@@ -17,6 +17,7 @@ from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.calls import Calls, samples_of
 from rapha.sources.vcf.event_rows import EventRows, Row
 from rapha.sources.vcf.genes import Genes, read_genes
+from rapha.sources.vcf.lift import read_lift
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.plink_calls import PlinkCalls, people_of
@@ -35,7 +36,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 7
+READING = 8
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -60,8 +61,7 @@ def ingest_as(
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping: Mapping | PlinkMapping = read_mapping(mapping_path, language)
-    reference = _reference(mapping)
-    state = State.of((data / reference).stat()) if reference and (data / reference).is_file() else None
+    states = {name: State.of((data / name).stat()) for name in _genomes(mapping) if (data / name).is_file()}
     versions = {name: _version(data, name) for name in _files(mapping)}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
@@ -71,14 +71,14 @@ def ingest_as(
     samples, others = counting(samples, _called_in(mapping, data), mapping.samples)
     aside += [Aside(sample.line, NOT_COUNTING) for sample in others]
     passed_over = frozenset(sample.name for sample in others)
-    scorings = [read_scoring(data / each.file, mapping.build) for each in mapping.scores]
-    genes = read_genes(data / mapping.genes, mapping.build) if mapping.genes else None
+    scorings = [read_scoring(data / each.file, mapping.told_in) for each in mapping.scores]
+    genes = read_genes(data / mapping.genes, mapping.told_in) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
-    if calls.reference and state:
-        calls.reference.check_same(state, versions[_index(calls.reference.name)])
+    for genome in calls.genomes:
+        genome.check_same(states[genome.name], versions[_index(genome.name)])
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
-    rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.build, samples, keys)
+    rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.told_in, samples, keys)
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         duck.execute("SET TimeZone = 'UTC'")
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,25 +86,25 @@ def ingest_as(
         events = [_events(mapping, rows, calls, scorings, scores), _matrices(mapping, rows, calls, keys, contents)]
         tables = _tables(duck, chain.from_iterable(events), sorted(patients), batch)
         tables |= _variants(duck, mapping, calls, batch, genes, versions.get(mapping.genes or ""))
-        tables |= _called(duck, rows, calls, batch, genes, versions.get(mapping.genes or ""))
+        tables |= _called(duck, mapping, rows, calls, batch, genes, versions.get(mapping.genes or ""))
         if contents:
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     report = IngestReport.of(mapping.source, batch, written.rows, _reports(mapping, samples, calls, aside), False)
-    return report.model_copy(update={"notes": _notes(calls, scorings, scores)})
+    return report.model_copy(update={"notes": _notes(mapping, calls, scorings, scores)})
 
 
 def _files(mapping: Mapping | PlinkMapping) -> list[str]:
     genes = [mapping.genes] if mapping.genes else []
-    reference = _reference(mapping)
-    genome = [reference, _index(reference)] if reference else []
-    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes, *genome]
+    genomes = [file for name in _genomes(mapping) for file in (name, _index(name))]
+    chain = [mapping.lift.chain] if isinstance(mapping, Mapping) and mapping.lift else []
+    return [*mapping.parts, mapping.samples.file, *(each.file for each in mapping.scores), *genes, *genomes, *chain]
 
 
-def _reference(mapping: Mapping | PlinkMapping) -> str | None:
-    return mapping.reference if isinstance(mapping, Mapping) else None
+def _genomes(mapping: Mapping | PlinkMapping) -> tuple[str, ...]:
+    return mapping.genomes if isinstance(mapping, Mapping) else ()
 
 
 def _index(reference: str) -> str:
@@ -126,9 +126,10 @@ def _calls(
     variants = [name for part in _asking(mapping) for name in part.variants]
     regions = [region for part in _asking(mapping) for region in part.regions]
     wanted = Wanted(map(parse, variants), regions, scored)
-    calls = _reader(mapping, data, [sample.name for sample in samples], wanted, passed_over)
-    if calls.reference:
-        _check_leftmost(map(parse, variants), calls.reference)
+    reference = _reference(mapping, data)
+    calls = _reader(mapping, data, [sample.name for sample in samples], wanted, passed_over, reference)
+    if reference:
+        _check_leftmost(map(parse, variants), reference)
     for done, name in enumerate(mapping.files):
         progress(name, done, len(mapping.files))
         calls.read(data / name)
@@ -158,23 +159,23 @@ def _check_leftmost(variants: Iterable[Variant], reference: Reference) -> None:
             raise SourceError(f"variants: {variant} is not as far left as it can stand: write {leftmost}")
 
 
+def _reference(mapping: Mapping | PlinkMapping, data: Path) -> Reference | None:
+    named = mapping.reference if isinstance(mapping, Mapping) else None
+    return Reference(data / named, mapping.told_in) if named else None
+
+
 def _reader(
-    mapping: Mapping | PlinkMapping, data: Path, samples: list[str], wanted: Wanted, passed_over: frozenset[str]
-) -> Calls:
+    mapping: Mapping | PlinkMapping, data: Path, samples: list[str], wanted: Wanted, passed_over: frozenset[str],
+    reference: Reference | None,
+) -> Calls:  # fmt: skip
     match mapping:
         case Mapping():
             called = Called(mapping.regions) if mapping.called else None
-            reference = Reference(data / mapping.reference, mapping.build) if mapping.reference else None
+            lift = read_lift(mapping.lift, data, mapping.build, reference) if mapping.lift and reference else None
             return Calls(
-                samples,
-                wanted,
-                mapping.quality,
-                mapping.build,
-                mapping.annotation,
-                called,
-                passed_over,
-                reference=reference,
-            )
+                samples, wanted, mapping.quality, mapping.build, mapping.annotation, called, passed_over,
+                reference=reference, lift=lift,
+            )  # fmt: skip
         case PlinkMapping():
             return PlinkCalls(samples, wanted, mapping.build, mapping.a2 == "reference", passed_over)
         case _ as unreachable:
@@ -213,20 +214,21 @@ def _variants(
     genes: Genes | None,
     digest: str | None,
 ) -> dict[Table, duckdb.DuckDBPyRelation]:
-    rows = rows_of(_own(mapping, calls), calls.effects, mapping.build, batch, genes, digest)
+    rows = rows_of(_own(mapping, calls), calls.effects, mapping.told_in, batch, genes, digest)
     return {"variants": duck.from_arrow(pa.Table.from_pylist(list(rows), schema=VARIANTS))}
 
 
 def _called(
-    duck: duckdb.DuckDBPyConnection, rows: EventRows, calls: Calls, batch: str, genes: Genes | None, digest: str | None
-) -> dict[Table, duckdb.DuckDBPyRelation]:
+    duck: duckdb.DuckDBPyConnection, mapping: CallsMapping, rows: EventRows, calls: Calls, batch: str, genes: Genes | None,
+    digest: str | None,
+) -> dict[Table, duckdb.DuckDBPyRelation]:  # fmt: skip
     """Where each sample was called well; and where genes lie, so that it can be said of a gene."""
     if calls.called is None:
         return {}
     stretches, parts = rows.stretches(calls.called.stretches()), [CALLED_STRETCHES.empty_table()]
     while part := list(islice(stretches, _ROWS_AT_ONCE)):
         parts.append(pa.Table.from_pylist(part, schema=CALLED_STRETCHES))
-    lie = [gene_row(gene, calls.build, digest, batch) for gene in genes] if genes else []
+    lie = [gene_row(gene, mapping.told_in, digest, batch) for gene in genes] if genes else []
     tables: dict[Table, pa.Table] = {
         "called": pa.concat_tables(parts),
         "genes": pa.Table.from_pylist(lie, schema=GENES),
@@ -239,7 +241,7 @@ def _matrices(
 ) -> Iterable[Row]:
     if contents:
         for matrix in mapping.matrices:
-            yield from rows.of_matrix(keep_matrix(matrix, mapping.build, calls.dosage, keys, contents))
+            yield from rows.of_matrix(keep_matrix(matrix, mapping.told_in, calls.dosage, keys, contents))
 
 
 def _assets(duck: duckdb.DuckDBPyConnection, contents: Contents) -> dict[Table, duckdb.DuckDBPyRelation]:
@@ -278,9 +280,10 @@ def _reports(mapping: CallsMapping, samples: list[Sample], calls: Calls, aside: 
     return (listed, *files)
 
 
-def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple[str, ...]:
+def _notes(mapping: CallsMapping, calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple[str, ...]:
     notes = [f"{name}: its header does not show the build, which is taken from the mapping" for name in calls.on_trust]
     notes += calls.told
+    notes += [_lifted(name, mapping, lifts) for name, lifts in calls.lifts.items() if lifts]
     notes += [_shifted(name, shifts) for name, shifts in calls.shifts.items() if shifts]
     for scoring, of in zip(scorings, scores, strict=True):
         have = int((of.score == of.score).sum())
@@ -289,6 +292,18 @@ def _notes(calls: Calls, scorings: list[Scoring], scores: list[Scores]) -> tuple
             f"apart by strand; {have:,} samples have the score"
         )
     return tuple(notes)
+
+
+def _lifted(name: str, mapping: CallsMapping, lifts: Counter[str]) -> str:
+    told = (
+        f"{name}: records lifted over from {mapping.build} to {mapping.told_in}, of what is wanted: {lifts.total():,}"
+    )
+    parts = {
+        "on the other strand": lifts["turned"],
+        "reference blocks of which a part has no image, or other bases": lifts["cut"],
+        "reference blocks that tell of their first base alone, as no `genome` is named": lifts["shown"],
+    }
+    return told + "".join(f"; {what}: {count:,}" for what, count in parts.items() if count)
 
 
 def _shifted(name: str, shifts: Counter[str]) -> str:

@@ -84,6 +84,15 @@ class Annotation(Record):
         return self
 
 
+class Lifting(Record):
+    """Which build the calls are wanted in, and what leads there from `build`: a chain file as of UCSC. `genome`: the one that the calls are of, a FASTA file with its
+    index: without it a reference block says nothing but the base that it shows."""
+
+    to: Build
+    chain: FileName
+    genome: FileName | None = None
+
+
 class Matrix(Record):
     """One array a sample: its copies of each of `variants` and of every variant in `regions`. `name` is what studies call it."""
 
@@ -113,6 +122,11 @@ class CallsMapping(SourceMapping):
     scores: Annotated[tuple[ScoreFile, ...], Field(max_length=50)] = ()
     matrices: Annotated[tuple[Matrix, ...], Field(max_length=50)] = ()
 
+    @property
+    def told_in(self) -> Build:
+        """The build of all that is wanted and told; `build` is that of the files."""
+        return self.build
+
     @model_validator(mode="after")
     def _something(self) -> "CallsMapping":
         if not (self.variants or self.regions or self.scores or self.matrices):
@@ -129,19 +143,29 @@ class CallsMapping(SourceMapping):
 
 class Mapping(CallsMapping):
     """Of VCF, BCF and gVCF. `called`: keep where in `regions` each sample was called well enough, so that a study can tell who is
-    free of a gene's variants from who was not read there. `reference`: the genome that the calls are of, a FASTA file with its index
-    beside it, by which insertions and deletions are moved to their leftmost place."""
+    free of a gene's variants from who was not read there. `reference`: the genome of the build that is told, a FASTA file with its index
+    beside it, by which insertions and deletions are moved to their leftmost place. `lift`: the calls are told in another build than they are of."""
 
     format: Literal["vcf"]
     quality: Quality = Quality()
     annotation: Annotation | None = None
     called: bool = False
     reference: FileName | None = None
+    lift: Lifting | None = None
 
     @model_serializer(mode="wrap")
     def _as_said(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = plain(self)
-        return {key: each for key, each in written.items() if (key, each) != ("reference", None)}
+        return {key: each for key, each in written.items() if each is not None or key not in ("reference", "lift")}
+
+    @property
+    def told_in(self) -> Build:
+        return self.lift.to if self.lift else self.build
+
+    @property
+    def genomes(self) -> tuple[str, ...]:
+        """The FASTA files."""
+        return tuple(name for name in (self.reference, self.lift.genome if self.lift else None) if name)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -154,6 +178,19 @@ class Mapping(CallsMapping):
             raise PydanticCustomError("nothing", "`annotation` is of the events: name `variants` or `regions`")
         if self.called and not self.regions:
             raise PydanticCustomError("nothing", "`called` is of `regions`: name them")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_lifted(self) -> "Mapping":
+        if self.lift and self.lift.to == self.build:
+            raise PydanticCustomError("lift", "lift: `to` is the build that the calls are of: leave `lift` out")
+        if self.lift and not self.reference:
+            raise PydanticCustomError("lift", "`lift` needs the `reference` genome of the build that it leads to")
+        if self.lift and self.called and not self.lift.genome:
+            raise PydanticCustomError(
+                "lift",
+                "`called` with `lift` needs the `genome` that the calls are of: two builds differ inside reference blocks",
+            )
         return self
 
 

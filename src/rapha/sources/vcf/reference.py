@@ -107,6 +107,11 @@ class Reference:
         """Of its file."""
         return self._name
 
+    def length(self, place: str) -> int | None:
+        """How many bases a chromosome has; None where it is not there."""
+        contig = self._contigs.get(place)
+        return contig.bases if contig else None
+
     def check_same(self, state: State, index_digest: str) -> None:
         """Raises SourceError: what was read is not the file that had this state, or that index."""
         if not State.of(os.fstat(self._file)) == self._state == state or index_digest != self._index_digest:

@@ -10,7 +10,7 @@ Nothing here remembers an earlier record, so records may be read in any process;
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -74,12 +74,14 @@ class Mark(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a record says, in the order in which it counts; and why something of it is set aside."""
+    """What a record says, in the order in which it counts; and why something of it is set aside. `lift`: how it came from another build, once of a record: as it
+    stands, from the other strand, as the part of a reference block that both builds have, or as the one base that a block shows."""
 
     marks: tuple[Mark, ...] = ()
     own: tuple[Own, ...] = ()
     absent: tuple[Absent, ...] = ()
     reason: str | None = None
+    lift: Literal["lifted", "turned", "cut", "shown"] | None = None
 
 
 class Reader:
@@ -103,7 +105,7 @@ class Reader:
                 stretches[contig] = self._wanted.stretches(chromosome(contig))
             place, starts, ends = stretches[contig]
             at = bisect_right(starts, last if last > first else first)  # asked of every record, so it is quick
-            if at and (ends[at - 1] >= first or (ends[at - 1] >= first - self._reach and _may_move(record))):
+            if at and (ends[at - 1] >= first or (ends[at - 1] >= first - self._reach and may_move(record))):
                 hold(number, self._said(record, place))
         return number
 
@@ -128,8 +130,8 @@ class Reader:
         good = self._good(record, good)
         if failed:
             good[:] = False
-        marks = _marks(record, place, reference, alternatives, alleles, good) if self._marks else ()
         if failed:
+            marks = _marks(record, place, reference, alternatives, alleles, good) if self._marks else ()
             return Said(marks, reason=FAILED)
 
         def copies(at: int) -> Dosages:
@@ -138,34 +140,44 @@ class Reader:
                 counted[~good] = UNKNOWN
             return counted
 
-        own, other = self._own(record, place, reference, alternatives, copies, alone)
+        own, other, unplaced = self._own(record, place, reference, alternatives, copies, alone)
+        marks = _marks(record, place, reference, alternatives, alleles, good, unplaced) if self._marks else ()
         absent = self._absent(record, place, reference, alleles, good, own) if self._wanted.variants else ()
         return Said(marks, own, absent, reason or other)
 
     def _own(
         self, record: Any, place: str, reference: str, alternatives: list[str], copies: Callable[[int], Dosages],
         alone: Flags | None,
-    ) -> tuple[tuple[Own, ...], str | None]:  # fmt: skip
-        """The record's variants that are wanted; and why something of it is not taken."""
+    ) -> tuple[tuple[Own, ...], str | None, list[int]]:  # fmt: skip
+        """The record's variants that are wanted; why something of it is not taken; and the numbers of alternatives of which nobody knows where they belong."""
         reason, effects, own = None, None, []
+        unplaced: list[int] = []
         for at, alternative in enumerate(alternatives, 1):
             if not (is_plain(alternative) and is_plain(reference)):
                 if alternative not in BLOCKS:
                     reason = NOT_PLAIN
                 continue
-            variant, shift, fault = self._placed(trimmed(place, record.POS, reference, alternative))
-            if fault and self._wanted.takes(variant):
-                reason = fault
+            variant, shift, fault = self._placed(record, trimmed(place, record.POS, reference, alternative))
+            if fault:
+                unplaced.append(at)
+                reason = fault if self._wanted.takes(variant) else reason
             elif self._wanted.takes(variant):
                 if self._annotations and effects is None:
-                    effects = self._annotations.read(record)
+                    effects = self._effects(record)
                 own.append(Own(variant, copies(at), alone, tuple(effects[at - 1]) if effects else (), shift))
         if reason is None and effects is not None and self._annotations:
             reason = next(iter(self._annotations.faults), None)
-        return tuple(own), reason
+        return tuple(own), reason, unplaced
 
-    def _placed(self, variant: Variant) -> tuple[Variant, Literal["moved", "as written"] | None, str | None]:
-        """The variant where it belongs, whether that is elsewhere, and why it is not taken."""
+    def _effects(self, record: Any) -> list[list[Effect]]:
+        """Of each alternative what the annotation says."""
+        assert self._annotations
+        return self._annotations.read(record)
+
+    def _placed(
+        self, record: Any, variant: Variant
+    ) -> tuple[Variant, Literal["moved", "as written"] | None, str | None]:
+        """A variant of the record where it belongs, whether that is elsewhere, and why it is not taken."""
         if len(variant.reference) == len(variant.alternative) and not self._reference:
             return variant, None, None
         if self._reference is None:
@@ -181,13 +193,13 @@ class Reader:
     ) -> tuple[Absent, ...]:
         said = {each.variant for each in own}
         named = self._wanted.named(place, record.POS, max(record.POS, record.end))
-        missing = [
-            variant
-            for variant in named
-            if variant not in said and self._wanted.has_reference(variant, record.POS, reference)
-        ]
+        missing = [variant for variant in named if variant not in said and self._shows(record, variant, reference)]
         free = good & np.logical_and.reduce([each <= 0 for each in alleles]) if missing else good
         return tuple(Absent(variant, free) for variant in missing)
+
+    def _shows(self, record: Any, variant: Variant, reference: str) -> bool:
+        """Whether whoever has the record's reference alone has that of the variant."""
+        return self._wanted.has_reference(variant, record.POS, reference)
 
     def _good(self, record: Any, good: Flags) -> Flags:
         """Which of the known calls are good enough: a block by the least depth in it, and by the quality of its reference."""
@@ -201,7 +213,7 @@ class Reader:
         return good
 
 
-def _may_move(record: Any) -> bool:
+def may_move(record: Any) -> bool:
     """Whether it has an insertion or deletion, which may belong further to the left."""
     return any(is_plain(in_capitals(each)) and len(each) != len(record.REF) for each in record.ALT)
 
@@ -216,12 +228,13 @@ def _figure(record: Any, of: Samples, *fields: str) -> npt.NDArray[Any]:
 
 
 def _marks(
-    record: Any, place: str, reference: str, alternatives: list[str], alleles: Alleles, good: Flags
-) -> tuple[Mark, ...]:
-    """Who was called well where the record lies; and of whom it has something that it does not show, or not well: as far as its END
-    says, since a symbolic deletion shows one base of all that it takes out."""
+    record: Any, place: str, reference: str, alternatives: list[str], alleles: Alleles, good: Flags,
+    unplaced: Collection[int] = (),
+) -> tuple[Mark, ...]:  # fmt: skip
+    """Who was called well where the record lies; and of whom it has something that it does not show, or not well, or that is set aside as `unplaced`: as far as
+    its END says, since a symbolic deletion shows one base of all that it takes out."""
     plain = np.array([is_plain(reference) and (is_plain(each) or each == "*") for each in alternatives], dtype=np.bool_)
-    others = np.flatnonzero(~plain) + 1
+    others = np.array([*np.flatnonzero(~plain) + 1, *unplaced], dtype=np.int64)
     shown = good & ~np.logical_or.reduce([np.isin(each, others) for each in alleles])
     seen = np.logical_or.reduce([each > 0 for each in alleles])
     is_block = all(each in BLOCKS for each in alternatives)

@@ -18,7 +18,7 @@ from rapha.errors import SourceError
 from rapha.sources.vcf.build import chromosome
 from rapha.sources.vcf.genotypes import Dosages
 from rapha.sources.vcf.mapping import ScoreFile
-from rapha.sources.vcf.variants import Variant, complement, is_plain
+from rapha.sources.vcf.variants import Variant, complement, in_capitals, is_plain
 
 LARGEST_FILE = 1 << 30
 
@@ -59,7 +59,8 @@ def read_scoring(path: Path, build: str) -> Scoring:
     ambiguous = 0
     for line, row in rows:
         other = row.get("other_allele") or row.get("hm_inferOtherAllele") or row.get("reference_allele") or ""
-        effect, weight = row.get("effect_allele") or "", _number(row.get("effect_weight"))
+        effect, other = in_capitals(row.get("effect_allele") or ""), in_capitals(other)
+        weight = _number(row.get("effect_weight"))
         where = row.get(position) or ""
         if weight is None or not where.isdigit() or not (is_plain(effect) and is_plain(other)):
             raise SourceError(f"{path.name}, line {line}: wants {place}, {position}, plain alleles and effect_weight")

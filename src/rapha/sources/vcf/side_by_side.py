@@ -147,7 +147,9 @@ def _read(name: str, shares: Iterable[Share], opened: Open, parts: Connection, n
 
 
 def _is_plain(said: Said, own: Own) -> bool:
-    return not (said.marks or said.absent or said.reason or own.effects or own.shift) and own.single is None
+    return (
+        not (said.marks or said.absent or said.reason or said.lift or own.effects or own.shift) and own.single is None
+    )
 
 
 def within(name: str, calls: Any, share: Share) -> Iterator[Any]:
