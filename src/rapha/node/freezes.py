@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 from rapha.errors import Conflict, Unproven
 from rapha.node.frozen import FrozenRun
+from rapha.node.hub_line import persist
 from rapha.node.register import Register
+from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.freeze import check_logged, parse_freeze, signed_freeze
 from rapha.proof.keys import PrivateKey
@@ -29,10 +31,15 @@ class Freezes:
     """See the page's first lines."""
 
     def __init__(
-        self, register: Register, leave: Callable[[DispatchId, Receipt], LoggedFreeze], key: PrivateKey
+        self,
+        register: Register,
+        leave: Callable[[DispatchId, Receipt], LoggedFreeze],
+        check_holds: Callable[[Checkpoint], None],
+        key: PrivateKey,
     ) -> None:
-        """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it."""
-        self._register, self._leave, self._key = register, leave, key
+        """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it. `check_holds` raises where the tree in which
+        that is proven is not of the public log."""
+        self._register, self._leave, self._check_holds, self._key = register, leave, check_holds, key
         self._logged: set[DispatchId] = set()
         """Of which it is known, or known that they have none, so that not every round asks the register."""
 
@@ -78,7 +85,8 @@ class Freezes:
         """Where the log has it; None where the hub does not take it any more, and the run has begun. Raises as `log`."""
         try:
             logged = self._leave(dispatch, receipt)
-            check_logged(receipt, logged)
+            tree = check_logged(receipt, logged)
+            persist(lambda: self._check_holds(tree))
         except (Conflict, Unproven) as problem:
             if late and isinstance(problem, Conflict):
                 return None

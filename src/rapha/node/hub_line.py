@@ -159,6 +159,11 @@ class HubLine:
                 f"the hub at {self.url} is older than this node: update the hub first, then its nodes"
             ) from None
 
+    def public(self, path: str, limit_bytes: int) -> bytes:
+        """What the hub shows to anybody: its keys, its log. Raises Unreachable also where it is longer than `limit_bytes`."""
+        with self._answered("GET", path, None, {}, whole=True) as answer:
+            return whole_answer(self.url, answer, limit_bytes)
+
     def close(self) -> None:
         """Drop the connections."""
         self._connections.close()

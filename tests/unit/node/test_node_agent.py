@@ -53,6 +53,7 @@ class FakeJourney:
         self.error, self.failures, self.stopped, self.closed = error, [], [], False
         self.stop_errors: list[Exception] = []
         self.answered_again = 0
+        self.log_error: Exception | None = None
         self.open_from: int | None = None
         self.hours_asked = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
@@ -81,6 +82,10 @@ class FakeJourney:
 
     def answer_again(self) -> None:
         self.answered_again += 1
+
+    def look_at_log_now_and_then(self) -> None:
+        if self.log_error:
+            raise self.log_error
 
     def close(self) -> None:
         self.closed = True

@@ -133,7 +133,9 @@ def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
 
 
 def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> None:
-    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    freezes = Freezes(
+        hospital.register, lambda *_: pytest.fail("nothing leaves"), lambda _: None, load_key(hospital.home.key)
+    )
     assert freezes.named(RUN, FIRST) is None
     hospital.line.error = Conflict("away")
     with pytest.raises(Conflict):
@@ -149,7 +151,9 @@ def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> Non
 def test_a_receipt_without_the_first_round_names_none(hospital: Hospital) -> None:
     with pytest.raises(Started):
         work(hospital)
-    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    freezes = Freezes(
+        hospital.register, lambda *_: pytest.fail("nothing leaves"), lambda _: None, load_key(hospital.home.key)
+    )
     later = (RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(b"update")),)
     assert freezes.named(RUN, FIRST) and freezes.named(RUN, later) is None
 
