@@ -63,9 +63,9 @@ class SmallPublicLog:
     def _said(self, path: str) -> bytes | Exception:
         if path == "/log/checkpoint":
             return self.checkpoint.as_bytes()
-        if path == "/keys":
+        if path == "/api/v1/keys":
             return TrustedKeys(keys=(trusted_hub(), trusted_log())).as_bytes()
-        if path == "/key-changes":
+        if path == "/api/v1/key-changes":
             by = small_authority.authority()
             logs = ((private_key(ORIGIN).public_key(), None),)
             return KeyChanges(trust_config=trust_config((by.trust,), logs, ORIGIN, by.hub, by.uri)).as_bytes()

@@ -11,7 +11,7 @@ that lies can bring about a receipt without a freeze, as it could by giving no f
 
 from collections.abc import Callable
 
-from rapha.errors import Conflict, Unproven
+from rapha.errors import Conflict, RaphaError, Unproven
 from rapha.node.frozen import FrozenRun
 from rapha.node.hub_line import persist
 from rapha.node.register import Register
@@ -50,6 +50,7 @@ class Freezes:
         Raises:
             Unreachable: the hub stayed away.
             Conflict: the hub took none before the first round, or gave back something that is not in its log.
+            Unproven: that log contradicts what this node keeps of it.
         """
         dispatch = approval.dispatch
         if dispatch in self._logged:
@@ -85,13 +86,20 @@ class Freezes:
         """Where the log has it; None where the hub does not take it any more, and the run has begun. Raises as `log`."""
         try:
             logged = self._leave(dispatch, receipt)
-            tree = check_logged(receipt, logged)
-            persist(lambda: self._check_holds(tree))
-        except (Conflict, Unproven) as problem:
-            if late and isinstance(problem, Conflict):
+        except Conflict as problem:
+            if late:
                 return None
-            raise Conflict(
-                f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "
-                "node has to be brought up to date first"
-            ) from problem
+            raise _not_logged(problem) from problem
+        try:
+            tree = check_logged(receipt, logged)
+        except Unproven as problem:
+            raise _not_logged(problem) from problem
+        persist(lambda: self._check_holds(tree))
         return logged
+
+
+def _not_logged(problem: RaphaError) -> Conflict:
+    return Conflict(
+        f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this node has to be "
+        "brought up to date first"
+    )

@@ -31,7 +31,7 @@ from rapha.clock import Clock, stamp
 from rapha.durable import sync_folder, write_synced
 from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, Unproven, Unreachable
 from rapha.node.configuration import Home
-from rapha.node.hub_line import ANSWER_LIMIT_BYTES
+from rapha.node.hub_line import ANSWER_LIMIT_BYTES, API
 from rapha.node.register import Register
 from rapha.proof import keys
 from rapha.proof.checkpoint import MAX_CHECKPOINT_BYTES, Checkpoint, read_checkpoint
@@ -82,7 +82,7 @@ class Public(Protocol):
     """The line, as far as it is needed here. Raises Unreachable, Conflict, NotPermitted."""
 
     def public(self, path: str, limit_bytes: int) -> bytes:
-        """What the hub shows to anybody, below its API."""
+        """What the hub shows to anybody."""
 
 
 class PublicLog:
@@ -152,8 +152,8 @@ class PublicLog:
         """What is kept; None before the first use. Raises ConfigurationError: it is not as it was written."""
         try:
             found = self._read(KEPT, KeptLog)
-            if found is not None:
-                checkpoint_of(found)
+            if found is not None:  # a hub is not accused by what a disk made of its word
+                check_promised(checkpoint_of(found), _with_those_of_before(found.keys))
         except Unproven:
             raise self._spoilt(KEPT) from None
         return found
@@ -194,7 +194,7 @@ class PublicLog:
                 check_promised(shown, kept.keys)
             return kept.keys
         except Unproven:
-            changes = self._fetched(KeyChanges, "/key-changes", ANSWER_LIMIT_BYTES)
+            changes = self._fetched(KeyChanges, f"{API}/key-changes", ANSWER_LIMIT_BYTES)
         try:
             known = followed(kept.keys, changes)
             check_promised(shown, known)
@@ -230,7 +230,7 @@ class PublicLog:
 
     def _pinned(self, shown: Checkpoint) -> KeptLog:
         """At the hub's word, but for its own key. Raises Unproven: what it lists does not fit that, or its checkpoint."""
-        listed = self._fetched(TrustedKeys, "/keys", KEYS_BYTES)
+        listed = self._fetched(TrustedKeys, f"{API}/keys", KEYS_BYTES)
         public = keys.public_from_pem(self._home.configuration.hub_key)
         own = TrustedKey(
             owner=self._home.configuration.hub,
@@ -240,7 +240,7 @@ class PublicLog:
         )
         known = TrustedKeys(keys=(own, *(key for key in listed.keys if key.role in OF_THE_LOG)))
         if not any((key.role, key.keyid) == ("hub", own.keyid) and goes_on(key) for key in listed.keys):
-            known = followed(known, self._fetched(KeyChanges, "/key-changes", ANSWER_LIMIT_BYTES))
+            known = followed(known, self._fetched(KeyChanges, f"{API}/key-changes", ANSWER_LIMIT_BYTES))
             going_on = {key.keyid for key in known.keys if key.role == "hub" and goes_on(key)}
             if not any(key.role == "hub" and key.keyid in going_on for key in listed.keys):
                 raise Unproven(
@@ -265,7 +265,7 @@ class PublicLog:
         try:
             return record.from_bytes(self._asked(path, limit_bytes))
         except ValidationError:
-            where = f"{self._home.configuration.hub_url}/api/v1{path}"
+            where = f"{self._home.configuration.hub_url}{path}"
             raise Unreachable(f"{where} is of another form: is it a Rapha hub of this version?") from None
 
     def _asked(self, path: str, limit_bytes: int) -> bytes:

@@ -15,6 +15,7 @@ from rapha.errors import (
     RaphaError,
     SandboxError,
     TrainingFailed,
+    Unproven,
     Unreachable,
 )
 from rapha.node.agent import Agent, lock_home, reason_of
@@ -130,6 +131,18 @@ def test_a_hub_that_is_away_is_asked_again(tmp_path: Path) -> None:
     line = FakeLine(Unreachable("away"), Unreachable("away"), None)
     run(line, FakeJourney(), tmp_path)
     assert len(line.polls) == 4
+
+
+def test_it_ends_where_the_hubs_log_contradicts_what_was_seen(tmp_path: Path) -> None:
+    journey, line = FakeJourney(), FakeLine()
+
+    def contradict() -> None:
+        journey.log_error = Unproven("the log went back")
+
+    line.answers = [None, contradict]
+    with pytest.raises(Unproven, match="went back"):
+        Agent(line, journey, tmp_path / "errors.log", wait_seconds=0).run()
+    assert journey.closed and len(line.polls) == 2
 
 
 def test_a_stop_is_acknowledged_until_the_hub_has_heard_it(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import record_samples as made_up
+from small_public_log import SmallPublicLog, other_key
 from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
 
 from rapha.canonical import digest
-from rapha.errors import Conflict, DiskFull, SandboxError, Unreachable
+from rapha.errors import Conflict, DiskFull, SandboxError, Unproven, Unreachable
 from rapha.node.configuration import Home
 from rapha.node.freezes import Freezes
 from rapha.node.keys import load_key
@@ -121,6 +122,38 @@ def test_what_a_hub_gives_back_is_that_freeze_or_nothing_is_done(hospital: Hospi
     with pytest.raises(Conflict, match="another freeze than the one that was signed here"):
         work(hospital)
     assert hospital.register.freeze(RUN)[1] is None
+
+
+def test_a_freeze_in_another_log_is_trained_on_by_nobody_and_nothing_more_leaves(hospital: Hospital) -> None:
+    """A hub that keeps one log for this hospital and another for the rest of the world."""
+    hospital.line.log.fill(9)
+    hospital.journey.look_at_log()
+    heard = list(hospital.line.heard)
+    hospital.line.log = SmallPublicLog()
+    with pytest.raises(Unproven, match="log of 9 entries does not continue the one of 2"):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None
+    task = first_task(hospital).task
+    for leaves in (
+        lambda: hospital.journey.fail(task, "internal"),
+        lambda: work(hospital),
+        lambda: hospital.journey.introduce(0.0),
+        hospital.journey.look_at_log,
+        hospital.journey.look_at_log_now_and_then,
+    ):
+        with pytest.raises(Unproven, match="nothing more"):
+            leaves()
+    hospital.begin_again()
+    with pytest.raises(Unproven, match="nothing more"):
+        hospital.journey.fail(task, "internal")
+    assert hospital.line.heard == heard and len(hospital.line.frozen) == 1
+
+
+def test_a_freeze_under_a_key_that_is_not_the_logs_is_trained_on_by_nobody(hospital: Hospital) -> None:
+    hospital.journey.look_at_log()
+    hospital.line.log.signer = other_key()
+    with pytest.raises(Unproven, match="does not follow on the one that is kept"):
+        work(hospital)
 
 
 def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
