@@ -195,6 +195,8 @@ class Journey:
         assert entry is not None
         run = self._open(entry)
         self._freezes.log(approval, run.frozen, task)
+        if task.do == "evaluate":  # what follows is the receipt, for that log
+            self.look_at_log()
         if task.do == "train" and (held := left_before(self._outbox.left_before, entry, task)):
             least = self._smallest_count(entry.study)
             return self._send(task, held, suppress(run.frozen.cohort.train_rows, least).about or least, (), None)
@@ -319,7 +321,6 @@ class Journey:
         files = {"model.safetensors": release.weights, f"metrics/{self._site}.json": release.metrics}
         statement = site_statement(release, files, nonce=secrets.token_hex(16), at=coarse(self._clock()))
         parcel = ReleaseParcel(task=task.id, release=release, receipt=seal(statement, self._key))
-        self.look_at_log()
         if entry.state == "approved":  # said before it leaves: the log must not be short of a release that left
             self._register.move(task.dispatch, "released", receipt=parcel.receipt.digest)
         self._outbox.release(task.dispatch, parcel, metrics)

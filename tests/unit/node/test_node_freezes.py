@@ -156,6 +156,25 @@ def test_a_freeze_under_a_key_that_is_not_the_logs_is_trained_on_by_nobody(hospi
         work(hospital)
 
 
+def test_no_receipt_is_made_for_a_log_that_is_not_shown_or_contradicts_itself(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rapha.node.journey.persist", lambda action, _seconds: action())
+    with pytest.raises(Started):
+        work(hospital)
+    entry = hospital.register.entry(RUN)
+    assert entry is not None
+    last = private_task(hospital, entry.study.training.rounds + 1, b"start", "evaluate")
+    with pytest.raises(Started):
+        hospital.journey.work(last)
+    hospital.line.log.instead["/log/checkpoint"] = Unreachable("away")
+    with pytest.raises(Unreachable, match="away"):
+        hospital.journey.work(last)
+    hospital.line.log.instead["/log/checkpoint"] = SmallPublicLog().checkpoint.as_bytes()
+    with pytest.raises(Unproven, match="went back"):
+        hospital.journey.work(last)
+
+
 def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
     """Its first rounds have left: whom it used was not said before them, and is not said to have been."""
     trace = RoundTrace(round=0, weights_in=None, weights_out=digest(b"statistics"))
