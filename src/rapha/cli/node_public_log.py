@@ -58,6 +58,8 @@ def pinned_in_words(home: Path) -> str:
     with closing(line_of(opened, utc_now)) as line:
         log = PublicLog(opened, line, Register(opened.database, utc_now), utc_now)
         try:
-            return f"{AT_ITS_WORD}: {in_words(log.look())}. Compare that with what the hub's steward reads out"
+            return (
+                f"{AT_ITS_WORD}: {in_words(log.look(tell=False))}. Compare that with what the hub's steward reads out"
+            )
         except Unreachable as away:
             return f"the public log is not kept yet, the agent's first start does that: {away}"

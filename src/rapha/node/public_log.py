@@ -114,8 +114,8 @@ class PublicLog:
             self.check_not_refused()
             LOG.warning("public-log.not-seen", reason=str(away))
 
-    def look(self) -> KeptLog:
-        """Fetch the newest checkpoint, and keep it; what is kept then.
+    def look(self, *, tell: bool = True) -> KeptLog:
+        """Fetch the newest checkpoint, and keep it; what is kept then. That it is the first use goes to the agent's log, unless the caller tells it.
 
         Raises:
             Unproven: it contradicts what was kept, now or before; or at first use does not fit the keys that the hub lists.
@@ -125,13 +125,13 @@ class PublicLog:
         with self._lock:  # the newest of two answers is not known by when they came
             self.check_not_refused()
             kept = self.kept()
-            return self._goes_on(kept, self._newest(), check_newest) if kept else self._begun()
+            return self._goes_on(kept, self._newest(), check_newest) if kept else self._begun(tell)
 
     def check_holds(self, tree: Checkpoint) -> None:
         """A tree that the hub proved something in is of the log that is kept; where it is longer, it is kept. Raises as `look`."""
         with self._lock:
             self.check_not_refused()
-            self._goes_on(self.kept() or self._begun(), tree, check_one_log)
+            self._goes_on(self.kept() or self._begun(tell=True), tree, check_one_log)
 
     def begin_anew(self) -> KeptLog:
         """Take the log as the hub shows it now, at its word; what was kept, and what contradicted it, stay under other names. Raises as `look`,
@@ -221,11 +221,12 @@ class PublicLog:
         LOG.error("public-log.refused", kind=made.kind, words=made.words, file=REFUSED)
         return made
 
-    def _begun(self) -> KeptLog:
+    def _begun(self, tell: bool) -> KeptLog:
         made = self._pinned(self._newest())
         self._write(KEPT, made)
         self._note("public-log.pinned", made)
-        LOG.warning("public-log.pinned", words=f"{AT_ITS_WORD}: {in_words(made)}")
+        if tell:
+            LOG.warning("public-log.pinned", words=f"{AT_ITS_WORD}: {in_words(made)}")
         return made
 
     def _pinned(self, shown: Checkpoint) -> KeptLog:

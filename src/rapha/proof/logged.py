@@ -50,9 +50,9 @@ def check_promised(checkpoint: Checkpoint, known: TrustedKeys) -> tuple[TrustedK
     if not mine:
         raise Unproven(f"no key of a log {checkpoint.origin} is known, or keys of it that have ended alone")
     key = next((key for key in mine if is_signed_by(checkpoint, public_from_pem(key.public_key))), mine[0])
+    check_log(checkpoint, public_from_pem(key.public_key))
     if keyid_of_pem(key.public_key) != key.keyid:
         raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
-    check_log(checkpoint, public_from_pem(key.public_key))
     return (key, *check_second_line(checkpoint, known.model_copy(update={"keys": going_on})))
 
 

@@ -41,13 +41,14 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield made
 
 
-def test_a_new_home_keeps_it_from_the_beginning_and_says_what(town: Town) -> None:
+def test_a_new_home_keeps_it_from_the_beginning_and_says_what(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
     assert rapha("public-log", town.home) == (
         0,
         "nothing is kept of the public log yet: the agent's next start does that\n",
     )
     town.log.fill(300)
     said = pinned_in_words(town.home)
+    assert capsys.readouterr() == ("", "")  # once, by who asked
     assert "at the hub's word, this once" in said and "300 entries" in said and trusted_log().keyid in said
     code, shown = rapha("public-log", town.home)
     assert code == 0 and "300 entries" in shown and trusted_log().keyid in shown

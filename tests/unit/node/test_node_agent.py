@@ -140,9 +140,9 @@ def test_it_ends_where_the_hubs_log_contradicts_what_was_seen(tmp_path: Path) ->
         journey.log_error = Unproven("the log went back")
 
     line.answers = [None, contradict]
-    with pytest.raises(Unproven, match="went back"):
+    with pytest.raises((Unproven, KeyboardInterrupt)) as ended:
         Agent(line, journey, tmp_path / "errors.log", wait_seconds=0).run()
-    assert journey.closed and len(line.polls) == 2
+    assert ended.type is Unproven and journey.closed and len(line.polls) == 2
 
 
 def test_a_stop_is_acknowledged_until_the_hub_has_heard_it(tmp_path: Path) -> None:
