@@ -95,6 +95,6 @@ def test_large_files_go_to_the_disk_while_they_are_written(tmp_path: Path, monke
             draft.write(piece)
     of_all = [(0, 3 * len(piece)), (3 * len(piece), 3 * len(piece))]
     assert told == of_all
-    outbox = Outbox(tmp_path / "node", None, None)  # type: ignore[arg-type]
+    outbox = Outbox(tmp_path / "node", None, None, None)  # type: ignore[arg-type]
     outbox.hold(DispatchId("d-1"), 1, [piece] * 7)
     assert told == of_all * 2

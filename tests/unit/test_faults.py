@@ -117,7 +117,9 @@ def test_a_node_killed_around_a_commit_has_its_event_or_not(tmp_path: Path, poin
 @pytest.mark.parametrize(("point", "kept"), [("node.to-rename", False), ("node.renamed", True)])
 def test_a_node_killed_around_a_rename_has_the_whole_copy_or_none(tmp_path: Path, point: str, kept: bool) -> None:
     def work() -> None:
-        Outbox(tmp_path / "outbox", None, Register(tmp_path / "node.db", utc_now))._keep("d-1", "metrics.json", b"all")  # type: ignore[arg-type]
+        Outbox(tmp_path / "outbox", None, Register(tmp_path / "node.db", utc_now), None)._keep(
+            "d-1", "metrics.json", b"all"
+        )  # type: ignore[arg-type]
 
     assert died(tmp_path / "record", f"{point}:outbox/metrics.json#1", work)
     copy = tmp_path / "outbox" / "d-1" / "metrics.json"

@@ -28,10 +28,11 @@ def init(
     proxy: Annotated[str | None, typer.Option(help="the way out of the hospital, http://host:port")] = None,
     ugly: UglyOption = False,
 ) -> None:
-    """Make a home, with keys and default rules, and enrol it at a hub.
+    """Make a home, with keys and default rules, and enrol it at a hub. The hub's public log is kept from then on, taken at its word this once.
 
     Example: rapha node init /srv/rapha --hub https://hub.example --code 7K2M-... --site st-anna --name "St Anna"
     """
+    from rapha.cli.node_public_log import pinned_in_words
     from rapha.node.enrolment import make_home
 
     words = {"site": site, "name": name or site, "hub_url": hub, "code": code}
@@ -39,3 +40,4 @@ def init(
     typer.echo(
         f"{made.site} is enrolled at {made.hub}. Read {home / 'rules.yaml'}, then `rapha node ingest {home} ...`"
     )
+    typer.echo(pinned_in_words(home))

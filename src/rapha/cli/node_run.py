@@ -27,7 +27,8 @@ TwiceOption = Annotated[
 def run(home: Folder, twice: TwiceOption = False) -> None:
     """Run the agent: poll the hub, decide, train, release. Stops cleanly on Ctrl-C or SIGTERM.
 
-    Refuses to begin on a privacy ledger that is an older copy: docs/operations.md says what to do.
+    Refuses to begin on a privacy ledger that is an older copy, and ends where the hub's public log contradicts what this node saw of it:
+    docs/operations.md says what to do.
 
     Example: rapha node run /srv/rapha
     """
@@ -56,6 +57,7 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
         journey, line = _journey_and_line(opened, backend, reader)
+        journey.look_at_log(math.inf)
         persist(lambda: check_remembered(opened, line, accepted=twice), math.inf)
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()

@@ -153,18 +153,9 @@ def _checkpoint(folder: Path) -> "Checkpoint":
 
 
 def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> str:
-    from rapha.errors import Unproven
-    from rapha.proof.checkpoint import check_log, is_signed_by, public_from_pem
-    from rapha.proof.logged import check_second_line
+    from rapha.proof.logged import check_promised
 
-    mine = [key for key in known.keys if key.role == "log" and key.owner == checkpoint.origin]
-    good = [key for key in mine if key.window is None or key.window.end is None]
-    if not good:
-        raise Unproven(f"the keys file names no log {checkpoint.origin}, or keys of it that have ended alone")
-    (key,) = [key for key in good if is_signed_by(checkpoint, public_from_pem(key.public_key))][:1] or good[:1]
-    check_log(checkpoint, public_from_pem(key.public_key))
-    going_on = tuple(key for key in known.keys if key.window is None or key.window.end is None)
-    seconds = check_second_line(checkpoint, known.model_copy(update={"keys": going_on}))
+    key, *seconds = check_promised(checkpoint, known)
     too = "".join(f", and with ML-DSA-44 by {second.keyid[:16]}" for second in seconds)
     return f"signed by the key {key.keyid[:16]} that you gave{too}"
 

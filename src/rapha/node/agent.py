@@ -71,10 +71,15 @@ class Agent:
 
     def run(self) -> None:
         """Until the process is told to stop (KeyboardInterrupt). A hub that is away is waited for; a token that it
-        refuses is tried again, and said. At the end no sandbox is alive."""
+        refuses is tried again, and said. At the end no sandbox is alive.
+
+        Raises:
+            Unproven: the hub's public log contradicts what was seen of it.
+        """
         try:
             self._say_what_was_not_heard()
             while True:
+                self._journey.look_at_log_now_and_then()
                 if (assignment := self._ask()) is not None:
                     self._hand_out(assignment)
                 else:

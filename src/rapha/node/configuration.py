@@ -9,6 +9,7 @@ HOME/
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun
   node.db        what was asked, decided and done, with its audit events
+  public-log.json   the keys and the last checkpoint of the hub's public log, as seen here; public-log-refused.json: what contradicts them
   sandbox.json   what the agent found its sandbox's walls to be when it began, for the commands of stewards
   runs/          one folder per dispatch: frozen rows, weights, the sandbox's output; with a placement they lie in its shared folder
   outbox/        a copy of every byte that left, for the steward to look at

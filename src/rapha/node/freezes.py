@@ -11,9 +11,11 @@ that lies can bring about a receipt without a freeze, as it could by giving no f
 
 from collections.abc import Callable
 
-from rapha.errors import Conflict, Unproven
+from rapha.errors import Conflict, RaphaError, Unproven
 from rapha.node.frozen import FrozenRun
+from rapha.node.hub_line import persist
 from rapha.node.register import Register
+from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.freeze import check_logged, parse_freeze, signed_freeze
 from rapha.proof.keys import PrivateKey
@@ -29,10 +31,15 @@ class Freezes:
     """See the page's first lines."""
 
     def __init__(
-        self, register: Register, leave: Callable[[DispatchId, Receipt], LoggedFreeze], key: PrivateKey
+        self,
+        register: Register,
+        leave: Callable[[DispatchId, Receipt], LoggedFreeze],
+        check_holds: Callable[[Checkpoint], None],
+        key: PrivateKey,
     ) -> None:
-        """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it."""
-        self._register, self._leave, self._key = register, leave, key
+        """`leave`: the door through which a freeze goes to the hub; it gives back where the log has it. `check_holds` raises where the tree in which
+        that is proven is not of the public log."""
+        self._register, self._leave, self._check_holds, self._key = register, leave, check_holds, key
         self._logged: set[DispatchId] = set()
         """Of which it is known, or known that they have none, so that not every round asks the register."""
 
@@ -43,6 +50,7 @@ class Freezes:
         Raises:
             Unreachable: the hub stayed away.
             Conflict: the hub took none before the first round, or gave back something that is not in its log.
+            Unproven: that log contradicts what this node keeps of it.
         """
         dispatch = approval.dispatch
         if dispatch in self._logged:
@@ -78,12 +86,20 @@ class Freezes:
         """Where the log has it; None where the hub does not take it any more, and the run has begun. Raises as `log`."""
         try:
             logged = self._leave(dispatch, receipt)
-            check_logged(receipt, logged)
-        except (Conflict, Unproven) as problem:
-            if late and isinstance(problem, Conflict):
+        except Conflict as problem:
+            if late:
                 return None
-            raise Conflict(
-                f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this "
-                "node has to be brought up to date first"
-            ) from problem
+            raise _not_logged(problem) from problem
+        try:
+            tree = check_logged(receipt, logged)
+        except Unproven as problem:
+            raise _not_logged(problem) from problem
+        persist(lambda: self._check_holds(tree))
         return logged
+
+
+def _not_logged(problem: RaphaError) -> Conflict:
+    return Conflict(
+        f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this node has to be "
+        "brought up to date first"
+    )

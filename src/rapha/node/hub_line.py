@@ -170,6 +170,11 @@ class HubLine:
                 f"the hub at {self.url} is older than this node: update the hub first, then its nodes"
             ) from None
 
+    def public(self, path: str, limit_bytes: int) -> bytes:
+        """What the hub shows to anybody: its keys, its log; `path` is whole. Raises Unreachable also where it is longer than `limit_bytes`."""
+        with self._answered("GET", path, None, {}, whole=True, below="") as answer:
+            return whole_answer(self.url, answer, limit_bytes)
+
     def close(self) -> None:
         """Drop the connections, also under who waits for an answer, for the pace or, in `persist`, for the hub."""
         self._connections.close()
@@ -199,9 +204,10 @@ class HubLine:
         headers: dict[str, str],
         *,
         whole: bool,
+        below: str = API,
     ) -> Iterator[Answer]:
         """A success whose body is still to be read; the body of a refusal is read here. Redirects are not followed."""
-        path = API + path
+        path = below + path
         asked = Asked(method, path, {**headers, **self._headers(method, path)}, content, ANSWER_SECONDS, whole)
         try:
             with self._connections.asking(asked) as answer:

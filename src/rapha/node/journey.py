@@ -26,11 +26,12 @@ from rapha.node.decisions import Decisions, by_whom
 from rapha.node.feasibility import Questions
 from rapha.node.freezes import Freezes
 from rapha.node.heads import Heads
-from rapha.node.hub_line import PATIENCE_SECONDS, HubLine
+from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
 from rapha.node.outbox import Held, Outbox
 from rapha.node.provenance import code_digest, packages, privacy_report
+from rapha.node.public_log import PublicLog
 from rapha.node.reader import Reader, ReaderHere
 from rapha.node.register import Entry, Register
 from rapha.node.repeats import left_before
@@ -76,14 +77,15 @@ class Journey:
         self._home, self._register, self._clock, self._reader = home, register, clock, reader or ReaderHere()
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
-        self._outbox = Outbox(home.outbox, line, register)
+        self._log = PublicLog(home, line, register, clock)
+        self._outbox = Outbox(home.outbox, line, register, self._log.check_not_refused)
         self._ledger = Ledger(home.ledger, clock)
         runs_before = self._ledger.runs_before
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock, runs_before)
         self._decisions = Decisions(register, clock)
         self._audits = Audits(self._approvals, register)
         self._heads = Heads(home, register)
-        self._freezes = Freezes(register, self._outbox.freeze, self._key)
+        self._freezes = Freezes(register, self._outbox.freeze, self._log.check_holds, self._key)
         self._runs = Runs(home, line, register, backend, self._reader)
         self._transcripts = Transcripts(home, register)
         self._questions = Questions(home, self._approvals, register, clock, self._reader)
@@ -93,6 +95,14 @@ class Journey:
         profile = self._reader.ask(reading.profile, self._home.folder, self._approvals.rules())
         self._outbox.profile(profile, patience_seconds)
         return profile
+
+    def look_at_log(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """The hub's public log goes on from where it was seen last. Raises Unproven: it does not; Unreachable: the hub stayed away for so long."""
+        persist(self._log.look, patience_seconds)
+
+    def look_at_log_now_and_then(self) -> None:
+        """The same every few minutes; a hub that is away is asked again."""
+        self._log.look_now_and_then()
 
     def consider(self, offer: Offer) -> None:
         """Stages 3 and 4. An offer that was answered before gets the same answer again."""
@@ -185,6 +195,8 @@ class Journey:
         assert entry is not None
         run = self._open(entry)
         self._freezes.log(approval, run.frozen, task)
+        if task.do == "evaluate":  # what follows is the receipt, for that log
+            self.look_at_log()
         if task.do == "train" and (held := left_before(self._outbox.left_before, entry, task)):
             least = self._smallest_count(entry.study)
             return self._send(task, held, suppress(run.frozen.cohort.train_rows, least).about or least, (), None)

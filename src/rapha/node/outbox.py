@@ -8,7 +8,7 @@ byte leaves and `sent` once the hub has said that it has it: what a crash leaves
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -43,12 +43,14 @@ class Held(NamedTuple):
 class Outbox:
     """See the page's first lines. Every method is idempotent, and waits out a hub that is away."""
 
-    def __init__(self, folder: Path, line: HubLine, register: Register) -> None:
-        self._folder, self._line, self._register = folder, line, register
+    def __init__(self, folder: Path, line: HubLine, register: Register, check_may_leave: Callable[[], None]) -> None:
+        """`check_may_leave` is asked before anything leaves, and raises where nothing may."""
+        self._folder, self._line, self._register, self._check_may_leave = folder, line, register, check_may_leave
         folder.mkdir(parents=True, exist_ok=True)
 
     def profile(self, profile: SiteProfile, patience_seconds: float) -> None:
         """What the site says it has; suppressed. A hub that is away longer than `patience_seconds` is an error."""
+        self._check_may_leave()
         self._register.note("profile.leaving", None, digest=profile.digest)
         persist(lambda: self._line.put("/node/profile", profile), patience_seconds)
         self._register.note("profile.sent", None, digest=profile.digest)
@@ -57,6 +59,7 @@ class Outbox:
         self, answer: Feasible | Pending | Answered | Approval | Denial, patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
         """The site's answer to an offer. A hub that is away longer than `patience_seconds` is an error."""
+        self._check_may_leave()
         words = {Feasible: "feasible", Pending: "pending", Answered: "answered", Approval: "approval", Denial: "denial"}
         word = words[type(answer)]
         self._register.note(f"{word}.leaving", answer.dispatch, digest=answer.digest)
@@ -65,6 +68,7 @@ class Outbox:
 
     def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
         """What was frozen, signed, before the run's first round; where the hub's log has it."""
+        self._check_may_leave()
         self._keep(dispatch, "freeze.json", receipt.as_bytes())
         self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
         logged = persist(lambda: self._logged(dispatch, receipt))
@@ -127,6 +131,7 @@ class Outbox:
     ) -> Work | None:
         """One round's declared tensors, as the gate wrote them, and the round's figures. `audited`: what their audit found. The
         task that follows, where the hub's answer says it."""
+        self._check_may_leave()
         trace = RoundTrace(round=update.round, weights_in=update.weights_in, weights_out=held.digest)
         self._register.leave_round(dispatch, trace, update.digest, audited)
         if held.part is not None:
@@ -145,6 +150,7 @@ class Outbox:
 
     def release(self, dispatch: DispatchId, parcel: ReleaseParcel, metrics: SiteMetrics) -> None:
         """The end of a study: metrics, the release and its signed receipt."""
+        self._check_may_leave()
         blob = self._keep(dispatch, "metrics.json", metrics.as_bytes())
         self._keep(dispatch, "receipt.json", parcel.receipt.as_bytes())
         self._register.note("release.leaving", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
@@ -154,6 +160,7 @@ class Outbox:
 
     def failure(self, dispatch: DispatchId, failure: TaskFailure) -> None:
         """A task that could not be done: a code, never a text."""
+        self._check_may_leave()
         self._register.note("failure.leaving", dispatch, reason=failure.reason)
         persist(lambda: self._line.post(f"/node/tasks/{failure.task}/failure", failure))
         self._register.note("failure.sent", dispatch, reason=failure.reason)

@@ -13,6 +13,7 @@ from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of
 from rapha.proof.certificate import certified_key
+from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.claim import STATEMENT_TYPE, Json, SiteClaim
 from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope, seal
@@ -134,9 +135,9 @@ def check_freeze(
     return claim
 
 
-def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
-    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree. That this tree is
-    the public log's is the hub's word here: the node keeps no key of the log. A reader's keys say who stands by the tree of the receipt.
+def check_logged(receipt: Receipt, logged: LoggedFreeze) -> Checkpoint:
+    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree: that tree. Whether it is the public log's is
+    the caller's to see: nothing is asked here of who signed it.
 
     Raises:
         Unproven: it is another envelope, another entry, or a proof that leads nowhere.
@@ -154,6 +155,7 @@ def check_logged(receipt: Receipt, logged: LoggedFreeze) -> None:
     first, second = check_inclusion(entry_of(logged.bundle)), check_inclusion(entry)
     if (first.origin, first.size, first.root) != (second.origin, second.size, second.root):
         raise Unproven("the hub logged the freeze in two logs, or in two trees of one")
+    return first
 
 
 def has_first_round(release: Release) -> bool:

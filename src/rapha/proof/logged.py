@@ -9,6 +9,7 @@ from rapha.proof.checkpoint import (
     Checkpoint,
     check_log,
     cosignature_time,
+    is_signed_by,
     keyid_of_pem,
     note_key_hash,
     public_from_pem,
@@ -39,6 +40,20 @@ def check_signed_by_log(
             check_log(checkpoint, public)
             return (key, *check_second_line(checkpoint, known))
     raise Unproven(f"the bundle is from another log than the {checkpoint.origin} that is known")
+
+
+def check_promised(checkpoint: Checkpoint, known: TrustedKeys) -> tuple[TrustedKey, ...]:
+    """The key of the log, among those that are known and have not ended, that signed its newest checkpoint; and those of its second line, as
+    `check_signed_by_log`. Raises Unproven: none did."""
+    going_on = tuple(key for key in known.keys if key.window is None or key.window.end is None)
+    mine = [key for key in going_on if key.role == "log" and key.owner == checkpoint.origin]
+    if not mine:
+        raise Unproven(f"no key of a log {checkpoint.origin} is known, or keys of it that have ended alone")
+    key = next((key for key in mine if is_signed_by(checkpoint, public_from_pem(key.public_key))), mine[0])
+    check_log(checkpoint, public_from_pem(key.public_key))
+    if keyid_of_pem(key.public_key) != key.keyid:
+        raise Unproven(f"the key listed as {key.keyid[:16]} is another one: its SHA-256 differs")
+    return (key, *check_second_line(checkpoint, known.model_copy(update={"keys": going_on})))
 
 
 def check_second_line(checkpoint: Checkpoint, known: TrustedKeys) -> tuple[TrustedKey, ...]:

@@ -19,6 +19,7 @@ from rapha.errors import (
     SandboxError,
     TaskOver,
     TrainingFailed,
+    Unproven,
     Unreachable,
 )
 from rapha.node import hub_line
@@ -58,6 +59,7 @@ class FakeJourney:
         self.error, self.failures, self.stopped, self.closed = error, [], [], False
         self.stop_errors: list[Exception] = []
         self.answered_again = 0
+        self.log_error: Exception | None = None
         self.open_from: int | None = None
         self.hours_asked = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
@@ -86,6 +88,10 @@ class FakeJourney:
 
     def answer_again(self) -> None:
         self.answered_again += 1
+
+    def look_at_log_now_and_then(self) -> None:
+        if self.log_error:
+            raise self.log_error
 
     def close(self) -> None:
         self.closed = True
@@ -130,6 +136,18 @@ def test_a_hub_that_is_away_is_asked_again(tmp_path: Path) -> None:
     line = FakeLine(Unreachable("away"), Unreachable("away"), None)
     run(line, FakeJourney(), tmp_path)
     assert len(line.polls) == 4
+
+
+def test_it_ends_where_the_hubs_log_contradicts_what_was_seen(tmp_path: Path) -> None:
+    journey, line = FakeJourney(), FakeLine()
+
+    def contradict() -> None:
+        journey.log_error = Unproven("the log went back")
+
+    line.answers = [None, contradict]
+    with pytest.raises((Unproven, KeyboardInterrupt)) as ended:
+        Agent(line, journey, tmp_path / "errors.log", wait_seconds=0).run()
+    assert ended.type is Unproven and journey.closed and len(line.polls) == 2
 
 
 def test_a_stop_is_acknowledged_until_the_hub_has_heard_it(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import record_samples as made_up
+from small_public_log import SmallPublicLog, other_key
 from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
 
 from rapha.canonical import digest
-from rapha.errors import Conflict, DiskFull, SandboxError, Unreachable
+from rapha.errors import Conflict, DiskFull, SandboxError, Unproven, Unreachable
 from rapha.node.configuration import Home
 from rapha.node.freezes import Freezes
 from rapha.node.keys import load_key
@@ -123,6 +124,57 @@ def test_what_a_hub_gives_back_is_that_freeze_or_nothing_is_done(hospital: Hospi
     assert hospital.register.freeze(RUN)[1] is None
 
 
+def test_a_freeze_in_another_log_is_trained_on_by_nobody_and_nothing_more_leaves(hospital: Hospital) -> None:
+    """A hub that keeps one log for this hospital and another for the rest of the world."""
+    hospital.line.log.fill(9)
+    hospital.journey.look_at_log()
+    heard = list(hospital.line.heard)
+    hospital.line.log = SmallPublicLog()
+    with pytest.raises(Unproven, match="log of 9 entries does not continue the one of 2"):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None
+    task = first_task(hospital).task
+    for leaves in (
+        lambda: hospital.journey.fail(task, "internal"),
+        lambda: work(hospital),
+        lambda: hospital.journey.introduce(0.0),
+        hospital.journey.look_at_log,
+        hospital.journey.look_at_log_now_and_then,
+    ):
+        with pytest.raises(Unproven, match="nothing more"):
+            leaves()
+    hospital.begin_again()
+    with pytest.raises(Unproven, match="nothing more"):
+        hospital.journey.fail(task, "internal")
+    assert hospital.line.heard == heard and len(hospital.line.frozen) == 1
+
+
+def test_a_freeze_under_a_key_that_is_not_the_logs_is_trained_on_by_nobody(hospital: Hospital) -> None:
+    hospital.journey.look_at_log()
+    hospital.line.log.signer = other_key()
+    with pytest.raises(Unproven, match="does not follow on the one that is kept"):
+        work(hospital)
+
+
+def test_no_receipt_is_made_for_a_log_that_is_not_shown_or_contradicts_itself(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rapha.node.journey.persist", lambda action, _seconds: action())
+    with pytest.raises(Started):
+        work(hospital)
+    entry = hospital.register.entry(RUN)
+    assert entry is not None
+    last = private_task(hospital, entry.study.training.rounds + 1, b"start", "evaluate")
+    with pytest.raises(Started):
+        hospital.journey.work(last)
+    hospital.line.log.instead["/log/checkpoint"] = Unreachable("away")
+    with pytest.raises(Unreachable, match="away"):
+        hospital.journey.work(last)
+    hospital.line.log.instead["/log/checkpoint"] = SmallPublicLog().checkpoint.as_bytes()
+    with pytest.raises(Unproven, match="went back"):
+        hospital.journey.work(last)
+
+
 def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
     """Its first rounds have left: whom it used was not said before them, and is not said to have been."""
     trace = RoundTrace(round=0, weights_in=None, weights_out=digest(b"statistics"))
@@ -133,7 +185,9 @@ def test_a_run_that_a_version_before_began_has_none(hospital: Hospital) -> None:
 
 
 def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> None:
-    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    freezes = Freezes(
+        hospital.register, lambda *_: pytest.fail("nothing leaves"), lambda _: None, load_key(hospital.home.key)
+    )
     assert freezes.named(RUN, FIRST) is None
     hospital.line.error = Conflict("away")
     with pytest.raises(Conflict):
@@ -149,7 +203,9 @@ def test_it_is_named_once_it_is_logged_and_not_before(hospital: Hospital) -> Non
 def test_a_receipt_without_the_first_round_names_none(hospital: Hospital) -> None:
     with pytest.raises(Started):
         work(hospital)
-    freezes = Freezes(hospital.register, lambda *_: pytest.fail("nothing leaves"), load_key(hospital.home.key))
+    freezes = Freezes(
+        hospital.register, lambda *_: pytest.fail("nothing leaves"), lambda _: None, load_key(hospital.home.key)
+    )
     later = (RoundTrace(round=1, weights_in=digest(b"start"), weights_out=digest(b"update")),)
     assert freezes.named(RUN, FIRST) and freezes.named(RUN, later) is None
 

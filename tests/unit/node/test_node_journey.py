@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_log
 from ledger_bench import private_terms
 from made_up_people import deal_people, write_study
+from small_public_log import HUB_PEM, SmallPublicLog
 
 from rapha.canonical import base64_text, digest
 from rapha.clock import utc_now
@@ -57,6 +57,8 @@ class FakeLine:
         self._home = home
         self.uploaded: list[str] = []
         self.error: Exception | None = None
+        self.log = SmallPublicLog()
+        self.public = self.log.public
 
     def upload(self, blob: str, _file: Path) -> None:
         self.uploaded.append(blob)
@@ -72,7 +74,7 @@ class FakeLine:
     def freeze(self, _dispatch: str, receipt: Receipt) -> LoggedFreeze:
         if self.error:
             raise self.error
-        return small_log.logged_freeze(receipt, load_key(self._home.key).public_key())
+        return self.log.logged_freeze(receipt, load_key(self._home.key).public_key())
 
 
 class Isolating:
@@ -90,7 +92,7 @@ class Hospital:
 
     def __init__(self, folder: Path) -> None:
         configuration = NodeConfiguration(
-            site="north", name="North", hub_url="http://localhost:1", hub="hub", hub_key="-"
+            site="north", name="North", hub_url="http://localhost:1", hub="hub", hub_key=HUB_PEM
         )
         write_configuration(folder / "node.yaml", configuration)
         (folder / "secret").write_bytes(b"the same patients held out, always")

@@ -48,7 +48,7 @@ def line():
 
 @pytest.fixture
 def outbox(tmp_path, line):
-    return Outbox(tmp_path / "outbox", line, Register(tmp_path / "node.db", utc_now))
+    return Outbox(tmp_path / "outbox", line, Register(tmp_path / "node.db", utc_now), lambda: None)
 
 
 def test_what_leaves_is_kept_byte_for_byte(outbox, line, tmp_path):

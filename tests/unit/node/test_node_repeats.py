@@ -34,7 +34,7 @@ def outbox(tmp_path: Path) -> Outbox:
     dispatch = Dispatch(id=DISPATCH, study_id=StudyId("s-1"), study_digest=STUDY.digest, site=SiteId("north"),
                         researcher="anna@example.org")  # fmt: skip
     register.add(dispatch, STUDY)
-    return Outbox(tmp_path / "outbox", Hub(), register)  # type: ignore[arg-type]
+    return Outbox(tmp_path / "outbox", Hub(), register, lambda: None)  # type: ignore[arg-type]
 
 
 def entry(state: str = "approved", study: Study = STUDY) -> Entry:

@@ -1,0 +1,160 @@
+"""A real hub's log as a node sees it: followed through restarts and changes of its keys, and refused where the hub was put back from an old copy."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_site import FakeSite
+from hub_at_hand import Clock, HubAtHand, running
+from test_hub_life import recruit
+from test_hub_own_keys import rotated
+from test_hub_site_keys import rotated as site_rotated
+
+from rapha.errors import Conflict, Unproven, Unreachable
+from rapha.hub.app import API
+from rapha.hub.own_roles import LOG_BEFORE
+from rapha.node.configuration import Home, NodeConfiguration, write_configuration
+from rapha.node.public_log import REFUSED, PublicLog, checkpoint_of, keys_of_now
+from rapha.node.register import Register
+from rapha.proof.freeze import check_logged
+from rapha.records.freeze import LoggedFreeze
+
+
+class AtHand:
+    """The line of a node to a hub at hand."""
+
+    def __init__(self, hub: HubAtHand) -> None:
+        self._hub = hub
+
+    def public(self, path: str, limit_bytes: int) -> bytes:
+        answer = self._hub.http.get(path)
+        if answer.status_code != 200:
+            raise Conflict(f"the hub answered {answer.status_code}")
+        if len(answer.content) > limit_bytes:
+            raise Unreachable("too long")
+        return answer.content
+
+
+def node_of(folder: Path, hub: HubAtHand) -> PublicLog:
+    """What a node's home keeps of that hub; made with the key that the hub has now, where it is new."""
+    if not (folder / "node.yaml").exists():
+        folder.mkdir()
+        key = hub.hub.signer.trusted.public_key
+        settings = NodeConfiguration(site="north", name="N", hub_url="http://hub", hub="test-hub", hub_key=key)
+        write_configuration(folder / "node.yaml", settings)
+    home = Home(folder)
+    return PublicLog(home, AtHand(hub), Register(home.database, hub.clock), hub.clock)
+
+
+def grown(hub: HubAtHand, count: int, of: str = "the history") -> None:
+    """So many entries more."""
+    before = hub.hub.desk.log.checkpoint.size
+    hub.hub.desk.log.append([f"entry {before + n} of {of}".encode() for n in range(count)])
+
+
+def size(log: PublicLog) -> int:
+    return checkpoint_of(log.look()).size
+
+
+def test_it_is_followed_through_restarts_and_a_freeze_is_in_it(tmp_path, clock, study_of) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        assert size(log) == 0
+        sites = [FakeSite(hub, name).join() for name in ("north", "south")]
+        recruit(hub, study_of(at_least=2), hub.token(), sites)
+        freeze = sites[0].froze()
+        log.check_holds(check_logged(freeze, LoggedFreeze.from_bytes(sites[0].freeze(freeze).content)))
+        kept = log.kept()
+        assert kept is not None and checkpoint_of(kept).size == 2
+        grown(hub, 300)
+        assert size(log) == 302
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        grown(hub, 1)
+        assert size(log) == 303
+        assert log.refused() is None
+
+
+def test_a_hub_put_back_from_an_old_copy_is_refused_until_a_steward_goes_on(tmp_path: Path, clock: Clock) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 5)
+    shutil.copytree(tmp_path / "hub", tmp_path / "copy")
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 5)
+        assert size(node_of(tmp_path / "node", hub)) == 10
+    with running(tmp_path / "copy", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        with pytest.raises(Unproven, match="had 10 entries when it was seen last, and has 5 now: it went back"):
+            log.look()
+        grown(hub, 20)  # it is not forgotten when the log is longer again
+        with pytest.raises(Unproven, match="it went back"):
+            node_of(tmp_path / "node", hub).look()
+        log.begin_anew()
+        grown(hub, 1)
+        assert size(log) == 26
+    assert (tmp_path / "node" / REFUSED.replace(".json", "-1.json")).exists()
+
+
+def test_a_hub_that_grew_another_way_from_an_old_copy_is_refused(tmp_path: Path, clock: Clock) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 5)
+    shutil.copytree(tmp_path / "hub", tmp_path / "copy")
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 4)
+        assert size(node_of(tmp_path / "node", hub)) == 9
+    with running(tmp_path / "copy", clock) as hub:
+        grown(hub, 300, "another")
+        log = node_of(tmp_path / "node", hub)
+        with pytest.raises(Unproven, match="does not continue the one of 9"):
+            log.look()
+        refused = log.refused()
+        assert refused is not None and refused.kind == "rewritten" and refused.proof
+
+
+@pytest.mark.parametrize("what", [("log",), ("authority", "log"), ("hub", "log"), ("log", "authority", "hub", "log")])
+def test_a_change_of_the_logs_key_is_followed_by_the_log_itself(tmp_path: Path, clock: Clock, what) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        site_rotated(hub, FakeSite(hub, "north").join())
+        before = keys_of_now(log.look())
+    for each in what:
+        clock.pass_(days=2)
+        rotated(tmp_path / "hub", clock, each)
+        (tmp_path / "hub" / LOG_BEFORE).unlink(missing_ok=True)  # from here on the new key signs alone
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 3)
+        log = node_of(tmp_path / "node", hub)
+        now = keys_of_now(log.look())
+        assert {key.keyid for key in before}.isdisjoint(key.keyid for key in now) and len(now) == len(before) == 2
+        events = [event for _, event, _, _ in Register(tmp_path / "node" / "node.db", clock).events()]
+        assert events == ["public-log.pinned", "public-log.keys-followed"]
+        grown(hub, 3)
+        log.look()
+
+
+def test_a_change_that_the_hub_does_not_show_is_not_followed(tmp_path: Path, clock: Clock, monkeypatch) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        log.look()
+        none = hub.http.get(f"{API}/key-changes").content
+    rotated(tmp_path / "hub", clock, "log")
+    (tmp_path / "hub" / LOG_BEFORE).unlink()
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 1)  # the newest of before has a line of the old key yet
+        log = node_of(tmp_path / "node", hub)
+        asked = AtHand.public
+        monkeypatch.setattr(AtHand, "public", lambda *said: none if f"{API}/key-changes" in said else asked(*said))
+        with pytest.raises(Unproven, match="signed with a key that does not follow"):
+            log.look()
+        refused = log.refused()
+        assert refused is not None and refused.kind == "other-key"
+
+
+def test_a_home_whose_hub_had_another_key_when_it_enrolled_follows_that_first(tmp_path: Path, clock: Clock) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        node_of(tmp_path / "node", hub)
+    for what in ("hub", "log", "hub"):
+        clock.pass_(days=2)
+        rotated(tmp_path / "hub", clock, what)
+    with running(tmp_path / "hub", clock) as hub:
+        assert size(node_of(tmp_path / "node", hub)) > 0
