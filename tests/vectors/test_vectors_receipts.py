@@ -52,6 +52,7 @@ def test_every_step_has_a_vector() -> None:
         "witnesses-apart",
         "walls-that-fell",
         "promises-more",
+        "stopped-early",
         "hardware-evidence",
         "hardware-evidence-with-a-device",
         *ENDED_LATER,
