@@ -71,6 +71,10 @@ def _told_otherwise(parts: Parts) -> None:
     aggregation_with(denials={**parts.aggregation.denials, "east": "purpose-not-allowed"})(parts)
 
 
+def _below_zero(value: dict[str, Any]) -> None:
+    value["predicate"]["runDetails"]["byproducts"][0]["name"] = "round/-1/update"
+
+
 def _in_words(value: dict[str, Any]) -> None:
     value["predicate"]["buildDefinition"]["internalParameters"]["denials"]["west"] = "only 3 patients have it"
 
@@ -81,6 +85,7 @@ STOPPED_EARLY = Fault(AGGREGATION, 0, before=asking_for(STOPPING, only=list(SITE
 STUDY_FAULTS = {
     # 8. a refusal has a code, and no text
     "denial-in-words": Fault(AGGREGATION, 8, after=restated(AGGREGATION, "example-hub", _in_words)),
+    "round-below-zero": Fault(NORTH, 8, after=restated(NORTH, "north", _below_zero)),
     # 10. a hospital's receipt
     "hospital-that-is-not-asked": Fault(NORTH, 10, before=asking_for(only=["south", "west"])),
     "more-rounds-than-asked": Fault(NORTH, 10, before=asking_for({"rounds": 2})),
