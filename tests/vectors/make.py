@@ -38,7 +38,15 @@ FOLDERS = (
     "key-changes",
     "stamps",
 )
-ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **FREEZE_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS, **READER_FAULTS, **STUDY_FAULTS}
+ALL_FAULTS = {
+    **FAULTS,
+    **REFUSAL_FAULTS,
+    **FREEZE_FAULTS,
+    **WINDOW_FAULTS,
+    **EVIDENCE_FAULTS,
+    **READER_FAULTS,
+    **STUDY_FAULTS,
+}
 
 
 def expected() -> dict[str, bytes]:
