@@ -134,11 +134,18 @@ REFUSED = {
 }  # fmt: skip
 
 
+NAMED_TWICE = "list-with-a-name-twice"
+"""A list in which a name stands there a second time: most readers take what was signed, and another may take the first."""
+
+
 def files() -> dict[str, bytes]:
     """Name -> file: each list, and `expected`, what becomes of the keys."""
     config = TrustConfig.from_bytes(small_trust_config())
     lists = {**GOOD, **{name: changes for name, (changes, _) in REFUSED.items()}}
-    return {name: KeyChanges(trust_config=config, changes=changes).as_bytes() for name, changes in lists.items()}
+    written = {name: KeyChanges(trust_config=config, changes=changes).as_bytes() for name, changes in lists.items()}
+    before, twice = b'{"changes":', b'{"changes":[],"changes":'
+    assert written["node-rotated"].startswith(before)
+    return {**written, NAMED_TWICE: written["node-rotated"].replace(before, twice, 1)}
 
 
 def expected() -> dict[str, object]:
@@ -150,6 +157,7 @@ def expected() -> dict[str, object]:
             for name, changes in GOOD.items()
         },
         **{name: {"refused": words} for name, (_, words) in REFUSED.items()},
+        NAMED_TWICE: {"refused": "is not a file of key changes"},
     }
 
 

@@ -22,6 +22,7 @@ from freeze_faults import ASKED_FOR, FREEZE_FAULTS
 from reader_faults import READER_FAULTS
 from receipt_faults import FAULTS
 from refusal_faults import REFUSAL_FAULTS
+from study_faults import STOPPED_EARLY, STUDY_FAULTS
 from window_faults import ENDED_LATER, WINDOW_FAULTS
 
 HERE = Path(__file__).resolve().parent
@@ -37,7 +38,15 @@ FOLDERS = (
     "key-changes",
     "stamps",
 )
-ALL_FAULTS = {**FAULTS, **REFUSAL_FAULTS, **FREEZE_FAULTS, **WINDOW_FAULTS, **EVIDENCE_FAULTS, **READER_FAULTS}
+ALL_FAULTS = {
+    **FAULTS,
+    **REFUSAL_FAULTS,
+    **FREEZE_FAULTS,
+    **WINDOW_FAULTS,
+    **EVIDENCE_FAULTS,
+    **READER_FAULTS,
+    **STUDY_FAULTS,
+}
 
 
 def expected() -> dict[str, bytes]:
@@ -50,6 +59,7 @@ def expected() -> dict[str, bytes]:
     files["records/digests.json"] = _readable(digests)
     folders = {"good": receipt_samples.folder(), "refused": receipt_samples.folder(receipt_samples.ONE_REFUSES)}
     folders["best-round"] = receipt_samples.folder(receipt_samples.BEST_ROUND)
+    folders["stopped-early"] = receipt_samples.folder(STOPPED_EARLY)
     folders |= {
         name: receipt_samples.folder(fault)
         for name, fault in {

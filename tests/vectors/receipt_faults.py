@@ -190,6 +190,12 @@ def _internal(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _one_more(parts: Parts) -> None:
+    """North signs a round more than there was."""
+    more = RoundTrace(round=4, weights_in=digest(WEIGHTS), weights_out=made_up.blob("one more"))
+    release_with("north", rounds=(*parts.releases["north"].rounds, more))(parts)
+
+
 TOO_SHORT = made_up.transcript("north").model_copy(update={"waypoints": made_up.ROUNDS - 1})
 """Every round has a waypoint."""
 OFTENER = made_up.transcript("north").model_copy(update={"every_steps": 32})
@@ -384,12 +390,6 @@ FAULTS: dict[str, Fault] = {
     ),
     "extra-round": Fault(
         AGGREGATION, 23,
-        before=lambda parts: release_with(
-            "north",
-            rounds=(
-                *parts.releases["north"].rounds,
-                RoundTrace(round=4, weights_in=digest(WEIGHTS), weights_out=made_up.blob("one more")),
-            ),
-        )(parts),
+        before=both(asking(rounds=20, early_stopping={"metric": "auroc", "patience": 2}), _one_more),
     ),
 }  # fmt: skip

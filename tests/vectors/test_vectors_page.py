@@ -22,7 +22,17 @@ pytestmark = pytest.mark.slow
 FOLDERS = Path(__file__).resolve().parent / "receipts"
 PINNED = FOLDERS / "pinned.json"
 EXPECTED = json.loads((FOLDERS / "expected.json").read_bytes())
-GOOD = ("good", "refused", "frozen", "best-round", "mode-b", "mode-c", "freeze-asked-for", *ENDED_LATER)
+GOOD = (
+    "good",
+    "refused",
+    "frozen",
+    "best-round",
+    "stopped-early",
+    "mode-b",
+    "mode-c",
+    "freeze-asked-for",
+    *ENDED_LATER,
+)
 NORTH, AGGREGATION = "receipts/north.json", "receipts/aggregation.json"
 NO_ED25519 = """const real = crypto.subtle.importKey.bind(crypto.subtle);
     crypto.subtle.importKey = (form, bytes, kind, ...rest) => kind.name === "Ed25519"

@@ -217,6 +217,13 @@ def test_an_edited_word_fails_the_receipt_in_the_page_too(tmp_path: Path) -> Non
     assert "signature" in north[3]
 
 
+def test_a_word_with_a_name_twice_is_no_word_in_the_page_either(tmp_path: Path) -> None:
+    keys, said = pins(tmp_path / "pins.json"), word(tmp_path / "word.json")
+    said.write_bytes(said.read_bytes().replace(b'"payload":', b'"payload":"AAAA","payload":', 1))
+    found = run_in_node(tmp_path, OPENING + RAISING, FOLDERS / "good", keys, said)
+    assert found == "this is not a DSSE envelope as rapha node reexecute signs one"
+
+
 def test_a_log_that_is_to_sign_with_ml_dsa_is_not_checked_by_the_page(tmp_path: Path) -> None:
     keys = tmp_path / "pins.json"
     keys.write_bytes(read_keys(FOLDERS / "pinned.json").model_copy(update={"log_ml_dsa": True}).as_bytes())

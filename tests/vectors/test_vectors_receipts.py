@@ -52,6 +52,7 @@ def test_every_step_has_a_vector() -> None:
         "witnesses-apart",
         "walls-that-fell",
         "promises-more",
+        "stopped-early",
         "hardware-evidence",
         "hardware-evidence-with-a-device",
         *ENDED_LATER,
@@ -65,6 +66,13 @@ def test_the_good_folder_holds_throughout(name: str) -> None:
         "receipts/aggregation.json": (True, AGGREGATION_STEPS),
     }
     assert all(step.passed for verdict in verdicts.values() for step in verdict.steps)
+
+
+def test_that_a_training_stopped_early_is_said_to_be_the_hubs_word() -> None:
+    hub = verdicts_on(FOLDERS / "stopped-early")["receipts/aggregation.json"]
+    remark = "That training had come to a stand after 3 of 20 rounds: the hub compared the figures."
+    assert remark in hub.not_shown
+    assert not any("come to a stand" in one for one in verdicts_on(FOLDERS / "good")[hub.subject].not_shown)
 
 
 def test_what_was_frozen_before_the_run_is_said_and_what_was_not() -> None:

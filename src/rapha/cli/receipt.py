@@ -1,6 +1,7 @@
 """`rapha receipt verify` and `rapha receipt show`. No hub, no network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from rapha.clock import QUARTER_MINUTES, coarse
 
 if TYPE_CHECKING:
     from rapha.proof.claim import AggregationClaim, SiteClaim
+    from rapha.proof.freeze import FreezeClaim
     from rapha.proof.refusal import RefusalClaim
     from rapha.records.evidence import Evidence
     from rapha.records.receipt import Verdict
@@ -67,7 +69,8 @@ def verify(
     verdicts = judge_folder(opened, tell=lambda said: typer.echo(said, err=True))
     for file in repeated or ():
         word = read_receipt_file(file)
-        subject = f"receipts/{site_of(word)}.json"
+        with _named(file):
+            subject = f"receipts/{site_of(word)}.json"
         if subject not in opened.receipts:
             raise Unproven(f"{file} is about {subject}, which is not in this folder")
         verdicts = tuple(raised(one, opened, word) if one.subject == subject else one for one in verdicts)
@@ -132,20 +135,19 @@ def show(file: ReceiptFile) -> None:
     from rapha.proof.bundle import read_bundle
     from rapha.proof.claim import SiteClaim
     from rapha.proof.envelope import unverified_payload
-    from rapha.proof.freeze import is_freeze, parse_freeze
-    from rapha.proof.refusal import RefusalClaim, is_refusal, parse_refusal
-    from rapha.proof.statement import parse_statement
+    from rapha.proof.freeze import FreezeClaim
+    from rapha.proof.refusal import RefusalClaim
     from rapha.sdk.folder import read_receipt_file
 
-    bundle = read_bundle(read_receipt_file(file))
-    receipt = bundle.dsseEnvelope
-    payload = unverified_payload(receipt)
+    data = read_receipt_file(file)
+    with _named(file):
+        receipt = read_bundle(data).dsseEnvelope
+        claim = _claim_of(unverified_payload(receipt))
     _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
-    if is_freeze(payload):
-        said = parse_freeze(payload).freeze.as_json()
+    if isinstance(claim, FreezeClaim):
+        said = claim.freeze.as_json()
         _say_facts([("FROZEN", said.pop("study_digest")), *said.items(), ("key", receipt.signatures[0].keyid)])
         return
-    claim = parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
     if isinstance(claim, RefusalClaim):
         _say_facts([*_refusal_facts(claim), ("key", receipt.signatures[0].keyid)])
         return
@@ -160,6 +162,27 @@ def show(file: ReceiptFile) -> None:
             ("not shown", "\n".join(claim.not_shown)),
         ]
     )
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """What is wrong within is said of this file."""
+    from rapha.errors import Unproven
+
+    try:
+        yield
+    except Unproven as problem:
+        raise Unproven(f"{file}: {problem}") from None
+
+
+def _claim_of(payload: bytes) -> "SiteClaim | AggregationClaim | RefusalClaim | FreezeClaim":
+    from rapha.proof.freeze import is_freeze, parse_freeze
+    from rapha.proof.refusal import is_refusal, parse_refusal
+    from rapha.proof.statement import parse_statement
+
+    if is_freeze(payload):
+        return parse_freeze(payload)
+    return parse_refusal(payload) if is_refusal(payload) else parse_statement(payload)
 
 
 def privacy_words(privacy: "PrivacyReport") -> str:

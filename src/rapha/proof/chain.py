@@ -8,20 +8,26 @@ from collections.abc import Sequence
 
 from rapha.errors import Unproven
 from rapha.proof.claim import SiteClaim
+from rapha.proof.of_study import check_named
 from rapha.records.averaging import kind_of
 from rapha.records.learning import TrainingSpec
 from rapha.records.receipt import Aggregation
-from rapha.records.refusal import Refusal
+from rapha.records.refusal import Refusal, stated_reason
+from rapha.records.study import SiteSelector
 
 
 def check_rounds(aggregation: Aggregation, asked: TrainingSpec) -> str:
-    """Rounds are numbered 0, 1, 2 ... without a gap, each has an update, and the last one's weights are delivered, or those of the
-    round that is named where the study `asked` for the best. They were averaged, and updates travelled, as it asked."""
+    """Rounds are numbered 0, 1, 2 ... without a gap, as many as the study `asked` for or can have stopped after, each has an update, and
+    the last one's weights are delivered, or those of the round that is named where it asked for the best. They were averaged, and updates
+    travelled, as it asked. Raises Unproven."""
     numbers = [members.round for members in aggregation.rounds]
     if not numbers or numbers != list(range(len(numbers))):
         raise Unproven("the rounds are not numbered 0, 1, 2 and so on: one is missing or was moved")
     if empty := [members.round for members in aggregation.rounds if not members.updates]:
         raise Unproven(f"round {empty[0]} took in no update at all")
+    if not (fewest := _fewest(asked)) <= numbers[-1] <= asked.rounds:
+        early = f", or as few as {fewest} where it stops early" if asked.early_stopping else ""
+        raise Unproven(f"the study asks for {asked.rounds} rounds of training{early}; the hub says {numbers[-1]}")
     released = _released(aggregation, asked)
     if aggregation.rounds[released].weights_out != aggregation.weights:
         last = "the last round" if released == numbers[-1] else f"round {released}"
@@ -43,6 +49,19 @@ def _best(released: int, asked: TrainingSpec) -> str:
     return f"; the weights are of round {released}, {said}"
 
 
+def _fewest(asked: TrainingSpec) -> int:
+    """After how many rounds of training it can be over: a figure is best in one, and no better for `patience` more."""
+    return min(asked.rounds, asked.early_stopping.patience + 1) if asked.early_stopping else asked.rounds
+
+
+def stopped_early(aggregation: Aggregation, asked: TrainingSpec) -> list[str]:
+    """What is not shown of a training that was over before all of its rounds, in plain words."""
+    last = aggregation.rounds[-1].round
+    if asked.early_stopping is None or last == asked.rounds:
+        return []
+    return [f"That training had come to a stand after {last} of {asked.rounds} rounds: the hub compared the figures."]
+
+
 def _released(aggregation: Aggregation, asked: TrainingSpec) -> int:
     """The number of the round whose weights are delivered."""
     last, named = aggregation.rounds[-1].round, aggregation.released_round
@@ -57,9 +76,18 @@ def _released(aggregation: Aggregation, asked: TrainingSpec) -> int:
     return last if named is None else named
 
 
+def check_sites(aggregation: Aggregation, asked: SiteSelector) -> None:
+    """As many hospitals as the study `asked` for went into every round, and none but those that it names approved. Raises Unproven."""
+    check_named(aggregation.approvals, asked)
+    if few := [members for members in aggregation.rounds if len(members.updates) < asked.at_least]:
+        raise Unproven(
+            f"the study asks for {asked.at_least} hospitals in every round; into round {few[0].round} went {len(few[0].updates)}"
+        )
+
+
 def check_approvals(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
     """Whoever took part is listed as approving, under the approval that its own receipt names; one receipt at least
-    stands."""
+    stands. Raises Unproven."""
     if not sites:
         raise Unproven("no hospital's own receipt stands behind this: the hub's word is all there is")
     if strangers := sorted(set(_contributors(aggregation)) - set(aggregation.approvals)):
@@ -74,10 +102,12 @@ def check_approvals(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str
 
 
 def check_refusals(aggregation: Aggregation, refused: Sequence[Refusal]) -> None:
-    """No hospital's no is passed over: the hub names each that signed one. Raises Unproven."""
+    """No hospital's no is passed over: the hub names each that signed one, and the same reason. Raises Unproven."""
     for refusal in refused:
         if refusal.site not in aggregation.denials:
             raise Unproven(f"{refusal.site} signed a refusal, but the hub names none of it")
+        if stated_reason(aggregation.denials[refusal.site]) != refusal.reason:
+            raise Unproven(f"{refusal.site} signed that it refused for another reason than the hub names")
 
 
 def unsigned_denials(aggregation: Aggregation, refused: Sequence[Refusal]) -> list[str]:
@@ -87,14 +117,21 @@ def unsigned_denials(aggregation: Aggregation, refused: Sequence[Refusal]) -> li
 
 
 def check_updates(aggregation: Aggregation, sites: Sequence[SiteClaim]) -> str:
-    """Each update that the hub says it took from a hospital is the one that the hospital signed for that round."""
+    """Each update that the hub says it took from a hospital is the one that the hospital signed for that round, and it weighed as many as the
+    rows to train on that the hospital signed: their number, or the threshold that they are below. Raises Unproven."""
     compared = 0
     for site in sites:
         signed = {trace.round: trace.weights_out for trace in site.release.rounds}
+        rows = site.release.cohort.train_rows
+        weight = rows.below if rows.about is None else rows.about
         for members in aggregation.rounds:
             taken = members.updates.get(site.release.site)
             if taken is not None and taken != signed.get(members.round):
                 raise Unproven(f"round {members.round}: what went in for {site.release.site} is not what it signed")
+            if taken is not None and members.weights_of_sites[site.release.site] != weight:
+                raise Unproven(
+                    f"round {members.round}: the update of {site.release.site} had another weight than the rows that it signed"
+                )
             compared += taken is not None
     return f"{compared} updates compared"
 

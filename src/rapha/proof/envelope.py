@@ -6,7 +6,7 @@ checked.
 
 from functools import lru_cache
 
-from rapha.canonical import base64_bytes, base64_text
+from rapha.canonical import base64_bytes, base64_text, check_names_once
 from rapha.errors import Unproven
 from rapha.proof import keys
 from rapha.records.receipt import Receipt, Signature
@@ -44,6 +44,7 @@ def read_receipt(data: bytes) -> Receipt:
     if len(data) > MAX_RECEIPT_BYTES:
         raise Unproven(f"the receipt has {len(data)} bytes: at most {MAX_RECEIPT_BYTES}")
     try:
+        check_names_once(data)
         receipt = Receipt.from_bytes(data)
     except ValueError:
         raise Unproven("this is not a DSSE envelope of an in-toto statement") from None

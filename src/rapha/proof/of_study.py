@@ -1,6 +1,6 @@
 """Steps 10 and 11 of a receipt's judgement: it is of the study in this folder, made as that study asks, and of the files here. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from rapha.canonical import digest
@@ -11,9 +11,10 @@ from rapha.proof.privacy import check_privacy
 from rapha.proof.refusal import STUDY_FILE, RefusalClaim
 from rapha.proof.shown import Claim
 from rapha.proof.transcript import check_stated
+from rapha.records.cohort import Cohort
 from rapha.records.record import Digest
 from rapha.records.release import Release
-from rapha.records.study import Study
+from rapha.records.study import SiteSelector, Study
 
 
 def study_of(data: bytes | None, claim: Claim) -> Study:
@@ -43,8 +44,25 @@ def study_of(data: bytes | None, claim: Claim) -> Study:
 
 
 def as_asked(release: Release, study: Study) -> str:
-    """Privacy and transcript, where both are such as the study can have. Raises Unproven."""
+    """Hospital, rounds, cohort, privacy and transcript, where all are such as the study can have. Raises Unproven."""
+    check_named([release.site], study.sites)
+    if beyond := [trace.round for trace in release.rounds if trace.round > study.training.rounds]:
+        raise Unproven(f"the receipt is of a round {beyond[0]}, and the study asks for {study.training.rounds}")
+    _check_enough(release.cohort, study.privacy.min_cohort)
     return f"{check_privacy(release.privacy, study)}{check_stated(release, study)}"
+
+
+def check_named(sites: Iterable[str], asked: SiteSelector) -> None:
+    """Where the study names the hospitals that it asks, these are among them. Raises Unproven."""
+    if asked.only and (others := sorted(set(sites) - set(asked.only))):
+        raise Unproven(f"the study names the hospitals that it asks, and {others[0]} is none of them")
+
+
+def _check_enough(cohort: Cohort, fewest: int) -> None:
+    """No count is shown of fewer than `fewest`, and nobody trains on fewer."""
+    for people, count in (("patients", cohort.patients), ("rows to train on", cohort.train_rows)):
+        if (fewest > count.about) if count.about is not None else (count.below is None or fewest >= count.below):
+            raise Unproven(f"the receipt is of fewer {people} than the {fewest} that the study asks for at the least")
 
 
 def check_files(digests: Mapping[str, Digest], claim: Claim, study: Study) -> str:

@@ -15,6 +15,8 @@ def check_privacy(spent: PrivacyReport, study: Study) -> str:
     if terms is None:
         if spent.mechanism != "none":
             raise Unproven("the receipt speaks of differential privacy, which the study did not ask for")
+        if any(stated is not None for name, stated in spent if name not in ("mechanism", "ledger")):
+            raise Unproven("the receipt states what differential privacy spent, and that there was none")
         return ""
     by_script = study.mode == "B"
     asked = (terms.delta, terms.clip, None if by_script else terms.sampling_rate)
@@ -25,5 +27,10 @@ def check_privacy(spent: PrivacyReport, study: Study) -> str:
     if not spent.epsilon <= terms.epsilon or spent.noise_multiplier is None or not spent.noise_multiplier > 0:
         raise Unproven(
             f"the receipt says that more was spent than epsilon {terms.epsilon:g}, or that there was no noise"
+        )
+    a_round = 1 if by_script else study.training.local_epochs * terms.steps_per_epoch
+    if spent.steps != study.training.rounds * a_round or spent.unit is None:
+        raise Unproven(
+            "the receipt states what was spent over another number of steps than the study's, or does not say per whom"
         )
     return f"; differential privacy: epsilon at most {spent.epsilon:.3g} at delta {spent.delta:g}, per {spent.unit}"

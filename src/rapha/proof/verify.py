@@ -164,11 +164,13 @@ def _judge_aggregation(folder: ModelFolder, standing: list[SiteClaim | RefusalCl
     try:
         claim, seen = _claim_of(folder, AGGREGATION_RECEIPT, found)
         assert isinstance(claim, AggregationClaim)  # by step 6
-        _check_chain(claim.aggregation, read_study(folder.study or b""), sites, refused, found)
+        study = read_study(folder.study or b"")
+        _check_chain(claim.aggregation, study, sites, refused, found)
         _check_freezes(claim.aggregation, sites, found, asked=folder.asks_for_freezes)
     except Stopped:
         return _failed(folder, found)
-    told = (*chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
+    early = chain.stopped_early(claim.aggregation, study.training)
+    told = (*early, *chain.gaps(claim.aggregation, sites), *chain.unsigned_denials(claim.aggregation, refused))
     return _verdict(folder, found, claim, seen, (*told, *_uncovered(folder, [claim, *standing])))
 
 
@@ -215,6 +217,7 @@ def _check_chain(
         say(chain.check_rounds(aggregation, study.training))
     # 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     with found.step("Every hospital that took part had approved, as it says itself") as say:
+        chain.check_sites(aggregation, study.sites)
         chain.check_refusals(aggregation, refused)
         say(chain.check_approvals(aggregation, sites))
     # 22. What a hospital signed as handed in is what the hub says went in.

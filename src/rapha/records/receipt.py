@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rapha.records.record import Digest, Record
+from rapha.records.release import ReasonCode
 
 OPTIONAL = ("released_round", "updates", "freezes")
 """Fields of an aggregation that are stated only where the study asks for what they are of."""
@@ -15,7 +16,7 @@ Tier = Literal["T0", "T1", "T2"]
 class RoundMembers(Record):
     """One round of the aggregation: which signed updates went in, which weights came out."""
 
-    round: int
+    round: Annotated[int, Field(ge=0)]
     updates: dict[str, Digest]
     weights_of_sites: dict[str, int]
     weights_out: Digest
@@ -31,7 +32,7 @@ class Aggregation(Record):
     hub: str
     method: str
     approvals: dict[str, Digest]
-    denials: dict[str, str]
+    denials: dict[str, ReasonCode]
     rounds: tuple[RoundMembers, ...]
     weights: Digest
     metrics: Digest

@@ -32,7 +32,8 @@ STAGES: dict[str, Stage] = {
 }
 """Which stage has which reasons: one has to fit the other."""
 
-_OF_THE_DATA = ("unknown-concept", "no-hierarchy", "unknown-unit", "mixed-units", "cohort-empty", "cohort-too-small", "too-few-events")  # fmt: skip
+OF_THE_DATA = ("unknown-concept", "no-hierarchy", "unknown-unit", "mixed-units", "cohort-empty", "cohort-too-small", "too-few-events")  # fmt: skip
+"""What tells of the records themselves: signed as one reason, `cohort-not-answerable`."""
 
 
 class Refusal(Record):
@@ -62,6 +63,6 @@ def stated_reason(reason: ReasonCode) -> str | None:
 
     Whatever tells of the records themselves reads alike: who sees a cohort fail for too few events, and not for too few
     patients, has learned a count."""
-    if reason in _OF_THE_DATA:
+    if reason in OF_THE_DATA:
         return "cohort-not-answerable"
     return reason if reason in STAGES else None

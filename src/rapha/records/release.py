@@ -53,7 +53,7 @@ class SandboxReport(Record):
 
 
 class RoundTrace(Record):
-    round: int
+    round: Annotated[int, Field(ge=0)]
     weights_in: Digest | None
     weights_out: Digest
 

@@ -228,6 +228,9 @@ func (f folder) step10(r *record) error {
 	if mode := text(study, "model", "mode"); r.external("mode") != mode {
 		return errors.New("of another mode")
 	}
+	if err := asAsked(study, r); err != nil {
+		return err
+	}
 	if err := asPrivate(study, r); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,6 +46,38 @@ func (r record) subject(name string) string {
 	return ""
 }
 
+// asAsked is step 10's word on the hospital, the rounds and the cohort.
+func asAsked(study interface{}, r *record) error {
+	if !named(study, r.site) {
+		return errors.New("the study asks other hospitals")
+	}
+	for each := range r.given() {
+		if int64(each.number) > whole64(study, "training", "rounds") {
+			return errors.New("more rounds than were asked for")
+		}
+	}
+	fewest := whole64(study, "privacy", "min_cohort")
+	for _, name := range []string{"patients", "train_rows"} {
+		about, below := r.internal("cohort", name, "about"), r.internal("cohort", name, "below")
+		if about != nil && integer(about) < fewest || about == nil && integer(below) <= fewest {
+			return errors.New("fewer " + name + " than were asked for")
+		}
+	}
+	return nil
+}
+
+// named says whether the study asks this hospital.
+func named(study interface{}, site string) bool {
+	only, _ := at(study, "sites", "only")
+	list, _ := only.([]interface{})
+	return len(list) == 0 || contains(list, site)
+}
+
+func whole64(v interface{}, way ...interface{}) int64 {
+	n, _ := at(v, way...)
+	return integer(n)
+}
+
 // asPrivate is step 10's word on differential privacy.
 func asPrivate(study interface{}, r *record) error {
 	asked, private := at(study, "privacy", "differential_privacy")
@@ -57,7 +90,19 @@ func asPrivate(study interface{}, r *record) error {
 		return errors.New("another mechanism of privacy than the study's")
 	}
 	if mechanism == "none" {
+		for name, stated := range said.(object) {
+			if stated != nil && name != "mechanism" && name != "ledger" {
+				return errors.New("no privacy, and " + name + " of it")
+			}
+		}
 		return nil
+	}
+	steps := whole64(study, "training", "rounds")
+	if mechanism == "dp-sgd" {
+		steps *= whole64(study, "training", "local_epochs") * int64(math.Ceil(1/number(text(asked, "sampling_rate"))))
+	}
+	if whole64(said, "steps") != steps || text(said, "unit") == "" {
+		return errors.New("over other steps than the study's, or of nobody")
 	}
 	for _, name := range []string{"delta", "clip", "sampling_rate"} {
 		if name == "sampling_rate" && mechanism != "dp-sgd" {
@@ -158,7 +203,7 @@ func (f folder) frozen(r *record) error {
 func (f folder) told(hub *record, sites, refused []*record) error {
 	study, _ := read(f.study)
 	for i, step := range []func() error{
-		func() error { return lastRound(hub, study) }, func() error { return approved(hub, sites, refused) },
+		func() error { return lastRound(hub, study) }, func() error { return approved(hub, study, sites, refused) },
 		func() error { return eachUpdate(hub, sites) }, func() error { return eachStart(hub, sites) },
 		func() error { return eachFreeze(hub, sites, f.policy.frozen) }} {
 		if err := step(); err != nil {
@@ -189,7 +234,17 @@ func lastRound(hub *record, study interface{}) error {
 			return errors.New("a round that took nothing")
 		}
 	}
-	released := int64(len(given) - 1)
+	trained, most := int64(len(given)-1), whole64(study, "training", "rounds")
+	least := most
+	if stopping, _ := at(study, "training", "early_stopping"); stopping != nil {
+		if n := whole64(stopping, "patience") + 1; n < most {
+			least = n
+		}
+	}
+	if trained < least || trained > most {
+		return errors.New("other rounds than were asked for")
+	}
+	released := trained
 	keep, best := at(study, "training", "keep")
 	best = best && keep != nil
 	if named := hub.internal("released_round"); (named != nil) != best {
@@ -210,8 +265,25 @@ func lastRound(hub *record, study interface{}) error {
 	return nil
 }
 
-func approved(hub *record, sites, refused []*record) error {
+// ofRecords are the reasons that tell of the records themselves: they are signed as one.
+var ofRecords = "unknown-concept no-hierarchy unknown-unit mixed-units cohort-empty cohort-too-small too-few-events"
+
+func approved(hub *record, study interface{}, sites, refused []*record) error {
 	approvals, _ := hub.internal("approvals").(object)
+	for site := range approvals {
+		if !named(study, site) {
+			return errors.New(site + " approved, and was not asked")
+		}
+	}
+	went := map[int]int64{}
+	for each := range hub.taken() {
+		went[each.number]++
+	}
+	for n := range went {
+		if went[n] < whole64(study, "sites", "at_least") {
+			return fmt.Errorf("too few hospitals in round %d", n)
+		}
+	}
 	for each := range hub.taken() {
 		if _, there := approvals[strings.TrimPrefix(each.what, "update/")]; !there {
 			return fmt.Errorf("%s had not approved", each.what)
@@ -224,8 +296,15 @@ func approved(hub *record, sites, refused []*record) error {
 	}
 	denials, _ := hub.internal("denials").(object)
 	for _, r := range refused {
-		if _, there := denials[r.site]; !there {
+		told, there := denials[r.site].(string)
+		if !there {
 			return errors.New("the refusal of " + r.site + " is passed over")
+		}
+		if contains(fields(ofRecords), told) {
+			told = "cohort-not-answerable"
+		}
+		if told != text(r.statement, "predicate", "reason") {
+			return errors.New("another reason than " + r.site + " signed")
 		}
 	}
 	if len(sites) == 0 {
@@ -234,12 +313,37 @@ func approved(hub *record, sites, refused []*record) error {
 	return nil
 }
 
+func fields(words string) (list []interface{}) {
+	for _, each := range strings.Fields(words) {
+		list = append(list, each)
+	}
+	return list
+}
+
+// weight is what an update weighed in its round.
+func (r record) weight(name string) int64 {
+	list, _ := at(r.statement, "predicate", "buildDefinition", "resolvedDependencies")
+	for _, each := range list.([]interface{}) {
+		if text(each, "name") == name {
+			return whole64(each, "annotations", "weight")
+		}
+	}
+	return 0
+}
+
 func eachUpdate(hub *record, sites []*record) error {
 	for _, r := range sites {
 		given := r.given()
+		rows := r.internal("cohort", "train_rows", "about")
+		if rows == nil {
+			rows = r.internal("cohort", "train_rows", "below")
+		}
 		for each, digest := range hub.taken() {
 			if each.what == "update/"+r.site && given[round{each.number, "update"}] != digest {
 				return fmt.Errorf("another update of %s in round %d than it signed", r.site, each.number)
+			}
+			if name := fmt.Sprintf("round/%d/%s", each.number, each.what); each.what == "update/"+r.site && hub.weight(name) != integer(rows) {
+				return fmt.Errorf("another weight of %s in round %d than the rows it signed", r.site, each.number)
 			}
 		}
 	}

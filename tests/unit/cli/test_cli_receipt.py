@@ -62,6 +62,18 @@ def test_a_receipt_is_shown_in_words_and_called_unchecked(file: str, words: str)
     assert "Nothing is checked here" in output
 
 
+@pytest.mark.parametrize("words", [("show",), ("verify", FOLDERS / "good", "--repeated")])
+@pytest.mark.parametrize("inside", ["no json", "a receipt's payload that is none"])
+def test_what_is_wrong_with_a_file_names_that_file(words: tuple[str | Path, ...], inside: str, tmp_path: Path) -> None:
+    file = tmp_path / "word.json"
+    made = signed_and_logged(b"{}", keys.generate())
+    envelope = made if words[0] == "show" else Bundle.from_bytes(made).dsseEnvelope.as_bytes()
+    file.write_bytes(envelope if inside.startswith("a") else b"a word, honestly")
+    with pytest.raises(Unproven) as wrong:
+        said(*words, file)
+    assert str(wrong.value).startswith(f"{file}: ")
+
+
 def test_a_time_is_shown_as_exactly_as_it_was_stated() -> None:
     exact, quarter = datetime(2026, 11, 23, 8, 1, 2, tzinfo=UTC), datetime(2026, 11, 23, 8, 45, tzinfo=UTC)
     assert _shown(quarter, of_a_site=True) == "2026-11-23 08:45 to 09:00 UTC"

@@ -63,6 +63,14 @@ def test_a_pinned_repeater_raises_the_receipt(tmp_path: Path) -> None:
     assert site_of(word()) == "north"
 
 
+def test_a_word_in_which_a_name_stands_twice_is_none(tmp_path: Path) -> None:
+    """What most readers take of it is what was signed."""
+    twice = word().replace(b'"payload":', b'"payload":"AAAA","payload":', 1)
+    with pytest.raises(Unproven, match="not a DSSE envelope"):
+        site_of(twice)
+    assert "not a DSSE envelope" in why(judged(opened(tmp_path, of_role("north", "second machine")), twice))
+
+
 def test_a_key_that_came_with_the_folder_raises_nothing(tmp_path: Path) -> None:
     assert "no keys are pinned" in why(
         judged(opened(tmp_path, of_role("north", "second machine"), trusted=False), word())

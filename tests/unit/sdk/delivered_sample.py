@@ -189,12 +189,16 @@ def _blob(name: str) -> str:
     return digest(name.encode())
 
 
+def _rows(site: str) -> int:
+    return FIGURES.get(site, (0.0, 0.0, 1000))[2]
+
+
 def _release(study: Study, site: str, weights: str, metrics: str) -> Release:
     rounds = [
         {"round": n, "weights_in": _blob(f"weights {n - 1}") if n else None, "weights_out": _blob(f"{n} of {site}")}
-        for n in range(4)
+        for n in range(study.training.rounds + 1)
     ]
-    rows = FIGURES.get(site, (0, 0, 1000))[2]
+    rows = _rows(site)
     cohort = {
         "study_digest": study.digest, "site": site, "commitment": _blob(f"cohort of {site}"),
         "patients_root": _blob(f"patients of {site}"),
@@ -221,10 +225,10 @@ def _aggregation(study: Study, sites: tuple[str, ...], weights: str, metrics: st
         RoundMembers(
             round=n,
             updates={site: _blob(f"{n} of {site}") for site in sites},
-            weights_of_sites=dict.fromkeys(sites, 1000),
-            weights_out=_blob(f"weights {n}") if n < 3 else weights,
+            weights_of_sites={site: _rows(site) for site in sites},
+            weights_out=_blob(f"weights {n}") if n < study.training.rounds else weights,
         )
-        for n in range(4)
+        for n in range(study.training.rounds + 1)
     )
     return Aggregation(
         study_digest=study.digest,

@@ -22,7 +22,7 @@ from rapha.records.certified import CertifiedBundle, TrustConfig
 from rapha.records.evidence import Evidence
 from rapha.records.freeze import Freeze
 from rapha.records.receipt import Aggregation, Receipt
-from rapha.records.refusal import STAGES, Refusal
+from rapha.records.refusal import OF_THE_DATA, STAGES, Refusal
 from rapha.records.release import Release
 from rapha.records.transcript import EVERY_STEPS, Repeat
 from rapha.records.wire import TrustedKeys
@@ -31,7 +31,7 @@ PAGE_FILE = "receipt.html"
 HERE = Path(__file__).parent
 ORDER = (
     "checklist", "bytes", "json", "shape", "der", "keys", "merkle", "checkpoint", "bundle", "logged", "statement",
-    "certificate", "timestamp", "window", "certified", "chain", "study", "refusal", "freeze",
+    "certificate", "timestamp", "window", "certified", "study", "chain", "refusal", "freeze",
     "shown", "verify", "repeat", "files", "view", "main",
 )  # fmt: skip
 """Each module comes after those that it imports."""
@@ -111,6 +111,7 @@ def said() -> dict[str, Any]:
         },
         "FREEZE_WITHIN_SECONDS": int(freeze.WITHIN.total_seconds()),
         "STAGES": STAGES,
+        "OF_THE_DATA": OF_THE_DATA,
         "EVERY_STEPS": EVERY_STEPS,
         **{name: getattr(certified, name) for name in ("AUTHORITY", "CERTIFICATE_LOG", "STAMPER", "TRUST_CONFIG_FILE")},
         "NO_WITNESS": logged.NO_WITNESS,

@@ -3,7 +3,7 @@ import {fromBase64} from "./bytes.js";
 import {certifiedEntry, checkEntry, checkInclusion, keyEntry, openEnvelope, readBundle, readCertified, signatureOf} from "./bundle.js";
 import {checkCertificate} from "./certificate.js";
 import {certifiedPath, readTrust, stampedWhen} from "./certified.js";
-import {checkAllFroze, checkApprovals, checkFreezes, checkRefusals, checkRounds, checkStarts, checkUpdates, gaps, unsignedDenials} from "./chain.js";
+import {checkAllFroze, checkApprovals, checkFreezes, checkRefusals, checkRounds, checkSites, checkStarts, checkUpdates, gaps, stoppedEarly, unsignedDenials} from "./chain.js";
 import {Checklist, FAILED, NotChecked, PASSED, Stopped, UNCHECKED, Unproven} from "./checklist.js";
 import {checkBefore, checkFreezeType, checkSame, readFreeze} from "./freeze.js";
 import {p256FromPem} from "./keys.js";
@@ -12,7 +12,7 @@ import {checkRefusalNonce, checkRefusalType, readRefusal} from "./refusal.js";
 import {checkNonce, checkTypes, readCanonical, readClaim, signerUri} from "./statement.js";
 import {said} from "./stated.js";
 import {claimedTier, flags, foundIn, notShown} from "./shown.js";
-import {checkPrivacy, checkTranscript, studyOf} from "./study.js";
+import {checkAsked, checkPrivacy, checkTranscript, studyOf} from "./study.js";
 import {checkWindow, windowInWords, withoutStart} from "./window.js";
 
 const AGGREGATION = said.AGGREGATION_RECEIPT;
@@ -20,7 +20,7 @@ const NAME = /^(?:receipts|refusals|freezes)\/([a-z0-9][a-z0-9-]{0,62})\.json$/;
 const isRefusal = (path) => path.startsWith(said.REFUSALS), isFreeze = (path) => path.startsWith(said.FREEZES);
 /** How a statement with a predicate of our own is read, by the folder that it lies in. */
 const PLAIN = new Map([[said.REFUSALS, {checkType: checkRefusalType, read: readRefusal}], [said.FREEZES, {checkType: checkFreezeType, read: readFreeze}]]);
-const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy, release, and which round and form of updates it asks for, no more.";
+const STUDY_NOT_READ = "That study.json is whole and consistent in itself: this page reads its name, architecture, privacy, hospitals, release, and what it asks of rounds and updates, no more.";
 
 /** One verdict per receipt: hospitals by name, those that refused, then the aggregation, whose absence is a failure too.
  *  A verdict is {subject, outcome, tier, claimed, steps, found, flagged, notShown}; `folder` is as files.js gives it. */
@@ -66,6 +66,7 @@ async function judgeAggregation(folder, standing) {
     await found.step("Every round leads to the next, and the last to these weights", () => checkRounds(aggregation, study.training));
     // 21. The hospitals that took part said yes, to this study, in the very words that they signed.
     await found.step("Every hospital that took part had approved, as it says itself", () => {
+      checkSites(aggregation, study.sites);
       checkRefusals(aggregation, refused);
       return checkApprovals(aggregation, releases);
     });
@@ -80,7 +81,7 @@ async function judgeAggregation(folder, standing) {
         return checkFreezes(aggregation, releases);
       });
     }
-    return {claim, seen, gaps: [...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
+    return {claim, seen, gaps: [...stoppedEarly(aggregation, study.training), ...gaps(aggregation, releases), ...unsignedDenials(aggregation, refused), ...uncovered(folder, [claim, ...standing])]};
   }).catch(stopped);
   return verdictOn(folder, found, reached);
 }
@@ -128,6 +129,7 @@ async function claimOf(folder, path, found) {
   // 10. It is about this study.
   await found.step("The study is the one in this folder", async () => {
     study = await studyOf(folder.study, claim);
+    checkAsked(claim, study);
     return `${study.name}, ${study.digest}${checkPrivacy(claim, study)}${checkTranscript(claim, study)}`;
   });
   // 11. The files are here, unchanged; only what the study did not ask back may be absent.

@@ -111,7 +111,7 @@ def site_rows(findings: Findings) -> list[SiteRow]:
     rows = [_took_part(findings, site) for site in findings.metrics.sites]
     denials = findings.aggregation.denials if findings.aggregation else {}
     return rows + [
-        SiteRow(site, "Declined", "–", "–", "–", "–", "–", "–", f"{SENTENCES.get(code, 'No reason known.')} ({code})")  # type: ignore[call-overload]
+        SiteRow(site, "Declined", "–", "–", "–", "–", "–", "–", f"{SENTENCES.get(code, 'No reason known.')} ({code})")
         for site, code in sorted(denials.items())
     ]
 
