@@ -14,7 +14,7 @@ from rapha.errors import RaphaError
 from rapha.node.agent import lock_home
 from rapha.node.configuration import NodeConfiguration, write_configuration
 from rapha.node.keys import make_secrets
-from rapha.node.public_log import KEPT, OPTION, REFUSED
+from rapha.node.public_log_files import KEPT, OPTION, REFUSED
 
 
 class Town:

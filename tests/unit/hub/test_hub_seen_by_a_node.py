@@ -14,7 +14,8 @@ from rapha.errors import Conflict, Unproven, Unreachable
 from rapha.hub.app import API
 from rapha.hub.own_roles import LOG_BEFORE
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
-from rapha.node.public_log import REFUSED, PublicLog, checkpoint_of, keys_of_now
+from rapha.node.public_log import PublicLog
+from rapha.node.public_log_files import REFUSED, checkpoint_of, keys_of_now
 from rapha.node.register import Register
 from rapha.proof.freeze import check_logged
 from rapha.records.freeze import LoggedFreeze

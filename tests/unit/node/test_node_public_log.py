@@ -1,5 +1,8 @@
 """The hub's public log as a hospital saw it last: kept at first use, followed, and held against whatever the hub shows later."""
 
+import base64
+import errno
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +12,19 @@ from small_log import ORIGIN, trusted_log
 from small_public_log import HUB_PEM, SmallPublicLog, other_key, trusted_hub
 
 from rapha import faults
+from rapha.canonical import base64_bytes
 from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Conflict, DiskFull, Unproven, Unreachable
+from rapha.errors import ConfigurationError, Conflict, Unproven, Unreachable
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
-from rapha.node.public_log import KEPT, LOOKS_SECONDS, REFUSED, PublicLog, RefusedLog, checkpoint_of
+from rapha.node.public_log import LOOKS_SECONDS, PublicLog
+from rapha.node.public_log_files import KEPT, REFUSED, KeptLog, LogFiles, RefusedLog, checkpoint_of, in_words
 from rapha.node.register import Register
 from rapha.proof import checkpoint as notes
+from rapha.proof import keys, merkle
 from rapha.proof.checkpoint import read_checkpoint
+from rapha.proof.continued import NotShown
+from rapha.proof.merkle import check_consistency
+from rapha.proof.tiles import TileReader
 from rapha.records.wire import TrustedKeys
 
 
@@ -31,6 +40,12 @@ class At:
     def begin_again(self) -> None:
         self.register = Register(self.home.database, utc_now)
         self.log = PublicLog(self.home, self.hub, self.register, utc_now, lambda: self.seconds)
+
+    def forked_to(self, entries: int) -> None:
+        """The hub shows a shorter tree of another history, and the tiles of the one that was seen."""
+        files = self.hub.files
+        self.another(entries)
+        self.hub.files.update(files)
 
     def another(self, entries: int, of: str = "another") -> None:
         """From now on the hub shows another history."""
@@ -95,22 +110,15 @@ def not_refused_any_more(at: At) -> None:
 
 
 CONTRADICTED: dict[str, tuple[Callable[[At], None], str]] = {
-    "shorter": (lambda at: at.another(3, "an"), "went-back"),
-    "empty": (lambda at: at.another(0), "went-back"),
     "another-root": (lambda at: at.another(7), "two-logs"),
     "longer-and-rewritten": (lambda at: at.another(9), "rewritten"),
     "much-longer-and-rewritten": (lambda at: at.another(600), "rewritten"),
-    "another-key": (lambda at: setattr(at.hub, "signer", other_key()), "other-key"),
-    "spoilt-tile": (
-        lambda at: (at.hub.fill(2), at.hub.instead.update({"/log/tile/0/000.p/9": b"x" * 288}))[1],
-        "rewritten",
-    ),
-    "short-tile": (lambda at: (at.hub.fill(2), at.hub.instead.update({"/log/tile/0/000.p/9": b"x"}))[1], "rewritten"),
+    "shorter-and-rewritten": (lambda at: at.forked_to(3), "rewritten"),
 }
 
 
 @pytest.mark.parametrize("case", CONTRADICTED)
-def test_a_log_that_contradicts_what_was_seen_is_refused_for_good(at: At, case: str) -> None:
+def test_two_checkpoints_that_cannot_both_be_true_are_refused_for_good(at: At, case: str) -> None:
     lie, kind = CONTRADICTED[case]
     true = at.hub
     lie(at)
@@ -119,30 +127,99 @@ def test_a_log_that_contradicts_what_was_seen_is_refused_for_good(at: At, case: 
     refused = at.refused
     assert (refused.kind, at.seen) == (kind, 7)
     assert checkpoint_of(refused.kept).size == 7
-    assert read_checkpoint(refused.shown.encode()) == at.hub.checkpoint
-    assert bool(refused.proof) == (case in ("longer-and-rewritten", "much-longer-and-rewritten", "spoilt-tile"))
+    shown = read_checkpoint(refused.shown.encode())
+    assert shown == at.hub.checkpoint
+    if (
+        kind == "rewritten"
+    ):  # the evidence: hashes that lead to the newer signed root, and to another older one than was signed
+        older, newer = sorted((shown, true.checkpoint), key=lambda one: one.size)
+        proof = [base64_bytes(step) for step in refused.proof]
+        node = TileReader(lambda path: (true if case.startswith("shorter") else at.hub).files[path], newer.size).node
+        check_consistency(older.size, merkle.root(older.size, node), newer.size, newer.root, proof)
+        with pytest.raises(Unproven):
+            check_consistency(older.size, older.root, newer.size, newer.root, proof)
     assert at.events[-1] == "public-log.refused"
     at.hub = true
-    at.hub.instead.clear()
     not_refused_any_more(at)
 
 
-def test_another_logs_name_is_another_log(at: At) -> None:
-    other = notes.signed("rapha.dev/log/other", 9, b"r" * 32, at.hub.signer)
-    at.hub.instead["/log/checkpoint"] = other.as_bytes()
-    with pytest.raises(Unproven, match="and this is rapha"):
-        at.log.look()
-    assert at.refused.kind == "other-log"
+def signed_by_nobody(at: At, origin: str = ORIGIN, size: int = 9) -> None:
+    """In place of the checkpoint, one whose signature is zero bytes."""
+    root, signature = (base64.b64encode(byte * count).decode() for byte, count in ((b"r", 32), (b"\0", 68)))
+    at.hub.instead["/log/checkpoint"] = f"{origin}\n{size}\n{root}\n\n\u2014 nobody {signature}\n".encode()
 
 
-def test_a_signature_that_does_not_fit_is_none(at: At) -> None:
+def spoilt_signature(at: At) -> None:
     good = at.hub.checkpoint
     name, raw = good.signatures[0]
     spoilt = notes.Checkpoint(good.text, good.origin, good.size, good.root, ((name, raw[:-1] + bytes([raw[-1] ^ 1])),))
     at.hub.instead["/log/checkpoint"] = spoilt.as_bytes()
-    with pytest.raises(Unproven, match="does not fit"):
+
+
+def tile_instead(at: At, data: bytes) -> None:
+    at.hub.fill(2)
+    at.hub.instead["/log/tile/0/000.p/9"] = data
+
+
+def behind(at: At, *, with_tiles: bool = True) -> None:
+    """A copy of a moment ago, or what is left of a hub that was put back."""
+    old = at.hub.checkpoint.as_bytes()
+    at.hub.fill(2)
+    at.log.look()
+    at.hub.instead["/log/checkpoint"] = old
+    if not with_tiles:
+        del at.hub.files["tile/0/000.p/9"]
+
+
+NOT_SHOWN: dict[str, tuple[Callable[[At], None], str]] = {
+    "other-log": (
+        lambda at: at.hub.instead.update(
+            {"/log/checkpoint": notes.signed("rapha.dev/log/other", 9, b"r" * 32, at.hub.signer).as_bytes()}
+        ),
+        "and this is rapha.dev/log/other: another log answers there",
+    ),
+    "other-log-unsigned": (lambda at: signed_by_nobody(at, "staging.example/log", 3), "another log answers there"),
+    "unsigned": (signed_by_nobody, "signed with no key that is kept"),
+    "unsigned-and-shorter": (lambda at: signed_by_nobody(at, size=3), "signed with no key that is kept"),
+    "another-key": (lambda at: setattr(at.hub, "signer", other_key()), "signed with no key that is kept"),
+    "spoilt-signature": (spoilt_signature, "does not fit"),
+    "empty": (lambda at: at.another(0), "had 7 entries when it was seen last, and has 0 now, and what was seen begins"),
+    "behind": (behind, "and has 7 now, and what was seen begins with it: either this is a copy that lags"),
+    "behind-and-no-tiles": (lambda at: behind(at, with_tiles=False), "is not shown .* or the hub was put back from"),
+    "shorter-and-forked-without-tiles": (lambda at: at.another(3), "or the hub was put back from an older copy"),
+    "spoilt-tile": (lambda at: tile_instead(at, b"x" * 288), "do not lead to its signed root of 9"),
+    "short-tile": (lambda at: tile_instead(at, b"<html>scanned</html>"), "does not hold 9 hashes"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SHOWN)
+def test_what_nobody_signed_against_itself_is_not_shown_and_accuses_nobody(at: At, case: str) -> None:
+    makes, words = NOT_SHOWN[case]
+    true = at.hub
+    makes(at)
+    before = at.seen
+    with pytest.raises(NotShown, match=words):
         at.log.look()
-    assert at.refused.kind == "other-key"
+    at.log.look_now_and_then()  # which says it, and goes on
+    at.log.check_not_refused()
+    assert at.log.refused() is None and at.seen == before
+    true.instead.clear()
+    true.signer = SmallPublicLog().signer
+    true.fill(3)
+    at.log._line = true
+    at.log.look()
+    assert at.seen == true.edge.size
+
+
+def test_tiles_that_do_not_fit_are_asked_for_once_more(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.hub.fill(2)
+    said = [b"x" * 288, at.hub.files["tile/0/000.p/9"]]
+    true = at.hub.public
+    monkeypatch.setattr(
+        at.hub, "public", lambda path, limit: said.pop(0) if "tile" in path and said else true(path, limit)
+    )
+    at.log.look()
+    assert at.seen == 9 and not said
 
 
 PATHS = ("/log/checkpoint", "/log/tile/0/000.p/9", "/api/v1/key-changes", "/api/v1/keys")
@@ -191,14 +268,14 @@ def test_an_older_tree_of_the_same_log_holds_and_one_of_another_does_not(at: At)
     assert at.seen == 14
     lying = SmallPublicLog()
     lying.fill(7, "another")
-    with pytest.raises(Unproven):
+    with pytest.raises(Unproven, match="log of 14 entries does not continue the one of 7"):
         at.log.check_holds(lying.checkpoint)
     assert at.refused.kind == "rewritten"
 
 
 def test_a_tree_under_no_key_of_the_log_does_not_hold(at: At) -> None:
     forged = notes.signed(ORIGIN, 7, at.hub.edge.root, other_key())
-    with pytest.raises(Unproven, match="signed with a key that does not follow"):
+    with pytest.raises(NotShown, match="signed with no key that is kept"):
         at.log.check_holds(forged)
 
 
@@ -206,7 +283,7 @@ def test_at_first_use_a_hub_without_the_key_of_the_enrolment_is_not_believed(tmp
     at = At(tmp_path)
     theirs = trusted_hub().model_copy(update={"keyid": "0" * 64})
     at.hub.instead["/api/v1/keys"] = TrustedKeys(keys=(theirs, trusted_log())).as_bytes()
-    with pytest.raises(Unproven, match="was enrolled with"):
+    with pytest.raises(NotShown, match="was enrolled with"):
         at.log.look()
     assert at.log.kept() is None
 
@@ -214,7 +291,7 @@ def test_at_first_use_a_hub_without_the_key_of_the_enrolment_is_not_believed(tmp
 def test_at_first_use_a_checkpoint_under_no_listed_key_is_not_kept(tmp_path: Path) -> None:
     at = At(tmp_path)
     at.hub.signer = other_key()
-    with pytest.raises(Unproven):
+    with pytest.raises(NotShown, match="no log that can be taken at its word"):
         at.log.look()
     assert at.log.kept() is None and at.log.refused() is None
 
@@ -234,20 +311,78 @@ def test_a_file_that_was_spoilt_is_said_and_nothing_goes_on(at: At, name: str, s
     assert at.log.refused() is None and len(list(at.home.folder.glob("public-log*"))) > 1
 
 
+@pytest.mark.parametrize("case", ["behind-and-no-tiles", "empty", "shorter-and-forked-without-tiles"])
+def test_a_steward_goes_on_with_a_log_that_is_shorter(at: At, case: str) -> None:
+    NOT_SHOWN[case][0](at)
+    before, shown = at.seen, read_checkpoint(at.log._line.public("/log/checkpoint", 1 << 20)).size
+    at.log.begin_anew()
+    assert at.seen == shown < before and at.events[-1] == "public-log.accepted-anew"
+    at.hub.instead.clear()
+    at.hub.fill(9, "another")
+    at.log.look()
+    assert (at.home.folder / "public-log-1.json").exists() and at.log.refused() is None
+
+
+def test_a_steward_goes_on_with_no_log_that_is_not_that_hubs(at: At) -> None:
+    signed_by_nobody(at)
+    with pytest.raises(NotShown):
+        at.log.begin_anew()
+    at.hub.instead["/log/checkpoint"] = Unreachable("away")
+    with pytest.raises(Unreachable, match="away"):
+        at.log.begin_anew()
+    assert at.seen == 7
+
+
 def test_a_steward_goes_on_and_the_evidence_stays(at: At) -> None:
     with pytest.raises(Conflict, match="nothing contradicts"):
         at.log.begin_anew()
-    for entries, number in ((3, 1), (2, 2)):
-        at.another(entries)
+    for entries, of, number in ((8, "another", 1), (9, "a third", 2)):
+        at.another(entries, of)
         with pytest.raises(Unproven):
             at.log.look()
         at.log.begin_anew()
         at.log.check_not_refused()
         assert at.seen == entries and at.events[-1] == "public-log.accepted-anew"
         assert (at.home.folder / f"public-log-refused-{number}.json").exists()
-    at.hub.fill(1, "another")
+    at.hub.fill(1, "a third")
     at.log.look()
-    assert at.seen == 3
+    assert at.seen == 10
+
+
+@pytest.mark.parametrize("name", [KEPT, REFUSED])
+def test_a_file_that_is_gone_is_not_begun_anew(at: At, name: str) -> None:
+    if name == REFUSED:
+        at.another(7)
+        with pytest.raises(Unproven):
+            at.log.look()
+    (at.home.folder / name).unlink()
+    at.begin_again()
+    asks = [at.log.look, lambda: at.log.check_holds(at.hub.checkpoint)]
+    for ask in (*asks, at.log.check_not_refused) if name == REFUSED else asks:
+        with pytest.raises(ConfigurationError, match=f"{name} is not as the node wrote it, or gone"):
+            ask()
+    at.log.begin_anew()
+    at.log.look()
+    assert at.seen == 7
+
+
+def test_another_hubs_log_is_put_aside_and_this_ones_stays(at: At) -> None:
+    files = LogFiles(at.home.folder, at.register)
+    assert files.put_aside_unless_of("hub", HUB_PEM) == () and at.seen == 7
+    at.another(7)
+    with pytest.raises(Unproven):
+        at.log.look()
+    anew = keys.public_to_pem(other_key().public_key())
+    assert files.put_aside_unless_of("hub", anew) == ("public-log-1.json", "public-log-refused-1.json")
+    at.begin_again()
+    at.log.look()
+    assert at.seen == 7 and at.events[-2:] == ["public-log.put-aside", "public-log.pinned"]
+
+
+def test_no_name_of_a_log_moves_what_a_steward_reads() -> None:
+    note = notes.signed("good\x9b2J\u202ekey", 0, b"r" * 32, other_key())
+    said = in_words(KeptLog(keys=TrustedKeys(keys=()), checkpoint=note.as_bytes().decode()))
+    assert said.startswith("good?2J?key, 0 entries") and said.isprintable()
 
 
 @pytest.mark.parametrize("point", [f"node.to-rename:{KEPT}", f"node.renamed:{KEPT}"])
@@ -272,11 +407,27 @@ def test_who_dies_while_it_is_kept_has_the_one_or_the_other(
     assert at.seen == 12
 
 
-def test_a_full_disk_lets_nobody_go_on(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_what_cannot_be_written_down_is_known_all_the_same(
+    at: At, monkeypatch: pytest.MonkeyPatch, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
-    at.another(3)
-    monkeypatch.setattr("rapha.node.public_log.write_synced", full)
-    with pytest.raises(DiskFull, match="public-log-refused"):
-        at.log.look_now_and_then()
+    true = at.hub
+    at.another(9)
+    with monkeypatch.context() as patched:
+        patched.setattr("rapha.node.public_log_files.write_synced", full)
+        with pytest.raises(Unproven, match=r"refused\.json could not be written"):
+            at.log.check_holds(at.hub.checkpoint)
+        at.log._line = true
+        for ask in (at.log.check_not_refused, at.log.look, at.log.look_now_and_then):
+            with pytest.raises(Unproven, match="nothing more"):
+                ask()
+    assert not (at.home.folder / REFUSED).exists()
+    said = capsys.readouterr()
+    assert "public-log.not-written" in said.out + said.err
+    with pytest.raises(Unproven, match="keep it, ask"):  # there is room again
+        at.log.look()
+    assert at.refused.kind == "rewritten" and at.events[-1] == "public-log.refused"
+    not_refused_any_more(at)
