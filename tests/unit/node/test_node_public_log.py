@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import small_authority
 from small_log import ORIGIN, trusted_log
 from small_public_log import HUB_PEM, SmallPublicLog, other_key, trusted_hub
 
@@ -268,7 +269,7 @@ def test_an_older_tree_of_the_same_log_holds_and_one_of_another_does_not(at: At)
     assert at.seen == 14
     lying = SmallPublicLog()
     lying.fill(7, "another")
-    with pytest.raises(Unproven, match="log of 14 entries does not continue the one of 7"):
+    with pytest.raises(Unproven, match="of 14 entries does not continue the one of 7"):
         at.log.check_holds(lying.checkpoint)
     assert at.refused.kind == "rewritten"
 
@@ -372,7 +373,7 @@ def test_another_hubs_log_is_put_aside_and_this_ones_stays(at: At) -> None:
     at.another(7)
     with pytest.raises(Unproven):
         at.log.look()
-    anew = keys.public_to_pem(other_key().public_key())
+    anew = keys.public_to_pem(small_authority.private_key("another hub").public_key())
     assert files.put_aside_unless_of("hub", anew) == ("public-log-1.json", "public-log-refused-1.json")
     at.begin_again()
     at.log.look()
