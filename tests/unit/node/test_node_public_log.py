@@ -1,73 +1,26 @@
 """The hub's public log as a hospital saw it last: kept at first use, followed, and held against whatever the hub shows later."""
 
 import base64
-import errno
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import small_authority
+from seen_log import At
 from small_log import ORIGIN, trusted_log
-from small_public_log import HUB_PEM, SmallPublicLog, other_key, trusted_hub
+from small_public_log import SmallPublicLog, other_key, trusted_hub
 
-from rapha import faults
 from rapha.canonical import base64_bytes
-from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Conflict, Unproven, Unreachable
-from rapha.node.configuration import Home, NodeConfiguration, write_configuration
-from rapha.node.public_log import LOOKS_SECONDS, PublicLog
-from rapha.node.public_log_files import KEPT, REFUSED, KeptLog, LogFiles, RefusedLog, checkpoint_of, in_words
-from rapha.node.register import Register
+from rapha.errors import Conflict, Unproven, Unreachable
+from rapha.node.public_log import LOOKS_SECONDS
+from rapha.node.public_log_files import KEPT, REFUSED, checkpoint_of
 from rapha.proof import checkpoint as notes
-from rapha.proof import keys, merkle
+from rapha.proof import merkle
 from rapha.proof.checkpoint import read_checkpoint
 from rapha.proof.continued import NotShown
 from rapha.proof.merkle import check_consistency
 from rapha.proof.tiles import TileReader
 from rapha.records.wire import TrustedKeys
-
-
-class At:
-    """A home, a hub's log, and the seconds that have passed."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = NodeConfiguration(site="north", name="N", hub_url="http://localhost:1", hub="hub", hub_key=HUB_PEM)
-        write_configuration(folder / "node.yaml", settings)
-        self.home, self.hub, self.seconds = Home(folder), SmallPublicLog(), 0.0
-        self.begin_again()
-
-    def begin_again(self) -> None:
-        self.register = Register(self.home.database, utc_now)
-        self.log = PublicLog(self.home, self.hub, self.register, utc_now, lambda: self.seconds)
-
-    def forked_to(self, entries: int) -> None:
-        """The hub shows a shorter tree of another history, and the tiles of the one that was seen."""
-        files = self.hub.files
-        self.another(entries)
-        self.hub.files.update(files)
-
-    def another(self, entries: int, of: str = "another") -> None:
-        """From now on the hub shows another history."""
-        self.log._line = self.hub = SmallPublicLog()
-        self.hub.fill(entries, of)
-
-    @property
-    def seen(self) -> int:
-        kept = self.log.kept()
-        assert kept is not None
-        return checkpoint_of(kept).size
-
-    @property
-    def refused(self) -> RefusedLog:
-        found = self.log.refused()
-        assert found is not None
-        return found
-
-    @property
-    def events(self) -> list[str]:
-        return [event for _, event, _, _ in self.register.events()]
 
 
 @pytest.fixture
@@ -101,15 +54,6 @@ def test_a_log_that_goes_on_is_followed(tmp_path: Path, sizes: tuple[int, int]) 
     assert at.seen == sizes[-1] and at.events == ["public-log.pinned"]
 
 
-def not_refused_any_more(at: At) -> None:
-    """Whatever the hub shows then, and at the next start too."""
-    at.begin_again()
-    with pytest.raises(Unproven, match="gives the hub at http://localhost:1 nothing more"):
-        at.log.check_not_refused()
-    with pytest.raises(Unproven, match="--i-accept-that-the-log-may-have-been-rewritten"):
-        at.log.look()
-
-
 CONTRADICTED: dict[str, tuple[Callable[[At], None], str]] = {
     "another-root": (lambda at: at.another(7), "two-logs"),
     "longer-and-rewritten": (lambda at: at.another(9), "rewritten"),
@@ -141,7 +85,7 @@ def test_two_checkpoints_that_cannot_both_be_true_are_refused_for_good(at: At, c
             check_consistency(older.size, older.root, newer.size, newer.root, proof)
     assert at.events[-1] == "public-log.refused"
     at.hub = true
-    not_refused_any_more(at)
+    at.check_refused_for_good()
 
 
 def signed_by_nobody(at: At, origin: str = ORIGIN, size: int = 9) -> None:
@@ -297,21 +241,6 @@ def test_at_first_use_a_checkpoint_under_no_listed_key_is_not_kept(tmp_path: Pat
     assert at.log.kept() is None and at.log.refused() is None
 
 
-@pytest.mark.parametrize("name", [KEPT, REFUSED])
-@pytest.mark.parametrize(
-    "spoil", [lambda data: data[:-9], lambda _: b"", lambda data: data.replace(b"hub\\n7\\n", b"hub\\n9\\n")]
-)
-def test_a_file_that_was_spoilt_is_said_and_nothing_goes_on(at: At, name: str, spoil: Callable[[bytes], bytes]) -> None:
-    path = at.home.folder / name
-    path.write_bytes(spoil((at.home.folder / KEPT).read_bytes()))
-    for ask in (at.log.look, lambda: at.log.check_holds(at.hub.checkpoint)):
-        with pytest.raises(ConfigurationError, match=f"{name} is not as the node wrote it"):
-            ask()
-    at.log.begin_anew()
-    at.log.look()
-    assert at.log.refused() is None and len(list(at.home.folder.glob("public-log*"))) > 1
-
-
 @pytest.mark.parametrize("case", ["behind-and-no-tiles", "empty", "shorter-and-forked-without-tiles"])
 def test_a_steward_goes_on_with_a_log_that_is_shorter(at: At, case: str) -> None:
     NOT_SHOWN[case][0](at)
@@ -348,87 +277,3 @@ def test_a_steward_goes_on_and_the_evidence_stays(at: At) -> None:
     at.hub.fill(1, "a third")
     at.log.look()
     assert at.seen == 10
-
-
-@pytest.mark.parametrize("name", [KEPT, REFUSED])
-def test_a_file_that_is_gone_is_not_begun_anew(at: At, name: str) -> None:
-    if name == REFUSED:
-        at.another(7)
-        with pytest.raises(Unproven):
-            at.log.look()
-    (at.home.folder / name).unlink()
-    at.begin_again()
-    asks = [at.log.look, lambda: at.log.check_holds(at.hub.checkpoint)]
-    for ask in (*asks, at.log.check_not_refused) if name == REFUSED else asks:
-        with pytest.raises(ConfigurationError, match=f"{name} is not as the node wrote it, or gone"):
-            ask()
-    at.log.begin_anew()
-    at.log.look()
-    assert at.seen == 7
-
-
-def test_another_hubs_log_is_put_aside_and_this_ones_stays(at: At) -> None:
-    files = LogFiles(at.home.folder, at.register)
-    assert files.put_aside_unless_of("hub", HUB_PEM) == () and at.seen == 7
-    at.another(7)
-    with pytest.raises(Unproven):
-        at.log.look()
-    anew = keys.public_to_pem(small_authority.private_key("another hub").public_key())
-    assert files.put_aside_unless_of("hub", anew) == ("public-log-1.json", "public-log-refused-1.json")
-    at.begin_again()
-    at.log.look()
-    assert at.seen == 7 and at.events[-2:] == ["public-log.put-aside", "public-log.pinned"]
-
-
-def test_no_name_of_a_log_moves_what_a_steward_reads() -> None:
-    note = notes.signed("good\x9b2J\u202ekey", 0, b"r" * 32, other_key())
-    said = in_words(KeptLog(keys=TrustedKeys(keys=()), checkpoint=note.as_bytes().decode()))
-    assert said.startswith("good?2J?key, 0 entries") and said.isprintable()
-
-
-@pytest.mark.parametrize("point", [f"node.to-rename:{KEPT}", f"node.renamed:{KEPT}"])
-def test_who_dies_while_it_is_kept_has_the_one_or_the_other(
-    at: At, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    def dies(name: str) -> None:
-        if name == point:
-            raise Killed
-
-    at.hub.fill(5)
-    with monkeypatch.context() as patched:
-        patched.setattr(faults, "point", dies)
-        with pytest.raises(Killed):
-            at.log.look()
-    at.begin_again()
-    assert at.seen == (7 if "to-rename" in point else 12)
-    at.log.look()
-    assert at.seen == 12
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-def test_what_cannot_be_written_down_is_known_all_the_same(
-    at: At, monkeypatch: pytest.MonkeyPatch, number: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    true = at.hub
-    at.another(9)
-    with monkeypatch.context() as patched:
-        patched.setattr("rapha.node.public_log_files.write_synced", full)
-        with pytest.raises(Unproven, match=r"refused\.json could not be written"):
-            at.log.check_holds(at.hub.checkpoint)
-        at.log._line = true
-        for ask in (at.log.check_not_refused, at.log.look, at.log.look_now_and_then):
-            with pytest.raises(Unproven, match="nothing more"):
-                ask()
-    assert not (at.home.folder / REFUSED).exists()
-    said = capsys.readouterr()
-    assert "public-log.not-written" in said.out + said.err
-    with pytest.raises(Unproven, match="keep it, ask"):  # there is room again
-        at.log.look()
-    assert at.refused.kind == "rewritten" and at.events[-1] == "public-log.refused"
-    not_refused_any_more(at)
