@@ -10,7 +10,7 @@ AcceptOption = Annotated[
     bool,
     typer.Option(
         "--i-accept-that-the-log-may-have-been-rewritten",
-        help="take the log as the hub shows it now, at its word, where it contradicted what was kept",
+        help="take the log as the hub shows it now, at its word, where it does not go on from what was kept",
     ),
 ]
 
@@ -29,7 +29,8 @@ def public_log(
     from rapha.node.agent import lock_home
     from rapha.node.configuration import Home
     from rapha.node.hub_line import line_of
-    from rapha.node.public_log import PublicLog, in_words
+    from rapha.node.public_log import PublicLog
+    from rapha.node.public_log_files import in_words
     from rapha.node.register import Register
 
     opened = Home(home)
@@ -46,12 +47,14 @@ def public_log(
 
 
 def pinned_in_words(home: Path) -> str:
-    """What a new home keeps of the log from the beginning; or that it does not yet, since the hub does not show it."""
+    """What a new home keeps of the log from the beginning; or that it does not yet, since the hub does not show it; or that it contradicts what a
+    home that is enrolled anew kept."""
     from rapha.clock import utc_now
-    from rapha.errors import Unreachable
+    from rapha.errors import RaphaError, Unreachable
     from rapha.node.configuration import Home
     from rapha.node.hub_line import line_of
-    from rapha.node.public_log import AT_ITS_WORD, PublicLog, in_words
+    from rapha.node.public_log import AT_ITS_WORD, PublicLog
+    from rapha.node.public_log_files import in_words
     from rapha.node.register import Register
 
     opened = Home(home)
@@ -63,3 +66,5 @@ def pinned_in_words(home: Path) -> str:
             )
         except Unreachable as away:
             return f"the public log is not kept yet, the agent's first start does that: {away}"
+        except RaphaError as problem:
+            return f"enrolled, but the agent will not begin: {problem}"

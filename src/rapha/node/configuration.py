@@ -29,6 +29,8 @@ from rapha.node.turns import PLACED_AT_ONCE, processors
 from rapha.records.record import Real, Record, SiteId, Slug
 
 BackendName = Literal["bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine"]
+DATABASE = "node.db"
+"""The register's file in a home."""
 UGLY: BackendName = "i-accept-that-code-can-reach-this-machine"
 
 
@@ -210,7 +212,7 @@ class Home:
 
     @property
     def database(self) -> Path:
-        return self.folder / "node.db"
+        return self.folder / DATABASE
 
     @property
     def ledger(self) -> Path:

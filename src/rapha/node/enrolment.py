@@ -8,11 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, NotPermitted, Unreachable
-from rapha.node.configuration import UGLY, NodeConfiguration, write_configuration
+from rapha.node.configuration import DATABASE, UGLY, NodeConfiguration, write_configuration
 from rapha.node.connections import Asked, Connections, Cut
 from rapha.node.hub_line import ANSWER_SECONDS, API, whole_answer, why_silent
 from rapha.node.keys import make_secrets
+from rapha.node.public_log_files import LogFiles
+from rapha.node.register import Register
 from rapha.node.sandbox.choose import name_for_this_machine
 from rapha.node.way import Way, way_to
 from rapha.proof import keys
@@ -34,7 +37,8 @@ def make_home(
     proxy: str | None = None,
     isolate: bool = True,
 ) -> NodeConfiguration:
-    """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it.
+    """Make a node's home and enrol it. The one-time code is spent only when the hub accepted it. What the folder keeps of another hub's public
+    log, or of this one's under another key of the hub, is put aside.
 
     Raises:
         ConfigurationError: the folder is a home already; or a name, an address, the code or the authority is no such
@@ -63,6 +67,7 @@ def make_home(
         proxy=proxy,
         sandbox=name_for_this_machine() if isolate else UGLY,
     )
+    LogFiles(folder, Register(folder / DATABASE, utc_now)).put_aside_unless_of(enrolled.hub, enrolled.hub_key)
     write_configuration(folder / "node.yaml", configuration)
     return configuration
 

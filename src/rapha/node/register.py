@@ -294,6 +294,15 @@ class Register:
             rows = db.execute(query, (limit,)).fetchall()
         return [(at, event, dispatch, json.loads(facts)) for at, event, dispatch, facts in reversed(rows)]
 
+    def newest_of(self, *names: str) -> str | None:
+        """The name of the newest audit event among these; None where there is none."""
+        marks = ", ".join("?" * len(names))
+        with self._transaction() as db:
+            found = db.execute(
+                f"SELECT event FROM event WHERE event IN ({marks}) ORDER BY number DESC LIMIT 1", names
+            ).fetchone()
+        return str(found[0]) if found else None
+
     def said_of(self, event: str, dispatch: DispatchId, fact: str) -> str | None:
         """What the newest event of that name said of a dispatch; None where there is none."""
         with self._transaction() as db:

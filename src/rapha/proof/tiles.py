@@ -42,6 +42,16 @@ def width_of(level: int, index: int, size: int) -> int:
     return max(0, min(WIDTH, (size >> (HEIGHT * level)) - index * WIDTH))
 
 
+def is_in_tree(path: str, size: int) -> bool:
+    """Whether a tile by that path holds nothing but what a tree of `size` has. Raises Unproven: it is no path of a tile."""
+    if not PATH.fullmatch(path) or path == CHECKPOINT:
+        raise Unproven(f"{path[:100]!r} is not the path of a tile")
+    whole, _, part = path.partition(".p/")
+    _, level, *groups = whole.split("/")
+    index = int("".join(group.removeprefix("x") for group in groups))
+    return width_of(0 if level == "entries" else int(level), index, size) >= int(part or WIDTH)
+
+
 def bundle_of(entries: Sequence[bytes]) -> bytes:
     """The bytes of an entries tile. Raises ValueError for an entry that is too long for the format."""
     if any(len(entry) > MAX_ENTRY_BYTES for entry in entries):

@@ -1,57 +1,26 @@
 """The hub's public log as a hospital saw it last: kept at first use, followed, and held against whatever the hub shows later."""
 
+import base64
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from seen_log import At
 from small_log import ORIGIN, trusted_log
-from small_public_log import HUB_PEM, SmallPublicLog, other_key, trusted_hub
+from small_public_log import SmallPublicLog, other_key, trusted_hub
 
-from rapha import faults
-from rapha.clock import utc_now
-from rapha.errors import ConfigurationError, Conflict, DiskFull, Unproven, Unreachable
-from rapha.node.configuration import Home, NodeConfiguration, write_configuration
-from rapha.node.public_log import KEPT, LOOKS_SECONDS, REFUSED, PublicLog, RefusedLog, checkpoint_of
-from rapha.node.register import Register
+from rapha.canonical import base64_bytes
+from rapha.errors import Conflict, Unproven, Unreachable
+from rapha.node.public_log import LOOKS_SECONDS
+from rapha.node.public_log_files import KEPT, REFUSED, checkpoint_of
 from rapha.proof import checkpoint as notes
+from rapha.proof import merkle
 from rapha.proof.checkpoint import read_checkpoint
+from rapha.proof.continued import NotShown
+from rapha.proof.merkle import check_consistency
+from rapha.proof.tiles import TileReader
 from rapha.records.wire import TrustedKeys
-
-
-class At:
-    """A home, a hub's log, and the seconds that have passed."""
-
-    def __init__(self, folder: Path) -> None:
-        settings = NodeConfiguration(site="north", name="N", hub_url="http://localhost:1", hub="hub", hub_key=HUB_PEM)
-        write_configuration(folder / "node.yaml", settings)
-        self.home, self.hub, self.seconds = Home(folder), SmallPublicLog(), 0.0
-        self.begin_again()
-
-    def begin_again(self) -> None:
-        self.register = Register(self.home.database, utc_now)
-        self.log = PublicLog(self.home, self.hub, self.register, utc_now, lambda: self.seconds)
-
-    def another(self, entries: int, of: str = "another") -> None:
-        """From now on the hub shows another history."""
-        self.log._line = self.hub = SmallPublicLog()
-        self.hub.fill(entries, of)
-
-    @property
-    def seen(self) -> int:
-        kept = self.log.kept()
-        assert kept is not None
-        return checkpoint_of(kept).size
-
-    @property
-    def refused(self) -> RefusedLog:
-        found = self.log.refused()
-        assert found is not None
-        return found
-
-    @property
-    def events(self) -> list[str]:
-        return [event for _, event, _, _ in self.register.events()]
 
 
 @pytest.fixture
@@ -85,32 +54,16 @@ def test_a_log_that_goes_on_is_followed(tmp_path: Path, sizes: tuple[int, int]) 
     assert at.seen == sizes[-1] and at.events == ["public-log.pinned"]
 
 
-def not_refused_any_more(at: At) -> None:
-    """Whatever the hub shows then, and at the next start too."""
-    at.begin_again()
-    with pytest.raises(Unproven, match="gives the hub at http://localhost:1 nothing more"):
-        at.log.check_not_refused()
-    with pytest.raises(Unproven, match="--i-accept-that-the-log-may-have-been-rewritten"):
-        at.log.look()
-
-
 CONTRADICTED: dict[str, tuple[Callable[[At], None], str]] = {
-    "shorter": (lambda at: at.another(3, "an"), "went-back"),
-    "empty": (lambda at: at.another(0), "went-back"),
     "another-root": (lambda at: at.another(7), "two-logs"),
     "longer-and-rewritten": (lambda at: at.another(9), "rewritten"),
     "much-longer-and-rewritten": (lambda at: at.another(600), "rewritten"),
-    "another-key": (lambda at: setattr(at.hub, "signer", other_key()), "other-key"),
-    "spoilt-tile": (
-        lambda at: (at.hub.fill(2), at.hub.instead.update({"/log/tile/0/000.p/9": b"x" * 288}))[1],
-        "rewritten",
-    ),
-    "short-tile": (lambda at: (at.hub.fill(2), at.hub.instead.update({"/log/tile/0/000.p/9": b"x"}))[1], "rewritten"),
+    "shorter-and-rewritten": (lambda at: at.forked_to(3), "rewritten"),
 }
 
 
 @pytest.mark.parametrize("case", CONTRADICTED)
-def test_a_log_that_contradicts_what_was_seen_is_refused_for_good(at: At, case: str) -> None:
+def test_two_checkpoints_that_cannot_both_be_true_are_refused_for_good(at: At, case: str) -> None:
     lie, kind = CONTRADICTED[case]
     true = at.hub
     lie(at)
@@ -119,30 +72,99 @@ def test_a_log_that_contradicts_what_was_seen_is_refused_for_good(at: At, case: 
     refused = at.refused
     assert (refused.kind, at.seen) == (kind, 7)
     assert checkpoint_of(refused.kept).size == 7
-    assert read_checkpoint(refused.shown.encode()) == at.hub.checkpoint
-    assert bool(refused.proof) == (case in ("longer-and-rewritten", "much-longer-and-rewritten", "spoilt-tile"))
+    shown = read_checkpoint(refused.shown.encode())
+    assert shown == at.hub.checkpoint
+    if (
+        kind == "rewritten"
+    ):  # the evidence: hashes that lead to the newer signed root, and to another older one than was signed
+        older, newer = sorted((shown, true.checkpoint), key=lambda one: one.size)
+        proof = [base64_bytes(step) for step in refused.proof]
+        node = TileReader(lambda path: (true if case.startswith("shorter") else at.hub).files[path], newer.size).node
+        check_consistency(older.size, merkle.root(older.size, node), newer.size, newer.root, proof)
+        with pytest.raises(Unproven):
+            check_consistency(older.size, older.root, newer.size, newer.root, proof)
     assert at.events[-1] == "public-log.refused"
     at.hub = true
-    at.hub.instead.clear()
-    not_refused_any_more(at)
+    at.check_refused_for_good()
 
 
-def test_another_logs_name_is_another_log(at: At) -> None:
-    other = notes.signed("rapha.dev/log/other", 9, b"r" * 32, at.hub.signer)
-    at.hub.instead["/log/checkpoint"] = other.as_bytes()
-    with pytest.raises(Unproven, match="and this is rapha"):
-        at.log.look()
-    assert at.refused.kind == "other-log"
+def signed_by_nobody(at: At, origin: str = ORIGIN, size: int = 9) -> None:
+    """In place of the checkpoint, one whose signature is zero bytes."""
+    root, signature = (base64.b64encode(byte * count).decode() for byte, count in ((b"r", 32), (b"\0", 68)))
+    at.hub.instead["/log/checkpoint"] = f"{origin}\n{size}\n{root}\n\n\u2014 nobody {signature}\n".encode()
 
 
-def test_a_signature_that_does_not_fit_is_none(at: At) -> None:
+def spoilt_signature(at: At) -> None:
     good = at.hub.checkpoint
     name, raw = good.signatures[0]
     spoilt = notes.Checkpoint(good.text, good.origin, good.size, good.root, ((name, raw[:-1] + bytes([raw[-1] ^ 1])),))
     at.hub.instead["/log/checkpoint"] = spoilt.as_bytes()
-    with pytest.raises(Unproven, match="does not fit"):
+
+
+def tile_instead(at: At, data: bytes) -> None:
+    at.hub.fill(2)
+    at.hub.instead["/log/tile/0/000.p/9"] = data
+
+
+def behind(at: At, *, with_tiles: bool = True) -> None:
+    """A copy of a moment ago, or what is left of a hub that was put back."""
+    old = at.hub.checkpoint.as_bytes()
+    at.hub.fill(2)
+    at.log.look()
+    at.hub.instead["/log/checkpoint"] = old
+    if not with_tiles:
+        del at.hub.files["tile/0/000.p/9"]
+
+
+NOT_SHOWN: dict[str, tuple[Callable[[At], None], str]] = {
+    "other-log": (
+        lambda at: at.hub.instead.update(
+            {"/log/checkpoint": notes.signed("rapha.dev/log/other", 9, b"r" * 32, at.hub.signer).as_bytes()}
+        ),
+        "and this is rapha.dev/log/other: another log answers there",
+    ),
+    "other-log-unsigned": (lambda at: signed_by_nobody(at, "staging.example/log", 3), "another log answers there"),
+    "unsigned": (signed_by_nobody, "signed with no key that is kept"),
+    "unsigned-and-shorter": (lambda at: signed_by_nobody(at, size=3), "signed with no key that is kept"),
+    "another-key": (lambda at: setattr(at.hub, "signer", other_key()), "signed with no key that is kept"),
+    "spoilt-signature": (spoilt_signature, "does not fit"),
+    "empty": (lambda at: at.another(0), "had 7 entries when it was seen last, and has 0 now, and what was seen begins"),
+    "behind": (behind, "and has 7 now, and what was seen begins with it: either this is a copy that lags"),
+    "behind-and-no-tiles": (lambda at: behind(at, with_tiles=False), "is not shown .* or the hub was put back from"),
+    "shorter-and-forked-without-tiles": (lambda at: at.another(3), "or the hub was put back from an older copy"),
+    "spoilt-tile": (lambda at: tile_instead(at, b"x" * 288), "do not lead to its signed root of 9"),
+    "short-tile": (lambda at: tile_instead(at, b"<html>scanned</html>"), "does not hold 9 hashes"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SHOWN)
+def test_what_nobody_signed_against_itself_is_not_shown_and_accuses_nobody(at: At, case: str) -> None:
+    makes, words = NOT_SHOWN[case]
+    true = at.hub
+    makes(at)
+    before = at.seen
+    with pytest.raises(NotShown, match=words):
         at.log.look()
-    assert at.refused.kind == "other-key"
+    at.log.look_now_and_then()  # which says it, and goes on
+    at.log.check_not_refused()
+    assert at.log.refused() is None and at.seen == before
+    true.instead.clear()
+    true.signer = SmallPublicLog().signer
+    true.fill(3)
+    at.log._line = true
+    at.log.look()
+    assert at.seen == true.edge.size
+
+
+def test_tiles_that_do_not_fit_are_asked_for_once_more(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.hub.fill(2)
+    said = [b"x" * 288, at.hub.files["tile/0/000.p/9"]]
+    true = at.hub.public
+    monkeypatch.setattr(
+        at.hub, "public", lambda path, limit: said.pop(0) if "tile" in path and said else true(path, limit)
+    )
+    at.log.look()
+    assert at.seen == 9 and not said
 
 
 PATHS = ("/log/checkpoint", "/log/tile/0/000.p/9", "/api/v1/key-changes", "/api/v1/keys")
@@ -191,14 +213,14 @@ def test_an_older_tree_of_the_same_log_holds_and_one_of_another_does_not(at: At)
     assert at.seen == 14
     lying = SmallPublicLog()
     lying.fill(7, "another")
-    with pytest.raises(Unproven):
+    with pytest.raises(Unproven, match="of 14 entries does not continue the one of 7"):
         at.log.check_holds(lying.checkpoint)
     assert at.refused.kind == "rewritten"
 
 
 def test_a_tree_under_no_key_of_the_log_does_not_hold(at: At) -> None:
     forged = notes.signed(ORIGIN, 7, at.hub.edge.root, other_key())
-    with pytest.raises(Unproven, match="signed with a key that does not follow"):
+    with pytest.raises(NotShown, match="signed with no key that is kept"):
         at.log.check_holds(forged)
 
 
@@ -206,7 +228,7 @@ def test_at_first_use_a_hub_without_the_key_of_the_enrolment_is_not_believed(tmp
     at = At(tmp_path)
     theirs = trusted_hub().model_copy(update={"keyid": "0" * 64})
     at.hub.instead["/api/v1/keys"] = TrustedKeys(keys=(theirs, trusted_log())).as_bytes()
-    with pytest.raises(Unproven, match="was enrolled with"):
+    with pytest.raises(NotShown, match="was enrolled with"):
         at.log.look()
     assert at.log.kept() is None
 
@@ -214,69 +236,44 @@ def test_at_first_use_a_hub_without_the_key_of_the_enrolment_is_not_believed(tmp
 def test_at_first_use_a_checkpoint_under_no_listed_key_is_not_kept(tmp_path: Path) -> None:
     at = At(tmp_path)
     at.hub.signer = other_key()
-    with pytest.raises(Unproven):
+    with pytest.raises(NotShown, match="no log that can be taken at its word"):
         at.log.look()
     assert at.log.kept() is None and at.log.refused() is None
 
 
-@pytest.mark.parametrize("name", [KEPT, REFUSED])
-@pytest.mark.parametrize(
-    "spoil", [lambda data: data[:-9], lambda _: b"", lambda data: data.replace(b"hub\\n7\\n", b"hub\\n9\\n")]
-)
-def test_a_file_that_was_spoilt_is_said_and_nothing_goes_on(at: At, name: str, spoil: Callable[[bytes], bytes]) -> None:
-    path = at.home.folder / name
-    path.write_bytes(spoil((at.home.folder / KEPT).read_bytes()))
-    for ask in (at.log.look, lambda: at.log.check_holds(at.hub.checkpoint)):
-        with pytest.raises(ConfigurationError, match=f"{name} is not as the node wrote it"):
-            ask()
+@pytest.mark.parametrize("case", ["behind-and-no-tiles", "empty", "shorter-and-forked-without-tiles"])
+def test_a_steward_goes_on_with_a_log_that_is_shorter(at: At, case: str) -> None:
+    NOT_SHOWN[case][0](at)
+    before, shown = at.seen, read_checkpoint(at.log._line.public("/log/checkpoint", 1 << 20)).size
     at.log.begin_anew()
+    assert at.seen == shown < before and at.events[-1] == "public-log.accepted-anew"
+    at.hub.instead.clear()
+    at.hub.fill(9, "another")
     at.log.look()
-    assert at.log.refused() is None and len(list(at.home.folder.glob("public-log*"))) > 1
+    assert (at.home.folder / "public-log-1.json").exists() and at.log.refused() is None
+
+
+def test_a_steward_goes_on_with_no_log_that_is_not_that_hubs(at: At) -> None:
+    signed_by_nobody(at)
+    with pytest.raises(NotShown):
+        at.log.begin_anew()
+    at.hub.instead["/log/checkpoint"] = Unreachable("away")
+    with pytest.raises(Unreachable, match="away"):
+        at.log.begin_anew()
+    assert at.seen == 7
 
 
 def test_a_steward_goes_on_and_the_evidence_stays(at: At) -> None:
     with pytest.raises(Conflict, match="nothing contradicts"):
         at.log.begin_anew()
-    for entries, number in ((3, 1), (2, 2)):
-        at.another(entries)
+    for entries, of, number in ((8, "another", 1), (9, "a third", 2)):
+        at.another(entries, of)
         with pytest.raises(Unproven):
             at.log.look()
         at.log.begin_anew()
         at.log.check_not_refused()
         assert at.seen == entries and at.events[-1] == "public-log.accepted-anew"
         assert (at.home.folder / f"public-log-refused-{number}.json").exists()
-    at.hub.fill(1, "another")
+    at.hub.fill(1, "a third")
     at.log.look()
-    assert at.seen == 3
-
-
-@pytest.mark.parametrize("point", [f"node.to-rename:{KEPT}", f"node.renamed:{KEPT}"])
-def test_who_dies_while_it_is_kept_has_the_one_or_the_other(
-    at: At, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    def dies(name: str) -> None:
-        if name == point:
-            raise Killed
-
-    at.hub.fill(5)
-    with monkeypatch.context() as patched:
-        patched.setattr(faults, "point", dies)
-        with pytest.raises(Killed):
-            at.log.look()
-    at.begin_again()
-    assert at.seen == (7 if "to-rename" in point else 12)
-    at.log.look()
-    assert at.seen == 12
-
-
-def test_a_full_disk_lets_nobody_go_on(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    at.another(3)
-    monkeypatch.setattr("rapha.node.public_log.write_synced", full)
-    with pytest.raises(DiskFull, match="public-log-refused"):
-        at.log.look_now_and_then()
+    assert at.seen == 10

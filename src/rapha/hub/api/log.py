@@ -6,7 +6,7 @@ from fastapi.responses import Response
 from rapha.errors import Unproven
 from rapha.hub.api.credentials import TheHub
 from rapha.hub.api.errors import PROBLEMS, problem
-from rapha.proof.tiles import CHECKPOINT
+from rapha.proof.tiles import is_in_tree
 from rapha.records.wire import Problem
 
 router = APIRouter(tags=["log"], responses=PROBLEMS)
@@ -26,9 +26,12 @@ def checkpoint(hub: TheHub) -> Response:
     responses={404: {"model": Problem, "description": "No such part of the log, or not yet"}},
 )
 def tile(hub: TheHub, path: str) -> Response:
-    """A tile of hashes, or of entries."""
+    """A tile of hashes, or of entries, of what the newest checkpoint promises: what a crash left beyond it is written anew, and nobody's yet."""
+    log = hub.desk.log
     try:
-        data = hub.desk.log.read(path) if path != CHECKPOINT else b""
+        if not is_in_tree(path, log.checkpoint.size):
+            raise Unproven(f"the log has no file {path}")
+        data = log.read(path)
     except Unproven as missing:
         return problem(404, "not-found", str(missing))
     return Response(data, media_type="application/octet-stream", headers={"Cache-Control": FOR_EVER})
