@@ -231,7 +231,7 @@ BREACHES = (
     Breach("a hospital gives a hub nothing more", "src/rapha/node/freezes.py", "        persist(lambda: self._check_holds(tree))\n", "", "tests/unit/node/test_node_freezes.py"),
     Breach("a hospital gives a hub nothing more", "src/rapha/node/journey.py", "Outbox(home.outbox, line, register, self._log.check_not_refused)", "Outbox(home.outbox, line, register, lambda: None)", "tests/unit/node/test_node_freezes.py"),
     Breach("a hospital gives a hub nothing more", "src/rapha/node/journey.py", "            self.look_at_log()\n", "            pass\n", "tests/unit/node/test_node_freezes.py"),
-    Breach("a hospital gives a hub nothing more", "src/rapha/node/agent.py", "                self._journey.look_at_log_now_and_then()\n", "", "tests/unit/node/test_node_agent.py"),
+    Breach("a hospital gives a hub nothing more", "src/rapha/node/agent.py", "            self._journey.look_at_log_now_and_then()\n", "", "tests/unit/node/test_node_agent.py"),
     Breach("a hospital gives a hub nothing more", "src/rapha/proof/continued.py", "if newest.size >= seen.size or newest.origin != seen.origin:", "if True:", "tests/unit/node/test_node_public_log.py -k behind"),
     Breach("a hospital gives a hub nothing more", "src/rapha/proof/continued.py", "if older.size == newer.size and older.root != newer.root:", "if False:", "tests/unit/node/test_node_public_log.py"),
     Breach("a hospital gives a hub nothing more", "src/rapha/proof/continued.py", "            check_consistency(size, found, newer.size, newer.root, proof)\n", "            pass\n", "tests/unit/node/test_node_public_log.py"),

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import rapha
 from rapha.errors import SandboxError
 from rapha.node.configuration import UGLY, SandboxLimits
-from rapha.node.sandbox import waiting
+from rapha.node.sandbox import started, waiting
 from rapha.node.sandbox.bubblewrap import Bubblewrap
 from rapha.node.sandbox.choose import choose_backend
 from rapha.node.sandbox.namespaces import Namespaces
@@ -238,6 +239,28 @@ def test_after_the_end_none_waits_and_nothing_of_them_stays(pool: Pool) -> None:
     pool.close()
     assert not waits.sandbox.alive() and not waits.folder.exists() and pool.count() == 0
     pool.close()
+
+
+@pytest.mark.parametrize("before", ["Workload", "judged"])
+def test_at_the_end_one_that_is_being_started_is_given_up(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    begun, as_it_is, made = threading.Event(), getattr(started, before), list[Sandbox]()
+
+    def slow(*given: object, **named: object) -> object:
+        begun.set()
+        until(lambda: pool._ended, seconds=60.0)
+        if before == "judged":
+            until(lambda: not given[0].alive(), seconds=60.0)  # type: ignore[attr-defined]
+        made.append(as_it_is(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(started, before, slow)
+    pool.open()
+    assert begun.wait(60.0)
+    pool.close()
+    assert not any(one.alive() for one in made) and not list((pool.runs / ".waiting").iterdir())
+    assert pool.count() == 0 and len(made) == (before == "Workload")
 
 
 def test_a_backend_without_walls_has_none(tmp_path: Path) -> None:

@@ -123,13 +123,31 @@ def test_a_start_that_is_given_up_raises_at_once_and_others_go_on(
         starts = other.submit(backend.start, run, LIMITS)
         assert begun.wait(SECONDS)
         backend.give_up(tmp_path / "another")
-        assert started._STARTING[run.output.parent].alive()
         backend.give_up(run.output.parent)
         held.set()
         with pytest.raises(SandboxError):
             starts.result(SECONDS).close()
-    assert not started._STARTING
+    assert not len(started._STARTS)
     backend.give_up(run.output.parent)
+
+
+@pytest.mark.parametrize("before", ["Workload", "inner_words"])
+def test_a_start_is_given_up_before_there_is_a_process(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    as_it_is, made = getattr(started, before), list[object]()
+    run, _ = make_run(tmp_path / "run")
+
+    def slow(*given: object, **named: object) -> object:
+        backend.give_up(run.output.parent)
+        made.append(as_it_is(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(started, before, slow)
+    monkeypatch.setattr(started, "judged", lambda *_, **__: pytest.fail("it was given up"))
+    with pytest.raises(SandboxError):
+        backend.start(run, LIMITS)
+    assert len(made) == 1 and not len(started._STARTS)
 
 
 def test_a_killed_workload_is_noticed_and_nothing_of_it_stays(backend: Backend, run: RunFolder) -> None:

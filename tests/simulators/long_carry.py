@@ -153,7 +153,7 @@ def there_and_back(home: Path, megabytes: int, outage_seconds: float, ways: Sequ
         target = home / "received" / "weights"
         target.parent.mkdir()
         work = {
-            "up": (lambda: line.upload(hub.blob, content), kept),
+            "up": (lambda: line.upload(hub.blob, content, lambda: None), kept),
             "down": (lambda: line.download(hub.blob, target, size_bytes), target),
         }
         try:

@@ -1,7 +1,7 @@
 """`rapha node run`: the agent, from its start to its end."""
 
 import math
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rapha.node.reader import Reader
     from rapha.node.sandbox.port import Backend
 
+LOG_PATIENCE_SECONDS = 20.0
 Folder = Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]
 TwiceOption = Annotated[
     bool,
@@ -57,7 +58,7 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         with closing(line_of(opened, utc_now)) as old:
             persist(lambda: finish_rotation(opened, old), math.inf)
         journey, line = _journey_and_line(opened, backend, reader)
-        journey.look_at_log(math.inf)
+        _look_at_log(journey)
         persist(lambda: check_remembered(opened, line, accepted=twice), math.inf)
         typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
         journey.have_sandboxes_wait()
@@ -74,6 +75,15 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         if reader:
             reader.close()
         lock.close()
+
+
+def _look_at_log(journey: "Journey") -> None:
+    """A contradiction keeps the agent from beginning; a hub that does not show its log does not, for the agent looks again, and a freeze and a receipt
+    wait for it."""
+    from rapha.errors import Unreachable
+
+    with suppress(Unreachable):
+        journey.look_at_log(LOG_PATIENCE_SECONDS)
 
 
 def journey_of(home: "Home") -> "Journey":

@@ -90,7 +90,8 @@ def receive_updates(
 
     What may be wrong with one:
         NotPermitted: not this site's task.
-        Conflict: another answer was taken, the round is over, or the update answers something else.
+        TaskOver: its round or study is over.
+        Conflict: another answer was taken, or the update answers something else.
         TrainingFailed: point 3; the task has failed with that reason, and the site is out of the study.
         DiskFull: there is no room for its weights.
     """
@@ -205,7 +206,8 @@ def receive_failure(change: Change, site: SiteId, failure: TaskFailure) -> str:
 
     Raises:
         NotPermitted: not this site's task.
-        TaskOver: it was answered, or its round or study is over.
+        Conflict: it was answered.
+        TaskOver: its round or study is over.
         Unproven: its signed refusal says something else than the failure.
     """
     row = own_task(change.session, site, failure.task)
@@ -232,7 +234,8 @@ def settled(row: TaskRow, answer: Record) -> bool:
     """Whether exactly this answer was taken already.
 
     Raises:
-        TaskOver: another one was, or the task is over.
+        Conflict: another one was.
+        TaskOver: the task is over without one.
     """
     if row.state == "done" and row.result == answer.as_bytes():
         return True
@@ -242,7 +245,10 @@ def settled(row: TaskRow, answer: Record) -> bool:
 
 def _check_open(row: TaskRow) -> None:
     if row.state not in ("queued", "leased"):
-        raise TaskOver(f"task {row.id} {_ENDED[row.state]}: nothing more is taken for it")
+        kind = (
+            Conflict if row.state == "done" else TaskOver
+        )  # two answers to one task are trouble: two agents, or bits that are not the same
+        raise kind(f"task {row.id} {_ENDED[row.state]}: nothing more is taken for it")
 
 
 def check_uploaded(session: Session, site: SiteId, blob: str) -> None:
@@ -260,7 +266,7 @@ def finish(change: Change, row: TaskRow, answer: Record, blob: str, facts: dict[
 
 
 def fail(change: Change, row: TaskRow, reason: str) -> None:
-    """The task failed, and its site is out of the study from here on. Raises TaskOver."""
+    """The task failed, and its site is out of the study from here on. Raises TaskOver; Conflict: it was answered."""
     _check_open(row)
     if row.state == "queued":
         change.move(row, "leased", f"node:{row.site}")

@@ -79,7 +79,6 @@ class Agent:
         try:
             self._say_what_was_not_heard()
             while True:
-                self._journey.look_at_log_now_and_then()
                 if (assignment := self._ask()) is not None:
                     self._hand_out(assignment)
                 else:
@@ -92,8 +91,10 @@ class Agent:
             self._line.close()
 
     def _ask(self) -> Offer | Work | Stop | None:
+        """The log is looked at before every try: a hub that refuses each of them is looked at too, and what another thread saw ends it here."""
         attempt = 0
         while True:
+            self._journey.look_at_log_now_and_then()
             try:
                 acknowledged = frozenset(self._stopped)
                 assignment = self._line.poll(self._poll())

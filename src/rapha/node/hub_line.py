@@ -104,9 +104,15 @@ class HubLine:
         """Replace a record."""
         self._send("PUT", path, record)
 
-    def upload(self, blob: str, file: Path, give_up_after_seconds: float = PATIENCE_SECONDS) -> None:
-        """Bring a file to the hub under its digest; see `persist`."""
-        persist(transfer.Uploading(self, blob, file), give_up_after_seconds)
+    def upload(
+        self,
+        blob: str,
+        file: Path,
+        check_may_leave: Callable[[], None],
+        give_up_after_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Bring a file to the hub under its digest; see `persist` and `transfer.Uploading`."""
+        persist(transfer.Uploading(self, blob, file, check_may_leave), give_up_after_seconds)
 
     def download(self, blob: str, target: Path, limit_bytes: int) -> None:
         """Bring a blob of at most so many bytes to `target`; it appears there only whole and verified. A file that is

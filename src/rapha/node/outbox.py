@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rapha import faults
 from rapha.canonical import base64_text, digest_file
@@ -30,6 +30,8 @@ from rapha.records.site import Answered, Approval, Denial, SiteProfile
 from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.wire import INLINE_BYTES, Feasible, Pending, ReleaseParcel, UpdateParcel, Work
 
+T = TypeVar("T")
+
 
 class Held(NamedTuple):
     """A copy of a round's tensors, whole and on the disk: in `part` where nothing of it has left, else in `path`."""
@@ -44,7 +46,7 @@ class Outbox:
     """See the page's first lines. Every method is idempotent, and waits out a hub that is away."""
 
     def __init__(self, folder: Path, line: HubLine, register: Register, check_may_leave: Callable[[], None]) -> None:
-        """`check_may_leave` is asked before anything leaves, and raises where nothing may."""
+        """`check_may_leave` is asked before anything leaves, at every try and on the way, and raises where nothing may."""
         self._folder, self._line, self._register, self._check_may_leave = folder, line, register, check_may_leave
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -52,7 +54,7 @@ class Outbox:
         """What the site says it has; suppressed. A hub that is away longer than `patience_seconds` is an error."""
         self._check_may_leave()
         self._register.note("profile.leaving", None, digest=profile.digest)
-        persist(lambda: self._line.put("/node/profile", profile), patience_seconds)
+        self._let_out(lambda: self._line.put("/node/profile", profile), patience_seconds)
         self._register.note("profile.sent", None, digest=profile.digest)
 
     def answer(
@@ -63,7 +65,7 @@ class Outbox:
         words = {Feasible: "feasible", Pending: "pending", Answered: "answered", Approval: "approval", Denial: "denial"}
         word = words[type(answer)]
         self._register.note(f"{word}.leaving", answer.dispatch, digest=answer.digest)
-        persist(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
+        self._let_out(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
     def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
@@ -71,7 +73,7 @@ class Outbox:
         self._check_may_leave()
         self._keep(dispatch, "freeze.json", receipt.as_bytes())
         self._register.note("freeze.leaving", dispatch, digest=receipt.digest)
-        logged = persist(lambda: self._logged(dispatch, receipt))
+        logged = self._let_out(lambda: self._logged(dispatch, receipt))
         self._register.note("freeze.sent", dispatch, digest=receipt.digest)
         return logged
 
@@ -138,11 +140,11 @@ class Outbox:
             with _disk(held.path.parent):
                 _show(held.part, held.path)
         if held.size_bytes > INLINE_BYTES:
-            self._line.upload(update.weights_out, held.path)
+            self._line.upload(update.weights_out, held.path, self._check_may_leave)
             parcel = UpdateParcel(update=update)
         else:
             parcel = UpdateParcel(update=update, weights=base64_text(held.path.read_bytes()))
-        following = persist(lambda: self._line.hand_in(parcel))
+        following = self._let_out(lambda: self._line.hand_in(parcel))
         self._register.note_sent("update.sent", dispatch, digest=update.digest, weights=update.weights_out)
         if following is not None and following.task.dispatch != dispatch:
             raise Unreachable("the hub answered an update with a task of another study: is it a Rapha hub?")
@@ -154,16 +156,25 @@ class Outbox:
         blob = self._keep(dispatch, "metrics.json", metrics.as_bytes())
         self._keep(dispatch, "receipt.json", parcel.receipt.as_bytes())
         self._register.note("release.leaving", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
-        self._line.upload(parcel.release.metrics, blob)
-        persist(lambda: self._line.post(f"/node/tasks/{parcel.task}/release", parcel))
+        self._line.upload(parcel.release.metrics, blob, self._check_may_leave)
+        self._let_out(lambda: self._line.post(f"/node/tasks/{parcel.task}/release", parcel))
         self._register.note("release.sent", dispatch, digest=parcel.receipt.digest, metrics=parcel.release.metrics)
 
     def failure(self, dispatch: DispatchId, failure: TaskFailure) -> None:
         """A task that could not be done: a code, never a text."""
         self._check_may_leave()
         self._register.note("failure.leaving", dispatch, reason=failure.reason)
-        persist(lambda: self._line.post(f"/node/tasks/{failure.task}/failure", failure))
+        self._let_out(lambda: self._line.post(f"/node/tasks/{failure.task}/failure", failure))
         self._register.note("failure.sent", dispatch, reason=failure.reason)
+
+    def _let_out(self, action: Callable[[], T], patience_seconds: float = PATIENCE_SECONDS) -> T:
+        """Whatever leaves: each time that the hub is tried again it is asked anew whether anything may."""
+
+        def asked() -> T:
+            self._check_may_leave()
+            return action()
+
+        return persist(asked, patience_seconds)
 
     def _keep(self, dispatch: DispatchId, name: str, content: bytes) -> Path:
         """Write the copy first, whole or not at all: what is sent is read back from it."""

@@ -306,10 +306,10 @@ class Runs:
         at one time as it has cores: each is given two minutes, which many together would let pass. Raises TrainingFailed: the run ended
         meanwhile."""
         with self._starts:
-            if ended.is_set():
-                raise TrainingFailed("the run has ended", "cancelled")
+            _check_goes_on(ended)
             self._let_few_be_warm()
             folder.lay_outputs()
+            _check_goes_on(ended)  # whoever ends the run gives up only what the backend starts
             return self._backend.start(folder, self._home.configuration.limits)
 
     def _let_few_be_warm(self) -> None:
@@ -359,6 +359,11 @@ class Runs:
         frozen = FrozenRun(salt=secrets.token_hex(32), patients_root=found.patients_root, cohort=found.cohort)
         self._register.keep_cohort(entry.dispatch.id, frozen.as_bytes().decode())
         return frozen
+
+
+def _check_goes_on(ended: threading.Event) -> None:
+    if ended.is_set():
+        raise TrainingFailed("the run has ended", "cancelled")
 
 
 def file_of(weights: Digest) -> str:

@@ -58,13 +58,14 @@ class Carrier(Protocol):
 
 class Uploading:
     """Brings a file to the hub under its digest. Whoever waits for the hub calls it again and again: it knows how far it has
-    come, also where a cut line did not say. Raises Unreachable, Conflict."""
+    come, also where a cut line did not say. Raises Unreachable, Conflict; and what `check_may_leave` raises, which is asked before each block."""
 
-    def __init__(self, line: Carrier, blob: str, file: Path) -> None:
-        self._line, self._blob, self._file = line, blob, file
+    def __init__(self, line: Carrier, blob: str, file: Path, check_may_leave: Callable[[], None]) -> None:
+        self._line, self._blob, self._file, self._check_may_leave = line, blob, file, check_may_leave
         self._furthest = 0
 
     def __call__(self) -> None:
+        self._check_may_leave()
         if self._file.stat().st_size <= CHUNK_BYTES:
             self._line.send_whole(self._blob, self._file.read_bytes())
             return
@@ -101,7 +102,12 @@ class Uploading:
         begin = self._chunks.span(number)[0]
         end = self._chunks.span(min(number + run, len(self._chunks.digests)) - 1)[1]
         source.seek(begin)
-        return self._line.send_chunks(self._blob, number, _blocks(source, end - begin), end - begin)
+        return self._line.send_chunks(self._blob, number, self._let_out(_blocks(source, end - begin)), end - begin)
+
+    def _let_out(self, blocks: Iterator[memoryview]) -> Iterator[memoryview]:
+        for block in blocks:
+            self._check_may_leave()
+            yield block
 
     def _begun(self) -> Upload:
         return self._reached(self._line.begin_upload(self._chunks))

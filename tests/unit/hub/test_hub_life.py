@@ -260,7 +260,11 @@ def test_the_same_answer_again_is_the_same_as_once(hub, token, sites, study_of):
     for _ in range(2):
         assert sites[0].answer(tasks[0]).status_code == 204
     other = sites[0].answer(tasks[0], weight=7)
-    assert other.status_code == 409 and "answered otherwise" in other.text
+    assert (other.status_code, other.json()["code"]) == (409, "conflict"), (
+        "two agents with one key, or bits that differ"
+    )
+    assert "answered otherwise" in other.text
+    assert sites[0].fail(tasks[0]).json()["code"] == "conflict"
     names = [event.event for event in hub.events(study_id, token)]
     assert names.count("dispatch.approved") == 3 and names.count("task.done") == 1
 

@@ -15,6 +15,7 @@ from rapha.errors import (
     Conflict,
     DiskFull,
     EgressRefused,
+    NotPermitted,
     RaphaError,
     SandboxError,
     TaskOver,
@@ -138,11 +139,14 @@ def test_a_hub_that_is_away_is_asked_again(tmp_path: Path) -> None:
     assert len(line.polls) == 4
 
 
-def test_it_ends_where_the_hubs_log_contradicts_what_was_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [None, Unreachable("503"), Conflict("409"), NotPermitted("401")])
+def test_it_ends_where_the_hubs_log_contradicts_what_was_seen(tmp_path: Path, answer: Exception | None) -> None:
+    """Also where the hub refuses every poll: it is a thread that works, or the look, that sees it."""
     journey, line = FakeJourney(), FakeLine()
 
-    def contradict() -> None:
+    def contradict() -> Exception | None:
         journey.log_error = Unproven("the log went back")
+        return answer
 
     line.answers = [None, contradict]
     with pytest.raises((Unproven, KeyboardInterrupt)) as ended:

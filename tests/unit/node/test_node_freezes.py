@@ -8,6 +8,7 @@ from small_public_log import SmallPublicLog, other_key
 from test_node_journey import BY_RULE, FakeLine, Hospital, private_task
 
 from rapha.canonical import digest
+from rapha.cli import node_run
 from rapha.errors import Conflict, DiskFull, SandboxError, Unproven, Unreachable
 from rapha.node.configuration import Home
 from rapha.node.freezes import Freezes
@@ -110,7 +111,7 @@ def test_it_is_signed_once_and_said_until_it_is_logged(hospital: Hospital) -> No
 
 def test_a_hub_that_is_away_for_long_gets_no_work(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rapha.node.hub_line.PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr("rapha.node.outbox.persist", lambda action: action())
+    monkeypatch.setattr("rapha.node.outbox.persist", lambda action, _seconds: action())
     hospital.line.error = Unreachable("away")
     with pytest.raises(Unreachable):
         work(hospital)
@@ -148,6 +149,27 @@ def test_a_freeze_in_another_log_is_trained_on_by_nobody_and_nothing_more_leaves
     with pytest.raises(Unproven, match="nothing more"):
         hospital.journey.fail(task, "internal")
     assert hospital.line.heard == heard and len(hospital.line.frozen) == 1
+
+
+def test_an_agent_begins_where_the_log_is_not_shown_and_not_where_it_contradicts(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_run, "LOG_PATIENCE_SECONDS", 0.0)
+    shows = hospital.line.public
+
+    def hidden(path: str, _limit: int) -> bytes:
+        raise Conflict(f"the hub answered 404 to {path}")
+
+    hospital.line.public = hidden
+    node_run._look_at_log(hospital.journey)
+    hospital.line.public = shows
+    hospital.line.log.fill(9)
+    node_run._look_at_log(hospital.journey)
+    hospital.line.log = SmallPublicLog()
+    with pytest.raises(Unproven, match="nothing more"):
+        work(hospital)
+    with pytest.raises(Unproven, match="nothing more"):
+        node_run._look_at_log(hospital.journey)
 
 
 def test_a_freeze_under_a_key_that_is_not_the_logs_is_trained_on_by_nobody(hospital: Hospital) -> None:
@@ -237,7 +259,7 @@ def test_one_that_was_not_logged_in_time_is_asked_for_again_and_then_gone_withou
 
 
 def test_a_hub_whose_disk_is_full_is_asked_again(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rapha.node.outbox.persist", lambda action: action())
+    monkeypatch.setattr("rapha.node.outbox.persist", lambda action, _seconds: action())
     hospital.line.error = DiskFull("no space left")
     with pytest.raises(Unreachable):
         work(hospital)

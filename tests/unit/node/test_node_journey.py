@@ -60,7 +60,7 @@ class FakeLine:
         self.log = SmallPublicLog()
         self.public = self.log.public
 
-    def upload(self, blob: str, _file: Path) -> None:
+    def upload(self, blob: str, _file: Path, _check: object) -> None:
         self.uploaded.append(blob)
 
     def post(self, _path: str, record: Any) -> None:

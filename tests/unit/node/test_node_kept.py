@@ -113,7 +113,7 @@ def test_it_is_on_the_disk_before_the_update_leaves(hospital: Hospital, monkeypa
         raise Unreachable("for good")
 
     monkeypatch.setattr(hospital.line, "post", heard)
-    monkeypatch.setattr("rapha.node.outbox.persist", lambda send: send())
+    monkeypatch.setattr("rapha.node.outbox.persist", lambda send, _seconds: send())
     with pytest.raises(Unreachable):
         next_task(hospital, 2, given_after(hospital, left(hospital, 1), 0.25), 1)
     assert there == [["round-0002.safetensors"]]

@@ -1,16 +1,17 @@
 """The only door: what left is kept, byte for byte; a hub that is away is waited for; a full disk is said as such."""
 
 import pytest
+import record_samples as made_up
 
 from rapha.canonical import base64_text, digest
 from rapha.clock import utc_now
-from rapha.errors import DiskFull, EgressRefused, Unreachable
+from rapha.errors import DiskFull, EgressRefused, Unproven, Unreachable
 from rapha.node.agent import reason_of
 from rapha.node.hub_line import persist
 from rapha.node.outbox import Outbox
 from rapha.node.register import Register
 from rapha.records.record import DispatchId, SiteId, TaskId
-from rapha.records.task import Task, Update
+from rapha.records.task import Task, TaskFailure, Update
 from rapha.records.wire import INLINE_BYTES, UpdateParcel, Work
 
 DISPATCH = DispatchId("d-1")
@@ -25,10 +26,20 @@ class FakeLine:
     """A hub that is away for so many requests, and remembers what reaches it."""
 
     def __init__(self, away: int = 0) -> None:
-        self.away, self.heard, self.following = away, [], None
+        self.away, self.heard, self.following, self.contradicts = away, [], None, False
 
-    def upload(self, blob, file):
+    def upload(self, blob, file, check_may_leave):
+        check_may_leave()
         self._hear(("upload", blob, file.read_bytes()))
+
+    def post(self, path, record):
+        self._hear(("post", path, record))
+
+    def put(self, path, record):
+        self._hear(("put", path, record))
+
+    def freeze(self, dispatch, receipt):
+        self._hear(("freeze", dispatch, receipt))
 
     def hand_in(self, parcel):
         self._hear(("hand-in", parcel))
@@ -37,6 +48,7 @@ class FakeLine:
     def _hear(self, what):
         if self.away:
             self.away -= 1
+            self.contradicts = True
             raise Unreachable("the hub does not answer")
         self.heard.append(what)
 
@@ -82,6 +94,44 @@ def test_what_follows_is_of_the_same_study(outbox, line):
     line.following = Work(task=task.model_copy(update={"dispatch": "d-2"}))
     with pytest.raises(Unreachable, match="of another study"):
         outbox.update(DISPATCH, UPDATE, outbox.held(DISPATCH, 1))
+
+
+def leaves():
+    found = made_up.samples()
+    return {
+        "profile": lambda box: box.profile(found["site-profile"], 60.0),
+        "answer": lambda box: box.answer(found["pending"], 60.0),
+        "freeze": lambda box: box.freeze(DISPATCH, found["receipt"]),
+        "update": lambda box: box.update(DISPATCH, UPDATE, box.hold(DISPATCH, 1, [WEIGHTS])),
+        "release": lambda box: box.release(DISPATCH, found["release-parcel"], found["site-metrics"]),
+        "failure": lambda box: box.failure(DISPATCH, TaskFailure(task=TaskId("t-1"), reason="internal")),
+    }
+
+
+def test_what_is_uploaded_asks_on_the_way(line, tmp_path):
+    asked = []
+    outbox = Outbox(tmp_path / "outbox", line, Register(tmp_path / "node.db", utc_now), lambda: asked.append(1))
+    weights = bytes(INLINE_BYTES + 1)
+    line.upload = lambda _blob, _file, check_may_leave: [check_may_leave() for _ in range(7)]
+    outbox.update(
+        DISPATCH, UPDATE.model_copy(update={"weights_out": digest(weights)}), outbox.hold(DISPATCH, 1, [weights])
+    )
+    assert len(asked) == 1 + 7 + 1
+
+
+@pytest.mark.parametrize("what", leaves())
+def test_what_has_begun_to_leave_stops_where_the_log_is_seen_to_contradict(line, tmp_path, what):
+    """The hub is away at the first try; before the next one another thread has seen what it did."""
+
+    def check():
+        if line.contradicts:
+            raise Unproven("nothing more leaves")
+
+    outbox = Outbox(tmp_path / "outbox", line, Register(tmp_path / "node.db", utc_now), check)
+    line.away = 1
+    with pytest.raises(Unproven):
+        persist(lambda: leaves()[what](outbox))
+    assert line.heard == []
 
 
 def test_patience_ends():

@@ -79,6 +79,16 @@ def test_a_run_that_ended_while_it_waited_starts_nothing(tmp_path: Path, monkeyp
     assert (said.value.reason, backend.done) == ("cancelled", 1)
 
 
+def test_a_run_that_ends_just_before_its_start_starts_nothing(tmp_path: Path) -> None:
+    backend, ended = Starting(), threading.Event()
+    backend.go_on.set()
+    runs = runs_on(backend, tmp_path)
+    runs._let_few_be_warm = ended.set  # type: ignore[method-assign]
+    with pytest.raises(TrainingFailed):
+        runs.start(RunFolder.under(tmp_path / "first"), ended)
+    assert backend.done == 0
+
+
 class Warm:
     """A sandbox that does what it is told at once."""
 

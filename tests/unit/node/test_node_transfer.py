@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from rapha.canonical import digest
-from rapha.errors import Conflict, Unreachable
+from rapha.errors import Conflict, Unproven, Unreachable
 from rapha.hub.blobs import BlobFolder, put, read
 from rapha.hub.chunked import Chunked
 from rapha.hub.uploads import Uploads
@@ -126,7 +126,7 @@ def file(tmp_path):
 
 
 def upload(line, blob, file):
-    Uploading(line, blob, file)()
+    Uploading(line, blob, file, lambda: None)()
 
 
 def take(uploads, site, blob, number, data):
@@ -147,7 +147,7 @@ def persistently(action, line, restart=False):
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_upload_goes_on_where_the_line_was_cut_also_on_a_hub_that_was_killed(line, file, restart):
     line.cuts = [2500, 2600, 7000]
-    persistently(Uploading(line, digest(CONTENT), file), line, restart)
+    persistently(Uploading(line, digest(CONTENT), file, lambda: None), line, restart)
     assert read(line.blobs, digest(CONTENT)) == CONTENT
     assert line.carried < len(CONTENT) + 3 * SIZE
 
@@ -166,10 +166,31 @@ def test_chunks_go_up_side_by_side_in_few_requests(line, file):
     assert (line.requests, line.carried) == (2, len(CONTENT))
 
 
+@pytest.mark.parametrize(("size", "times"), [(SIZE - 1, 1), (len(CONTENT), 1), (len(CONTENT), 6)])
+def test_nothing_more_goes_up_once_nothing_may_leave(line, tmp_path, monkeypatch, size, times):
+    """Also in the middle of a request: `times` it is asked, the last time it says no."""
+    monkeypatch.setattr(transfer, "BLOCK_BYTES", SIZE)
+    file, asked, carried = tmp_path / "update.safetensors", [], []
+    file.write_bytes(CONTENT[:size])
+
+    def check():
+        asked.append(None)
+        if len(asked) >= times:
+            raise Unproven("nothing more leaves")
+
+    def send_chunks(_blob, _number, blocks, _size_bytes):
+        carried.extend(bytes(block) for block in blocks)
+
+    line.send_chunks = send_chunks
+    with pytest.raises(Unproven):
+        Uploading(line, digest(CONTENT[:size]), file, check)()
+    assert b"".join(carried) == CONTENT[: max(0, times - 2) * SIZE] and not line.carried and len(asked) == times
+
+
 def test_an_upload_that_is_cut_within_a_request_says_later_that_it_came_further(line, file):
     """The hub has the chunks of a request that was never answered: only the next try learns of them."""
     line.cuts = [3500, 3500, 6200]
-    send = Uploading(line, digest(CONTENT), file)
+    send = Uploading(line, digest(CONTENT), file, lambda: None)
     cuts = []
     for _ in range(3):
         with pytest.raises(Unreachable) as caught:

@@ -5,6 +5,7 @@ layers.py       the layers by name: what a backend gives here, what is locked fr
 places.py       what a run sees of the host, the same for every backend
 process.py      one isolated process: commands in, bounded replies out
 started.py      start it, judge its walls, wait until it is ready
+starting.py     a start that another thread may give up
 waiting.py      sandboxes started before anybody asks, each for one dispatch
 elsewhere.py, order.py, launch.py    sandboxes on another machine: the agent's side, what is said, the side there
 placement.py, slurm.py, shared_folder.py   where that is, by what it is started there, and the folder that both see

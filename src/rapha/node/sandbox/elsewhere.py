@@ -11,9 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import rapha
@@ -28,6 +26,7 @@ from rapha.node.sandbox.process import START_SECONDS, Workload
 from rapha.node.sandbox.selftest import SelfTest
 from rapha.node.sandbox.shared_folder import check_shared
 from rapha.node.sandbox.started import judged
+from rapha.node.sandbox.starting import Starting, Starts
 from rapha.records.record import Record
 
 GOES_SECONDS = 10.0
@@ -56,7 +55,7 @@ class Elsewhere:
         self._backend, self._placement, self._runs, self._limits = backend, placement, runs, limits
         self._kept = home / "placement.json"
         self._known: Known | None = None
-        self._starting: dict[Path, Starting] = {}
+        self._starts = Starts()
         self._jobs = f"rapha-{_named(home)}-"
 
     @property
@@ -106,21 +105,21 @@ class Elsewhere:
                 "waits": waits,
             }
         )
-        try:
-            workload, _ = self._launched(order, run.log, run.output.parent)
-        finally:
-            mark.unlink(missing_ok=True)
-        try:
-            test = workload.read(SelfTest, START_SECONDS)
-            return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
-        except BaseException:
-            workload.close()
-            raise
+        with self._starts.one(run.output.parent) as starting:
+            try:
+                workload, _ = self._launched(order, run.log, starting)
+            finally:
+                mark.unlink(missing_ok=True)
+            try:
+                test = workload.read(SelfTest, START_SECONDS)
+                return judged(workload, test, run, backend=self.name, layers=layers, isolated=True)
+            except BaseException:
+                workload.close()
+                raise
 
     def give_up(self, run: Path) -> None:
         """See `port.Backend.give_up`: what waits in the queue would wait long."""
-        if (starting := self._starting.get(run)) is not None:
-            starting.give_up()
+        self._starts.give_up(run)
 
     def _as_kept(self) -> Known:
         with contextlib.suppress(OSError, ValueError):
@@ -133,7 +132,7 @@ class Elsewhere:
     def _found(self) -> Known:
         log = self._kept.with_suffix(".log")
         log.unlink(missing_ok=True)
-        workload, launched = self._launched(self._question(), log, self._kept)
+        workload, launched = self._launched(self._question(), log, Starting())
         workload.close()
         known = Known(placement=self._placement.name, order=self._question(), layers=launched.layers)
         beside = self._kept.with_suffix(".new")
@@ -150,37 +149,28 @@ class Elsewhere:
             return str(error)
         return f"its turn did not come within {waited / 60:.0f} minutes, and it was taken out of the queue"
 
-    def _launched(self, order: Order, log: Path, of: Path) -> "tuple[Workload, Launched]":
+    def _launched(self, order: Order, log: Path, starting: Starting) -> "tuple[Workload, Launched]":
         """A launcher that has its order and found nothing wrong."""
         job = job_of(self._jobs + secrets.token_hex(8), order.limits)
         began = log.stat().st_size if log.exists() else 0
         asked = time.monotonic()
-        with self._to_give_up(of) as starting:
-            workload = self._waiting(job, log)
-            try:
-                starting.is_of(workload)
-                workload.tell(order.as_bytes())
-                launched = workload.read(Launched, self._placement.starts_seconds)
-            except SandboxError as error:
-                workload.close()
-                said = self._placement.trouble(_said(log, began))
-                raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
-            except BaseException:  # the agent is stopped: what waits in the queue would wait on
-                workload.close()
-                raise
+        workload = self._waiting(job, log)
+        try:
+            starting.is_of(workload)
+            workload.tell(order.as_bytes())
+            launched = workload.read(Launched, self._placement.starts_seconds)
+        except SandboxError as error:
+            workload.close()
+            said = self._placement.trouble(_said(log, began))
+            raise SandboxError(f"{self._placement.name}: {self._why(error, asked)}; {said}") from None
+        except BaseException:  # the agent is stopped: what waits in the queue would wait on
+            workload.close()
+            raise
         if launched.trouble:
             workload.close()
             raise SandboxError(f"{self._placement.name}: on the machine that it chose: {launched.trouble}")
         workload.launched = True
         return workload, launched
-
-    @contextlib.contextmanager
-    def _to_give_up(self, of: Path) -> "Iterator[Starting]":
-        starting = self._starting[of] = Starting()
-        try:
-            yield starting
-        finally:
-            self._starting.pop(of, None)
 
     def _waiting(self, job: Job, log: Path) -> "PlacedWorkload":
         try:
@@ -211,29 +201,6 @@ class PlacedWorkload(Workload):
         self._placement.end(self._job.name)
         super().close()
         self.launched = False
-
-
-class Starting:
-    """A start that another thread may give up at any moment, also before there is a process to end."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._workload: PlacedWorkload | None = None
-        self._given_up = False
-
-    def is_of(self, workload: PlacedWorkload) -> None:
-        """It is this one's, which is ended if it was given up meanwhile."""
-        with self._lock:
-            self._workload, given_up = workload, self._given_up
-        if given_up:
-            workload.close()
-
-    def give_up(self) -> None:
-        """End it, or have it ended."""
-        with self._lock:
-            self._given_up, workload = True, self._workload
-        if workload is not None:
-            workload.close()
 
 
 def launcher() -> list[str]:

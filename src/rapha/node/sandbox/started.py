@@ -22,12 +22,12 @@ from rapha.node.sandbox.layers import plan_of
 from rapha.node.sandbox.port import RunFolder
 from rapha.node.sandbox.process import START_SECONDS, Workload
 from rapha.node.sandbox.selftest import SelfTest
+from rapha.node.sandbox.starting import Starts
 from rapha.records.release import SandboxReport
 
 WORKLOAD = "rapha.training.worker"
 SCRIPT_WORKLOAD = "rapha.training.script_worker"
-_STARTING: dict[Path, Workload] = {}
-"""By the folder of its run. A run starts one at a time."""
+_STARTS = Starts()
 
 
 def start_workload(
@@ -48,23 +48,19 @@ def start_workload(
     Raises:
         SandboxError: it did not start, a wall did not hold, or it is not ready within two minutes.
     """
-    with hosts_sockets() as met:
+    with _STARTS.one(run.output.parent) as starting, hosts_sockets() as met:
         asked = (*arguments, *faults.workload_arguments())
         words = inner_words(layers, limits, met, module, asked, waits=waits)
         workload = Workload([*command, *words], run.log, environment or {}, _group(limits, layers))
-        _STARTING[of := run.output.parent] = workload
-        try:
-            test = workload.read(SelfTest, START_SECONDS)
-            return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
-        finally:
-            _STARTING.pop(of, None)
+        starting.is_of(workload)
+        test = workload.read(SelfTest, START_SECONDS)
+        return judged(workload, test, run, backend=backend, layers=layers, isolated=isolated)
 
 
 def give_up_start(run: Path) -> None:
     """See `port.Backend.give_up`, of what `start_workload` starts: on a machine at work a start may take a minute, and who ends the run, or
     the agent, does not wait for it."""
-    if (workload := _STARTING.get(run)) is not None:
-        workload.close()
+    _STARTS.give_up(run)
 
 
 @contextmanager

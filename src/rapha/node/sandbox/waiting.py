@@ -40,6 +40,7 @@ RENEWS_SECONDS = 30.0
 QUIET_SECONDS = 5.0
 """No sandbox is started for later while a run works, nor until none has for so long: the processor is theirs."""
 AFTER_A_FAILURE_SECONDS = 300.0
+GIVES_UP_SECONDS = 0.1
 LOG = structlog.get_logger("rapha.node")
 
 
@@ -72,7 +73,9 @@ class WaitingSandboxes:
         self._quiet = quiet_seconds
         self._changed = threading.Condition()
         self._waiting: list[Waiting] = []
-        self._starting = self._ended = False
+        self._starting: Path | None = None
+        """The folder of the one that is being started."""
+        self._ended = False
         self._at_work, self._not_before = 0, 0.0
         self._thread: threading.Thread | None = None
 
@@ -107,15 +110,17 @@ class WaitingSandboxes:
                 self._not_before = max(self._not_before, time.monotonic() + self._quiet)
 
     def close(self) -> None:
-        """End every one that waits, and the thread; those that were taken end with it."""
+        """End every one that waits or is being started, and the thread; those that were taken end with it."""
         with self._changed:
             self._ended = True
             left, self._waiting = self._waiting, []
             self._changed.notify_all()
         for one in left:
             _discard(one)
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            if (folder := self._starting) is not None:  # again and again: it may only be about to begin
+                self._backend.give_up(folder)
+            self._thread.join(GIVES_UP_SECONDS)
 
     def count(self) -> int:
         """How many wait now."""
@@ -124,7 +129,7 @@ class WaitingSandboxes:
 
     def _next(self) -> Waiting | None:
         with self._changed:
-            while self._starting and not self._waiting and not self._ended:
+            while self._starting is not None and not self._waiting and not self._ended:
                 self._changed.wait()
             return self._waiting.pop(0) if self._waiting else None
 
@@ -152,28 +157,28 @@ class WaitingSandboxes:
                 self._throw_away_the_old()
             with self._changed:
                 if self._may_start():
-                    self._starting = True
+                    self._starting = folder = self._folder / uuid.uuid4().hex
                 else:
                     self._changed.wait(LOOKS_SECONDS)
                     continue
-            self._start_one()
+            self._start_one(folder)
 
     def _may_start(self) -> bool:
         idle = not self._at_work and time.monotonic() >= self._not_before
         return idle and not self._ended and len(self._waiting) < self._wanted
 
-    def _start_one(self) -> None:
+    def _start_one(self, folder: Path) -> None:
         made: Waiting | None = None
-        folder = self._folder / uuid.uuid4().hex
         try:
             now = circumstances(self._rules)
             made = Waiting(self._backend.start(RunFolder.under(folder), self._limits, waits=True), folder, now)
         except Exception as error:  # whatever it was, those who wait for this one are told, and another is tried later
             words = str(error) if isinstance(error, SandboxError) else type(error).__name__
-            LOG.warning("sandbox.not-waiting", words=words, again_after_seconds=AFTER_A_FAILURE_SECONDS)
+            if not self._ended:
+                LOG.warning("sandbox.not-waiting", words=words, again_after_seconds=AFTER_A_FAILURE_SECONDS)
             shutil.rmtree(folder, ignore_errors=True)
         with self._changed:
-            self._starting = False
+            self._starting = None
             if made is None:
                 self._not_before = time.monotonic() + AFTER_A_FAILURE_SECONDS
             elif not self._ended:
