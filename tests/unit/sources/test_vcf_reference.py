@@ -22,8 +22,8 @@ WIDTH = 50
 CHROMOSOME_19 = 58_617_616
 
 
-def genome(folder: Path, sequence: str, name: str = "chrY") -> Path:
-    """A FASTA file of one contig, and its index. The lengths of Y are not held against a build."""
+def genome(folder: Path, sequence: str, name: str = "chrM") -> Path:
+    """A FASTA file of one contig, and its index. The length of MT is not held against a build."""
     lines = [sequence[at : at + WIDTH] for at in range(0, len(sequence), WIDTH)]
     path = folder / "genome.fa"
     path.write_text(f">{name} made up\n" + "\n".join(lines) + "\n")
@@ -59,7 +59,7 @@ def some_changes(sequence: str, dice: random.Random, count: int) -> list[Variant
             reference = sequence[first]
             again = sequence[first + 1 : first + 1 + size]
             alternative = reference + (again if dice.random() < 0.7 else "".join(dice.choices("ACGT", k=size)))
-        found.append(trimmed("Y", first + 1, reference, alternative))
+        found.append(trimmed("MT", first + 1, reference, alternative))
     return found
 
 
@@ -87,26 +87,26 @@ def test_bcftools_norm_puts_them_there_too(tmp_path: Path) -> None:
     path = genome(tmp_path, sequence)
     variants = some_changes(sequence, dice, 200)
     rows = sorted((v.position, v.reference, v.alternative) for v in set(variants))
-    head = f"##fileformat=VCFv4.3\n##contig=<ID=chrY,length={len(sequence)}>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
-    (tmp_path / "in.vcf").write_text(head + "".join(f"chrY\t{p}\t.\t{r}\t{a}\t.\t.\t.\n" for p, r, a in rows))
+    head = f"##fileformat=VCFv4.3\n##contig=<ID=chrM,length={len(sequence)}>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (tmp_path / "in.vcf").write_text(head + "".join(f"chrM\t{p}\t.\t{r}\t{a}\t.\t.\t.\n" for p, r, a in rows))
     words = ["bcftools", "norm", "-f", str(path), "-m", "-any", str(tmp_path / "in.vcf")]
     told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     theirs = [each.split("\t") for each in told.splitlines() if not each.startswith("#")]
     reference = Reference(path, "GRCh38")
-    ours = sorted(reference.leftmost(Variant("Y", *row))[1:] for row in rows)
+    ours = sorted(reference.leftmost(Variant("MT", *row))[1:] for row in rows)
     assert ours == sorted((int(each[1]), each[3], each[4]) for each in theirs)
 
 
 def test_what_stands_at_the_first_base_keeps_the_one_after_it(tmp_path: Path) -> None:
     reference = Reference(genome(tmp_path, "AAAAACGT"), "GRCh38")
-    assert reference.leftmost(Variant("Y", 4, "AA", "A")) == Variant("Y", 1, "AA", "A")
-    assert reference.leftmost(Variant("Y", 5, "A", "AA")) == Variant("Y", 1, "A", "AA")
+    assert reference.leftmost(Variant("MT", 4, "AA", "A")) == Variant("MT", 1, "AA", "A")
+    assert reference.leftmost(Variant("MT", 5, "A", "AA")) == Variant("MT", 1, "A", "AA")
 
 
 def test_a_substitution_stays_and_other_bases_are_told(tmp_path: Path) -> None:
     reference = Reference(genome(tmp_path, "ACGTACGT"), "GRCh38")
-    assert reference.leftmost(Variant("Y", 3, "G", "T")) == Variant("Y", 3, "G", "T")
-    for wrong in (Variant("Y", 3, "C", "T"), Variant("Y", 8, "TA", "T")):
+    assert reference.leftmost(Variant("MT", 3, "G", "T")) == Variant("MT", 3, "G", "T")
+    for wrong in (Variant("MT", 3, "C", "T"), Variant("MT", 8, "TA", "T")):
         with pytest.raises(OtherBases):
             reference.leftmost(wrong)
     with pytest.raises(NotThere):
@@ -114,7 +114,7 @@ def test_a_substitution_stays_and_other_bases_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "variant", [Variant("Y", 8, "AA", "A"), Variant("Y", 4, "A", "C")], ids=["moved up to it", "in the reference"]
+    "variant", [Variant("MT", 8, "AA", "A"), Variant("MT", 4, "A", "C")], ids=["moved up to it", "in the reference"]
 )
 def test_bases_that_the_genome_does_not_know_are_said_to_be_so(tmp_path: Path, variant: Variant) -> None:
     with pytest.raises(UnknownBases):
@@ -123,21 +123,21 @@ def test_bases_that_the_genome_does_not_know_are_said_to_be_so(tmp_path: Path, v
 
 def test_what_would_be_moved_too_far_is_not_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = Reference(genome(tmp_path, "C" + "A" * 200 + "G"), "GRCh38")
-    assert reference.leftmost(Variant("Y", 200, "AA", "A")) == Variant("Y", 1, "CA", "C")
+    assert reference.leftmost(Variant("MT", 200, "AA", "A")) == Variant("MT", 1, "CA", "C")
     monkeypatch.setattr(of_reference, "FURTHEST", 100)
     with pytest.raises(TooFar):
-        reference.leftmost(Variant("Y", 200, "AA", "A"))
+        reference.leftmost(Variant("MT", 200, "AA", "A"))
 
 
 @pytest.mark.parametrize(
     "listing",
     [
-        "chrY\t8\n",
-        "chrY\t8\t14\t50\tx\n",
-        "chrY\t9000\t14\t50\t51\n",
-        "chrY\t8\t14\t0\t1\n",
-        "chrY\t8\t14\t50\t50\n",
-        "chrY\t0\t14\t50\t51\n",
+        "chrM\t8\n",
+        "chrM\t8\t14\t50\tx\n",
+        "chrM\t9000\t14\t50\t51\n",
+        "chrM\t8\t14\t0\t1\n",
+        "chrM\t8\t14\t50\t50\n",
+        "chrM\t0\t14\t50\t51\n",
     ],
 )
 def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, listing: str) -> None:
@@ -154,21 +154,21 @@ LINES = [RUN[at : at + WIDTH] for at in range(0, len(RUN), WIDTH)]
 @pytest.mark.parametrize(
     "file",
     [
-        pytest.param([">chrY made  up", *LINES], id="a header longer by a byte"),
-        pytest.param([">chrY made u", *LINES], id="a header shorter by a byte"),
+        pytest.param([">chrM made  up", *LINES], id="a header longer by a byte"),
+        pytest.param([">chrM made u", *LINES], id="a header shorter by a byte"),
         pytest.param([">chrX made up", *LINES], id="another name"),
-        pytest.param([">chrY made upp", LINES[0][1:], *LINES[1:]], id="a longer header and a shorter line"),
-        pytest.param(["#chrY made up", *LINES], id="no header"),
-        pytest.param([">chrY made up", "", *LINES], id="an empty line before it"),
-        pytest.param([">chrY made up", LINES[0] + "A", LINES[1][1:], *LINES[2:]], id="a longer first line"),
-        pytest.param([">chrY made up", *LINES[:2], LINES[2] + "A", LINES[3][1:]], id="a longer last whole line"),
-        pytest.param([">chrY made up", *LINES[:-1], LINES[-1] + "A"], id="a base more"),
-        pytest.param([">chrY made up", *LINES[:-1], LINES[-1], "A"], id="a line more"),
+        pytest.param([">chrM made upp", LINES[0][1:], *LINES[1:]], id="a longer header and a shorter line"),
+        pytest.param(["#chrM made up", *LINES], id="no header"),
+        pytest.param([">chrM made up", "", *LINES], id="an empty line before it"),
+        pytest.param([">chrM made up", LINES[0] + "A", LINES[1][1:], *LINES[2:]], id="a longer first line"),
+        pytest.param([">chrM made up", *LINES[:2], LINES[2] + "A", LINES[3][1:]], id="a longer last whole line"),
+        pytest.param([">chrM made up", *LINES[:-1], LINES[-1] + "A"], id="a base more"),
+        pytest.param([">chrM made up", *LINES[:-1], LINES[-1], "A"], id="a line more"),
     ],
 )
 def test_an_index_of_a_file_that_was_changed_is_refused(tmp_path: Path, file: list[str]) -> None:
     path = genome(tmp_path, RUN)
-    assert Reference(path, "GRCh38").leftmost(Variant("Y", 88, "AA", "A")) == Variant("Y", 83, "TA", "T")
+    assert Reference(path, "GRCh38").leftmost(Variant("MT", 88, "AA", "A")) == Variant("MT", 83, "TA", "T")
     index = path.with_name("genome.fa.fai")
     listing = index.read_text()
     path.write_text("\n".join(file) + "\n")
@@ -181,14 +181,14 @@ def test_an_index_of_a_file_that_was_changed_is_refused(tmp_path: Path, file: li
 def test_a_genome_of_several_contigs_and_either_line_end_is_read(tmp_path: Path, end: str) -> None:
     """As samtools writes the index: the last line of the last one without an end, an empty line between two."""
     path, whole, listing = tmp_path / "genome.fa", "", ""
-    for name, bases in (("chrX_alt", "ACGTACGT"), ("chrY", RUN), ("chrM", RUN[:WIDTH])):
+    for name, bases in (("chrX_alt", "ACGTACGT"), ("chrM", RUN), ("chrM", RUN[:WIDTH])):
         whole += f">{name} made up{end}"
         listing += f"{name}\t{len(bases)}\t{len(whole)}\t{WIDTH if len(bases) > 8 else 8}\t{(WIDTH if len(bases) > 8 else 8) + len(end)}\n"
         whole += "".join(bases[at : at + WIDTH] + end for at in range(0, len(bases), WIDTH)) + end
     path.write_bytes(whole.rstrip().encode())
     path.with_name("genome.fa.fai").write_text(listing)
     reference = Reference(path, "GRCh38")
-    assert reference.bases("Y", 1, len(RUN)) == RUN and reference.bases("MT", 1, WIDTH) == RUN[:WIDTH]
+    assert reference.bases("MT", 1, len(RUN)) == RUN and reference.bases("MT", 1, WIDTH) == RUN[:WIDTH]
 
 
 def test_an_index_older_than_its_genome_is_refused(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_genome_that_is_cut_while_it_is_read_is_a_sentence(tmp_path: Path) -> 
     reference = Reference(path, "GRCh38")
     os.truncate(path, 100)
     with pytest.raises(SourceError, match=r"genome\.fa: was changed while it was read"):
-        reference.bases("Y", 15_000, 15_010)
+        reference.bases("MT", 15_000, 15_010)
 
 
 def test_a_genome_whose_lines_end_elsewhere_is_a_sentence(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_genome_whose_lines_end_elsewhere_is_a_sentence(tmp_path: Path) -> Non
         file.seek(14 + 60)
         file.write(b"\n")
     with pytest.raises(SourceError, match=r"genome\.fa: was changed while it was read"):
-        reference.bases("Y", 45, 70)
+        reference.bases("MT", 45, 70)
 
 
 def test_a_genome_with_names_that_nobody_knows_is_refused(tmp_path: Path) -> None:

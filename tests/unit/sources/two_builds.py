@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 WIDTH = 50
+SHOWS = "chain 1 chr21 48129895 + 0 1 chr21 46709983 + 0 1 99\n1\n\n"
+"""Shows by its lengths that a chain leads from GRCh37 to GRCh38."""
 Image = tuple[int, bool]
 """A base in the other build, from 1; whether on the other strand."""
 
@@ -66,9 +68,9 @@ def _chain(blocks: list[tuple[int, int, int, bool]], old: int, new: int) -> str:
     for number, (here, there, length, way) in enumerate(blocks):
         onto = new - there - length if way else there
         lines.append(
-            f"chain 1 chrY {old} + {here} {here + length} chrY {new} {'-' if way else '+'} {onto} {onto + length} {number}\n{length}\n"
+            f"chain 1 chrM {old} + {here} {here + length} chrM {new} {'-' if way else '+'} {onto} {onto + length} {number}\n{length}\n"
         )
-    return "\n".join(lines)
+    return SHOWS + "\n".join(lines)
 
 
 def write_genome(path: Path, sequences: dict[str, str]) -> None:

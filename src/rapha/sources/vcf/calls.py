@@ -18,7 +18,7 @@ from rapha.sources.vcf.build import check_build
 from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.genotypes import UNKNOWN, Dosages, Flags, Samples
 from rapha.sources.vcf.index import Shares, Unusable, index_of, shares_of
-from rapha.sources.vcf.lift import Lift, LiftedReader
+from rapha.sources.vcf.lift import MOST_LISTED, NOT_PLACED, Lift, LiftedReader
 from rapha.sources.vcf.mapping import Annotation, Quality
 from rapha.sources.vcf.reference import Reference
 from rapha.sources.vcf.saying import Reader, Said
@@ -59,6 +59,7 @@ class Calls:
         self._differing: dict[Variant, Flags] = {}
         self._place = {sample: at for at, sample in enumerate(samples)}
         self._wanted, self._quality, self._build, self._least_bytes = wanted, quality, build, least_bytes
+        assert not (lift and called), "where builds differ, nothing is said of a stretch: the mapping refuses it"
         self._reference, self._lift = reference, lift
         self._annotation, self.called, self._passed_over = annotation, called, passed_over
 
@@ -90,6 +91,10 @@ class Calls:
             self.records[name] = read_shares(name, shares, opened, processes, hold)
         else:
             self.records[name] = reader.read(_records(calls, name), hold)
+        if any(self.aside[name][reason] > MOST_LISTED for reason in NOT_PLACED):
+            self.told.append(
+                f"{name}: of records that have no place in the other build, the first {MOST_LISTED:,} of each reason are listed"
+            )
 
     def _columns(self, name: str, samples: list[str]) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]":
         """Of a file's samples the places of those that are ours, in the file and among ours. None where all of them are passed over.
@@ -106,10 +111,10 @@ class Calls:
 
     def _reader(self, calls: Any, name: str, of: Samples) -> Reader:
         annotations = Annotations(calls, name, self._annotation) if self._annotation else None
-        words = (self._wanted, self._quality, of, annotations, self.called is not None)
+        words = (self._wanted, self._quality, of, annotations)
         if self._lift:
             return LiftedReader(*words, self._lift, _lengths(calls))
-        return Reader(*words, self._reference)
+        return Reader(*words, self.called is not None, self._reference)
 
     def _shares(self, path: Path, contigs: list[str]) -> Shares | None:
         """What processes beside this one can read the file in; None where it is read by this one."""
@@ -139,8 +144,9 @@ class Calls:
         for absent in said.absent:
             self._say_absent(absent.variant, absent.free, places)
         if reason:
-            self.aside[name][reason] += 1
-            self.lines.append((name, number, reason))
+            self.aside[name][reason] += said.times
+            if reason not in NOT_PLACED or self.aside[name][reason] <= MOST_LISTED:
+                self.lines.append((name, number, reason))
 
     def _say(self, variant: Variant, new: Dosages, places: Samples, single: Flags | None) -> str | None:
         if single is not None:

@@ -4,7 +4,7 @@ A header line `chain score tName tSize tStrand tStart tEnd qName qSize qStrand q
 side without a gap, and the gaps after them in either build; of the last block `size` alone. Places count from 0; on a q strand of `-` from the other end.
 
 Untrusted bytes, so read with limits, and every header must add up with its blocks. A base over which two blocks lie, and one that would come to a place
-where another comes too, has no image: nothing says which is right.
+where another comes too, has no image: nothing says which is right. A contig of which two lengths are said (chrM and chrMT of hg19) is left out.
 """
 
 import gzip
@@ -21,9 +21,12 @@ from rapha.sources.vcf.build import check_build, chromosome
 
 LARGEST_BYTES = 64 << 20
 """Unpacked; the one from GRCh37 to GRCh38 has less than two million."""
-MOST_BLOCKS = 500_000
+MOST_LINES = 500_000
+LONGEST_LINE_BYTES = 1024
 _LONGEST_NUMBER = 12
 Span = tuple[int, int]
+_Lengths = tuple[dict[str, set[int]], dict[str, set[int]]]
+"""Of the contigs in either build all that are said."""
 
 
 class Block(NamedTuple):
@@ -46,6 +49,10 @@ class Block(NamedTuple):
         onto = self.onto + (self.last - last if self.turned else first - self.first)
         return Block(first, last, self.place, onto, self.turned)
 
+    def onto_cut(self, first: int, last: int) -> "Block":
+        """The part of it whose image lies between two bases of that."""
+        return self.cut(*_back(self, (first, last)))
+
 
 class _Header(NamedTuple):
     contig: str
@@ -62,10 +69,11 @@ class Chain:
     """`lengths` of the contigs in the build that it leads from, and `onto_lengths` of those in the other; contigs as `chromosome` names them."""
 
     def __init__(self, blocks: dict[str, list[Block]], lengths: dict[str, int], onto_lengths: dict[str, int]) -> None:
-        """`blocks` of each contig, in any order; only what has one image is kept of them."""
+        """`blocks` of each contig, in any order; only what has one image is kept of them, between contigs of which a length is known."""
         self.lengths, self.onto_lengths = lengths, onto_lengths
         kept = _with_one_image([(contig, block) for contig, of in blocks.items() for block in of])
-        self._blocks = {contig: sorted(of) for contig, of in kept.items()}
+        known = {contig: [block for block in of if block.place in onto_lengths] for contig, of in kept.items()}
+        self._blocks = {contig: sorted(of) for contig, of in known.items() if contig in lengths}
         self._firsts = {contig: [block.first for block in of] for contig, of in self._blocks.items()}
 
     def whole(self, contig: str, first: int, last: int) -> Block | None:
@@ -87,53 +95,61 @@ def read_chain(path: Path, build: str, to: str) -> Chain:
     """The chain of a file, plain or gzip, that leads from the one build to the other, as the lengths of its chromosomes say where they say any.
 
     Raises:
-        SourceError: it cannot be read, is too large, does not add up, or leads elsewhere.
+        SourceError: it cannot be read, is too large, does not add up, leads elsewhere, or none of its chromosomes shows where it leads.
     """
     blocks: dict[str, list[Block]] = defaultdict(list)
-    lengths: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    lengths: _Lengths = (defaultdict(set), defaultdict(set))
     try:
-        for number, (contig, found) in enumerate(_each(_text(path), lengths)):
-            if number >= MOST_BLOCKS:
-                raise SourceError(f"{path.name}: has more than {MOST_BLOCKS:,} blocks, as no chain between two builds")
+        for contig, found in _each(_lines(path), lengths):
             blocks[contig].append(found)
     except _Fault as why:
         raise SourceError(f"{path.name}, {why}") from None
     if not blocks:
         raise SourceError(f"{path.name}: holds no chain")
+    one, other = ({contig: min(of) for contig, of in said.items() if len(of) == 1} for said in lengths)
     try:
-        for of, named in zip(lengths, (build, to), strict=True):
-            check_build(path.name, of, named)
+        shown = [check_build(path.name, of, named) for of, named in ((one, build), (other, to))]
     except SourceError:
         raise SourceError(
             f"{path.name}: its chromosomes are not as long as in a chain from {build} to {to}: is it of two other builds, or the way back?"
         ) from None
-    return Chain(blocks, *lengths)
+    if not all(shown):
+        raise SourceError(
+            f"{path.name}: none of its contigs is a chromosome whose length shows {build}, or {to}: take a chain that names them chr1 or 1"
+        )
+    return Chain(blocks, one, other)
 
 
 class _Fault(Exception):
     """What is wrong in which line."""
 
 
-def _text(path: Path) -> str:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line after line with its number from 1; no more is held than one of them. Raises SourceError."""
     opening = gzip.open if path.suffix == ".gz" else open
+    number, size = 0, 0
     try:
         with opening(path, "rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+            while line := file.readline(LONGEST_LINE_BYTES + 1):
+                number, size = number + 1, size + len(line)
+                if len(line) > LONGEST_LINE_BYTES:
+                    raise SourceError(f"{path.name}, line {number}: is longer than any line of a chain")
+                if number > MOST_LINES or size > LARGEST_BYTES:
+                    raise SourceError(
+                        f"{path.name}: has more than {MOST_LINES:,} lines or {LARGEST_BYTES >> 20} MiB, as no chain between two builds"
+                    )
+                yield number, str(line, "ascii")
     except (OSError, EOFError, zlib.error):
         raise SourceError(f"{path.name}: is missing, damaged or cut short") from None
-    if len(content) > LARGEST_BYTES:
-        raise SourceError(f"{path.name}: larger than {LARGEST_BYTES >> 20} MiB, as no chain between two builds")
-    try:
-        return str(content, "ascii")
     except UnicodeDecodeError:
         raise SourceError(f"{path.name}: is no chain file") from None
 
 
-def _each(text: str, lengths: tuple[dict[str, int], dict[str, int]]) -> Iterator[tuple[str, Block]]:
-    """Block after block with its contig; fills in how long the contigs are."""
+def _each(lines: Iterable[tuple[int, str]], lengths: _Lengths) -> Iterator[tuple[str, Block]]:
+    """Block after block with its contig; fills in how long the contigs are said to be."""
     header, at, onto, ended = None, 0, 0, True
     number = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in lines:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -159,8 +175,9 @@ def _each(text: str, lengths: tuple[dict[str, int], dict[str, int]]) -> Iterator
         raise _Fault(f"line {number}: ends in the middle of a chain: was it cut short?")
 
 
-def _header(words: list[str], number: int, lengths: tuple[dict[str, int], dict[str, int]]) -> _Header:
-    if len(words) not in (12, 13) or words[4] != "+" or words[9] not in ("+", "-"):
+def _header(words: list[str], number: int, lengths: _Lengths) -> _Header:
+    is_one = len(words) in (12, 13) and words[4] == "+" and words[9] in ("+", "-")
+    if not (is_one and all(map(str.isprintable, words))):
         raise _Fault(f"line {number}: is no header of a chain")
     size, begins, ends, onto_size, onto_begins, onto_ends = (
         _number(words[column], number) for column in (3, 5, 6, 8, 10, 11)
@@ -169,8 +186,7 @@ def _header(words: list[str], number: int, lengths: tuple[dict[str, int], dict[s
     if not (begins < ends <= size and onto_begins < onto_ends <= onto_size):
         raise _Fault(f"line {number}: its header has places outside of its contigs")
     for of, name, length in zip(lengths, (contig, place), (size, onto_size), strict=True):
-        if of.setdefault(name, length) != length:
-            raise _Fault(f"line {number}: says another length of {name} than a chain above it")
+        of[name].add(length)
     return _Header(contig, begins, ends, place, onto_size, words[9] == "-", onto_begins, onto_ends)
 
 

@@ -36,7 +36,7 @@ from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestRepor
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 8
+READING = 9
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -296,11 +296,11 @@ def _notes(mapping: CallsMapping, calls: Calls, scorings: list[Scoring], scores:
 
 def _lifted(name: str, mapping: CallsMapping, lifts: Counter[str]) -> str:
     told = (
-        f"{name}: records lifted over from {mapping.build} to {mapping.told_in}, of what is wanted: {lifts.total():,}"
+        f"{name}: records lifted over from {mapping.build} to {mapping.told_in} that told something: {lifts.total():,}"
     )
     parts = {
         "on the other strand": lifts["turned"],
-        "reference blocks of which a part has no image, or other bases": lifts["cut"],
+        "reference blocks, of named variants where both builds have the same bases": lifts["block"],
         "reference blocks that tell of their first base alone, as no `genome` is named": lifts["shown"],
     }
     return told + "".join(f"; {what}: {count:,}" for what, count in parts.items() if count)

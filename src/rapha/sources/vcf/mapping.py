@@ -86,7 +86,7 @@ class Annotation(Record):
 
 class Lifting(Record):
     """Which build the calls are wanted in, and what leads there from `build`: a chain file as of UCSC. `genome`: the one that the calls are of, a FASTA file with its
-    index: without it a reference block says nothing but the base that it shows."""
+    index: without it no insertion or deletion is lifted, and a reference block says nothing but the base that it shows."""
 
     to: Build
     chain: FileName
@@ -186,10 +186,15 @@ class Mapping(CallsMapping):
             raise PydanticCustomError("lift", "lift: `to` is the build that the calls are of: leave `lift` out")
         if self.lift and not self.reference:
             raise PydanticCustomError("lift", "`lift` needs the `reference` genome of the build that it leads to")
-        if self.lift and self.called and not self.lift.genome:
+        if self.lift and self.lift.genome == self.reference:
+            raise PydanticCustomError(
+                "lift", "lift: `genome` is the one that the calls are of, `reference` that of the other build: name two"
+            )
+        if self.lift and self.called:
             raise PydanticCustomError(
                 "lift",
-                "`called` with `lift` needs the `genome` that the calls are of: two builds differ inside reference blocks",
+                "`called` cannot be told with `lift`: where the two builds differ inside a region, nobody knows who is free "
+                "of its variants: leave `called` out, and name the `variants` whose absence matters",
             )
         return self
 

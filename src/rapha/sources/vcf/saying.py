@@ -74,14 +74,16 @@ class Mark(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a record says, in the order in which it counts; and why something of it is set aside. `lift`: how it came from another build, once of a record: as it
-    stands, from the other strand, as the part of a reference block that both builds have, or as the one base that a block shows."""
+    """What a record says, in the order in which it counts; and why something of it is set aside. `lift`: how what it says came from another build: as it
+    stands, from the other strand, as a reference block over bases that both builds have, or as the one base that a block shows. `times`: of how many records
+    the reason is said."""
 
     marks: tuple[Mark, ...] = ()
     own: tuple[Own, ...] = ()
     absent: tuple[Absent, ...] = ()
     reason: str | None = None
-    lift: Literal["lifted", "turned", "cut", "shown"] | None = None
+    lift: Literal["lifted", "turned", "block", "shown"] | None = None
+    times: int = 1
 
 
 class Reader:
