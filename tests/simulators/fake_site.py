@@ -199,14 +199,14 @@ class FakeSite:
     def claims(self, task: Task, metrics: SiteMetrics) -> dict[str, object]:
         assert self.approval and self.study
         commitment = digest(f"cohort of {self.name}".encode())
-        count = Count(about=150)
+        patients = Count(about=150)
         return {
             "study_digest": task.study_digest, "study": self.study.study, "site": self.name,
             "approval": self.approval.digest, "policy": self.approval.policy_digest,
             "decided_by": self.approval.decided_by,
             "cohort": Cohort(
                 study_digest=task.study_digest, site=SiteId(self.name), commitment=commitment,
-                patients_root=digest(b"tree"), patients=count, train_rows=count,
+                patients_root=digest(b"tree"), patients=patients, train_rows=Count(about=self.rows),
             ),
             "architecture": self.study.model.architecture, "rounds": tuple(self.traces), "weights": task.weights,
             "metrics": metrics.digest, "code": digest(b"code"), "packages": {},
