@@ -23,6 +23,8 @@ AGENT = (r"node\.to-.*#1", r"node\.(?!to-).*#1")
 EVERY = ".*#1"
 AT_START = {(f"hub.{when}", f"site.profiled@{site}") for when in ("to-commit", "committed") for site in SITES}
 """An agent that starts says what its hospital has; the agents that nobody disturbs do not start again."""
+ONCE = {(f"node.{when}", "public-log.pinned") for when in ("to-commit", "committed")}
+"""A home takes the public log at the hub's word once in its life."""
 Undisturbed = tuple[dict[str, object], dict[str, list[str]]]
 
 
@@ -82,7 +84,7 @@ def events(passed: list[str]) -> set[tuple[str, str]]:
 
 def missing(expected: list[str], points: list[str]) -> set[tuple[str, str]]:
     """What is passed in an undisturbed study and was not here. What had left before a death is not said again."""
-    gone = events(expected) - AT_START - events(points)
+    gone = events(expected) - AT_START - ONCE - events(points)
     left = {(when, event) for when, event in gone if event.endswith(".sent")}
     return (gone - left) | {
         each for each in left if ("node.committed", each[1].replace(".sent", ".leaving")) not in events(points)
