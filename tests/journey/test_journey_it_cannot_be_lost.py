@@ -21,6 +21,8 @@ HUB = (
 )
 AGENT = (r"node\.to-.*#1", r"node\.(?!to-).*#1")
 EVERY = ".*#1"
+AFTER_SECONDS = 120.0
+"""For several deaths, one after the other, on a busy machine: each agent starts in ten seconds there."""
 AT_START = {(f"hub.{when}", f"site.profiled@{site}") for when in ("to-commit", "committed") for site in SITES}
 """An agent that starts says what its hospital has; the agents that nobody disturbs do not start again."""
 ONCE = {(f"node.{when}", "public-log.pinned") for when in ("to-commit", "committed")}
@@ -64,8 +66,12 @@ def dies(
         town.again(name, pattern, folder / "record")
         result = outcome(town, folder, **replacements)
         if pattern.endswith(EVERY):  # an agent that died with its release sent says the rest once the hub answers it
-            until(lambda: not missing(undisturbed[1][name], labels(folder / "record")), lambda: folder)
-            until(lambda: town.deaths[name] - before == matching(pattern, labels(folder / "record")), lambda: folder)
+            until(lambda: not missing(undisturbed[1][name], labels(folder / "record")), lambda: folder, AFTER_SECONDS)
+            until(
+                lambda: town.deaths[name] - before == matching(pattern, labels(folder / "record")),
+                lambda: folder,
+                AFTER_SECONDS,
+            )
         return result, town.deaths[name] - before, labels(folder / "record")
 
     yield run
