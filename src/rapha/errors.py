@@ -14,7 +14,7 @@
     ├── Unproven              11  a receipt or a file it names does not verify
     ├── DiskFull              12  no space left, said with the folder
     ├── Conflict              13  the step is not possible in the present state
-    │   └── TaskOver          13  nothing more is taken for a task: its round or its study is over
+    │   └── TaskOver          16  nothing more is taken for a task: its round or its study is over
     └── TrainingFailed        14  training could not be done; carries a reason code
 
 Messages say what was wrong, where, and what to do. None carries a patient's value.
@@ -95,7 +95,7 @@ class Conflict(RaphaError):
 
 
 class TaskOver(Conflict):
-    exit_code, code = 13, "task-over"
+    exit_code, code = 16, "task-over"
 
 
 class TrainingFailed(RaphaError):
