@@ -87,13 +87,18 @@ def test_it_is_followed_through_restarts_and_a_freeze_is_in_it(tmp_path, clock, 
         assert log.refused() is None
 
 
+def seen_to_ten_copied_at_five(folder: Path, clock: Clock) -> None:
+    """A hub's home, its `copy` of when the log had five entries, and a node that has seen ten."""
+    with running(folder / "hub", clock) as hub:
+        grown(hub, 5)
+    shutil.copytree(folder / "hub", folder / "copy")
+    with running(folder / "hub", clock) as hub:
+        grown(hub, 5)
+        assert size(node_of(folder / "node", hub)) == 10
+
+
 def test_a_hub_put_back_from_an_old_copy_is_refused_until_a_steward_goes_on(tmp_path: Path, clock: Clock) -> None:
-    with running(tmp_path / "hub", clock) as hub:
-        grown(hub, 5)
-    shutil.copytree(tmp_path / "hub", tmp_path / "copy")
-    with running(tmp_path / "hub", clock) as hub:
-        grown(hub, 5)
-        assert size(node_of(tmp_path / "node", hub)) == 10
+    seen_to_ten_copied_at_five(tmp_path, clock)
     with running(tmp_path / "copy", clock) as hub:
         log = node_of(tmp_path / "node", hub)
         with pytest.raises(NotShown, match="had 10 entries when it was seen last, and has 5 now"):
@@ -108,12 +113,7 @@ def test_a_hub_put_back_from_an_old_copy_is_refused_until_a_steward_goes_on(tmp_
 
 
 def test_a_steward_goes_on_with_a_hub_put_back_while_its_log_is_shorter(tmp_path: Path, clock: Clock) -> None:
-    with running(tmp_path / "hub", clock) as hub:
-        grown(hub, 5)
-    shutil.copytree(tmp_path / "hub", tmp_path / "copy")
-    with running(tmp_path / "hub", clock) as hub:
-        grown(hub, 5)
-        assert size(node_of(tmp_path / "node", hub)) == 10
+    seen_to_ten_copied_at_five(tmp_path, clock)
     with running(tmp_path / "copy", clock) as hub:
         log = node_of(tmp_path / "node", hub)
         log.begin_anew()
