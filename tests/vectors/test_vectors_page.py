@@ -226,7 +226,7 @@ def test_privacy_is_judged_as_in_python(
 ) -> None:
     """Reals of every size: they stand in statements as Python writes them."""
     asked = {"epsilon": 3.0, "delta": 1e-05, "clip": 1.0, "sampling_rate": 0.01}
-    full = {**asked, "epsilon": 2.9375, "noise_multiplier": 123456789.125, "steps": 400, "mechanism": "dp-sgd"}
+    full = {**asked, "epsilon": 2.9375, "noise_multiplier": 123456789.125, "mechanism": "dp-sgd"}
 
     def private(parts: receipt_samples.Parts) -> None:
         stated = json.loads(parts.files["study.json"])
@@ -234,8 +234,10 @@ def test_privacy_is_judged_as_in_python(
         stated["privacy"]["differential_privacy"] = {**asked, "ranges": ranges}
         study = Study.model_validate(stated)
         parts.files["study.json"] = study.as_bytes()
+        steps = study.training.rounds * study.training.local_epochs * 100
         for site, release in parts.releases.items():
-            privacy = release.privacy.model_copy(update={**full, "accountant": "pld", "unit": "patient", **spent})
+            update = {**full, "steps": steps, "accountant": "pld", "unit": "patient", **spent}
+            privacy = release.privacy.model_copy(update=update)
             cohort = release.cohort.model_copy(update={"study_digest": study.digest})
             changes = {"study_digest": study.digest, "privacy": privacy, "cohort": cohort, "transcript": None}
             parts.releases[site] = release.model_copy(update=changes)
