@@ -61,7 +61,9 @@ class Recorder:
         sizes = [rows.numel() for rows in self._rows]  # `len` of a tensor takes five times as long
         token = hmac.new(self._key, struct.pack(f"<{1 + len(sizes)}i", len(sizes), *sizes), "sha256")
         if sizes:
-            token.update(torch.cat(self._rows).numpy().astype("<i4").data)  # `int()` of a tensor takes three times as long
+            token.update(
+                torch.cat(self._rows).numpy().astype("<i4").data
+            )  # `int()` of a tensor takes three times as long
         self._rows.clear()
         return token.digest()
 
