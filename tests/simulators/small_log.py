@@ -18,7 +18,7 @@ from rapha.proof.envelope import seal
 from rapha.proof.merkle import inclusion_proof, leaf_hash, node_hash, root
 from rapha.records.bundle import Bundle, LogEntry
 from rapha.records.certified import CertifiedBundle
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey
 
@@ -38,13 +38,15 @@ def logged(receipt: Receipt, public: keys.PublicKey, place: int = PLACE) -> Bund
     return bundled(receipt, placed_here(log_entry(receipt, public), place))
 
 
-def logged_freeze(receipt: Receipt, public: keys.PublicKey, owner: str = "north") -> LoggedFreeze:
+def logged_freeze(receipt: Receipt, public: keys.PublicKey, owner: str = "north") -> LoggedReceipt:
     """As a hub gives it back."""
     said = {"owner": owner, "role": "node", "keyid": keys.keyid(public), "public_key": keys.public_to_pem(public)}
     second = certified(receipt, TrustedKey.model_validate(said), small_authority.authority())
     files = {"first": logged(receipt, public).as_bytes(), "second": second}
     in_one_tree(files, [*files])
-    return LoggedFreeze(bundle=Bundle.from_bytes(files["first"]), certified=CertifiedBundle.from_bytes(files["second"]))
+    return LoggedReceipt(
+        bundle=Bundle.from_bytes(files["first"]), certified=CertifiedBundle.from_bytes(files["second"])
+    )
 
 
 def in_one_tree(files: dict[str, bytes], order: Sequence[str]) -> None:

@@ -16,8 +16,8 @@ from rapha.proof.merkle import EMPTY_ROOT, inclusion_proof
 from rapha.proof.tiles import Edge, TileReader, grow
 from rapha.records.bundle import Bundle, LogEntry
 from rapha.records.certified import CertifiedBundle
-from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import KeyChanges
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.wire import TrustedKey, TrustedKeys
 
@@ -71,14 +71,14 @@ class SmallPublicLog:
             return KeyChanges(trust_config=trust_config((by.trust,), logs, ORIGIN, by.hub, by.uri)).as_bytes()
         return self.files.get(path.removeprefix("/log/"), Unreachable(f"there is no {path}"))
 
-    def logged_freeze(self, receipt: Receipt, public: keys.PublicKey, owner: str = "north") -> LoggedFreeze:
+    def logged_freeze(self, receipt: Receipt, public: keys.PublicKey, owner: str = "north") -> LoggedReceipt:
         """As a hub gives it back: logged here, twice in one tree."""
         said = {"owner": owner, "role": "node", "keyid": keys.keyid(public), "public_key": keys.public_to_pem(public)}
         certificate, stamp = small_authority.authority().certify(receipt, TrustedKey.model_validate(said))
         entries = [log_entry(receipt, public), certified_entry(receipt, certificate)]
         first, second = self._places(self.append(*entries), entries)
         whole: Bundle = bundled(receipt, first)
-        return LoggedFreeze(
+        return LoggedReceipt(
             bundle=whole,
             certified=CertifiedBundle.from_bytes(certified_bundle(receipt, certificate, stamp, second).as_bytes()),
         )

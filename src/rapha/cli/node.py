@@ -19,6 +19,7 @@ from rapha.cli.node_keys import revoke_key, rotate_key
 from rapha.cli.node_opt_out import opt_out
 from rapha.cli.node_preview import preview
 from rapha.cli.node_public_log import public_log
+from rapha.cli.node_receipts import receipts
 from rapha.cli.node_repeat import reexecute, referee
 from rapha.cli.node_run import journey_of, run
 from rapha.cli.node_units import units
@@ -34,7 +35,7 @@ app = typer.Typer(
     help="A hospital's node: it dials out, decides, trains inside, and lets out only what the gate passes.",
 )
 app.add_typer(node_policy.app, name="policy")
-for command in (rotate_key, revoke_key, public_log, node_stewards.steward_key):
+for command in (rotate_key, revoke_key, public_log, receipts, node_stewards.steward_key):
     app.command()(command)
 for of_patients in (node_patient.patient_secret, node_patient.prove_use, node_patient.prove_non_use):
     app.command()(of_patients)

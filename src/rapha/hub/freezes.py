@@ -28,7 +28,7 @@ from rapha.proof.envelope import unverified_payload
 from rapha.proof.freeze import FREEZES, check_freeze, has_first_round, parse_freeze
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, SiteId
 from rapha.records.release import Release
@@ -37,7 +37,7 @@ from rapha.records.task import Task
 from rapha.records.wire import TrustedKey
 
 
-def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str, freeze: Receipt) -> LoggedFreeze:
+def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str, freeze: Receipt) -> LoggedReceipt:
     """Verify a freeze, and have it in the log when this returns. The same again is the same as once.
 
     Raises:
@@ -142,5 +142,5 @@ def _signer(session: Session, site: str, freeze: Receipt) -> TrustedKey:
     return next(key for key in keys_of(session, site) if key.keyid == freeze.signatures[0].keyid)
 
 
-def _as_logged(receipt: bytes, certified: bytes) -> LoggedFreeze:
-    return LoggedFreeze(bundle=Bundle.from_bytes(receipt), certified=CertifiedBundle.from_bytes(certified))
+def _as_logged(receipt: bytes, certified: bytes) -> LoggedReceipt:
+    return LoggedReceipt(bundle=Bundle.from_bytes(receipt), certified=CertifiedBundle.from_bytes(certified))

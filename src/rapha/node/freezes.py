@@ -17,9 +17,10 @@ from rapha.node.hub_line import persist
 from rapha.node.register import Register
 from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.envelope import unverified_payload
-from rapha.proof.freeze import check_logged, parse_freeze, signed_freeze
+from rapha.proof.freeze import parse_freeze, signed_freeze
+from rapha.proof.given_back import check_given_back
 from rapha.proof.keys import PrivateKey
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
@@ -33,7 +34,7 @@ class Freezes:
     def __init__(
         self,
         register: Register,
-        leave: Callable[[DispatchId, Receipt], LoggedFreeze],
+        leave: Callable[[DispatchId, Receipt], LoggedReceipt],
         check_holds: Callable[[Checkpoint], None],
         key: PrivateKey,
     ) -> None:
@@ -82,7 +83,7 @@ class Freezes:
         before = receipt and logged and any(trace.round == 0 for trace in rounds)
         return parse_freeze(unverified_payload(receipt)).digest if receipt and before else None
 
-    def _given_back(self, dispatch: DispatchId, receipt: Receipt, *, late: bool) -> LoggedFreeze | None:
+    def _given_back(self, dispatch: DispatchId, receipt: Receipt, *, late: bool) -> LoggedReceipt | None:
         """Where the log has it; None where the hub does not take it any more, and the run has begun. Raises as `log`."""
         try:
             logged = self._leave(dispatch, receipt)
@@ -91,7 +92,7 @@ class Freezes:
                 return None
             raise _not_logged(problem) from problem
         try:
-            tree = check_logged(receipt, logged)
+            tree = check_given_back(receipt, logged, "freeze")
         except Unproven as problem:
             raise _not_logged(problem) from problem
         persist(lambda: self._check_holds(tree))

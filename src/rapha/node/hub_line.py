@@ -27,8 +27,8 @@ from rapha.node.keys import load_key
 from rapha.node.way import way_to
 from rapha.proof import token
 from rapha.records.chunks import CHUNK_BYTES, Chunks, Upload
-from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
+from rapha.records.logged import LoggedReceipt, ReceiptPlace
 from rapha.records.receipt import Receipt
 from rapha.records.record import Record
 from rapha.records.wire import Assignment, Poll, Problem, Runs, UpdateParcel, Work
@@ -96,9 +96,13 @@ class HubLine:
         status, content = self._request("POST", path, parcel.as_bytes(), headers)
         return None if status == HTTPStatus.NO_CONTENT else self._read(Work, content)
 
-    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedFreeze:
+    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedReceipt:
         """Hand in what was frozen; where the hub has logged it."""
-        return self._read(LoggedFreeze, self._send("POST", f"/node/dispatches/{dispatch}/freeze", receipt))
+        return self._read(LoggedReceipt, self._send("POST", f"/node/dispatches/{dispatch}/freeze", receipt))
+
+    def receipt_place(self, dispatch: str) -> ReceiptPlace:
+        """Where in the log is what was signed at the end of a run."""
+        return self._read(ReceiptPlace, self._request("GET", f"/node/dispatches/{dispatch}/receipt", None, {})[1])
 
     def put(self, path: str, record: Record) -> None:
         """Replace a record."""

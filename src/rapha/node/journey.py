@@ -29,6 +29,7 @@ from rapha.node.heads import Heads
 from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.keys import load_key
 from rapha.node.ledger import Ledger
+from rapha.node.logged_receipts import LoggedReceipts
 from rapha.node.outbox import Held, Outbox
 from rapha.node.provenance import code_digest, packages, privacy_report
 from rapha.node.public_log import PublicLog
@@ -78,6 +79,7 @@ class Journey:
         self._site = home.configuration.site_id
         self._key = load_key(home.key)
         self._log = PublicLog(home, line, register, clock)
+        self._logged = LoggedReceipts(home.folder, register, line, self._log.check_holds)
         self._outbox = Outbox(home.outbox, line, register, self._log.check_not_refused)
         self._ledger = Ledger(home.ledger, clock)
         runs_before = self._ledger.runs_before
@@ -101,8 +103,9 @@ class Journey:
         persist(self._log.look, patience_seconds)
 
     def look_at_log_now_and_then(self) -> None:
-        """The same every few minutes; a hub that is away is asked again."""
+        """The same every few minutes, and whether what was signed here came to be in it; a hub that is away is asked again."""
         self._log.look_now_and_then()
+        self._logged.look_now_and_then()
 
     def consider(self, offer: Offer) -> None:
         """Stages 3 and 4. An offer that was answered before gets the same answer again."""

@@ -21,7 +21,7 @@ from rapha.node.hub_line import PATIENCE_SECONDS, HubLine, persist
 from rapha.node.register import Register
 from rapha.node.transfer import write_all
 from rapha.records.audit import AuditVerdict
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.metrics import SiteMetrics
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
@@ -68,7 +68,7 @@ class Outbox:
         self._let_out(lambda: self._line.post(f"/node/dispatches/{answer.dispatch}/{word}", answer), patience_seconds)
         self._register.note(f"{word}.sent", answer.dispatch, digest=answer.digest)
 
-    def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
+    def freeze(self, dispatch: DispatchId, receipt: Receipt) -> LoggedReceipt:
         """What was frozen, signed, before the run's first round; where the hub's log has it."""
         self._check_may_leave()
         self._keep(dispatch, "freeze.json", receipt.as_bytes())
@@ -77,7 +77,7 @@ class Outbox:
         self._register.note("freeze.sent", dispatch, digest=receipt.digest)
         return logged
 
-    def _logged(self, dispatch: DispatchId, receipt: Receipt) -> LoggedFreeze:
+    def _logged(self, dispatch: DispatchId, receipt: Receipt) -> LoggedReceipt:
         """Raises Unreachable, also where the hub's disk is full: it logs the same again once there is room, and no disk here is full."""
         try:
             return self._line.freeze(dispatch, receipt)

@@ -21,8 +21,8 @@ from rapha.clock import Clock, stamp
 from rapha.errors import ConfigurationError, Conflict, DiskFull
 from rapha.records.audit import AuditVerdict
 from rapha.records.decision import DecisionRecord
-from rapha.records.freeze import LoggedFreeze
 from rapha.records.lifecycle import check_move
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
@@ -228,20 +228,20 @@ class Register:
             db.execute("INSERT INTO freeze (dispatch, receipt) VALUES (?, ?)", (dispatch, receipt.as_bytes().decode()))
             self._event(db, "freeze.signed", dispatch, {})
 
-    def keep_logged_freeze(self, dispatch: DispatchId, logged: LoggedFreeze) -> None:
+    def keep_logged_freeze(self, dispatch: DispatchId, logged: LoggedReceipt) -> None:
         """Keep where the public log has it."""
         with self._transaction() as db:
             db.execute("UPDATE freeze SET logged = ? WHERE dispatch = ?", (logged.as_bytes().decode(), dispatch))
             index = logged.bundle.verificationMaterial.tlogEntries[0].logIndex
             self._event(db, "freeze.logged", dispatch, {"entry": index})
 
-    def freeze(self, dispatch: DispatchId) -> tuple[Receipt | None, LoggedFreeze | None]:
+    def freeze(self, dispatch: DispatchId) -> tuple[Receipt | None, LoggedReceipt | None]:
         """What was signed of a frozen cohort, and where the public log has it; None as far as there is none."""
         with self._transaction() as db:
             row = db.execute("SELECT receipt, logged FROM freeze WHERE dispatch = ?", (dispatch,)).fetchone()
         if row is None:
             return None, None
-        return Receipt.from_bytes(row[0].encode()), LoggedFreeze.from_bytes(row[1].encode()) if row[1] else None
+        return Receipt.from_bytes(row[0].encode()), LoggedReceipt.from_bytes(row[1].encode()) if row[1] else None
 
     def leave_round(
         self, dispatch: DispatchId, trace: RoundTrace, update: Digest, audited: AuditVerdict | None = None

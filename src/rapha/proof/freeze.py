@@ -11,15 +11,11 @@ from datetime import datetime, timedelta
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
 from rapha.proof import keys
-from rapha.proof.bundle import check_entry, check_hint, check_inclusion, decoded, entry_of
-from rapha.proof.certificate import certified_key
-from rapha.proof.checkpoint import Checkpoint
 from rapha.proof.claim import STATEMENT_TYPE, Json, SiteClaim
-from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import open_envelope, seal
 from rapha.proof.refusal import STUDY_FILE
 from rapha.proof.statement import read_canonical
-from rapha.records.freeze import Freeze, LoggedFreeze
+from rapha.records.freeze import Freeze
 from rapha.records.receipt import Receipt, Tier
 from rapha.records.record import Digest
 from rapha.records.release import Release
@@ -133,29 +129,6 @@ def check_freeze(
     if (claim.freeze.site, claim.freeze.study_digest, claim.freeze.approval) != (site, study_digest, approval):
         raise Unproven(f"{site}: the signed freeze is of another hospital, study or approval than this run")
     return claim
-
-
-def check_logged(receipt: Receipt, logged: LoggedFreeze) -> Checkpoint:
-    """What a hub gave back is that very freeze, under the key that signed it, twice in one tree: that tree. Whether it is the public log's is
-    the caller's to see: nothing is asked here of who signed it.
-
-    Raises:
-        Unproven: it is another envelope, another entry, or a proof that leads nowhere.
-    """
-    certified, entry = logged.certified, logged.certified.verificationMaterial.tlogEntries[0]
-    if not logged.bundle.dsseEnvelope == certified.dsseEnvelope == receipt:
-        raise Unproven("the hub gave back another freeze than the one that was signed here")
-    certificate = decoded(certified.verificationMaterial.certificate.rawBytes)
-    public = certified_key(certificate)  # which may have been followed by another here since
-    if keys.keyid(public) != receipt.signatures[0].keyid:
-        raise Unproven("the hub certified the freeze for another key than the one that signed it")
-    check_hint(logged.bundle)
-    check_entry(entry_of(logged.bundle), log_entry(receipt, public))
-    check_entry(entry, certified_entry(receipt, certificate))
-    first, second = check_inclusion(entry_of(logged.bundle)), check_inclusion(entry)
-    if (first.origin, first.size, first.root) != (second.origin, second.size, second.root):
-        raise Unproven("the hub logged the freeze in two logs, or in two trees of one")
-    return first
 
 
 def has_first_round(release: Release) -> bool:

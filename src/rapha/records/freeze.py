@@ -4,8 +4,6 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from rapha.records.bundle import Bundle
-from rapha.records.certified import CertifiedBundle
 from rapha.records.record import Digest, Record, Slug
 
 
@@ -20,10 +18,3 @@ class Freeze(Record):
     commitment: Digest
     patients_root: Digest
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-
-
-class LoggedFreeze(Record):
-    """A freeze as the hub gives it back, once it is in the public log: both its files."""
-
-    bundle: Bundle
-    certified: CertifiedBundle

@@ -59,11 +59,13 @@ class Recorder:
 
     def _batches(self) -> bytes:
         sizes = [rows.numel() for rows in self._rows]  # `len` of a tensor takes five times as long
-        told = struct.pack(f"<{1 + len(sizes)}i", len(sizes), *sizes)
+        token = hmac.new(self._key, struct.pack(f"<{1 + len(sizes)}i", len(sizes), *sizes), "sha256")
         if sizes:
-            told += torch.cat(self._rows).int().numpy().tobytes()
+            token.update(
+                torch.cat(self._rows).numpy().astype("<i4").data
+            )  # `int()` of a tensor takes three times as long
         self._rows.clear()
-        return hmac.digest(self._key, told, "sha256")
+        return token.digest()
 
 
 def _digest(tensors: Iterable[Tensor]) -> bytes:

@@ -19,9 +19,10 @@ from rapha.hub.receipts import ReceiptDesk
 from rapha.hub.store.changes import Change
 from rapha.proof import keys
 from rapha.proof.entry import log_entry
-from rapha.proof.freeze import NOT_FROZEN_BEFORE, check_logged
+from rapha.proof.freeze import NOT_FROZEN_BEFORE
+from rapha.proof.given_back import check_given_back
 from rapha.proof.verify import judge
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt, Verdict
 from rapha.records.study import Study
 from rapha.records.task import Task
@@ -42,7 +43,7 @@ def frozen(site: FakeSite, **changes: str) -> Receipt:
     freeze = site.froze(**changes)
     answer = site.freeze(freeze)
     assert answer.status_code == 200, answer.text
-    check_logged(freeze, LoggedFreeze.from_bytes(answer.content))
+    check_given_back(freeze, LoggedReceipt.from_bytes(answer.content), "freeze")
     return freeze
 
 
@@ -238,7 +239,7 @@ def test_once_whatever_breaks(hub, token, sites, study_of, monkeypatch: pytest.M
     assert sites[0].freeze(freeze).status_code == 507
     answer = sites[0].freeze(freeze)
     assert answer.status_code == 200
-    check_logged(freeze, LoggedFreeze.from_bytes(answer.content))
+    check_given_back(freeze, LoggedReceipt.from_bytes(answer.content), "freeze")
     assert len(entries(hub)) == 2
 
 

@@ -21,9 +21,9 @@ from rapha.node.register import Register
 from rapha.proof import checkpoint as notes
 from rapha.proof import merkle
 from rapha.proof.continued import NotShown
-from rapha.proof.freeze import check_logged
+from rapha.proof.given_back import check_given_back
 from rapha.proof.tiles import TileReader
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 
 
 class AtHand:
@@ -75,7 +75,7 @@ def test_it_is_followed_through_restarts_and_a_freeze_is_in_it(tmp_path, clock, 
         sites = [FakeSite(hub, name).join() for name in ("north", "south")]
         recruit(hub, study_of(at_least=2), hub.token(), sites)
         freeze = sites[0].froze()
-        log.check_holds(check_logged(freeze, LoggedFreeze.from_bytes(sites[0].freeze(freeze).content)))
+        log.check_holds(check_given_back(freeze, LoggedReceipt.from_bytes(sites[0].freeze(freeze).content), "freeze"))
         kept = log.kept()
         assert kept is not None and checkpoint_of(kept).size == 2
         grown(hub, 300)

@@ -15,7 +15,7 @@ from rapha.node.freezes import Freezes
 from rapha.node.keys import load_key
 from rapha.proof.envelope import open_envelope, unverified_payload
 from rapha.proof.freeze import parse_freeze
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.record import DispatchId
 from rapha.records.release import RoundTrace
@@ -33,7 +33,7 @@ class LoggingLine(FakeLine):
         self.frozen: list[Receipt] = []
         self.instead: Receipt | None = None
 
-    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedFreeze:
+    def freeze(self, dispatch: str, receipt: Receipt) -> LoggedReceipt:
         self.frozen.append(receipt)
         return super().freeze(dispatch, self.instead or receipt)
 

@@ -20,7 +20,7 @@ from rapha.node.ledger import Ledger
 from rapha.node.register import Register
 from rapha.proof.envelope import open_envelope
 from rapha.proof.refusal import parse_refusal
-from rapha.records.freeze import LoggedFreeze
+from rapha.records.logged import LoggedReceipt
 from rapha.records.receipt import Receipt
 from rapha.records.record import DispatchId, SiteId, StudyId, TaskId
 from rapha.records.refusal import Refusal
@@ -71,7 +71,7 @@ class FakeLine:
     def hand_in(self, parcel: Any) -> None:
         self.post("", parcel)
 
-    def freeze(self, _dispatch: str, receipt: Receipt) -> LoggedFreeze:
+    def freeze(self, _dispatch: str, receipt: Receipt) -> LoggedReceipt:
         if self.error:
             raise self.error
         return self.log.logged_freeze(receipt, load_key(self._home.key).public_key())

@@ -12,8 +12,10 @@ import small_log
 from rapha.canonical import canonical_bytes, digest
 from rapha.errors import Unproven
 from rapha.proof.envelope import seal, unverified_payload
-from rapha.proof.freeze import check_freeze, check_logged, freeze_statement, is_freeze, parse_freeze, signed_freeze
-from rapha.records.freeze import Freeze, LoggedFreeze
+from rapha.proof.freeze import check_freeze, freeze_statement, is_freeze, parse_freeze, signed_freeze
+from rapha.proof.given_back import check_given_back
+from rapha.records.freeze import Freeze
+from rapha.records.logged import LoggedReceipt
 
 KEY = made_up.private_key("north")
 OF = ("north", digest(b"study"), digest(b"approval"))
@@ -66,13 +68,13 @@ def test_it_is_signed_by_that_key() -> None:
 
 
 def test_what_was_given_back_holds() -> None:
-    check_logged(SIGNED, LOGGED)
+    check_given_back(SIGNED, LOGGED, "freeze")
 
 
-def _given(form: str, change: Callable[[dict[str, Any]], None]) -> LoggedFreeze:
+def _given(form: str, change: Callable[[dict[str, Any]], None]) -> LoggedReceipt:
     value = LOGGED.as_json()
     change(value[form]["verificationMaterial"])
-    return LoggedFreeze.model_validate(value)
+    return LoggedReceipt.model_validate(value)
 
 
 def _moved(material: dict[str, Any]) -> None:
@@ -90,30 +92,30 @@ def test_a_proof_or_an_entry_that_is_of_something_else_is_refused(
     form: str, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
     with pytest.raises(Unproven, match=said):
-        check_logged(SIGNED, _given(form, change))
+        check_given_back(SIGNED, _given(form, change), "freeze")
 
 
 def test_another_envelope_in_either_form_is_refused() -> None:
     other = small_log.logged_freeze(seal(unverified_payload(SIGNED), made_up.private_key("south")), KEY.public_key())
     for mixed in (LOGGED.model_copy(update={"bundle": other.bundle}), LOGGED.model_copy(update={"certified": other.certified})):  # fmt: skip
         with pytest.raises(Unproven, match="another freeze"):
-            check_logged(SIGNED, mixed)
+            check_given_back(SIGNED, mixed, "freeze")
 
 
 def test_a_certificate_for_another_key_is_refused() -> None:
     other = small_log.logged_freeze(SIGNED, made_up.private_key("south").public_key(), "south")
     with pytest.raises(Unproven, match="for another key"):
-        check_logged(SIGNED, LOGGED.model_copy(update={"certified": other.certified}))
+        check_given_back(SIGNED, LOGGED.model_copy(update={"certified": other.certified}), "freeze")
 
 
 def test_two_logs_are_refused() -> None:
     with pytest.raises(Unproven, match="in two logs"):
-        check_logged(SIGNED, _given("certified", log_samples.unknown_log))
+        check_given_back(SIGNED, _given("certified", log_samples.unknown_log), "freeze")
 
 
 def test_another_hint_is_refused() -> None:
     with pytest.raises(Unproven, match="names another key"):
-        check_logged(SIGNED, _given("bundle", lambda m: m["publicKey"].update(hint="00" * 32)))
+        check_given_back(SIGNED, _given("bundle", lambda m: m["publicKey"].update(hint="00" * 32)), "freeze")
 
 
 def test_a_freeze_has_no_room_for_a_count() -> None:
@@ -124,4 +126,4 @@ def test_two_trees_of_one_size_are_refused() -> None:
     other = small_log.logged(SIGNED, KEY.public_key())
     apart = LOGGED.model_copy(update={"bundle": other})
     with pytest.raises(Unproven, match="two trees"):
-        check_logged(SIGNED, apart)
+        check_given_back(SIGNED, apart, "freeze")

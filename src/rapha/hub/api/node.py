@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from rapha.errors import Conflict, RaphaError
-from rapha.hub import dispatches, enrolment, freezes, releases, site_keys, tasks
+from rapha.hub import dispatches, enrolment, freezes, places, releases, site_keys, tasks
 from rapha.hub.api.credentials import TheHub, node
 from rapha.hub.api.errors import PROBLEMS
 from rapha.hub.assignments import acknowledge_stops, task_after
@@ -15,8 +15,8 @@ from rapha.hub.held import seconds_asked_for
 from rapha.hub.tasks import Taken
 from rapha.hub.wired import Hub
 from rapha.proof import keys
-from rapha.records.freeze import LoggedFreeze
 from rapha.records.key_change import Rotation
+from rapha.records.logged import LoggedReceipt, ReceiptPlace
 from rapha.records.receipt import Receipt
 from rapha.records.record import SiteId
 from rapha.records.site import Answered, Approval, Denial, SiteProfile
@@ -142,9 +142,16 @@ def answered(hub: TheHub, site: Site, dispatch: str, answer: Answered) -> None:
 
 
 @router.post("/dispatches/{dispatch}/freeze")
-def freeze(hub: TheHub, site: Site, dispatch: str, answer: Receipt) -> LoggedFreeze:
+def freeze(hub: TheHub, site: Site, dispatch: str, answer: Receipt) -> LoggedReceipt:
     """What was frozen for a run, signed, before the run's first round. It is in the log when this answers, and here is where."""
     return freezes.receive_freeze(hub.store, hub.desk, site, dispatch, answer)
+
+
+@router.get("/dispatches/{dispatch}/receipt")
+def receipt(hub: TheHub, site: Site, dispatch: str) -> ReceiptPlace:
+    """Where in the log is what the site signed at the end of a run, a release or a refusal; and if it is not there yet, how far the study is."""
+    with hub.store.reading() as session:
+        return places.place_of(session, hub.blobs, site, dispatch)
 
 
 @router.post(
