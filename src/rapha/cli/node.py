@@ -61,21 +61,14 @@ def ingest(
 
     Example: rapha node ingest /srv/rapha hospital.mapping.yaml /data/export
     """
-    from rich.progress import Progress, TaskID
-
+    from rapha.cli.progress import progress_of
     from rapha.node.configuration import Home
     from rapha.node.opt_out import apply_list
     from rapha.sources import source_of
     from rapha.timeline.mapping_file import read_whose
 
     opened, ingest_source = Home(home), source_of(mapping)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        lines: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            line = lines.setdefault(what, bar.add_task(what, total=max(total, 1)))
-            bar.update(line, completed=done, total=max(total, 1))
-
+    with progress_of(Console(stderr=True)) as show:
         apply_list(opened, [read_whose(mapping)])
         report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())

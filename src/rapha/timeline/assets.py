@@ -48,6 +48,10 @@ class Contents:
         self._rows[asset, subject_key] = (kind, len(content))
         return asset
 
+    def kept(self, asset: str) -> bytes:
+        """The content of an asset of this batch, which `add` named."""
+        return (self._folder / asset).read_bytes()
+
     def drop(self) -> None:
         """Nothing was kept: leave no folder."""
         self._folder.rmdir()

@@ -105,18 +105,32 @@ def write_scan(folder: Path, patient: str, taken: date, voxels: Any, dice: rando
     """Write a CT slice by slice, as DICOM; `more` are further elements of every slice. The files, in their order."""
     folder.mkdir(parents=True, exist_ok=True)
     root = f"1.2.826.0.1.3680043.8.498.{dice.getrandbits(60)}"
-    paths = []
-    for number, pixels in enumerate(voxels):
-        header = {
-            "PatientID": patient, "Modality": "CT", "BodyPartExamined": "CHEST", "StudyInstanceUID": f"{root}.1",
-            "SeriesInstanceUID": f"{root}.2", "FrameOfReferenceUID": f"{root}.3", "SOPInstanceUID": f"{root}.4.{number}",
-            "AcquisitionDate": f"{taken:%Y%m%d}", "AcquisitionTime": "093000", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-            "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [0, 0, number * THICK],
-            "PixelSpacing": [PIXEL, PIXEL], "SliceThickness": THICK,
-        }  # fmt: skip
-        paths.append(folder / f"{number:03}.dcm")
-        write_image(paths[-1], pixels, header | more)
+    header = {
+        "PatientID": patient, "Modality": "CT", "BodyPartExamined": "CHEST", "StudyInstanceUID": f"{root}.1",
+        "SeriesInstanceUID": f"{root}.2", "FrameOfReferenceUID": f"{root}.3", "SOPInstanceUID": _instance(root, 0),
+        "AcquisitionDate": f"{taken:%Y%m%d}", "AcquisitionTime": "093000", "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": _position(0),
+        "PixelSpacing": [PIXEL, PIXEL], "SliceThickness": THICK,
+    }  # fmt: skip
+    paths = [folder / f"{number:03}.dcm" for number in range(len(voxels))]
+    write_image(paths[0], voxels[0], header | more)
+    size_bytes = len(voxels[0].astype("<i2").tobytes())
+    before = paths[0].read_bytes()[:-size_bytes]
+    for number, path in enumerate(paths[1:], 1):  # the same but for three things, as long as they were
+        named = before.replace(_instance(root, 0).encode(), _instance(root, number).encode())
+        placed = named.replace("\\".join(_position(0)).encode(), "\\".join(_position(number)).encode())
+        path.write_bytes(placed + voxels[number].astype("<i2").tobytes())
     return paths
+
+
+def _instance(root: str, number: int) -> str:
+    """As long for each of 900 slices."""
+    return f"{root}.4.{100 + number}"
+
+
+def _position(number: int) -> list[str]:
+    """The same."""
+    return ["0", "0", f"{number * THICK:06.1f}"]
 
 
 def write_image(path: Path, pixels: Any, header: dict[str, Any]) -> None:

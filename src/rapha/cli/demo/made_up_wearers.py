@@ -9,6 +9,7 @@ import datetime as dt
 import random
 import zipfile
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -71,11 +72,17 @@ def record(
     told |= {"creationDate": end, "startDate": start, "endDate": end}
     if value is not None:
         told["value"] = str(value)
-    listed = " ".join(f"{key}={quoteattr(text)}".replace("&gt;", ">") for key, text in told.items())
+    listed = " ".join([f"{key}={_quoted(text)}" for key, text in told.items()])
     if metadata is None:
         return f" <Record {listed}/>\n"
     entries = "".join(f"  <MetadataEntry key={quoteattr(k)} value={quoteattr(v)}/>\n" for k, v in metadata.items())
     return f" <Record {listed}>\n{entries} </Record>\n"
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    """Most are those of the record before."""
+    return quoteattr(text).replace("&gt;", ">")
 
 
 def export_xml(parts: Iterable[str], born: str = "1980-05-20", sex: str = "Female", prolog: str = PROLOG) -> str:
@@ -133,15 +140,16 @@ def deal_wearers(folder: Path, wearers: int, seed: int = 0) -> list[int]:
 def days_of(
     dice: random.Random, days: int, first: dt.datetime, unwell_after: int | None = None, strained: bool = False
 ) -> tuple[list[str], dict[str, str]]:
-    """Records of days and nights, and electrocardiograms. After the day of the latter a Watch is worn less."""
+    """Records of days and nights, and electrocardiograms. After the day of the latter a Watch is worn less, and tells of the pulse alone."""
     rest, parts, ecgs = dice.gauss(58, 4), list[str](), {}
     for day in range(days):
         midnight = first + dt.timedelta(days=day)
         strain = max(0.0, 1 - max(0, (unwell_after or 62) - day) / 90) if strained else 0.0
         if day not in (ECG_DAY, unwell_after) and dice.random() < 0.05:
             continue  # the watch stayed in the drawer
-        parts += _day(dice, midnight, rest + 14 * strain, quarters=48 if day <= ECG_DAY else 18)
+        parts += _pulse(dice, midnight, rest + 14 * strain, quarters=48 if day <= ECG_DAY else 18)
         if day <= ECG_DAY:
+            parts += _day(dice, midnight, rest + 14 * strain)
             parts += _night(dice, midnight, strain)
         if unwell_after == day:
             at = moment(midnight + dt.timedelta(hours=10))
@@ -163,7 +171,7 @@ def _night(dice: random.Random, midnight: dt.datetime, strain: float) -> list[st
     return parts
 
 
-def _day(dice: random.Random, midnight: dt.datetime, rest: float, quarters: int) -> list[str]:
+def _pulse(dice: random.Random, midnight: dt.datetime, rest: float, quarters: int) -> list[str]:
     parts = []
     for quarter in range(32, 32 + quarters):
         at = moment(midnight + dt.timedelta(minutes=15 * quarter + dice.randrange(15)))
@@ -171,6 +179,11 @@ def _day(dice: random.Random, midnight: dt.datetime, rest: float, quarters: int)
         parts.append(
             record("HeartRate", at, at, rate, "count/min", metadata={"HKMetadataKeyHeartRateMotionContext": "0"})
         )
+    return parts
+
+
+def _day(dice: random.Random, midnight: dt.datetime, rest: float) -> list[str]:
+    parts = []
     for hour in range(8, 21, 2):
         begin = midnight + dt.timedelta(hours=hour, minutes=dice.randrange(40))
         end = begin + dt.timedelta(minutes=10)

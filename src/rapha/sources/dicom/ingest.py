@@ -171,7 +171,8 @@ class _Work:
         pairs, unclear = pairs_of([stack for stack in self._stacks if id(stack) in self._kept], self._mapping.pairs)
         self.notes += Counter({SEVERAL_OF_EITHER: unclear} if unclear else {})
         for pair in pairs:
-            content = pair_content(pair)
+            ct, pet = (contents.kept(self._kept[id(stack)][1]) for stack in (pair.ct, pair.pet))
+            content = pair_content(pair, ct, pet)
             if isinstance(content, str):
                 self.notes[content] += 1
                 continue

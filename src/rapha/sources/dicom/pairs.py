@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rapha.sources.dicom.mapping import Pairs
 from rapha.sources.dicom.stacks import Stack
-from rapha.sources.dicom.volumes import LARGEST_VOXELS, Voxels, content_of
+from rapha.sources.dicom.volumes import LARGEST_VOXELS, Voxels
 
 Matrix = npt.NDArray[np.float64]
 BEYOND = {"CT": -1000.0, "PT": 0.0}
@@ -46,19 +46,16 @@ def pairs_of(stacks: Iterable[Stack], how: Pairs) -> tuple[list[Pair], int]:
     return pairs, unclear
 
 
-def pair_content(pair: Pair) -> bytes | str:
+def pair_content(pair: Pair, ct: bytes, pet: bytes) -> bytes | str:
     """The asset of a pair, as safetensors: `voxels` [2, slices, rows, columns], the CT in HU and the PET in SUV, and `spacing` [3] in mm;
-    or why there is none. Linear in between."""
+    or why there is none. `ct` and `pet` are the assets of its two stacks. Linear in between."""
     from safetensors.numpy import load, save
 
     first = pair.grid.images[0]
     if 2 * len(pair.grid.images) * first.rows * first.columns > LARGEST_VOXELS:
         return TOO_LARGE
     channels = []
-    for stack in (pair.ct, pair.pet):
-        content = content_of(stack)
-        if isinstance(content, str):
-            return content
+    for stack, content in ((pair.ct, ct), (pair.pet, pet)):
         voxels = load(content)["voxels"].astype(np.float32)
         beyond = BEYOND[stack.images[0].modality]
         channels.append(
