@@ -6,9 +6,9 @@ ohdsi-circepy runs in an environment of its own. `RAPHA_CIRCE` names a Python th
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from kept_environments import python_with
 
 from rapha.cohort.plan import plan_of
 from rapha.cohort.statement import cohort_statement
@@ -38,20 +38,14 @@ SAME_DAY = {"DateOffset": {"DateField": "StartDate", "Offset": 0}}
 
 
 @pytest.fixture(scope="module")
-def circe(tmp_path_factory):
+def circe():
     """A Python that has ohdsi-circepy."""
     if "RAPHA_CIRCE" in os.environ:
         return os.environ["RAPHA_CIRCE"]
-    place = tmp_path_factory.mktemp("circe")
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    python = str(place / "bin" / "python")
-    wanted = ["ohdsi-circepy==0.3.0", "ibis-framework[duckdb]", "duckdb<2"]
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", *wanted], capture_output=True, check=False, timeout=600
-    )
-    if done.returncode:
+    python = python_with("ohdsi-circepy==0.3.0", "ibis-framework[duckdb]", "duckdb<2")
+    if python is None:
         pytest.skip("ohdsi-circepy could not be installed here")
-    return python
+    return str(python)
 
 
 @pytest.fixture(scope="module")
