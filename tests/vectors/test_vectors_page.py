@@ -11,7 +11,6 @@ import pytest
 import receipt_faults
 import receipt_samples
 from browser import CheckingPage, browser
-from test_vectors_page_scripts import there_is_node
 from window_faults import ENDED_LATER
 
 from rapha.proof.page import receipt_page
@@ -82,11 +81,7 @@ def in_browser(
     }
 
 
-ONE_OF_EACH = {(fault["receipt"], fault["step"]): name for name, fault in EXPECTED.items()}.values()
-"""Of each step that each receipt may fail, one folder: every one is judged by the same scripts in Node.js, where there is one."""
-
-
-@pytest.mark.parametrize("name", [*GOOD, *(ONE_OF_EACH if there_is_node() else EXPECTED)])
+@pytest.mark.parametrize("name", [*GOOD, *EXPECTED])
 def test_the_page_says_what_the_command_says(page: CheckingPage, name: str) -> None:
     found = in_browser(page, FOLDERS / name)
     assert found == in_python(FOLDERS / name)

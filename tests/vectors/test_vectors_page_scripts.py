@@ -56,14 +56,9 @@ RAISING = r"""
 SECOND = "second machine"
 
 
-def there_is_node() -> bool:
-    """Whether Node.js is here, and new enough."""
-    return NODE is not None and int(subprocess.check_output([NODE, "--version"], text=True)[1:].split(".")[0]) >= 20
-
-
 def run_in_node(folder: Path, ending: str, *arguments: Path) -> Any:
     """What the page's scripts, with this ending, say of these."""
-    if NODE is None or not there_is_node():
+    if NODE is None or int(subprocess.check_output([NODE, "--version"], text=True)[1:].split(".")[0]) < 20:
         pytest.skip("Node.js 20 or later is not installed")
     modules = {name: (page.HERE / f"{name}.js").read_text() for name in page.ORDER if name not in DRAWING}
     script = folder / "judge.cjs"
