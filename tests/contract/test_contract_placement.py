@@ -73,15 +73,15 @@ def placement(
         yield Slurm(settings(shared, environment))
 
 
-OF_BOTH = re.compile("test_(nothing_|a_late|a_job_whose|the_agent_a|a_machine|a_fold|a_run|an_agent_that_is_s|a_disk)")
-OF_KUBERNETES = re.compile(f"{OF_BOTH.pattern}(?!_turn)|test_(nodes_|a_job_that_the_c|an_agent_that_is_k)")
+OF_ALL = "nothing_|a_late|the_agent_a|a_machine|a_fold|a_disk|nodes_"
+OF_BOTH = f"{OF_ALL}|a_run|an_agent_that_is_s|a_job_whose"
+OF_OURS = {"[slurm": OF_ALL, "[ray": OF_BOTH, "[kube": f"{OF_BOTH}(?!_turn)|a_job_that_the_c|an_agent_that_is_k"}
 
 
 @pytest.fixture(autouse=True)
 def _not_all_again(request: pytest.FixtureRequest) -> None:
     """What the launcher and the agent do, whichever cluster stands between them: a job takes seconds to begin. Of Kubernetes's own, the suite of it and the journey have more."""
-    name = request.node.name
-    if ("[ray" in name and OF_BOTH.match(name)) or ("[kubernetes" in name and OF_KUBERNETES.match(name)):
+    if any(by in request.node.name and re.match(f"test_({of})", request.node.name) for by, of in OF_OURS.items()):
         pytest.skip("of the launcher: tried with the other placements")
 
 

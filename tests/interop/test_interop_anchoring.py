@@ -19,7 +19,7 @@ KEY, STRANGER = ChainKey(b"\x11" * 32), ChainKey(b"\x22" * 32)
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[anvil.Chain]:
     folder = tmp_path_factory.mktemp("anvil")
-    program = anvil.installed(folder)
+    program = anvil.installed()
     if program is None:
         pytest.skip("npm could not install anvil here")
     with anvil.running(program, folder) as started:

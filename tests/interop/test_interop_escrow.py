@@ -25,8 +25,8 @@ RULES = {"osaka": "with the precompile", "cancun": "without it"}
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = anvil.installed(tmp_path_factory.mktemp("npm"))
+def program() -> Path:
+    found = anvil.installed()
     if found is None:
         pytest.skip("npm could not install anvil here")
     return found

@@ -49,7 +49,7 @@ def compiling(checkout: Path) -> ModuleType:
 @pytest.fixture(scope="module")
 def chain(compiling: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[anvil.Chain]:
     folder = tmp_path_factory.mktemp("anvil")
-    program = anvil.installed(folder)
+    program = anvil.installed()
     if program is None or not compiling.install(folder):
         pytest.skip("npm could not install anvil and solc here")
     with anvil.running(program, folder, "--hardfork", "osaka", "--timestamp", str(BEGUN)) as started:

@@ -6,11 +6,11 @@ medspaCy and spaCy run in an environment of their own. `RAPHA_MEDSPACY` names a 
 import json
 import os
 import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
+from kept_environments import python_with
 
 from rapha.cohort.notes.context import RULES, Span, meanings
 from rapha.cohort.notes.words import plain, tokens
@@ -64,17 +64,14 @@ def ours(sentence: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def medspacy(tmp_path_factory: pytest.TempPathFactory) -> str:
+def medspacy() -> str:
     """A Python that has medspacy."""
     if "RAPHA_MEDSPACY" in os.environ:
         return os.environ["RAPHA_MEDSPACY"]
-    place = tmp_path_factory.mktemp("medspacy")
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    python = str(place / "bin" / "python")
-    command = [python, "-m", "pip", "install", "-q", "--only-binary=spacy,numpy,thinc,blis", "medspacy==1.3.1"]
-    if subprocess.run(command, capture_output=True, check=False, timeout=600).returncode:
+    python = python_with("medspacy==1.3.1", options=("--only-binary=spacy,numpy,thinc,blis",))
+    if python is None:
         pytest.skip("medspacy could not be installed here")
-    return python
+    return str(python)
 
 
 def test_medspacy_and_we_agree(medspacy: str) -> None:

@@ -3,12 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_environments import SIGNING, python_with
 from mutations import mutations
 
 from rapha.canonical import digest_file
@@ -20,14 +20,12 @@ REFUSED = Path(__file__).resolve().parents[1] / "vectors" / "receipts" / "refuse
 
 
 @pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command, in an environment made for this run alone."""
-    place = tmp_path_factory.mktemp("model-signing")
-    subprocess.run([sys.executable, "-m", "venv", place], check=True, capture_output=True)
-    install = [place / "bin" / "pip", "install", "--quiet", "model-signing==1.1.1", "pyOpenSSL"]
-    if subprocess.run(install, capture_output=True, check=False, timeout=300).returncode:
+def tool() -> Path:
+    """Python of an environment that has it."""
+    python = python_with(*SIGNING)
+    if python is None:
         pytest.skip("pip could not install model-signing here")
-    return place / "bin" / "python"
+    return python
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ It is LGPL-3: asked in an environment of its own, and never part of ours."""
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_environments import python_with
 
 from rapha.errors import Unproven
 from rapha.proof.anchor.opentimestamps import Stamp, read_stamp
@@ -33,14 +33,12 @@ STRICTER = {
 
 
 @pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment made for this run alone."""
-    place = tmp_path_factory.mktemp("opentimestamps")
-    subprocess.run([sys.executable, "-m", "venv", place], check=True, capture_output=True)
-    install = [place / "bin" / "pip", "install", "--quiet", "opentimestamps==0.4.5"]
-    if subprocess.run(install, capture_output=True, check=False, timeout=300).returncode:
+def tool() -> Path:
+    """Python of an environment that has it."""
+    python = python_with("opentimestamps==0.4.5")
+    if python is None:
         pytest.skip("pip could not install opentimestamps here")
-    return place / "bin" / "python"
+    return python
 
 
 def theirs(tool: Path, proofs: list[str]) -> list[Any]:

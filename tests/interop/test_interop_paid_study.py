@@ -33,7 +33,7 @@ Typed = Callable[..., str]
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[anvil.Chain]:
-    program = anvil.installed(tmp_path)
+    program = anvil.installed()
     if program is None:
         pytest.skip("npm could not install anvil here")
     with anvil.running(program, tmp_path) as started:

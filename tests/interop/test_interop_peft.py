@@ -6,12 +6,12 @@ They run in an environment of their own. `RAPHA_PEFT` names a Python that has tr
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from kept_environments import python_with
 
 from rapha.language.base_file import read_base
 from rapha.records.study import Study
@@ -32,21 +32,16 @@ WITH_TEXT = [text for text in TEXTS if text]
 
 
 @pytest.fixture(scope="module")
-def peft(tmp_path_factory: pytest.TempPathFactory) -> str:
+def peft() -> str:
     """A Python that has peft."""
     if "RAPHA_PEFT" in os.environ:
         return os.environ["RAPHA_PEFT"]
-    place = tmp_path_factory.mktemp("peft")
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    here = next(path for path in sys.path if path.endswith("site-packages"))
-    python = str(place / "bin" / "python")
-    (next(place.glob("lib/*/site-packages")) / "torch.pth").write_text(here)  # torch is not fetched again
     wanted = ["transformers==5.23.0", "peft==0.21.2", "tokenizers", "huggingface_hub", "regex", "accelerate", "psutil", "tqdm",
               "packaging", "pyyaml", "filelock"]  # fmt: skip
-    command = [python, "-m", "pip", "install", "-q", "--no-deps", *wanted]
-    if subprocess.run(command, capture_output=True, check=False, timeout=600).returncode:
+    python = python_with(*wanted, options=("--no-deps",))
+    if python is None:
         pytest.skip("peft could not be installed here")
-    return python
+    return str(python)
 
 
 def adapted(study: Study, content: bytes) -> CausalAdapter:
@@ -88,8 +83,9 @@ def test_peft_and_transformers_read_what_we_write(peft: str, tmp_path: Path) -> 
     write_tensors(folder / "model.safetensors", weights)
     write_adapter(folder, study)
     script = Path(__file__).with_name("peft_adapter.py")
+    here = str(Path(torch.__file__).parents[1])
     done = subprocess.run(
-        [peft, str(script), str(base), str(folder)],
+        [peft, str(script), str(base), str(folder), here],  # torch is not fetched again
         input=json.dumps({"texts": WITH_TEXT}),
         capture_output=True,
         text=True,

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_environments import SIGNING, python_with
 from mutations import mutations
 
 from rapha.proof.verify import judge
@@ -33,14 +33,12 @@ NOT_LOOKED_AT = {
 
 
 @pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an environment's commands, made for this run alone."""
-    place = tmp_path_factory.mktemp("sigstore")
-    subprocess.run([sys.executable, "-m", "venv", place], check=True, capture_output=True)
-    install = [place / "bin" / "pip", "install", "--quiet", "sigstore==4.5.1"]
-    if subprocess.run(install, capture_output=True, check=False, timeout=300).returncode:
+def tool() -> Path:
+    """The folder of its environment's commands."""
+    python = python_with(*SIGNING)
+    if python is None:
         pytest.skip("pip could not install sigstore here")
-    return place / "bin"
+    return python.parent
 
 
 def verified(

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from go_toolchain import go_toolchain
+from go_toolchain import go_cache, go_toolchain
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,10 +16,10 @@ FAILED = 11
 
 
 def test_a_stranger_in_go_comes_to_the_same_verdicts(tmp_path: Path) -> None:
-    go = go_toolchain(tmp_path, (1, 19))
+    go = go_toolchain()
     if go is None:
         pytest.skip("there is no Go here, and none could be installed")
-    environment = os.environ | {"GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod"}
+    environment = os.environ | {"GOCACHE": go_cache(), "GOFLAGS": "-mod=mod"}
     program = tmp_path / "stranger"
     subprocess.run(
         [go, "build", "-o", program, "."], cwd=Path(__file__).parent / "stranger", env=environment, check=True

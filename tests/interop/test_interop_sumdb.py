@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from go_toolchain import go_toolchain
+from go_toolchain import go_cache, go_toolchain
 
 from rapha.hub.log_keeper import LogKeeper
 from rapha.proof.checkpoint import verifier_key
@@ -21,8 +21,6 @@ from rapha.proof.tiles import TileReader
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).resolve().parent
-OLDEST = (1, 22)
-"""The sumdb packages of an older one ask for modules that are not with it: so with Debian 12's 1.19."""
 SIZES = (1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 65_800)
 ORIGIN = "log.example/interop"
 KEY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
@@ -32,10 +30,10 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checker, built with the toolchain of this machine, or with one in an environment of its own."""
     place = tmp_path_factory.mktemp("go")
-    go = go_toolchain(place, OLDEST)
+    go = go_toolchain()
     if go is None:
         pytest.skip("there is no Go here, and none could be installed")
-    environment = os.environ | {"GOCACHE": str(place / "cache"), "GOFLAGS": "-mod=mod", "GOPATH": str(place / "path")}
+    environment = os.environ | {"GOCACHE": go_cache(), "GOFLAGS": "-mod=mod", "GOPATH": str(place / "path")}
     root = subprocess.run([go, "env", "GOROOT"], capture_output=True, text=True, check=True, env=environment).stdout
     sources = Path(root.strip()) / "src" / "cmd" / "vendor" / "golang.org" / "x" / "mod" / "sumdb"
     if not (sources / "tlog").is_dir():

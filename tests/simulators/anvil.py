@@ -1,7 +1,6 @@
 """A real chain of one's own: `anvil` out of npm, started for a test and ended by it. JSON-RPC, nothing else."""
 
 import json
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kept_environments import node_with
 from patience import until
 
 PACKAGE = "@foundry-rs/anvil@1.7.1"
@@ -46,14 +46,10 @@ class Chain:
         return receipt
 
 
-def installed(folder: Path) -> Path | None:
-    """The program, installed into this folder; None where npm is not there or cannot fetch it."""
-    if not shutil.which("npm"):
-        return None
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=300)
-    found = [*folder.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")]
-    return found[0] if done.returncode == 0 and found else None
+def installed() -> Path | None:
+    """The program; None where npm is not there or cannot fetch it."""
+    place = node_with(PACKAGE)
+    return next(place.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"), None) if place else None
 
 
 @contextmanager

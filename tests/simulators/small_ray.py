@@ -3,20 +3,18 @@
 Ray is installed into an environment of its own. `RAPHA_RAY` names a Python that has `ray[default]`.
 """
 
-import atexit
 import contextlib
 import functools
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kept_environments import python_with
 from patience import until
 
 from rapha.errors import SandboxError
@@ -24,7 +22,7 @@ from rapha.node.configuration import RayPlacement
 from rapha.node.sandbox.ray_jobs import RayJobs
 
 RAY = "ray[default]==2.60.0"
-INSTALLS_SECONDS, BEGINS_SECONDS = 900, 180.0
+BEGINS_SECONDS = 180.0
 PORTS = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
 
 
@@ -50,15 +48,8 @@ def python_with_ray() -> str | None:
     """None: it cannot be installed here."""
     if "RAPHA_RAY" in os.environ:
         return os.environ["RAPHA_RAY"]
-    place = Path(tempfile.mkdtemp(prefix="rapha-ray-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    python = str(place / "bin" / "python")
-    for command in ([sys.executable, "-m", "venv", str(place)], [python, "-m", "pip", "install", "-q", RAY]):
-        try:
-            subprocess.run(command, capture_output=True, check=True, timeout=INSTALLS_SECONDS)
-        except (OSError, subprocess.SubprocessError):
-            return None
-    return python
+    python = python_with(RAY)
+    return str(python) if python else None
 
 
 @contextlib.contextmanager
