@@ -37,7 +37,7 @@ def _pulse(at, rate):
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/Sao_Paulo"])
 def test_spans_of_some_days_say_what_all_days_at_once_say(wearer, monkeypatch, zone):
     """Over a change of clocks, at midnight, and where the zone is no whole hour; with what lasts over midnight and noon, and what is there twice."""
-    parts, ecgs = days_of(random.Random(3), 20, dt.datetime(2018, 10, 25, tzinfo=dt.UTC), unwell_after=12)
+    parts, ecgs = days_of(random.Random(3), 26, dt.datetime(2018, 10, 22, tzinfo=dt.UTC), unwell_after=18)
     long = record("StepCount", "2018-11-03 20:00:00 +0000", "2018-11-04 19:50:00 +0000", 1000, "count", "iPhone")
     parts += [
         _pulse(dt.datetime(2018, 11, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=7 * at), 60 + at / 7)
