@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto
+FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto --dist loadfile
 KILL := $(BIN)/python -m pytest -m exhaustive -n auto --ignore=tests/boundaries
 
 .PHONY: help ready tools demo test test-all test-kill test-breaches check docs bench

@@ -1,12 +1,14 @@
 """A run with a transcript, as a node leaves it, and runs of a node that did not train as it says.
 
-Started as a program it trains: in a process with the environment of a sandbox, since the bits depend on it.
+Started as a program it trains: in a process with the environment of a sandbox, since the bits depend on it. Of several runs
+each is a child of that process, which has loaded the libraries: to load them takes longer than to train.
 """
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from small_run import make_run
@@ -31,13 +33,32 @@ from rapha.training.profile import ENVIRONMENT
 ROUNDS, SMALLEST = 2, 5
 
 
-def trained(folder: Path, tampering: str = "", every_steps: int = 1) -> SiteClaim:
-    """A run's folder, with everything that repeating it takes, and what the hospital would sign of it."""
-    command = [sys.executable, __file__, str(folder), tampering, str(every_steps)]
+def trained_each(runs: Sequence[tuple[Path, str, int]]) -> list[SiteClaim]:
+    """Of each run a folder, with everything that repeating it takes, and what the hospital would sign of it.
+
+    `runs`: where each is to lie, how it is tampered with ("" for not), and how many steps apart its waypoints are.
+    """
+    words = [str(word) for run in runs for word in run]
     paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(command, env={"PATH": os.defpath, "PYTHONPATH": paths, **ENVIRONMENT}, capture_output=True)
+    environment = {"PATH": os.defpath, "PYTHONPATH": paths, **ENVIRONMENT}
+    done = subprocess.run([sys.executable, __file__, *words], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    return SiteClaim(Release.from_bytes((folder / "release.json").read_bytes()), "0" * 32, utc_now(), ())
+    releases = [Release.from_bytes((folder / "release.json").read_bytes()) for folder, *_ in runs]
+    return [SiteClaim(release, "0" * 32, utc_now(), ()) for release in releases]
+
+
+def _train_each(words: Sequence[str]) -> int:
+    """The exit code: 0 where every child ended well."""
+    import rapha.training.learner  # noqa: F401 — once, for all children
+
+    ended = []
+    for folder, tampering, every_steps in zip(words[::3], words[1::3], words[2::3], strict=True):
+        child = os.fork()
+        if not child:
+            _train(Path(folder), tampering, int(every_steps))
+            sys.exit(0)
+        ended.append(os.waitpid(child, 0)[1])
+    return int(any(ended))
 
 
 def _train(folder: Path, tampering: str, every_steps: int) -> None:
@@ -168,4 +189,4 @@ def with_facts(folder: Path, **changes: object) -> None:
 
 
 if __name__ == "__main__":
-    _train(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    sys.exit(_train_each(sys.argv[1:]))

@@ -80,9 +80,11 @@ def of(*table: object) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("events, check, person, study", table)
 
 
-def hold(folder: Path, events: list[Event], check: Check, person: Person, study: Study) -> None:
-    """The engine's answer is the rule's."""
-    check(ask(folder, study, [person], events))
+def hold(folder: Path, events: list[Event], check: Check, person: Person, study: Study) -> list[dict[str, object]]:
+    """The engine's answer is the rule's; the answer."""
+    rows = ask(folder, study, [person], events)
+    check(rows)
+    return rows
 
 
 def nobody(rows: list[dict[str, object]]) -> None:

@@ -266,7 +266,7 @@ def same(left: object, right: object) -> bool:
     return left == right
 
 
-AGREE = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+AGREE = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @AGREE

@@ -9,6 +9,7 @@ from little_timeline import Event, Fact, Person, write_timeline
 from rapha.cohort.engine import count, freeze
 from rapha.errors import CohortRefused
 from rapha.records.study import Study
+from rapha.timeline.reader import Timeline
 
 KEY = b"a secret of the site, 32 bytes.."
 CODED = {name: {"system": "local", "codes": [name]} for name in ("a", "b", "c", "sick")}
@@ -118,9 +119,17 @@ FREE = {"variant": NAMED | {"genotype": ["reference"]}}
 LOOKED_AT = {"variant": NAMED | {"genotype": ["heterozygous", "homozygous", "hemizygous", "reference"]}}
 
 
+@pytest.fixture(scope="module")
+def few_carry(tmp_path_factory: pytest.TempPathFactory) -> list[Timeline]:
+    """Towns where nobody carries it, one does, and one fewer than are asked for."""
+    return [write_timeline(tmp_path_factory.mktemp("town"), *town(number)) for number in (0, 1, 24)]
+
+
 @pytest.mark.parametrize("concept", [CARRIED, BY_COPIES, FREE, LOOKED_AT])
 @pytest.mark.parametrize("word", ["feature", "include", "exclude"])
-def test_a_variant_that_few_carry_finds_nobody(tmp_path: Path, concept: dict[str, object], word: str) -> None:
+def test_a_variant_that_few_carry_finds_nobody(
+    tmp_path: Path, few_carry: list[Timeline], concept: dict[str, object], word: str
+) -> None:
     """Whoever has a rare variant is known by it. Whether anybody has it is not told apart from whether a few have."""
     asked = {"any_of": ["carried"], "during": BEFORE}
     study = study_of(
@@ -131,8 +140,7 @@ def test_a_variant_that_few_carry_finds_nobody(tmp_path: Path, concept: dict[str
         **GENOMICS,
     )
     said = set()
-    for number in (0, 1, 24):
-        timeline = write_timeline(tmp_path / f"t{number}", *town(number))
+    for timeline in few_carry:
         for ask in (lambda t=timeline: freeze(t, study, KEY, tmp_path), lambda t=timeline: count(t, study, KEY)):
             with pytest.raises(CohortRefused) as refused:
                 ask()

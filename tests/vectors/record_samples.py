@@ -1,6 +1,7 @@
 """One of each record, made up. Their golden bytes lie under records/."""
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -93,8 +94,14 @@ def blob(name: str) -> str:
 
 def example(name: str) -> Study:
     """A copy of one of the examples, so that these may change without the format seeming to."""
+    return Study.from_bytes(_example(name))
+
+
+@cache
+def _example(name: str) -> bytes:
+    """Read once a process: of some 170 folders of receipts each has it, and to read YAML is slow."""
     text = (STUDIES / f"{name}.yaml").read_text()
-    return Study.model_validate(YAML(typ="safe").load(text))
+    return Study.model_validate(YAML(typ="safe").load(text)).as_bytes()
 
 
 def metrics(site: str) -> SiteMetrics:
@@ -133,6 +140,7 @@ def patients(site: str) -> dict[int, bytes]:
     return {number: bytes.fromhex(blob(f"rows of {number} in {site}")[7:]) for number in range(10)}
 
 
+@cache
 def patients_root(site: str) -> str:
     study = example("diabetes-within-5-years")
     return root_of(PATIENTS_SECRET, approval(study, site).digest, patients(site))

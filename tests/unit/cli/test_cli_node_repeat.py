@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from receipt_samples import folder, payload_of, pinned
 from record_samples import AT, private_key, transcript, trusted
-from repeatable_run import trained
+from repeatable_run import trained_each
 from typer.testing import CliRunner
 
 from rapha.cli import node
@@ -48,11 +48,22 @@ def receipt_of(release: Release, file: Path) -> Path:
     return file
 
 
-def test_a_run_that_is_the_same_is_said_and_signed(tmp_path: Path, home: Path) -> None:
-    receipt = receipt_of(trained(tmp_path / "run").release, tmp_path / "receipt.json")
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Release]]:
+    """An honest run, and one whose learning rate was doubled at step 3."""
+    top = tmp_path_factory.mktemp("runs")
+    claims = trained_each([(top / "honest", "", 1), (top / "faster", "faster-3", 1)])
+    return [(top / name, claim.release) for name, claim in zip(("honest", "faster"), claims, strict=True)]
+
+
+def test_a_run_that_is_the_same_is_said_and_signed(
+    tmp_path: Path, home: Path, runs: list[tuple[Path, Release]]
+) -> None:
+    run, release = runs[0]
+    receipt = receipt_of(release, tmp_path / "receipt.json")
     make_key(tmp_path / "second.pem", WORDS)
     code, output = said(
-        "node", "reexecute", receipt, "--run", tmp_path / "run", "--home", home, "--keep", tmp_path / "second",
+        "node", "reexecute", receipt, "--run", run, "--home", home, "--keep", tmp_path / "second",
         "--key", tmp_path / "second.pem", "-o", tmp_path / "word.json", given=f"{WORDS}\n",
     )  # fmt: skip
     assert code == 0, output
@@ -61,16 +72,19 @@ def test_a_run_that_is_the_same_is_said_and_signed(tmp_path: Path, home: Path) -
     assert (printed.owner, printed.role) == ("north", "repeater")
     assert printed.keyid in (tmp_path / "word.json").read_text()
     code, output = said(
-        "node", "referee", tmp_path / "run" / "transcript", tmp_path / "second", "--run", tmp_path / "run", "--home", home
+        "node", "referee", run / "transcript", tmp_path / "second", "--run", run, "--home", home
     )  # fmt: skip
     assert (code, output) == (0, "BOTH: they are the same, to the last waypoint.")
 
 
-def test_a_run_that_is_another_names_the_step_and_signs_nothing(tmp_path: Path, home: Path) -> None:
-    receipt = receipt_of(trained(tmp_path / "run", "faster-3").release, tmp_path / "receipt.json")
+def test_a_run_that_is_another_names_the_step_and_signs_nothing(
+    tmp_path: Path, home: Path, runs: list[tuple[Path, Release]]
+) -> None:
+    run, release = runs[1]
+    receipt = receipt_of(release, tmp_path / "receipt.json")
     make_key(tmp_path / "second.pem", WORDS)
     code, output = said(
-        "node", "reexecute", receipt, "--run", tmp_path / "run", "--home", home, "--key", tmp_path / "second.pem",
+        "node", "reexecute", receipt, "--run", run, "--home", home, "--key", tmp_path / "second.pem",
         "-o", tmp_path / "word.json", given=f"{WORDS}\n",
     )  # fmt: skip
     assert code == 11, output

@@ -12,7 +12,7 @@ from rapha.cohort.plan import Plan, plan_of
 from rapha.cohort.split import TEST, TRAIN, VALIDATION, order_column, split_column
 from rapha.records.study import Study
 
-PEOPLE = "(SELECT (range - 1000) * 7919 AS subject_key FROM range(4000)) AS answered"
+PEOPLE = "(SELECT (range - 1000) * 7919 AS subject_key FROM range({many})) AS answered"
 
 
 def plan(test: int = 25, validation: int = 10) -> Plan:
@@ -30,8 +30,9 @@ def plan(test: int = 25, validation: int = 10) -> Plan:
     return plan_of(Study.model_validate(study))
 
 
-def ask(column: str, bound: Parameters) -> dict[int, object]:
-    rows = duckdb.connect().execute(f"SELECT subject_key, {column} FROM {PEOPLE}", bound.values).fetchall()
+def ask(column: str, bound: Parameters, many: int = 4000) -> dict[int, object]:
+    people = PEOPLE.format(many=many)
+    rows = duckdb.connect().execute(f"SELECT subject_key, {column} FROM {people}", bound.values).fetchall()
     return dict(rows)
 
 
@@ -42,7 +43,8 @@ def keyed(key: bytes, message: str) -> str:
 @pytest.mark.parametrize("key", [b"k" * 16, b"k" * 64, b"k" * 65], ids=["16 bytes", "a block", "more than a block"])
 def test_it_is_hmac(key):
     bound = Parameters()
-    order = ask(order_column(plan(), key, bound), bound)
+    order = ask(order_column(plan(), key, bound), bound, many=1200)
+    assert len(order) == 1200
     assert order == {person: keyed(key, f"rapha order {plan().study_digest}:{person}") for person in order}
 
 

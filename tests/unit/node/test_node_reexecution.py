@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from repeatable_run import facts_of, trained, with_facts
+from repeatable_run import facts_of, trained_each, with_facts
 
 from rapha.canonical import digest
 from rapha.errors import Unproven
@@ -30,32 +30,41 @@ LIMITS = SandboxLimits()
 Trained = tuple[Path, SiteClaim]
 
 
-def _run(tmp_path_factory: pytest.TempPathFactory, tampering: str = "", every_steps: int = 1) -> Trained:
-    folder = tmp_path_factory.mktemp("run") / "dp-1"
-    return folder, trained(folder, tampering, every_steps)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Trained]:
+    top = tmp_path_factory.mktemp("run")
+    ways = [("", 1), ("faster-37", 1), ("dropped-20", 1), ("weights", 1), ("", 16)]
+    each = [(top / str(number) / "dp-1", *way) for number, way in enumerate(ways)]
+    return [(run[0], claim) for run, claim in zip(each, trained_each(each), strict=True)]
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return _run(tmp_path_factory)
+def honest(runs: list[Trained]) -> Trained:
+    return runs[0]
 
 
 @pytest.fixture(scope="module")
-def faster(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def faster(runs: list[Trained]) -> Trained:
     """The learning rate doubled at step 37 of each round."""
-    return _run(tmp_path_factory, "faster-37")
+    return runs[1]
 
 
 @pytest.fixture(scope="module")
-def dropped(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def dropped(runs: list[Trained]) -> Trained:
     """The batch of step 20 left out."""
-    return _run(tmp_path_factory, "dropped-20")
+    return runs[2]
 
 
 @pytest.fixture(scope="module")
-def edited(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def edited(runs: list[Trained]) -> Trained:
     """One bit of the last update changed, after training."""
-    return _run(tmp_path_factory, "weights")
+    return runs[3]
+
+
+@pytest.fixture(scope="module")
+def sparse(runs: list[Trained]) -> Trained:
+    """Honest, with a waypoint every 16 steps."""
+    return runs[4]
 
 
 def test_an_honest_run_is_the_same_again(honest: Trained, tmp_path: Path) -> None:
@@ -69,9 +78,9 @@ def test_an_honest_run_is_the_same_again(honest: Trained, tmp_path: Path) -> Non
     assert (ruling.right, ruling.steps_done, ruling.asked) == ("both", 0, 1)
 
 
-def test_waypoints_farther_apart_repeat_too(tmp_path: Path) -> None:
-    claim = trained(tmp_path / "dp-1", "", 16)
-    again = repeat(KeptRun(tmp_path / "dp-1"), claim, Unisolated(), LIMITS)
+def test_waypoints_farther_apart_repeat_too(sparse: Trained) -> None:
+    folder, claim = sparse
+    again = repeat(KeptRun(folder), claim, Unisolated(), LIMITS)
     assert again.same
     assert again.waypoints < 20
 
@@ -101,8 +110,7 @@ def test_weights_edited_after_training_are_found_after_the_last_step(edited: Tra
     assert again.difference.step is None
 
 
-@pytest.mark.parametrize(("tampered", "step"), [("faster", 37), ("dropped", 20)])
-@pytest.mark.parametrize("first", ["honest", "tampered"])
+@pytest.mark.parametrize(("tampered", "step", "first"), [("faster", 37, "honest"), ("dropped", 20, "tampered")])
 def test_the_referee_says_who_is_right_and_does_few_steps(
     honest: Trained, tampered: str, step: int, first: str, request: pytest.FixtureRequest
 ) -> None:

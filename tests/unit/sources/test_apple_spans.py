@@ -34,14 +34,14 @@ def _pulse(at, rate):
     return record("HeartRate", moment(at), moment(at), rate, "count/min")
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "America/Sao_Paulo", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/Sao_Paulo"])
 def test_spans_of_some_days_say_what_all_days_at_once_say(wearer, monkeypatch, zone):
-    """Over a change of clocks; with what lasts over midnight and noon, and what is there twice."""
-    parts, ecgs = days_of(random.Random(3), 40, dt.datetime(2018, 10, 20, tzinfo=dt.UTC), unwell_after=30)
+    """Over a change of clocks, at midnight, and where the zone is no whole hour; with what lasts over midnight and noon, and what is there twice."""
+    parts, ecgs = days_of(random.Random(3), 26, dt.datetime(2018, 10, 22, tzinfo=dt.UTC), unwell_after=18)
     long = record("StepCount", "2018-11-03 20:00:00 +0000", "2018-11-04 19:50:00 +0000", 1000, "count", "iPhone")
     parts += [
         _pulse(dt.datetime(2018, 11, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=7 * at), 60 + at / 7)
-        for at in range(2000)
+        for at in range(1200)
     ]
     wearer.put(*parts, long, parts[40], parts[700], beside=ecgs)
     wearer.mapping.write_text(

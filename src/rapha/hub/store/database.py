@@ -4,6 +4,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -193,7 +194,7 @@ def open_beside(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
     if found is None:
         database.close()
         return open_store(place, bell, clock)
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    newest = _newest()
     if found != newest:
         database.close()
         raise ConfigurationError(
@@ -209,8 +210,16 @@ def _config() -> Config:
     return config
 
 
+@cache
+def _newest() -> str | None:
+    """The revision that the migrations end with. To know it all of them are loaded, so once a process is enough."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
 def migrate(connection: Connection) -> None:
     """Bring the schema to the newest revision, on this connection."""
+    if MigrationContext.configure(connection).get_current_revision() == _newest():
+        return
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
