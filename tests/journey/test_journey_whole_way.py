@@ -19,6 +19,7 @@ from rapha.sdk.client import Client
 from rapha.sdk.folder import read_folder
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 SECONDS = 120.0
 
 
