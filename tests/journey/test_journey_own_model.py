@@ -7,6 +7,7 @@ import torch
 from made_up_people import write_study
 from own_model import Own, respelt, stating
 from safetensors.torch import load_file
+from steward_at_hand import rapha_at_hand
 from test_journey_whole_way import follow
 
 import rapha
@@ -36,7 +37,7 @@ def written(folder: Path, norm: bool = True, **changes: str) -> Path:
 
 def test_a_module_comes_back_trained_under_its_own_names(town: Town, client: Client, tmp_path: Path) -> None:
     submitted = client.submit(written(tmp_path))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.completed", events[-1]
     model = client.fetch(submitted.study_id, tmp_path / "model")
     assert len(verdicts := judge(read_folder(model, None))) == 3 and all(verdict.ok for verdict in verdicts)
@@ -69,7 +70,7 @@ def test_it_trains_with_differential_privacy(town: Town, client: Client, tmp_pat
     )
     changes = {"{min_cohort: 25}": terms, ", batch_size: 64": "", "study: made-up": "study: made-up-own-private"}
     submitted = client.submit(written(tmp_path, norm=False, **changes))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.completed", events[-1]
     model = client.fetch(submitted.study_id, tmp_path / "model")
     assert all(verdict.ok for verdict in judge(read_folder(model, None)))
@@ -94,7 +95,7 @@ def test_a_file_that_only_pretends_ends_in_the_sandbox_with_its_reason(
     assert graph is not None
     spoilt = with_operator(graph)
     submitted = client.submit(stating(study, spoilt, tmp_path / "model.pt2"), spoilt)
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.failed", events[-1]
     reasons = {each.reason for each in client.status(submitted.study_id).dispatches}
     assert reasons - {None} == {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from made_up_people import write_study
 from safetensors.numpy import load_file
-from test_journey_whole_way import follow, rapha
+from steward_at_hand import rapha_at_hand
+from test_journey_whole_way import follow
 
 from rapha.cli.demo.town import Town
 from rapha.proof.statement import parse_statement
@@ -66,7 +67,7 @@ def stated(model: Path, site: str) -> object:
 
 def test_mode_c_waits_for_a_person_everywhere_and_says_so(town: Town, client: Client, tmp_path: Path) -> None:
     submitted = client.submit(written(tmp_path, LINES + PREDICTS, MODEL_C))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.completed", events[-1]
     assert {event.site for event in events if event.event == "dispatch.pending"} == set(town.sites)
 
@@ -103,7 +104,7 @@ def test_a_script_whose_predict_shows_that_it_knows_patients_by_heart_is_stopped
 ) -> None:
     """Only one that shows it: the other twin, that hides it, is what the page on scripts warns of."""
     submitted = client.submit(written(tmp_path, BY_HEART, MODEL_C.replace("[5]", "[600, 5]")))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.failed", events[-1]
     assert {each.reason for each in client.status(submitted.study_id).dispatches} - {None} == {"patients-remembered"}
     assert not [event for event in events if event.event == "round.closed" and event.round]
@@ -112,7 +113,7 @@ def test_a_script_whose_predict_shows_that_it_knows_patients_by_heart_is_stopped
 def test_mode_b_leaves_a_noised_mean_and_is_written_in_the_ledger(town: Town, client: Client, tmp_path: Path) -> None:
     changes = {"{min_cohort: 25}": PRIVATE, ", batch_size: 64": "", "study: made-up": "study: made-up-shards"}
     submitted = client.submit(written(tmp_path, LINES, MODEL_B, **changes))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.completed", events[-1]
     assert {event.site for event in events if event.event == "dispatch.pending"} == set(town.sites)
     model = client.fetch(submitted.study_id, tmp_path / "model")
@@ -121,7 +122,7 @@ def test_mode_b_leaves_a_noised_mean_and_is_written_in_the_ledger(town: Town, cl
     spent = release.privacy
     assert (release.mode, spent.mechanism, spent.sampling_rate, spent.steps) == ("B", "sample-and-aggregate", None, 2)
     assert 2.9 < spent.epsilon <= 3
-    assert "made-up-shards" in rapha("node", "ledger", str(town.hospital(town.sites[0])), "--json").stdout
+    assert "made-up-shards" in rapha_at_hand("node", "ledger", str(town.hospital(town.sites[0])), "--json").stdout
     assert not any(
         one["scores"] for one in json.loads((model / f"metrics/{town.sites[0]}.json").read_text())["evaluations"]
     )
@@ -140,6 +141,6 @@ def test_a_script_that_fails_ends_with_a_code_of_its_stage(
     town: Town, client: Client, tmp_path: Path, script: str, reason: str
 ) -> None:
     submitted = client.submit(written(tmp_path, script, MODEL_C))
-    events = list(follow(client, submitted.study_id, town))
+    events = list(follow(client, submitted.study_id, town, typed=rapha_at_hand))
     assert events[-1].event == "study.failed", events[-1]
     assert {each.reason for each in client.status(submitted.study_id).dispatches} - {None} == {reason}
