@@ -48,11 +48,13 @@ class Faults:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def for_the_sandbox(self) -> str | None:
-        """The pattern for the next sandbox, where it is meant for one; given once in all lives of this process."""
-        if not self._pattern.pattern.startswith(SANDBOX) or self._passed["sandbox-armed"]:
+        """The pattern for the next sandbox, where it is meant for one; several, with a blank between them, are for one sandbox after another.
+        Each is given once in all lives of this process."""
+        patterns = self._pattern.pattern.split(" ")
+        if not self._pattern.pattern.startswith(SANDBOX) or self._passed["sandbox-armed"] >= len(patterns):
             return None
         self.passed("sandbox-armed")
-        return self._pattern.pattern
+        return patterns[self._passed["sandbox-armed"] - 1]
 
 
 _armed: Faults | None = None

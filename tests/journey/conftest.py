@@ -1,4 +1,5 @@
-"""A small town of made-up people: one hub and three hospitals as real processes, for the whole way of a study."""
+"""A small town of made-up people: one hub and two hospitals as real processes, or as many as the module's `HOSPITALS` says, for the whole
+way of a study."""
 
 import shutil
 import sys
@@ -15,11 +16,12 @@ from made_up_people import deal_people
 
 
 @pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def founded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A town with its hub running and every timeline filled; its agents are not started yet."""
     if not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed: see `rapha doctor`")
-    town = Town(tmp_path_factory.mktemp("town") / "home", hospitals=3, isolate=True)
+    hospitals: int = getattr(request.module, "HOSPITALS", 2)
+    town = Town(tmp_path_factory.mktemp("town") / "home", hospitals=hospitals, isolate=True)
     with standing(town):
         codes = town.found()
         for seed, site in enumerate(town.sites):

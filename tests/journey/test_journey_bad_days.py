@@ -17,6 +17,7 @@ from rapha.records.wire import StudyStatus
 from rapha.sdk.client import connect
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 SECONDS = 120.0
 ROUNDS = 6
 
@@ -34,20 +35,14 @@ def town(founded: Town) -> Town:
     return founded
 
 
-@pytest.fixture(scope="module")
-def undisturbed(town: Town, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights of a study in which nothing happens."""
-    return weights(town, tmp_path_factory.mktemp("undisturbed"), lambda: None)
-
-
-def weights(town: Town, folder: Path, disturb: Callable[[], None]) -> bytes:
-    """The weights of the same study, with something happening in its second round."""
+def weights(town: Town, folder: Path, disturb: Callable[[int], None]) -> bytes:
+    """The weights of the same study; `disturb` is called with the number of each round that opens."""
     study = write_study(folder / "study.yaml", rounds=ROUNDS, at_least=3)
     with connect(town.hub_url, town.token) as client:
         study_id = client.submit(study).study_id
         for event in client.watch(study_id):
-            if event.event == "round.opened" and event.round == 2:
-                disturb()
+            if event.event == "round.opened" and event.round is not None:
+                disturb(event.round)
         status = client.status(study_id)
         assert status.state == "completed", status
         model = client.fetch(study_id, folder / "model")
@@ -56,40 +51,46 @@ def weights(town: Town, folder: Path, disturb: Callable[[], None]) -> bytes:
     return (model / "model.safetensors").read_bytes()
 
 
-def test_a_study_starts_though_the_hub_was_away(undisturbed: bytes) -> None:
-    assert undisturbed
+def test_node_hub_and_sandbox_killed_in_rounds_of_one_study_come_back_to_the_same_bits(
+    town: Town, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The first study starts though the hub was away, and nothing happens in it."""
+    undisturbed = weights(town, tmp_path_factory.mktemp("undisturbed"), lambda number: None)
+    happened: dict[int, list[int]] = {}
+
+    def disturb(number: int) -> None:
+        if number in happened or number not in HAPPENS:
+            return
+        happened[number] = HAPPENS[number](town)
+
+    assert weights(town, tmp_path_factory.mktemp("disturbed"), disturb) == undisturbed
+    assert sorted(happened) == sorted(HAPPENS)
+    assert all(happened.values()), f"nothing was killed in a round: {happened}"
 
 
-def test_the_same_study_again_gives_the_same_bits(town: Town, undisturbed: bytes, tmp_path: Path) -> None:
-    assert weights(town, tmp_path, lambda: None) == undisturbed
+def kill_node(town: Town) -> list[int]:
+    process = town.processes["riverside"]
+    town.kill("riverside")
+    town.start_agent("riverside")
+    return [process]
 
 
-def test_a_node_killed_in_a_round_comes_back(town: Town, undisturbed: bytes, tmp_path: Path) -> None:
-    def disturb() -> None:
-        town.kill("riverside")
-        town.start_agent("riverside")
-
-    assert weights(town, tmp_path, disturb) == undisturbed
-
-
-def test_a_hub_killed_in_a_round_comes_back(town: Town, undisturbed: bytes, tmp_path: Path) -> None:
-    def disturb() -> None:
-        town.kill("hub")
-        town.start_hub()
-
-    assert weights(town, tmp_path, disturb) == undisturbed
+def kill_hub(town: Town) -> list[int]:
+    process = town.processes["hub"]
+    town.kill("hub")
+    town.start_hub()
+    return [process]
 
 
-def test_a_sandbox_killed_in_a_round_is_started_again(town: Town, undisturbed: bytes, tmp_path: Path) -> None:
-    killed: list[int] = []
+def kill_sandbox(town: Town) -> list[int]:
+    killed = sandboxes_of(town, "hillcrest")
+    for process in killed:
+        os.kill(process, signal.SIGKILL)
+    return killed
 
-    def disturb() -> None:
-        killed.extend(sandboxes_of(town, "hillcrest"))
-        for process in killed:
-            os.kill(process, signal.SIGKILL)
 
-    assert weights(town, tmp_path, disturb) == undisturbed
-    assert killed, "no sandbox of this hospital was found: nothing was disturbed"
+HAPPENS = {2: kill_node, 4: kill_hub, 6: kill_sandbox}
+"""What is killed, by the round in which it is."""
 
 
 def test_one_hospital_denies_and_the_others_go_on(town: Town, tmp_path: Path) -> None:

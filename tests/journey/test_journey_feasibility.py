@@ -17,6 +17,7 @@ from rapha.sdk.study_file import read_study
 from rapha.timeline.reader import open_timeline
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 SECONDS = 120.0
 OFFERED = "feasibility: {researchers: [Demo Researcher], a_day: 5, in_all: 20}\n"
 

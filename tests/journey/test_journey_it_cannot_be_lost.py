@@ -4,6 +4,7 @@ same rounds, the same claims in the receipts as of the study that nobody disturb
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import accumulate, zip_longest
 from pathlib import Path
 
 import pytest
@@ -124,25 +125,68 @@ def test_the_kinds_together_are_every_step(undisturbed: Undisturbed) -> None:
         assert [sum(bool(re.fullmatch(kind, label)) for kind in kinds) for label in firsts] == [1] * len(firsts)
 
 
-@pytest.mark.parametrize(("number", "batch", "batches"), [*((0, each, 5) for each in range(5)), (1, 0, 2), (1, 1, 2)])
-def test_one_dies_at_each_file_rename(
+def blobs_of_the_delivery(passed: list[str]) -> tuple[int, int]:
+    """How many blobs come into place before the hub makes a delivery, and how many as it does: from the first again, each time that it begins."""
+    renamed = [number for number, label in enumerate(passed) if label.startswith("hub.renamed:blob#")]
+    closed = next(number for number, label in enumerate(passed) if "hub.committed:round.closed@hub:3" in label)
+    before = len([number for number in renamed if number < closed])
+    return before, len(renamed) - before
+
+
+def others(passed: list[str]) -> list[str]:
+    """The renames that are not the first of their kind, nor a delivery's. But for the public log's: how often an agent keeps it depends on when
+    it looks."""
+    before, _ = blobs_of_the_delivery(passed) if any("blob#" in label for label in passed) else (0, 0)
+    return [
+        label
+        for label in passed
+        if "rename" in label and not label.endswith("#1") and "public-log" not in label
+        if "blob#" not in label or int(label.rpartition("#")[2]) <= before
+    ]
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_both_die_at_each_other_file_rename(
     town: MortalTown,
     undisturbed: Undisturbed,
     dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
-    number: int,
+    tmp_path: Path,
     batch: int,
-    batches: int,
 ) -> None:
-    """Those that come first are among the steps above; here are all the others, each in a study of its own. But for the public log's: how often
-    an agent keeps it depends on when it looks."""
-    name = ("hub", town.sites[0])[number]
+    """Those that come first are among the steps above; here are the others, one of the hub's and one of the agent's in a study."""
+    (expected, passed), site = undisturbed, town.sites[0]
+    of_hub, of_agent = others(passed["hub"]), others(passed[site])
+    assert len(of_hub) >= len(of_agent) >= 8
+    for number, (label, beside) in list(enumerate(zip_longest(of_hub, of_agent)))[batch::4]:
+        before = town.deaths[site]
+        if beside:
+            town.again(site, re.escape(beside), tmp_path / f"beside-{number}")
+        found, deaths, _ = dies("hub", re.escape(label))
+        died = town.deaths[site] - before
+        assert (label, beside, found == expected, deaths, died) == (label, beside, True, 1, int(beside is not None))
+        if beside:
+            town.again(site, None, tmp_path)
+
+
+@pytest.mark.parametrize("half", range(2))
+@pytest.mark.parametrize("when", ["to-rename", "renamed"])
+def test_the_hub_dies_at_each_file_of_a_delivery(
+    town: MortalTown,
+    undisturbed: Undisturbed,
+    dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
+    when: str,
+    half: int,
+) -> None:
+    """Half of them in a study: in one life after another it makes the delivery from its first file on, and comes further each time."""
     expected, passed = undisturbed
-    renames = [label for label in passed[name] if "rename" in label and not label.endswith("#1")]
-    renames = [label for label in renames if "public-log" not in label][batch::batches]
-    assert renames
-    for label in renames:
-        found, deaths, _ = dies(name, re.escape(label))
-        assert (label, found == expected, deaths) == (label, True, 1)
+    before, files = blobs_of_the_delivery(passed["hub"])
+    assert files > 10
+    at = range(1 + half, files + 1, 2)
+    numbers = "|".join(str(before + passings) for passings in accumulate(at))
+    found, deaths, points = dies("hub", rf"hub\.{when}:blob#({numbers})")
+    assert found == expected
+    assert deaths == len(at)
+    assert len([point for point in points if f"hub.{when}:blob#" in point]) == before + sum(at) + files
 
 
 LARGE = {"architecture: logistic": "architecture: mlp, hidden: [128, 128]"}
@@ -162,22 +206,36 @@ def test_the_hub_dies_while_updates_become_files(
     assert len([label for label in points[:closed] if label.startswith("hub.renamed:blob")]) >= 6
 
 
-WORK = ("prepare:0", "train:1", "train:2", "evaluate:3")
-WRITTEN = (("weights.safetensors", 3), ("figures.json", 3), ("evaluation.json", 1))
-STEPS = [
+PREPARED = (
     "to-say-ready#1",
-    *(f"{when}:{each}#1" for each in WORK for when in ("to-do", "did")),
-    *(f"{when}:{f}#{n}" for f, times in WRITTEN for n in range(1, times + 1) for when in ("to-write", "wrote")),
-]
+    *(f"{when}:prepare:0#1" for when in ("to-do", "did")),
+    *(f"{when}:{file}#1" for file in ("weights.safetensors", "figures.json") for when in ("to-write", "wrote")),
+)
+TRAINED = {
+    number: (
+        *(f"{when}:train:{number}#1" for when in ("to-do", "did")),
+        *(f"{when}:{file}#2" for file in ("weights.safetensors", "figures.json") for when in ("to-write", "wrote")),
+    )
+    for number in (1, 2)
+}
+EVALUATED = (
+    *(f"{when}:evaluate:3#1" for when in ("to-do", "did")),
+    *(f"{when}:evaluation.json#1" for when in ("to-write", "wrote")),
+)
+"""The steps of each task, by how often each was passed in the life of the sandbox that does it: it did the task before that too, in the place
+of one that died at it."""
+DEATHS = list(zip_longest(PREPARED, TRAINED[1], TRAINED[2], EVALUATED))
+"""Of one study each: a sandbox dies in its first task, the next in the second, and so on, for none may die twice at one."""
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_the_sandbox_dies_at_every_step(
+@pytest.mark.parametrize("steps", DEATHS, ids=lambda steps: str(steps[0]))
+def test_a_sandbox_dies_at_every_step_of_each_task(
     town: MortalTown,
     undisturbed: Undisturbed,
     dies: Callable[[str, str], tuple[dict[str, object], int, list[str]]],
-    step: str,
+    steps: tuple[str | None, ...],
 ) -> None:
-    found, deaths, points = dies(town.sites[0], f"sandbox.{re.escape(step)}")
+    armed = [*(f"sandbox\\.{re.escape(step)}" for step in steps if step), f"sandbox.{NEVER}"]
+    found, deaths, points = dies(town.sites[0], " ".join(armed))
     assert found == undisturbed[0] and deaths == 0
-    assert "sandbox-armed#1" in points
+    assert f"sandbox-armed#{len(armed)}" in points, "one that was armed did not die: no other was started in its place"

@@ -43,7 +43,7 @@ def appoint(town: Town, folder: Path) -> Path:
 def test_two_stewards_sign_and_the_receipt_says_so(founded: Town, client: Client, tmp_path: Path) -> None:
     home = appoint(founded, tmp_path)
     founded.start_agents()
-    submitted = client.submit(write_study(tmp_path / "study.yaml", at_least=3))
+    submitted = client.submit(write_study(tmp_path / "study.yaml", at_least=2))
     for event in client.watch(submitted.study_id):
         if event.event == "dispatch.pending":
             both_sign(home, tmp_path)

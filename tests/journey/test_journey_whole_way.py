@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,9 @@ from rapha.sdk.client import Client
 from rapha.sdk.folder import read_folder
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 SECONDS = 120.0
+Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def rapha(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -27,22 +29,24 @@ def rapha(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "rapha.cli.main", *words], capture_output=True, text=True, check=False)
 
 
-def follow(client: Client, study_id: str, town: Town, *, decide: str = "approve") -> Iterator[Event]:
-    """The events of a study; where a hospital waits for a person, one decides."""
+def follow(
+    client: Client, study_id: str, town: Town, *, decide: str = "approve", typed: Typed = rapha
+) -> Iterator[Event]:
+    """The events of a study; where a hospital waits for a person, one decides. `typed`: how they run a command."""
     for event in client.watch(study_id):
         yield event
         if event.event == "dispatch.pending":
             assert event.site
-            decided(town, event.site, decide)
+            decided(town, event.site, decide, typed)
 
 
-def decided(town: Town, site: str, decide: str) -> None:
+def decided(town: Town, site: str, decide: str, typed: Typed) -> None:
     """A steward looks at what waits, and decides."""
     home = str(town.hospital(site))
-    listed = rapha("node", "pending", home)
+    listed = typed("node", "pending", home)
     dispatch = next(word for word in listed.stdout.replace("│", " ").split() if word.startswith("d-"))
     signed = ["--steward", "eve"] if decide == "approve" else []
-    answer = rapha("node", decide, home, dispatch, *signed)
+    answer = typed("node", decide, home, dispatch, *signed)
     assert answer.returncode == 0, answer.stderr
 
 

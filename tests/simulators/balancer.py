@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 
 class Balancer:
-    """`url`: its address. `hubs`: (host, port) of each, tried from the one whose turn it is; `in_turn` False: always from the
-    first. `carried`: how many connections each hub took."""
+    """`url`: its address. `hubs`: (host, port) of each, tried from the one whose turn it is; `in_turn` False: always from
+    `first`. `carried`: how many connections each hub took. `opened`: while it is not set, who comes waits."""
 
     def __init__(self, hubs: Sequence[tuple[str, int]], *, in_turn: bool = True) -> None:
         self.hubs, self.in_turn = list(hubs), in_turn
         self.carried = [0] * len(self.hubs)
-        self._turn = 0
+        self._turn, self.first = 0, 0
+        self.opened = threading.Event()
+        self.opened.set()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -39,7 +41,8 @@ class Balancer:
                 back.join()
 
     def _connected(self) -> socket.socket | None:
-        first = self._turn if self.in_turn else 0
+        self.opened.wait()
+        first = self._turn if self.in_turn else self.first
         self._turn = (self._turn + 1) % len(self.hubs)
         for at in range(first, first + len(self.hubs)):
             with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
 """A town with two hubs on one PostgreSQL and one place of blobs, behind a balancer; each hub can be made to die for good."""
 
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,20 +37,53 @@ class TwoHubs(MortalTown):
         self.balancer = Balancer([(each.hostname or "", each.port or 0) for each in (first, second)])
         self.hub_url = self.balancer.url
 
-    def both(self, armed: str | None = None, record: Path | None = None) -> None:
-        """Both hubs anew; the first armed to die where the pattern says."""
+    def both(self, armed: Sequence[str] = ()) -> None:
+        """Both hubs anew; each armed with what is said of it, `RECORD:PATTERN`."""
+        for name, arms in zip(HUBS, (*armed, "", "")[:2], strict=True):
+            self._begin(name, arms)
+
+    def _begin(self, name: str, armed: str = "") -> None:
         assert self.balancer
-        for name in HUBS:
-            if name in self._processes:
-                self.kill(name)
-            self._armed.pop(name, None)
-            (self.home / name / "hub.url").unlink(missing_ok=True)
+        if name in self._processes:
+            self.kill(name)
+        self._armed.pop(name, None)
         if armed:
-            self._armed["hub"] = f"{record}:{armed}"
-        for at, name in enumerate(HUBS):
-            self._start(name, *self._words[name])
-            found = urlsplit(self._address(name))
-            self.balancer.hubs[at] = (found.hostname or "", found.port or 0)
+            self._armed[name] = armed
+        (self.home / name / "hub.url").unlink(missing_ok=True)
+        self._start(name, *self._words[name])
+        found = urlsplit(self._address(name))
+        self.balancer.hubs[HUBS.index(name)] = (found.hostname or "", found.port or 0)
+
+    @contextmanager
+    def dying_by_turns(self, points: Sequence[str], folder: Path) -> Iterator[list[tuple[str, Path]]]:
+        """Both anew, each armed with one of the points, by turns. One does all the work and dies at its own; then it is started for its next,
+        and once it listens the other takes up the work. Given: the points that were died at so far, with the records of those lives."""
+        assert self.balancer
+        lives = [(point, folder / f"record-{number}") for number, point in enumerate(points)]
+        died: list[tuple[str, Path]] = []
+        self.both([f"{record}:{point}" for point, record in lives[:2]])
+        self.balancer.in_turn, ended = False, threading.Event()
+
+        def take_turns() -> None:
+            for number, life in enumerate(lives):
+                name = HUBS[number % 2]
+                until(lambda name=name: ended.is_set() or not self.runs(name), seconds=300)  # type: ignore[misc]
+                if ended.is_set():
+                    return
+                self.balancer.opened.clear()
+                died.append(life)
+                self._begin(name, *(f"{record}:{point}" for point, record in lives[number + 2 : number + 3]))
+                self.balancer.first = (number + 1) % 2
+                self.balancer.opened.set()
+
+        turns = threading.Thread(target=take_turns)
+        turns.start()
+        try:
+            yield died
+        finally:
+            ended.set()
+            turns.join()
+            self.balancer.in_turn, self.balancer.first = True, 0
 
     def runs(self, name: str) -> bool:
         """Whether that process still runs."""

@@ -85,6 +85,16 @@ def test_a_sandbox_is_armed_once_in_all_lives_of_its_agent(tmp_path: Path) -> No
     assert not died(tmp_path / "other", "hub.*", later)
 
 
+def test_several_sandboxes_are_armed_one_after_another(tmp_path: Path) -> None:
+    def arms(*expected: tuple[str, ...]) -> None:
+        assert [faults.workload_arguments() for _ in expected] == list(expected)
+
+    both = "sandbox.did:train:1#1 sandbox.to-do:train:2#1"
+    first, second = (("--die-at-fault-point", pattern) for pattern in both.split(" "))
+    assert not died(tmp_path / "record", both, lambda: arms(first))
+    assert not died(tmp_path / "record", both, lambda: arms(second, (), ()))
+
+
 @pytest.mark.parametrize(("point", "kept"), [("hub.to-commit", False), ("hub.committed", True)])
 def test_a_hub_killed_around_a_commit_has_all_of_it_or_nothing(tmp_path: Path, point: str, kept: bool) -> None:
     def work() -> None:

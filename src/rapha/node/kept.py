@@ -49,10 +49,10 @@ class Kept:
             self._folder.mkdir(parents=True, exist_ok=True)
             part = path.with_name("part")
             write_synced(part, content)
-            faults.point(f"node.to-rename:kept/{path.name}")
+            faults.point(f"node.to-rename:kept/{self._folder.name}/{path.name}")
             part.replace(path)
             sync_folder(self._folder)
-            faults.point(f"node.renamed:kept/{path.name}")
+            faults.point(f"node.renamed:kept/{self._folder.name}/{path.name}")
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise DiskFull(f"no space left in {self._folder}: free some; the round is done again") from error
