@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
-from ruamel.yaml import YAML
+from study_samples import example
 
 from rapha.canonical import digest
 from rapha.node.patients import root_of
@@ -64,7 +63,6 @@ from rapha.records.wire import (
     Work,
 )
 
-STUDIES = Path(__file__).resolve().parent / "studies"
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STUDY, DISPATCH, TASK = StudyId("st-1"), DispatchId("di-1"), TaskId("ta-1")
 PATIENTS_SECRET = bytes.fromhex(digest(b"test only: the hospital's secret")[7:])
@@ -90,18 +88,6 @@ def trusted(owner: str, role: str = "node") -> TrustedKey:
 def blob(name: str) -> str:
     """The digest of a blob that nobody needs to hold."""
     return digest(name.encode())
-
-
-def example(name: str) -> Study:
-    """A copy of one of the examples, so that these may change without the format seeming to."""
-    return Study.from_bytes(_example(name))
-
-
-@cache
-def _example(name: str) -> bytes:
-    """Read once a process: of some 170 folders of receipts each has it, and to read YAML is slow."""
-    text = (STUDIES / f"{name}.yaml").read_text()
-    return Study.model_validate(YAML(typ="safe").load(text)).as_bytes()
 
 
 def metrics(site: str) -> SiteMetrics:
