@@ -1,12 +1,15 @@
-"""What every test shares: where the checkout is, hypothesis that draws the same examples on every machine, and the interpreter's own limit
-of nesting."""
+"""What every test shares: where the checkout is, hypothesis that draws the same examples on every machine, one thread for torch and numpy,
+and the interpreter's own limit of nesting."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+# Set before either is imported: beside another worker, threads that wait for one another burn both processors.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 settings.register_profile("same-everywhere", derandomize=True, deadline=None, database=None)
 settings.load_profile("same-everywhere")
 _NESTING = sys.getrecursionlimit()

@@ -58,7 +58,8 @@ def test_sites_together_learn(tmp_path, architecture, name):
     for number in range(1, 9):
         updates = [one_round(study, site, weights, number)[0] for site in sites]
         weights = {name: np.mean([update[name] for update in updates], axis=0) for name in updates[0]}
-        quality.append(np.mean([figure(evaluate_on(study, weights, site.test), name) for site in sites]))
+        if number in (1, 8):
+            quality.append(np.mean([figure(evaluate_on(study, weights, site.test), name) for site in sites]))
     assert quality[-1] > quality[0] + 0.01
     assert quality[-1] > (0.5 if numeric else 0.7 if classes else 0.72)
 
