@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 import rapha
 from rapha.clock import Clock, utc_now
@@ -28,18 +30,25 @@ def create_app(configuration: HubConfiguration, clock: Clock = utc_now) -> FastA
         title="Rapha hub",
         version=rapha.__version__,
         lifespan=_running,
+        routes=list(_routes()),
         summary="Studies, rounds, weights and receipts. No patient's row ever comes here.",
     )
     app.state.hub = hub
-    for router in (node.router, researcher.router, public.router, blobs.router):
-        app.include_router(router, prefix=API)
-    app.include_router(log.router)
-    app.include_router(proof.router)
-    app.include_router(explorer.router)
     answer_with_problems(app)
     app.add_middleware(Front, hub=hub, prefix=API)
     app.add_middleware(BodyLimit, limit_bytes=configuration.body_limit_bytes, streamed=f"{API}/blobs/")
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Of every hub in this process: the hub stands in the application's state, and FastAPI works a route out when it is first asked for."""
+    whole = APIRouter()
+    for router in (node.router, researcher.router, public.router, blobs.router):
+        whole.include_router(router, prefix=API)
+    for router in (log.router, proof.router, explorer.router):
+        whole.include_router(router)
+    return whole.routes
 
 
 @asynccontextmanager
