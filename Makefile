@@ -18,8 +18,10 @@ help:
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
 
+# Compiled once: a sandbox sees the source read-only, and every process that a slow test starts would compile it again.
 ready:
 	@$(PYTHON) bootstrap.py
+	@$(BIN)/python -m compileall -q src
 
 tools:
 	@$(PYTHON) bootstrap.py tools
