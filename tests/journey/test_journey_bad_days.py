@@ -51,6 +51,16 @@ def weights(town: Town, folder: Path, disturb: Callable[[int], None]) -> bytes:
     return (model / "model.safetensors").read_bytes()
 
 
+def in_the_second(disturb: Callable[[], object]) -> Callable[[int], None]:
+    """For `weights`: something that happens in the second round alone."""
+
+    def happen(number: int) -> None:
+        if number == 2:
+            disturb()
+
+    return happen
+
+
 def test_node_hub_and_sandbox_killed_in_rounds_of_one_study_come_back_to_the_same_bits(
     town: Town, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from patience import until
 from small_kubernetes import SmallKubernetes, small_kubernetes
-from test_journey_bad_days import ROUNDS, SECONDS, rapha, weights
+from test_journey_bad_days import ROUNDS, SECONDS, in_the_second, rapha, weights
 
 from rapha.cli.demo.town import Town
 from rapha.node.configuration import read_configuration, write_configuration
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def here(founded: Town, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     for site in founded.sites:
         founded.write_rules(site, person=False)
     founded.start_agents()
-    return weights(founded, tmp_path_factory.mktemp("here"), lambda: None)
+    return weights(founded, tmp_path_factory.mktemp("here"), lambda _: None)
 
 
 def placed(town: Town, cluster: SmallKubernetes, shared: Path) -> str:
@@ -47,7 +48,7 @@ def test_one_hospital_with_kubernetes_changes_no_bit_and_an_agent_that_is_killed
         (tmp_path / name).mkdir()
     site = placed(founded, cluster, tmp_path / "shared")
     seen: list[list[str]] = []
-    assert weights(founded, tmp_path / "there", lambda: seen.append(cluster.alive())) == here
+    assert weights(founded, tmp_path / "there", in_the_second(lambda: seen.append(cluster.alive()))) == here
     (running,) = seen[0]
     assert running.startswith("rapha-")
     until(lambda: cluster.alive() == [], seconds=SECONDS)
@@ -59,7 +60,7 @@ def test_one_hospital_with_kubernetes_changes_no_bit_and_an_agent_that_is_killed
         until(lambda: not set(cluster.alive()) & set(before), seconds=SECONDS)
         founded.start_agent(site)
 
-    assert weights(founded, tmp_path / "killed", killed) == here
+    assert weights(founded, tmp_path / "killed", in_the_second(killed)) == here
     told = rapha("node", "selftest", str(founded.hospital(site)))
     assert told.returncode == 0 and "sha256:" in told.stdout, told.stderr
     assert ROUNDS > 2 and cluster.alive() == []

@@ -8,7 +8,7 @@ import pytest
 from patience import until
 from small_ray import RAY, Cluster, python_with_ray, small_ray
 from small_run import make_run
-from test_journey_bad_days import ROUNDS, SECONDS, rapha, weights
+from test_journey_bad_days import ROUNDS, SECONDS, in_the_second, rapha, weights
 
 from rapha.cli.demo.town import Town
 from rapha.errors import SandboxError
@@ -20,6 +20,7 @@ from rapha.node.sandbox.selftest import SelfTest
 from rapha.node.sandbox.unisolated import Unisolated
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def here(ray: Cluster, founded: Town, tmp_path_factory: pytest.TempPathFactory) 
     for site in founded.sites:
         founded.write_rules(site, person=False)
     founded.start_agents()
-    return weights(founded, tmp_path_factory.mktemp("here"), lambda: None)
+    return weights(founded, tmp_path_factory.mktemp("here"), lambda _: None)
 
 
 def placed(town: Town, ray: Cluster, shared: Path) -> str:
@@ -57,7 +58,7 @@ def test_one_hospital_with_ray_changes_no_bit_and_an_agent_that_is_killed_leaves
         (tmp_path / name).mkdir()
     site = placed(founded, ray, tmp_path / "shared")
     seen: list[list[str]] = []
-    assert weights(founded, tmp_path / "there", lambda: seen.append(ray.jobs())) == here
+    assert weights(founded, tmp_path / "there", in_the_second(lambda: seen.append(ray.jobs()))) == here
     (running,) = seen[0]
     assert running.startswith("rapha-")
     until(lambda: ray.jobs() == [], seconds=SECONDS)
@@ -70,7 +71,7 @@ def test_one_hospital_with_ray_changes_no_bit_and_an_agent_that_is_killed_leaves
         until(lambda: not set(ray.jobs()) & set(before), seconds=SECONDS)
         founded.start_agent(site)
 
-    assert weights(founded, tmp_path / "killed", killed) == here
+    assert weights(founded, tmp_path / "killed", in_the_second(killed)) == here
     told = rapha("node", "selftest", str(founded.hospital(site)))
     assert told.returncode == 0 and "sha256:" in told.stdout, told.stderr
     assert ROUNDS > 2 and ray.jobs() == []

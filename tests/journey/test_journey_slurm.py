@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from patience import until
 from small_slurm import jobs, missing, small_slurm
-from test_journey_bad_days import ROUNDS, SECONDS, rapha, weights
+from test_journey_bad_days import ROUNDS, SECONDS, in_the_second, rapha, weights
 
 from rapha.cli.demo.town import Town
 from rapha.node.configuration import SlurmPlacement, read_configuration, write_configuration
 
 pytestmark = pytest.mark.slow
+HOSPITALS = 3
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def here(slurm: dict[str, str], founded: Town, tmp_path_factory: pytest.TempPath
     for site in founded.sites:
         founded.write_rules(site, person=False)
     founded.start_agents()
-    return weights(founded, tmp_path_factory.mktemp("here"), lambda: None)
+    return weights(founded, tmp_path_factory.mktemp("here"), lambda _: None)
 
 
 def placed(town: Town, slurm: dict[str, str], shared: Path) -> str:
@@ -57,7 +58,7 @@ def test_one_hospital_with_slurm_changes_no_bit_and_an_agent_that_is_killed_leav
         (tmp_path / name).mkdir()
     site = placed(founded, slurm, tmp_path / "shared")
     seen: list[list[str]] = []
-    assert weights(founded, tmp_path / "there", lambda: seen.append(jobs(slurm))) == here
+    assert weights(founded, tmp_path / "there", in_the_second(lambda: seen.append(jobs(slurm)))) == here
     (running,) = seen[0]
     assert running.startswith("rapha-")
     until(lambda: jobs(slurm) == [], seconds=SECONDS)
@@ -69,7 +70,7 @@ def test_one_hospital_with_slurm_changes_no_bit_and_an_agent_that_is_killed_leav
         until(lambda: not set(jobs(slurm)) & set(before), seconds=SECONDS)
         founded.start_agent(site)
 
-    assert weights(founded, tmp_path / "killed", killed) == here
+    assert weights(founded, tmp_path / "killed", in_the_second(killed)) == here
     told = rapha("node", "selftest", str(founded.hospital(site)))
     assert told.returncode == 0 and "sha256:" in told.stdout, told.stderr
     assert ROUNDS > 2 and jobs(slurm) == []

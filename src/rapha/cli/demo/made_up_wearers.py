@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 ABOUT = "Made-up exports of Apple Health of people who do not exist"
-WEARERS, DAYS, ECG_DAY = 90, 95, 28
+WEARERS, DAYS, ECG_DAY = 60, 95, 28
 """Of each hospital; days that each export covers; the day of its electrocardiogram."""
 
 MAPPING = """\
