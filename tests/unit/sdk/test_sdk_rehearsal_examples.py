@@ -39,7 +39,7 @@ def frozen(study: Study, profile: SiteProfile, folder: Path) -> FrozenCohort:
 def test_an_example_finds_people(example: str, tmp_path: Path) -> None:
     study = read_study(EXAMPLES / example / "study.yaml")
     set_apart = any(rule.called for rule in study.variant_rules().values())  # of one in ten nobody knows
-    cohort = frozen(study, small(study, max(500, 6 * study.privacy.min_cohort)), tmp_path)
+    cohort = frozen(study, small(study, max(800, 10 * study.privacy.min_cohort)), tmp_path)
     assert cohort.patients >= 100 and (cohort.set_apart.get("uncalled", 0) > 0) == set_apart
     if study.outcome.has_cases:
         assert cohort.positives >= 20
