@@ -2,7 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE
+# pytest rewrites each file of tests before it runs it: written down once, instead of by each process of each suite.
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto --dist loadfile
+SLOW = $(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile $(shell grep -rl "mark\.slow" tests --include="test_*.py")
 DEATHS ?= exhaustive
 KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n auto tests/journey
 
@@ -34,7 +37,7 @@ test: ready
 	$(FAST)
 
 test-all: test
-	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile
+	$(SLOW)
 	$(KILL)
 
 test-kill: ready
