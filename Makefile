@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 # pytest rewrites each file of tests before it runs it: written down once, instead of by each process of each suite.
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto --dist loadfile
-SLOW = $(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile $(shell grep -rl "mark\.slow" tests --include="test_*.py")
+SLOW = $(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile $(sort $(shell grep -rl "mark\.slow" tests --include="test_*.py"))
 DEATHS ?= exhaustive
 KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n auto tests/journey
 
@@ -17,7 +17,7 @@ help:
 	@echo "make test-all   the same, then the slow ones, then test-kill"
 	@echo "make tools      what the slow tests start, from Debian's packages: a browser, PostgreSQL, Orthanc, Slurm, npm"
 	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: a quarter of an hour"
-	@echo "make test-breaches  each protection of docs/boundaries.md and of the escrow taken away, and a test has to notice: a quarter of an hour"
+	@echo "make test-breaches  each protection of docs/boundaries.md and of the escrow taken away, and a test has to notice: half an hour"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
