@@ -2,8 +2,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE
+# pytest rewrites each file of tests before it runs it: written down once, instead of by each process of each suite.
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto --dist loadfile
-KILL := $(BIN)/python -m pytest -m exhaustive -n auto --ignore=tests/boundaries
+SLOW = $(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile $(sort $(shell grep -rl "mark\.slow" tests --include="test_*.py"))
+DEATHS ?= exhaustive
+KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n auto tests/journey
 
 .PHONY: help ready tools demo test test-all test-kill test-breaches check docs bench
 
@@ -12,8 +16,8 @@ help:
 	@echo "make test       the fast tests"
 	@echo "make test-all   the same, then the slow ones, then test-kill"
 	@echo "make tools      what the slow tests start, from Debian's packages: a browser, PostgreSQL, Orthanc, Slurm, npm"
-	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: some ten minutes"
-	@echo "make test-breaches  each protection of docs/boundaries.md taken away, and its test has to notice: some ten minutes"
+	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: a quarter of an hour"
+	@echo "make test-breaches  each protection of docs/boundaries.md and of the escrow taken away, and a test has to notice: half an hour"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
@@ -33,14 +37,14 @@ test: ready
 	$(FAST)
 
 test-all: test
-	$(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile
+	$(SLOW)
 	$(KILL)
 
 test-kill: ready
 	$(KILL)
 
 test-breaches: ready
-	$(BIN)/python -m pytest -m exhaustive -n auto tests/boundaries
+	$(BIN)/python -m pytest -m exhaustive -n auto tests/boundaries tests/interop
 
 check: ready
 	$(BIN)/ruff check

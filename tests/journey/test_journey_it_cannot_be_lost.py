@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import accumulate, zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mortal_town import NEVER, MortalTown, labels, mortal_town, outcome
@@ -102,7 +103,13 @@ def matching(pattern: str, points: list[str]) -> int:
     return len([label for label in points if re.fullmatch(pattern, label)])
 
 
-@pytest.mark.parametrize(("number", "pattern"), [(0, each) for each in HUB] + [(1, each) for each in AGENT])
+def kinds() -> Iterator[Any]:
+    for number, patterns in enumerate((HUB, AGENT)):
+        for pattern in patterns:
+            yield pytest.param(number, pattern, marks=() if ".to-" in pattern else pytest.mark.afterwards)
+
+
+@pytest.mark.parametrize(("number", "pattern"), kinds())
 def test_one_dies_at_every_recorded_step_of_one_study(
     town: MortalTown,
     undisturbed: Undisturbed,
@@ -145,6 +152,7 @@ def others(passed: list[str]) -> list[str]:
     ]
 
 
+@pytest.mark.afterwards
 @pytest.mark.parametrize("batch", range(4))
 def test_both_die_at_each_other_file_rename(
     town: MortalTown,
@@ -167,6 +175,7 @@ def test_both_die_at_each_other_file_rename(
     town.again(site, None, tmp_path)
 
 
+@pytest.mark.afterwards
 @pytest.mark.parametrize("half", range(2))
 @pytest.mark.parametrize("when", ["to-rename", "renamed"])
 def test_the_hub_dies_at_each_file_of_a_delivery(
@@ -192,6 +201,7 @@ LARGE = {"architecture: logistic": "architecture: mlp, hidden: [128, 128]"}
 """Updates of 70 KB: files of the hub's. Smaller ones lie in its database: then what is renamed is metrics and deliveries."""
 
 
+@pytest.mark.afterwards
 def test_the_hub_dies_while_updates_become_files(
     town: MortalTown, dies: Callable[..., tuple[dict[str, object], int, list[str]]], tmp_path: Path
 ) -> None:
@@ -227,7 +237,13 @@ DEATHS = list(zip_longest(PREPARED, TRAINED[1], TRAINED[2], EVALUATED))
 """Of one study each: a sandbox dies in its first task, the next in the second, and so on, for none may die twice at one."""
 
 
-@pytest.mark.parametrize("steps", DEATHS, ids=lambda steps: str(steps[0]))
+def sandboxes() -> Iterator[Any]:
+    for steps in DEATHS:
+        before = steps[1] is not None and steps[1].startswith("to-")
+        yield pytest.param(steps, marks=() if before else pytest.mark.afterwards)
+
+
+@pytest.mark.parametrize("steps", sandboxes(), ids=lambda steps: str(steps[0]))
 def test_a_sandbox_dies_at_every_step_of_each_task(
     town: MortalTown,
     undisturbed: Undisturbed,

@@ -3,15 +3,24 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+
+from rapha.cli.demo.records import MADE_UP
 
 DENSE = (
     "adapter-for-clinic-letters", "deterioration-multimodal", "failure-said-in-letters", "heart-failure-from-clips",
     "nodule-classification", "nodule-segmentation", "nodule-uptake-pet-ct", "report-classification", "sleep-and-heart-rate",
 )  # fmt: skip
 """On notes, images and wearables: what takes the longest, in a file of its own."""
+
+
+def by_record(names: Collection[str]) -> list[tuple[str, ...]]:
+    """Those that are done on one made-up record together: one town does them, one after the other."""
+    records = {MADE_UP[name]: [each for each in names if MADE_UP[each] == MADE_UP[name]] for name in names}
+    return [tuple(together) for together in records.values()]
 
 
 def run_examples(home: Path, *studies: str, more: tuple[str, ...] = ()) -> None:

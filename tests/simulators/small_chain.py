@@ -1,5 +1,7 @@
 """A made-up block with an anchor in it, as bytes: a header, a trie of receipts, one event."""
 
+from functools import cache
+
 from rapha.proof.anchor.keccak import keccak256
 from rapha.proof.anchor.rlp import Item, encode, number
 from rapha.proof.anchor.trie import Trie
@@ -10,6 +12,7 @@ CONTRACT = "0x" + "a7" * 20
 BLOCK = 71_000_000
 
 
+@cache
 def anchored(
     origin: str, size: int, root: bytes, transactions: int = 20, place: int = 7, done: bool = True
 ) -> tuple[AnchorProof, bytes]:

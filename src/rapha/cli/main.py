@@ -21,6 +21,7 @@ from typer.main import get_command
 
 from rapha import __version__, faults
 from rapha.errors import ConfigurationError, DiskFull, RaphaError
+from rapha.lean import leave_out_pandas
 
 COMMANDS = {
     "study": ("rapha.cli.study:app", "Describe a study, check it, submit it, watch it, fetch what it gives back."),
@@ -93,6 +94,7 @@ def run() -> None:
     """The console script. Never returns: ends the process with an exit code of `rapha.errors`, 2 for a command line
     that cannot be read, 130 when interrupted, 70 for a defect of ours."""
     faults.arm(os.environ)
+    leave_out_pandas()
     try:
         command_tree().main(prog_name="rapha")
     except KeyboardInterrupt:

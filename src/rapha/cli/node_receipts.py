@@ -10,6 +10,7 @@ WORDS = {
     "waits": "not yet: {0.words}",
     "never": "no: {0.words}, so nothing of it was delivered",
     "missing": "NO: {0.words}",
+    "spoilt": "its proof is not as it was kept: {0.words}",
     "unasked": "not looked for yet: the agent does, within some minutes",
 }
 
@@ -25,7 +26,7 @@ def receipts(home: Annotated[Path, typer.Argument(metavar="HOME", help="the node
     from rich.table import Table
 
     from rapha.clock import utc_now
-    from rapha.errors import Unproven
+    from rapha.errors import ConfigurationError, Unproven
     from rapha.node.configuration import Home
     from rapha.node.logged_receipts import places
     from rapha.node.register import Register
@@ -42,4 +43,9 @@ def receipts(home: Annotated[Path, typer.Argument(metavar="HOME", help="the node
     if missing := sum(place.state == "missing" for place in found):
         raise Unproven(
             f"the hub did not show {missing} of what this hospital signed in its public log: ask its steward. What was signed lies in {home}/outbox"
+        )
+    if spoilt := [place.words for place in found if place.state == "spoilt"]:
+        raise ConfigurationError(
+            f"{spoilt[0]} or its neighbour cannot be read, or is not what was signed and logged: put both back from a copy, or delete both: the "
+            "agent asks for them again"
         )

@@ -51,7 +51,7 @@ def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str,
     with store.reading() as session:
         row = session.get_one(LoggedFreezeRow, dispatch)
         if row.receipt and row.certified:
-            return _as_logged(row.receipt, row.certified)
+            return LoggedReceipt.of_files(row.receipt, row.certified)
         signer, shown, from_size = _signer(session, site, freeze), (row.certificate, row.stamp), row.from_size
     files = desk.logged_once(freeze, keys.public_from_pem(signer.public_key), shown, from_size)
     with store.changing() as change:
@@ -60,7 +60,7 @@ def receive_freeze(store: Store, desk: ReceiptDesk, site: SiteId, dispatch: str,
             row.receipt, row.certified = files
             study = change.session.get_one(DispatchRow, dispatch).study_id
             change.tell("freeze.logged", "hub", study_id=study, site=site)
-        return _as_logged(row.receipt, row.certified or b"")
+        return LoggedReceipt.of_files(row.receipt, row.certified or b"")
 
 
 def check_logged_before(session: Session, dispatch: str) -> None:
@@ -140,7 +140,3 @@ def _checked(session: Session, row: DispatchRow, freeze: Receipt, at: datetime) 
 def _signer(session: Session, site: str, freeze: Receipt) -> TrustedKey:
     """Of a freeze that was verified when it came: the key may have ended since."""
     return next(key for key in keys_of(session, site) if key.keyid == freeze.signatures[0].keyid)
-
-
-def _as_logged(receipt: bytes, certified: bytes) -> LoggedReceipt:
-    return LoggedReceipt(bundle=Bundle.from_bytes(receipt), certified=CertifiedBundle.from_bytes(certified))

@@ -7,8 +7,6 @@ from rapha.hub.dispatches import own_dispatch
 from rapha.hub.refusals import logged_files
 from rapha.hub.store.tables import StudyRow
 from rapha.proof.certified import certified_path
-from rapha.records.bundle import Bundle
-from rapha.records.certified import CertifiedBundle
 from rapha.records.logged import LoggedReceipt, ReceiptPlace
 from rapha.records.record import Digest, SiteId
 from rapha.records.wire import Delivery
@@ -25,7 +23,7 @@ def place_of(session: Session, blobs: Blobs, site: SiteId, dispatch: str) -> Rec
     study = session.get_one(StudyRow, row.study_id)
     paths = f"receipts/{site}.json", certified_path(f"receipts/{site}.json")
     files = [read(blobs, one) for one in _delivered(study, paths)] or list(logged_files(session, row).values())
-    return ReceiptPlace(study=study.state, logged=_as_logged(*files) if files else None)
+    return ReceiptPlace(study=study.state, logged=LoggedReceipt.of_files(*files) if files else None)
 
 
 def _delivered(study: StudyRow, paths: tuple[str, str]) -> list[Digest]:
@@ -33,7 +31,3 @@ def _delivered(study: StudyRow, paths: tuple[str, str]) -> list[Digest]:
     files = Delivery.from_bytes(study.delivery).files if study.delivery else ()
     listed = {file.path: file.blob for file in files}
     return [listed[path] for path in paths] if listed.keys() >= set(paths) else []
-
-
-def _as_logged(receipt: bytes, certified: bytes) -> LoggedReceipt:
-    return LoggedReceipt(bundle=Bundle.from_bytes(receipt), certified=CertifiedBundle.from_bytes(certified))

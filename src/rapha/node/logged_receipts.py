@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from rapha import faults
 from rapha.durable import sync_folder, write_synced
-from rapha.errors import ConfigurationError, Conflict, DiskFull, NotPermitted, Unproven, Unreachable
+from rapha.errors import Conflict, NotPermitted, Unproven, Unreachable
 from rapha.node.register import Register
 from rapha.proof.bundle import entry_of
 from rapha.proof.checkpoint import Checkpoint
@@ -23,8 +23,7 @@ from rapha.proof.given_back import Word, check_given_back
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle
 from rapha.records.logged import LoggedReceipt, ReceiptPlace
-from rapha.records.receipt import Receipt
-from rapha.records.record import DispatchId
+from rapha.records.record import Digest, DispatchId
 from rapha.records.site import Denial
 
 GOES_ON = ("recruiting", "preparing", "training", "releasing", "paused")
@@ -32,7 +31,7 @@ GOES_ON = ("recruiting", "preparing", "training", "releasing", "paused")
 LOOKS_SECONDS = 300.0
 PLACE = "receipt.place"
 """The audit event: where it was found, or what the hub said instead; once, until that is another thing."""
-State = Literal["logged", "waits", "never", "missing", "unasked"]
+State = Literal["logged", "waits", "never", "missing", "unasked", "spoilt"]
 LOG = structlog.get_logger("rapha.node")
 
 
@@ -44,17 +43,19 @@ class Asked(Protocol):
 
 
 class Signed(NamedTuple):
-    """What this hospital signed at the end of a run: a release's receipt, or a refusal."""
+    """What this hospital signed at the end of a run: a release's receipt, or a refusal. `digests`: of each that may have left, as the audit
+    log has them; a node that died on its way out signs a second one, and the hub keeps the one that it got first."""
 
     dispatch: DispatchId
     word: Word
-    receipt: Receipt
+    digests: frozenset[Digest]
 
 
 class Place(NamedTuple):
     """Of one run. `logged`: `entry` of the log is it. `waits`: the study goes on. `never`: it ended before a delivery, so no receipt of
     it was logged. `missing`: it is completed, or a refusal was sent, and the hub shows no such entry, or another thing. `unasked`: the agent
-    has not looked yet. `words`: of what the hub said."""
+    has not looked yet. `spoilt`: it was found, and the proof that was kept is not as it was written. `words`: of what the hub said, or of the
+    file."""
 
     dispatch: DispatchId
     word: Word
@@ -85,7 +86,7 @@ class LoggedReceipts:
         self._looked_at = self._now()
         try:
             self.look()
-        except (Unreachable, Conflict, NotPermitted, DiskFull, ConfigurationError) as problem:
+        except (Unreachable, Conflict, NotPermitted, OSError) as problem:
             LOG.warning("receipt.not-looked-for", reason=str(problem))
 
     def look(self) -> None:
@@ -95,9 +96,9 @@ class LoggedReceipts:
             Unproven: the log contradicts what is kept of it.
             Unreachable: the hub does not answer, or shows no log that what it gave back is in.
             Conflict, NotPermitted: it does not take the question, as one of before.
-            ConfigurationError: a copy of what was signed is gone, or not as it was written.
+            OSError: a proof cannot be written down.
         """
-        for signed in _all_signed(self._home, self._register):
+        for signed in _all_signed(self._register):
             dispatch = signed.dispatch
             if _files(self._home, dispatch)[1].exists() or _said(self._register, dispatch)[0] == "never":
                 continue
@@ -106,7 +107,7 @@ class LoggedReceipts:
                 self._say(signed, _without(signed.word, found.study), f"the study is {found.study}")
                 continue
             try:
-                tree = check_given_back(signed.receipt, found.logged, signed.word)
+                tree = _check_ours(signed, found.logged)
             except Unproven as problem:
                 self._say(signed, "missing", str(problem))
                 continue
@@ -133,15 +134,15 @@ class LoggedReceipts:
 
 
 def places(home: Path, register: Register) -> Iterator[Place]:
-    """Of each release and each signed refusal, as the agent found it; proofs that are kept are checked again.
-
-    Raises:
-        ConfigurationError: a copy of what was signed, or a kept proof, is gone, or not as it was written.
-    """
-    for signed in _all_signed(home, register):
+    """Of each release and each signed refusal, as the agent found it; proofs that are kept are checked again."""
+    for signed in _all_signed(register):
         dispatch, word = signed.dispatch, signed.word
-        logged = _kept(home, signed)
         state, words = _said(register, dispatch)
+        try:
+            logged = _kept(home, signed)
+        except (OSError, ValidationError, Unproven):
+            yield Place(dispatch, word, "spoilt", None, str(_files(home, dispatch)[0]))
+            continue
         if logged is not None:
             yield Place(dispatch, word, "logged", int(entry_of(logged.bundle).logIndex), words)
         else:  # found before, and its proof was deleted: it is asked for again
@@ -153,17 +154,21 @@ def _said(register: Register, dispatch: DispatchId) -> tuple[State, str]:
     return cast(State, state), register.said_of(PLACE, dispatch, "words") or ""
 
 
-def _all_signed(home: Path, register: Register) -> Iterator[Signed]:
+def _all_signed(register: Register) -> Iterator[Signed]:
     """Releases, then refusals, oldest first."""
     for entry in register.entries("released"):
-        path = home / "outbox" / entry.dispatch.id / "receipt.json"
-        try:
-            yield Signed(entry.dispatch.id, "receipt", Receipt.from_bytes(path.read_bytes()))
-        except (OSError, ValidationError):
-            raise _spoilt(path) from None
+        yield Signed(entry.dispatch.id, "receipt", register.all_said_of("release.leaving", entry.dispatch.id, "digest"))
     for entry in register.entries("denied"):
         if isinstance(entry.answer, Denial) and entry.answer.refusal:
-            yield Signed(entry.dispatch.id, "refusal", entry.answer.refusal)
+            yield Signed(entry.dispatch.id, "refusal", frozenset({entry.answer.refusal.digest}))
+
+
+def _check_ours(signed: Signed, logged: LoggedReceipt) -> Checkpoint:
+    """The tree that it is in. Raises Unproven: it is nothing that was signed here, or its proofs lead nowhere."""
+    given = logged.bundle.dsseEnvelope
+    if given.digest not in signed.digests:
+        raise Unproven(f"the hub gave back another {signed.word} than the one that was signed here")
+    return check_given_back(given, logged, signed.word)
 
 
 def _files(home: Path, dispatch: DispatchId) -> tuple[Path, Path]:
@@ -172,16 +177,13 @@ def _files(home: Path, dispatch: DispatchId) -> tuple[Path, Path]:
 
 
 def _kept(home: Path, signed: Signed) -> LoggedReceipt | None:
-    """None where nothing is. What a disk made of it is not the hub's fault: ConfigurationError."""
+    """None where nothing is. Raises OSError, ValidationError, Unproven: what a disk made of it is not the hub's fault."""
     first, second = _files(home, signed.dispatch)
     if not second.exists():
         return None
-    try:
-        bundle, certified = Bundle.from_bytes(first.read_bytes()), CertifiedBundle.from_bytes(second.read_bytes())
-        logged = LoggedReceipt(bundle=bundle, certified=certified)
-        check_given_back(signed.receipt, logged, signed.word)
-    except (OSError, ValidationError, Unproven):
-        raise _spoilt(first) from None
+    bundle, certified = Bundle.from_bytes(first.read_bytes()), CertifiedBundle.from_bytes(second.read_bytes())
+    logged = LoggedReceipt(bundle=bundle, certified=certified)
+    _check_ours(signed, logged)
     return logged
 
 
@@ -190,10 +192,3 @@ def _without(word: Word, study: str) -> State:
     if word == "receipt" and study != "completed":
         return "waits" if study in GOES_ON else "never"
     return "missing"
-
-
-def _spoilt(path: Path) -> ConfigurationError:
-    what = "put it back from a copy"
-    if path.parent.name == "receipts":
-        what += ", or delete it and its neighbour: the agent asks for them again"
-    return ConfigurationError(f"{path} is gone, cannot be read, or is not what was signed and logged: {what}")

@@ -310,6 +310,12 @@ class Register:
             found = db.execute(asked, (event, dispatch)).fetchone()
         return json.loads(found[0]).get(fact) if found else None
 
+    def all_said_of(self, event: str, dispatch: DispatchId, fact: str) -> frozenset[str]:
+        """What all events of that name said of a dispatch."""
+        with self._transaction() as db:
+            found = db.execute("SELECT facts FROM event WHERE event = ? AND dispatch = ?", (event, dispatch)).fetchall()
+        return frozenset(said for (facts,) in found if (said := json.loads(facts).get(fact)))
+
     def _entries(self, where: str, values: tuple[str, ...]) -> Iterator[Entry]:
         with self._transaction() as db:
             rows = db.execute(f"SELECT dispatch, study, state, answer, cohort FROM dispatch {where}", values)

@@ -1,5 +1,7 @@
 """What a hospital signed, as the hub gives it back once it is in the public log."""
 
+from typing import Self
+
 from rapha.records.bundle import Bundle
 from rapha.records.certified import CertifiedBundle
 from rapha.records.record import Record
@@ -10,6 +12,11 @@ class LoggedReceipt(Record):
 
     bundle: Bundle
     certified: CertifiedBundle
+
+    @classmethod
+    def of_files(cls, receipt: bytes, certified: bytes) -> Self:
+        """Of both as they are delivered. Raises pydantic.ValidationError."""
+        return cls(bundle=Bundle.from_bytes(receipt), certified=CertifiedBundle.from_bytes(certified))
 
 
 class ReceiptPlace(Record):

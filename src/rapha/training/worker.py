@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from rapha import faults
 from rapha.canonical import digest
 from rapha.errors import TrainingFailed
+from rapha.lean import leave_out_pandas
 from rapha.records.language import CausalLora
 from rapha.records.learning import Exported, file_beside
 from rapha.records.outputs import BEGIN, GRAPH, Command, Reply
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     folders = parser.parse_args(arguments)
     if folders.die_at_fault_point:
         faults.arm_workload(folders.die_at_fault_point)
+    leave_out_pandas()
     replies = claim_output()
     try:
         numerics = pin()

@@ -1,5 +1,6 @@
 """Where in the log is what a hospital signed? As its hub says, and as its node sees, keeps and tells it."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,9 +82,12 @@ class Node:
         self.register.add(offer.dispatch, offer.study)
         self.register.move(offer.dispatch.id, "approved", self.site.approval)
         self.register.move(offer.dispatch.id, "released")
-        (self.folder / "outbox" / offer.dispatch.id).mkdir(parents=True)
-        (self.folder / "outbox" / offer.dispatch.id / "receipt.json").write_bytes(signed.as_bytes())
+        self.leaves(signed)
         return self
+
+    def leaves(self, signed: Receipt) -> None:
+        assert self.site.offer
+        self.register.note("release.leaving", self.site.offer.dispatch.id, digest=signed.digest)
 
     def found(self) -> Place:
         (place,) = places(self.folder, self.register)
@@ -149,8 +153,35 @@ def test_a_node_sees_keeps_and_tells_it(hub, token, pair, begun, tmp_path) -> No
     told = CliRunner().invoke(app, ["receipts", str(tmp_path / "node")])
     assert told.exit_code == 0 and f"entry {entry_of(bundle).logIndex}" in told.stdout
     file.write_bytes(file.read_bytes().replace(b'"hint":"', b'"hint":"0'))
-    with pytest.raises(ConfigurationError, match="is not what was signed and logged"):
-        node.found()
+    assert node.found().state == "spoilt"
+    spoilt = CliRunner().invoke(app, ["receipts", str(tmp_path / "node")])
+    assert isinstance(spoilt.exception, ConfigurationError) and str(file) in str(spoilt.exception)
+
+
+def test_of_two_that_were_signed_either_counts(hub, token, pair, begun, tmp_path) -> None:
+    """A node that died with its release on the way signs it anew, and the hub keeps the first."""
+    completed(hub, token, pair, begun)
+    node = Node(tmp_path / "node", hub, pair[0]).released()
+    node.leaves(pair[1].signed)
+    node.looking.look()
+    assert node.found().state == "logged"
+
+
+def test_a_disk_that_is_full_is_said_and_it_is_tried_again(hub, token, pair, begun, tmp_path, monkeypatch) -> None:
+    completed(hub, token, pair, begun)
+    node = Node(tmp_path / "node", hub, pair[0]).released()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("rapha.node.logged_receipts.write_synced", full)
+        node.seconds = LOOKS_SECONDS
+        node.looking.look_now_and_then()
+    assert node.found().state == "unasked"
+    node.seconds = 2 * LOOKS_SECONDS
+    node.looking.look_now_and_then()
+    assert node.found().state == "logged"
 
 
 def test_while_the_study_goes_on_it_waits(hub, token, pair, begun, tmp_path) -> None:

@@ -18,7 +18,7 @@ from test_hub_life import final_weights, recruit, run_round, task_of
 from rapha.canonical import base64_text, digest
 from rapha.hub.blobs import BlobFolder, put, read
 from rapha.hub.small_blobs import SMALL_BYTES, keep_small
-from rapha.hub.store import database, wal
+from rapha.hub.store import migrating, wal
 from rapha.hub.store.sqlite import SqliteFile
 from rapha.hub.store.tables import SmallBlobRow
 from rapha.records.wire import UpdateParcel
@@ -183,7 +183,7 @@ def as_before(home: Path) -> None:
     before = SqliteFile(home / "hub.db")
     with before.writes.begin() as connection:
         config = Config()
-        config.set_main_option("script_location", str(database._MIGRATIONS))
+        config.set_main_option("script_location", str(migrating._MIGRATIONS))
         config.attributes["connection"] = connection
         command.downgrade(config, "0007")
     before.close()

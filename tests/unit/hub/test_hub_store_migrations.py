@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hub_at_hand import Clock, running
 
 from rapha.errors import ConfigurationError
-from rapha.hub.store import database
+from rapha.hub.store import migrating
 from rapha.hub.store.sqlite import SqliteFile
 
 
@@ -20,7 +21,7 @@ def test_two_sites_with_one_key_are_named(tmp_path: Path) -> None:
     opened = SqliteFile(file)
     with opened.writes.begin() as connection:
         config = Config()
-        config.set_main_option("script_location", str(database._MIGRATIONS))
+        config.set_main_option("script_location", str(migrating._MIGRATIONS))
         config.attributes["connection"] = connection
         command.downgrade(config, "0005")
     opened.close()
@@ -41,3 +42,23 @@ def test_two_sites_with_one_key_are_named(tmp_path: Path) -> None:
         pass
     with sqlite3.connect(file) as left:
         assert left.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
+
+
+def test_the_newest_is_the_one_that_alembic_ends_with() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrating._MIGRATIONS))
+    assert migrating.newest() == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_tables_of_a_later_version_are_left_as_they_are(tmp_path: Path) -> None:
+    with running(tmp_path / "hub", Clock()):
+        pass
+    with sqlite3.connect(tmp_path / "hub" / "hub.db") as later:
+        later.execute("UPDATE alembic_version SET version_num = '9999'")
+    with (
+        pytest.raises(ConfigurationError, match="of this version or an earlier one"),
+        running(tmp_path / "hub", Clock()),
+    ):
+        pass
+    with sqlite3.connect(tmp_path / "hub" / "hub.db") as left:
+        assert left.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]

@@ -4,15 +4,9 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -23,10 +17,9 @@ from rapha.clock import Clock
 from rapha.errors import ConfigurationError, RaphaError, Unreachable
 from rapha.hub.notify import Bell
 from rapha.hub.store.changes import Change
+from rapha.hub.store.migrating import CannotMigrate, migrate, newest, revision_of
 from rapha.hub.store.postgres import PostgresServer, ServerAddress
 from rapha.hub.store.sqlite import SqliteFile
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database(Protocol):
@@ -169,7 +162,7 @@ def open_store(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
     except ConfigurationError:
         database.close()
         raise
-    except (CommandError, DBAPIError) as error:
+    except (CannotMigrate, DBAPIError) as error:
         database.close()
         raise ConfigurationError(
             f"{database.name} cannot be opened as a hub's database: {error}. Is it whole, and of this version or an earlier one?"
@@ -187,39 +180,17 @@ def open_beside(place: Path | ServerAddress, bell: Bell, clock: Clock) -> Store:
     database: Database = SqliteFile(place) if isinstance(place, Path) else PostgresServer(place)
     try:
         with database.reads.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = revision_of(connection)
     except DBAPIError as error:
         database.close()
         raise ConfigurationError(f"{database.name} cannot be read as a hub's database: {error.orig}") from error
     if found is None:
         database.close()
         return open_store(place, bell, clock)
-    newest = _newest()
-    if found != newest:
+    if found != newest():
         database.close()
         raise ConfigurationError(
-            f"{database.name} has the tables of revision {found}, and this version of rapha those of {newest}: use the version that the hub "
+            f"{database.name} has the tables of revision {found}, and this version of rapha those of {newest()}: use the version that the hub "
             "runs with, or start the hub with this one first"
         )
     return Store(database, bell, clock)
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-@cache
-def _newest() -> str | None:
-    """The revision that the migrations end with. To know it all of them are loaded, so once a process is enough."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def migrate(connection: Connection) -> None:
-    """Bring the schema to the newest revision, on this connection."""
-    if MigrationContext.configure(connection).get_current_revision() == _newest():
-        return
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection it is handed (see rapha.hub.store.database.migrate)."""
+"""Alembic's entry: runs on the connection it is handed (see rapha.hub.store.migrating.migrate)."""
 
 from alembic import context
 
