@@ -23,10 +23,11 @@ INSTALLS_SECONDS = 900
 
 def python_with(*requirements: str, options: tuple[str, ...] = ()) -> Path | None:
     """The Python of an environment that has these; `options`: further words for pip. None: they cannot be installed here."""
-    python = [sys.executable, sys.implementation.name, platform.python_version(), sysconfig.get_platform()]
+    base = sys._base_executable  # not this checkout's: another one finds what this one kept
+    python = [base, sys.implementation.name, platform.python_version(), sysconfig.get_platform()]
 
     def make(place: Path) -> bool:
-        made = [sys.executable, "-m", "venv", "--without-pip", place]
+        made = [base, "-m", "venv", "--without-pip", place]
         own = [sys.executable, "-m", "pip", "--python", place / "bin" / "python"]
         wanted = ["install", "--quiet", "--no-compile", "--disable-pip-version-check", *options, *requirements]
         return _done(made, place.parent) and _done([*own, *wanted], place.parent)
