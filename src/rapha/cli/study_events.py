@@ -82,7 +82,7 @@ def _of_site(event: Event) -> str | None:
         return f"{site} approves ({facts.get('decided_by', 'by whom is not said')})"
     if event.event == "dispatch.denied":
         return f"{site} declines: {reason_in_words(facts.get('reason', 'no reason given'))}"
-    if event.event in ("dispatch.failed", "task.failed"):
+    if event.event == "dispatch.failed":  # with it comes a `task.failed` of the same reason
         return f"{site} could not go on: {reason_in_words(facts.get('reason', 'no reason given'))}"
     if event.event == "task.missed":
         return f"round {event.round or 0:>3}  {site} did not answer in time"

@@ -78,6 +78,8 @@ def test_a_hostile_site_or_reason_cannot_draw_on_the_terminal() -> None:
 def test_words_that_need_not_be_told_are_not() -> None:
     assert sentence(event("task.leased", "north", 1)) is None
     assert sentence(event("something.new")) is None
+    assert sentence(event("task.failed", "north", 2, reason="deadline")) is None, "said once, by what follows"
+    assert "could not go on" in (sentence(event("dispatch.failed", "north", reason="deadline")) or "")
     assert sentence(event("task.done", "north", 0, rows="about 900")) is None
 
 
