@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from time import perf_counter
 from xml.parsers import expat
@@ -19,6 +18,7 @@ from xml.parsers import expat
 from figure import figure_line
 
 from rapha.cli.demo.made_up_wearers import export_xml, moment, record
+from rapha.lean import leave_out_pandas
 
 MEGABYTES, RUNS, MB_PER_SECOND = 400, 5, 75
 MAPPING = "source: watch\nformat: apple-health\nzone: Europe/London\npatient: made-up\n"
@@ -79,17 +79,9 @@ def _floor(path: Path) -> float:
     return perf_counter() - begun
 
 
-class WithoutPandas(MetaPathFinder):
-    """Only the tests' environment has it; DuckDB and Arrow load it wherever it is found, some 40 MB."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] == "pandas":
-            raise ModuleNotFoundError(name, name=name)
-
-
 def one_run(folder: Path, number: str) -> None:
     """Ingest once, into a timeline of its own; the seconds, and how many events."""
-    sys.meta_path.insert(0, WithoutPandas())
+    leave_out_pandas()
     from rapha.sources.apple_health import ingest
 
     begun = perf_counter()

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "simulato
 from figure import figure_line
 from made_up_fhir import deal_export
 
+from rapha.lean import leave_out_pandas
+
 PATIENTS, RUNS, EVENTS_PER_SECOND = 1900, 5, 300_000
 FLOOR = "floor"
 MAPPING = """\
@@ -54,20 +56,12 @@ def _run(folder: Path, what: str) -> tuple[float, float]:
 
 def one_run(folder: Path, number: str) -> None:
     """Ingest once, into a timeline of its own; the seconds, and how many events."""
-    sys.meta_path.insert(0, NoPandas())
+    leave_out_pandas()
     from rapha.sources.fhir import ingest
 
     begun = perf_counter()
     report = ingest(folder / "clinic.mapping.yaml", folder / "export", folder / number, b"made up for the bench")
     print(perf_counter() - begun, report.events)
-
-
-class NoPandas:
-    """A node has no pandas, and its programs do without. Where it is, as in the environment of the tests, pyarrow loads it."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
 
 
 def one_floor(folder: Path) -> None:
