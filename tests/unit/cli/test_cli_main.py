@@ -81,6 +81,7 @@ def test_help_imports_no_command_and_no_heavy_library() -> None:
         "rapha.cli.main",
         "rapha.errors",
         "rapha.faults",
+        "rapha.lean",
     }
     assert not loaded & {"torch", "duckdb", "pyarrow", "fastapi", "sqlalchemy", "pydantic", "httpx2", "numpy"}
 
