@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than there are processors: tests wait for other processes, and for moments.
+WORKERS := $(shell expr $$(nproc) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 # pytest rewrites each file of tests before it runs it: written down once, instead of by each process of each suite.
-FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n auto --dist loadfile
-SLOW = $(BIN)/python -m pytest -m slow -rs -n auto --dist loadfile $(sort $(shell grep -rl "mark\.slow" tests --include="test_*.py"))
+FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n $(WORKERS) --dist loadfile
+SLOW = $(BIN)/python -m pytest -m slow -rs -n $(WORKERS) --dist loadfile $(sort $(shell grep -rl "mark\.slow" tests --include="test_*.py"))
 DEATHS ?= exhaustive
-KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n auto tests/journey
+KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n $(WORKERS) tests/journey
 
 .PHONY: help ready tools demo test test-all test-kill test-breaches check docs bench
 
@@ -44,7 +46,7 @@ test-kill: ready
 	$(KILL)
 
 test-breaches: ready
-	$(BIN)/python -m pytest -m exhaustive -n auto tests/boundaries tests/interop
+	$(BIN)/python -m pytest -m exhaustive -n $(WORKERS) tests/boundaries tests/interop
 
 check: ready
 	$(BIN)/ruff check
