@@ -7,9 +7,11 @@ WORKERS := $(shell expr $$(nproc) + 1)
 unexport PYTHONDONTWRITEBYTECODE
 # pytest rewrites each file of tests before it runs it: written down once, instead of by each process of each suite.
 FAST := $(BIN)/python -m pytest -m "not slow and not exhaustive" -n $(WORKERS) --dist loadfile
-SLOW = $(BIN)/python -m pytest -m slow -rs -n $(WORKERS) --dist loadfile $(sort $(shell grep -rl "mark\.slow" tests --include="test_*.py"))
+marked = $(sort $(shell grep -rl "mark\.$(1)" tests --include="test_*.py"))
+SLOW = $(BIN)/python -m pytest -m slow -rs -n $(WORKERS) --dist loadfile $(call marked,slow)
 DEATHS ?= exhaustive
-KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n $(WORKERS) tests/journey
+KILL = $(BIN)/python -m pytest -m "$(DEATHS)" -n $(WORKERS) $(filter-out $(TAKEN_AWAY),$(call marked,exhaustive))
+TAKEN_AWAY := tests/boundaries/test_breaches.py tests/interop/test_interop_escrow_mutants.py
 
 .PHONY: help ready tools demo test test-all test-kill test-breaches check docs bench
 
@@ -19,7 +21,7 @@ help:
 	@echo "make test-all   the same, then the slow ones, then test-kill"
 	@echo "make tools      what the slow tests start, from Debian's packages: a browser, PostgreSQL, Orthanc, Slurm, npm"
 	@echo "make test-kill  hub, node and sandbox killed at every recorded step of a study: a quarter of an hour"
-	@echo "make test-breaches  each protection of docs/boundaries.md and of the escrow taken away, and a test has to notice: half an hour"
+	@echo "make test-breaches  each protection of docs/boundaries.md and of the escrow taken away, and a test has to notice: takes the longest"
 	@echo "make check      style, types, layers, shape, generated pages"
 	@echo "make docs       write the generated pages again"
 	@echo "make bench      every figure; NAME=round_small for one"
@@ -46,7 +48,7 @@ test-kill: ready
 	$(KILL)
 
 test-breaches: ready
-	$(BIN)/python -m pytest -m exhaustive -n $(WORKERS) tests/boundaries tests/interop
+	$(BIN)/python -m pytest -m exhaustive -n $(WORKERS) $(TAKEN_AWAY)
 
 check: ready
 	$(BIN)/ruff check

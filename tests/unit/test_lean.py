@@ -22,3 +22,17 @@ def test_whoever_asks_for_it_is_told_that_it_is_not_there() -> None:
     words = "from rapha.lean import leave_out_pandas as out; out(); import pandas"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        "import rapha.cli.main as m; sys.argv = ['rapha', '--help']; m.run()",
+        "from rapha.training.worker import main; sys.exit(main(['--input', '/nowhere']))",
+    ],
+    ids=["command", "trainer"],
+)
+def test_commands_and_trainers_start_so(starts: str) -> None:
+    words = f"import sys\ntry: {starts}\nexcept SystemExit:\n  try: import pandas\n  except ModuleNotFoundError as error: print(error, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert "pandas is left out here" in done.stderr

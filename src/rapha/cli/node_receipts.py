@@ -18,7 +18,8 @@ WORDS = {
 def receipts(home: Annotated[Path, typer.Argument(metavar="HOME", help="the node's home folder")]) -> None:
     """Show where the public log has each receipt and refusal that this node signed, as the agent found it; proofs lie in HOME/receipts.
 
-    Ends with 11 where the hub showed none for a completed study or a refusal, or something else: its steward has to answer for that.
+    Ends with 11 where the hub showed none for a completed study or a refusal, or something else: its steward has to answer for that. Ends with 4
+    where a proof that was kept cannot be read, or is another.
 
     Example: rapha node receipts /srv/rapha
     """
