@@ -84,7 +84,8 @@ class Account:
 
 
 def account_of(session: Session, row: StudyRow) -> Account:
-    """Gather it, once the evaluation is closed. Denials hold every site that did not stay, with its reason."""
+    """Gather it, once the evaluation is closed. Denials hold every site that did not stay, with its reason;
+    approvals also those of them whose updates went into a round before."""
     rounds: dict[int, tuple[dict[str, Update], Digest]] = {}
     closed = select(RoundRow).where(RoundRow.study_id == row.id, RoundRow.weights_out.is_not(None))
     for round_ in session.scalars(closed.order_by(RoundRow.number)):
@@ -95,7 +96,8 @@ def account_of(session: Session, row: StudyRow) -> Account:
     dispatches = session.scalars(
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
-    took_part = [d for d in dispatches if d.decision and d.state != "denied"]
+    went_in = {site for updates, _ in rounds.values() for site in updates}
+    took_part = [d for d in dispatches if d.decision and (d.state != "denied" or d.site in went_in)]
     refused = refusals_of(session, dispatches)
     files = {d.site: logged_files(session, d) for d in dispatches if d.site in refused}
     signed = [d for d in dispatches if d in took_part or d.site in refused]

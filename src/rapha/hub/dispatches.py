@@ -142,7 +142,7 @@ def approve(change: Change, site: SiteId, approval: Approval) -> str:
 
 
 def deny(change: Change, site: SiteId, denial: Denial) -> str:
-    """The site's no, also after a yes; gives the study's id. The same twice is the same as once.
+    """The site's no, also after a yes, which is kept beside it; gives the study's id. The same twice is the same as once.
 
     Raises:
         NotPermitted: no such dispatch of this site, or the denial is in another site's name.
@@ -151,10 +151,10 @@ def deny(change: Change, site: SiteId, denial: Denial) -> str:
     """
     row = own_dispatch(change.session, site, denial.dispatch)
     _check_decision(change.session, site, row, denial)
-    if row.decision == denial.as_bytes():
+    if row.denial == denial.as_bytes():
         return row.study_id
     check_signed(change, row.study_id, site, denial)
-    row.decision, row.reason = denial.as_bytes(), denial.reason
+    row.denial, row.reason = denial.as_bytes(), denial.reason
     change.move(row, "denied", f"node:{site}", {"reason": denial.reason})
     withdraw_tasks(change, row)
     return row.study_id

@@ -127,7 +127,7 @@ def _not_logged() -> Select[DispatchRow]:
 
 def _signed(session: Session, row: DispatchRow) -> Receipt | None:
     if row.state == "denied":
-        return Denial.from_bytes(row.decision).refusal if row.decision else None
+        return Denial.from_bytes(row.denial).refusal if row.denial else None
     failed = select(TaskRow.result).where(
         TaskRow.dispatch_id == row.id, TaskRow.state == "failed", TaskRow.result.is_not(None)
     )

@@ -13,11 +13,11 @@ from rapha.training.overlap import losses, masks
 
 def row_loss(network: Network, inputs: Inputs, rows: Tensor, reduction: str = "mean") -> Tensor:
     """The loss of these rows, their mean or `sum`: of a class cross-entropy of the softmax, of a number the squared distance in
-    standard deviations, of a segment `overlap.losses`, of a case or control cross-entropy, of a text that of its tokens. A time-to-event
+    standard deviations, of a segment `overlap.losses`, of a case or control cross-entropy, of a text that of its tokens and of its outcome's word. A time-to-event
     outcome has none by row: see `loop.py`."""
     if learns_to_write(network):
-        surprise = network.surprise(inputs, rows)
-        return surprise.sum() if reduction == "sum" else surprise.mean()
+        lesson = network.lesson(inputs, rows)
+        return lesson.sum() if reduction == "sum" else lesson.mean()
     given = network(inputs, rows)
     if inputs.masks is not None:
         apart = losses(given, masks(inputs.masks, rows, given))

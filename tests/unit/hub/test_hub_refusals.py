@@ -15,6 +15,7 @@ from rapha.proof.bundle import read_bundle
 from rapha.proof.envelope import pae, unverified_payload
 from rapha.proof.model_signing import MODEL_SIGNATURE_FILE
 from rapha.proof.refusal import parse_refusal
+from rapha.proof.statement import parse_statement
 from rapha.proof.verify import judge
 from rapha.records.receipt import Receipt
 from rapha.records.refusal import Refusal
@@ -59,6 +60,28 @@ def test_a_no_and_a_stopped_output_are_signed_logged_and_delivered(hub, token, s
         "south": ("policy", "cohort-not-answerable"),
         "west": ("gate", "not-finite"),
     }
+
+
+def test_a_no_after_a_round_went_in_takes_nothing_from_what_the_others_proved(hub, token, sites, study_of, tmp_path):
+    """A node that was set back to an old backup may say no where the hub has its yes, and updates under it."""
+    north, south, west = sites
+    study_id = hub.submit(study_of(rounds=1, at_least=1), token)
+    offers = {site.name: offered(site) for site in sites}
+    assert west.deny(offers["west"]).status_code == 204
+    for site in (north, south):
+        site.approve(offers[site.name])
+    run_round([north, south])
+    assert south.deny(offers["south"], "steward-denied").status_code == 204
+    run_round([north])
+    run_round([north])
+    hub.wait_for(study_id, token, "completed")
+    folder = fetched(hub, study_id, token, tmp_path / "model")
+    verdicts = {verdict.subject: verdict for verdict in judge(read_folder(folder))}
+    assert all(verdict.ok for verdict in verdicts.values()), verdicts
+    assert refusal_in(folder, "south").reason == "steward-denied"
+    bundle = read_bundle((folder / "receipts" / "aggregation.json").read_bytes())
+    said = parse_statement(unverified_payload(bundle.dsseEnvelope)).aggregation
+    assert set(said.approvals) == {"north", "south"} and set(said.denials) == {"south", "west"}
 
 
 def test_every_delivered_file_is_under_the_hubs_signature(hub, token, sites, study_of, tmp_path):

@@ -191,6 +191,26 @@ def test_a_genome_of_several_contigs_and_either_line_end_is_read(tmp_path: Path,
     assert reference.bases("MT", 1, len(RUN)) == RUN and reference.bases("MT", 1, WIDTH) == RUN[:WIDTH]
 
 
+@pytest.mark.parametrize(
+    ("second", "bases", "there"), [("MT", RUN[:-1], False), ("MT", RUN, True), ("chrM", RUN[:-1], True)]
+)
+def test_a_chromosome_of_two_names_and_lengths_is_left_out(
+    tmp_path: Path, second: str, bases: str, there: bool
+) -> None:
+    path, whole, listing = tmp_path / "genome.fa", "", ""
+    for name, of in (("chrM", RUN), (second, bases)):
+        whole += f">{name}\n"
+        listing += f"{name}\t{len(of)}\t{len(whole)}\t{len(of)}\t{len(of) + 1}\n"
+        whole += f"{of}\n"
+    path.write_text(whole)
+    path.with_name("genome.fa.fai").write_text(listing)
+    if there:
+        assert Reference(path, "GRCh38").length("MT") == len(RUN)
+        return
+    with pytest.raises(SourceError, match="none of its contigs is a chromosome that is known here"):
+        Reference(path, "GRCh38")
+
+
 def test_an_index_older_than_its_genome_is_refused(tmp_path: Path) -> None:
     path = genome(tmp_path, RUN)
     os.utime(tmp_path / "genome.fa.fai", (1, 1))

@@ -106,6 +106,27 @@ def test_the_first_model_is_the_base(named: tuple[Study, bytes], tmp_path: Path)
         assert torch.allclose(first[5:7], network.surprise(inputs, rows[5:7]), atol=1e-5)  # whatever lies beside a text
 
 
+def test_the_outcomes_word_weighs_as_much_as_the_whole_note(named: tuple[Study, bytes], tmp_path: Path) -> None:
+    study, base = named
+    inputs = make_inputs(site(study, tmp_path).train, START)
+    network = build(study, base)
+    rows = torch.arange(20)
+    with torch.inference_mode():
+        texts = network._texts(inputs, rows)
+        notes = network.surprise_of([network.bare(text.tokens[text.begin : text.end]) for text in texts])
+        towards = network(inputs, rows)  # of the two words alone; of all tokens:
+        scores = network._hidden(texts) @ network._output_matrix().T
+        at = torch.tensor([len(text.tokens) - 2 for text in texts])
+        likely = torch.log_softmax(scores[torch.arange(20), at], dim=-1)
+        no, yes = network._answers
+        assert torch.allclose(likely[:, yes] - likely[:, no], towards, atol=1e-4)
+        word = -torch.where(inputs.event[rows] > 0, likely[:, yes], likely[:, no])
+        without = torch.tensor([text.begin == text.end for text in texts])
+        assert without.any()
+        expected = torch.where(without, 0.0, notes.nan_to_num()) + word
+        assert torch.allclose(network.lesson(inputs, rows), expected, atol=1e-4)
+
+
 def test_a_round_learns_the_text_and_no_weight_of_the_base(named: tuple[Study, bytes], tmp_path: Path) -> None:
     study, base = asking(named[0], training={"local_epochs": 3}), named[1]
     dataset = site(study, tmp_path)
@@ -301,7 +322,7 @@ def test_the_gradient_of_each_row_is_shortened_by_itself(named: tuple[Study, byt
     rows = torch.tensor([1, 2, 3])
     expected = [torch.zeros_like(parameter) for parameter in network.parameters()]
     for row in rows:
-        found = torch.autograd.grad(network.surprise(inputs, row.reshape(1)).sum(), list(network.parameters()))
+        found = torch.autograd.grad(network.lesson(inputs, row.reshape(1)).sum(), list(network.parameters()))
         length = torch.cat([part.flatten() for part in found]).norm()
         assert length > 0.01
         for total, part in zip(expected, found, strict=True):

@@ -103,7 +103,8 @@ class StudyRow(Table):
 
 
 class DispatchRow(Table):
-    """One study at one site. `stopped`: the node has said that it carried out the Stop."""
+    """One study at one site. `decision`: its yes, or its answer where that alone was asked; `denial`: its no, which may come after a yes.
+    `stopped`: the node has said that it carried out the Stop."""
 
     __tablename__ = "dispatches"
     __table_args__ = (UniqueConstraint("study_id", "site"), Index("dispatches_of_site", "site", "stopped"))
@@ -113,6 +114,7 @@ class DispatchRow(Table):
     state: Mapped[str]
     feasible: Mapped[bytes | None]
     decision: Mapped[bytes | None]
+    denial: Mapped[bytes | None]
     reason: Mapped[str | None]
     stopped: Mapped[bool]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from rapha.canonical import canonical_bytes, digest_file
+from rapha.canonical import canonical_bytes
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.fhir.assembly import assemble
 from rapha.sources.fhir.export_files import find
@@ -22,6 +22,7 @@ from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
 
@@ -45,7 +46,8 @@ def ingest(
     mapping = read_mapping(mapping_path, Mapping)
     _check_zone(mapping.zone, mapping_path.name)
     paths = find(data_dir)
-    batch = _batch_id(mapping, _versions(mapping, paths, data_dir), site_secret)
+    originals = SourceFiles()
+    batch = _batch_id(mapping, _versions(mapping, originals, paths, data_dir), site_secret)
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,6 +59,7 @@ def ingest(
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         tables = _tables(staging) | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
@@ -95,13 +98,13 @@ def _tables(staging: Staging) -> dict[Table, duckdb.DuckDBPyRelation]:
     return tables
 
 
-def _versions(mapping: Mapping, paths: dict[str, Path], data_dir: Path) -> dict[str, str]:
-    versions = {name: digest_file(path) for name, path in paths.items()}
+def _versions(mapping: Mapping, originals: SourceFiles, paths: dict[str, Path], data_dir: Path) -> dict[str, str]:
+    versions = {name: originals.digest(path) for name, path in paths.items()}
     if mapping.opt_out is not None:
         path = data_dir / mapping.opt_out.file
         if not path.is_file():
             raise SourceError(f"{path}: the opt-out file is missing; without it nothing is ingested")
-        versions[mapping.opt_out.file] = digest_file(path)
+        versions[mapping.opt_out.file] = originals.digest(path)
     return versions
 
 

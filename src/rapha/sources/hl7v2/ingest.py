@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.sources.hl7v2.contents import Person, Told, contents_of
 from rapha.sources.hl7v2.documents import Documents
@@ -29,6 +28,7 @@ from rapha.timeline.notes import NOTE_TEXTS, in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import ALL_TABLES
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
 
@@ -45,7 +45,8 @@ def ingest(
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping = read_mapping(mapping_path, Mapping)
     paths = find(data)
-    versions = {name: digest_file(path) for name, path in paths.items()}
+    originals = SourceFiles()
+    versions = {name: originals.digest(path) for name, path in paths.items()}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
@@ -65,6 +66,7 @@ def ingest(
         )
         tables, notes = in_ucum(duck, tables, mapping.units)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     return IngestReport.of(mapping.source, batch, written.rows, held.reports(list(paths)), unchanged=False, notes=notes)
 

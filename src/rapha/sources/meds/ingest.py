@@ -16,6 +16,7 @@ from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.staging import Staging
 from rapha.timeline.writer import is_written, write_batch
 
@@ -39,7 +40,8 @@ def ingest(
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping = read_mapping(mapping_path, Mapping)
     folder = open_folder(data)
-    versions = folder.versions()
+    originals = SourceFiles()
+    versions = folder.versions(originals)
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
@@ -52,6 +54,7 @@ def ingest(
         aside = _set_aside_csv(staging)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         tables = staging.tables() | (staging.vocabulary() if folder.codes else {})
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         files = tuple(
             FileReport(file=name, rows=count, events=events.get(name, 0), set_aside=staging.reasons(name))

@@ -3,7 +3,6 @@
 metadata/subject_splits.parquet is passed over: a study splits patients itself.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rapha.errors import SourceError
+from rapha.timeline.source_files import SourceFiles
 
 CHUNK_ROWS = 1 << 16
 NEEDED = ("subject_id", "time", "code")
@@ -35,10 +35,10 @@ class Folder:
     codes: Path | None
     periods: Path | None
 
-    def versions(self) -> dict[str, str]:
-        """SHA-256 of every file."""
+    def versions(self, originals: SourceFiles) -> dict[str, str]:
+        """SHA-256 of every file, in hexadecimal."""
         beside = {f"metadata/{path.name}": path for path in (self.codes, self.periods) if path}
-        return {name: _digest(path) for name, path in (self.shards | beside).items()}
+        return {name: originals.digest(path).removeprefix("sha256:") for name, path in (self.shards | beside).items()}
 
 
 def open_folder(data: Path) -> Folder:
@@ -108,8 +108,3 @@ def _typed(batch: pa.RecordBatch, first: int) -> pa.RecordBatch:
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """Nanoseconds below a microsecond are cut off; a zone's time is taken in UTC."""
     return column.cast(kind, safe=not pa.types.is_timestamp(kind))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

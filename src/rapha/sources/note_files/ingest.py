@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rapha.canonical import digest, digest_file
+from rapha.canonical import digest
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.note_files.listed import Aside, Listed, read_listing, text_of, untangled
 from rapha.sources.note_files.mapping import Mapping
@@ -21,6 +21,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import NOTES, TABLES
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
@@ -39,7 +40,8 @@ def ingest(
     mapping = read_mapping(mapping_path, Mapping)
     found = untangled(read_listing(data, mapping))
     notes, aside = [each for each in found if isinstance(each, Listed)], [e for e in found if isinstance(e, Aside)]
-    batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, notes))
+    originals = SourceFiles()
+    batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, originals, notes))
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,20 +56,21 @@ def ingest(
             contents.drop()
         listing = _set_aside_csv(mapping.listing.file, aside)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     reasons = dict(sorted(Counter(each.reason for each in aside).items()))
     report = FileReport(file=mapping.listing.file, rows=len(found), events=len(events), set_aside=reasons)
     return IngestReport.of(mapping.source, batch, written.rows, (report,), unchanged=False)
 
 
-def _versions(data: Path, mapping: Mapping, notes: list[Listed]) -> dict[str, str]:
+def _versions(data: Path, mapping: Mapping, originals: SourceFiles, notes: list[Listed]) -> dict[str, str]:
     """The digest of the list, and one of all texts that it names: a text that changes makes another batch."""
     if not (data / mapping.listing.file).is_file():
         raise SourceError(f"{data / mapping.listing.file} is missing")
     texts = hashlib.sha256()
     for path in sorted({note.path for note in notes}):
-        texts.update((digest_file(path) if path.is_file() else "none").encode())
-    return {mapping.listing.file: digest_file(data / mapping.listing.file), "texts": f"sha256:{texts.hexdigest()}"}
+        texts.update((originals.digest(path) if path.is_file() else "none").encode())
+    return {mapping.listing.file: originals.digest(data / mapping.listing.file), "texts": f"sha256:{texts.hexdigest()}"}
 
 
 def _events(

@@ -53,6 +53,7 @@ def ingest(
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
             tables |= in_language(tables["events"], mapping.language)
             tables, notes = in_ucum(staging.connection, tables, mapping.units)
+            place.check_unchanged()
             written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(
                 FileReport(file=name, rows=rows[name], events=events.get(name, 0), set_aside=staging.reasons(name))

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.timeline import data_files
 from rapha.timeline.csv_rows import Broken
+from rapha.timeline.source_files import SourceFiles
 
 ENDINGS = (".parquet", ".csv.gz", ".csv")
 
@@ -33,6 +33,10 @@ class Place(Protocol):
         """A text that is another one when a row has changed. Raises SourceError."""
         ...
 
+    def check_unchanged(self) -> None:
+        """Once all is read. Raises SourceError: what was read is not what `version` told."""
+        ...
+
     def close(self) -> None:
         """Let go of it. Twice is once."""
         ...
@@ -46,6 +50,7 @@ class Folder:
             raise SourceError(f"{folder} is neither a folder, nor a file that ends in .duckdb or .postgres")
         self._folder = folder
         self._files: dict[str, list[Path]] = {}
+        self._originals = SourceFiles()
         for path in sorted(folder.iterdir()):
             ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
             if ending and path.is_file():
@@ -60,7 +65,10 @@ class Folder:
         return data_files.read(self._path(table), columns, broken)
 
     def version(self, table: str) -> str:
-        return digest_file(self._path(table))
+        return self._originals.digest(self._path(table))
+
+    def check_unchanged(self) -> None:
+        self._originals.check_unchanged()
 
     def close(self) -> None:
         pass
@@ -89,7 +97,8 @@ class DuckDbFile:
         except duckdb.Error:
             raise SourceError(f"{path} cannot be read as a DuckDB database, or another process writes it") from None
         self._tables = chosen(rows, schemas or ("main",))
-        self._digest = digest_file(path)
+        self._originals = SourceFiles()
+        self._digest = self._originals.digest(path)
 
     def columns(self, table: str) -> dict[str, str] | None:
         found = self._tables.get(table)
@@ -111,6 +120,9 @@ class DuckDbFile:
 
     def version(self, table: str) -> str:
         return self._digest
+
+    def check_unchanged(self) -> None:
+        self._originals.check_unchanged()
 
     def close(self) -> None:
         self._duck.close()

@@ -73,6 +73,9 @@ class Postgres:
             raise SourceError(f"the table {table} cannot be read: {_why(error)}") from None
         return "sha256:" + hashlib.sha256(repr(row).encode()).hexdigest()
 
+    def check_unchanged(self) -> None:
+        """All of it is one transaction, which sees one moment."""
+
     def close(self) -> None:
         self._connection.close()
 

@@ -12,7 +12,6 @@ import duckdb
 import pyarrow as pa
 from pydantic import Field, StringConstraints
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.ontology.reading import Term, read_terms
 from rapha.sources.ontology.standing import standing
@@ -21,6 +20,7 @@ from rapha.timeline.mapping_file import SourceMapping, read_mapping
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, silent
 from rapha.timeline.schema import TABLES, VOCABULARY
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
@@ -47,7 +47,8 @@ def ingest(
     path = data / mapping.file
     if not path.is_file():
         raise SourceError(f"{path} is missing")
-    batch = batch_id(site_secret, READING, mapping.digest, {mapping.file: digest_file(path)})
+    originals = SourceFiles()
+    batch = batch_id(site_secret, READING, mapping.digest, {mapping.file: originals.digest(path)})
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     (progress or silent)(mapping.file, 0, 1)
@@ -63,6 +64,7 @@ def ingest(
         tables["concepts"] = pa.Table.from_pylist(concepts, schema=VOCABULARY["concepts"])
         tables["concept_ancestors"] = pa.Table.from_pylist(ancestors, schema=VOCABULARY["concept_ancestors"])
         relations = {name: duck.from_arrow(table) for name, table in tables.items()}
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, relations, mapping.people)  # type: ignore[arg-type]
     (progress or silent)(mapping.file, 1, 1)
     report = FileReport(file=mapping.file, rows=len(terms), events=0, set_aside=followed.aside)

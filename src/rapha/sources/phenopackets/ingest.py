@@ -20,7 +20,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.phenopackets.mapping import Mapping
 from rapha.sources.phenopackets.packet import Packet, Statement, Unread, read_packet
@@ -30,6 +29,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import TABLES
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.writer import is_written, write_batch
 
 READING = 2
@@ -48,7 +48,8 @@ def ingest(
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping = read_mapping(mapping_path, Mapping)
     paths = _packets(data / mapping.folder)
-    batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, paths))
+    originals = SourceFiles()
+    batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, originals, paths))
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
     subjects, lines = read_subjects(data, mapping.subjects)
@@ -64,6 +65,7 @@ def ingest(
         tables = {name: pa.Table.from_pylist(rows.tables.get(name, []), schema=TABLES[name]) for name in TABLES}
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_csv(aside)))
         relations = {name: duck.from_arrow(table) for name, table in tables.items()}
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, relations, mapping.people)  # type: ignore[arg-type]
     listed = [each for each in aside if each[0] == mapping.subjects.file]
     reports = (
@@ -143,15 +145,15 @@ def _packets(folder: Path) -> list[Path]:
     return paths
 
 
-def _versions(data: Path, mapping: Mapping, paths: list[Path]) -> dict[str, str]:
+def _versions(data: Path, mapping: Mapping, originals: SourceFiles, paths: list[Path]) -> dict[str, str]:
     """The digest of the file of subjects, and one of all packets: one that changes makes another batch."""
     if not (data / mapping.subjects.file).is_file():
         raise SourceError(f"{data / mapping.subjects.file} is missing")
     packets = hashlib.sha256()
     for path in paths:
-        packets.update(f"{path.name}\x1f{digest_file(path)}\n".encode())
+        packets.update(f"{path.name}\x1f{originals.digest(path)}\n".encode())
     return {
-        mapping.subjects.file: digest_file(data / mapping.subjects.file),
+        mapping.subjects.file: originals.digest(data / mapping.subjects.file),
         "packets": f"sha256:{packets.hexdigest()}",
     }
 

@@ -6,7 +6,7 @@ the name of a view where that has a file.
 
 from pathlib import Path
 
-from rapha.canonical import canonical_bytes, digest, digest_file
+from rapha.canonical import canonical_bytes, digest
 from rapha.errors import ConfigurationError
 from rapha.sources.tables.ingest import Opened, Way, put
 from rapha.sources.tables.mapping import ViewsMapping
@@ -14,6 +14,7 @@ from rapha.sources.views import View, read_view, run_view
 from rapha.sources.views.resources import Resources
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.report import IngestReport, Progress, silent
+from rapha.timeline.source_files import SourceFiles
 
 
 def ingest(
@@ -29,13 +30,14 @@ def ingest(
     mapping = read_mapping(mapping_path, ViewsMapping)
     paths = {name: mapping_path.parent / file for name, file in mapping.views.items()}
     views = {name: _view(name, path, mapping_path) for name, path in paths.items()}
-    resources = {path.name: digest_file(path) for path in Resources(data_dir).files()}
+    files = SourceFiles()
+    resources = {path.name: files.digest(path) for path in Resources(data_dir).files()}
     versions = {
-        name: digest(canonical_bytes({"view": digest_file(path), "resources": resources}))
+        name: digest(canonical_bytes({"view": files.digest(path), "resources": resources}))
         for name, path in paths.items()
     }
     way = Way(mapping_path, data_dir, timeline_dir, site_secret, progress or silent)
-    return put(mapping, versions, lambda folder: _flattened(views, way, folder), way)
+    return put(mapping, files, versions, lambda folder: _flattened(views, way, folder), way)
 
 
 def _view(name: str, path: Path, mapping_path: Path) -> View:

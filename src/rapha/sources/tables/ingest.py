@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError
 from rapha.records.record import Record
 from rapha.sources.tables.event_rows import StagedBlock, joined, read_events, unfilled
@@ -23,6 +22,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
@@ -64,14 +64,17 @@ def ingest(
     """
     mapping = read_mapping(mapping_path, Mapping)
     paths = {name: find(data_dir, name) for name in mapping.files()}
-    versions = {name: digest_file(path) for name, path in paths.items()}
+    files = SourceFiles()
+    versions = {name: files.digest(path) for name, path in paths.items()}
     way = Way(mapping_path, data_dir, timeline_dir, site_secret, progress or silent)
-    return put(mapping, versions, lambda _: Opened(paths), way)
+    return put(mapping, files, versions, lambda _: Opened(paths), way)
 
 
-def put(mapping: ColumnMapping, versions: dict[str, str], opened: Callable[[Path], Opened], way: Way) -> IngestReport:
-    """The same of any tables: `versions` tells by name whether one has changed; `opened` is asked for them only then, and may
-    write them into the folder that it is given."""
+def put(
+    mapping: ColumnMapping, originals: SourceFiles, versions: dict[str, str], opened: Callable[[Path], Opened], way: Way
+) -> IngestReport:
+    """The same of any tables: `versions` tells by name whether one has changed, by the digests of `originals`; `opened` is asked for them only
+    then, and may write them into the folder that it is given."""
     if len(way.secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     timeline = way.timeline
@@ -87,6 +90,7 @@ def put(mapping: ColumnMapping, versions: dict[str, str], opened: Callable[[Path
         tables = staging.tables() | keep_notes(staging.connection, timeline, mapping.source, batch)
         tables |= in_language(tables["events"], mapping.language)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
+        originals.check_unchanged()
         written = write_batch(timeline, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)

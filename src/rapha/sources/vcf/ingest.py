@@ -11,7 +11,6 @@ from typing import TypeVar, assert_never
 import duckdb
 import pyarrow as pa
 
-from rapha.canonical import digest_file
 from rapha.errors import ConfigurationError, SourceError
 from rapha.sources.vcf.called import Called
 from rapha.sources.vcf.calls import Calls, samples_of
@@ -21,7 +20,7 @@ from rapha.sources.vcf.lift import read_lift
 from rapha.sources.vcf.mapping import CallsMapping, Mapping, Matrix, PlinkMapping
 from rapha.sources.vcf.matrices import keep_matrix
 from rapha.sources.vcf.plink_calls import PlinkCalls, people_of
-from rapha.sources.vcf.reference import NotPlaced, Reference, State
+from rapha.sources.vcf.reference import NotPlaced, Reference
 from rapha.sources.vcf.samples import NOT_COUNTING, Aside, Sample, counting, read_samples
 from rapha.sources.vcf.scores import Scores, Scoring, read_scoring, score
 from rapha.sources.vcf.variant_rows import gene_row, rows_of
@@ -34,6 +33,7 @@ from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.pseudonym import batch_id, subject_key
 from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
 from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
+from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.writer import is_written, write_batch
 
 READING = 9
@@ -61,8 +61,8 @@ def ingest_as(
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping: Mapping | PlinkMapping = read_mapping(mapping_path, language)
-    states = {name: State.of((data / name).stat()) for name in _genomes(mapping) if (data / name).is_file()}
-    versions = {name: _version(data, name) for name in _files(mapping)}
+    originals = SourceFiles()
+    versions = {name: _version(originals, data, name) for name in _files(mapping)}
     batch = batch_id(site_secret, READING, mapping.digest, versions)
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
@@ -75,7 +75,7 @@ def ingest_as(
     genes = read_genes(data / mapping.genes, mapping.told_in) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
     for genome in calls.genomes:
-        genome.check_same(states[genome.name], versions[_index(genome.name)])
+        genome.check_same(originals.state(data / genome.name), versions[_index(genome.name)])
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
     rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.told_in, samples, keys)
@@ -91,6 +91,7 @@ def ingest_as(
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
+        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     report = IngestReport.of(mapping.source, batch, written.rows, _reports(mapping, samples, calls, aside), False)
     return report.model_copy(update={"notes": _notes(mapping, calls, scorings, scores)})
@@ -111,11 +112,11 @@ def _index(reference: str) -> str:
     return f"{reference}.fai"
 
 
-def _version(data: Path, name: str) -> str:
+def _version(originals: SourceFiles, data: Path, name: str) -> str:
     if not (data / name).is_file():
         how = f": samtools faidx {name.removesuffix('.fai')}" if name.endswith(".fai") else ""
         raise SourceError(f"{data / name} is missing{how}")
-    return digest_file(data / name)
+    return originals.digest(data / name)
 
 
 def _calls(

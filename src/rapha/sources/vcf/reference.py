@@ -3,7 +3,8 @@ deletion inside a repeat to its leftmost place, so that two callers who spell on
 
 The index is five columns with tabs (samtools, "faidx(5)"): name, bases, place of the first base in the file, bases and bytes of a line. Neither file is
 believed: an index that is older than its file is refused, and one of which a contig does not begin after its own header line, end before the next one,
-and have its line ends where the index says (asked of the first whole line and the last); and so is a genome of another build.
+and have its line ends where the index says (asked of the first whole line and the last); and so is a genome of another build. A chromosome of which
+two contigs are another length, each under a name of its own (chrM and chrMT of hg19), is left out: nothing says which of them the calls are of.
 """
 
 import os
@@ -15,6 +16,7 @@ from rapha.canonical import digest
 from rapha.errors import SourceError
 from rapha.sources.vcf.build import CHROMOSOMES, check_build, chromosome
 from rapha.sources.vcf.variants import BASES, Variant, trimmed
+from rapha.timeline.source_files import State
 
 FURTHEST = 1000
 """Bases that a variant is moved at most; one in a longer repeat is set aside."""
@@ -52,19 +54,6 @@ class UnknownBases(NotPlaced):
     """The genome has an N or the like in it, or where it would be moved to."""
 
     reason = "touches bases that the reference genome does not know (N)"
-
-
-class State(NamedTuple):
-    """Of a file on disk: another one in its place, or one that was written to, has another."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> "State":
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class _Contig(NamedTuple):
@@ -112,7 +101,7 @@ class Reference:
         contig = self._contigs.get(place)
         return contig.bases if contig else None
 
-    def check_same(self, state: State, index_digest: str) -> None:
+    def check_same(self, state: State | None, index_digest: str) -> None:
         """Raises SourceError: what was read is not the file that had this state, or that index."""
         if not State.of(os.fstat(self._file)) == self._state == state or index_digest != self._index_digest:
             raise self._changed()
@@ -174,7 +163,8 @@ class Reference:
 def _contigs(listing: bytes, name: str, file: int) -> dict[str, _Contig]:
     if len(listing) > LARGEST_INDEX_BYTES:
         raise SourceError(f"{name}: larger than the index of a genome is")
-    contigs: dict[str, _Contig] = {}
+    contigs: dict[str, tuple[str, _Contig]] = {}
+    in_doubt: set[str] = set()
     for number, line in enumerate(listing.decode("utf-8", "replace").splitlines(), 1):
         said, *figures = line.split("\t")
         if len(figures) != 4 or not all(each.isascii() and each.isdigit() and len(each) < 16 for each in figures):
@@ -185,8 +175,10 @@ def _contigs(listing: bytes, name: str, file: int) -> dict[str, _Contig]:
             raise SourceError(
                 f"{name}: line {number} is of another file than lies beside it: write it anew with samtools faidx"
             )
-        contigs.setdefault(chromosome(said), contig)
-    return contigs
+        name_there, there = contigs.setdefault(chromosome(said), (said, contig))
+        if said != name_there and contig.bases != there.bases:
+            in_doubt.add(chromosome(said))
+    return {place: contig for place, (_, contig) in contigs.items() if place not in in_doubt}
 
 
 def _lies_there(name: str, contig: _Contig, file: int) -> bool:

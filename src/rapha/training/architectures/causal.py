@@ -89,6 +89,13 @@ class CausalAdapter(Network):
             found.append(self._hidden(some)[torch.arange(len(some)), asked] @ towards)
         return torch.cat(found) if found else torch.zeros(0)
 
+    def lesson(self, inputs: Inputs, rows: Tensor) -> Tensor:
+        """What is trained to be small of each row [b], in nats: the mean surprise of the note's tokens, and that of the outcome's word, which
+        weighs as much as all of them together, however long the note is. A planted text has no such word."""
+        texts = self._texts(inputs, rows)
+        blocks = [self._lesson(texts[at : at + ROWS_AT_ONCE]) for at in range(0, len(texts), ROWS_AT_ONCE)]
+        return torch.cat(blocks) if blocks else torch.zeros(0)
+
     def surprise(self, inputs: Inputs, rows: Tensor) -> Tensor:
         """Of each row the mean negative log-likelihood [b] of the note's tokens and of the outcome's word, in nats. Rows from
         len(inputs) on are the planted texts."""
@@ -155,15 +162,25 @@ class CausalAdapter(Network):
         ]
 
     def _surprise(self, texts: Sequence[Text]) -> Tensor:
+        each, note, word = self._each(texts)
+        counted = note + word
+        return (each * counted).sum(1) / counted.sum(1)
+
+    def _lesson(self, texts: Sequence[Text]) -> Tensor:
+        each, note, word = self._each(texts)
+        return (each * note).sum(1) / note.sum(1).clamp(min=1) + (each * word).sum(1)
+
+    def _each(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor, Tensor]:
+        """[n, longest - 1] each: how surprising a token is after those before it, 1 where it is one of the note, 1 where it is the outcome's word."""
         tokens = _padded(texts)
         likely = log_softmax(self._hidden(texts)[:, :-1] @ self._output_matrix().T, dim=-1)
         each = -likely.gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-        counted = torch.zeros(each.shape)
+        note, word = torch.zeros(each.shape), torch.zeros(each.shape)
         for row, text in enumerate(texts):
-            counted[row, max(text.begin, 1) - 1 : text.end - 1] = 1
-            if text.end < len(text.tokens):  # the outcome's word
-                counted[row, len(text.tokens) - 2] = 1
-        return (each * counted).sum(1) / counted.sum(1)
+            note[row, max(text.begin, 1) - 1 : text.end - 1] = 1
+            if text.end < len(text.tokens):
+                word[row, len(text.tokens) - 2] = 1
+        return each, note, word
 
     def _output_matrix(self) -> Tensor:
         tied = self.base.file.shape.tie_word_embeddings
