@@ -94,6 +94,11 @@ Raises:
 """
 
 
+def opted_out_note(patients: int) -> str:
+    """How many of a source's own patients are out by what that source says: nobody sees otherwise that a list named none."""
+    return f"{patients:,} of the patients opted out, by what this source says: they enter no cohort"
+
+
 def set_aside_file(source: str) -> str:
     """Where the rows that a source set aside are listed, relative to the timeline folder."""
     return f"set-aside/{source}.csv"

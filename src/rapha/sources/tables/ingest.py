@@ -22,7 +22,15 @@ from rapha.timeline.data_files import find, read
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id
-from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.report import (
+    SHORTEST_SECRET_BYTES,
+    FileReport,
+    IngestReport,
+    Progress,
+    opted_out_note,
+    set_aside_file,
+    silent,
+)
 from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
@@ -87,6 +95,9 @@ def put(mapping: ColumnMapping, versions: dict[str, str], opened: Callable[[Path
         tables = staging.tables() | keep_notes(staging.connection, timeline, mapping.source, batch)
         tables |= in_language(tables["events"], mapping.language)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
+        if mapping.subjects.opted_out:
+            [[out]] = staging.execute("SELECT count(*) FROM subjects WHERE opted_out")
+            notes = (opted_out_note(out), *notes)
         written = write_batch(timeline, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
