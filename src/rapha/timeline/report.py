@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rapha.records.record import Record
-from rapha.timeline.manifest import Table
+from rapha.timeline.manifest import Manifest, Table
 
 SHORTEST_SECRET_BYTES = 16
 MOST_LINES = 20
@@ -113,6 +113,17 @@ Raises:
     SourceError: the data cannot be read at all.
     DiskFull, Conflict: see `write_batch`; the timeline is as it was.
 """
+
+
+def fewer_than_before(before: Manifest, report: IngestReport) -> str | None:
+    """A sentence where a source has fewer patients or events than in this manifest, which is of before its ingest: a file of the export
+    may not have come along."""
+    if (former := before.of(report.source)) is None:
+        return None
+    patients, events = former.rows["subjects"], former.rows["events"]
+    if report.patients >= patients and report.events >= events:
+        return None
+    return f"  before: {patients:,} patients, {events:,} events. Fewer are there now: is all of the export here?"
 
 
 def opted_out_note(patients: int) -> str:
