@@ -242,9 +242,9 @@ class LatestTime(Record):
     latest_of: Annotated[tuple[Time, ...], Field(min_length=2, max_length=5)]
 
 
-def _form_of_available(value: Any) -> str:
+def _form_of_available(value: Any) -> str | None:
     if isinstance(value, str):
-        return "(same)"
+        return "(same)" if value == "same" else None
     return (
         "(latest)" if isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value) else "(time)"
     )
@@ -252,7 +252,11 @@ def _form_of_available(value: Any) -> str:
 
 AvailableTime = Annotated[
     Annotated[Literal["same"], Tag("(same)")] | Annotated[LatestTime, Tag("(latest)")] | Annotated[Time, Tag("(time)")],
-    Discriminator(_form_of_available),
+    Discriminator(
+        _form_of_available,
+        custom_error_type="available",
+        custom_error_message="expected 'same', or a time such as {column: reported}, or {latest_of: [...]} of such times",
+    ),
 ]
 
 
