@@ -245,18 +245,14 @@ class LatestTime(Record):
 def _form_of_available(value: Any) -> str | None:
     if isinstance(value, str):
         return "(same)" if value == "same" else None
-    return (
-        "(latest)" if isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value) else "(time)"
-    )
+    latest = isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value)
+    return "(latest)" if latest else "(time)"
 
 
+_AVAILABLE_READS = "expected 'same', or a time such as {column: reported}, or {latest_of: [...]} of such times"
 AvailableTime = Annotated[
     Annotated[Literal["same"], Tag("(same)")] | Annotated[LatestTime, Tag("(latest)")] | Annotated[Time, Tag("(time)")],
-    Discriminator(
-        _form_of_available,
-        custom_error_type="available",
-        custom_error_message="expected 'same', or a time such as {column: reported}, or {latest_of: [...]} of such times",
-    ),
+    Discriminator(_form_of_available, custom_error_type="available", custom_error_message=_AVAILABLE_READS),
 ]
 
 
