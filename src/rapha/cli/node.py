@@ -65,13 +65,18 @@ def ingest(
     from rapha.node.configuration import Home
     from rapha.node.opt_out import apply_list
     from rapha.sources import source_of
+    from rapha.timeline.manifest import read_manifest
     from rapha.timeline.mapping_file import read_whose
+    from rapha.timeline.report import fewer_than_before
 
     opened, ingest_source = Home(home), source_of(mapping)
+    before = read_manifest(opened.timeline)
     with progress_of(Console(stderr=True)) as show:
         apply_list(opened, [read_whose(mapping)])
         report = ingest_source(mapping, data, opened.timeline, opened.secret, show)
     typer.echo(report.in_words())
+    if fewer := fewer_than_before(before, report):
+        typer.echo(fewer)
 
 
 app.command()(export)

@@ -13,7 +13,8 @@ StudyId = NewType("StudyId", str)
 DispatchId = NewType("DispatchId", str)
 TaskId = NewType("TaskId", str)
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+SLUG = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG)]
 """A short name: lower-case letters, digits, hyphens; at most 63."""
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]

@@ -27,9 +27,16 @@ def find(folder: Path, name: str) -> Path:
         raise SourceError(f"{name}: files end in {', '.join(ENDINGS)}")
     if path.is_file():
         return path
-    there = [other.name for other in folder.iterdir()] if folder.is_dir() else []
-    near = get_close_matches(name, there, n=1)
-    raise SourceError(f"{path} is missing" + (f"; did you mean {near[0]}?" if near else ""))
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder: name the one that holds {name}")
+    near = _nearest(name, [other.name for other in folder.iterdir()])
+    raise SourceError(f"{path} is missing" + (f"; did you mean {near}?" if near else ""))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """The name that is the same but for its case; else the one that looks most like it."""
+    lower = [other for other in names if other.lower() == name.lower()]
+    return next(iter(lower or get_close_matches(name, names, n=1)), None)
 
 
 def read(path: Path, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
@@ -83,8 +90,8 @@ def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[in
             continue
         if column in times:
             raise SourceError(f"{name}: the column {column!r} is there {times[column]} times: rename one")
-        near = get_close_matches(column, header, n=1)
-        raise SourceError(f"{name} has no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        near = _nearest(column, header)
+        raise SourceError(f"{name} has no column {column!r}" + (f"; did you mean {near!r}?" if near else ""))
     return [places[column] for column in columns]
 
 

@@ -15,11 +15,19 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from rapha.errors import ConfigurationError
-from rapha.records.record import Record, Slug
+from rapha.records.record import SLUG, Record, Slug
 from rapha.timeline.manifest import OPT_OUT
 
 LIMIT_BYTES = 1 << 20
 LIMIT_VALUES, LIMIT_DEPTH = 20_000, 20
+FORMS = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "string_type": "a text",
+}
+"""What is asked for where a value has another form, by pydantic's word for the mistake."""
 Place = tuple[str | int, ...]
 DEFAULT_FORMAT = "tables"
 Read = TypeVar("Read", bound=Record)
@@ -124,8 +132,10 @@ def _plain(node: Node, place: Place, lines: dict[Place, int], name: str) -> Any:
     if isinstance(node, MappingNode):
         found: dict[str, Any] = {}
         for key, value in node.value:
-            if not isinstance(key, ScalarNode) or key.value in found:
-                raise ConfigurationError(f"{name}:{key.start_mark.line + 1}: a key that is there twice, or no word")
+            if not isinstance(key, ScalarNode):
+                raise ConfigurationError(f"{name}:{key.start_mark.line + 1}: a key that is no word")
+            if key.value in found:
+                raise ConfigurationError(f"{name}:{key.start_mark.line + 1}: the key `{key.value}` is there twice")
             lines[*place, key.value] = key.start_mark.line + 1
             found[key.value] = _plain(value, (*place, key.value), lines, name)
         return found
@@ -161,6 +171,10 @@ def _sentence(mistake: ErrorDetails, lines: dict[Place, int], name: str, keys: l
         message = "no such key" + (f"; did you mean `{near[0]}`?" if near else "")
     elif kind == "literal_error":
         message = f"expected {expected}"
+    elif kind == "string_pattern_mismatch" and mistake["ctx"]["pattern"] == SLUG:
+        message = "expected lower-case letters, digits and hyphens, at most 63"
+    elif kind in FORMS:
+        message = f"expected {FORMS[kind]}"
     written = ".".join(map(str, place))
     return f"{name}:{lines[place]}: {written + ': ' if written else ''}{message}"
 

@@ -31,11 +31,9 @@ def read_list(path: Path) -> list[str]:
             raise SourceError(f"{path} is larger than 512 MiB: an opt-out file has one identifier on each line")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise SourceError(
-            f"{path}: the opt-out file cannot be read ({error.strerror}); without it nothing is ingested"
-        ) from None
+        raise SourceError(f"{path}: the opt-out file cannot be read ({error.strerror}): nothing was changed") from None
     except UnicodeDecodeError:
-        raise SourceError(f"{path}: the opt-out file is not UTF-8 text; without it nothing is ingested") from None
+        raise SourceError(f"{path}: the opt-out file is not UTF-8 text: nothing was changed") from None
     return sorted({line.strip().rstrip(",").replace(" ", "") for line in lines} - {""})
 
 

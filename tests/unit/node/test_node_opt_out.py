@@ -48,7 +48,7 @@ class Site:
         apply_list(self.home, [people or source])
         ingest(mapping, self.data, self.home.timeline, self.home.secret)
 
-    def take(self, text: str) -> tuple[int, int]:
+    def take(self, text: str) -> tuple[int, int, int]:
         (self.data / "out.txt").write_text(text)
         return take_list(self.home, self.data / "out.txt")
 
@@ -68,7 +68,7 @@ def site(tmp_path: Path) -> Site:
 
 def test_whom_the_list_names_is_out_and_stays_out_when_the_source_is_read_again(site: Site) -> None:
     site.read()
-    assert site.take("p1\n p 3 ,\n\nnobody\n") == (3, 2)
+    assert site.take("p1\n p 3 ,\n\nnobody\n") == (3, 2, 0)
     assert site.inside() == site.keys("ward", "p2", "p4")
     (site.data / "labs.csv").write_text(LABS + "p1,2010-02-01,60\n")
     site.read()
@@ -88,7 +88,7 @@ def test_a_shorter_list_lets_in_and_an_empty_one_ends_it(site: Site) -> None:
     site.take("p1\np2\n")
     site.take("p2\n")
     assert site.inside() == site.keys("ward", "p1", "p3", "p4")
-    assert site.take("") == (0, 0)
+    assert site.take("") == (0, 0, 1)
     assert site.inside() == site.keys("ward", "p1", "p2", "p3", "p4")
 
 
@@ -132,3 +132,14 @@ def test_the_command_says_how_many_and_no_name(site: Site) -> None:
     assert told.exit_code == 0, told.output
     assert "2 identifiers are listed; 1 patients" in told.output
     assert "p1" not in told.output
+
+
+def test_the_command_says_whom_a_wrong_file_would_let_in_again(site: Site) -> None:
+    site.read()
+    site.take("p1\np2\np4\n")
+    (site.data / "out.txt").write_text("id,since\np1,2020-01-01\np2\n")
+    told = CliRunner().invoke(
+        app, ["opt-out", str(site.folder), str(site.data / "out.txt"), "--steward", "maria-lopez"]
+    )
+    assert told.exit_code == 0, told.output
+    assert "2 identifiers of the former list are not in this one" in " ".join(told.output.split())

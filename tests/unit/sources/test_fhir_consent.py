@@ -114,6 +114,18 @@ def test_an_opt_out_list_in_the_form_of_the_nhs(clinic: Clinic, listing, lists, 
     assert [row[1] for row in sorted(clinic.ask("birth, opted_out", "subjects"))] == out
 
 
+def test_the_report_says_how_many_are_out_and_says_none_of_a_list_that_names_nobody(clinic: Clinic):
+    assert "opted out" not in clinic.ingest(patient(), observation()).in_words()
+    clinic.mapping += "opt_out: {file: out.txt, system: mistyped, lists: opted out}\n"
+    clinic.write("out.txt", "p1\n")
+    assert "\n  0 of the patients opted out" in clinic.ingest().in_words()
+    clinic.mapping = clinic.mapping.replace("system: mistyped, ", "")
+    assert "\n  1 of the patients opted out" in clinic.ingest().in_words()
+    clinic.mapping = clinic.mapping.partition("opt_out:")[0]
+    denied = about("Consent", **RESEARCH, status="active", provision={"type": "deny"})
+    assert "\n  1 of the patients opted out" in clinic.ingest(patient(), observation(), denied).in_words()
+
+
 def test_a_new_opt_out_list_is_a_new_batch_and_the_same_is_not(clinic: Clinic):
     clinic.mapping += "opt_out: {file: out.txt, lists: opted out}\n"
     clinic.write("out.txt", "")

@@ -54,6 +54,15 @@ def test_rows_set_aside_are_told_by_table_and_row(cdm):
     ]
 
 
+def test_a_table_that_is_not_there_is_told(cdm):
+    whole = cdm.ingest()
+    (cdm.folder / "MEASUREMENT.csv").unlink()
+    told = cdm.ingest().in_words()
+    [named] = [line for line in told.splitlines() if "the CDM has no table" in line]
+    assert "measurement" in named.replace(",", "").replace(":", "").split()
+    assert "measurement" not in whole.in_words().partition("the CDM has no table")[2]
+
+
 def test_birth_is_known_as_far_as_the_cdm_says(cdm):
     cdm.ingest()
     found = cdm.ask("SELECT birth::DATE::VARCHAR, birth_precision, sex FROM subjects ORDER BY birth")

@@ -9,6 +9,7 @@ import pytest
 from rapha.errors import ConfigurationError, SourceError
 from rapha.timeline import csv_blocks
 from rapha.timeline.csv_rows import NOT_CSV, NOT_UTF8
+from rapha.timeline.data_files import find
 
 HEADER = b"patient,taken,reported,test,value,unit\n"
 GOOD = b"p1,2010-01-01,2010-01-01,hdl,50,mg/dL\n"
@@ -88,6 +89,7 @@ def test_a_file_is_one_of_the_data_folder(hospital, name):
 def test_whole_files_that_cannot_be_read(hospital):
     cases = {
         "labz.csv": "labz.csv is missing; did you mean labs.csv",
+        "capitals.csv": "capitals.csv is missing; did you mean CAPITALS.CSV?",
         "labs.xlsx": "files end in .csv, .csv.gz, .txt, .txt.gz, .parquet",
         "cut.csv.gz": "cut.csv.gz cannot be read: damaged, or cut short",
         "not.csv.gz": "not.csv.gz cannot be read",
@@ -101,6 +103,7 @@ def test_whole_files_that_cannot_be_read(hospital):
     for name in ("not.csv.gz", "not.parquet"):
         (hospital.data / name).write_bytes(b"nothing of the kind")
     (hospital.data / "empty.csv").write_bytes(b"")
+    (hospital.data / "CAPITALS.CSV").write_bytes(HEADER)
     (hospital.data / "binary.csv").write_bytes(b"\x00\x01\x02")
     (hospital.data / "twice.csv").write_bytes(HEADER.replace(b"test", b"taken"))
     columns = {name: ["x"] for name in HEADER.decode().strip().split(",")}
@@ -111,6 +114,19 @@ def test_whole_files_that_cannot_be_read(hospital):
         with pytest.raises(SourceError) as refused:
             hospital.ingest()
         assert message in str(refused.value)
+
+
+def test_a_missing_folder_or_a_file_in_its_place_is_told_as_that(tmp_path):
+    (tmp_path / "labs.csv").write_bytes(HEADER)
+    for name in ("labs.csv", "nowhere"):
+        with pytest.raises(SourceError, match=f"{name} is not a folder: name the one that holds people.csv"):
+            find(tmp_path / name, "people.csv")
+
+
+def test_a_column_in_capitals_is_the_nearest(hospital):
+    hospital.labs = hospital.labs.replace("reported", "REPORTED")
+    with pytest.raises(SourceError, match=r"labs\.csv has no column 'reported'; did you mean 'REPORTED'"):
+        hospital.ingest()
 
 
 def test_a_missing_column_is_told_with_the_nearest(hospital):

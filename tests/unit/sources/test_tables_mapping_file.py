@@ -33,7 +33,11 @@ events:
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ("source: ward", "source: The Ward", "m.yaml:1: source: "),
+        (
+            "source: ward",
+            "source: The Ward",
+            "m.yaml:1: source: expected lower-case letters, digits and hyphens, at most 63",
+        ),
         ("source: ward\n", "", "m.yaml:1: `source` is missing"),
         (
             "    kind: measurement",
@@ -41,7 +45,11 @@ events:
             "m.yaml:14: events.0.kind: expected one of: measurement, condition",
         ),
         ("    available: same\n", "", "m.yaml:12: events.0: `available` is missing"),
-        ("available: same", "available: later", "m.yaml:16: events.0.available: expected 'same'"),
+        (
+            "available: same",
+            "available: later",
+            "m.yaml:16: events.0.available: expected 'same', or a time such as {column: reported}",
+        ),
         ("    value: value", "    valeu: value", "m.yaml:19: events.0.valeu: no such key; did you mean `value`?"),
         ("{day: 0}}", "{dya: 0}}", "m.yaml:6: subjects.birth.at: a time reads like"),
         ("{day: 0}}", "{day: soon}}", "m.yaml:6: subjects.birth.at.day: "),
@@ -53,7 +61,11 @@ events:
         ("value: value", "wide: [{column: a, code: b}]", "m.yaml:12: events.0: events have either `code` or `wide`"),
         ("origin: 2000-01-01\n", "", "so `origin: 2000-01-01` must say what day 0 is"),
         ("origin: 2000-01-01", "origin: someday", "m.yaml:2: origin: "),
-        ("  id: id\n", "  id: id\n  id: id\n", "m.yaml:6: a key that is there twice"),
+        ("  id: id\n", "  id: id\n  id: id\n", "m.yaml:6: the key `id` is there twice"),
+        ("  file: people.csv", "  ? [file]\n  : people.csv", "m.yaml:4: a key that is no word"),
+        ("{1: male, 0: female}", "none", "m.yaml:7: subjects.sex.values: expected keys with values"),
+        ("{column: test}\n    value: value", "{column: test}\n    value: [a]", "m.yaml:19: events.0.value"),
+        ("events:\n", "units: mg\nevents:\n", "m.yaml:11: units: expected a list"),
         ("file: labs.csv", "file: ../labs.csv", "m.yaml:12: events.0.file: "),
     ],
 )

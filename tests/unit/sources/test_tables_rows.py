@@ -174,8 +174,9 @@ def test_who_has_opted_out_is_marked(hospital):
     )
     rows = ["p1,1950,F,,2012-01-01,no", "p2,1951,F,,2012-01-01,yes", "p3,1952,F,,2012-01-01,"]
     hospital.people = "id,born,sex,died,seen,consent\n" + "\n".join(rows) + "\n"
-    hospital.ingest()
+    report = hospital.ingest()
     assert hospital.ask("opted_out", "subjects", "birth") == [(True,), (False,), (False,)]
+    assert "\n  1 of the patients opted out" in report.in_words()
 
 
 def test_status_polarity_interval_encounter_and_constants(hospital):

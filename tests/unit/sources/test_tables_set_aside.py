@@ -5,6 +5,8 @@ from collections import Counter
 
 import pytest
 
+from rapha.timeline.staging import Staging
+
 GOOD = "p1,2010-01-01,2010-01-01,hdl,50,mg/dL\n"
 HEADER = "patient,taken,reported,test,value,unit\n"
 
@@ -113,6 +115,31 @@ def test_a_table_of_hundreds_of_columns_is_read_as_a_narrow_one(hospital):
         "labs.csv,3,`patient` names no patient of people.csv",
     ]
     assert len(hospital.ask("DISTINCT event_id", order="1")) == 298
+
+
+def test_a_wide_table_takes_as_many_statements_however_many_columns_it_has(hospital, monkeypatch):
+    """And their text grows as the columns do, no faster."""
+    said: list[str] = []
+    execute = Staging.execute
+
+    def counted(staging, statement, parameters=None):
+        said.append(statement)
+        return execute(staging, statement, parameters)
+
+    monkeypatch.setattr(Staging, "execute", counted)
+    plain, found = hospital.mapping, {}
+    for columns in (50, 100, 200):
+        wide = "".join(f"      - {{column: c{at}, code: k{at}}}\n" for at in range(columns))
+        hospital.mapping = plain.replace(
+            "    code: {column: test}\n    value: value\n    unit: {column: unit}\n", f"    wide:\n{wide}"
+        )
+        names, cells = (",".join(f"{sign}{at}" for at in range(columns)) for sign in ("c", ""))
+        hospital.labs = f"patient,taken,reported,{names}\np1,2010-01-01,2010-01-01,{cells}\n"
+        said.clear()
+        assert hospital.ingest().events == columns
+        found[columns] = (len(said), sum(map(len, said)))
+    assert found[50][0] == found[100][0] == found[200][0]
+    assert found[200][1] - found[100][1] < 2.2 * (found[100][1] - found[50][1])
 
 
 def test_a_row_that_ends_before_it_starts(hospital):

@@ -21,7 +21,15 @@ from rapha.timeline.beside import space_watched, write_beside
 from rapha.timeline.manifest import Table
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import keep_notes
-from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.report import (
+    SHORTEST_SECRET_BYTES,
+    FileReport,
+    IngestReport,
+    Progress,
+    opted_out_note,
+    set_aside_file,
+    silent,
+)
 from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.units import in_ucum
 from rapha.timeline.writer import is_written, write_batch
@@ -59,6 +67,7 @@ def ingest(
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         tables = _tables(staging) | keep_notes(staging.connection, timeline_dir, mapping.source, batch)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
+        notes = (*_who_is_out(staging, mapping), *notes)
         originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
@@ -85,6 +94,12 @@ def _fill(
     staging.execute(f"CREATE VIEW subjects AS {SUBJECTS}")
     assemble(staging, mapping)
     progress("patients and their events", steps, steps)
+
+
+def _who_is_out(staging: Staging, mapping: Mapping) -> tuple[str, ...]:
+    """A sentence where the mapping asks for it, or somebody is out; also of none."""
+    [[out]] = staging.execute("SELECT count(*) FROM subjects WHERE opted_out")
+    return (opted_out_note(out),) if out or mapping.opt_out or mapping.consent.required else ()
 
 
 def _tables(staging: Staging) -> dict[Table, duckdb.DuckDBPyRelation]:

@@ -53,6 +53,7 @@ def ingest(
             tables |= keep_notes(staging.connection, timeline_dir, mapping.source, batch)
             tables |= in_language(tables["events"], mapping.language)
             tables, notes = in_ucum(staging.connection, tables, mapping.units)
+            notes = (*_absent(versions), *notes)
             place.check_unchanged()
             written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
             files = tuple(
@@ -63,6 +64,12 @@ def ingest(
     finally:
         place.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)
+
+
+def _absent(versions: dict[str, str]) -> tuple[str, ...]:
+    """A sentence that names the tables of patients which the CDM has not got: not one such event, or death, is there."""
+    absent = [table.name for table in TABLES if table.name not in versions]
+    return (f"the CDM has no table {', '.join(absent)}: nothing of these was read",) if absent else ()
 
 
 def _place(data: Path, mapping: Mapping) -> Place:

@@ -21,7 +21,15 @@ from rapha.timeline.data_files import find, read
 from rapha.timeline.mapping_file import read_mapping
 from rapha.timeline.notes import in_language, keep_notes
 from rapha.timeline.pseudonym import batch_id
-from rapha.timeline.report import SHORTEST_SECRET_BYTES, FileReport, IngestReport, Progress, set_aside_file, silent
+from rapha.timeline.report import (
+    SHORTEST_SECRET_BYTES,
+    FileReport,
+    IngestReport,
+    Progress,
+    opted_out_note,
+    set_aside_file,
+    silent,
+)
 from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.staging import Staging, incoming_texts
 from rapha.timeline.units import in_ucum
@@ -90,6 +98,9 @@ def put(
         tables = staging.tables() | keep_notes(staging.connection, timeline, mapping.source, batch)
         tables |= in_language(tables["events"], mapping.language)
         tables, notes = in_ucum(staging.connection, tables, mapping.units)
+        if mapping.subjects.opted_out:
+            [[out]] = staging.execute("SELECT count(*) FROM subjects WHERE opted_out")
+            notes = (opted_out_note(out), *notes)
         originals.check_unchanged()
         written = write_batch(timeline, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()

@@ -242,17 +242,17 @@ class LatestTime(Record):
     latest_of: Annotated[tuple[Time, ...], Field(min_length=2, max_length=5)]
 
 
-def _form_of_available(value: Any) -> str:
+def _form_of_available(value: Any) -> str | None:
     if isinstance(value, str):
-        return "(same)"
-    return (
-        "(latest)" if isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value) else "(time)"
-    )
+        return "(same)" if value == "same" else None
+    latest = isinstance(value, LatestTime) or (isinstance(value, dict) and "latest_of" in value)
+    return "(latest)" if latest else "(time)"
 
 
+_AVAILABLE_READS = "expected 'same', or a time such as {column: reported}, or {latest_of: [...]} of such times"
 AvailableTime = Annotated[
     Annotated[Literal["same"], Tag("(same)")] | Annotated[LatestTime, Tag("(latest)")] | Annotated[Time, Tag("(time)")],
-    Discriminator(_form_of_available),
+    Discriminator(_form_of_available, custom_error_type="available", custom_error_message=_AVAILABLE_READS),
 ]
 
 
