@@ -145,7 +145,8 @@ def show(file: ReceiptFile) -> None:
     with _named(file):
         receipt = read_bundle(data).dsseEnvelope
         claim = _claim_of(unverified_payload(receipt))
-    _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
+    _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.", "yellow")
+    _say("")
     if isinstance(claim, FreezeClaim):
         said = claim.freeze.as_json()
         _say_facts([("FROZEN", said.pop("study_digest")), *said.items(), ("key", receipt.signatures[0].keyid)])
