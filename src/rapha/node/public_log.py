@@ -61,6 +61,8 @@ KEYS_BYTES, TILE_BYTES = 4 << 20, WIDTH * HASH_BYTES
 OF_THE_LOG = ("log", ROLE_OF_LOG, "authority", "time-stamper", "certificate-log")
 """Roles whose keys are taken at the hub's word, once: those that sign the log, and those that date and certify a change of keys in it."""
 LOG = structlog.get_logger("rapha.node")
+CHANGES = f"{API}/key-changes?of=hub"
+"""Of hospitals' keys nothing is asked: there may be any number of changes. A hub of before gives all."""
 AT_ITS_WORD = "the public log is taken at the hub's word, this once"
 R = TypeVar("R", bound=Record)
 Check = Callable[[Checkpoint, Checkpoint, Fetch], None]
@@ -212,7 +214,7 @@ class PublicLog:
 
     def _followed(self, known: TrustedKeys, newest: Checkpoint) -> TrustedKeys:
         """The keys with the changes that the hub lists. Raises Unproven: one is not signed by who may say so, or is not in the log of `newest`."""
-        changes = self._fetched(KeyChanges, f"{API}/key-changes", ANSWER_LIMIT_BYTES)
+        changes = self._fetched(KeyChanges, CHANGES, ANSWER_LIMIT_BYTES)
         found = followed(known, changes)
         tiles = cache(self._file)
         for bundle in changes.changes:

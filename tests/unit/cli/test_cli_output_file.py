@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rapha.cli.escrow_files import write_new
-from rapha.cli.receipt import app
 from rapha.cli.output_file import writing
 from rapha.cli.public_stamp import _write
+from rapha.cli.receipt import app
 from rapha.errors import ConfigurationError
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"

@@ -194,7 +194,7 @@ def test_a_freeze_whose_keys_cannot_be_asked_for_is_waited_for(
     monkeypatch.setattr("rapha.node.freezes.persist", lambda action: action())
     hospital.journey.look_at_log()
     hospital.line.log.signer = other_key()
-    hospital.line.log.instead["/api/v1/key-changes"] = Unreachable("away")
+    hospital.line.log.instead["/api/v1/key-changes?of=hub"] = Unreachable("away")
     with pytest.raises(Unreachable, match="away"):
         work(hospital)
 
