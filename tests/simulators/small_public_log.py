@@ -65,7 +65,7 @@ class SmallPublicLog:
             return self.checkpoint.as_bytes()
         if path == "/api/v1/keys":
             return TrustedKeys(keys=(trusted_hub(), trusted_log())).as_bytes()
-        if path == "/api/v1/key-changes":
+        if path == "/api/v1/key-changes?of=hub":
             by = small_authority.authority()
             logs = ((private_key(ORIGIN).public_key(), None),)
             return KeyChanges(trust_config=trust_config((by.trust,), logs, ORIGIN, by.hub, by.uri)).as_bytes()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rapha.cli.output_file import writing
 from rapha.errors import ConfigurationError, Conflict
 from rapha.proof.escrow.deposit import MAX_BYTES
 
@@ -16,9 +17,10 @@ def small_file(path: Path) -> bytes:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there; the same bytes again are no fault. Raises Conflict where another one is there."""
+    """Write a file that is not there; the same bytes again are no fault. Raises Conflict where another one is there, ConfigurationError where it
+    cannot be written."""
     try:
-        with path.open("xb") as file:
+        with writing(path), path.open("xb") as file:
             file.write(data)
     except FileExistsError:
         if path.read_bytes() != data:

@@ -148,6 +148,8 @@ def witness(
 
     Example: rapha hub witness /srv/hub https://witness.example keys-of-the-witness.json
     """
+    from pydantic import ValidationError
+
     from rapha.errors import ConfigurationError
     from rapha.hub.configuration import with_witness
     from rapha.hub.witnesses import WitnessAddress
@@ -156,9 +158,14 @@ def witness(
     found = read_keys(keys).keys
     mine = [key for key in found if key.role == "witness"]
     second = [key for key in found if key.role == "witness-ml-dsa-44" and mine and key.owner == mine[0].owner]
-    if len(mine) != 1 or not url.startswith(("http://", "https://")):
-        raise ConfigurationError("name an http or https address, and a keys.json that holds exactly one witness")
-    settings = with_witness(home, WitnessAddress(url=url, key=mine[0], second=second[0] if second else None))
+    wrong = ConfigurationError("name an http or https address, and a keys.json that holds exactly one witness")
+    if len(mine) != 1:
+        raise wrong
+    try:
+        address = WitnessAddress(url=url, key=mine[0], second=second[0] if second else None)
+    except ValidationError:  # of the address: the keys have been read
+        raise wrong from None
+    settings = with_witness(home, address)
     typer.echo(f"witnesses: {', '.join(known.key.owner for known in settings.witnesses)}; start the hub again")
 
 

@@ -111,7 +111,11 @@ def profile(
     from rapha.policy.rules_file import read_rules
 
     opened = Home(home)
-    shown = journey_of(opened).introduce() if send else measure_profile(opened, read_rules(opened.rules))
+    if send:
+        with journey_of(opened) as journey:
+            shown = journey.introduce()
+    else:
+        shown = measure_profile(opened, read_rules(opened.rules))
     if croissant:
         from rapha.records.croissant import croissant_text
 
@@ -162,8 +166,8 @@ def approve(home: Folder, dispatch: DispatchArgument, steward: StewardOption, ke
 
     opened = Home(home)
     private = node_stewards.unlocked(key) if key else None
-    with _kept_for_the_agent():
-        approval = journey_of(opened).sign(dispatch, steward, private)
+    with _kept_for_the_agent(), journey_of(opened) as journey:
+        approval = journey.sign(dispatch, steward, private)
     if approval is None:
         typer.echo(f"signed by {steward}; another steward has to sign before anything runs")
         return
@@ -178,8 +182,8 @@ def deny(home: Folder, dispatch: DispatchArgument) -> None:
     """
     from rapha.node.configuration import Home
 
-    with _kept_for_the_agent():
-        denial = journey_of(Home(home)).refuse(dispatch)
+    with _kept_for_the_agent(), journey_of(Home(home)) as journey:
+        denial = journey.refuse(dispatch)
     typer.echo(f"denied {denial.study_digest}")
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.output_file import writing
+
 if TYPE_CHECKING:
     from rapha.node.configuration import Home
     from rapha.records.patient import PatientProof
@@ -45,17 +47,14 @@ def prove_non_use(home: Folder, patient: Patient, source: Source, output: Output
 
 
 def _write(home: Path, patient: str, source: str, output: Path, run: list[str] | None, *, used: bool) -> None:
-    from rapha.errors import ConfigurationError
     from rapha.node import patients
     from rapha.node.configuration import Home
 
     opened = Home(home)
     proof = _proof(opened, _subject(opened, patient, source), run)
     patients.check_used(proof, used=used)
-    try:
+    with writing(output):
         output.write_bytes(proof.as_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from None
     typer.echo(f"{output}: {len(proof.runs)} runs, {'used' if used else 'not used'} in every one of them")
 
 

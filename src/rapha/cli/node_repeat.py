@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rapha.cli.node_stewards import unlocked
+from rapha.cli.output_file import writing
 
 if TYPE_CHECKING:
     from rapha.node.configuration import SandboxLimits
@@ -94,16 +95,13 @@ def _walls(home: Path | None) -> "tuple[Backend, SandboxLimits]":
 
 def _sign(payload: bytes, outcome: "Outcome", private: "PrivateKey", output: Path) -> None:
     from rapha.clock import coarse, utc_now
-    from rapha.errors import ConfigurationError
     from rapha.proof import keys
     from rapha.proof.repeat import ROLE, signed_repeat
     from rapha.records.wire import TrustedKey
 
     word = signed_repeat(payload, outcome.root, outcome.waypoints, coarse(utc_now()), private)
-    try:
+    with writing(output):
         output.write_bytes(word.as_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from None
     public = private.public_key()
     pinned = TrustedKey(owner=outcome.site, role=ROLE, keyid=keys.keyid(public), public_key=keys.public_to_pem(public))
     typer.echo(f"{output}: signed. Who is to believe it pins this key: {pinned.as_bytes().decode()}")
@@ -125,9 +123,12 @@ def _claim(receipt: Path) -> "tuple[bytes, SiteClaim]":
     try:
         envelope = Receipt.from_bytes(data)
     except ValidationError:
-        envelope = read_bundle(data).dsseEnvelope
-    payload = unverified_payload(envelope)
-    claim = parse_statement(payload)
+        envelope = None
+    try:
+        payload = unverified_payload(envelope or read_bundle(data).dsseEnvelope)
+        claim = parse_statement(payload)
+    except Unproven as problem:
+        raise Unproven(f"{receipt}: {problem}") from None
     if not isinstance(claim, SiteClaim):
         raise Unproven(f"{receipt} is not a hospital's receipt of a run")
     return payload, claim

@@ -1,7 +1,8 @@
 """`rapha node run`: the agent, from its start to its end."""
 
 import math
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,9 +87,12 @@ def _look_at_log(journey: "Journey") -> None:
         journey.look_at_log(LOG_PATIENCE_SECONDS)
 
 
-def journey_of(home: "Home") -> "Journey":
-    """A home's journey, for a command of a steward."""
-    return _journey_and_line(home)[0]
+@contextmanager
+def journey_of(home: "Home") -> Iterator["Journey"]:
+    """A home's journey, for a command of a steward; its line to the hub is closed behind it."""
+    journey, line = _journey_and_line(home)
+    with closing(line):
+        yield journey
 
 
 def _journey_and_line(

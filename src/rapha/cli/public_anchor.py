@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.output_file import writing
+
 if TYPE_CHECKING:
     from rapha.hub.anchors.chain import Chain
     from rapha.hub.anchors.client import AnchorClient
@@ -68,8 +70,9 @@ def prove_anchor(
             raise Conflict(f"nothing of {log.origin} is anchored in a block that is final: try again later")
         proof, block_hash = client.prove(log.origin, wanted, log.root_at(wanted), block)
     draft = out.with_name(f".{out.name}.draft")
-    draft.write_bytes(proof.as_bytes())
-    draft.replace(out)
+    with writing(out):
+        draft.write_bytes(proof.as_bytes())
+        draft.replace(out)
     typer.echo(f"{out}: {log.origin} at {wanted} entries. This node of the chain says that its block is {block_hash};")
     typer.echo("a reader should have that hash from somewhere else, then:")
     typer.echo(f"  rapha log verify-anchor {out} --block-hash {block_hash} --contract {proof.contract}")

@@ -6,6 +6,7 @@ The commands that do reach a network are in `public_anchor.py` and `public_stamp
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,8 @@ def fsck(
     folder: Folder,
     keys: Annotated[Path | None, typer.Option("--keys", help="Keys you had beforehand (a keys.json).")] = None,
 ) -> None:
-    """Work out every hash of a log again from its entries, up to the checkpoint. Ends with 11 where one differs.
+    """Work out every hash of a log again from its entries, up to the checkpoint. Ends with 11 where one differs, or where fewer witnesses
+    have seen the checkpoint than the keys file asks for.
 
     Example: rapha log fsck /srv/hub/log --keys keys.json
     """
@@ -46,7 +48,10 @@ def fsck(
     checkpoint = _checkpoint(folder)
     check_whole(lambda path: read_log_file(folder, path), checkpoint.size, checkpoint.root)
     typer.echo(f"{checkpoint.origin}: {checkpoint.size} entries, and every hash follows from them")
-    typer.echo(_signed_by(checkpoint, read_keys(keys)) if keys else "signature not checked: no key was given (--keys)")
+    for line in (
+        _signed_by(checkpoint, read_keys(keys)) if keys else ("signature not checked: no key was given (--keys)",)
+    ):
+        typer.echo(line)
 
 
 @app.command()
@@ -152,23 +157,36 @@ def _checkpoint(folder: Path) -> "Checkpoint":
     return read_checkpoint(read_log_file(folder, "checkpoint"))
 
 
-def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> str:
-    from rapha.proof.logged import check_promised
+def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> "Iterator[str]":
+    """Who signed the checkpoint, and who has seen it. Raises Unproven where the keys file asks for more."""
+    from rapha.proof.logged import check_promised, check_witnesses
 
     key, *seconds = check_promised(checkpoint, known)
     too = "".join(f", and with ML-DSA-44 by {second.keyid[:16]}" for second in seconds)
-    return f"signed by the key {key.keyid[:16]} that you gave{too}"
+    yield f"signed by the key {key.keyid[:16]} that you gave{too}"
+    seen = check_witnesses(checkpoint, known)
+    yield f"seen by {', '.join(seen.values())}" if seen else "seen by no witness that you gave, and none is asked for"
 
 
 def _line_of(entry: bytes) -> str:
-    """Key and digest of a receipt's entry; of anything else its length alone."""
+    """Key and digest of the entry of what was signed; of anything else its length alone."""
+    from rapha.errors import Unproven
+    from rapha.proof import keys
+    from rapha.proof.certificate import certified_key
+
     try:
         body = json.loads(entry)["spec"]["hashedRekordV002"]
         signed = base64.b64decode(body["data"]["digest"], validate=True).hex()
-        key = base64.b64decode(body["signature"]["verifier"]["publicKey"]["rawBytes"], validate=True)
-    except (ValueError, KeyError, TypeError):
+        verifier = body["signature"]["verifier"]
+        if "x509Certificate" in verifier:
+            certificate = base64.b64decode(verifier["x509Certificate"]["rawBytes"], validate=True)
+            keyid, form = keys.keyid(certified_key(certificate)), ", under a certificate"
+        else:
+            raw = base64.b64decode(verifier["publicKey"]["rawBytes"], validate=True)
+            keyid, form = hashlib.sha256(raw).hexdigest(), ""
+    except (ValueError, KeyError, TypeError, Unproven):
         return f"{len(entry)} bytes of another kind"
-    return f"receipt {signed}  signed with {hashlib.sha256(key).hexdigest()[:16]}"
+    return f"statement {signed}  signed with {keyid[:16]}{form}"
 
 
 def _plain(text: str) -> str:

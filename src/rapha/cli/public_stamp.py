@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rapha.cli.output_file import writing
+
 if TYPE_CHECKING:
     from rapha.proof.checkpoint import Checkpoint
 
@@ -115,9 +117,10 @@ def _write(path: Path, data: bytes) -> None:
     from rapha.durable import READABLE, sync_folder, write_synced
 
     draft = path.with_name(f".{path.name}.draft")
-    write_synced(draft, data, READABLE)
-    draft.replace(path)
-    sync_folder(path.parent)
+    with writing(path):
+        write_synced(draft, data, READABLE)
+        draft.replace(path)
+        sync_folder(path.parent)
 
 
 def _say_away(away: list[str]) -> None:

@@ -96,19 +96,20 @@ def verify_patient(
     ],
     keys: KeysFile = None,
     secret: Annotated[
-        str, typer.Option(help="the patient's secret, as the hospital handed it over: 64 hex digits")
-    ] = "",
+        str | None, typer.Option(help="the patient's secret, as the hospital handed it over: 64 hex digits")
+    ] = None,
 ) -> None:
     """Check that one patient was, or was not, in each run of a proof. Works offline.
 
     Example: rapha receipt verify-patient proof.json diabetes-within-5-years/ --secret 0f3c...
     """
     from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE
-    from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run
+    from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run, silent_on
+    from rapha.proof.verify import KEYS_FROM_FOLDER
     from rapha.sdk.folder import read_keys, read_patient_proof, read_patient_secret, standing_claims
 
     pinned = read_keys(keys) if keys else None
-    shown, held = read_patient_proof(proof), read_patient_secret(secret) if secret else None
+    shown, held = read_patient_proof(proof), None if secret is None else read_patient_secret(secret)
     claims = standing_claims(folder, shown.site, pinned)
     for run in shown.runs:
         inside = check_run(run, claims, held)
@@ -119,7 +120,8 @@ def verify_patient(
     _say("\nWhat this does not show", "bold")
     named = [claims[run.approval].release.freeze for run in shown.runs]
     frozen = ((FREEZE_NOT_SHOWN,) if any(named) else ()) + (() if all(named) else (NOT_FROZEN_BEFORE,))
-    for remark in (*NOT_SHOWN, *frozen, *(() if held else (HELD_BY_NOBODY,))):
+    unnamed = (*(() if held else (HELD_BY_NOBODY,)), *(() if pinned else (KEYS_FROM_FOLDER,)))
+    for remark in (*silent_on(shown, claims), *NOT_SHOWN, *frozen, *unnamed):
         _say(f"  - {remark}")
     _say(f"\nVERIFIED: {len(shown.runs)} runs.", "bold green")
 
@@ -143,7 +145,8 @@ def show(file: ReceiptFile) -> None:
     with _named(file):
         receipt = read_bundle(data).dsseEnvelope
         claim = _claim_of(unverified_payload(receipt))
-    _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.\n", "yellow")
+    _say(f"{file}: what it says. Nothing is checked here; `rapha receipt verify` does that.", "yellow")
+    _say("")
     if isinstance(claim, FreezeClaim):
         said = claim.freeze.as_json()
         _say_facts([("FROZEN", said.pop("study_digest")), *said.items(), ("key", receipt.signatures[0].keyid)])

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from rapha.cli.output_file import writing
+
 
 def follow_keys(
     pinned: Annotated[Path, typer.Argument(metavar="KEYS", help="the keys file that you pinned")],
@@ -23,7 +25,8 @@ def follow_keys(
 
     known = read_keys(pinned)
     found = followed(known, read_key_changes(changes))
-    output.write_bytes(found.as_bytes())
+    with writing(output):
+        output.write_bytes(found.as_bytes())
     for key in found.keys:
         before = next((one for one in known.keys if one.keyid == key.keyid and one.role == key.role), None)
         if key != before:

@@ -24,12 +24,22 @@ def init(
 
     Example: rapha witness init /srv/witness --logs keys.json --name witness.example/east
     """
+    from pydantic import ValidationError
+
+    from rapha.errors import ConfigurationError
     from rapha.sdk.folder import read_keys
     from rapha.witness.home import WitnessSettings, initialise
 
     listed = [key for key in read_keys(logs).keys if key.role == "log"]
     known = tuple(key for key in listed if key.window is None or key.window.end is None)  # else whoever stole it
-    trusted, _ = initialise(home, WitnessSettings(name=name, host=host, port=port, logs=known))
+    try:
+        settings = WitnessSettings(name=name, host=host, port=port, logs=known)
+    except ValidationError as error:
+        wrong = {str(one["loc"][0]) for one in error.errors()}
+        rules = {"name": "1 to 200 characters, no white space and no +", "host": "an address", "port": "0 to 65535"}
+        said = "; ".join(f"--{key} is {rule}" for key, rule in rules.items() if key in wrong)
+        raise ConfigurationError(said or f"{logs} names more than a thousand logs") from None
+    trusted, _ = initialise(home, settings)
     typer.echo(f"{name}, key {trusted.keyid[:16]}, sees {', '.join(log.owner for log in known)}")
     typer.echo(f"start it with `rapha witness run {home}`; hand out {home / 'keys.json'}")
 

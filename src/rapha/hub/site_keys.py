@@ -257,9 +257,11 @@ def log_changes(store: Store, desk: ReceiptDesk, signer: Signer, *, stamped: boo
                 change.tell("key-change.logged", "hub", site=row.site)
 
 
-def key_changes(session: Session, desk: ReceiptDesk) -> KeyChanges:
-    """Those that are in the log, in its order."""
+def key_changes(session: Session, desk: ReceiptDesk, *, own_alone: bool = False) -> KeyChanges:
+    """Those that are in the log, in its order; of the hub's own keys alone where that is asked."""
     found = select(KeyChangeRow.certified).where(KeyChangeRow.certified.is_not(None)).order_by(KeyChangeRow.number)
+    if own_alone:
+        found = found.where(KeyChangeRow.site.is_(None))
     changes = tuple(CertifiedBundle.from_bytes(one) for one in session.scalars(found) if one)
     return KeyChanges(trust_config=desk.trust_config, changes=changes)
 

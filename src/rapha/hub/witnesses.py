@@ -61,7 +61,12 @@ class Witnesses:
             with httpx2.Client(timeout=PATIENCE_SECONDS, transport=self._transport, trust_env=False) as client:
                 return self._line(client, keeper, checkpoint, address)
         except (httpx2.HTTPError, Unproven, ValueError) as problem:
-            _log.warning("a witness did not cosign", witness=address.key.owner, problem=type(problem).__name__)
+            _log.warning(
+                "a witness did not cosign",
+                witness=address.key.owner,
+                problem=type(problem).__name__,
+                reason=str(problem),
+            )
             return ()
 
     def _line(self, client: httpx2.Client, keeper: LogKeeper, checkpoint: Checkpoint, address: WitnessAddress) -> Lines:

@@ -16,6 +16,7 @@ from rapha.node.frozen import FrozenRun
 from rapha.node.hub_line import persist
 from rapha.node.register import Register
 from rapha.proof.checkpoint import Checkpoint
+from rapha.proof.continued import UnknownKey
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.freeze import parse_freeze, signed_freeze
 from rapha.proof.given_back import check_given_back
@@ -26,6 +27,8 @@ from rapha.records.record import Digest, DispatchId
 from rapha.records.release import RoundTrace
 from rapha.records.site import Approval
 from rapha.records.task import Task
+
+NOT_LOGGED = "what was frozen is not in the public log, so nothing is trained on it"
 
 
 class Freezes:
@@ -95,12 +98,18 @@ class Freezes:
             tree = check_given_back(receipt, logged, "freeze")
         except Unproven as problem:
             raise _not_logged(problem) from problem
-        persist(lambda: self._check_holds(tree))
+        persist(lambda: self._check_tree(tree))
         return logged
+
+    def _check_tree(self, tree: Checkpoint) -> None:
+        """The tree is of the public log. One under a key that is not the log's stays so, and is not waited for. Raises as `log`."""
+        try:
+            self._check_holds(tree)
+        except UnknownKey as problem:
+            raise Conflict(f"{NOT_LOGGED}: {problem}") from None
 
 
 def _not_logged(problem: RaphaError) -> Conflict:
     return Conflict(
-        f"what was frozen is not in the public log, so nothing is trained on it: {problem}; a hub of an older version than this node has to be "
-        "brought up to date first"
+        f"{NOT_LOGGED}: {problem}; a hub of an older version than this node has to be brought up to date first"
     )

@@ -45,7 +45,7 @@ from rapha.node.register import Register
 from rapha.proof import keys
 from rapha.proof.bundle import check_inclusion
 from rapha.proof.checkpoint import MAX_CHECKPOINT_BYTES, Checkpoint, read_checkpoint
-from rapha.proof.continued import Contradicted, NotShown, check_newest, check_one_log
+from rapha.proof.continued import Contradicted, NotShown, UnknownKey, check_newest, check_one_log
 from rapha.proof.envelope import unverified_payload
 from rapha.proof.key_change import followed, read_key_change
 from rapha.proof.lasting import ROLE_OF_LOG
@@ -61,6 +61,8 @@ KEYS_BYTES, TILE_BYTES = 4 << 20, WIDTH * HASH_BYTES
 OF_THE_LOG = ("log", ROLE_OF_LOG, "authority", "time-stamper", "certificate-log")
 """Roles whose keys are taken at the hub's word, once: those that sign the log, and those that date and certify a change of keys in it."""
 LOG = structlog.get_logger("rapha.node")
+CHANGES = f"{API}/key-changes?of=hub"
+"""Of hospitals' keys nothing is asked: there may be any number of changes. A hub of before gives all."""
 AT_ITS_WORD = "the public log is taken at the hub's word, this once"
 R = TypeVar("R", bound=Record)
 Check = Callable[[Checkpoint, Checkpoint, Fetch], None]
@@ -173,6 +175,8 @@ class PublicLog:
         try:
             known = self._signed(kept, seen, shown) if shown.origin == seen.origin else kept.keys
             check(seen, shown, self._file)
+        except UnknownKey as problem:
+            raise UnknownKey(printable(f"{problem}. {self._if_put_back()}")) from None
         except Contradicted as problem:
             raise Unproven(self._in_words(self._refuse(kept, shown, problem))) from None
         except NotShown as problem:
@@ -189,7 +193,7 @@ class PublicLog:
         return made
 
     def _signed(self, kept: KeptLog, seen: Checkpoint, shown: Checkpoint) -> TrustedKeys:
-        """The keys, followed as far as it needs for one of the log that signed this. Raises NotShown: none did. What a log promised before it had another key
+        """The keys, followed as far as it needs for one of the log that signed this. Raises NotShown: the changes cannot be followed; UnknownKey: none did. What a log promised before it had another key
         is good under the one that it had, as far as it is in what was seen."""
         try:
             check_promised(shown, with_those_of_before(kept.keys) if shown.size <= seen.size else kept.keys)
@@ -197,18 +201,20 @@ class PublicLog:
             pass
         else:
             return kept.keys
+        wrong = f"a checkpoint of the log {shown.origin} is shown that is signed with no key that is kept, nor one that follows by the changes in that log: "
         try:
             known = self._followed(kept.keys, max(shown, seen, key=lambda one: one.size))
+        except Unproven as problem:
+            raise NotShown(f"{wrong}{problem}") from None
+        try:
             check_promised(shown, known)
         except Unproven as problem:
-            raise NotShown(
-                f"a checkpoint of the log {shown.origin} is shown that is signed with no key that is kept, nor one that follows by the changes in that log: {problem}"
-            ) from None
+            raise UnknownKey(f"{wrong}{problem}") from None
         return known
 
     def _followed(self, known: TrustedKeys, newest: Checkpoint) -> TrustedKeys:
         """The keys with the changes that the hub lists. Raises Unproven: one is not signed by who may say so, or is not in the log of `newest`."""
-        changes = self._fetched(KeyChanges, f"{API}/key-changes", ANSWER_LIMIT_BYTES)
+        changes = self._fetched(KeyChanges, CHANGES, ANSWER_LIMIT_BYTES)
         found = followed(known, changes)
         tiles = cache(self._file)
         for bundle in changes.changes:

@@ -31,6 +31,11 @@ class NotShown(Unreachable):
     """What was answered neither goes on from what was seen nor contradicts it."""
 
 
+class UnknownKey(NotShown):
+    """The checkpoint is signed with no key of the log that is kept, nor one that follows it by every change that is listed: who holds a checkpoint
+    that will not be another waits for nothing."""
+
+
 def check_newest(seen: Checkpoint, newest: Checkpoint, fetch: Fetch) -> None:
     """What the log shows as its newest checkpoint continues what was seen. `fetch`: its tiles; what it raises for one that cannot be had passes
     through, where the newest is no shorter.

@@ -109,7 +109,8 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str
     if len(seen) < known.witnesses_at_least:
         raise Unproven(
             f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
-            f"{known.witnesses_at_least} are asked for: fetch the folder again later, or ask the hub for more"
+            f"{known.witnesses_at_least} are asked for. A hub asks its witnesses once, when it logs: "
+            "ask its steward why fewer answered"
         )
     return seen
 

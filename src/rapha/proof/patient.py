@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from rapha.errors import Unproven
 from rapha.proof import patient_tree
 from rapha.proof.claim import SiteClaim
-from rapha.records.patient import RunProof
+from rapha.records.patient import PatientProof, RunProof
 from rapha.records.record import Digest
 
 NOT_SHOWN = (
@@ -48,3 +48,14 @@ def check_run(proof: RunProof, claims: Mapping[Digest, SiteClaim], secret: bytes
     if patient_tree.commitment(bytes.fromhex(proof.nonce), bytes.fromhex(proof.rows)) != committed:
         raise Unproven("what the proof says of the patient's rows is not what was committed to")
     return True
+
+
+def silent_on(proof: PatientProof, claims: Mapping[Digest, SiteClaim]) -> tuple[str, ...]:
+    """Of each run whose receipt is here and of which the proof says nothing, a remark: who makes a proof chooses its runs."""
+    named = {run.approval for run in proof.runs}
+    return tuple(
+        f"Whether the patient was in {claim.release.study}, under {approval}: its receipt is here, and the proof does not speak of that run. Ask "
+        "the hospital for one that does."
+        for approval, claim in claims.items()
+        if approval not in named
+    )

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from rapha.records.record import Digest, Record, SiteId
 
@@ -30,7 +31,13 @@ class RunProof(Record):
 
 
 class PatientProof(Record):
-    """Of one patient of one hospital, over as many runs as were asked for."""
+    """Of one patient of one hospital, over as many runs as were asked for, each once."""
 
     site: SiteId
     runs: Annotated[tuple[RunProof, ...], Field(min_length=1, max_length=10_000)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "PatientProof":
+        if len({run.approval for run in self.runs}) < len(self.runs):
+            raise PydanticCustomError("runs", "a run is there twice")
+        return self

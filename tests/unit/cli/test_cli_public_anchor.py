@@ -78,6 +78,8 @@ def test_the_whole_way(say: Say, fake: FakeChain, tmp_path: Path) -> None:
     assert "8 entries" in say("anchor", "log", "--chain", "chain.json")
     said = say("prove-anchor", "log", "--chain", "chain.json", "--out", "anchor.json")
     assert "at 3 entries" in said
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        say("prove-anchor", "log", "--chain", "chain.json", "--out", "nowhere/anchor.json")
     command = said.splitlines()[-1].split()[2:]
     assert "its first 3 of 8 entries" in say(*command, "--log", "log")
     assert len(fake.taken) == 3

@@ -1,11 +1,14 @@
 """`rapha log`: what a person sees of a log's folder."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from small_log import ORIGIN, private_key, trusted_log
+from cryptography.hazmat.primitives.serialization import Encoding
+from small_log import ORIGIN, WITNESS, private_key, trusted_log, trusted_witness
 from typer.testing import CliRunner
 
 from rapha.cli.public_log import app
@@ -14,7 +17,7 @@ from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.log_keys import trusted
 from rapha.proof import checkpoint as notes
 from rapha.proof import keys
-from rapha.proof.entry import log_entry
+from rapha.proof.entry import certified_entry, log_entry
 from rapha.proof.envelope import seal
 from rapha.records.wire import TrustedKeys, Window
 
@@ -93,6 +96,45 @@ def test_entries_are_shown_by_key_and_digest(folder: Path) -> None:
     assert "14 bytes of another kind" in said("show", folder, "--last", "301")
     with pytest.raises(Unproven, match="no file checkpoint"):
         said("show", folder / "tile")
+
+
+def test_an_entry_under_a_certificate_is_shown_by_the_same_key_and_digest(tmp_path: Path) -> None:
+    signer = keys.generate()
+    receipt, at = seal(b"said", signer), datetime(2026, 11, 30, tzinfo=UTC)
+    authority = Ed25519PrivateKey.generate()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name(()))
+        .issuer_name(x509.Name(()))
+        .public_key(signer.public_key())
+        .serial_number(1)
+        .not_valid_before(at)
+        .not_valid_after(at)
+        .sign(authority, None)
+        .public_bytes(Encoding.DER)
+    )
+    keeper = LogKeeper(tmp_path / "log", ORIGIN, private_key(ORIGIN))
+    keeper.append([log_entry(receipt, signer.public_key()), certified_entry(receipt, certificate)])
+    keeper.close()
+    *_, first, second = said("show", tmp_path / "log").splitlines()
+    assert first.split()[1:] and second.split()[1:-3] == [*first.split()[1:-1], first.split()[-1] + ","]
+    assert second.endswith("under a certificate")
+
+
+def test_the_witnesses_that_a_keys_file_asks_for_have_to_have_seen_the_checkpoint(folder: Path, tmp_path: Path) -> None:
+    pinned, witness = tmp_path / "keys.json", trusted_witness()
+    policy = TrustedKeys(keys=(trusted_log(), witness), witnesses_at_least=1)
+    pinned.write_bytes(policy.as_bytes())
+    with pytest.raises(Unproven, match="0 of 1 known witnesses"):
+        said("fsck", folder, "--keys", pinned)
+    pinned.write_bytes(policy.model_copy(update={"witnesses_at_least": 0}).as_bytes())
+    assert "seen by no witness that you gave" in said("fsck", folder, "--keys", pinned)
+    keeper = LogKeeper(folder, ORIGIN, private_key(ORIGIN))
+    line = notes.cosigned(keeper.checkpoint, WITNESS, private_key(WITNESS), datetime(2026, 11, 30, tzinfo=UTC))
+    keeper.cosign(keeper.checkpoint.with_signatures(line))
+    keeper.close()
+    pinned.write_bytes(policy.as_bytes())
+    assert f"seen by {WITNESS} at 2026-11-30 00:00:00 UTC" in said("fsck", folder, "--keys", pinned)
 
 
 def test_an_anchor_is_checked_and_compared_with_the_log(folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rapha.hub.app import API
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.own_roles import LOG_BEFORE
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
-from rapha.node.public_log import PublicLog
+from rapha.node.public_log import CHANGES, PublicLog
 from rapha.node.public_log_files import REFUSED, checkpoint_of, keys_of_now
 from rapha.node.register import Register
 from rapha.proof import checkpoint as notes
@@ -160,13 +160,13 @@ def test_a_change_of_keys_in_a_tree_that_nobody_else_sees_is_not_followed(
     with running(tmp_path / "side", clock) as side:
         its = side.hub.desk.log
         assert isinstance(its, LogKeeper)
-        theirs, changes = its._private, side.http.get(f"{API}/key-changes").content
+        theirs, changes = its._private, side.http.get(CHANGES).content
     with running(tmp_path / "hub", clock) as hub:
         grown(hub, 5, "no change of keys in here")
         log, newest = node_of(tmp_path / "node", hub), hub.hub.desk.log.checkpoint
         instead = {
             "/log/checkpoint": notes.signed(newest.origin, newest.size, newest.root, theirs).as_bytes(),
-            f"{API}/key-changes": changes,
+            CHANGES: changes,
         }
         asked = AtHand.public
         monkeypatch.setattr(AtHand, "public", lambda line, path, limit: instead.get(path) or asked(line, path, limit))
@@ -229,17 +229,36 @@ def test_a_change_that_the_hub_does_not_show_is_not_followed(tmp_path: Path, clo
     with running(tmp_path / "hub", clock) as hub:
         log = node_of(tmp_path / "node", hub)
         log.look()
-        none = hub.http.get(f"{API}/key-changes").content
+        none = hub.http.get(CHANGES).content
     rotated(tmp_path / "hub", clock, "log")
     (tmp_path / "hub" / LOG_BEFORE).unlink()
     with running(tmp_path / "hub", clock) as hub:
         grown(hub, 1)  # the newest of before has a line of the old key yet
         log = node_of(tmp_path / "node", hub)
         asked = AtHand.public
-        monkeypatch.setattr(AtHand, "public", lambda *said: none if f"{API}/key-changes" in said else asked(*said))
+        monkeypatch.setattr(AtHand, "public", lambda *said: none if CHANGES in said else asked(*said))
         with pytest.raises(NotShown, match="signed with no key that is kept"):
             log.look()
         assert log.refused() is None and kept_size(log) == 0
+
+
+def test_however_often_hospitals_change_their_keys_the_hubs_own_are_followed(
+    tmp_path: Path, clock: Clock, monkeypatch
+) -> None:
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        north = FakeSite(hub, "north").join()
+        for _ in range(5):
+            site_rotated(hub, north)
+        log.look()
+    rotated(tmp_path / "hub", clock, "log")
+    (tmp_path / "hub" / LOG_BEFORE).unlink()
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 1)
+        whole, own = (len(hub.http.get(path).content) for path in (f"{API}/key-changes", CHANGES))
+        assert whole - own > 4 * 5000
+        monkeypatch.setattr("rapha.node.public_log.ANSWER_LIMIT_BYTES", own)
+        assert size(node_of(tmp_path / "node", hub)) == hub.hub.desk.log.checkpoint.size
 
 
 def test_a_home_whose_hub_had_another_key_when_it_enrolled_follows_that_first(tmp_path: Path, clock: Clock) -> None:

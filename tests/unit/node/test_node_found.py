@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from rapha.cli.node import app
 from rapha.clock import utc_now
-from rapha.errors import NotPermitted, SandboxError, TrainingFailed
+from rapha.errors import Conflict, NotPermitted, SandboxError, TrainingFailed
 from rapha.node import hub_line, journey
 from rapha.node.configuration import Home
 from rapha.node.journey import Journey
@@ -44,6 +44,8 @@ class Town:
         self.hospital, self._monkeypatch = Hospital(folder), monkeypatch
         self.hospital.rules(DEMANDS)
         self.home: Home = self.hospital.home
+        self.line = FakeLine(self.home)
+        """Of who decides in a shell."""
         self.process(LAYER)
 
     def process(self, *layers: str) -> None:
@@ -72,7 +74,7 @@ class Town:
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     made = Town(tmp_path, monkeypatch)
     monkeypatch.setattr(journey, "PERSON_WAITS_SECONDS", 0.0)
-    monkeypatch.setattr(hub_line, "line_of", lambda *_: FakeLine(made.home))
+    monkeypatch.setattr(hub_line, "line_of", lambda *_: made.line)
     return made
 
 
@@ -85,6 +87,12 @@ def test_a_steward_decides_in_a_shell_by_the_walls_that_the_agent_has(
     town.process()
     error, said = town.rapha("approve" if words else "deny", town.home.folder, "d-1", *words)
     assert (error, said.split(" ", 1)[0], town.state()) == (None, state, state)
+    assert town.line.closed
+
+
+def test_a_refused_decision_leaves_no_line_open(town: Town) -> None:
+    error, _ = town.rapha("deny", town.home.folder, "d-nowhere")
+    assert isinstance(error, Conflict) and town.line.closed
 
 
 def test_where_no_agent_began_a_shell_decides_by_what_it_finds(town: Town) -> None:

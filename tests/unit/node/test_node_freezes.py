@@ -175,10 +175,27 @@ def test_an_agent_begins_where_the_log_is_not_shown_and_not_where_it_contradicts
 def test_a_freeze_under_a_key_that_is_not_the_logs_is_trained_on_by_nobody(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At once: the tree that was given back stays under that key."""
+
+    def waits(_attempt: int) -> float:
+        raise AssertionError("it is waited for")
+
+    monkeypatch.setattr("rapha.node.hub_line.back_off", waits)
+    hospital.journey.look_at_log()
+    hospital.line.log.signer = other_key()
+    with pytest.raises(Conflict, match=r"nothing is trained on it: .* signed with no key that is kept"):
+        work(hospital)
+    assert hospital.register.freeze(RUN)[1] is None
+
+
+def test_a_freeze_whose_keys_cannot_be_asked_for_is_waited_for(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rapha.node.freezes.persist", lambda action: action())
     hospital.journey.look_at_log()
     hospital.line.log.signer = other_key()
-    with pytest.raises(Unreachable, match="signed with no key that is kept"):
+    hospital.line.log.instead["/api/v1/key-changes?of=hub"] = Unreachable("away")
+    with pytest.raises(Unreachable, match="away"):
         work(hospital)
 
 

@@ -59,6 +59,10 @@ class FakeLine:
         self.error: Exception | None = None
         self.log = SmallPublicLog()
         self.public = self.log.public
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def upload(self, blob: str, _file: Path, _check: object) -> None:
         self.uploaded.append(blob)

@@ -167,9 +167,11 @@ def test_tiles_that_do_not_fit_are_asked_for_once_more(at: At, monkeypatch: pyte
     assert at.seen == 9 and not said
 
 
-PATHS = ("/log/checkpoint", "/log/tile/0/000.p/9", "/api/v1/key-changes", "/api/v1/keys")
+PATHS = ("/log/checkpoint", "/log/tile/0/000.p/9", "/api/v1/key-changes?of=hub", "/api/v1/keys")
 NOTHING = [(path, said) for path in PATHS for said in (Unreachable("away"), Conflict("404"), b"x" * (17 << 20))]
-NOTHING += [(path, b"<html>a portal</html>") for path in ("/log/checkpoint", "/api/v1/key-changes", "/api/v1/keys")]
+NOTHING += [
+    (path, b"<html>a portal</html>") for path in ("/log/checkpoint", "/api/v1/key-changes?of=hub", "/api/v1/keys")
+]
 
 
 @pytest.mark.parametrize(("path", "instead"), NOTHING)
@@ -179,7 +181,7 @@ def test_a_hub_that_shows_nothing_contradicts_nothing(tmp_path: Path, path: str,
     if path != "/api/v1/keys":
         at.log.look()
     at.hub.fill(2)
-    if path == "/api/v1/key-changes":
+    if path == "/api/v1/key-changes?of=hub":
         at.hub.signer = other_key()
     at.hub.instead[path] = instead
     with pytest.raises(Unreachable):

@@ -98,6 +98,35 @@ def test_the_command_says_it(proof_of, tmp_path):
     assert secret_of(OUT).hex() not in said.output
 
 
+def test_the_command_says_whose_keys_and_of_which_runs_the_proof_is_silent(proof_of, tmp_path):
+    approval = made_up.approval(made_up.example("time-to-death"), "north")
+    other = patients.prove(made_up.SITES["north"], made_up.PATIENTS_SECRET, OUT, {tmp_path: approval})
+    (tmp_path / "proof.json").write_bytes(proof_of(OUT).as_bytes())
+    said = CliRunner().invoke(app, ["verify-patient", str(tmp_path / "proof.json"), str(GOOD)])
+    assert "Who holds the keys" in said.output and "does not speak of that run" not in said.output
+    pinned = ["--keys", str(FOLDERS / "pinned.json")]
+    said = CliRunner().invoke(app, ["verify-patient", str(tmp_path / "proof.json"), str(GOOD), *pinned])
+    assert said.exit_code == 0 and "Who holds the keys" not in said.output
+    claims = standing_claims([GOOD], "north", None)
+    [remark] = patient.silent_on(other, claims)
+    assert "in diabetes-within-5-years, under sha256:" in remark and "does not speak of that run" in remark
+    assert patient.silent_on(proof_of(OUT), claims) == ()
+
+
+def test_an_empty_secret_is_not_taken_for_none(proof_of, tmp_path):
+    """As an unset variable of a shell gives it."""
+    (tmp_path / "proof.json").write_bytes(proof_of(OUT).as_bytes())
+    said = CliRunner().invoke(app, ["verify-patient", str(tmp_path / "proof.json"), str(GOOD), "--secret", ""])
+    assert isinstance(said.exception, Unproven) and "64 hex digits" in str(said.exception)
+
+
+def test_a_proof_names_a_run_once(proof_of, tmp_path):
+    proof = proof_of(OUT)
+    (tmp_path / "proof.json").write_bytes(proof.model_copy(update={"runs": proof.runs * 2}).as_bytes())
+    said = CliRunner().invoke(app, ["verify-patient", str(tmp_path / "proof.json"), str(GOOD)])
+    assert isinstance(said.exception, Unproven) and "not a patient's proof" in str(said.exception)
+
+
 def test_a_receipt_that_does_not_hold_is_not_relied_on():
     with pytest.raises(Unproven, match="does not hold"):
         standing_claims([FOLDERS / "edited-metrics"], "north", None)

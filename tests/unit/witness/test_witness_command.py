@@ -30,6 +30,16 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "w"
 
 
+@pytest.mark.parametrize(
+    "wrong", [("--name", "a b"), ("--name", "a+b"), ("--name", ""), ("--port", "70000"), ("--host", "")]
+)
+def test_a_setting_that_is_none_is_said_by_its_option(home: Path, tmp_path: Path, wrong: tuple[str, str]) -> None:
+    words = ["init", str(tmp_path / "other"), "--logs", str(tmp_path / "keys.json"), "--name", NAME, *wrong]
+    result = CliRunner().invoke(witness_commands.app, words)
+    assert isinstance(result.exception, ConfigurationError) and f"{wrong[0]} is " in str(result.exception)
+    assert not (tmp_path / "other").exists()
+
+
 def test_it_answers_until_it_is_told_to_stop(home: Path) -> None:
     command = [sys.executable, "-c", "from rapha.cli.main import run; run()", "witness", "run", str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONUNBUFFERED": "1"}) as process:
@@ -58,6 +68,10 @@ def test_a_hub_is_given_a_witness(home: Path, tmp_path: Path) -> None:
         words = ["witness", str(tmp_path / "hub"), url, str(home / "keys.json")]
         assert NAME in CliRunner().invoke(hub_commands.app, words).output
         assert [known.url for known in load(tmp_path / "hub").settings.witnesses] == [url]
-    for wrong in (("ftp://x", home / "keys.json"), ("https://x", tmp_path / "keys.json")):
+    for wrong in (
+        ("ftp://x", home / "keys.json"),
+        ("https://a b", home / "keys.json"),
+        ("https://x", tmp_path / "keys.json"),
+    ):
         result = CliRunner().invoke(hub_commands.app, ["witness", str(tmp_path / "hub"), *map(str, wrong)])
         assert isinstance(result.exception, ConfigurationError)

@@ -1,5 +1,7 @@
 """What anybody may ask."""
 
+from typing import Literal
+
 from fastapi import APIRouter
 
 import rapha
@@ -31,11 +33,12 @@ def keys(hub: TheHub) -> TrustedKeys:
 
 
 @router.get("/key-changes")
-def key_changes(hub: TheHub) -> KeyChanges:
-    """Every rotation and revocation of a site's key, as the log has it: for who pinned keys and trusts no list of the hub's."""
+def key_changes(hub: TheHub, of: Literal["hub"] | None = None) -> KeyChanges:
+    """Every rotation and revocation of a key, as the log has it: for who pinned keys and trusts no list of the hub's. `of=hub`: of the hub's own
+    alone, for who follows its log and no hospital: there are few of these, however many hospitals there are."""
     log_changes(hub.store, hub.desk, hub.signer)
     with hub.store.reading() as session:
-        return site_keys.key_changes(session, hub.desk)
+        return site_keys.key_changes(session, hub.desk, own_alone=of == "hub")
 
 
 @router.get("/trust-config")

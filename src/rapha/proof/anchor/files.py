@@ -32,5 +32,5 @@ def read_block_hash(text: str) -> bytes:
 def read_address(text: str) -> str:
     """An address in lower case. Raises ConfigurationError where it is not 0x and 40 hex digits."""
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
-        raise ConfigurationError("a contract's address is 0x and 40 hex digits")
+        raise ConfigurationError("an address is 0x and 40 hex digits")
     return text.lower()
