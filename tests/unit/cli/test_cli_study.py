@@ -67,6 +67,20 @@ def test_on_a_terminal_the_last_picture_stays() -> None:
         assert word in picture
 
 
+def test_a_hospital_that_is_unlike_all_others_is_an_alarm_where_one_looks() -> None:
+    named = [event("round.closed", round=n, sites="east north", loss="0.61", unlike_others="east") for n in (3, 5)]
+    assert (sentence(named[0]) or "").endswith("loss 0.61  ALARM: unlike all others: east")
+    assert "ALARM: unlike all others: east, north" in (
+        sentence(event("round.closed", round=4, unlike_others="east north")) or ""
+    )
+    out = io.StringIO()
+    with StudyView(Console(file=out, force_terminal=True, width=110), "diabetes") as view:
+        for each in [*STORY[:-1], *named, *STORY[-1:]]:
+            view.feed(each)
+    assert "ALARM: the update of east was unlike all others in 2 of the rounds, last in round 5" in out.getvalue()
+    assert "ALARM" not in told(terminal=True) + told(terminal=False)
+
+
 def test_a_hostile_site_or_reason_cannot_draw_on_the_terminal() -> None:
     out = io.StringIO()
     with StudyView(Console(file=out, width=110), "[red]title") as view:
