@@ -298,7 +298,10 @@ def _place_of(keys: tuple[int | str, ...]) -> str:
 
 def _words_beside(keys: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that may stand where one stands that is not known."""
-    placements = {"slurm": SlurmPlacement, "ray": RayPlacement, "kubernetes": KubernetesPlacement}
-    if keys[0] == "placement" and len(keys) > 2:
-        return tuple(placements[str(keys[1])].model_fields)
-    return tuple((SandboxLimits if keys[0] == "limits" and len(keys) > 1 else NodeConfiguration).model_fields)
+    places: dict[str, type[Record]] = {"slurm": SlurmPlacement, "ray": RayPlacement, "kubernetes": KubernetesPlacement}
+    beside: type[Record] = NodeConfiguration
+    if keys[0] == "limits" and len(keys) > 1:
+        beside = SandboxLimits
+    elif keys[0] == "placement" and len(keys) > 2:
+        beside = places[str(keys[1])]
+    return tuple(beside.model_fields)
