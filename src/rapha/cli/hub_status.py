@@ -75,7 +75,10 @@ def _show(found: "Overview") -> None:
 
     console = Console()
     if found.under_way:
-        table = Table("study", "", "state", "round", "until (UTC)", "waits for", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("study", no_wrap=True, min_width=max(len(each.study_id) for each in found.under_way))
+        for head in ("", "state", "round", "until (UTC)", "waits for"):
+            table.add_column(head, overflow="fold")
         for each in found.under_way:
             words = (
                 each.study_id,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rapha.node.configuration import Home
+    from rapha.node.configuration import Home, NodeConfiguration
     from rapha.node.hub_line import HubLine
     from rapha.node.journey import Journey
     from rapha.node.reader import Reader
@@ -45,8 +45,10 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
     from rapha.node.remembered import check_remembered
     from rapha.node.rotation import finish_rotation
     from rapha.node.sandbox.choose import backend_of
+    from rapha.policy.rules_file import read_rules
 
     opened = Home(home)
+    read_rules(opened.rules)  # what is wrong in them is said before anything is done, whether or not the hub answers
     lock = lock_home(opened.folder)
     log_to_stderr(site=opened.configuration.site)
     interrupt_when_asked_to_end()
@@ -61,7 +63,7 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         journey, line = _journey_and_line(opened, backend, reader)
         _look_at_log(journey)
         persist(lambda: check_remembered(opened, line, accepted=twice), math.inf)
-        typer.echo(f"{opened.configuration.site}: agent is running, hub {opened.configuration.hub_url}")
+        typer.echo(_in_force(opened.configuration))
         journey.have_sandboxes_wait()
         journey.introduce(math.inf)
         at_once = opened.configuration.at_once
@@ -76,6 +78,13 @@ def run(home: Folder, twice: TwiceOption = False) -> None:
         if reader:
             reader.close()
         lock.close()
+
+
+def _in_force(settings: "NodeConfiguration") -> str:
+    """What an agent goes by that an edited file would tell only of its next start."""
+    limit = settings.limit_mbit_per_second
+    pace = "as much of the line as there is" if limit is None else f"at most {limit:g} Mbit/s of the line"
+    return f"{settings.site}: agent is running, hub {settings.hub_url}; weights take {pace}, {settings.at_once} tasks at a time"
 
 
 def _look_at_log(journey: "Journey") -> None:

@@ -217,7 +217,7 @@ def _say_status(status: "StudyStatus") -> None:
     for each in status.dispatches:
         patients = f"{each.feasible} patients" if each.feasible else ""
         why = reason_in_words(each.reason) if each.reason else ""
-        typer.echo(f"  {each.site:<20} {each.state:<10} {patients}{why}".rstrip())
+        typer.echo(f"  {each.site:<20} {each.state:<10} {'; '.join(part for part in (patients, why) if part)}".rstrip())
 
 
 def _watch(client: "Client", study_id: str, title: str) -> None:
@@ -232,7 +232,7 @@ def _watch(client: "Client", study_id: str, title: str) -> None:
             view.feed(event)
     status = client.status(study_id)
     if status.state != "completed":
-        why = f": {status.reason}" if status.reason else ""
+        why = f": {status.reason}" if status.reason not in (None, status.state) else ""
         raise RaphaError(
             f"{title} ended {status.state}{why}; `rapha study show {study_id}` says what each hospital said"
         )

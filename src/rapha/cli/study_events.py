@@ -44,6 +44,11 @@ def state_after(event: Event) -> str | None:
     return event.facts.get("state") or _STATES.get(event.event)
 
 
+def unlike(event: Event) -> tuple[str, ...]:
+    """The hospitals that a closed round names as unlike all others."""
+    return tuple(event.facts.get("unlike_others", "").split()) if event.event == "round.closed" else ()
+
+
 def sentence(event: Event) -> str | None:
     """One line for a person, without control characters; None for what need not be told."""
     said = _of_site(event) if event.site else _of_study(event)
@@ -67,7 +72,9 @@ def _of_study(event: Event) -> str | None:
     if event.event == "round.opened":
         return _ROUNDS.get(facts.get("do", ""))
     if event.event == "round.closed":
-        return f"round {event.round:>3}  {'all hospitals':<20} {_scores(facts)}" if _scores(facts) else None
+        parts = (_scores(facts), f"ALARM: unlike all others: {', '.join(sites)}" if (sites := unlike(event)) else "")
+        said = "  ".join(part for part in parts if part)
+        return f"round {event.round or 0:>3}  {'all hospitals':<20} {said}" if said else None
     return _STUDY.get(event.event)
 
 

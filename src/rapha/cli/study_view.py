@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from rapha.cli.study_events import LABELS, sentence, state_after
+from rapha.cli.study_events import LABELS, sentence, state_after, unlike
 from rapha.records.wire import Event
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -28,6 +28,8 @@ class _Line:
     round: int = 0
     loss: list[float] = field(default_factory=list)
     metric: list[float] = field(default_factory=list)
+    unlike: list[int] = field(default_factory=list)
+    """The rounds in which its update was unlike all others."""
 
 
 class StudyView:
@@ -66,6 +68,8 @@ class StudyView:
             self._take_site(self._sites.setdefault(event.site, _Line()), event)
         elif event.event == "round.closed":
             self._take_scores(self._all, event)
+            for site in unlike(event):
+                self._sites.setdefault(site, _Line()).unlike.append(event.round or 0)
         words = sentence(event)
         if self._live is None:
             if words:
@@ -88,7 +92,15 @@ class StudyView:
         if self._all.loss or self._all.metric:
             table.add_row(*_cells("all", self._all), style="bold")
         head = Text.assemble((self._title, "bold"), "  ", (self._state, _colour(self._state)))
-        return Group(head, Text(), table, Text(), *(Text(words, style="dim") for words in self._said))
+        alarms = [
+            Text(
+                f"ALARM: the update of {site} was unlike all others in {len(line.unlike)} of the rounds, last in round {line.unlike[-1]}",
+                style="red",
+            )
+            for site, line in sorted(self._sites.items())
+            if line.unlike
+        ]
+        return Group(head, Text(), table, Text(), *alarms, *(Text(words, style="dim") for words in self._said))
 
     def _take_site(self, line: _Line, event: Event) -> None:
         facts = event.facts

@@ -118,6 +118,7 @@ class Closing:
         facts = {"sites": " ".join(settled.updates), **score_facts(mean_scores(settled.updates))}
         if made and made.unlike:
             facts["unlike_others"] = " ".join(made.unlike)
+            _log.warning("updates.unlike-others", study=row.id, round=settled.number, sites=facts["unlike_others"])
         change.tell("round.closed", "hub", study_id=row.id, round=settled.number, facts=facts)
         if settled.do == "evaluate":
             return Closed(row.id, None, blobs, set())

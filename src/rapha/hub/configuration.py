@@ -14,7 +14,7 @@ from rapha.hub.store.postgres import ServerAddress
 from rapha.hub.witnesses import WitnessAddress
 from rapha.proof import keys
 from rapha.proof.lasting import MAX_NAME_BYTES
-from rapha.records.record import Record, Slug
+from rapha.records.record import Record, Slug, nearest_key
 
 MIB = 1 << 20
 
@@ -282,6 +282,10 @@ def load(home: Path) -> HubConfiguration:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "extra_forbidden" and len(first["loc"]) <= 2:  # of a witness, the last to nest, deeper
+            words = (Tls if first["loc"][0] == "tls" and len(first["loc"]) > 1 else HubSettings).model_fields
+            hope = nearest_key(str(first["loc"][-1]), words)
+            raise ConfigurationError(f"{file}: unknown key `{place[:100]}`; {hope}") from error
         raise ConfigurationError(f"{file}: {place}: {first['msg']}") from error
     found = HubConfiguration(home=home.absolute(), settings=settings)
     _check_apart(found)

@@ -20,7 +20,8 @@ _LINE = re.compile(rb"([0-9]{1,11}) ([a-z0-9][a-z0-9-]{0,62}) [0-9a-f]{32}\n")
 
 
 class StudyUnderWay(Record):
-    """`waits_for`: the hospitals that have an offer or a task and have not answered. `deadline`: of the round that is open."""
+    """`waits_for`: the hospitals that have an offer or a task and have not answered. `deadline`: of the round that is open; a paused study has
+    none, for its round gets its whole time again."""
 
     study_id: str
     study: str
@@ -102,13 +103,13 @@ def _under_way(session: Session, row: StudyRow) -> StudyUnderWay:
         DispatchRow.study_id == row.id, DispatchRow.state.in_(("offered", "pending"))
     )
     tasked = select(TaskRow.site).where(TaskRow.study_id == row.id, TaskRow.state.in_(("queued", "leased")))
-    still = newest is not None and newest.closed_at is None
+    runs_out = newest is not None and newest.closed_at is None and row.state != "paused"
     return StudyUnderWay(
         study_id=row.id,
         study=row.name,
         researcher=row.researcher,
         state=row.state,
         round=newest.number if newest else None,
-        deadline=newest.deadline if newest and still else None,
+        deadline=newest.deadline if newest and runs_out else None,
         waits_for=tuple(sorted(set(session.scalars(tasked if newest else asked)))),
     )

@@ -49,7 +49,8 @@ def check_alone(configuration: HubConfiguration) -> None:
     """Raises ConfigurationError: other hubs have copies of these keys, and would go on with those of before."""
     if not isinstance(configuration.database, Path):
         raise ConfigurationError(
-            "hubs that share a database have one set of keys, and cannot go over to others in this version"
+            "hubs that share a database have one set of keys, and cannot go over to others in this version, nor end one; nothing was "
+            "changed. Where a key was stolen: docs/scale.md"
         )
 
 

@@ -104,6 +104,8 @@ class Agent:
                 self._stopping.wait(back_off(attempt))
             else:
                 self._stopped -= acknowledged
+                if attempt:
+                    LOG.info("hub.back", attempts=attempt + 1)
                 return assignment
 
     def _say_what_was_not_heard(self) -> None:

@@ -149,8 +149,15 @@ class Approvals:
         return counting, rules.stewards.needed - len(counting)
 
     def may_work_now(self) -> bool:
-        """Whether it is an hour at which work may touch data."""
-        return is_open(self.rules(), self._clock())
+        """Whether it is an hour at which work may touch data. Raises TrainingFailed: the rules cannot be read any more."""
+        return is_open(self._rules_of_work(), self._clock())
+
+    def _rules_of_work(self) -> SiteRules:
+        """The rules, for work that was approved under others. What broke them stays here; what may be told is that they are not those."""
+        try:
+            return self.rules()
+        except ConfigurationError as error:
+            raise TrainingFailed(str(error), "policy-changed") from error
 
     def check_task(self, entry: Entry | None, task: Task) -> Approval:
         """The approval under which a task may touch data. Numbered, so that an auditor can tick it off.
@@ -171,8 +178,9 @@ class Approvals:
         if entry.answer.mode != entry.study.mode:
             raise TrainingFailed("the approval is of another release mode than the study", "not-approved")
         # 5. the approval is of that study, under the rules of this moment, which still permit it
+        rules = self._rules_of_work()
         request = self.request(entry.dispatch, entry.study)
-        if refused := decide_again(request, self.rules(), entry.answer):
+        if refused := decide_again(request, rules, entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)
         return entry.answer
 

@@ -26,7 +26,7 @@ from ruamel.yaml.error import YAMLError
 
 from rapha.errors import ConfigurationError
 from rapha.node.turns import PLACED_AT_ONCE, processors
-from rapha.records.record import Real, Record, SiteId, Slug
+from rapha.records.record import Real, Record, SiteId, Slug, nearest_key
 
 BackendName = Literal["bubblewrap", "namespaces", "i-accept-that-code-can-reach-this-machine"]
 DATABASE = "node.db"
@@ -273,7 +273,11 @@ def read_configuration(path: Path) -> NodeConfiguration:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigurationError(f"{path}: {_place_of(first['loc'])}: {first['msg']}") from error
+        place = _place_of(first["loc"])
+        if first["type"] == "extra_forbidden":
+            written, words = place.rpartition(".")[2], _words_beside(first["loc"])
+            raise ConfigurationError(f"{path}: unknown key `{place[:100]}`; {nearest_key(written, words)}") from error
+        raise ConfigurationError(f"{path}: {place}: {first['msg']}") from error
     except (YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path}: not readable as YAML") from error
 
@@ -290,3 +294,14 @@ def _place_of(keys: tuple[int | str, ...]) -> str:
     """A key of the file, as it is written there: which kind of placement it was read as is no key."""
     written = ("placement", *(keys[2:] or ("by",))) if keys[:1] == ("placement",) else keys
     return ".".join(str(part) for part in written) or "the file"
+
+
+def _words_beside(keys: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that may stand where one stands that is not known."""
+    places: dict[str, type[Record]] = {"slurm": SlurmPlacement, "ray": RayPlacement, "kubernetes": KubernetesPlacement}
+    beside: type[Record] = NodeConfiguration
+    if keys[0] == "limits" and len(keys) > 1:
+        beside = SandboxLimits
+    elif keys[0] == "placement" and len(keys) > 2:
+        beside = places[str(keys[1])]
+    return tuple(beside.model_fields)

@@ -342,7 +342,7 @@ def persist(action: Callable[[], T], give_up_after_seconds: float = PATIENCE_SEC
     start, attempt = time.monotonic(), 0
     while True:
         try:
-            return action()
+            done = action()
         except Unreachable as error:
             if isinstance(error, transfer.CutShort):
                 start, attempt = time.monotonic(), 0
@@ -352,3 +352,7 @@ def persist(action: Callable[[], T], give_up_after_seconds: float = PATIENCE_SEC
             with _CLOSING:
                 _CLOSING.wait(back_off(attempt))
             attempt += 1
+        else:
+            if attempt:
+                LOG.info("hub.back", attempts=attempt + 1)
+            return done

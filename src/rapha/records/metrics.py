@@ -1,5 +1,6 @@
 """The closed set of figures that may leave a hospital. A figure without a name here has no way out."""
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -167,6 +168,13 @@ class StudyMetrics(Record):
     sites: tuple[SiteMetrics, ...]
     history: tuple[RoundScores, ...]
     segments: tuple[PooledSegment, ...] = ()
+
+    @property
+    def gone_at_the_end(self) -> dict[str, int]:
+        """The hospitals that trained and handed in nothing of the final round, with in how many rounds of training each answered."""
+        here = {site.site for site in self.sites}
+        trained = Counter(site for each in self.history for site in each.sites)
+        return {site: rounds for site, rounds in sorted(trained.items()) if site not in here}
 
     @model_serializer(mode="wrap")
     def _as_measured(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """What every record shares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cached_property
+from itertools import takewhile
 from typing import Annotated, Any, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -66,3 +68,17 @@ class Record(BaseModel):
     def from_bytes(cls, data: bytes) -> Self:
         """Read back what `as_bytes` wrote. Raises pydantic.ValidationError."""
         return cls.model_validate_json(data)
+
+
+def nearest_key(key: str, keys: Iterable[str]) -> str:
+    """What is said of a key of a settings file that is not among `keys`: which of them is meant, else all of them. Of those that are close it is the
+    one that begins alike for longest: `limit_mbits` is no `limits`."""
+    known = list(keys)
+    if close := get_close_matches(key, known, n=3):
+        return f"did you mean `{max(close, key=lambda one: _alike(key, one))}`?"
+    return "expected one of " + ", ".join(known)
+
+
+def _alike(one: str, other: str) -> int:
+    """With how many letters both begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

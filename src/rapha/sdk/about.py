@@ -17,7 +17,7 @@ from rapha.sdk.lora_files import write_adapter
 from rapha.sdk.module_file import write_module
 from rapha.sdk.outcome_words import outcome_in_words
 from rapha.sdk.report.findings import Findings, read_findings
-from rapha.sdk.report.headline import LABELS, MODELS, classes_in_words, count
+from rapha.sdk.report.headline import LABELS, MODELS, classes_in_words, count, gone_in_words
 from rapha.sdk.report.page import REPORT_FILE, render
 from rapha.sdk.words import in_words_with
 
@@ -80,6 +80,8 @@ def model_card(study: Study, metrics: StudyMetrics) -> str:
         models=MODELS,
         count=count,
         classes=classes_in_words,
+        gone=gone_in_words,
+        trained_at=len(metrics.sites) + len(metrics.gone_at_the_end),
         task=_TASKS[study.outcome.kind],
         outcome=outcome_in_words(study.outcome),
         features=feature_names(study),

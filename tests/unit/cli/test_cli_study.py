@@ -9,11 +9,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rapha.cli.main import command_tree
-from rapha.cli.study import app
+from rapha.cli.study import _say_status, app
 from rapha.cli.study_events import sentence, state_after
 from rapha.cli.study_view import StudyView, sparkline
 from rapha.errors import ConfigurationError, StudyError, Unreachable
-from rapha.records.wire import Event
+from rapha.records.metrics import Count
+from rapha.records.record import SiteId, StudyId
+from rapha.records.wire import DispatchStatus, Event, StudyStatus
 
 AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples/diabetes-within-5-years/study.yaml"
@@ -67,12 +69,39 @@ def test_on_a_terminal_the_last_picture_stays() -> None:
         assert word in picture
 
 
+def test_a_hospital_that_is_unlike_all_others_is_an_alarm_where_one_looks() -> None:
+    named = [event("round.closed", round=n, sites="east north", loss="0.61", unlike_others="east") for n in (3, 5)]
+    assert (sentence(named[0]) or "").endswith("loss 0.61  ALARM: unlike all others: east")
+    assert "ALARM: unlike all others: east, north" in (
+        sentence(event("round.closed", round=4, unlike_others="east north")) or ""
+    )
+    out = io.StringIO()
+    with StudyView(Console(file=out, force_terminal=True, width=110), "diabetes") as view:
+        for each in [*STORY[:-1], *named, *STORY[-1:]]:
+            view.feed(each)
+    assert "ALARM: the update of east was unlike all others in 2 of the rounds, last in round 5" in out.getvalue()
+    assert "ALARM" not in told(terminal=True) + told(terminal=False)
+
+
 def test_a_hostile_site_or_reason_cannot_draw_on_the_terminal() -> None:
     out = io.StringIO()
     with StudyView(Console(file=out, width=110), "[red]title") as view:
         view.feed(event("dispatch.denied", "no\x1b[2Jrth", reason="\x1b]0;x\x07[bold]because"))
     assert "\x1b" not in out.getvalue()
     assert "[bold]because" in out.getvalue()
+
+
+def test_a_hospital_that_failed_is_shown_with_its_patients_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = DispatchStatus(site=SiteId("north"), state="failed", feasible=Count(about=40), reason="policy-changed")
+    _say_status(
+        StudyStatus(
+            study_id=StudyId("s-1"), study="x", study_digest="sha256:" + "0" * 64, researcher="Ada", state="training", round=1, rounds=2,
+            dispatches=(failed,),
+        )
+    )  # fmt: skip
+    assert (
+        "  north                failed     about 40 patients; The hospital's rules changed" in capsys.readouterr().out
+    )
 
 
 def test_words_that_need_not_be_told_are_not() -> None:

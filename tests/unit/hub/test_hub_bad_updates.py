@@ -7,6 +7,7 @@ from hub_at_hand import HubAtHand, bearer
 from patience import until
 from safetensors.numpy import save
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from test_hub_life import recruit, run_round, task_of
 
 from rapha.canonical import base64_bytes, base64_text, digest
@@ -17,6 +18,7 @@ from rapha.hub.blobs import read
 from rapha.hub.store.database import Store
 from rapha.hub.store.tables import TaskRow, UploadRow
 from rapha.hub.tasks import Taken, let_go_of_refused, receive_updates
+from rapha.records.averaging import Median, NormClip, TrimmedMean
 from rapha.records.task import Task, TaskFailure
 from rapha.records.wire import Offer, UpdateParcel, Work
 
@@ -303,3 +305,26 @@ def test_only_small_updates_are_taken_together(hub, sites, study_id, monkeypatch
     for site in sites[:2]:
         assert site.answer(task_of(site).task).status_code == 204
     assert together == ["south"]
+
+
+@pytest.mark.parametrize("way", [Median(), TrimmedMean(), NormClip()], ids=["median", "trimmed-mean", "norm-clip"])
+def test_a_hospital_gone_wild_is_named_to_the_researcher_and_in_the_hubs_log(hub, token, sites, study_of, way):
+    sites += [FakeSite(hub, name, 200).join() for name in ("east", "far")]
+    study = study_of(rounds=3, at_least=5)
+    training = study.training.model_copy(update={"aggregation": way})
+    with capture_logs() as logged:
+        study_id = recruit(hub, study.model_copy(update={"training": training}), token, sites)
+        for number in range(5):
+            for site in sites:
+                wild = site.name == "far" and number == 2
+                if wild:
+                    assert site.answer(task_of(site).task, poison(1000.0)).status_code in (200, 204)
+                else:
+                    site.do(task_of(site))
+        hub.wait_for(study_id, token, "completed")
+    closed = [event for event in hub.events(study_id, token) if event.event == "round.closed"]
+    assert [(event.round, event.facts["unlike_others"]) for event in closed if "unlike_others" in event.facts] == [
+        (2, "far")
+    ]
+    told = [line for line in logged if line["event"] == "updates.unlike-others"]
+    assert [(line["study"], line["round"], line["sites"]) for line in told] == [(study_id, 2, "far")]

@@ -1,5 +1,8 @@
 """A hub's home: what is in one is not lost by making another."""
 
+import json
+import re
+
 import pytest
 
 from rapha.errors import ConfigurationError
@@ -76,3 +79,17 @@ def test_no_secret_stands_in_a_url(said):
     with pytest.raises(ConfigurationError) as refused:
         settings_of("hub", "127.0.0.1", 0, **said)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"public_uri": "https://h"}, "unknown key `public_uri`; did you mean `public_url`?"),
+        ({"tls": {"certificate": "/c", "keys": "/k", "key": "/k"}}, "unknown key `tls.keys`; did you mean `key`?"),
+    ],
+)
+def test_a_misspelt_key_of_a_hub_is_told_with_the_one_that_is_meant(tmp_path, more, said):
+    file = initialise(tmp_path / "home", settings_of("trial", "127.0.0.1", 0)).home / "hub.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        load(tmp_path / "home")

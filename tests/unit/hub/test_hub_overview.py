@@ -9,6 +9,7 @@ from typing import Any
 from fake_site import FakeSite
 from hub_at_hand import HubAtHand
 from test_hub_life import offered, recruit, run_round
+from test_hub_pauses import ask
 from typer.testing import CliRunner
 
 from rapha.cli.hub import app
@@ -36,6 +37,20 @@ def test_a_study_waits_for_those_who_did_not_answer(
     run_round([north, west])
     (study,) = seen(hub, tmp_path).under_way
     assert (study.state, study.round, study.waits_for) == ("preparing", 0, ("south",))
+    assert study.deadline is not None and study.deadline > hub.clock()
+
+
+def test_a_paused_study_runs_out_at_no_time_and_its_id_can_be_typed(
+    hub: HubAtHand, token: str, sites: list[FakeSite], study_of: Any, tmp_path: Path
+) -> None:
+    study_id = recruit(hub, study_of(rounds=1, at_least=3), token, sites)
+    ask(hub, token, study_id, "pause")
+    (study,) = seen(hub, tmp_path).under_way
+    assert (study.state, study.round, study.deadline) == ("paused", 0, None)
+    done = CliRunner(env={"COLUMNS": "60"}).invoke(app, ["status", str(tmp_path / "hub")])
+    assert study_id in done.stdout
+    ask(hub, token, study_id, "resume")
+    (study,) = seen(hub, tmp_path).under_way
     assert study.deadline is not None and study.deadline > hub.clock()
 
 

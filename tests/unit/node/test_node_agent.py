@@ -135,8 +135,10 @@ def test_what_is_in_hand_is_said_at_each_poll_until_it_is_done(tmp_path: Path) -
 
 def test_a_hub_that_is_away_is_asked_again(tmp_path: Path) -> None:
     line = FakeLine(Unreachable("away"), Unreachable("away"), None)
-    run(line, FakeJourney(), tmp_path)
+    with structlog.testing.capture_logs() as logged:
+        run(line, FakeJourney(), tmp_path)
     assert len(line.polls) == 4
+    assert [each["event"] for each in logged] == ["hub.away", "hub.away", "hub.back"]
 
 
 @pytest.mark.parametrize("answer", [None, Unreachable("503"), Conflict("409"), NotPermitted("401")])

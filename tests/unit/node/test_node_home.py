@@ -1,13 +1,17 @@
 """A node's home, made and opened by hand: every mistake is a sentence with the file or the word in it."""
 
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from hostile_hub import Heard, Said, hostile_hub
 
+from rapha.cli.node_run import _in_force, run
 from rapha.clock import utc_now
 from rapha.errors import ConfigurationError, Unreachable
-from rapha.node.configuration import Home
+from rapha.node import agent
+from rapha.node.configuration import Home, NodeConfiguration
 from rapha.node.enrolment import make_home
 from rapha.node.register import Register
 from rapha.node.way import trusted_authorities
@@ -70,6 +74,44 @@ def test_a_damaged_configuration_is_said_with_its_file(tmp_path: Path, content: 
     (tmp_path / "node.yaml").write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"node\.yaml"):
         Home(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("limit_mbits: 8", "unknown key `limit_mbits`; did you mean `limit_mbit_per_second`?"),
+        ("limits: {memory_mbs: 512}", "unknown key `limits.memory_mbs`; did you mean `memory_mb`?"),
+        ("placement: {by: slurm, shared_folder: /s, partitions: a}", "unknown key `placement.partitions`; did you mean `partition`?"),
+        ("zebra: 1", "unknown key `zebra`; expected one of site, name, hub_url,"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_key_is_told_with_the_one_that_is_meant(tmp_path: Path, written: str, said: str) -> None:
+    (tmp_path / "node.yaml").write_text(f"{{site: north, name: N, hub_url: http://h, hub: h, hub_key: k, {written}}}")
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Home(tmp_path)
+
+
+def test_broken_rules_are_said_at_the_start_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no hub answers: they were noticed only once it did."""
+    monkeypatch.setattr(agent, "lock_home", lambda folder: pytest.fail("the agent began"))
+    (tmp_path / "node.yaml").write_text("{site: north, name: N, hub_url: 'http://127.0.0.1:1', hub: h, hub_key: k}")
+    rules = files("rapha.node").joinpath("default-rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(rules.replace("researchers: any", "reseachers: any"))
+    with pytest.raises(ConfigurationError, match="unknown key `reseachers`; did you mean `researchers`"):
+        run(tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["node.yaml", "rules.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [(0.5, "at most 0.5 Mbit/s of the line"), (None, "as much of the line as there is")]
+)
+def test_an_agent_that_starts_says_what_of_the_line_it_may_take(limit: float | None, said: str) -> None:
+    settings = NodeConfiguration(
+        site="n", name="N", hub_url="https://h", hub="h", hub_key="k", limit_mbit_per_second=limit, runs_at_once=3
+    )
+    assert _in_force(settings) == f"n: agent is running, hub https://h; weights take {said}, 3 tasks at a time"
 
 
 def test_a_missing_secret_is_said_with_its_file(tmp_path: Path) -> None:

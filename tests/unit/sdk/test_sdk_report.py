@@ -97,6 +97,27 @@ def test_without_a_comparison_nothing_is_said_of_one(tmp_path: Path) -> None:
     assert "Pooled rows" not in write_report(folder_of(NAMES[0], tmp_path / "model")).read_text()
 
 
+def test_a_hospital_that_trained_and_left_before_the_end_is_named(tmp_path: Path) -> None:
+    """Its updates are in the model, so nothing may read as if it had not been there; of one that was denied later the denial is not all that is said."""
+    study = sample.example(NAMES[0])
+    whole = sample.study_metrics(study)
+    left = whole.model_copy(update={"sites": tuple(site for site in whole.sites if site.site != "west")})
+    assert (whole.gone_at_the_end, left.gone_at_the_end) == ({}, {"west": study.training.rounds})
+    found = replace(read_findings(folder_of(NAMES[0], tmp_path / "model")), metrics=left)
+    assert found.aggregation is not None
+    denials = dict(found.aggregation.denials) | {"west": "sandbox-died"}
+    also_failed = replace(found, aggregation=found.aggregation.model_copy(update={"denials": denials}))
+    said = f"Its updates of {study.training.rounds} rounds of training went into the model. It handed in nothing of the final round"
+    for page in (html.unescape(render(found)), html.unescape(render(also_failed))):
+        assert page.count('<th scope="row">west</th>') == 1
+        assert said in page and "Left before the end" in page
+        assert "trained at 3 hospitals" in page and "tested at 2 of them" in page
+    assert "(sandbox-died)" in page
+    card = model_card(study, left)
+    assert "A model trained at 3 hospitals" in card and f"west left before the end. {said}" in card
+    assert "left before the end" not in model_card(study, whole)
+
+
 def test_a_receipt_that_fails_is_told_where_one_looks_first(tmp_path: Path) -> None:
     folder = folder_of(NAMES[0], tmp_path / "model")
     (folder / "metrics/north.json").write_bytes(b"{}")

@@ -107,13 +107,29 @@ def _against_own(gains: dict[str, float]) -> list[str]:
 
 
 def site_rows(findings: Findings) -> list[SiteRow]:
-    """Everybody who was asked: those who took part, then those who said no."""
+    """Everybody who was asked: those who took part to the end, those whose updates are in the model and who were gone at the end, then those
+    who said no."""
     rows = [_took_part(findings, site) for site in findings.metrics.sites]
     denials = findings.aggregation.denials if findings.aggregation else {}
-    return rows + [
-        SiteRow(site, "Declined", "–", "–", "–", "–", "–", "–", f"{SENTENCES.get(code, 'No reason known.')} ({code})")
-        for site, code in sorted(denials.items())
-    ]
+    gone = findings.metrics.gone_at_the_end
+    said = {site: f"{SENTENCES.get(code, 'No reason known.')} ({code})" for site, code in sorted(denials.items())}
+    for site, rounds in gone.items():
+        why = " ".join((gone_in_words(rounds), *([said.pop(site)] if site in said else [])))
+        rows.append(_without_figures(site, "Left before the end", why))
+    return rows + [_without_figures(site, "Declined", why) for site, why in said.items()]
+
+
+def gone_in_words(rounds: int) -> str:
+    """What is to be known of a hospital that was gone at the end, with so many rounds of training behind it."""
+    counted = "one round" if rounds == 1 else f"{rounds} rounds"
+    return (
+        f"Its updates of {counted} of training went into the model. It handed in nothing of the final round: it did not test the "
+        "model, and there is no receipt of it."
+    )
+
+
+def _without_figures(site: str, decision: str, why: str) -> SiteRow:
+    return SiteRow(site, decision, "–", "–", "–", "–", "–", "–", why)
 
 
 def _took_part(findings: Findings, site: SiteMetrics) -> SiteRow:
