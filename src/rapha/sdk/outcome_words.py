@@ -45,7 +45,9 @@ def outcome_sentences(outcome: OutcomeSpec) -> tuple[str, ...]:
     if outcome.during.end:
         first = f"{first[:-1]}: {_within(outcome)}."
     elif outcome.during.anchor.offset:
-        first = f"{first.removesuffix(' after the index.').removesuffix('.')} from {bound_in_words(outcome.during.anchor)}."
+        first = (
+            f"{first.removesuffix(' after the index.').removesuffix('.')} from {bound_in_words(outcome.during.anchor)}."
+        )
     if not outcome.competing:
         return first, last
     event = or_words(tuple("death" if name == DEATH else name for name in outcome.competing))
