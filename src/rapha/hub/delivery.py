@@ -97,7 +97,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         select(DispatchRow).where(DispatchRow.study_id == row.id).order_by(DispatchRow.site)
     ).all()
     went_in = {site for updates, _ in rounds.values() for site in updates}
-    took_part = [d for d in dispatches if d.decision and (d.state != "denied" or d.site in went_in)]
+    took_part = [d for d in dispatches if d.answer and (d.state != "denied" or d.site in went_in)]
     refused = refusals_of(session, dispatches)
     files = {d.site: logged_files(session, d) for d in dispatches if d.site in refused}
     signed = [d for d in dispatches if d in took_part or d.site in refused]
@@ -108,7 +108,7 @@ def account_of(session: Session, row: StudyRow) -> Account:
         study=study_of(row.study),
         rounds=rounds,
         releases=releases,
-        approvals={d.site: Approval.from_bytes(d.decision or b"") for d in took_part},
+        approvals={d.site: Approval.from_bytes(d.answer or b"") for d in took_part},
         denials={d.site: d.reason or "not-approved" for d in dispatches if d.state in ("denied", "failed")},
         refusals={path: data for found in files.values() for path, data in found.items()},
         freezes=freeze_files(session, (d for d in dispatches if d.site in named)),

@@ -131,9 +131,9 @@ def approve(change: Change, site: SiteId, approval: Approval) -> str:
     """
     row = own_dispatch(change.session, site, approval.dispatch, "training")
     _check_decision(change.session, site, row, approval)
-    if row.decision == approval.as_bytes():
+    if row.denial is None and row.answer == approval.as_bytes():
         return row.study_id
-    row.decision = approval.as_bytes()
+    row.answer = approval.as_bytes()
     if row.feasible is None:
         row.feasible = Feasible(dispatch=approval.dispatch, patients=approval.feasible).as_bytes()
     facts = {"decided_by": approval.decided_by, "patients": str(approval.feasible)}
@@ -169,9 +169,9 @@ def answered(change: Change, site: SiteId, answer: Answered) -> str:
     """
     row = own_dispatch(change.session, site, answer.dispatch, "feasibility")
     _check_decision(change.session, site, row, answer)
-    if row.decision == answer.as_bytes():
+    if row.answer == answer.as_bytes():
         return row.study_id
-    row.decision = answer.as_bytes()
+    row.answer = answer.as_bytes()
     facts = {"patients": str(answer.patients), "events": str(answer.events)}
     change.move(row, "answered", f"node:{site}", facts)
     return row.study_id

@@ -125,14 +125,14 @@ def _take(change: Change, desk: ReceiptDesk, row: DispatchRow, freeze: Receipt) 
 def _checked(session: Session, row: DispatchRow, freeze: Receipt, at: datetime) -> TrustedKey:
     """Whose key signed it, once all of this holds."""
     # 1. The site said yes to the run, and it was given nothing of it but the first task, which is open and carries no weights.
-    if row.state != "approved" or not row.decision:
+    if row.state != "approved" or not row.answer:
         raise Conflict(f"{row.site} is not at work on this study: it is {row.state}")
     given = session.scalars(select(TaskRow).where(TaskRow.dispatch_id == row.id)).all()
     if len(given) > 1 or any(task.state not in OPEN or Task.from_bytes(task.task).weights for task in given):
         raise Conflict(f"the run has begun for {row.site}: a freeze comes before the run, and this one goes on without")
     # 2. A key of the site that is good now signed it, and it is of this study and that yes.
     signer = signer_of(session, row.site, freeze, at)
-    study, approval = session.get_one(StudyRow, row.study_id), Approval.from_bytes(row.decision)
+    study, approval = session.get_one(StudyRow, row.study_id), Approval.from_bytes(row.answer)
     check_freeze(freeze, row.site, study.digest, approval.digest, keys.public_from_pem(signer.public_key))
     return signer
 

@@ -91,8 +91,8 @@ def _verified(session: Session, blobs: Blobs, row: TaskRow, parcel: ReleaseParce
 def _check_release(session: Session, row: TaskRow, release: Release) -> None:
     stored = session.get_one(StudyRow, row.study_id)
     study = study_of(stored.study)
-    decision = session.get_one(DispatchRow, row.dispatch_id).decision
-    approval = Approval.from_bytes(decision) if decision else None
+    answer = session.get_one(DispatchRow, row.dispatch_id).answer
+    approval = Approval.from_bytes(answer) if answer else None
     check_named(session, row.dispatch_id, release)
     expected = {
         "site": row.site,

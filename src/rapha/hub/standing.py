@@ -97,8 +97,8 @@ def _dispatch_status(row: DispatchRow) -> DispatchStatus:
     feasible = Feasible.from_bytes(row.feasible).patients if row.feasible else None
     events: Count | None = None
     classes: tuple[ClassRows, ...] = ()
-    if row.state == "answered" and row.decision:
-        answer = Answered.from_bytes(row.decision)
+    if row.state == "answered" and row.answer:
+        answer = Answered.from_bytes(row.answer)
         feasible, events, classes = answer.patients, answer.events, answer.classes
     return DispatchStatus.model_validate(
         {

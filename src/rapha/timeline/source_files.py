@@ -1,6 +1,7 @@
 """The files that an ingest reads: one that is still being written, or is put in the place of another while it is read, is told of and not half taken.
 
-A batch is known by the digests of its files. They are read after they were digested, so that both have to be of the same bytes.
+A batch is known by the digests of its files, and they are read for their rows as well: both have to be of the same bytes. So a file is expected
+before it is read or digested, whichever comes first, and held against that when all is read.
 """
 
 import os
@@ -25,28 +26,37 @@ class State(NamedTuple):
 
 
 class SourceFiles:
-    """Files, each as it stood when its digest was asked for."""
+    """Files, each as it stood when it was first expected."""
 
     def __init__(self) -> None:
-        self._states: dict[Path, State] = {}
+        self._states: dict[Path, State | None] = {}
+
+    def expect(self, path: Path) -> Path:
+        """From now on it has to stay as it is, also where it is not there; gives the path."""
+        if path not in self._states:
+            self._states[path] = _state(path)
+        return path
 
     def state(self, path: Path) -> State | None:
-        """As it stood; None of a file whose digest nobody asked for."""
+        """As it stood; None of a file that was not there, or that nobody expected."""
         return self._states.get(path)
 
     def digest(self, path: Path) -> str:
         """Of a file that is there."""
-        self._states.setdefault(path, State.of(path.stat()))
-        return digest_file(path)
+        return digest_file(self.expect(path))
 
     def check_unchanged(self) -> None:
         """Asked when all of them are read, before anything is written of them.
 
         Raises:
-            SourceError: one of them is another one now, or gone.
+            SourceError: one of them is another one now, or has gone or come.
         """
         for path, state in self._states.items():
-            if not path.is_file() or State.of(path.stat()) != state:
+            if _state(path) != state:
                 raise SourceError(
-                    f"{path} was changed while it was read: nothing of this ingest was written; ingest again when whoever writes it is done"
+                    f"{path} was changed while it was read: the timeline is as it was; ingest again when whoever writes it is done"
                 )
+
+
+def _state(path: Path) -> State | None:
+    return State.of(path.stat()) if path.is_file() else None

@@ -244,4 +244,4 @@ def test_of_a_study_that_failed_it_is_asked_once(hub, token, pair, begun, tmp_pa
 
 def _denial(hub: HubAtHand, dispatch: Dispatch) -> Denial:
     with hub.hub.store.reading() as session:
-        return Denial.from_bytes(session.get_one(DispatchRow, dispatch.id).decision or b"")
+        return Denial.from_bytes(session.get_one(DispatchRow, dispatch.id).denial or b"")

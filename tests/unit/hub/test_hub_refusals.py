@@ -72,6 +72,10 @@ def test_a_no_after_a_round_went_in_takes_nothing_from_what_the_others_proved(hu
         site.approve(offers[site.name])
     run_round([north, south])
     assert south.deny(offers["south"], "steward-denied").status_code == 204
+    assert (
+        south.send("POST", f"/node/dispatches/{offers['south'].dispatch.id}/approval", south.approval).status_code
+        == 409
+    )
     run_round([north])
     run_round([north])
     hub.wait_for(study_id, token, "completed")

@@ -71,7 +71,7 @@ def test_a_no_of_before_lies_beside_the_yes_and_back_again(tmp_path: Path) -> No
             )
     moved(file, "head")
     with sqlite3.connect(file) as there:
-        asked = "SELECT decision, denial FROM dispatches ORDER BY id"
+        asked = "SELECT answer, denial FROM dispatches ORDER BY id"
         assert there.execute(asked).fetchall() == [(None, b"d-1"), (b"d-2", None)]
     moved(file, "0009")
     with sqlite3.connect(file) as back:

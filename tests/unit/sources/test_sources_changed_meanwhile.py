@@ -16,9 +16,9 @@ from test_phenopackets import Clinic as Packets
 from test_vcf_rows import ON, Laboratory, line
 from test_views_ingest import Ward as Views
 
-from conftest import Hospital
 from rapha.errors import SourceError
 from rapha.sources.omop import ingest as ingest_omop
+from rapha.sources.tables import ingest as ingest_tables
 from rapha.timeline.manifest import NAME
 from rapha.timeline.source_files import SourceFiles
 
@@ -30,6 +30,21 @@ format-version: 1.2
 id: HP:0000118
 name: Phenotypic abnormality
 """
+
+
+PEOPLE = """\
+source: ward
+subjects: {file: people.csv, id: id, birth: {column: born}}
+observation: {start: {column: since}, end: {column: seen}}
+events:
+  - {file: people.csv, id: id, kind: condition, time: {column: since}, available: same, system: local, code: {column: id}}
+"""
+
+
+def people(folder: Path) -> None:
+    (folder / "people.csv").write_text("id,born,since,seen\np1,1950-03-04,2010-01-01,2012-01-01\n")
+    (folder / "ward.mapping.yaml").write_text(PEOPLE)
+    ingest_tables(folder / "ward.mapping.yaml", folder, folder / "timeline", SECRET)
 
 
 def cdm(folder: Path) -> None:
@@ -51,7 +66,7 @@ def letters(folder: Path) -> None:
 
 
 READ: dict[str, Callable[[Path], object]] = {
-    "tables": lambda folder: Hospital(folder).ingest(),
+    "tables": people,
     "views": lambda folder: Views(folder).ingest(),
     "fhir": lambda folder: Clinic(folder).ingest(patient()),
     "hl7v2": lambda folder: Ward(folder).ingest(result(number())),
@@ -76,6 +91,58 @@ def test_nothing_is_written_of_a_file_that_changed_after_its_digest(
         return found
 
     monkeypatch.setattr(SourceFiles, "digest", digested_while_it_is_written)
-    with pytest.raises(SourceError, match="was changed while it was read: nothing of this ingest was written"):
+    with pytest.raises(SourceError, match="was changed while it was read: the timeline is as it was"):
         READ[form](tmp_path)
-    assert not list(tmp_path.rglob(NAME))
+    assert not list(tmp_path.rglob(NAME)) and not list(tmp_path.rglob("set-aside/*.csv"))
+
+
+@pytest.mark.parametrize("form", ["notes", "views"])
+def test_nor_of_one_that_changed_between_its_reading_and_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """The list of notes and the views are read first, and digested after everything that they name."""
+    digest = SourceFiles.digest
+
+    def replaced_before_its_digest(files: SourceFiles, path: Path) -> str:
+        if path.name in ("letters.csv", "people.view.json"):
+            os.utime(path, ns=(1, 1))
+        return digest(files, path)
+
+    monkeypatch.setattr(SourceFiles, "digest", replaced_before_its_digest)
+    with pytest.raises(SourceError, match="was changed while it was read: the timeline is as it was"):
+        READ[form](tmp_path)
+
+
+def test_a_text_that_comes_while_the_others_are_read_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    site.text("a.txt", b"Well.")
+    digest = SourceFiles.digest
+
+    def another_comes(files: SourceFiles, path: Path) -> str:
+        if path.name == "letters.csv":  # the last
+            site.text("b.txt", b"Half a no")
+        return digest(files, path)
+
+    monkeypatch.setattr(SourceFiles, "digest", another_comes)
+    rows = ("a.txt,p1,letter,2020-01-01,2020-01-02", "b.txt,p2,letter,2020-01-01,2020-01-02")
+    with pytest.raises(SourceError, match=r"b\.txt was changed while it was read"):
+        site.read(*rows)
+
+
+def test_a_file_that_comes_while_views_run_is_of_the_next_ingest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward = Views(tmp_path)
+    later = ward.data / "later.ndjson"
+    digest = SourceFiles.digest
+
+    def another_comes(files: SourceFiles, path: Path) -> str:
+        if not later.exists():
+            later.write_text('{"resourceType": "Pati')
+        return digest(files, path)
+
+    monkeypatch.setattr(SourceFiles, "digest", another_comes)
+    assert ward.ingest().set_aside == 0
+    assert ward.ingest().set_aside == 1

@@ -103,7 +103,7 @@ class StudyRow(Table):
 
 
 class DispatchRow(Table):
-    """One study at one site. `decision`: its yes, or its answer where that alone was asked; `denial`: its no, which may come after a yes.
+    """One study at one site. `answer`: its yes, or how many there would be where that alone was asked; `denial`: its no, which may come after a yes.
     `stopped`: the node has said that it carried out the Stop."""
 
     __tablename__ = "dispatches"
@@ -113,7 +113,7 @@ class DispatchRow(Table):
     site: Mapped[str] = mapped_column(ForeignKey("sites.id"))
     state: Mapped[str]
     feasible: Mapped[bytes | None]
-    decision: Mapped[bytes | None]
+    answer: Mapped[bytes | None]
     denial: Mapped[bytes | None]
     reason: Mapped[str | None]
     stopped: Mapped[bool]

@@ -54,6 +54,7 @@ def ingest(
     for number, (name, path) in enumerate(paths.items()):
         (progress or silent)(name, number, len(paths))
         held.read(name, path)
+    originals.check_unchanged()
     rows = held.rows(site_secret, batch, versions)
     timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
@@ -66,7 +67,6 @@ def ingest(
         )
         tables, notes = in_ucum(duck, tables, mapping.units)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(held.listing()))
-        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     return IngestReport.of(mapping.source, batch, written.rows, held.reports(list(paths)), unchanged=False, notes=notes)
 

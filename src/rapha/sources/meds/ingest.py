@@ -52,9 +52,9 @@ def ingest(
         rows, single = _stage(staging, folder, progress or silent)
         events = _write(staging, mapping, folder, versions, batch, site_secret)
         aside = _set_aside_csv(staging)
+        originals.check_unchanged()
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         tables = staging.tables() | (staging.vocabulary() if folder.codes else {})
-        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         files = tuple(
             FileReport(file=name, rows=count, events=events.get(name, 0), set_aside=staging.reasons(name))

@@ -38,9 +38,10 @@ def ingest(
     if len(site_secret) < SHORTEST_SECRET_BYTES:
         raise ConfigurationError(f"the site's secret has fewer than {SHORTEST_SECRET_BYTES} bytes: make a new one")
     mapping = read_mapping(mapping_path, Mapping)
+    originals = SourceFiles()
+    originals.expect(data / mapping.listing.file)
     found = untangled(read_listing(data, mapping))
     notes, aside = [each for each in found if isinstance(each, Listed)], [e for e in found if isinstance(e, Aside)]
-    originals = SourceFiles()
     batch = batch_id(site_secret, READING, mapping.digest, _versions(data, mapping, originals, notes))
     if live := is_written(timeline_dir, mapping.source, batch):
         return IngestReport.of(mapping.source, batch, live.rows, (), unchanged=True)
@@ -55,8 +56,8 @@ def ingest(
         else:
             contents.drop()
         listing = _set_aside_csv(mapping.listing.file, aside)
-        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         originals.check_unchanged()
+        write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     reasons = dict(sorted(Counter(each.reason for each in aside).items()))
     report = FileReport(file=mapping.listing.file, rows=len(found), events=len(events), set_aside=reasons)
@@ -69,7 +70,7 @@ def _versions(data: Path, mapping: Mapping, originals: SourceFiles, notes: list[
         raise SourceError(f"{data / mapping.listing.file} is missing")
     texts = hashlib.sha256()
     for path in sorted({note.path for note in notes}):
-        texts.update((originals.digest(path) if path.is_file() else "none").encode())
+        texts.update((originals.digest(path) if originals.expect(path).is_file() else "none").encode())
     return {mapping.listing.file: originals.digest(data / mapping.listing.file), "texts": f"sha256:{texts.hexdigest()}"}
 
 

@@ -53,9 +53,9 @@ def ingest(
         rows = stage(staging, place, here, progress or silent)
         write_vocabulary(staging, mapping.systems, batch)
         aside = set_aside_csv(staging)
+        place.check_unchanged()
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(aside))
         tables = staging.tables() | staging.vocabulary()
-        place.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
         files = tuple(
             FileReport(file=name, rows=rows[name], events=0, set_aside=staging.reasons(name)) for name in versions

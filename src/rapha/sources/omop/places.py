@@ -59,7 +59,7 @@ class Folder:
     def columns(self, table: str) -> dict[str, str] | None:
         if table not in self._files:
             return None
-        return {name.lower(): name for name in data_files.header(self._path(table))}
+        return {name.lower(): name for name in data_files.header(self._originals.expect(self._path(table)))}
 
     def read(self, table: str, columns: Sequence[str], broken: Broken) -> Iterator[pa.RecordBatch]:
         return data_files.read(self._path(table), columns, broken)
@@ -88,6 +88,8 @@ class DuckDbFile:
         import duckdb
 
         self._path = path
+        self._originals = SourceFiles()
+        self._originals.expect(path)
         try:
             self._duck = duckdb.connect(str(path), read_only=True, config={"enable_external_access": False})
             rows = self._duck.execute(
@@ -97,7 +99,6 @@ class DuckDbFile:
         except duckdb.Error:
             raise SourceError(f"{path} cannot be read as a DuckDB database, or another process writes it") from None
         self._tables = chosen(rows, schemas or ("main",))
-        self._originals = SourceFiles()
         self._digest = self._originals.digest(path)
 
     def columns(self, table: str) -> dict[str, str] | None:

@@ -63,9 +63,9 @@ def ingest(
     with space_watched(timeline_dir), duckdb.connect(":memory:") as duck:
         timeline_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         tables = {name: pa.Table.from_pylist(rows.tables.get(name, []), schema=TABLES[name]) for name in TABLES}
+        originals.check_unchanged()
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(_csv(aside)))
         relations = {name: duck.from_arrow(table) for name, table in tables.items()}
-        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, relations, mapping.people)  # type: ignore[arg-type]
     listed = [each for each in aside if each[0] == mapping.subjects.file]
     reports = (

@@ -29,15 +29,16 @@ def ingest(
     """
     mapping = read_mapping(mapping_path, ViewsMapping)
     paths = {name: mapping_path.parent / file for name, file in mapping.views.items()}
-    views = {name: _view(name, path, mapping_path) for name, path in paths.items()}
     files = SourceFiles()
-    resources = {path.name: files.digest(path) for path in Resources(data_dir).files()}
+    views = {name: _view(name, files.expect(path), mapping_path) for name, path in paths.items()}
+    listed = Resources(data_dir).files()
+    resources = {path.name: files.digest(path) for path in listed}
     versions = {
         name: digest(canonical_bytes({"view": files.digest(path), "resources": resources}))
         for name, path in paths.items()
     }
     way = Way(mapping_path, data_dir, timeline_dir, site_secret, progress or silent)
-    return put(mapping, files, versions, lambda folder: _flattened(views, way, folder), way)
+    return put(mapping, files, versions, lambda folder: _flattened(views, listed, way, folder), way)
 
 
 def _view(name: str, path: Path, mapping_path: Path) -> View:
@@ -46,13 +47,13 @@ def _view(name: str, path: Path, mapping_path: Path) -> View:
     return read_view(path)
 
 
-def _flattened(views: dict[str, View], way: Way, folder: Path) -> Opened:
+def _flattened(views: dict[str, View], listed: list[Path], way: Way, folder: Path) -> Opened:
     """Every view as a Parquet file in the folder. The views read the same resources, so what is none is told once."""
     paths: dict[str, Path] = {}
     aside: dict[tuple[str, int, str], None] = {}
     for done, (name, view) in enumerate(views.items()):
         way.progress(f"view {name}", done, len(views))
         paths[name] = folder / f"{name}.parquet"
-        aside |= dict.fromkeys(run_view(view, way.data, paths[name]).set_aside)
+        aside |= dict.fromkeys(run_view(view, way.data, paths[name], listed).set_aside)
     way.progress("views", len(views), len(views))
     return Opened(paths, tuple(aside))

@@ -94,6 +94,7 @@ def put(
         staging = Staging(Path(spill))
         staging.check_zones(_zones(mapping.model_dump(exclude={"units"})), way.mapping_file.name)
         files = _fill(staging, mapping, opened(Path(spill)), versions, batch, way)
+        originals.check_unchanged()
         write_beside(timeline / set_aside_file(mapping.source), lambda file: file.write(_set_aside_csv(staging)))
         tables = staging.tables() | keep_notes(staging.connection, timeline, mapping.source, batch)
         tables |= in_language(tables["events"], mapping.language)
@@ -101,7 +102,6 @@ def put(
         if mapping.subjects.opted_out:
             [[out]] = staging.execute("SELECT count(*) FROM subjects WHERE opted_out")
             notes = (opted_out_note(out), *notes)
-        originals.check_unchanged()
         written = write_batch(timeline, mapping.source, batch, mapping.digest, tables, mapping.people)
         staging.connection.close()
     return IngestReport.of(mapping.source, batch, written.rows, files, unchanged=False, notes=notes)

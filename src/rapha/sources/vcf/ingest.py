@@ -36,7 +36,7 @@ from rapha.timeline.schema import CALLED_STRETCHES, GENES, TABLES, VARIANTS
 from rapha.timeline.source_files import SourceFiles
 from rapha.timeline.writer import is_written, write_batch
 
-READING = 9
+READING = 10
 """Raised by whoever changes what the same mapping and files are read as: every batch is then written anew."""
 _ROWS_AT_ONCE = 1 << 16
 Read = TypeVar("Read", Mapping, PlinkMapping)
@@ -74,6 +74,7 @@ def ingest_as(
     scorings = [read_scoring(data / each.file, mapping.told_in) for each in mapping.scores]
     genes = read_genes(data / mapping.genes, mapping.told_in) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
+    originals.check_unchanged()
     for genome in calls.genomes:
         genome.check_same(originals.state(data / genome.name), versions[_index(genome.name)])
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
@@ -91,7 +92,6 @@ def ingest_as(
             tables |= _assets(duck, contents)
         listing = _set_aside_csv(mapping, calls, aside)
         write_beside(timeline_dir / set_aside_file(mapping.source), lambda file: file.write(listing))
-        originals.check_unchanged()
         written = write_batch(timeline_dir, mapping.source, batch, mapping.digest, tables, mapping.people)
     report = IngestReport.of(mapping.source, batch, written.rows, _reports(mapping, samples, calls, aside), False)
     return report.model_copy(update={"notes": _notes(mapping, calls, scorings, scores)})

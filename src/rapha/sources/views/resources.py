@@ -25,14 +25,17 @@ ENDINGS = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 
 @dataclass
 class Resources:
-    """Reads a folder once. `set_aside` then has file, line and reason of what was no resource; `read` counts the rest."""
+    """Reads a folder once, or the files of it that are `listed`. `set_aside` then has file, line and reason of what was no resource; `read` counts the rest."""
 
     folder: Path
+    listed: tuple[Path, ...] = ()
     set_aside: list[tuple[str, int, str]] = field(default_factory=list)
     read: int = 0
 
     def files(self) -> list[Path]:
         """The files that are read. Raises SourceError: there is none."""
+        if self.listed:
+            return list(self.listed)
         there = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         found = [path for path in there if path.is_file() and path.name.endswith(ENDINGS)]
         if not found:

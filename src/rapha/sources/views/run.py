@@ -1,7 +1,7 @@
 """A view over a folder of resources -> rows, as Arrow or as a Parquet file."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,15 +35,16 @@ class ViewReport:
     set_aside: tuple[tuple[str, int, str], ...]
 
 
-def run_view(view: View, folder: Path, out: Path) -> ViewReport:
-    """Write the rows of a view as Parquet; `out` has all of them, or what it had before.
+def run_view(view: View, folder: Path, out: Path, listed: Sequence[Path] = ()) -> ViewReport:
+    """Write the rows of a view as Parquet; `out` has all of them, or what it had before. `listed`: the files of the folder that are read, where
+    not all that are there by now.
 
     Raises:
         ConfigurationError: the view is wrong.
         SourceError: the data cannot be read, or is not as the view says: several values where it expects one.
         DiskFull: no space left.
     """
-    resources = Resources(folder)
+    resources = Resources(folder, tuple(listed))
     resources.files()
     rows = 0
 
