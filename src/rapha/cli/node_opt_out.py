@@ -28,10 +28,10 @@ def opt_out(
     opened = Home(home)
     by = check_steward_name(steward)
     listed, here, no_more = take_list(opened, file)
-    register = Register(opened.database, utc_now)
-    register.note("opt-out.taken", None, steward=by, timeline=open_timeline(opened.timeline).digest)
     typer.echo(f"{listed} identifiers are listed; {here} patients of this timeline enter no cohort because of them.")
     if no_more:
         typer.echo(
             f"{no_more} identifiers of the former list are not in this one: whom they name may enter cohorts again."
         )
+    register = Register(opened.database, utc_now)
+    register.note("opt-out.taken", None, steward=by, timeline=open_timeline(opened.timeline).digest)

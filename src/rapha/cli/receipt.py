@@ -104,13 +104,13 @@ def verify_patient(
     Example: rapha receipt verify-patient proof.json diabetes-within-5-years/ --secret 0f3c...
     """
     from rapha.proof.freeze import FREEZE_NOT_SHOWN, NOT_FROZEN_BEFORE
-    from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run, silent_on
+    from rapha.proof.patient import HELD_BY_NOBODY, NOT_SHOWN, check_run, silent_on, without_receipt
     from rapha.proof.verify import KEYS_FROM_FOLDER
     from rapha.sdk.folder import read_keys, read_patient_proof, read_patient_secret, standing_claims
 
     pinned = read_keys(keys) if keys else None
     shown, held = read_patient_proof(proof), None if secret is None else read_patient_secret(secret)
-    claims = standing_claims(folder, shown.site, pinned)
+    claims, without = standing_claims(folder, shown.site, pinned)
     for run in shown.runs:
         inside = check_run(run, claims, held)
         release = claims[run.approval].release
@@ -121,7 +121,8 @@ def verify_patient(
     named = [claims[run.approval].release.freeze for run in shown.runs]
     frozen = ((FREEZE_NOT_SHOWN,) if any(named) else ()) + (() if all(named) else (NOT_FROZEN_BEFORE,))
     unnamed = (*(() if held else (HELD_BY_NOBODY,)), *(() if pinned else (KEYS_FROM_FOLDER,)))
-    for remark in (*silent_on(shown, claims), *NOT_SHOWN, *frozen, *unnamed):
+    bare = (without_receipt(shown.site, str(path), aggregation) for path, aggregation in without.items())
+    for remark in (*silent_on(shown, claims), *bare, *NOT_SHOWN, *frozen, *unnamed):
         _say(f"  - {remark}")
     _say(f"\nVERIFIED: {len(shown.runs)} runs.", "bold green")
 

@@ -5,7 +5,7 @@ HOME/
   rules.yaml     the site's rules
   key.pem        signing key (0600); secret: 32 random bytes that key the patients' pseudonyms (0600)
   key-next.pem, rotation.json   while it goes over to another signing key
-  opt-out.txt    identifiers of those who have opted out (0600)
+  opt-out.txt    identifiers of those who have opted out (0600); opt-out.former.txt: the list before, while a new one is taken
   timeline/      the patients' events: never leaves
   exports/       how far each FHIR server's data are here, and which export has begun
   node.db        what was asked, decided and done, with its audit events
@@ -205,6 +205,10 @@ class Home:
     @property
     def opt_out(self) -> Path:
         return self.folder / "opt-out.txt"
+
+    @property
+    def opt_out_former(self) -> Path:
+        return self.folder / "opt-out.former.txt"
 
     @property
     def identifiers(self) -> Path:

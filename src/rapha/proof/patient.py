@@ -1,12 +1,13 @@
 """Was I in it? One patient's proof held against the receipts that sign the roots. Pure and offline."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rapha.errors import Unproven
 from rapha.proof import patient_tree
 from rapha.proof.claim import SiteClaim
 from rapha.records.patient import PatientProof, RunProof
+from rapha.records.receipt import Aggregation
 from rapha.records.record import Digest
 
 NOT_SHOWN = (
@@ -17,6 +18,23 @@ HELD_BY_NOBODY = (
     "That the token is yours: the hospital computed it. With the secret that it handed you before (--secret) you compute it "
     "yourself."
 )
+
+
+def by_approval(claims: Iterable[SiteClaim]) -> dict[Digest, SiteClaim]:
+    """Claims of receipts that stand, by the approval each names.
+
+    Raises:
+        Unproven: two of them sign different lists of the patients of one run.
+    """
+    found: dict[Digest, SiteClaim] = {}
+    for claim in claims:
+        first = found.setdefault(claim.release.approval, claim)
+        if first.release.cohort.patients_root != claim.release.cohort.patients_root:
+            raise Unproven(
+                f"two receipts that hold sign different lists of patients for the run under {claim.release.approval}: ask {claim.release.site} "
+                "which of them is true, and why there are two"
+            )
+    return found
 
 
 def check_run(proof: RunProof, claims: Mapping[Digest, SiteClaim], secret: bytes | None) -> bool:
@@ -59,3 +77,14 @@ def silent_on(proof: PatientProof, claims: Mapping[Digest, SiteClaim]) -> tuple[
         for approval, claim in claims.items()
         if approval not in named
     )
+
+
+def without_receipt(site: str, folder: str, aggregation: Aggregation | None) -> str:
+    """A remark on a folder in which no receipt of the hospital lies. `aggregation`: what the hub signed of that run, where that stands."""
+    whether = f"Whether the patient was in the run of {folder}: no receipt of {site} lies there, so no proof can be held against it."
+    if aggregation is None:
+        return f"{whether} Nor does a receipt of the hub hold there, to say whether updates of {site} went into it."
+    rounds = sum(site in each.updates for each in aggregation.rounds)
+    if rounds == 0:
+        return f"{whether} By the hub's receipt no update of {site} went into it."
+    return f"{whether} By the hub's receipt updates of {site} went into {rounds} of its {len(aggregation.rounds)} rounds: ask {site} for its own word on it."

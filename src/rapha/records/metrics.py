@@ -169,11 +169,11 @@ class StudyMetrics(Record):
     history: tuple[RoundScores, ...]
     segments: tuple[PooledSegment, ...] = ()
 
-    @property
-    def gone_at_the_end(self) -> dict[str, int]:
-        """The hospitals that trained and handed in nothing of the final round, with in how many rounds of training each answered."""
+    def gone_at_the_end(self, released_round: int) -> dict[str, int]:
+        """The hospitals that handed in nothing of the final round and have updates in the weights of that round of training, with those of how
+        many rounds."""
         here = {site.site for site in self.sites}
-        trained = Counter(site for each in self.history for site in each.sites)
+        trained = Counter(site for each in self.history if each.round <= released_round for site in each.sites)
         return {site: rounds for site, rounds in sorted(trained.items()) if site not in here}
 
     @model_serializer(mode="wrap")

@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rapha import __version__
 from rapha.proof.page import PAGE_FILE, receipt_page
-from rapha.records.metrics import StudyMetrics
 from rapha.records.study import Study
 from rapha.records.tensors import declared_weights, feature_names, sequence_of
 from rapha.records.wire import TrustedKeys
@@ -36,7 +35,7 @@ def write_about(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
     write_module(folder, found.study)
     write_adapter(folder, found.study)
     (folder / CONFIG_FILE).write_text(json.dumps(config_of(found.study), indent=2) + "\n", encoding="utf-8")
-    (folder / CARD_FILE).write_text(model_card(found.study, found.metrics), encoding="utf-8")
+    (folder / CARD_FILE).write_text(model_card(found), encoding="utf-8")
     (folder / REPORT_FILE).write_text(render(found), encoding="utf-8")
     (folder / PAGE_FILE).write_text(receipt_page(), encoding="utf-8")
     return found
@@ -61,8 +60,9 @@ def config_of(study: Study) -> dict[str, Any]:
     }
 
 
-def model_card(study: Study, metrics: StudyMetrics) -> str:
-    """A Hugging Face model card, written from the study and its figures alone."""
+def model_card(found: Findings) -> str:
+    """A Hugging Face model card, written from the study, its figures and its receipts alone."""
+    study, metrics, left = found.study, found.metrics, found.gone_at_the_end
     cards = Environment(  # noqa: S701
         loader=PackageLoader("rapha.sdk", "."),
         finalize=_plain,
@@ -80,8 +80,9 @@ def model_card(study: Study, metrics: StudyMetrics) -> str:
         models=MODELS,
         count=count,
         classes=classes_in_words,
+        left=left,
         gone=gone_in_words,
-        trained_at=len(metrics.sites) + len(metrics.gone_at_the_end),
+        trained_at=len(metrics.sites) + len(left),
         task=_TASKS[study.outcome.kind],
         outcome=outcome_in_words(study.outcome),
         features=feature_names(study),

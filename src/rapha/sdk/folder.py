@@ -5,22 +5,24 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from rapha.canonical import check_names_once, digest, digest_stream
 from rapha.errors import Unproven
 from rapha.proof.bundle import read_bundle
 from rapha.proof.certified import TRUST_CONFIG_FILE
-from rapha.proof.claim import SiteClaim
+from rapha.proof.claim import AGGREGATION_RECEIPT, AggregationClaim, SiteClaim
 from rapha.proof.envelope import MAX_RECEIPT_BYTES, unverified_payload
 from rapha.proof.evidence.appraise import Hardware
 from rapha.proof.freeze import FREEZES
+from rapha.proof.patient import by_approval
 from rapha.proof.refusal import REFUSALS, STUDY_FILE
 from rapha.proof.statement import parse_statement
-from rapha.proof.verify import KEYS_FILE, ModelFolder, judge_receipt
+from rapha.proof.verify import KEYS_FILE, ModelFolder, judge, judge_receipt
 from rapha.records.evidence import TrustedLaunches
 from rapha.records.key_change import KeyChanges
 from rapha.records.patient import PatientProof
+from rapha.records.receipt import Aggregation
 from rapha.records.record import Digest, Record
 from rapha.records.wire import TrustedKeys
 
@@ -145,24 +147,42 @@ def read_patient_secret(text: str) -> bytes:
     return secret
 
 
-def standing_claims(paths: Iterable[Path], site: str, pinned: TrustedKeys | None) -> dict[Digest, SiteClaim]:
-    """What a hospital claims in those of its receipts that hold, by the approval each names.
+class Standing(NamedTuple):
+    """What a hospital claims in receipts that hold, by the approval each names; and of each folder without a receipt of it what the hub signed
+    of that run, None where no receipt of the hub holds there."""
+
+    claims: dict[Digest, SiteClaim]
+    without: dict[Path, Aggregation | None]
+
+
+def standing_claims(paths: Iterable[Path], site: str, pinned: TrustedKeys | None) -> Standing:
+    """What these folders hold of a hospital.
 
     Raises:
-        Unproven: one of these is no folder, or the hospital's receipt in it does not hold.
+        Unproven: one of these is no folder, the hospital's receipt in it does not hold, or two of its receipts sign two lists of one run's patients.
     """
-    claims: dict[Digest, SiteClaim] = {}
+    claims: list[SiteClaim] = []
+    without: dict[Path, Aggregation | None] = {}
     for path in paths:
         folder, name = read_folder(path, pinned), f"receipts/{site}.json"
         if name not in folder.receipts:
+            without[path] = _standing_aggregation(folder)
             continue
         verdict = judge_receipt(folder, name)
         if not verdict.ok:
             raise Unproven(f"{path / name} does not hold: {verdict.steps[-1].detail}")
         claim = parse_statement(unverified_payload(read_bundle(folder.receipts[name]).dsseEnvelope))
         assert isinstance(claim, SiteClaim)  # by step 6
-        claims[claim.release.approval] = claim
-    return claims
+        claims.append(claim)
+    return Standing(by_approval(claims), without)
+
+
+def _standing_aggregation(folder: ModelFolder) -> Aggregation | None:
+    if not judge(folder)[-1].ok:
+        return None
+    claim = parse_statement(unverified_payload(read_bundle(folder.receipts[AGGREGATION_RECEIPT]).dsseEnvelope))
+    assert isinstance(claim, AggregationClaim)  # by step 6
+    return claim.aggregation
 
 
 def _files(root: Path) -> list[str]:

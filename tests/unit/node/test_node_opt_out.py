@@ -1,12 +1,16 @@
 """Who is on the site's list enters no cohort: whichever source tells of them, and however often it is read."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rapha.cli.node import app
-from rapha.errors import ConfigurationError, SourceError
+from rapha.errors import ConfigurationError, Conflict, SourceError
 from rapha.node.configuration import Home, NodeConfiguration, write_configuration
 from rapha.node.opt_out import apply_list, take_list
 from rapha.sources.tables import ingest
@@ -59,6 +63,15 @@ class Site:
 
     def keys(self, word: str, *patients: str) -> set[int]:
         return {subject_key(self.home.secret, word, patient) for patient in patients}
+
+
+@contextmanager
+def writing(timeline: Path) -> Iterator[None]:
+    """As while an ingest runs."""
+    folder = os.open(timeline, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    yield
+    os.close(folder)
 
 
 @pytest.fixture
@@ -143,3 +156,49 @@ def test_the_command_says_whom_a_wrong_file_would_let_in_again(site: Site) -> No
     )
     assert told.exit_code == 0, told.output
     assert "2 identifiers of the former list are not in this one" in " ".join(told.output.split())
+
+
+def test_a_command_that_failed_half_way_still_says_whom_a_wrong_file_would_let_in(site: Site) -> None:
+    site.read()
+    site.take("p1\np2\np4\n")
+    for _ in range(2):
+        with writing(site.home.timeline), pytest.raises(Conflict):
+            site.take("p9\n")
+    assert site.take("p9\n") == (1, 0, 3)
+    assert site.take("p9\n") == (1, 0, 0)
+    assert not site.home.opt_out_former.exists()
+
+
+def test_an_ingest_between_takes_no_warning_away(site: Site) -> None:
+    site.read()
+    site.take("p1\np2\n")
+    with writing(site.home.timeline), pytest.raises(Conflict):
+        site.take("p1\n")
+    assert site.home.opt_out_former.stat().st_mode & 0o077 == 0
+    site.read()
+    assert site.inside() == site.keys("ward", "p2", "p3", "p4")
+    assert site.take("p1\n") == (1, 1, 1)
+
+
+def test_the_warning_is_said_before_anything_that_can_fail(site: Site) -> None:
+    site.read()
+    site.take("p1\np2\n")
+    (site.data / "out.txt").write_text("p1\n")
+    site.home.database.mkdir()  # no database opens there
+    told = CliRunner().invoke(
+        app, ["opt-out", str(site.folder), str(site.data / "out.txt"), "--steward", "maria-lopez"]
+    )
+    assert told.exit_code != 0
+    assert "1 identifiers of the former list" in told.output
+
+
+def test_a_former_list_that_cannot_be_read_is_told_as_the_homes_own(site: Site) -> None:
+    site.read()
+    site.take("p1\n")
+    site.home.opt_out.write_bytes(b"\xff\xfe\x00")
+    for act in (lambda: site.take("p1\n"), site.read):
+        with pytest.raises(SourceError, match=r"opt-out.txt: .* It is the home's own copy of a list"):
+            act()
+    assert site.inside() == site.keys("ward", "p2", "p3", "p4")
+    site.home.opt_out.unlink()
+    assert site.take("p1\n") == (1, 1, 0)

@@ -1,6 +1,8 @@
 """From the hospital's counter to the patient's screen: proofs out of made-up runs, held against the golden receipts."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def proof_of(monkeypatch, tmp_path):
 
 @pytest.fixture
 def claims():
-    return standing_claims([GOOD], "north", read_keys(FOLDERS / "pinned.json"))
+    return standing_claims([GOOD], "north", read_keys(FOLDERS / "pinned.json")).claims
 
 
 def secret_of(subject):
@@ -107,10 +109,47 @@ def test_the_command_says_whose_keys_and_of_which_runs_the_proof_is_silent(proof
     pinned = ["--keys", str(FOLDERS / "pinned.json")]
     said = CliRunner().invoke(app, ["verify-patient", str(tmp_path / "proof.json"), str(GOOD), *pinned])
     assert said.exit_code == 0 and "Who holds the keys" not in said.output
-    claims = standing_claims([GOOD], "north", None)
+    claims = standing_claims([GOOD], "north", None).claims
     [remark] = patient.silent_on(other, claims)
     assert "in diabetes-within-5-years, under sha256:" in remark and "does not speak of that run" in remark
     assert patient.silent_on(proof_of(OUT), claims) == ()
+
+
+def without_north(folder):
+    """The golden folder, from which the hospital's own files were taken out."""
+    shutil.copytree(GOOD, folder)
+    for file in [*folder.rglob("north*")]:
+        file.unlink()
+    return folder
+
+
+def test_a_folder_without_a_receipt_of_the_hospital_is_not_passed_over(proof_of, tmp_path):
+    (tmp_path / "proof.json").write_bytes(proof_of(OUT).as_bytes())
+    command = ["verify-patient", str(tmp_path / "proof.json"), str(GOOD), "--keys", str(FOLDERS / "pinned.json")]
+    bare = without_north(tmp_path / "bare")
+    assert "no receipt of north lies there" not in CliRunner().invoke(app, command).output
+    said = CliRunner().invoke(app, [*command, str(bare)])
+    assert said.exit_code == 0, said.output
+    assert f"in the run of {bare}: no receipt of north lies there" in said.output
+    assert f"updates of north went into {made_up.ROUNDS + 1} of its {made_up.ROUNDS + 1} rounds" in said.output
+    (bare / "metrics.json").write_bytes(b"{}")
+    said = CliRunner().invoke(app, [*command, str(bare)])
+    assert "went into" not in said.output.replace("to say whether updates of north went into it", "")
+    assert "Nor does a receipt of the hub hold there" in said.output
+
+
+def test_of_a_hospital_that_gave_nothing_the_hub_says_so(tmp_path):
+    aggregation = standing_claims([without_north(tmp_path / "bare")], "north", None).without[tmp_path / "bare"]
+    assert "no update of west went into it" in patient.without_receipt("west", "bare", aggregation)
+
+
+def test_two_lists_of_the_patients_of_one_run_are_refused(claims):
+    [claim] = claims.values()
+    assert patient.by_approval([claim, claim]) == claims
+    cohort = claim.release.cohort.model_copy(update={"patients_root": "sha256:" + "0" * 64})
+    other = replace(claim, release=claim.release.model_copy(update={"cohort": cohort}))
+    with pytest.raises(Unproven, match="different lists of patients"):
+        patient.by_approval([claim, other])
 
 
 def test_an_empty_secret_is_not_taken_for_none(proof_of, tmp_path):

@@ -102,8 +102,9 @@ def test_a_hospital_that_trained_and_left_before_the_end_is_named(tmp_path: Path
     study = sample.example(NAMES[0])
     whole = sample.study_metrics(study)
     left = whole.model_copy(update={"sites": tuple(site for site in whole.sites if site.site != "west")})
-    assert (whole.gone_at_the_end, left.gone_at_the_end) == ({}, {"west": study.training.rounds})
-    found = replace(read_findings(folder_of(NAMES[0], tmp_path / "model")), metrics=left)
+    there = read_findings(folder_of(NAMES[0], tmp_path / "model"))
+    found = replace(there, metrics=left)
+    assert (there.gone_at_the_end, found.gone_at_the_end) == ({}, {"west": study.training.rounds})
     assert found.aggregation is not None
     denials = dict(found.aggregation.denials) | {"west": "sandbox-died"}
     also_failed = replace(found, aggregation=found.aggregation.model_copy(update={"denials": denials}))
@@ -112,10 +113,49 @@ def test_a_hospital_that_trained_and_left_before_the_end_is_named(tmp_path: Path
         assert page.count('<th scope="row">west</th>') == 1
         assert said in page and "Left before the end" in page
         assert "trained at 3 hospitals" in page and "tested at 2 of them" in page
+        assert " or more<" in page
     assert "(sandbox-died)" in page
-    card = model_card(study, left)
+    card = model_card(found)
     assert "A model trained at 3 hospitals" in card and f"west left before the end. {said}" in card
-    assert "left before the end" not in model_card(study, whole)
+    assert "left before the end" not in model_card(there)
+
+
+@pytest.mark.parametrize(
+    ("released", "came", "said"),
+    [
+        (5, 4, "Its updates of 2 rounds of training went into the model."),
+        (3, 3, "Its updates of one round of training went into the model."),
+        (None, 4, "of how many rounds its updates are in the model is not known"),
+        (3, 4, None),
+    ],
+)
+def test_who_left_is_counted_up_to_the_round_whose_weights_are_released(
+    tmp_path: Path, released: int | None, came: int, said: str | None
+) -> None:
+    """West comes in with round `came` and leaves; the study keeps its best round, which is `released` by a receipt that verifies."""
+    study = sample.example(NAMES[0])
+    found = read_findings(folder_of(NAMES[0], tmp_path / "model"))
+    history = tuple(
+        each.model_copy(
+            update={"sites": {s: own for s, own in each.sites.items() if s != "west" or each.round >= came}}
+        )
+        for each in found.metrics.history
+    )
+    sites = tuple(site for site in found.metrics.sites if site.site != "west")
+    assert found.aggregation is not None
+    found = replace(
+        found,
+        study=study.model_copy(update={"training": study.training.model_copy(update={"keep": KeepBest(best="auroc")})}),
+        metrics=found.metrics.model_copy(update={"sites": sites, "history": history}),
+        releases={site: release for site, release in found.releases.items() if site != "west"},
+        aggregation=found.aggregation.model_copy(update={"released_round": released}) if released else None,
+    )
+    trained_at = 2 if said is None else 3
+    for text in (html.unescape(render(found)), model_card(found)):
+        assert f"trained at {trained_at} hospitals" in text
+        assert ("left before the end" in text.lower()) == (said is not None)
+        assert said is None or said in text
+    assert (" or more<" in render(found)) == (said is not None)
 
 
 def test_a_receipt_that_fails_is_told_where_one_looks_first(tmp_path: Path) -> None:
@@ -171,7 +211,7 @@ def test_counts_below_the_threshold_are_never_a_number() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_names_every_hospital_and_has_front_matter_that_is_yaml(name: str) -> None:
     study = sample.example(name)
-    card = model_card(study, sample.study_metrics(study))
+    card = model_card(no_receipts(sample.study_metrics(study), study))
     _, front, body = card.split("---\n", 2)
     data = YAML(typ="safe").load(front)
     assert len(data["model-index"][0]["results"]) == len(sample.SITES)
@@ -189,7 +229,7 @@ def test_a_figure_that_no_round_had_is_told_where_training_was_to_end_or_be_chos
     study = study.model_copy(update={"training": training})
     metrics = sample.study_metrics(study)
     had = metric in {score.name for each in metrics.history for score in each.mean}
-    for text in (model_card(study, metrics), html.unescape(render(no_receipts(metrics, study)))):
+    for text in (model_card(no_receipts(metrics, study)), html.unescape(render(no_receipts(metrics, study)))):
         assert (f"No round had the {metric}" in text) != had
         assert ("training did not end early" in text) != had
         assert ("the model of the last round is released" in text) != had
@@ -198,7 +238,7 @@ def test_a_figure_that_no_round_had_is_told_where_training_was_to_end_or_be_chos
 
 def test_the_card_stays_readable_with_hostile_names() -> None:
     study = sample.example(NAMES[0])
-    card = model_card(study, sample.study_metrics(study, (f'x"\n| {HOSTILE}', "south")))
+    card = model_card(no_receipts(sample.study_metrics(study, (f'x"\n| {HOSTILE}', "south")), study))
     data = YAML(typ="safe").load(card.split("---\n", 2)[1])
     assert len(data["model-index"][0]["results"]) == 2
     assert "<script" not in card

@@ -42,6 +42,15 @@ class Findings:
         """Every receipt verified."""
         return bool(self.verdicts) and all(verdict.ok for verdict in self.verdicts)
 
+    @property
+    def gone_at_the_end(self) -> dict[str, int | None]:
+        """The hospitals that handed in nothing of the final round and have updates in the model, with those of how many rounds of training. None:
+        the study keeps its best round, and no receipt that verifies says which that is."""
+        best = self.aggregation.released_round if self.aggregation else None
+        unknown = self.study.training.keep is not None and best is None
+        gone = self.metrics.gone_at_the_end(best or self.study.training.rounds)
+        return {site: None if unknown else rounds for site, rounds in gone.items()}
+
 
 def read_findings(folder: Path, pinned: TrustedKeys | None = None) -> Findings:
     """Everything a report needs.

@@ -63,12 +63,13 @@ def count(number: Count | None) -> str:
 
 
 def all_patients(findings: Findings) -> str:
-    """The sum of the rounded sizes of the cohorts, as far as it can be said."""
+    """The sum of the rounded sizes of the cohorts, as far as it can be said: of a hospital that was gone at the end nothing can."""
     sizes = [release.cohort.patients for release in findings.releases.values()]
     known = [size.about for size in sizes if size.about is not None]
     if not known:
         return "–"
-    return f"{sum(known):,}" + ("" if len(known) == len(sizes) else " or more")
+    whole = len(known) == len(sizes) and not findings.gone_at_the_end
+    return f"{sum(known):,}" + ("" if whole else " or more")
 
 
 def take_home(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def site_rows(findings: Findings) -> list[SiteRow]:
     who said no."""
     rows = [_took_part(findings, site) for site in findings.metrics.sites]
     denials = findings.aggregation.denials if findings.aggregation else {}
-    gone = findings.metrics.gone_at_the_end
+    gone = findings.gone_at_the_end
     said = {site: f"{SENTENCES.get(code, 'No reason known.')} ({code})" for site, code in sorted(denials.items())}
     for site, rounds in gone.items():
         why = " ".join((gone_in_words(rounds), *([said.pop(site)] if site in said else [])))
@@ -119,12 +120,14 @@ def site_rows(findings: Findings) -> list[SiteRow]:
     return rows + [_without_figures(site, "Declined", why) for site, why in said.items()]
 
 
-def gone_in_words(rounds: int) -> str:
-    """What is to be known of a hospital that was gone at the end, with so many rounds of training behind it."""
-    counted = "one round" if rounds == 1 else f"{rounds} rounds"
+def gone_in_words(rounds: int | None) -> str:
+    """What is to be known of a hospital that was gone at the end, with updates of so many rounds of training in the model; None: nobody
+    can say of how many."""
+    went_in = f"Its updates of {'one round' if rounds == 1 else f'{rounds} rounds'} of training went into the model."
+    if rounds is None:
+        went_in = "It trained; of how many rounds its updates are in the model is not known: no receipt here that verifies says which round's it is."
     return (
-        f"Its updates of {counted} of training went into the model. It handed in nothing of the final round: it did not test the "
-        "model, and there is no receipt of it."
+        f"{went_in} It handed in nothing of the final round: it did not test the model, and there is no receipt of it."
     )
 
 

@@ -89,7 +89,7 @@ def _contents(findings: Findings, comparison: Comparison | None) -> dict[str, An
         ],
         "key": key_of(sites),
         "site_rows": site_rows(findings),
-        "trained_at": len(metrics.sites) + len(metrics.gone_at_the_end),
+        "trained_at": len(metrics.sites) + len(findings.gone_at_the_end),
         "figures_head": head,
         "figures": figures,
         "segment_head": segment_head,
