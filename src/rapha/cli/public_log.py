@@ -36,8 +36,8 @@ def fsck(
     folder: Folder,
     keys: Annotated[Path | None, typer.Option("--keys", help="Keys you had beforehand (a keys.json).")] = None,
 ) -> None:
-    """Work out every hash of a log again from its entries, up to the checkpoint. Ends with 11 where one differs, or where fewer witnesses
-    have seen the checkpoint than the keys file asks for.
+    """Work out every hash of a log again from its entries, up to the checkpoint. Ends with 11 where one differs, or a signature
+    does not fit; with 13 where all is right, and fewer witnesses than the keys file asks for have signed the checkpoint yet.
 
     Example: rapha log fsck /srv/hub/log --keys keys.json
     """
@@ -158,13 +158,24 @@ def _checkpoint(folder: Path) -> "Checkpoint":
 
 
 def _signed_by(checkpoint: "Checkpoint", known: "TrustedKeys") -> "Iterator[str]":
-    """Who signed the checkpoint, and who has seen it. Raises Unproven where the keys file asks for more."""
-    from rapha.proof.logged import check_promised, check_witnesses
+    """Who signed the checkpoint, and who has seen it. Raises Unproven: a signature is missing or does not fit; Conflict: it is too soon for
+    as many witnesses as the keys file asks for."""
+    from rapha.errors import Conflict
+    from rapha.proof.logged import TooFewWitnesses, check_promised, check_witnesses
 
     key, *seconds = check_promised(checkpoint, known)
     too = "".join(f", and with ML-DSA-44 by {second.keyid[:16]}" for second in seconds)
     yield f"signed by the key {key.keyid[:16]} that you gave{too}"
-    seen = check_witnesses(checkpoint, known)
+    if not checkpoint.size:
+        yield "no witness is asked for: a log without entries is shown to none"
+        return
+    try:
+        seen = check_witnesses(checkpoint, known)
+    except TooFewWitnesses as few:
+        raise Conflict(
+            f"every hash is right, and fewer witnesses than asked have signed this checkpoint yet: {few.counted}. A hub publishes first and asks "
+            "its witnesses then: look again in a minute. If one was away it stays so until the next entry; then ask the hub's steward"
+        ) from None
     yield f"seen by {', '.join(seen.values())}" if seen else "seen by no witness that you gave, and none is asked for"
 
 

@@ -210,14 +210,14 @@ class Agent:
             with self._tasks.one(
                 work.task.dispatch, lambda: self._is_over(work), lambda: self._waits(work, "another task's end")
             ) as has_turn:
-                if not has_turn or self._journey.may_work_now():
+                if not has_turn or self._journey.may_work_now(work.task):
                     yield has_turn
                     return
         yield False
 
     def _comes_the_hour(self, work: Work) -> bool:
         told = False
-        while not self._journey.may_work_now():
+        while not self._journey.may_work_now(work.task):
             if self._is_over(work):
                 return False
             if not told:

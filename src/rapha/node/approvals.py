@@ -40,6 +40,10 @@ def check_steward_name(name: str) -> str:
     return f"steward:{name}"
 
 
+class RulesUnread(ConfigurationError):
+    """The rules file cannot be read as rules. To work that runs it is a change of them (`node/standing.py`)."""
+
+
 class Approvals:
     """`isolated`: whether the node's sandbox isolates, and by which layers; rules may demand them. `runs_before`: how many runs
     of a study's project there were; without it, rules that limit them permit none."""
@@ -58,8 +62,11 @@ class Approvals:
         self._runs_before = runs_before
 
     def rules(self) -> SiteRules:
-        """The rules as they stand now."""
-        return read_rules(self._rules)
+        """The rules as they stand now. Raises RulesUnread."""
+        try:
+            return read_rules(self._rules)
+        except ConfigurationError as error:
+            raise RulesUnread(str(error)) from error
 
     def decide(self, dispatch: Dispatch, study: Study) -> Decision:
         """What the rules say of this study, now."""
@@ -149,21 +156,15 @@ class Approvals:
         return counting, rules.stewards.needed - len(counting)
 
     def may_work_now(self) -> bool:
-        """Whether it is an hour at which work may touch data. Raises TrainingFailed: the rules cannot be read any more."""
-        return is_open(self._rules_of_work(), self._clock())
-
-    def _rules_of_work(self) -> SiteRules:
-        """The rules, for work that was approved under others. What broke them stays here; what may be told is that they are not those."""
-        try:
-            return self.rules()
-        except ConfigurationError as error:
-            raise TrainingFailed(str(error), "policy-changed") from error
+        """Whether it is an hour at which work may touch data. Raises RulesUnread."""
+        return is_open(self.rules(), self._clock())
 
     def check_task(self, entry: Entry | None, task: Task) -> Approval:
         """The approval under which a task may touch data. Numbered, so that an auditor can tick it off.
 
         Raises:
             TrainingFailed: with the reason code of the first check that fails.
+            RulesUnread: there are no rules to hold it against.
         """
         # 1. the dispatch was offered to this node and approved by it
         if entry is None or entry.state not in ("approved", "released") or not isinstance(entry.answer, Approval):
@@ -178,20 +179,25 @@ class Approvals:
         if entry.answer.mode != entry.study.mode:
             raise TrainingFailed("the approval is of another release mode than the study", "not-approved")
         # 5. the approval is of that study, under the rules of this moment, which still permit it
-        rules = self._rules_of_work()
+        rules = self.rules()
         request = self.request(entry.dispatch, entry.study)
         if refused := decide_again(request, rules, entry.answer):
             raise TrainingFailed("the approval no longer holds under the site's rules", refused.reason)
         return entry.answer
 
     def request(self, dispatch: Dispatch, study: Study) -> Request:
-        """What the rules are asked about a study."""
-        counted = self._runs_before is not None and self.rules().runs_per_project is not None
+        """What the rules are asked about a study. Raises RulesUnread: whether they limit its runs is not known."""
+        asked = self.uncounted(dispatch, study)
+        if self._runs_before is None or self.rules().runs_per_project is None:
+            return asked
+        return asked.model_copy(update={"runs_before": self._runs_before(dispatch, study)})
+
+    def uncounted(self, dispatch: Dispatch, study: Study) -> Request:
+        """The same, but for how many runs of the project there were."""
         return Request(
             study=study,
             researcher=dispatch.researcher,
             isolated=self._isolated,
             layers=self._layers,
-            runs_before=self._runs_before(dispatch, study) if counted and self._runs_before else None,
             at=self._clock(),
         )

@@ -10,7 +10,7 @@ from rapha.clock import Clock
 from rapha.node.register import Register
 from rapha.policy.decide import Allowed, Decision, NeedsPerson, Refused, Request, readings
 from rapha.policy.rules import SiteRules
-from rapha.records.decision import DecisionRecord, Outcome, Stage
+from rapha.records.decision import DecisionRecord, Outcome, Reading, Stage
 from rapha.records.record import Digest
 from rapha.records.release import ReasonCode
 from rapha.records.site import Approval, Dispatch
@@ -34,19 +34,37 @@ class Decisions:
         approval: Approval | None = None,
     ) -> Digest:
         """Write a decision down; the digest of its record."""
-        facts, now = request.facts, self._clock()
+        answered = readings(request.facts, rules)
+        return self._keep(dispatch, stage, request, rules.digest, answered, outcome, by, reason, approval)
+
+    def keep_unread(self, dispatch: Dispatch, request: Request, reason: ReasonCode, approval: Approval) -> Digest:
+        """Write down that a task is refused while the rules cannot be read: no line of them answered, and the digest is of those of the yes."""
+        return self._keep(dispatch, "task", request, approval.policy_digest, (), "refused", "rules", reason, approval)
+
+    def _keep(
+        self,
+        dispatch: Dispatch,
+        stage: Stage,
+        request: Request,
+        policy_digest: Digest,
+        answered: tuple[Reading, ...],
+        outcome: Outcome,
+        by: str,
+        reason: ReasonCode | None,
+        approval: Approval | None,
+    ) -> Digest:
         record = DecisionRecord(
             dispatch=dispatch.id,
             study_digest=request.study.digest,
-            policy_digest=rules.digest,
+            policy_digest=policy_digest,
             stage=stage,
-            facts=facts,
-            readings=readings(facts, rules),
+            facts=request.facts,
+            readings=answered,
             outcome=outcome,
             by=by,
             reason=reason,
             approval=approval.digest if approval else None,
-            at=now,
+            at=self._clock(),
             nonce=secrets.token_hex(16),
         )
         return self._register.keep_decision(record)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from rapha.clock import Clock, coarse
 from rapha.egress import gate
 from rapha.egress.disclosure import suppress, told
-from rapha.errors import CohortRefused, Conflict, NotPermitted, TrainingFailed, Unreachable
+from rapha.errors import CohortRefused, Conflict, NotPermitted, Unreachable
 from rapha.node import reading
 from rapha.node.approvals import Approvals
 from rapha.node.audits import Audits
@@ -38,6 +38,7 @@ from rapha.node.register import Entry, Register
 from rapha.node.repeats import left_before
 from rapha.node.runs import Run, Runs, file_of
 from rapha.node.sandbox.port import Backend
+from rapha.node.standing import Standing
 from rapha.node.transcripts import Transcripts
 from rapha.policy import stewards
 from rapha.policy.decide import Allowed, Refused
@@ -85,6 +86,7 @@ class Journey:
         runs_before = self._ledger.runs_before
         self._approvals = Approvals(home.rules, self._site, backend.isolated, backend.layers, clock, runs_before)
         self._decisions = Decisions(register, clock)
+        self._standing = Standing(self._approvals, self._decisions)
         self._audits = Audits(self._approvals, register)
         self._heads = Heads(home, register)
         self._freezes = Freezes(register, self._outbox.freeze, self._log.check_holds, self._key)
@@ -192,11 +194,13 @@ class Journey:
     def work(self, work: Work) -> Work | None:
         """Stages 5 to 8, one task of them; the task that follows, where the hub has said it. Done again, it gives the same bits;
         under differential privacy, of a script and of a GWAS, those that left before, or none."""
-        task = work.task
-        entry = self._register.entry(task.dispatch)
-        approval = self._check_task(entry, task)
-        assert entry is not None
-        run = self._open(entry)
+        entry = self._register.entry(work.task.dispatch)
+        with self._standing.held(entry, work.task) as approval:
+            assert entry is not None
+            return self._do(work, entry, approval)
+
+    def _do(self, work: Work, entry: Entry, approval: Approval) -> Work | None:
+        task, run = work.task, self._open(entry)
         self._freezes.log(approval, run.frozen, task)
         if task.do == "evaluate":  # what follows is the receipt, for that log
             self.look_at_log()
@@ -221,9 +225,10 @@ class Journey:
         refusal = self._signed_no(task.study_digest, reason)
         self._outbox.failure(task.dispatch, TaskFailure(task=task.id, reason=reason, refusal=refusal))
 
-    def may_work_now(self) -> bool:
-        """Whether it is an hour at which work may touch data. Work that comes at another waits."""
-        return self._approvals.may_work_now()
+    def may_work_now(self, task: Task) -> bool:
+        """Whether it is an hour at which work may touch data. Work that comes at another waits. Raises TrainingFailed: nobody can read the rules."""
+        with self._standing.under_rules(self._register.entry(task.dispatch)):
+            return self._approvals.may_work_now()
 
     def stop(self, dispatch: DispatchId, state: str) -> None:
         """The study is over: end its run. Its rows stay only where a receipt binds them. Twice is once."""
@@ -336,19 +341,6 @@ class Journey:
         """The stricter of what the study and the site demand."""
         return max(study.privacy.min_cohort, self._approvals.rules().minimum_cohort)
 
-    def _check_task(self, entry: Entry | None, task: Task) -> Approval:
-        try:
-            approval = self._approvals.check_task(entry, task)
-        except TrainingFailed as refused:
-            if entry is not None:
-                given = entry.answer if isinstance(entry.answer, Approval) else None
-                reason: ReasonCode = refused.reason  # type: ignore[assignment]
-                self._keep(entry.dispatch, entry.study, "task", "refused", "rules", reason, given)
-            raise
-        assert entry is not None
-        self._keep(entry.dispatch, entry.study, "task", "allowed", approval.decided_by, None, approval)
-        return approval
-
     def _keep(
         self,
         dispatch: Dispatch,
@@ -357,10 +349,9 @@ class Journey:
         outcome: Outcome,
         by: str,
         reason: ReasonCode | None = None,
-        approval: Approval | None = None,
     ) -> Digest:
         request, rules = self._approvals.request(dispatch, study), self._approvals.rules()
-        return self._decisions.keep(dispatch, stage, request, rules, outcome, by, reason, approval)
+        return self._decisions.keep(dispatch, stage, request, rules, outcome, by, reason)
 
     def _approve(
         self,

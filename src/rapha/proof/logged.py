@@ -24,6 +24,14 @@ NO_WITNESS = (
 )
 
 
+class TooFewWitnesses(Unproven):
+    """Fewer than the keys file asks for have seen the checkpoint; what is there of them fits. `counted`: how many, as words without an end."""
+
+    def __init__(self, counted: str, advice: str = "") -> None:
+        super().__init__(counted + advice)
+        self.counted = counted
+
+
 def check_signed_by_log(
     logged: LogEntry, checkpoint: Checkpoint, known: TrustedKeys, origin_of_keys: str
 ) -> tuple[TrustedKey, ...]:
@@ -96,7 +104,8 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str
     """The witnesses that have seen this checkpoint, by key id, each with the time: at least as many as the keys file asks for.
 
     Raises:
-        Unproven: too few have, too few with ML-DSA-44 too, or a cosignature of one that is known does not fit.
+        TooFewWitnesses: too few have, or too few with ML-DSA-44 too.
+        Unproven: a cosignature of one that is known does not fit.
     """
     witnesses = known.of_role("witness")
     seen = {}
@@ -107,16 +116,16 @@ def check_witnesses(checkpoint: Checkpoint, known: TrustedKeys) -> dict[str, str
             seen[keyid_of_pem(key.public_key)] = f"{key.owner} at {at:%Y-%m-%d %H:%M:%S} UTC"
     _check_lasting(checkpoint, known)
     if len(seen) < known.witnesses_at_least:
-        raise Unproven(
+        raise TooFewWitnesses(
             f"{len(seen)} of {len(witnesses)} known witnesses have seen this checkpoint; "
-            f"{known.witnesses_at_least} are asked for. A hub asks its witnesses once, when it logs: "
-            "ask its steward why fewer answered"
+            f"{known.witnesses_at_least} are asked for",
+            ". A hub asks its witnesses once, when it logs: ask its steward why fewer answered",
         )
     return seen
 
 
 def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:
-    """The second lines fit, of as many witnesses as the keys file asks for. Raises Unproven."""
+    """The second lines fit, of as many witnesses as the keys file asks for. Raises as `check_witnesses`."""
     seconds = known.of_role(lasting.ROLE)
     seen = set()
     for key in seconds:
@@ -124,7 +133,7 @@ def _check_lasting(checkpoint: Checkpoint, known: TrustedKeys) -> None:
         if lasting.cosignature_time(checkpoint, key.owner, public) is not None:
             seen.add(lasting.keyid(public))
     if len(seen) < known.ml_dsa_at_least:
-        raise Unproven(
+        raise TooFewWitnesses(
             f"{len(seen)} of {len(seconds)} known witnesses have signed this checkpoint with ML-DSA-44 too; "
             f"{known.ml_dsa_at_least} are asked for"
         )

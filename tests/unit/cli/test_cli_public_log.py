@@ -12,7 +12,7 @@ from small_log import ORIGIN, WITNESS, private_key, trusted_log, trusted_witness
 from typer.testing import CliRunner
 
 from rapha.cli.public_log import app
-from rapha.errors import Unproven
+from rapha.errors import Conflict, Unproven
 from rapha.hub.log_keeper import LogKeeper
 from rapha.hub.log_keys import trusted
 from rapha.proof import checkpoint as notes
@@ -122,10 +122,11 @@ def test_an_entry_under_a_certificate_is_shown_by_the_same_key_and_digest(tmp_pa
 
 
 def test_the_witnesses_that_a_keys_file_asks_for_have_to_have_seen_the_checkpoint(folder: Path, tmp_path: Path) -> None:
+    """Too few yet contradicts nothing: a hub publishes a checkpoint before it asks them."""
     pinned, witness = tmp_path / "keys.json", trusted_witness()
     policy = TrustedKeys(keys=(trusted_log(), witness), witnesses_at_least=1)
     pinned.write_bytes(policy.as_bytes())
-    with pytest.raises(Unproven, match="0 of 1 known witnesses"):
+    with pytest.raises(Conflict, match=r"every hash is right, and fewer .* yet: 0 of 1 known witnesses"):
         said("fsck", folder, "--keys", pinned)
     pinned.write_bytes(policy.model_copy(update={"witnesses_at_least": 0}).as_bytes())
     assert "seen by no witness that you gave" in said("fsck", folder, "--keys", pinned)
@@ -135,6 +136,22 @@ def test_the_witnesses_that_a_keys_file_asks_for_have_to_have_seen_the_checkpoin
     keeper.close()
     pinned.write_bytes(policy.as_bytes())
     assert f"seen by {WITNESS} at 2026-11-30 00:00:00 UTC" in said("fsck", folder, "--keys", pinned)
+    pinned.write_bytes(policy.model_copy(update={"ml_dsa_at_least": 1}).as_bytes())
+    with pytest.raises(Conflict, match=r"every hash is right, .* with ML-DSA-44 too"):
+        said("fsck", folder, "--keys", pinned)
+    pinned.write_bytes(policy.as_bytes())
+    note = folder / "checkpoint"
+    signed = note.read_text().rstrip("\n")
+    note.write_text(signed[:-8] + ("AAAA" if signed[-8:-4] != "AAAA" else "BBBB") + signed[-4:] + "\n")
+    with pytest.raises(Unproven, match="does not fit the checkpoint"):
+        said("fsck", folder, "--keys", pinned)
+
+
+def test_a_log_without_entries_asks_for_no_witness(tmp_path: Path) -> None:
+    LogKeeper(tmp_path / "log", ORIGIN, private_key(ORIGIN)).close()
+    pinned = tmp_path / "keys.json"
+    pinned.write_bytes(TrustedKeys(keys=(trusted_log(), trusted_witness()), witnesses_at_least=1).as_bytes())
+    assert "no witness is asked for" in said("fsck", tmp_path / "log", "--keys", pinned)
 
 
 def test_an_anchor_is_checked_and_compared_with_the_log(folder: Path, tmp_path: Path) -> None:

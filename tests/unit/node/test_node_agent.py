@@ -65,7 +65,7 @@ class FakeJourney:
         self.hours_asked = 0
         self.started, self.go_on, self.failed = threading.Event(), threading.Event(), threading.Event()
 
-    def may_work_now(self) -> bool:
+    def may_work_now(self, _task: Task) -> bool:
         return self.open_from is None or self.asked_for_the_hour() >= self.open_from
 
     def asked_for_the_hour(self) -> int:

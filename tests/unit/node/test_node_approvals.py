@@ -155,16 +155,3 @@ def test_a_limit_of_runs_that_nobody_counts_permits_none(
     for counted, refused in ((None, True), (lambda *_: 4, False), (lambda *_: 5, True)):
         approvals = Approvals(rules, SiteId("a"), True, (), lambda: NOON, counted)
         assert isinstance(approvals.decide(dispatch, study), Refused) is refused
-
-
-def test_work_under_rules_that_broke_ends_as_after_any_change_of_them(
-    write: Callable[..., Approvals], dispatch: Dispatch, study: Study, tmp_path: Path
-) -> None:
-    """The steward reads what broke, the researcher that they changed; it had been `internal`, something to report."""
-    approvals = write()
-    approved = entry(dispatch, study, approvals, "rule:routine")
-    (tmp_path / "rules.yaml").write_text("reseachers: any")
-    for asked in (lambda: approvals.check_task(approved, task(study)), approvals.may_work_now):
-        with pytest.raises(TrainingFailed, match="did you mean `researchers`") as refusal:
-            asked()
-        assert refusal.value.reason == "policy-changed"
