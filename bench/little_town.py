@@ -18,8 +18,8 @@ from rapha.sdk.client import Client, connect
 
 
 @contextmanager
-def little_town(hospitals: int = 3, people: int = 600, ill: float = 0.12, letters: bool = False) -> Iterator[Town]:
-    """The town, running, and every hospital's profile at the hub; every hospital approves by a rule. `people`, `ill`, `letters`: as `deal_people`.
+def little_town(hospitals: int = 3, people: int = 600, ill: float = 0.12) -> Iterator[Town]:
+    """The town, running, and every hospital's profile at the hub; every hospital approves by a rule. `people`, `ill`: as `deal_people`.
 
     Fewer than 25 of a hospital with diabetes are in no profile, and the hub refuses a study of what no profile lists.
     """
@@ -28,7 +28,7 @@ def little_town(hospitals: int = 3, people: int = 600, ill: float = 0.12, letter
         with standing(town):
             codes = town.found()
             for seed, site in enumerate(town.sites):
-                deal_people(town.data(site), seed, people, ill, letters)
+                deal_people(town.data(site), seed, people, ill)
             town.start_hub()
             for site in town.sites:
                 town.settle(site, codes[site])

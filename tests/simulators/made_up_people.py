@@ -33,16 +33,6 @@ split: {test_percent: 30, validation_percent: 20}
 privacy: {min_cohort: 25}
 sites: {at_least: %(at_least)d}
 """
-LETTERS = """
-  - file: letters.csv
-    id: id
-    kind: note
-    time: {days: days}
-    available: same
-    system: local
-    code: letter
-    text: text
-"""
 
 
 def write_study(path: Path, *, rounds: int = 3, at_least: int = 2, **replacements: str) -> Path:
@@ -55,9 +45,9 @@ def write_study(path: Path, *, rounds: int = 3, at_least: int = 2, **replacement
     return path
 
 
-def deal_people(folder: Path, seed: int, people: int = 600, ill: float = 0.12, letters: bool = False) -> None:
+def deal_people(folder: Path, seed: int, people: int = 600, ill: float = 0.12) -> None:
     """Write people.csv, measurements.csv, diagnoses.csv and the mapping of one hospital. `ill`: the share of diabetes among people of
-    fifty with the usual numbers. `letters`: also letters.csv, a sentence on each of them."""
+    fifty with the usual numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     dice = random.Random(seed)
     persons, measurements, diagnoses = [], [], []
@@ -76,11 +66,6 @@ def deal_people(folder: Path, seed: int, people: int = 600, ill: float = 0.12, l
     _write(folder / "measurements.csv", "id days test value", measurements)
     _write(folder / "diagnoses.csv", "id days event", diagnoses)
     shutil.copyfile(str(files("rapha.cli.demo") / "hospital.mapping.yaml"), folder / "hospital.mapping.yaml")
-    if letters:
-        said = [(person, day, f"Her {test} is {value}.") for person, day, test, value in measurements if test == "hdl"]
-        _write(folder / "letters.csv", "id days text", said)
-        with (folder / "hospital.mapping.yaml").open("a", encoding="utf-8") as mapping:
-            mapping.write(LETTERS)
 
 
 def _write(path: Path, header: str, rows: list[tuple[object, ...]]) -> None:
