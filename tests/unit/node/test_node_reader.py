@@ -193,11 +193,12 @@ def test_the_copies_come_after_the_agent_has_its_control_group(tmp_path: Path, m
         order.append("reader")
         raise KeyboardInterrupt
 
-    home = SimpleNamespace(folder=tmp_path, configuration=SimpleNamespace(site="north"))
+    home = SimpleNamespace(folder=tmp_path, rules=tmp_path, configuration=SimpleNamespace(site="north"))
     monkeypatch.setattr("rapha.node.configuration.Home", lambda _: home)
+    monkeypatch.setattr("rapha.policy.rules_file.read_rules", lambda _: order.append("rules"))
     monkeypatch.setattr("rapha.cli.log.log_to_stderr", lambda **_: None)
     monkeypatch.setattr("rapha.cli.interrupted.interrupt_when_asked_to_end", lambda: None)
     monkeypatch.setattr("rapha.node.sandbox.choose.backend_of", lambda *_, **__: order.append("backend"))
     monkeypatch.setattr(reader, "ReaderBeside", begun)
     run(tmp_path)
-    assert order == ["backend", "reader"]
+    assert order == ["rules", "backend", "reader"]

@@ -74,9 +74,9 @@ def ingest_as(
     scorings = [read_scoring(data / each.file, mapping.told_in) for each in mapping.scores]
     genes = read_genes(data / mapping.genes, mapping.told_in) if mapping.genes else None
     calls = _calls(mapping, data, samples, scorings, passed_over, progress or silent)
-    originals.check_unchanged()
     for genome in calls.genomes:
         genome.check_same(originals.state(data / genome.name), versions[_index(genome.name)])
+    originals.check_unchanged()
     scores = [score(s, calls.dosage, len(samples), rule) for s, rule in zip(scorings, mapping.scores, strict=True)]
     keys = [subject_key(site_secret, mapping.whose, sample.patient) for sample in samples]
     rows = EventRows(mapping.source, batch, versions[mapping.parts[0]], mapping.told_in, samples, keys)
