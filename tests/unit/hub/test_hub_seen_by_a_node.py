@@ -145,6 +145,26 @@ def test_an_older_tree_under_a_newer_key_takes_nothing_back(tmp_path: Path, cloc
         assert kept_size(log) == whole > 20
 
 
+def test_an_older_tree_under_a_key_that_is_new_here_takes_nothing_back(tmp_path: Path, clock: Clock) -> None:
+    """While the key before signs too, what is seen is whole, and the newer key is met with a tree from before."""
+    with running(tmp_path / "hub", clock) as hub:
+        log = node_of(tmp_path / "node", hub)
+        log.look()
+        grown(hub, 20)
+        assert size(log) == 20
+    clock.pass_(days=2)
+    rotated(tmp_path / "hub", clock, "log")
+    with running(tmp_path / "hub", clock) as hub:
+        grown(hub, 1)
+        log = node_of(tmp_path / "node", hub)
+        its = hub.hub.desk.log
+        assert isinstance(its, LogKeeper)
+        whole, before = size(log), log.kept()
+        of_ten = merkle.root(10, TileReader(its.read, its.checkpoint.size).node)
+        log.check_holds(notes.signed(its.origin, 10, of_ten, its._private))
+        assert kept_size(log) == whole > 20 and log.kept() == before
+
+
 def test_a_change_of_keys_in_a_tree_that_nobody_else_sees_is_not_followed(
     tmp_path: Path, clock: Clock, monkeypatch
 ) -> None:
