@@ -52,7 +52,7 @@ class SourceFiles:
             SourceError: one of them is another one now, or has gone or come.
         """
         for path, state in self._states.items():
-            if _state(path) != state:
+            if _content(_state(path)) != _content(state):
                 raise SourceError(
                     f"{path} was changed while it was read: the timeline is as it was; ingest again when whoever writes it is done"
                 )
@@ -60,3 +60,8 @@ class SourceFiles:
 
 def _state(path: Path) -> State | None:
     return State.of(path.stat()) if path.is_file() else None
+
+
+def _content(state: State | None) -> tuple[int, int] | None:
+    """What tells of another content: a share of another machine may number one file anew while it is read."""
+    return (state.size, state.mtime_ns) if state else None

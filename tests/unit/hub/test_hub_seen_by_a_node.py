@@ -121,7 +121,8 @@ def test_a_steward_goes_on_with_a_hub_put_back_while_its_log_is_shorter(tmp_path
         assert size(log) == 6
 
 
-def test_an_older_tree_under_a_newer_key_takes_nothing_back(tmp_path: Path, clock: Clock) -> None:
+def seen_and_rotated(tmp_path: Path, clock: Clock) -> None:
+    """A node has seen twenty entries; the log then goes over to another key."""
     with running(tmp_path / "hub", clock) as hub:
         log = node_of(tmp_path / "node", hub)
         log.look()
@@ -129,6 +130,10 @@ def test_an_older_tree_under_a_newer_key_takes_nothing_back(tmp_path: Path, cloc
         assert size(log) == 20
     clock.pass_(days=2)
     rotated(tmp_path / "hub", clock, "log")
+
+
+def test_an_older_tree_under_a_newer_key_takes_nothing_back(tmp_path: Path, clock: Clock) -> None:
+    seen_and_rotated(tmp_path, clock)
     (tmp_path / "hub" / LOG_BEFORE).unlink()
     with running(tmp_path / "hub", clock) as hub:
         grown(hub, 1)
@@ -147,13 +152,7 @@ def test_an_older_tree_under_a_newer_key_takes_nothing_back(tmp_path: Path, cloc
 
 def test_an_older_tree_under_a_key_that_is_new_here_takes_nothing_back(tmp_path: Path, clock: Clock) -> None:
     """While the key before signs too, what is seen is whole, and the newer key is met with a tree from before."""
-    with running(tmp_path / "hub", clock) as hub:
-        log = node_of(tmp_path / "node", hub)
-        log.look()
-        grown(hub, 20)
-        assert size(log) == 20
-    clock.pass_(days=2)
-    rotated(tmp_path / "hub", clock, "log")
+    seen_and_rotated(tmp_path, clock)
     with running(tmp_path / "hub", clock) as hub:
         grown(hub, 1)
         log = node_of(tmp_path / "node", hub)

@@ -146,3 +146,17 @@ def test_a_file_that_comes_while_views_run_is_of_the_next_ingest(
     monkeypatch.setattr(SourceFiles, "digest", another_comes)
     assert ward.ingest().set_aside == 0
     assert ward.ingest().set_aside == 1
+
+
+def test_a_file_that_is_numbered_anew_is_the_same(tmp_path: Path) -> None:
+    files, path = SourceFiles(), tmp_path / "a.csv"
+    path.write_text("id\n")
+    files.digest(path)
+    stat = path.stat()
+    (tmp_path / "b").write_text("id\n")
+    os.utime(tmp_path / "b", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (tmp_path / "b").rename(path)
+    files.check_unchanged()
+    path.unlink()
+    with pytest.raises(SourceError, match=r"a\.csv was changed while it was read"):
+        files.check_unchanged()
